@@ -1,0 +1,256 @@
+//! Actions, the requests that name them, and the client that executes them.
+
+use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::auth::Authentication;
+use crate::{ApiError, ApiResult};
+
+/// What an action acts on, which decides how it is authorized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Checked against cluster privileges.
+    Cluster,
+    /// Checked against index privileges for every index that the request resolves to.
+    Indices,
+    /// Checked by name here; each part of the request is checked for its own index later
+    /// (`_bulk`, `_mget`). Source: security.md section 3.3.
+    Composite,
+    /// Open to every authenticated user (`_authenticate`, changing one's own password).
+    SelfService,
+}
+
+/// An action: its name is what roles grant. Source of names: security.md section 4.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ActionSpec {
+    pub name: &'static str,
+    pub scope: Scope,
+}
+
+/// How index expressions resolve. Source: data.md section 1.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndicesOptions {
+    /// A missing concrete index is skipped rather than an error.
+    pub ignore_unavailable: bool,
+    /// A wildcard that matches nothing is not an error.
+    pub allow_no_indices: bool,
+    /// Wildcards match hidden indices (names beginning with a dot, or `index.hidden`).
+    pub expand_hidden: bool,
+    /// Wildcards are expanded at all.
+    pub expand_wildcards: bool,
+}
+
+impl Default for IndicesOptions {
+    fn default() -> Self {
+        Self {
+            ignore_unavailable: false,
+            allow_no_indices: true,
+            expand_hidden: false,
+            expand_wildcards: true,
+        }
+    }
+}
+
+/// The index expressions of a request: names, wildcards, `_all`, exclusions. Empty means all.
+///
+/// The authorization step replaces the expressions by the concrete, authorized names and sets
+/// `resolved`; handlers only ever see a resolved target.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndicesTarget {
+    pub expressions: Vec<String>,
+    pub options: IndicesOptions,
+    #[serde(default)]
+    pub resolved: bool,
+}
+
+impl IndicesTarget {
+    /// Returns a target from the comma-separated path part, with default options.
+    pub fn parse(path_part: &str) -> Self {
+        Self {
+            expressions: path_part
+                .split(',')
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Returns a target of one concrete index.
+    pub fn one(index: impl Into<String>) -> Self {
+        Self {
+            expressions: vec![index.into()],
+            ..Self::default()
+        }
+    }
+}
+
+/// A request of an action, together with its response type.
+pub trait ActionRequest: Serialize + DeserializeOwned + Send + 'static {
+    type Response: Serialize + DeserializeOwned + Send + 'static;
+    const ACTION: ActionSpec;
+
+    /// Returns the indices acted on, for the authorization step to resolve; `None` for actions
+    /// that are not of [`Scope::Indices`].
+    fn indices_mut(&mut self) -> Option<&mut IndicesTarget> {
+        None
+    }
+
+    /// Returns the user name acted on, for [`Scope::SelfService`] actions about another user.
+    fn subject_user(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// What travels beside a request: who asks, and how long the answer is worth waiting for.
+#[derive(Debug, Clone)]
+pub struct RequestContext {
+    pub authentication: Authentication,
+    /// The caller's own `X-Opaque-Id`, echoed in logs.
+    pub opaque_id: Option<String>,
+    /// The client hangs up after this; work past it is wasted.
+    pub deadline: Option<std::time::Instant>,
+}
+
+impl RequestContext {
+    /// Returns the context of a node acting for itself.
+    pub fn system() -> Self {
+        Self::of(Authentication::system())
+    }
+
+    /// Returns the context of a caller with no deadline.
+    pub fn of(authentication: Authentication) -> Self {
+        Self {
+            authentication,
+            opaque_id: None,
+            deadline: None,
+        }
+    }
+
+    /// Returns the time left, at most `limit`.
+    pub fn time_left(&self, limit: Duration) -> Duration {
+        match self.deadline {
+            Some(deadline) => deadline
+                .saturating_duration_since(std::time::Instant::now())
+                .min(limit),
+            None => limit,
+        }
+    }
+}
+
+/// A boxed future that may move between threads.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A request or response whose type the action determines.
+pub type AnyMessage = Box<dyn Any + Send>;
+
+/// A request with its type erased but what authorization needs still in reach.
+pub struct ErasedRequest {
+    pub spec: ActionSpec,
+    message: AnyMessage,
+    indices: fn(&mut AnyMessage) -> Option<&mut IndicesTarget>,
+    subject: fn(&AnyMessage) -> Option<&str>,
+}
+
+impl ErasedRequest {
+    /// Erases the type of a request.
+    pub fn new<R: ActionRequest>(request: R) -> Self {
+        Self {
+            spec: R::ACTION,
+            message: Box::new(request),
+            indices: |message| message.downcast_mut::<R>()?.indices_mut(),
+            subject: |message| message.downcast_ref::<R>()?.subject_user(),
+        }
+    }
+
+    /// Returns the indices acted on, if the action is about indices.
+    pub fn indices_mut(&mut self) -> Option<&mut IndicesTarget> {
+        (self.indices)(&mut self.message)
+    }
+
+    /// Returns the user acted on, if the action is about one.
+    pub fn subject_user(&self) -> Option<&str> {
+        (self.subject)(&self.message)
+    }
+
+    /// Returns the typed request, or an error if the action was registered for another type.
+    pub fn into_typed<R: ActionRequest>(self) -> ApiResult<R> {
+        self.message
+            .downcast::<R>()
+            .map(|request| *request)
+            .map_err(|_| {
+                ApiError::internal(format!(
+                    "action [{}] was called with a request of another type",
+                    self.spec.name
+                ))
+            })
+    }
+}
+
+/// Executes actions. The HTTP edge holds one that authorizes first; only the node holds the
+/// one behind it.
+pub trait Client: Send + Sync + 'static {
+    /// Executes an action and returns its response, of the action's response type.
+    fn execute_erased(
+        &self,
+        context: RequestContext,
+        request: ErasedRequest,
+    ) -> BoxFuture<'_, ApiResult<AnyMessage>>;
+}
+
+/// Typed calls on any [`Client`].
+pub trait ClientExt {
+    /// Executes the request's action.
+    fn execute<R: ActionRequest>(
+        &self,
+        context: RequestContext,
+        request: R,
+    ) -> impl Future<Output = ApiResult<R::Response>> + Send;
+}
+
+impl ClientExt for Arc<dyn Client> {
+    async fn execute<R: ActionRequest>(
+        &self,
+        context: RequestContext,
+        request: R,
+    ) -> ApiResult<R::Response> {
+        let response = self
+            .execute_erased(context, ErasedRequest::new(request))
+            .await?;
+        response
+            .downcast::<R::Response>()
+            .map(|response| *response)
+            .map_err(|_| {
+                ApiError::internal(format!(
+                    "action [{}] answered with another type",
+                    R::ACTION.name
+                ))
+            })
+    }
+}
+
+/// Implements [`ActionRequest`] for a request type.
+macro_rules! action {
+    ($request:ty => $response:ty, $name:literal, $scope:ident $(, indices: $field:ident)? $(, user: $user:ident)?) => {
+        impl $crate::ActionRequest for $request {
+            type Response = $response;
+            const ACTION: $crate::ActionSpec = $crate::ActionSpec {
+                name: $name,
+                scope: $crate::Scope::$scope,
+            };
+            $(fn indices_mut(&mut self) -> Option<&mut $crate::IndicesTarget> {
+                Some(&mut self.$field)
+            })?
+            $(fn subject_user(&self) -> Option<&str> {
+                Some(&self.$user)
+            })?
+        }
+    };
+}
+pub(crate) use action;

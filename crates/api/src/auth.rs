@@ -1,0 +1,72 @@
+//! Who is asking: the authenticated identity that travels with every request.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A user as authentication found it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    pub username: String,
+    pub roles: Vec<String>,
+    pub full_name: Option<String>,
+    pub email: Option<String>,
+    /// A JSON object.
+    pub metadata: serde_json::Map<String, Value>,
+    pub enabled: bool,
+}
+
+/// The realm that accepted a credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RealmRef {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub realm_type: String,
+}
+
+/// How the identity was established. Source: security.md section 5.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthenticationType {
+    Realm,
+    ApiKey,
+    Token,
+    Anonymous,
+    /// A node acting for itself; never comes from outside.
+    Internal,
+}
+
+/// An established identity. Cheap to clone; crosses the transport with the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authentication {
+    pub user: Arc<User>,
+    pub realm: RealmRef,
+    pub authentication_type: AuthenticationType,
+}
+
+impl Authentication {
+    /// Returns the identity under which a node acts for itself, for work no user asked for.
+    pub fn system() -> Self {
+        Self {
+            user: Arc::new(User {
+                username: "_system".to_owned(),
+                roles: Vec::new(),
+                full_name: None,
+                email: None,
+                metadata: serde_json::Map::new(),
+                enabled: true,
+            }),
+            realm: RealmRef {
+                name: "__attach".to_owned(),
+                realm_type: "__attach".to_owned(),
+            },
+            authentication_type: AuthenticationType::Internal,
+        }
+    }
+
+    /// Returns whether a node acts for itself.
+    pub fn is_system(&self) -> bool {
+        self.authentication_type == AuthenticationType::Internal
+    }
+}

@@ -1,0 +1,230 @@
+//! The cluster as a whole: who is in it, how it fares, which TLS certificates it uses.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::IndicesTarget;
+use crate::action::action;
+
+/// `GET /`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MainRequest;
+
+/// Names of the node and the cluster that answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MainResponse {
+    pub node_name: String,
+    pub cluster_name: String,
+    /// `_na_` until the cluster has formed.
+    pub cluster_uuid: String,
+}
+
+/// Green: every copy active. Yellow: every primary active. Red: some primary is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthStatus {
+    Green,
+    Yellow,
+    Red,
+}
+
+impl HealthStatus {
+    /// Returns the lower-case name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Green => "green",
+            Self::Yellow => "yellow",
+            Self::Red => "red",
+        }
+    }
+}
+
+/// `GET /_cluster/health[/{index}]`: answers when every condition holds or time is up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HealthRequest {
+    /// Empty: all indices. Not authorized per index.
+    pub indices: Vec<String>,
+    pub wait_for_status: Option<HealthStatus>,
+    /// `3`, `>=3`, `ge(3)`, `<4`...
+    pub wait_for_nodes: Option<String>,
+    pub wait_for_no_relocating_shards: bool,
+    pub wait_for_no_initializing_shards: bool,
+    /// A number of active shards; `None` does not wait, `Some(u32::MAX)` means all.
+    pub wait_for_active_shards: Option<u32>,
+    pub timeout_ms: u64,
+    /// How long to wait for a master to be known.
+    pub master_timeout_ms: u64,
+}
+
+/// Source: data.md section 8.11 and the published response shape.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HealthResponse {
+    pub cluster_name: String,
+    pub status: HealthStatus,
+    pub timed_out: bool,
+    pub number_of_nodes: u32,
+    pub number_of_data_nodes: u32,
+    pub active_primary_shards: u32,
+    pub active_shards: u32,
+    pub relocating_shards: u32,
+    pub initializing_shards: u32,
+    pub unassigned_shards: u32,
+    pub delayed_unassigned_shards: u32,
+    pub number_of_pending_tasks: u32,
+    pub indices: BTreeMap<String, IndexHealth>,
+}
+
+/// Health of one index.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IndexHealth {
+    pub status: HealthStatus,
+    pub number_of_shards: u32,
+    pub number_of_replicas: u32,
+    pub active_primary_shards: u32,
+    pub active_shards: u32,
+    pub relocating_shards: u32,
+    pub initializing_shards: u32,
+    pub unassigned_shards: u32,
+}
+
+/// `GET /_cluster/state`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClusterStateRequest {
+    /// `_all` or any of `version`, `master_node`, `nodes`, `metadata`, `routing_table`, `blocks`.
+    pub metrics: Vec<String>,
+    pub indices: Vec<String>,
+}
+
+/// The state in Elasticsearch's JSON shape, secrets left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClusterStateResponse {
+    pub state: Value,
+}
+
+/// `GET /_nodes`: what each node is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodesInfoRequest {
+    /// Node filters: ids, names, `_local`, `_master`, `_all`; empty means all.
+    pub nodes: Vec<String>,
+}
+
+/// One entry per node, by node id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodesInfoResponse {
+    pub cluster_name: String,
+    pub nodes: BTreeMap<String, NodeInfo>,
+}
+
+/// A node as the cluster knows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeInfo {
+    pub name: String,
+    /// `ip:port` for other nodes.
+    pub transport_address: String,
+    /// `ip:port` for clients, if HTTP is on.
+    pub http_address: Option<String>,
+    pub version: String,
+    /// `master`, `data`, `ingest`...
+    pub roles: Vec<String>,
+    pub attributes: BTreeMap<String, String>,
+    pub is_master: bool,
+}
+
+/// `GET /_nodes/stats`: what each node uses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodesStatsRequest {
+    pub nodes: Vec<String>,
+}
+
+/// One entry per node that answered, by node id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodesStatsResponse {
+    pub cluster_name: String,
+    pub nodes: BTreeMap<String, NodeStats>,
+}
+
+/// Numbers of one node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeStats {
+    pub name: String,
+    pub transport_address: String,
+    pub roles: Vec<String>,
+    /// Resident memory, bytes.
+    pub resident_bytes: u64,
+    pub total_memory_bytes: u64,
+    /// 0 to 100.
+    pub cpu_percent: u32,
+    pub load_average: [f64; 3],
+    pub uptime_ms: u64,
+    pub open_file_descriptors: u64,
+    pub disk_total_bytes: u64,
+    pub disk_free_bytes: u64,
+    pub docs: u64,
+    pub store_bytes: u64,
+}
+
+/// Where every shard copy is, for `_cat/shards` and `_cat/indices`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShardTableRequest {
+    pub indices: IndicesTarget,
+}
+
+/// One row per shard copy, assigned or not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShardTableResponse {
+    pub rows: Vec<ShardRow>,
+    /// One row per index.
+    pub indices: Vec<IndexRow>,
+}
+
+/// A shard copy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShardRow {
+    pub index: String,
+    pub shard: u32,
+    pub primary: bool,
+    /// `STARTED`, `INITIALIZING`, `RELOCATING` or `UNASSIGNED`.
+    pub state: String,
+    pub node_id: Option<String>,
+    pub node_name: Option<String>,
+    pub node_ip: Option<String>,
+    pub docs: Option<u64>,
+    pub store_bytes: Option<u64>,
+    pub unassigned_reason: Option<String>,
+}
+
+/// An index with totals over its shards.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IndexRow {
+    pub index: String,
+    pub uuid: String,
+    pub health: HealthStatus,
+    pub primaries: u32,
+    pub replicas: u32,
+    /// Documents in primaries.
+    pub docs: u64,
+    pub deleted_docs: u64,
+    pub store_bytes: u64,
+    pub primary_store_bytes: u64,
+}
+
+/// `GET /_ssl/certificates`, of the node that answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SslCertificatesRequest;
+
+/// Source: node.md section 9.1: an array of objects.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SslCertificatesResponse {
+    pub certificates: Value,
+}
+
+action!(MainRequest => MainResponse, "cluster:monitor/main", Cluster);
+action!(HealthRequest => HealthResponse, "cluster:monitor/health", Cluster);
+action!(ClusterStateRequest => ClusterStateResponse, "cluster:monitor/state", Cluster);
+action!(NodesInfoRequest => NodesInfoResponse, "cluster:monitor/nodes/info", Cluster);
+action!(NodesStatsRequest => NodesStatsResponse, "cluster:monitor/nodes/stats", Cluster);
+// `_cat/shards` and `_cat/indices` read this; Elasticsearch authorizes both through stats.
+action!(ShardTableRequest => ShardTableResponse, "indices:monitor/stats", Indices, indices: indices);
+action!(SslCertificatesRequest => SslCertificatesResponse, "cluster:monitor/xpack/ssl/certificates/get", Cluster);

@@ -1,0 +1,255 @@
+//! Writing and reading documents by id. Source: data.md section 2.
+
+use bytes::Bytes;
+use ringwall_base::{SeqNo, Term};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::action::action;
+use crate::{ApiError, IndicesTarget};
+
+/// What a write does with the document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpType {
+    Index,
+    /// Refused with 409 when the document exists.
+    Create,
+    Update,
+    Delete,
+}
+
+impl OpType {
+    /// Returns the name used in bulk requests and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Index => "index",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// Who sets `_version`. Source: data.md section 2.4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VersionType {
+    #[default]
+    Internal,
+    External,
+    ExternalGte,
+}
+
+/// When a write becomes visible to search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum RefreshPolicy {
+    #[default]
+    None,
+    /// Refresh the touched shards before answering.
+    Immediate,
+    /// Answer after the next refresh.
+    WaitFor,
+}
+
+/// Selects parts of `_source`: `true`/`false`, or patterns over dotted paths.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFilter {
+    pub enabled: bool,
+    pub includes: Vec<String>,
+    pub excludes: Vec<String>,
+}
+
+impl Default for SourceFilter {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            includes: Vec::new(),
+            excludes: Vec::new(),
+        }
+    }
+}
+
+/// One write. Single-document APIs are a bulk of one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WriteItem {
+    pub op: OpType,
+    pub index: String,
+    /// Assigned by the coordinating node when absent.
+    pub id: Option<String>,
+    pub routing: Option<String>,
+    /// Condition on the stored document, together with `if_primary_term`.
+    pub if_seq_no: Option<SeqNo>,
+    pub if_primary_term: Option<Term>,
+    pub version: Option<u64>,
+    pub version_type: VersionType,
+    /// Index and create: the document. Update: the body (`doc`, `upsert`, ...). JSON text.
+    pub source: Bytes,
+    pub retry_on_conflict: u32,
+    pub require_alias: bool,
+    /// Update only: the parts of the new `_source` to return under `get`.
+    pub return_source: Option<SourceFilter>,
+}
+
+impl WriteItem {
+    /// Returns a plain write with every option at its default.
+    pub fn new(op: OpType, index: impl Into<String>, id: Option<String>, source: Bytes) -> Self {
+        Self {
+            op,
+            index: index.into(),
+            id,
+            routing: None,
+            if_seq_no: None,
+            if_primary_term: None,
+            version: None,
+            version_type: VersionType::Internal,
+            source,
+            retry_on_conflict: 0,
+            require_alias: false,
+            return_source: None,
+        }
+    }
+}
+
+/// Writes, in request order for each shard, without atomicity across items.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BulkRequest {
+    pub items: Vec<WriteItem>,
+    pub refresh: RefreshPolicy,
+    /// How long to wait for a primary, in milliseconds; 60,000 by default.
+    pub timeout_ms: u64,
+    /// Copies that must be active before the write starts; `None` means the primary only,
+    /// `Some(u32::MAX)` means all.
+    pub wait_for_active_shards: Option<u32>,
+}
+
+/// The answer to a bulk: one per item, in request order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BulkResponse {
+    pub took_ms: u64,
+    pub items: Vec<BulkItemResponse>,
+}
+
+/// The answer to one write.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BulkItemResponse {
+    pub op: OpType,
+    pub index: String,
+    pub id: Option<String>,
+    pub outcome: Result<WriteOutcome, ApiError>,
+}
+
+/// What a write did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WriteResult {
+    Created,
+    Updated,
+    Deleted,
+    NotFound,
+    Noop,
+}
+
+impl WriteResult {
+    /// Returns the value of `result` in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Deleted => "deleted",
+            Self::NotFound => "not_found",
+            Self::Noop => "noop",
+        }
+    }
+}
+
+/// How many copies took a write, or how many shards answered a broadcast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ShardCounts {
+    pub total: u32,
+    pub successful: u32,
+    #[serde(default)]
+    pub skipped: u32,
+    pub failed: u32,
+}
+
+/// A write that was acknowledged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WriteOutcome {
+    pub version: u64,
+    pub seq_no: SeqNo,
+    pub primary_term: Term,
+    pub result: WriteResult,
+    pub shards: ShardCounts,
+    pub forced_refresh: bool,
+    /// Update with `return_source`: the new document.
+    pub get: Option<GetResult>,
+}
+
+/// Reads one document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GetRequest {
+    /// Exactly one index.
+    pub index: IndicesTarget,
+    pub id: String,
+    pub routing: Option<String>,
+    /// Sees the latest write even before a refresh.
+    pub realtime: bool,
+    pub refresh: bool,
+    pub source: SourceFilter,
+    pub version: Option<u64>,
+}
+
+/// A document, or the news that there is none (`found: false`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GetResult {
+    pub index: String,
+    pub id: String,
+    pub found: bool,
+    pub version: u64,
+    pub seq_no: SeqNo,
+    pub primary_term: Term,
+    pub routing: Option<String>,
+    /// The filtered `_source`, JSON text.
+    pub source: Option<Bytes>,
+}
+
+/// Reads several documents.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MultiGetRequest {
+    pub items: Vec<GetRequest>,
+}
+
+/// One answer per item, in request order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MultiGetResponse {
+    pub items: Vec<MultiGetItem>,
+}
+
+/// A document, or why it could not be read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MultiGetItem {
+    pub index: String,
+    pub id: String,
+    pub outcome: Result<GetResult, ApiError>,
+}
+
+action!(BulkRequest => BulkResponse, "indices:data/write/bulk", Composite);
+action!(GetRequest => GetResult, "indices:data/read/get", Indices, indices: index);
+action!(MultiGetRequest => MultiGetResponse, "indices:data/read/mget", Composite);
+
+/// Returns the action that a write of this kind is authorized as, on its own index.
+/// Source: security.md section 3.3.
+pub fn item_action(op: OpType) -> &'static str {
+    match op {
+        OpType::Index => "indices:data/write/index:op_type/index",
+        OpType::Create => "indices:data/write/index:op_type/create",
+        OpType::Update => "indices:data/write/update",
+        OpType::Delete => "indices:data/write/delete",
+    }
+}
+
+/// Parses a JSON document kept as text.
+pub fn parse_source(source: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice(source)
+}

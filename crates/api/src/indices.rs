@@ -1,0 +1,145 @@
+//! Creating, describing and maintaining indices. Source: data.md sections 1.5 and 7.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::IndicesTarget;
+use crate::action::action;
+use crate::document::ShardCounts;
+use crate::search::ShardFailure;
+
+/// Creates an index. The body parts are as the client sent them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CreateIndexRequest {
+    /// Exactly one name; wildcards are not expanded.
+    pub index: IndicesTarget,
+    /// An object: nested (`{"index":{"number_of_shards":1}}`) or flat keys, with or without `index.`.
+    pub settings: Value,
+    pub mappings: Value,
+    pub aliases: Value,
+    /// Copies to wait for; `None` means the primary.
+    pub wait_for_active_shards: Option<u32>,
+    pub timeout_ms: u64,
+    /// Made by a write to a missing index: an index that exists meanwhile is no error.
+    pub auto: bool,
+}
+
+/// The answer to creating an index.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CreateIndexResponse {
+    pub acknowledged: bool,
+    pub shards_acknowledged: bool,
+    pub index: String,
+}
+
+/// Deletes indices.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeleteIndexRequest {
+    pub indices: IndicesTarget,
+    pub timeout_ms: u64,
+}
+
+/// `acknowledged: false` means committed, but not applied by every node in time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    pub acknowledged: bool,
+}
+
+/// Describes indices: aliases, mappings and settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GetIndexRequest {
+    pub indices: IndicesTarget,
+}
+
+/// One entry per index, by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GetIndexResponse {
+    pub indices: Vec<IndexDescription>,
+}
+
+/// What `GET /{index}` shows of an index.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IndexDescription {
+    pub name: String,
+    pub aliases: Value,
+    pub mappings: Value,
+    /// `{"index": {...}}`, every leaf a string.
+    pub settings: Value,
+}
+
+/// Adds fields to the mapping of indices.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PutMappingRequest {
+    pub indices: IndicesTarget,
+    pub mappings: Value,
+    pub timeout_ms: u64,
+}
+
+/// Changes dynamic settings of indices.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UpdateSettingsRequest {
+    pub indices: IndicesTarget,
+    pub settings: Value,
+    pub timeout_ms: u64,
+}
+
+/// Makes every acknowledged write visible to search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RefreshRequest {
+    pub indices: IndicesTarget,
+}
+
+/// Commits the index files and starts a new translog.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FlushRequest {
+    pub indices: IndicesTarget,
+}
+
+/// Counts of shard copies that did what was asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BroadcastResponse {
+    pub shards: ShardCounts,
+    pub failures: Vec<ShardFailure>,
+}
+
+/// Asks every copy for its numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IndicesStatsRequest {
+    pub indices: IndicesTarget,
+}
+
+/// One entry per shard copy that answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IndicesStatsResponse {
+    pub counts: ShardCounts,
+    pub shards: Vec<ShardStats>,
+    pub failures: Vec<ShardFailure>,
+}
+
+/// Numbers of one shard copy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShardStats {
+    pub index: String,
+    pub shard: u32,
+    pub primary: bool,
+    /// The node id that holds the copy.
+    pub node: String,
+    /// Live documents visible to search.
+    pub docs: u64,
+    pub deleted_docs: u64,
+    pub store_bytes: u64,
+    pub translog_ops: u64,
+    pub max_seq_no: i64,
+    pub local_checkpoint: i64,
+    pub global_checkpoint: i64,
+    pub segments: u64,
+}
+
+action!(CreateIndexRequest => CreateIndexResponse, "indices:admin/create", Indices, indices: index);
+action!(DeleteIndexRequest => Acknowledged, "indices:admin/delete", Indices, indices: indices);
+action!(GetIndexRequest => GetIndexResponse, "indices:admin/get", Indices, indices: indices);
+action!(PutMappingRequest => Acknowledged, "indices:admin/mapping/put", Indices, indices: indices);
+action!(UpdateSettingsRequest => Acknowledged, "indices:admin/settings/update", Indices, indices: indices);
+action!(RefreshRequest => BroadcastResponse, "indices:admin/refresh", Indices, indices: indices);
+action!(FlushRequest => BroadcastResponse, "indices:admin/flush", Indices, indices: indices);
+action!(IndicesStatsRequest => IndicesStatsResponse, "indices:monitor/stats", Indices, indices: indices);

@@ -1,0 +1,99 @@
+//! Searching. The body stays JSON here; the `search` crate parses it on every node that runs it.
+
+use bytes::Bytes;
+use ringwall_base::{SeqNo, Term};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::action::action;
+use crate::document::ShardCounts;
+use crate::{ApiError, IndicesTarget};
+
+/// A search over indices.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchRequest {
+    pub indices: IndicesTarget,
+    /// The request body with URL parameters (`q`, `from`, `size`, `sort`, `_source`...) merged in
+    /// as their body forms; an object, empty for "match all".
+    pub body: Value,
+    pub routing: Option<String>,
+    pub preference: Option<String>,
+    /// Aggregation names are returned as `type#name`.
+    pub typed_keys: bool,
+    pub allow_partial_results: bool,
+}
+
+/// Hits, counts and aggregations, already reduced over all shards.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchResponse {
+    pub took_ms: u64,
+    pub timed_out: bool,
+    pub terminated_early: Option<bool>,
+    pub shards: ShardCounts,
+    pub failures: Vec<ShardFailure>,
+    /// `None` when `track_total_hits` is false.
+    pub total: Option<TotalHits>,
+    pub max_score: Option<f32>,
+    pub hits: Vec<SearchHit>,
+    /// The `aggregations` object, if any were asked for.
+    pub aggregations: Option<Value>,
+}
+
+/// The number of matching documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TotalHits {
+    pub value: u64,
+    /// `true`: exactly so many (`eq`); `false`: at least (`gte`).
+    pub exact: bool,
+}
+
+/// One document found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchHit {
+    pub index: String,
+    pub id: String,
+    pub score: Option<f32>,
+    pub routing: Option<String>,
+    /// Present when asked for with `version`.
+    pub version: Option<u64>,
+    /// Present when asked for with `seq_no_primary_term`.
+    pub seq_no: Option<SeqNo>,
+    pub primary_term: Option<Term>,
+    /// The filtered `_source`, JSON text.
+    pub source: Option<Bytes>,
+    /// The `fields` object (from `docvalue_fields` or `fields`), if asked for.
+    pub fields: Option<Value>,
+    /// The sort values of the hit, when the search sorts explicitly.
+    pub sort: Option<Vec<Value>>,
+}
+
+/// Why a shard gave nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShardFailure {
+    pub index: String,
+    pub shard: u32,
+    pub node: Option<String>,
+    pub reason: ApiError,
+}
+
+/// Counts the documents that match.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CountRequest {
+    pub indices: IndicesTarget,
+    /// `{"query": ...}` or an empty object.
+    pub body: Value,
+    pub routing: Option<String>,
+    pub preference: Option<String>,
+}
+
+/// A count over all shards.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CountResponse {
+    pub count: u64,
+    pub shards: ShardCounts,
+    pub failures: Vec<ShardFailure>,
+}
+
+action!(SearchRequest => SearchResponse, "indices:data/read/search", Indices, indices: indices);
+// Elasticsearch authorizes a count as a search.
+action!(CountRequest => CountResponse, "indices:data/read/search", Indices, indices: indices);

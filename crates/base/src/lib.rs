@@ -1,0 +1,24 @@
+//! Shared vocabulary of every Ringwall crate: identifiers, units, secrets, the document routing
+//! hash, the wire encoding and atomic file writes.
+//!
+//! No async runtime, no sockets, no settings. Anything here is used by at least three crates.
+
+pub mod bytesize;
+pub mod encoding;
+pub mod fs;
+pub mod ids;
+pub mod routing;
+pub mod secret;
+pub mod suggest;
+pub mod time_value;
+
+pub use bytesize::ByteSizeValue;
+pub use ids::{AllocationId, IndexId, NodeId, SeqNo, ShardId, Term, random_uuid};
+pub use secret::{SecretBytes, SecretString};
+pub use time_value::TimeValue;
+
+/// The Elasticsearch version whose HTTP behaviour Ringwall presents to clients.
+pub const COMPATIBLE_VERSION: &str = "8.17.0";
+
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,4 @@
+//! One module per tool. Each has its arguments and a `run` that talks only to the terminal it is given.
+
+pub mod init;
+pub mod keystore;
