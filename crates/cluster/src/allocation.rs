@@ -1,0 +1,304 @@
+//! Which node is to hold which unassigned copy. Source: data.md section 8.10.
+//!
+//! Rules, in order: two copies of a shard never share a node; a primary with history goes only to
+//! a node that holds an in-sync copy; a replica waits for its primary, and for a while for the
+//! node that had it; otherwise the node with the fewest copies takes it. A node recovers only a
+//! few copies at a time.
+
+use std::collections::BTreeMap;
+
+use ringwall_base::{AllocationId, NodeId, ShardId};
+
+use crate::ClusterState;
+use crate::metadata::IndexMetadata;
+use crate::routing::{CopyState, RecoverySource, ShardCopy, ShardRouting};
+
+/// Copies that may recover from a peer on one node at once.
+const NODE_CONCURRENT_RECOVERIES: usize = 4;
+
+/// Makes identifiers from the randomness in a command.
+pub(crate) struct Identifiers {
+    seed: String,
+    made: u32,
+}
+
+impl Identifiers {
+    pub(crate) fn new(seed: String) -> Self {
+        Self { seed, made: 0 }
+    }
+
+    /// Returns an identifier that no other command's seed gives. The first is the seed itself.
+    pub(crate) fn next(&mut self) -> String {
+        let made = self.made;
+        self.made += 1;
+        if made == 0 {
+            self.seed.clone()
+        } else {
+            format!("{}-{made}", self.seed)
+        }
+    }
+}
+
+/// Assigns what can be assigned now. Idempotent: a second call changes nothing.
+pub(crate) fn reroute(state: &mut ClusterState, now_ms: u64, identifiers: &mut Identifiers) {
+    if state.cluster_uuid.is_none() {
+        return;
+    }
+    let mut load = Load::of(state);
+    let shards: Vec<ShardId> = state.shards().map(|(id, _)| id).collect();
+    // Primaries first: without one its replicas have nothing to recover from.
+    for primaries in [true, false] {
+        for id in &shards {
+            assign_shard(state, id, primaries, now_ms, &mut load, identifiers);
+        }
+    }
+}
+
+impl ClusterState {
+    /// Returns whether a copy's wait for its departed node is over, so that a
+    /// [`crate::Change::Reroute`] would now place it.
+    pub fn has_expired_delay(&self, now_ms: u64) -> bool {
+        self.shards()
+            .flat_map(|(_, shard)| &shard.copies)
+            .filter(|copy| copy.state == CopyState::Unassigned && !copy.primary)
+            .filter_map(|copy| copy.unassigned.as_ref()?.delayed_until_ms)
+            .any(|until| until <= now_ms)
+    }
+}
+
+fn assign_shard(
+    state: &mut ClusterState,
+    id: &ShardId,
+    primaries: bool,
+    now_ms: u64,
+    load: &mut Load,
+    identifiers: &mut Identifiers,
+) {
+    let Some(shard) = state.shard(id) else { return };
+    let unassigned: Vec<usize> = (0..shard.copies.len())
+        .filter(|i| {
+            let copy = &shard.copies[*i];
+            copy.state == CopyState::Unassigned && copy.primary == primaries
+        })
+        .collect();
+    for position in unassigned {
+        let Some(choice) = choose(state, id, position, now_ms, load) else {
+            continue;
+        };
+        assign(state, id, position, choice, load, identifiers);
+    }
+}
+
+/// Where a copy goes, and the identity it keeps if its files make it the primary again.
+struct Choice {
+    node: NodeId,
+    existing: Option<AllocationId>,
+}
+
+fn choose(
+    state: &ClusterState,
+    id: &ShardId,
+    position: usize,
+    now_ms: u64,
+    load: &Load,
+) -> Option<Choice> {
+    let shard = state.shard(id)?;
+    let metadata = state.index(&id.index)?;
+    let copy = &shard.copies[position];
+    let failures = copy
+        .unassigned
+        .as_ref()
+        .map_or(0, |info| info.failed_allocations);
+    if failures >= metadata.settings.max_allocation_retries() {
+        return None;
+    }
+    if !copy.primary {
+        return choose_replica_node(state, shard, copy, now_ms, load);
+    }
+    match copy.recovery_source {
+        RecoverySource::EmptyStore => least_loaded(state, shard, load),
+        _ => choose_existing_primary(state, id, copy, metadata, failures),
+    }
+}
+
+/// A primary with history goes where an in-sync copy is; each failure tries the next one.
+fn choose_existing_primary(
+    state: &ClusterState,
+    id: &ShardId,
+    copy: &ShardCopy,
+    metadata: &IndexMetadata,
+    failures: u32,
+) -> Option<Choice> {
+    let in_sync = &metadata.shards.get(id.shard as usize)?.in_sync;
+    let mut candidates: Vec<(&AllocationId, NodeId)> = in_sync
+        .iter()
+        .filter(|(_, node)| state.nodes.get(node).is_some_and(|n| n.is_data()))
+        .map(|(allocation_id, node)| (allocation_id, *node))
+        .collect();
+    let last_node = copy.unassigned.as_ref().and_then(|info| info.last_node);
+    candidates.sort_by_key(|(_, node)| Some(*node) != last_node);
+    let (allocation_id, node) = *candidates.get(failures as usize % candidates.len().max(1))?;
+    Some(Choice {
+        node,
+        existing: Some(allocation_id.clone()),
+    })
+}
+
+fn choose_replica_node(
+    state: &ClusterState,
+    shard: &ShardRouting,
+    copy: &ShardCopy,
+    now_ms: u64,
+    load: &Load,
+) -> Option<Choice> {
+    shard.active_primary()?;
+    let info = copy.unassigned.as_ref()?;
+    if let Some(last) = info.last_node
+        && info.failed_allocations == 0
+        && may_hold(state, shard, last)
+        && load.may_recover(last)
+    {
+        return Some(Choice {
+            node: last,
+            existing: None,
+        });
+    }
+    let waiting = info.delayed_until_ms.is_some_and(|until| now_ms < until)
+        && info
+            .last_node
+            .is_some_and(|node| !state.nodes.contains_key(&node));
+    if waiting {
+        return None;
+    }
+    least_loaded_for_recovery(state, shard, load)
+}
+
+fn may_hold(state: &ClusterState, shard: &ShardRouting, node: NodeId) -> bool {
+    state
+        .nodes
+        .get(&node)
+        .is_some_and(|record| record.is_data())
+        && shard.copies.iter().all(|copy| copy.node != Some(node))
+}
+
+fn least_loaded(state: &ClusterState, shard: &ShardRouting, load: &Load) -> Option<Choice> {
+    pick(state, shard, load, |_| true)
+}
+
+fn least_loaded_for_recovery(
+    state: &ClusterState,
+    shard: &ShardRouting,
+    load: &Load,
+) -> Option<Choice> {
+    pick(state, shard, load, |node| load.may_recover(node))
+}
+
+/// Among equally loaded nodes the one after the primary's, in order of id, so that the replicas
+/// of several shards spread instead of meeting on the first node.
+fn pick(
+    state: &ClusterState,
+    shard: &ShardRouting,
+    load: &Load,
+    allowed: impl Fn(NodeId) -> bool,
+) -> Option<Choice> {
+    let primary_node = shard.primary().and_then(|copy| copy.node);
+    state
+        .nodes
+        .keys()
+        .copied()
+        .filter(|node| may_hold(state, shard, *node) && allowed(*node))
+        .min_by_key(|node| {
+            let wraps = primary_node.is_some_and(|primary| *node < primary);
+            (load.copies(*node), load.primaries(*node), wraps, *node)
+        })
+        .map(|node| Choice {
+            node,
+            existing: None,
+        })
+}
+
+fn assign(
+    state: &mut ClusterState,
+    id: &ShardId,
+    position: usize,
+    choice: Choice,
+    load: &mut Load,
+    identifiers: &mut Identifiers,
+) {
+    let allocation_id = choice
+        .existing
+        .unwrap_or_else(|| AllocationId(identifiers.next()));
+    let Some(shard) = state
+        .routing
+        .get_mut(&id.index.name)
+        .and_then(|routing| routing.shards.get_mut(id.shard as usize))
+    else {
+        return;
+    };
+    let copy = &mut shard.copies[position];
+    copy.state = CopyState::Initializing;
+    copy.node = Some(choice.node);
+    copy.allocation_id = Some(allocation_id);
+    load.add(choice.node, copy);
+    let primary = copy.primary;
+    if primary
+        && let Some(metadata) = state.indices.get_mut(&id.index.name)
+        && let Some(shard) = metadata.shards.get_mut(id.shard as usize)
+    {
+        shard.primary_term += 1;
+    }
+}
+
+/// What each node already holds.
+#[derive(Default)]
+struct Load {
+    nodes: BTreeMap<NodeId, NodeLoad>,
+}
+
+#[derive(Default)]
+struct NodeLoad {
+    copies: usize,
+    primaries: usize,
+    recovering: usize,
+}
+
+impl Load {
+    fn of(state: &ClusterState) -> Self {
+        let mut load = Self::default();
+        for (_, shard) in state.shards() {
+            for copy in &shard.copies {
+                if let Some(node) = copy.node {
+                    load.add(node, copy);
+                }
+            }
+        }
+        load
+    }
+
+    fn add(&mut self, node: NodeId, copy: &ShardCopy) {
+        let entry = self.nodes.entry(node).or_default();
+        entry.copies += 1;
+        entry.primaries += usize::from(copy.primary);
+        let from_peer =
+            copy.state == CopyState::Initializing && copy.recovery_source == RecoverySource::Peer;
+        entry.recovering += usize::from(from_peer);
+    }
+
+    fn copies(&self, node: NodeId) -> usize {
+        self.nodes.get(&node).map_or(0, |load| load.copies)
+    }
+
+    fn primaries(&self, node: NodeId) -> usize {
+        self.nodes.get(&node).map_or(0, |load| load.primaries)
+    }
+
+    fn may_recover(&self, node: NodeId) -> bool {
+        self.nodes
+            .get(&node)
+            .is_none_or(|load| load.recovering < NODE_CONCURRENT_RECOVERIES)
+    }
+}
+
+#[cfg(test)]
+#[path = "allocation_tests.rs"]
+mod tests;

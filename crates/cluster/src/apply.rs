@@ -1,0 +1,550 @@
+//! One committed command changes the state.
+
+use std::collections::BTreeMap;
+
+use ringwall_api::{ApiError, ErrorCode};
+use ringwall_base::{AllocationId, IndexId, NodeId, ShardId, Term};
+use serde_json::Value;
+
+use crate::allocation::{self, Identifiers};
+use crate::index_settings::IndexSettings;
+use crate::metadata::{IndexMetadata, ShardMetadata};
+use crate::nodes::NodeRecord;
+use crate::routing::{
+    CopyState, IndexRouting, RecoverySource, ShardCopy, ShardRouting, UnassignedInfo,
+    UnassignedReason,
+};
+use crate::{Change, ClusterState, Command, Outcome};
+
+impl ClusterState {
+    /// Applies a committed command. Deterministic: the same state and command give the same
+    /// state and outcome on every node.
+    ///
+    /// A refused command changes nothing, not even the version.
+    pub fn apply(&mut self, command: Command) -> Outcome {
+        let Command {
+            now_ms,
+            seed,
+            change,
+        } = command;
+        let mut step = Step {
+            state: self,
+            now_ms,
+            identifiers: Identifiers::new(seed),
+        };
+        let result = step.apply(change);
+        if result.is_ok() {
+            self.version += 1;
+        }
+        Outcome {
+            version: self.version,
+            result,
+        }
+    }
+}
+
+/// One application: the state with the command's time and randomness.
+struct Step<'a> {
+    state: &'a mut ClusterState,
+    now_ms: u64,
+    identifiers: Identifiers,
+}
+
+impl Step<'_> {
+    fn apply(&mut self, change: Change) -> Result<(), ApiError> {
+        match change {
+            Change::Bootstrap {
+                cluster_name,
+                cluster_uuid,
+            } => return self.bootstrap(cluster_name, cluster_uuid),
+            Change::NodeJoin { node } => self.join(node),
+            Change::NodeLeave {
+                node,
+                ephemeral_id,
+                reason,
+            } => self.leave(node, ephemeral_id.as_deref(), &reason)?,
+            Change::CreateIndex {
+                name,
+                settings,
+                mapping,
+                aliases,
+            } => self.create_index(name, settings, mapping, aliases)?,
+            Change::DeleteIndices { indices } => self.delete_indices(&indices)?,
+            Change::PutMapping {
+                index,
+                base_version,
+                mapping,
+            } => return self.put_mapping(&index, base_version, mapping),
+            Change::PutIndexSettings {
+                index,
+                base_version,
+                settings,
+            } => self.put_settings(&index, base_version, settings)?,
+            Change::ShardStarted {
+                shard,
+                allocation_id,
+                primary_term,
+            } => self.shard_started(&shard, &allocation_id, primary_term)?,
+            Change::ShardFailed {
+                shard,
+                allocation_id,
+                primary_term,
+                mark_stale,
+                reason,
+            } => self.shard_failed(&shard, &allocation_id, primary_term, mark_stale, &reason)?,
+            Change::Reroute => {}
+            Change::PutUser { user } => {
+                let name = user.user.username.clone();
+                self.state.security.native_users.insert(name, *user);
+                self.state.security.generation += 1;
+                return Ok(());
+            }
+            Change::DeleteUser { username } => {
+                if self.state.security.native_users.remove(&username).is_none() {
+                    return Err(ApiError::new(
+                        ErrorCode::ResourceNotFound,
+                        format!("user [{username}] not found"),
+                    ));
+                }
+                self.state.security.generation += 1;
+                return Ok(());
+            }
+            Change::PutReservedUser { username, user } => {
+                self.state.security.reserved_users.insert(username, user);
+                self.state.security.generation += 1;
+                return Ok(());
+            }
+        }
+        allocation::reroute(self.state, self.now_ms, &mut self.identifiers);
+        Ok(())
+    }
+
+    fn bootstrap(&mut self, name: String, uuid: String) -> Result<(), ApiError> {
+        if let Some(existing) = &self.state.cluster_uuid {
+            return Err(ApiError::internal(format!(
+                "the cluster already has the UUID [{existing}]"
+            )));
+        }
+        self.state.cluster_name = name;
+        self.state.cluster_uuid = Some(uuid);
+        Ok(())
+    }
+
+    /// A new process of a known node has lost whatever its predecessor had in memory: its copies
+    /// must recover again.
+    fn join(&mut self, node: NodeRecord) {
+        self.forget_failures();
+        let previous = self.state.nodes.insert(node.id, node.clone());
+        let restarted = previous.is_some_and(|old| old.ephemeral_id != node.ephemeral_id);
+        if restarted {
+            self.fail_copies_on(node.id, UnassignedReason::NodeRestarting, "node restarted");
+        }
+    }
+
+    /// A node that comes may hold what was missing, so copies given up on are tried again.
+    fn forget_failures(&mut self) {
+        let copies = self
+            .state
+            .routing
+            .values_mut()
+            .flat_map(|routing| &mut routing.shards)
+            .flat_map(|shard| &mut shard.copies);
+        for copy in copies.filter(|copy| copy.state == CopyState::Unassigned) {
+            if let Some(info) = &mut copy.unassigned {
+                info.failed_allocations = 0;
+            }
+        }
+    }
+
+    fn leave(
+        &mut self,
+        node: NodeId,
+        ephemeral_id: Option<&str>,
+        reason: &str,
+    ) -> Result<(), ApiError> {
+        let Some(record) = self.state.nodes.get(&node) else {
+            return Err(ApiError::internal(format!(
+                "node [{node}] is not in the cluster"
+            )));
+        };
+        if ephemeral_id.is_some_and(|id| id != record.ephemeral_id) {
+            return Err(ApiError::internal(format!(
+                "node [{}] has come back as another process",
+                record.name
+            )));
+        }
+        self.state.nodes.remove(&node);
+        self.fail_copies_on(node, UnassignedReason::NodeLeft, reason);
+        Ok(())
+    }
+
+    fn fail_copies_on(&mut self, node: NodeId, reason: UnassignedReason, details: &str) {
+        let lost: Vec<(ShardId, AllocationId)> = self
+            .state
+            .copies_on(node)
+            .filter_map(|(shard, copy)| Some((shard, copy.allocation_id.clone()?)))
+            .collect();
+        for (shard, allocation_id) in lost {
+            self.unassign(&shard, &allocation_id, reason, details);
+        }
+    }
+
+    fn create_index(
+        &mut self,
+        name: String,
+        settings: IndexSettings,
+        mapping: Value,
+        aliases: BTreeMap<String, Value>,
+    ) -> Result<(), ApiError> {
+        if let Some(existing) = self.state.indices.get(&name) {
+            let id = &existing.id;
+            return Err(ApiError::new(
+                ErrorCode::ResourceAlreadyExists,
+                format!("index [{}/{}] already exists", id.name, id.uuid),
+            )
+            .with("index_uuid", id.uuid.clone())
+            .with("index", id.name.clone()));
+        }
+        let shards = settings.number_of_shards() as usize;
+        let metadata = IndexMetadata {
+            id: IndexId {
+                name: name.clone(),
+                uuid: self.identifiers.next(),
+            },
+            creation_date_ms: self.now_ms,
+            settings_version: 1,
+            mapping,
+            mapping_version: 1,
+            aliases,
+            shards: vec![ShardMetadata::default(); shards],
+            settings,
+        };
+        let replicas = metadata.settings.number_of_replicas();
+        let shard = self.new_shard(replicas);
+        self.state.routing.insert(
+            name.clone(),
+            IndexRouting {
+                shards: vec![shard; shards],
+            },
+        );
+        self.state.indices.insert(name, metadata);
+        Ok(())
+    }
+
+    fn new_shard(&self, replicas: u32) -> ShardRouting {
+        let info = || UnassignedInfo::new(UnassignedReason::IndexCreated, "", self.now_ms);
+        let mut copies = vec![ShardCopy::unassigned(
+            true,
+            RecoverySource::EmptyStore,
+            info(),
+        )];
+        copies.extend(
+            (0..replicas).map(|_| ShardCopy::unassigned(false, RecoverySource::Peer, info())),
+        );
+        ShardRouting { copies }
+    }
+
+    fn delete_indices(&mut self, indices: &[IndexId]) -> Result<(), ApiError> {
+        for id in indices {
+            if self.state.index(id).is_none() {
+                return Err(ApiError::index_not_found(&id.name));
+            }
+        }
+        for id in indices {
+            self.state.indices.remove(&id.name);
+            self.state.routing.remove(&id.name);
+        }
+        Ok(())
+    }
+
+    fn index_mut(&mut self, id: &IndexId) -> Result<&mut IndexMetadata, ApiError> {
+        self.state
+            .indices
+            .get_mut(&id.name)
+            .filter(|metadata| metadata.id.uuid == id.uuid)
+            .ok_or_else(|| ApiError::index_not_found(&id.name))
+    }
+
+    fn put_mapping(
+        &mut self,
+        id: &IndexId,
+        base_version: u64,
+        mapping: Value,
+    ) -> Result<(), ApiError> {
+        let metadata = self.index_mut(id)?;
+        check_base("mapping", metadata.mapping_version, base_version)?;
+        metadata.mapping = mapping;
+        metadata.mapping_version += 1;
+        Ok(())
+    }
+
+    fn put_settings(
+        &mut self,
+        id: &IndexId,
+        base_version: u64,
+        settings: IndexSettings,
+    ) -> Result<(), ApiError> {
+        let metadata = self.index_mut(id)?;
+        check_base("settings", metadata.settings_version, base_version)?;
+        metadata.settings = settings;
+        metadata.settings_version += 1;
+        let replicas = metadata.settings.number_of_replicas() as usize;
+        self.resize(id, replicas);
+        Ok(())
+    }
+
+    /// Adds unassigned replicas, or drops copies: unassigned first, then recovering ones.
+    fn resize(&mut self, id: &IndexId, replicas: usize) {
+        let info = UnassignedInfo::new(UnassignedReason::ReplicaAdded, "", self.now_ms);
+        let Some(routing) = self.state.routing.get_mut(&id.name) else {
+            return;
+        };
+        let mut dropped = Vec::new();
+        for (number, shard) in routing.shards.iter_mut().enumerate() {
+            while shard.copies.len() < replicas + 1 {
+                shard.copies.push(ShardCopy::unassigned(
+                    false,
+                    RecoverySource::Peer,
+                    info.clone(),
+                ));
+            }
+            while shard.copies.len() > replicas + 1 {
+                let Some(victim) = least_useful_replica(shard) else {
+                    break;
+                };
+                let copy = shard.copies.remove(victim);
+                dropped.extend(copy.allocation_id.map(|id| (number, id)));
+            }
+        }
+        if let Ok(metadata) = self.index_mut(id) {
+            for (number, allocation_id) in dropped {
+                metadata.shards[number].in_sync.remove(&allocation_id);
+            }
+        }
+    }
+
+    fn shard_started(
+        &mut self,
+        id: &ShardId,
+        allocation_id: &AllocationId,
+        primary_term: Term,
+    ) -> Result<(), ApiError> {
+        self.check_term(id, Some(primary_term))?;
+        let copy = self.copy_mut(id, allocation_id)?;
+        if copy.state == CopyState::Started {
+            return Ok(());
+        }
+        copy.state = CopyState::Started;
+        copy.unassigned = None;
+        let node = copy.node;
+        let (is_primary, source) = (copy.primary, copy.recovery_source);
+        let metadata = self.shard_metadata_mut(id)?;
+        if is_primary && source == RecoverySource::EmptyStore {
+            metadata.in_sync.clear();
+        }
+        if let Some(node) = node {
+            // What the node held before was replaced by this copy, which is no less complete.
+            metadata.in_sync.retain(|_, holder| *holder != node);
+            metadata.in_sync.insert(allocation_id.clone(), node);
+        }
+        Ok(())
+    }
+
+    fn shard_failed(
+        &mut self,
+        id: &ShardId,
+        allocation_id: &AllocationId,
+        primary_term: Option<Term>,
+        mark_stale: bool,
+        reason: &str,
+    ) -> Result<(), ApiError> {
+        self.check_term(id, primary_term)?;
+        if mark_stale {
+            self.mark_stale(id, allocation_id)?;
+        }
+        // The copy may have left the routing already, as when its node went away.
+        if self.copy_mut(id, allocation_id).is_ok() {
+            self.unassign(
+                id,
+                allocation_id,
+                UnassignedReason::AllocationFailed,
+                reason,
+            );
+        }
+        Ok(())
+    }
+
+    /// Takes a copy out of the in-sync set. The primary never leaves it: with it would go the
+    /// only proof of what was acknowledged.
+    fn mark_stale(&mut self, id: &ShardId, allocation_id: &AllocationId) -> Result<(), ApiError> {
+        let is_primary = self
+            .copy_mut(id, allocation_id)
+            .is_ok_and(|copy| copy.primary);
+        if is_primary {
+            return Err(ApiError::internal(format!(
+                "the primary of {id} cannot leave its own in-sync set"
+            )));
+        }
+        self.shard_metadata_mut(id)?.in_sync.remove(allocation_id);
+        Ok(())
+    }
+
+    /// Makes a copy unassigned; if it was the primary, promotes another that is in sync.
+    fn unassign(
+        &mut self,
+        id: &ShardId,
+        allocation_id: &AllocationId,
+        reason: UnassignedReason,
+        details: &str,
+    ) {
+        let now_ms = self.now_ms;
+        let delayed_timeout = self
+            .state
+            .index(&id.index)
+            .map(|metadata| metadata.settings.delayed_timeout())
+            .unwrap_or_default();
+        let Ok(copy) = self.copy_mut(id, allocation_id) else {
+            return;
+        };
+        let was_primary = copy.primary;
+        let previous_failures = copy
+            .unassigned
+            .as_ref()
+            .map_or(0, |info| info.failed_allocations);
+        let failed = reason == UnassignedReason::AllocationFailed;
+        let waits = matches!(
+            reason,
+            UnassignedReason::NodeLeft | UnassignedReason::NodeRestarting
+        );
+        let info = UnassignedInfo {
+            last_node: copy.node,
+            delayed_until_ms: waits.then(|| now_ms + delayed_timeout.as_millis() as u64),
+            failed_allocations: previous_failures + u32::from(failed),
+            ..UnassignedInfo::new(reason, details, now_ms)
+        };
+        let never_started = copy.state == CopyState::Initializing
+            && copy.recovery_source == RecoverySource::EmptyStore;
+        let source = match (was_primary, never_started) {
+            (true, true) => RecoverySource::EmptyStore,
+            (true, false) => RecoverySource::ExistingStore,
+            (false, _) => RecoverySource::Peer,
+        };
+        *copy = ShardCopy::unassigned(was_primary, source, info);
+        if was_primary {
+            self.primary_lost(id);
+        }
+    }
+
+    /// Copies that were recovering from the lost primary start over; one that is in sync and
+    /// serving takes its place under a new term.
+    fn primary_lost(&mut self, id: &ShardId) {
+        let now_ms = self.now_ms;
+        let Some(in_sync) = self
+            .state
+            .index(&id.index)
+            .and_then(|metadata| metadata.shards.get(id.shard as usize))
+            .map(|shard| shard.in_sync.clone())
+        else {
+            return;
+        };
+        let Some(shard) = self.shard_mut(id) else {
+            return;
+        };
+        for copy in &mut shard.copies {
+            if !copy.primary && copy.state == CopyState::Initializing {
+                let info = UnassignedInfo {
+                    last_node: copy.node,
+                    ..UnassignedInfo::new(UnassignedReason::PrimaryFailed, "primary failed", now_ms)
+                };
+                *copy = ShardCopy::unassigned(false, RecoverySource::Peer, info);
+            }
+        }
+        let successor = shard.copies.iter().position(|copy| {
+            copy.is_active()
+                && copy
+                    .allocation_id
+                    .as_ref()
+                    .is_some_and(|id| in_sync.contains_key(id))
+        });
+        let Some(successor) = successor else { return };
+        for copy in &mut shard.copies {
+            if copy.primary {
+                copy.primary = false;
+                copy.recovery_source = RecoverySource::Peer;
+            }
+        }
+        shard.copies[successor].primary = true;
+        shard.copies.swap(0, successor);
+        if let Ok(metadata) = self.shard_metadata_mut(id) {
+            metadata.primary_term += 1;
+        }
+    }
+
+    fn check_term(&mut self, id: &ShardId, term: Option<Term>) -> Result<(), ApiError> {
+        let current = self.shard_metadata_mut(id)?.primary_term;
+        match term {
+            Some(term) if term != current => Err(ApiError::new(
+                ErrorCode::StalePrimary,
+                format!("primary term [{term}] of {id} is no longer current: it is [{current}]"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn shard_metadata_mut(&mut self, id: &ShardId) -> Result<&mut ShardMetadata, ApiError> {
+        self.index_mut(&id.index)?
+            .shards
+            .get_mut(id.shard as usize)
+            .ok_or_else(|| shard_not_found(id))
+    }
+
+    fn shard_mut(&mut self, id: &ShardId) -> Option<&mut ShardRouting> {
+        self.state.index(&id.index)?;
+        self.state
+            .routing
+            .get_mut(&id.index.name)?
+            .shards
+            .get_mut(id.shard as usize)
+    }
+
+    fn copy_mut(
+        &mut self,
+        id: &ShardId,
+        allocation_id: &AllocationId,
+    ) -> Result<&mut ShardCopy, ApiError> {
+        self.shard_mut(id)
+            .and_then(|shard| {
+                shard
+                    .copies
+                    .iter_mut()
+                    .find(|copy| copy.allocation_id.as_ref() == Some(allocation_id))
+            })
+            .ok_or_else(|| shard_not_found(id))
+    }
+}
+
+fn shard_not_found(id: &ShardId) -> ApiError {
+    ApiError::new(ErrorCode::ShardNotFound, format!("no such shard {id}"))
+}
+
+fn check_base(what: &str, current: u64, base: u64) -> Result<(), ApiError> {
+    if current == base {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        ErrorCode::VersionConflict,
+        format!("the {what} changed meanwhile: version [{current}], not [{base}]"),
+    ))
+}
+
+fn least_useful_replica(shard: &ShardRouting) -> Option<usize> {
+    let usefulness = |copy: &ShardCopy| match copy.state {
+        CopyState::Unassigned => 0,
+        CopyState::Initializing => 1,
+        CopyState::Started => 2,
+    };
+    (0..shard.copies.len())
+        .rev()
+        .filter(|i| !shard.copies[*i].primary)
+        .min_by_key(|i| usefulness(&shard.copies[*i]))
+}

@@ -1,0 +1,101 @@
+//! The changes that consensus orders.
+
+use std::collections::BTreeMap;
+
+use ringwall_api::ApiError;
+use ringwall_base::{AllocationId, IndexId, NodeId, ShardId, Term};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::index_settings::IndexSettings;
+use crate::metadata::{NativeUser, ReservedUser};
+use crate::nodes::NodeRecord;
+
+/// A change, with the time and the randomness it may use: both chosen by the proposer, so that
+/// every node applies it alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    /// Milliseconds since the epoch.
+    pub now_ms: u64,
+    /// Names the identifiers that the change makes.
+    pub seed: String,
+    pub change: Change,
+}
+
+/// What changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Change {
+    Bootstrap {
+        cluster_name: String,
+        cluster_uuid: String,
+    },
+    /// A node joined, or came back as a new process under its persistent id.
+    NodeJoin {
+        node: NodeRecord,
+    },
+    NodeLeave {
+        node: NodeId,
+        /// Ignored when the node has come back as another process meanwhile.
+        ephemeral_id: Option<String>,
+        reason: String,
+    },
+    CreateIndex {
+        name: String,
+        settings: IndexSettings,
+        mapping: Value,
+        aliases: BTreeMap<String, Value>,
+    },
+    DeleteIndices {
+        indices: Vec<IndexId>,
+    },
+    /// Replaces the mapping if it is still the version the proposer merged into.
+    PutMapping {
+        index: IndexId,
+        base_version: u64,
+        mapping: Value,
+    },
+    /// Replaces the settings if they are still the version the proposer changed.
+    PutIndexSettings {
+        index: IndexId,
+        base_version: u64,
+        settings: IndexSettings,
+    },
+    /// A node reports that its copy has recovered.
+    ShardStarted {
+        shard: ShardId,
+        allocation_id: AllocationId,
+        primary_term: Term,
+    },
+    /// A copy is no more: its node lost it, or the primary could not reach it.
+    ShardFailed {
+        shard: ShardId,
+        allocation_id: AllocationId,
+        /// The term of the primary that asks, refused if there is a newer one. `None` when the
+        /// copy's own node reports.
+        primary_term: Option<Term>,
+        /// Also leaves the in-sync set: the primary is about to acknowledge a write without it.
+        mark_stale: bool,
+        reason: String,
+    },
+    /// Looks again at unassigned copies; proposed when a delay has passed.
+    Reroute,
+    PutUser {
+        user: Box<NativeUser>,
+    },
+    DeleteUser {
+        username: String,
+    },
+    PutReservedUser {
+        username: String,
+        user: ReservedUser,
+    },
+}
+
+/// What applying a command gave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The state's version after the command.
+    pub version: u64,
+    /// `Err` when the command was refused and changed nothing.
+    pub result: Result<(), ApiError>,
+}

@@ -1,0 +1,106 @@
+//! How the cluster fares. Source: data.md section 8.11.
+
+use std::collections::BTreeMap;
+
+use ringwall_api::cluster::{HealthStatus, IndexHealth};
+
+use crate::ClusterState;
+use crate::routing::{CopyState, IndexRouting, RecoverySource, ShardRouting};
+
+/// Counts over the indices asked for, and the worst status among them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Health {
+    pub status: HealthStatus,
+    pub number_of_nodes: u32,
+    pub number_of_data_nodes: u32,
+    pub delayed_unassigned_shards: u32,
+    pub indices: BTreeMap<String, IndexHealth>,
+}
+
+impl ClusterState {
+    /// Returns the health of the named indices, or of all if none is named.
+    pub fn health(&self, names: &[String]) -> Health {
+        let chosen = |name: &String| names.is_empty() || names.contains(name);
+        let indices: BTreeMap<String, IndexHealth> = self
+            .routing
+            .iter()
+            .filter(|(name, _)| chosen(name))
+            .map(|(name, routing)| (name.clone(), self.index_health(name, routing)))
+            .collect();
+        Health {
+            status: indices
+                .values()
+                .map(|index| index.status)
+                .max()
+                .unwrap_or(HealthStatus::Green),
+            number_of_nodes: self.nodes.len() as u32,
+            number_of_data_nodes: self.nodes.values().filter(|node| node.is_data()).count() as u32,
+            delayed_unassigned_shards: self.delayed_shards(),
+            indices,
+        }
+    }
+
+    fn index_health(&self, name: &str, routing: &IndexRouting) -> IndexHealth {
+        let copies = || routing.shards.iter().flat_map(|shard| &shard.copies);
+        let count = |state: CopyState| copies().filter(|copy| copy.state == state).count() as u32;
+        IndexHealth {
+            status: routing
+                .shards
+                .iter()
+                .map(shard_status)
+                .max()
+                .unwrap_or(HealthStatus::Green),
+            number_of_shards: routing.shards.len() as u32,
+            number_of_replicas: self
+                .indices
+                .get(name)
+                .map_or(0, |metadata| metadata.settings.number_of_replicas()),
+            active_primary_shards: copies()
+                .filter(|copy| copy.primary && copy.is_active())
+                .count() as u32,
+            active_shards: count(CopyState::Started),
+            relocating_shards: 0,
+            initializing_shards: count(CopyState::Initializing),
+            unassigned_shards: count(CopyState::Unassigned),
+        }
+    }
+
+    fn delayed_shards(&self) -> u32 {
+        self.shards()
+            .flat_map(|(_, shard)| &shard.copies)
+            .filter(|copy| copy.state == CopyState::Unassigned && !copy.primary)
+            .filter_map(|copy| copy.unassigned.as_ref())
+            .filter(|info| {
+                info.delayed_until_ms.is_some()
+                    && info
+                        .last_node
+                        .is_some_and(|node| !self.nodes.contains_key(&node))
+            })
+            .count() as u32
+    }
+}
+
+/// Returns green when every copy serves, yellow when the primary does or is being made for the
+/// first time, else red.
+pub fn shard_status(shard: &ShardRouting) -> HealthStatus {
+    let Some(primary) = shard.primary() else {
+        return HealthStatus::Red;
+    };
+    if primary.is_active() {
+        let all = shard.copies.iter().all(|copy| copy.is_active());
+        return if all {
+            HealthStatus::Green
+        } else {
+            HealthStatus::Yellow
+        };
+    }
+    let failed = primary
+        .unassigned
+        .as_ref()
+        .is_some_and(|info| info.failed_allocations > 0);
+    if primary.recovery_source == RecoverySource::EmptyStore && !failed {
+        HealthStatus::Yellow
+    } else {
+        HealthStatus::Red
+    }
+}

@@ -1,0 +1,497 @@
+//! Settings of an index: which exist, which may change, and their typed values.
+//!
+//! Source: data.md section 7.1.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ringwall_api::ApiError;
+use ringwall_base::{ByteSizeValue, TimeValue, routing, suggest};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The settings that someone set, as flat `index.` keys with text values; the rest is defaults.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IndexSettings {
+    values: BTreeMap<String, String>,
+}
+
+/// How the text of a setting is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Int { min: i64, max: i64 },
+    Bool,
+    Time,
+    Bytes,
+    Choice(&'static [&'static str]),
+    Text,
+}
+
+struct Spec {
+    key: &'static str,
+    kind: Kind,
+    dynamic: bool,
+    default: &'static str,
+}
+
+const fn fixed(key: &'static str, kind: Kind, default: &'static str) -> Spec {
+    Spec {
+        key,
+        kind,
+        dynamic: false,
+        default,
+    }
+}
+
+const fn dynamic(key: &'static str, kind: Kind, default: &'static str) -> Spec {
+    Spec {
+        key,
+        kind,
+        dynamic: true,
+        default,
+    }
+}
+
+const COUNT: Kind = Kind::Int {
+    min: 0,
+    max: i32::MAX as i64,
+};
+
+static SPECS: &[Spec] = &[
+    fixed(
+        "index.number_of_shards",
+        Kind::Int { min: 1, max: 1024 },
+        "1",
+    ),
+    fixed(
+        "index.number_of_routing_shards",
+        Kind::Int {
+            min: 1,
+            max: 1 << 30,
+        },
+        "",
+    ),
+    fixed(
+        "index.codec",
+        Kind::Choice(&["default", "best_compression"]),
+        "default",
+    ),
+    fixed("index.provided_name", Kind::Text, ""),
+    dynamic(
+        "index.number_of_replicas",
+        Kind::Int { min: 0, max: 1024 },
+        "1",
+    ),
+    dynamic("index.refresh_interval", Kind::Time, "1s"),
+    dynamic("index.search.idle.after", Kind::Time, "30s"),
+    dynamic(
+        "index.max_result_window",
+        Kind::Int {
+            min: 1,
+            max: i32::MAX as i64,
+        },
+        "10000",
+    ),
+    dynamic("index.max_docvalue_fields_search", COUNT, "100"),
+    dynamic(
+        "index.max_terms_count",
+        Kind::Int {
+            min: 1,
+            max: i32::MAX as i64,
+        },
+        "65536",
+    ),
+    dynamic(
+        "index.max_regex_length",
+        Kind::Int {
+            min: 1,
+            max: i32::MAX as i64,
+        },
+        "1000",
+    ),
+    dynamic("index.max_refresh_listeners", COUNT, "1000"),
+    dynamic("index.hidden", Kind::Bool, "false"),
+    dynamic("index.gc_deletes", Kind::Time, "60s"),
+    dynamic("index.priority", COUNT, "1"),
+    dynamic("index.allocation.max_retries", COUNT, "5"),
+    dynamic(
+        "index.unassigned.node_left.delayed_timeout",
+        Kind::Time,
+        "1m",
+    ),
+    dynamic(
+        "index.translog.durability",
+        Kind::Choice(&["request"]),
+        "request",
+    ),
+    dynamic("index.translog.flush_threshold_size", Kind::Bytes, "512mb"),
+    dynamic("index.translog.retention.size", Kind::Bytes, "512mb"),
+    dynamic("index.write.wait_for_active_shards", Kind::Text, "1"),
+    dynamic(
+        "index.mapping.total_fields.limit",
+        Kind::Int {
+            min: 1,
+            max: i32::MAX as i64,
+        },
+        "1000",
+    ),
+    dynamic(
+        "index.mapping.depth.limit",
+        Kind::Int { min: 1, max: 1000 },
+        "20",
+    ),
+    dynamic("index.mapping.ignore_malformed", Kind::Bool, "false"),
+];
+
+impl IndexSettings {
+    /// Reads settings from a request body: nested or flat keys, with or without `index.`.
+    ///
+    /// # Errors
+    /// `illegal_argument_exception` for an unknown key (with the nearest known one) or a value of
+    /// the wrong form.
+    pub fn parse(body: &Value) -> Result<Self, ApiError> {
+        let mut settings = Self::default();
+        for (key, value) in flatten(body)? {
+            let spec = find(&key)?;
+            let Some(value) = value else { continue };
+            check(spec, &value)?;
+            settings.values.insert(key, value);
+        }
+        settings.check_routing_shards()?;
+        Ok(settings)
+    }
+
+    /// Returns the settings with the changes of a request body applied; `null` resets a key.
+    ///
+    /// # Errors
+    /// As [`IndexSettings::parse`], and for settings that cannot change after creation.
+    pub fn updated(&self, body: &Value, index_name: &str) -> Result<Self, ApiError> {
+        let mut settings = self.clone();
+        for (key, value) in flatten(body)? {
+            let spec = find(&key)?;
+            if !spec.dynamic {
+                return Err(ApiError::illegal_argument(format!(
+                    "Can't update non dynamic settings [[{key}]] for open indices [[{index_name}]]"
+                )));
+            }
+            match value {
+                Some(value) => {
+                    check(spec, &value)?;
+                    settings.values.insert(key, value);
+                }
+                None => {
+                    settings.values.remove(&key);
+                }
+            }
+        }
+        Ok(settings)
+    }
+
+    /// Returns the number of primaries.
+    pub fn number_of_shards(&self) -> u32 {
+        self.int("index.number_of_shards")
+    }
+
+    /// Returns the number of copies beside each primary.
+    pub fn number_of_replicas(&self) -> u32 {
+        self.int("index.number_of_replicas")
+    }
+
+    /// Returns the number of hash slots that shards divide among them.
+    pub fn number_of_routing_shards(&self) -> u32 {
+        match self.values.get("index.number_of_routing_shards") {
+            Some(_) => self.int("index.number_of_routing_shards"),
+            None => routing::default_routing_shards(self.number_of_shards()),
+        }
+    }
+
+    /// Returns how often writes become visible to search; `None` means only on request.
+    pub fn refresh_interval(&self) -> Option<Duration> {
+        self.time("index.refresh_interval")
+    }
+
+    /// Returns whether the refresh interval was set, which opts out of search-idle behaviour.
+    pub fn has_explicit_refresh_interval(&self) -> bool {
+        self.values.contains_key("index.refresh_interval")
+    }
+
+    /// Returns how long after its last search a shard stops refreshing by itself.
+    pub fn search_idle_after(&self) -> Option<Duration> {
+        self.time("index.search.idle.after")
+    }
+
+    /// Returns how long a departed node's copies wait for it.
+    pub fn delayed_timeout(&self) -> Duration {
+        self.time("index.unassigned.node_left.delayed_timeout")
+            .unwrap_or_default()
+    }
+
+    /// Returns how often allocation of a failing copy is tried.
+    pub fn max_allocation_retries(&self) -> u32 {
+        self.int("index.allocation.max_retries")
+    }
+
+    /// Returns the largest `from + size` of a search.
+    pub fn max_result_window(&self) -> u64 {
+        u64::from(self.int("index.max_result_window"))
+    }
+
+    /// Returns whether wildcards skip the index.
+    pub fn hidden(&self) -> bool {
+        self.text("index.hidden") == "true"
+    }
+
+    /// Returns the translog size, in bytes, that triggers a flush.
+    pub fn flush_threshold_bytes(&self) -> u64 {
+        self.bytes("index.translog.flush_threshold_size")
+    }
+
+    /// Returns the translog bytes kept after a flush, for recovery by operations.
+    pub fn translog_retention_bytes(&self) -> u64 {
+        self.bytes("index.translog.retention.size")
+    }
+
+    /// Returns how long deleted documents' versions are remembered.
+    pub fn gc_deletes(&self) -> Duration {
+        self.time("index.gc_deletes").unwrap_or_default()
+    }
+
+    /// Returns the number of fields a mapping may have.
+    pub fn total_fields_limit(&self) -> usize {
+        self.int("index.mapping.total_fields.limit") as usize
+    }
+
+    /// Returns the set keys with their values; for rendering.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.values.get(key).map_or_else(
+            || {
+                SPECS
+                    .iter()
+                    .find(|spec| spec.key == key)
+                    .map_or("", |spec| spec.default)
+            },
+            String::as_str,
+        )
+    }
+
+    // Values were checked when they were set, so the defaults below are never reached.
+    fn int(&self, key: &str) -> u32 {
+        self.text(key).parse().unwrap_or_default()
+    }
+
+    fn time(&self, key: &str) -> Option<Duration> {
+        self.text(key)
+            .parse::<TimeValue>()
+            .ok()
+            .and_then(TimeValue::duration)
+    }
+
+    fn bytes(&self, key: &str) -> u64 {
+        self.text(key)
+            .parse::<ByteSizeValue>()
+            .map_or(0, ByteSizeValue::bytes)
+    }
+
+    fn check_routing_shards(&self) -> Result<(), ApiError> {
+        let (shards, slots) = (self.number_of_shards(), self.number_of_routing_shards());
+        if slots < shards || !slots.is_multiple_of(shards) {
+            return Err(ApiError::illegal_argument(format!(
+                "the number of source shards [{shards}] must be a factor of [{slots}]"
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn find(key: &str) -> Result<&'static Spec, ApiError> {
+    if let Some(spec) = SPECS.iter().find(|spec| spec.key == key) {
+        return Ok(spec);
+    }
+    let nearest = suggest::nearest(key, SPECS.iter().map(|spec| spec.key));
+    let advice = match nearest.first() {
+        Some(known) => format!("did you mean [{known}]?"),
+        None => "please check that any required plugins are installed, or check the breaking \
+                 changes documentation for removed settings"
+            .to_owned(),
+    };
+    Err(ApiError::illegal_argument(format!(
+        "unknown setting [{key}] {advice}"
+    )))
+}
+
+fn check(spec: &Spec, value: &str) -> Result<(), ApiError> {
+    let key = spec.key;
+    match spec.kind {
+        Kind::Int { min, max } => {
+            let number: i64 = value.parse().map_err(|_| {
+                ApiError::illegal_argument(format!(
+                    "Failed to parse value [{value}] for setting [{key}]"
+                ))
+            })?;
+            let bound = if number < min {
+                Some(format!(">= {min}"))
+            } else if number > max {
+                Some(format!("<= {max}"))
+            } else {
+                None
+            };
+            bound.map_or(Ok(()), |bound| {
+                Err(ApiError::illegal_argument(format!(
+                    "Failed to parse value [{value}] for setting [{key}] must be {bound}"
+                )))
+            })
+        }
+        Kind::Bool if value == "true" || value == "false" => Ok(()),
+        Kind::Bool => Err(ApiError::illegal_argument(format!(
+            "Failed to parse value [{value}] as only [true] or [false] are allowed."
+        ))),
+        Kind::Time => value.parse::<TimeValue>().map(|_| ()).map_err(|_| {
+            ApiError::illegal_argument(format!(
+                "failed to parse setting [{key}] with value [{value}] as a time value: \
+                 unit is missing or unrecognized"
+            ))
+        }),
+        Kind::Bytes => value.parse::<ByteSizeValue>().map(|_| ()).map_err(|_| {
+            ApiError::illegal_argument(format!(
+                "failed to parse setting [{key}] with value [{value}] as a size in bytes: \
+                 unit is missing or unrecognized"
+            ))
+        }),
+        Kind::Choice(choices) if choices.contains(&value) => Ok(()),
+        Kind::Choice(choices) => Err(ApiError::illegal_argument(format!(
+            "unknown value [{value}] for setting [{key}], must be one of [{}]",
+            choices.join(", ")
+        ))),
+        Kind::Text => Ok(()),
+    }
+}
+
+/// Returns `index.`-prefixed flat keys with text values; `None` for `null`.
+fn flatten(body: &Value) -> Result<Vec<(String, Option<String>)>, ApiError> {
+    let mut flat = Vec::new();
+    match body {
+        Value::Null => {}
+        Value::Object(object) => flatten_into(object, "", &mut flat)?,
+        _ => {
+            return Err(ApiError::illegal_argument(
+                "the settings must be an object of setting names and values",
+            ));
+        }
+    }
+    let prefixed = flat
+        .into_iter()
+        .map(|(key, value)| {
+            if key.starts_with("index.") {
+                (key, value)
+            } else {
+                (format!("index.{key}"), value)
+            }
+        })
+        .collect();
+    Ok(prefixed)
+}
+
+fn flatten_into(
+    object: &Map<String, Value>,
+    prefix: &str,
+    flat: &mut Vec<(String, Option<String>)>,
+) -> Result<(), ApiError> {
+    for (name, value) in object {
+        let key = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
+        let text = match value {
+            Value::Object(inner) => {
+                flatten_into(inner, &key, flat)?;
+                continue;
+            }
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            Value::Bool(flag) => Some(flag.to_string()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Array(_) => {
+                return Err(ApiError::illegal_argument(format!(
+                    "setting [{key}] takes one value, not a list"
+                )));
+            }
+        };
+        flat.push((key, text));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_spelling_means_the_same() {
+        for body in [
+            json!({"number_of_shards": 3, "number_of_replicas": "2"}),
+            json!({"index": {"number_of_shards": "3", "number_of_replicas": 2}}),
+            json!({"index.number_of_shards": 3, "index.number_of_replicas": 2}),
+        ] {
+            let settings = IndexSettings::parse(&body).unwrap();
+            assert_eq!(settings.number_of_shards(), 3);
+            assert_eq!(settings.number_of_replicas(), 2);
+            assert_eq!(settings.number_of_routing_shards(), 768);
+        }
+    }
+
+    #[test]
+    fn bad_settings_are_refused_by_name() {
+        for (body, expected) in [
+            (
+                json!({"number_of_shardz": 1}),
+                "did you mean [index.number_of_shards]?",
+            ),
+            (json!({"number_of_shards": 0}), "must be >= 1"),
+            (
+                json!({"number_of_shards": "x"}),
+                "Failed to parse value [x]",
+            ),
+            (json!({"refresh_interval": "5"}), "unit is missing"),
+            (json!({"hidden": "yes"}), "only [true] or [false]"),
+            (
+                json!({"translog.durability": "async"}),
+                "must be one of [request]",
+            ),
+            (
+                json!({"number_of_shards": 3, "number_of_routing_shards": 4}),
+                "must be a factor of",
+            ),
+            (json!({"number_of_shards": [1]}), "takes one value"),
+            (json!(7), "must be an object"),
+        ] {
+            let error = IndexSettings::parse(&body).unwrap_err();
+            assert!(error.reason.contains(expected), "{body}: {}", error.reason);
+        }
+    }
+
+    #[test]
+    fn updates_change_dynamic_settings_only() {
+        let settings = IndexSettings::parse(&json!({"refresh_interval": "5s"})).unwrap();
+        let updated = settings
+            .updated(
+                &json!({"index": {"refresh_interval": null, "number_of_replicas": 0}}),
+                "i",
+            )
+            .unwrap();
+        assert_eq!(updated.number_of_replicas(), 0);
+        assert!(!updated.has_explicit_refresh_interval());
+        let error = settings
+            .updated(&json!({"number_of_shards": 2}), "i")
+            .unwrap_err();
+        assert!(error.reason.contains("non dynamic settings"));
+    }
+}

@@ -1,0 +1,75 @@
+//! What the cluster remembers about indices and users.
+
+use std::collections::BTreeMap;
+
+use ringwall_api::auth::User;
+use ringwall_base::{AllocationId, IndexId, NodeId, Term};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::index_settings::IndexSettings;
+
+/// An index: its settings, mapping, aliases, and per shard the term and the in-sync copies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IndexMetadata {
+    pub id: IndexId,
+    pub creation_date_ms: u64,
+    pub settings: IndexSettings,
+    pub settings_version: u64,
+    /// The mapping in the `index` crate's stored form.
+    pub mapping: Value,
+    /// Grows with every change of the mapping; the base of compare-and-set updates.
+    pub mapping_version: u64,
+    pub aliases: BTreeMap<String, Value>,
+    /// One per shard.
+    pub shards: Vec<ShardMetadata>,
+}
+
+/// What must survive for a shard to be found again.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ShardMetadata {
+    /// Grows each time another copy becomes primary, or the primary is assigned anew.
+    pub primary_term: Term,
+    /// The copies that hold every acknowledged write, with the node that has each. Only these
+    /// may become primary. Source: data.md section 8.2.
+    pub in_sync: BTreeMap<AllocationId, NodeId>,
+}
+
+/// Users and their password hashes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SecurityMetadata {
+    pub native_users: BTreeMap<String, NativeUser>,
+    pub reserved_users: BTreeMap<String, ReservedUser>,
+    /// Grows with every change of a user, so that caches know to drop.
+    pub generation: u64,
+}
+
+/// A user made through the API.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NativeUser {
+    pub user: User,
+    pub password_hash: String,
+}
+
+/// A built-in user: only its password and whether it is enabled can change.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservedUser {
+    pub password_hash: Option<String>,
+    pub enabled: bool,
+}
+
+impl std::fmt::Debug for NativeUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NativeUser")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for ReservedUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReservedUser")
+            .field("enabled", &self.enabled)
+            .finish_non_exhaustive()
+    }
+}
