@@ -1,0 +1,174 @@
+//! Everything that can go wrong with certificates, keys and their files.
+
+use std::path::PathBuf;
+
+/// A failure with the facts an operator needs: which file, what was expected, what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PkiError {
+    /// The file does not exist. Source: node.md section 2.3.
+    #[error("cannot read [{}] because the file does not exist", path.display())]
+    FileNotFound { path: PathBuf },
+    /// The operating system refuses access to the file.
+    #[error("not permitted to read the file [{}]; check its owner and mode", path.display())]
+    AccessDenied { path: PathBuf },
+    /// Reading failed for another reason.
+    #[error("cannot read [{}]: {error}", path.display())]
+    Read {
+        path: PathBuf,
+        error: std::io::Error,
+    },
+    /// The file is larger than any key or certificate file.
+    #[error("[{}] is larger than {limit} bytes: this is not a key or certificate file", path.display())]
+    FileTooLarge { path: PathBuf, limit: u64 },
+    /// The file has no content.
+    #[error("[{}] is empty", path.display())]
+    FileEmpty { path: PathBuf },
+
+    /// The password does not open the file.
+    #[error(
+        "cannot open [{}]: this is usually caused by an incorrect password ({})",
+        path.display(),
+        if *password_given { "a password was provided" } else { "no password was provided" }
+    )]
+    WrongPassword { path: PathBuf, password_given: bool },
+    /// The key is encrypted and there is no passphrase.
+    #[error(
+        "the private key in [{}] is encrypted but no passphrase was provided; set the secure key passphrase",
+        path.display()
+    )]
+    PassphraseRequired { path: PathBuf },
+
+    /// The file is a Java keystore in the old JKS or JCEKS format.
+    #[error(
+        "[{}] is a {format} keystore, which is not supported; convert it to PKCS#12: keytool -importkeystore \
+         -srckeystore {} -destkeystore {} -deststoretype PKCS12",
+        path.display(),
+        path.display(),
+        path.with_extension("p12").display()
+    )]
+    JavaKeystore { path: PathBuf, format: &'static str },
+    /// A PEM file was named where a PKCS#12 file belongs.
+    #[error(
+        "[{}] is a PEM file but a PKCS#12 file was expected; name PEM files with [key] and [certificate] or \
+         [certificate_authorities] instead of [keystore.path] or [truststore.path]",
+        path.display()
+    )]
+    PemInsteadOfPkcs12 { path: PathBuf },
+    /// A PKCS#12 file was named where a PEM file belongs.
+    #[error(
+        "[{}] is a PKCS#12 file but a PEM file was expected; name it with [keystore.path] or [truststore.path] \
+         instead of [key], [certificate] or [certificate_authorities]",
+        path.display()
+    )]
+    Pkcs12InsteadOfPem { path: PathBuf },
+    /// The file is neither of the formats we read.
+    #[error("[{}] is not a {expected} file: {reason}", path.display())]
+    Malformed {
+        path: PathBuf,
+        expected: &'static str,
+        reason: String,
+    },
+    /// The file uses an algorithm that we do not read.
+    #[error("[{}] uses {what}, which is not supported; {hint}", path.display())]
+    UnsupportedAlgorithm {
+        path: PathBuf,
+        what: String,
+        hint: &'static str,
+    },
+
+    /// The keystore holds no private key.
+    #[error("the PKCS#12 keystore [{}] does not contain a private key entry", path.display())]
+    NoPrivateKey { path: PathBuf },
+    /// The keystore's private key has no certificate.
+    #[error("the private key [{alias}] in [{}] has no certificate in that file", path.display())]
+    KeyWithoutCertificate { path: PathBuf, alias: String },
+    /// The keystore holds several keys and nothing says which to use.
+    #[error(
+        "the PKCS#12 keystore [{}] contains several private keys ({}); keep only the one to use",
+        path.display(),
+        aliases.join(", ")
+    )]
+    SeveralPrivateKeys { path: PathBuf, aliases: Vec<String> },
+    /// The CA file does not hold exactly one key. Source: tools.md section 3.2.
+    #[error("expected a single key in file [{}] but found [{count}]", path.display())]
+    NotASingleKey { path: PathBuf, count: usize },
+    /// The truststore trusts nothing. Source: tools.md section 3.4.
+    #[error(
+        "the truststore [{}] does not contain any trusted certificate entries; it has {others} other \
+         certificate(s), import the CA with: keytool -importcert -alias ca -file ca.crt -keystore {}",
+        path.display(),
+        path.display()
+    )]
+    NoTrustedCertificates { path: PathBuf, others: usize },
+    /// A PEM file holds no certificate.
+    #[error("[{}] contains no certificate (no BEGIN CERTIFICATE block)", path.display())]
+    NoCertificates { path: PathBuf },
+    /// A PEM file holds no private key that we read.
+    #[error(
+        "cannot read PEM private key [{}] because the file does not contain a supported key format{}",
+        path.display(),
+        found(labels)
+    )]
+    NoPemKey { path: PathBuf, labels: Vec<String> },
+    /// A certificate inside the file cannot be decoded.
+    #[error("certificate {position} in [{}] is malformed: {reason}", path.display())]
+    MalformedCertificate {
+        path: PathBuf,
+        position: usize,
+        reason: String,
+    },
+    /// The private key belongs to another certificate.
+    #[error(
+        "the private key in [{}] does not match the certificate [{subject}] in [{}]",
+        key_path.display(),
+        certificate_path.display()
+    )]
+    KeyMismatch {
+        key_path: PathBuf,
+        certificate_path: PathBuf,
+        subject: String,
+    },
+
+    /// A certificate given as bytes cannot be decoded.
+    #[error("malformed certificate: {0}")]
+    BadCertificate(String),
+    /// A private key given as bytes cannot be decoded or has an unsupported algorithm.
+    #[error("unusable private key: {0}")]
+    BadKey(String),
+    /// The CA certificate may not sign certificates. Source: tools.md section 2.1.
+    #[error("ca certificate is not a CA! [{subject}] has no basicConstraints CA:TRUE")]
+    NotACa { subject: String },
+    /// The requested RSA key size cannot be generated.
+    #[error("RSA key size {0} is not supported; use 2048, 3072 or 4096")]
+    KeySize(u32),
+    /// The requested validity is out of range. Source: tools.md section 1.1.
+    #[error("{0}")]
+    Validity(&'static str),
+    /// The text is no distinguished name.
+    #[error("[{text}] could not be converted to a valid DN: {reason}")]
+    InvalidName { text: String, reason: String },
+    /// The text is no DNS name.
+    #[error("[{0}] is not a valid DNS name")]
+    InvalidDnsName(String),
+    /// PKCS#12 passwords outside ASCII are unreadable by Java.
+    #[error("PKCS#12 passwords must be plain ASCII")]
+    NonAsciiPassword,
+    /// Two entries of one file would have the same alias.
+    #[error("two entries of the PKCS#12 file are named [{0}]; choose another name")]
+    DuplicateAlias(String),
+    /// The cryptographic library refused.
+    #[error("cannot {0}")]
+    Crypto(&'static str),
+    /// Encoding a file failed.
+    #[error("cannot encode {what}: {reason}")]
+    Encode { what: &'static str, reason: String },
+}
+
+fn found(labels: &[String]) -> String {
+    if labels.is_empty() {
+        String::new()
+    } else {
+        format!(" (found: {})", labels.join(", "))
+    }
+}

@@ -1,0 +1,475 @@
+//! Distinguished names: RFC 2253 text to DER and back.
+
+use std::fmt;
+
+use crate::PkiError;
+use crate::der;
+
+/// A distinguished name, for example `CN=node1,OU=search,DC=example,DC=com`.
+///
+/// Keeps the exact DER, so that an issuer name is copied byte for byte. `Display` writes RFC 2253 text
+/// (first component of the text = last in the DER), as Java does. Source: tools.md section 2.1.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct DistinguishedName {
+    der: Vec<u8>,
+}
+
+impl DistinguishedName {
+    /// Returns the name with the one component `CN=<value>`; the value is taken literally.
+    pub fn common_name(value: &str) -> Self {
+        Self::encode(&[vec![(CN.to_vec(), AttributeValue::Text(value.to_owned()))]])
+    }
+
+    /// Returns the name of an instance: a full DN when the text contains `=`, else `CN=<text>`.
+    ///
+    /// Errors: [`PkiError::InvalidName`]. Source: tools.md section 2.1.
+    pub fn of_instance(text: &str) -> Result<Self, PkiError> {
+        if text.contains('=') {
+            Self::parse(text)
+        } else {
+            Ok(Self::common_name(text))
+        }
+    }
+
+    /// Parses RFC 2253 text: `,` or `;` between components, `+` inside one, `\` escapes, quotes, `#hex`.
+    ///
+    /// Errors: [`PkiError::InvalidName`].
+    pub fn parse(text: &str) -> Result<Self, PkiError> {
+        let invalid = |reason: &str| PkiError::InvalidName {
+            text: text.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let mut components = Vec::new();
+        for component in split_unescaped(text, &[',', ';']) {
+            let mut attributes = Vec::new();
+            for attribute in split_unescaped(component, &['+']) {
+                let (keyword, value) = attribute
+                    .split_once('=')
+                    .ok_or_else(|| invalid(&format!("[{}] has no '='", attribute.trim())))?;
+                let oid = attribute_oid(keyword.trim())
+                    .ok_or_else(|| invalid(&format!("unknown attribute [{}]", keyword.trim())))?;
+                let value = parse_value(value).map_err(invalid)?;
+                attributes.push((oid, value));
+            }
+            components.push(attributes);
+        }
+        components.reverse();
+        Ok(Self::encode(&components))
+    }
+
+    /// Takes over an encoded name. The bytes are kept as they are.
+    pub(crate) fn from_der(der: &[u8]) -> Self {
+        Self { der: der.to_vec() }
+    }
+
+    /// Returns the DER of the name.
+    pub fn as_der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// Returns the text with a blank after each comma and with keywords for the rarer attributes
+    /// (`CN=a, OU=b`), as `GET /_ssl/certificates` shows it. Source: node.md section 9.1.
+    pub fn with_spaces(&self) -> String {
+        self.text(", ", true)
+    }
+
+    /// Returns the value of the most specific `CN`, if it is text.
+    pub fn first_common_name(&self) -> Option<String> {
+        let wanted = der::oid_text(&CN_CONTENT)?;
+        self.components()
+            .into_iter()
+            .rev()
+            .flatten()
+            .find(|attribute| attribute.oid == wanted)
+            .and_then(|attribute| decode_text(attribute.tag, &attribute.content))
+    }
+
+    fn encode(components: &[Vec<(Vec<u64>, AttributeValue)>]) -> Self {
+        let encoded: Vec<Vec<u8>> = components
+            .iter()
+            .map(|attributes| {
+                let mut members: Vec<Vec<u8>> = attributes
+                    .iter()
+                    .map(|(oid, value)| der::sequence(&[&der::oid(oid), &value.encode(oid)]))
+                    .collect();
+                // DER orders the members of a SET OF by their bytes.
+                members.sort();
+                der::value(der::SET, &members.concat())
+            })
+            .collect();
+        Self {
+            der: der::value(der::SEQUENCE, &encoded.concat()),
+        }
+    }
+
+    fn text(&self, separator: &str, all_keywords: bool) -> String {
+        let components: Vec<String> = self
+            .components()
+            .into_iter()
+            .rev()
+            .map(|attributes| {
+                let texts: Vec<String> = attributes
+                    .iter()
+                    .map(|attribute| attribute.text(all_keywords))
+                    .collect();
+                texts.join("+")
+            })
+            .collect();
+        components.join(separator)
+    }
+
+    fn components(&self) -> Vec<Vec<Attribute>> {
+        let Some(name) = der::Reader::new(&self.der).next_if(der::SEQUENCE) else {
+            return Vec::new();
+        };
+        let mut components = Vec::new();
+        let mut sets = der::Reader::new(name.content);
+        while let Some(set) = sets.next() {
+            let mut members = der::Reader::new(set.content);
+            let mut attributes = Vec::new();
+            while let Some(member) = members.next() {
+                let mut pair = der::Reader::new(member.content);
+                let oid = pair
+                    .next_if(der::OBJECT_IDENTIFIER)
+                    .and_then(|oid| der::oid_text(oid.content));
+                if let (Some(oid), Some(value)) = (oid, pair.next()) {
+                    attributes.push(Attribute {
+                        oid,
+                        tag: value.tag,
+                        content: value.content.to_vec(),
+                        raw: value.raw.to_vec(),
+                    });
+                }
+            }
+            components.push(attributes);
+        }
+        components
+    }
+}
+
+impl fmt::Display for DistinguishedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(",", false))
+    }
+}
+
+impl fmt::Debug for DistinguishedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DistinguishedName({self})")
+    }
+}
+
+/// A value on its way into DER.
+enum AttributeValue {
+    Text(String),
+    /// DER given as `#hex`.
+    Encoded(Vec<u8>),
+}
+
+impl AttributeValue {
+    /// PrintableString when possible, else UTF8String; DC and emailAddress IA5String.
+    fn encode(&self, oid: &[u64]) -> Vec<u8> {
+        let text = match self {
+            Self::Encoded(bytes) => return bytes.clone(),
+            Self::Text(text) => text,
+        };
+        let tag = if (oid == DC || oid == EMAIL_ADDRESS) && text.is_ascii() {
+            der::IA5_STRING
+        } else if text.bytes().all(is_printable_string) {
+            der::PRINTABLE_STRING
+        } else {
+            der::UTF8_STRING
+        };
+        der::value(tag, text.as_bytes())
+    }
+}
+
+/// A decoded `type = value` pair.
+struct Attribute {
+    oid: String,
+    tag: u8,
+    content: Vec<u8>,
+    raw: Vec<u8>,
+}
+
+impl Attribute {
+    fn text(&self, all_keywords: bool) -> String {
+        let keyword = KEYWORDS
+            .iter()
+            .find(|(_, oid, in_rfc)| (all_keywords || *in_rfc) && dotted(oid) == self.oid)
+            .map(|(keyword, _, _)| *keyword);
+        match (keyword, decode_text(self.tag, &self.content)) {
+            (Some(keyword), Some(text)) => format!("{keyword}={}", escape(&text)),
+            (keyword, _) => format!(
+                "{}=#{}",
+                keyword.unwrap_or(&self.oid),
+                hex::encode(&self.raw)
+            ),
+        }
+    }
+}
+
+fn parse_value(text: &str) -> Result<AttributeValue, &'static str> {
+    let text = trim_unescaped(text);
+    if let Some(digits) = text.strip_prefix('#') {
+        let bytes = hex::decode(digits).map_err(|_| "a value after '#' must be hexadecimal DER")?;
+        let mut reader = der::Reader::new(&bytes);
+        return match (reader.next(), reader.is_empty()) {
+            (Some(_), true) => Ok(AttributeValue::Encoded(bytes)),
+            _ => Err("a value after '#' must be one DER value"),
+        };
+    }
+    let quoted = text.len() >= 2 && text.starts_with('"') && text.ends_with('"');
+    let text = if quoted {
+        &text[1..text.len() - 1]
+    } else {
+        text
+    };
+    let value = unescape(text, quoted)?;
+    if value.is_empty() {
+        Err("a component has no value")
+    } else {
+        Ok(AttributeValue::Text(value))
+    }
+}
+
+fn unescape(text: &str, quoted: bool) -> Result<String, &'static str> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes().iter().copied();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'\\' => {
+                let first = rest.next().ok_or("a '\\' at the end escapes nothing")?;
+                if first.is_ascii_hexdigit() {
+                    let second = rest
+                        .next()
+                        .filter(u8::is_ascii_hexdigit)
+                        .ok_or("'\\' needs two hex digits")?;
+                    let pair = [first, second];
+                    let decoded = hex::decode(pair).map_err(|_| "'\\' needs two hex digits")?;
+                    out.extend(decoded);
+                } else {
+                    out.push(first);
+                }
+            }
+            b'"' => return Err("an unescaped '\"' inside a value"),
+            b'<' | b'>' if !quoted => return Err("an unescaped '<' or '>' inside a value"),
+            other => out.push(other),
+        }
+    }
+    String::from_utf8(out).map_err(|_| "escaped bytes are not UTF-8")
+}
+
+/// Splits at separators that are neither escaped nor quoted.
+fn split_unescaped<'a>(text: &'a str, separators: &[char]) -> Vec<&'a str> {
+    let mut parts = Vec::new();
+    let (mut start, mut escaped, mut quoted) = (0, false, false);
+    for (position, character) in text.char_indices() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => quoted = !quoted,
+            _ if !quoted && separators.contains(&character) => {
+                parts.push(&text[start..position]);
+                start = position + character.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+/// Trims blanks at both ends, but not a blank escaped by `\`.
+fn trim_unescaped(text: &str) -> &str {
+    let text = text.trim_start_matches(' ');
+    let trimmed = text.trim_end_matches(' ');
+    let backslashes = trimmed
+        .bytes()
+        .rev()
+        .take_while(|byte| *byte == b'\\')
+        .count();
+    if backslashes % 2 == 1 && trimmed.len() < text.len() {
+        &text[..trimmed.len() + 1]
+    } else {
+        trimmed
+    }
+}
+
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let last = text.chars().count().saturating_sub(1);
+    for (position, character) in text.chars().enumerate() {
+        let special = matches!(character, ',' | '+' | '"' | '\\' | '<' | '>' | ';')
+            || (position == 0 && matches!(character, ' ' | '#'))
+            || (position == last && character == ' ');
+        if special {
+            out.push('\\');
+        }
+        out.push(character);
+    }
+    out
+}
+
+fn attribute_oid(keyword: &str) -> Option<Vec<u64>> {
+    let upper = keyword.to_ascii_uppercase();
+    if let Some((_, oid, _)) = KEYWORDS.iter().find(|(known, _, _)| *known == upper) {
+        return Some(oid.to_vec());
+    }
+    let dotted = upper.strip_prefix("OID.").unwrap_or(&upper);
+    let arcs: Vec<u64> = dotted
+        .split('.')
+        .map(|arc| arc.parse::<u32>().ok().map(u64::from))
+        .collect::<Option<_>>()?;
+    let plausible = arcs.len() >= 2 && arcs[0] <= 2 && (arcs[0] == 2 || arcs[1] < 40);
+    plausible.then_some(arcs)
+}
+
+fn decode_text(tag: u8, content: &[u8]) -> Option<String> {
+    match tag {
+        der::UTF8_STRING | der::PRINTABLE_STRING | der::IA5_STRING | NUMERIC_STRING => {
+            String::from_utf8(content.to_vec()).ok()
+        }
+        der::TELETEX_STRING => Some(content.iter().map(|byte| char::from(*byte)).collect()),
+        der::BMP_STRING => {
+            let units = content
+                .chunks_exact(2)
+                .map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+            char::decode_utf16(units).collect::<Result<_, _>>().ok()
+        }
+        _ => None,
+    }
+}
+
+fn is_printable_string(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&byte)
+}
+
+fn dotted(arcs: &[u64]) -> String {
+    arcs.iter()
+        .map(u64::to_string)
+        .collect::<Vec<_>>()
+        .join(".")
+}
+
+const NUMERIC_STRING: u8 = 0x12;
+const CN: &[u64] = &[2, 5, 4, 3];
+const CN_CONTENT: [u8; 3] = [0x55, 0x04, 0x03];
+const DC: &[u64] = &[0, 9, 2342, 19200300, 100, 1, 25];
+const EMAIL_ADDRESS: &[u64] = &[1, 2, 840, 113549, 1, 9, 1];
+
+/// Keyword, object identifier, and whether RFC 2253 itself defines the keyword. The first keyword of an
+/// identifier is the one written.
+const KEYWORDS: &[(&str, &[u64], bool)] = &[
+    ("CN", CN, true),
+    ("C", &[2, 5, 4, 6], true),
+    ("L", &[2, 5, 4, 7], true),
+    ("ST", &[2, 5, 4, 8], true),
+    ("S", &[2, 5, 4, 8], true),
+    ("STREET", &[2, 5, 4, 9], true),
+    ("O", &[2, 5, 4, 10], true),
+    ("OU", &[2, 5, 4, 11], true),
+    ("DC", DC, true),
+    ("UID", &[0, 9, 2342, 19200300, 100, 1, 1], true),
+    ("SURNAME", &[2, 5, 4, 4], false),
+    ("SERIALNUMBER", &[2, 5, 4, 5], false),
+    ("T", &[2, 5, 4, 12], false),
+    ("TITLE", &[2, 5, 4, 12], false),
+    ("GIVENNAME", &[2, 5, 4, 42], false),
+    ("INITIALS", &[2, 5, 4, 43], false),
+    ("GENERATION", &[2, 5, 4, 44], false),
+    ("DNQ", &[2, 5, 4, 46], false),
+    ("DNQUALIFIER", &[2, 5, 4, 46], false),
+    ("EMAILADDRESS", EMAIL_ADDRESS, false),
+    ("E", EMAIL_ADDRESS, false),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(
+            DistinguishedName::parse(text).unwrap().to_string(),
+            expected
+        );
+    }
+
+    #[test]
+    fn names_survive_parsing_and_printing() {
+        check(
+            "CN=node5,OU=IT,DC=example,DC=com",
+            "CN=node5,OU=IT,DC=example,DC=com",
+        );
+        check(" cn = a ; o = b ", "CN=a,O=b");
+        check(r"CN=Smith\, John,O=a\+b", r"CN=Smith\, John,O=a\+b");
+        check(r#"CN="Smith, John""#, r"CN=Smith\, John");
+        check(r"CN=L\C3\BCbeck", "CN=Lübeck");
+        check("CN=a+OU=b,C=DE", "CN=a+OU=b,C=DE");
+        check("2.5.4.3=x", "CN=x");
+        check("CN=#0c0161", "CN=a");
+        check(
+            "EMAILADDRESS=a@b.example",
+            "1.2.840.113549.1.9.1=#160b6140622e6578616d706c65",
+        );
+    }
+
+    #[test]
+    fn the_last_component_of_the_text_is_first_in_the_bytes() {
+        let name = DistinguishedName::parse("CN=a,DC=com").unwrap();
+        let dc = hex::decode("310d300b060a0992268993f22c64011916").unwrap();
+        assert_eq!(
+            &name.as_der()[2..4],
+            &[0x31, 0x13],
+            "{}",
+            hex::encode(name.as_der())
+        );
+        assert_eq!(&name.as_der()[6..18], &dc[4..16]);
+    }
+
+    #[test]
+    fn string_types_follow_java() {
+        assert!(
+            hex::encode(DistinguishedName::common_name("node").as_der()).ends_with("13046e6f6465")
+        );
+        assert!(
+            hex::encode(DistinguishedName::common_name("a_b").as_der()).ends_with("0c03615f62")
+        );
+        let dc = DistinguishedName::parse("DC=com").unwrap();
+        assert!(hex::encode(dc.as_der()).ends_with("1603636f6d"));
+    }
+
+    #[test]
+    fn the_spaced_form_names_rare_attributes() {
+        let name = DistinguishedName::parse("EMAILADDRESS=a@b.example,O=c").unwrap();
+        assert_eq!(name.with_spaces(), "EMAILADDRESS=a@b.example, O=c");
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_a_reason() {
+        for text in [
+            "", "node", "CN=", "X=1", "CN=a,", r"CN=a\", "CN=#zz", "1=2", "3.1=a", "CN=a\"b",
+        ] {
+            assert!(
+                matches!(
+                    DistinguishedName::parse(text),
+                    Err(PkiError::InvalidName { .. })
+                ),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_instance_name_without_equals_is_taken_literally() {
+        let name = DistinguishedName::of_instance("a,b").unwrap();
+        assert_eq!(name.first_common_name().as_deref(), Some("a,b"));
+        assert_eq!(
+            DistinguishedName::of_instance("CN=x,O=y")
+                .unwrap()
+                .to_string(),
+            "CN=x,O=y"
+        );
+    }
+}

@@ -1,0 +1,370 @@
+//! PKCS#12 files: keystores and truststores.
+//!
+//! The file format is `p12-keystore`'s work; which certificate belongs to which key, and who issued whom, is
+//! decided here by key and signature. See dependencies.md section 2 for why.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use p12_keystore::error::Error as StoreError;
+use p12_keystore::{
+    Certificate, CertificateBag, KeyStore, KeyStoreEntry, Pkcs12Archive, PrivateKeyBag,
+    PrivateKeyChain,
+};
+use ringwall_base::{SecretBytes, SecretString};
+use rustls_pki_types::CertificateDer;
+
+use crate::key::{PrivateKey, certificate_public_bits};
+use crate::{PkiError, chain, der};
+
+/// The content of a PKCS#12 file.
+#[derive(Debug)]
+pub struct Pkcs12 {
+    /// Private keys in file order.
+    pub keys: Vec<KeyEntry>,
+    /// Certificates with Java's trusted attribute: the only ones Java treats as trusted.
+    pub trusted: Vec<CertificateEntry>,
+    /// Certificates that are neither trusted nor the leaf of a key entry (issuers of a chain, for example).
+    pub others: Vec<CertificateEntry>,
+    /// Whether a MAC protects the file. Without one a wrong password may show only as malformed content.
+    pub has_mac: bool,
+}
+
+/// A private key with its certificates.
+#[derive(Clone, Debug)]
+pub struct KeyEntry {
+    pub alias: Option<String>,
+    /// Unencrypted PKCS#8 DER.
+    pub private_key: SecretBytes,
+    /// The key's certificate, then its issuers as far as the file has them; empty when the file has no
+    /// certificate of this key.
+    pub chain: Vec<CertificateDer<'static>>,
+}
+
+/// A certificate that stands for itself.
+#[derive(Clone, Debug)]
+pub struct CertificateEntry {
+    pub alias: Option<String>,
+    pub certificate: CertificateDer<'static>,
+}
+
+/// An entry to write.
+#[derive(Clone, Copy, Debug)]
+pub enum WriteEntry<'a> {
+    /// A key with its chain, leaf first.
+    Key {
+        alias: &'a str,
+        key: &'a PrivateKey,
+        chain: &'a [CertificateDer<'static>],
+    },
+    /// A certificate that Java will trust.
+    Trusted {
+        alias: &'a str,
+        certificate: &'a CertificateDer<'static>,
+    },
+}
+
+impl WriteEntry<'_> {
+    fn alias(&self) -> &str {
+        match self {
+            Self::Key { alias, .. } | Self::Trusted { alias, .. } => alias,
+        }
+    }
+}
+
+/// Decodes a PKCS#12 file. No password = the empty password.
+///
+/// Errors: [`PkiError::WrongPassword`], [`PkiError::Malformed`], [`PkiError::UnsupportedAlgorithm`]. `path` is for
+/// the messages only.
+pub fn read(content: &[u8], password: &SecretString, path: &Path) -> Result<Pkcs12, PkiError> {
+    let archive = Pkcs12Archive::from_pkcs12(content, password.expose())
+        .map_err(|error| read_error(error, !password.is_empty(), path))?;
+    let pool: Vec<CertificateDer<'static>> = archive
+        .certs
+        .iter()
+        .map(|bag| CertificateDer::from(bag.cert.as_der().to_vec()))
+        .collect();
+    let mut leaves = Vec::new();
+    let mut keys = Vec::new();
+    for bag in &archive.keys {
+        let leaf = leaf_of(bag, &archive.certs);
+        leaves.extend(leaf);
+        keys.push(KeyEntry {
+            alias: bag.friendly_name.clone(),
+            private_key: SecretBytes::new(bag.key.as_der()),
+            chain: leaf
+                .map(|index| chain::build(&pool[index], &pool))
+                .unwrap_or_default(),
+        });
+    }
+    let (mut trusted, mut others) = (Vec::new(), Vec::new());
+    for (index, (bag, certificate)) in archive.certs.iter().zip(pool).enumerate() {
+        let entry = CertificateEntry {
+            alias: bag.friendly_name.clone(),
+            certificate,
+        };
+        if bag.trusted {
+            trusted.push(entry);
+        } else if !leaves.contains(&index) {
+            others.push(entry);
+        }
+    }
+    Ok(Pkcs12 {
+        keys,
+        trusted,
+        others,
+        has_mac: has_mac(content),
+    })
+}
+
+/// Encodes a PKCS#12 file as JDK 17 does: PBES2 with PBKDF2-HMAC-SHA256 (10,000 rounds) and AES-256-CBC, MAC
+/// HMAC-SHA256. Aliases of keys are lower-cased, as Java does.
+///
+/// Errors: [`PkiError::NonAsciiPassword`] (Java could not read the file), [`PkiError::DuplicateAlias`],
+/// [`PkiError::Encode`].
+pub fn write(entries: &[WriteEntry<'_>], password: &SecretString) -> Result<Vec<u8>, PkiError> {
+    if !password.expose().is_ascii() {
+        return Err(PkiError::NonAsciiPassword);
+    }
+    let millis = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_millis());
+    let mut aliases = Vec::new();
+    let mut store = KeyStore::new();
+    for (number, entry) in entries.iter().enumerate() {
+        let alias = entry.alias().to_lowercase();
+        if aliases.contains(&alias) {
+            return Err(PkiError::DuplicateAlias(entry.alias().to_owned()));
+        }
+        // Java takes the entry's date from this text; distinct per key, so that each finds its certificate.
+        let local_key_id = format!("Time {}", millis + number as u128);
+        let encoded = encode_entry(entry, local_key_id).map_err(|error| encode_error(&error))?;
+        let name = if matches!(entry, WriteEntry::Key { .. }) {
+            alias.as_str()
+        } else {
+            entry.alias()
+        };
+        store.add_entry(name, encoded);
+        aliases.push(alias);
+    }
+    store
+        .writer(password.expose())
+        .write()
+        .map_err(|error| encode_error(&error))
+}
+
+fn encode_entry(entry: &WriteEntry<'_>, local_key_id: String) -> Result<KeyStoreEntry, StoreError> {
+    match entry {
+        WriteEntry::Key { key, chain, .. } => {
+            let key = p12_keystore::PrivateKey::from_der(key.pkcs8().expose())?;
+            let certificates = chain
+                .iter()
+                .map(|der| Certificate::from_der(der))
+                .collect::<Result<Vec<_>, _>>()?;
+            Ok(KeyStoreEntry::PrivateKeyChain(PrivateKeyChain::new(
+                local_key_id,
+                key,
+                certificates,
+            )))
+        }
+        WriteEntry::Trusted { certificate, .. } => Ok(KeyStoreEntry::Certificate(
+            Certificate::from_der(certificate)?,
+        )),
+    }
+}
+
+/// Returns the index of the key's certificate: the one with the key's localKeyID if it has the key's public
+/// key, else any with that public key. A key that we cannot decode (DSA) is linked by localKeyID alone.
+fn leaf_of(key: &PrivateKeyBag, certificates: &[CertificateBag]) -> Option<usize> {
+    let same_id = |bag: &CertificateBag| match (&key.local_key_id, &bag.local_key_id) {
+        (Some(wanted), Some(offered)) => wanted.as_ref() == offered.as_slice(),
+        _ => false,
+    };
+    let Ok(decoded) = PrivateKey::from_pkcs8(SecretBytes::new(key.key.as_der())) else {
+        return certificates.iter().position(same_id);
+    };
+    let same_key = |bag: &CertificateBag| {
+        certificate_public_bits(bag.cert.as_der()).is_ok_and(|bits| bits == decoded.public_bits())
+    };
+    certificates
+        .iter()
+        .position(|bag| same_id(bag) && same_key(bag))
+        .or_else(|| certificates.iter().position(same_key))
+}
+
+/// PFX ::= SEQUENCE { version, authSafe, macData OPTIONAL }
+fn has_mac(content: &[u8]) -> bool {
+    let Some(outer) = der::Reader::new(content).next_if(der::SEQUENCE) else {
+        return false;
+    };
+    let mut fields = der::Reader::new(outer.content);
+    fields.next().is_some() && fields.next().is_some() && fields.next_if(der::SEQUENCE).is_some()
+}
+
+fn read_error(error: StoreError, password_given: bool, path: &Path) -> PkiError {
+    let path = path.to_owned();
+    match error {
+        StoreError::MacError(_) | StoreError::Pkcs5Error(_) | StoreError::UnpadError => {
+            PkiError::WrongPassword {
+                path,
+                password_given,
+            }
+        }
+        StoreError::UnsupportedEncryptionScheme | StoreError::UnsupportedMacAlgorithm => {
+            let hint = "re-create it with elasticsearch-certutil, keytool or openssl 3";
+            PkiError::UnsupportedAlgorithm {
+                path,
+                what: "an unsupported encryption".to_owned(),
+                hint,
+            }
+        }
+        other => PkiError::Malformed {
+            path,
+            expected: "PKCS#12",
+            reason: other.to_string(),
+        },
+    }
+}
+
+fn encode_error(error: &StoreError) -> PkiError {
+    PkiError::Encode {
+        what: "a PKCS#12 file",
+        reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{CaParams, CertificateAuthority, KeySpec, NodeCertParams};
+
+    use super::*;
+
+    fn ca() -> CertificateAuthority {
+        CertificateAuthority::generate(&CaParams {
+            key: KeySpec::EcP256,
+            ..CaParams::default()
+        })
+        .unwrap()
+    }
+
+    fn params() -> NodeCertParams {
+        NodeCertParams {
+            key: KeySpec::EcP256,
+            ..NodeCertParams::default()
+        }
+    }
+
+    fn path() -> &'static Path {
+        Path::new("test.p12")
+    }
+
+    #[test]
+    fn a_node_file_is_keystore_and_truststore() {
+        let ca = ca();
+        let issued = ca.issue(&params()).unwrap();
+        for password in ["changeit", ""] {
+            let password = SecretString::from(password);
+            let store = read(
+                &issued.to_p12("Instance", &password).unwrap(),
+                &password,
+                path(),
+            )
+            .unwrap();
+            assert_eq!(store.keys[0].alias.as_deref(), Some("instance"));
+            assert_eq!(&store.keys[0].private_key, issued.key.pkcs8());
+            assert_eq!(store.keys[0].chain, issued.chain);
+            assert_eq!(store.trusted[0].alias.as_deref(), Some("ca"));
+            assert_eq!(&store.trusted[0].certificate, ca.certificate());
+            assert_eq!(
+                (store.keys.len(), store.trusted.len(), store.has_mac),
+                (1, 1, true)
+            );
+        }
+    }
+
+    #[test]
+    fn two_authorities_of_one_name_in_one_file_do_not_confuse() {
+        let (old, new) = (ca(), ca());
+        let issued = new.issue(&params()).unwrap();
+        let entries = [
+            WriteEntry::Key {
+                alias: "instance",
+                key: &issued.key,
+                chain: &issued.chain[..1],
+            },
+            WriteEntry::Trusted {
+                alias: "a-old",
+                certificate: old.certificate(),
+            },
+            WriteEntry::Trusted {
+                alias: "b-new",
+                certificate: new.certificate(),
+            },
+        ];
+        let password = SecretString::from("x");
+        let store = read(&write(&entries, &password).unwrap(), &password, path()).unwrap();
+        assert_eq!(
+            store.keys[0].chain,
+            [issued.certificate.clone(), new.certificate().clone()]
+        );
+        assert_eq!(store.trusted.len(), 2);
+    }
+
+    #[test]
+    fn a_wrong_password_is_told_from_a_broken_file() {
+        let content = ca().to_p12(&SecretString::from("right")).unwrap();
+        for wrong in ["wrong", ""] {
+            let error = read(&content, &SecretString::from(wrong), path()).unwrap_err();
+            assert!(
+                matches!(error, PkiError::WrongPassword { password_given, .. } if password_given != wrong.is_empty())
+            );
+        }
+        let error = read(
+            &content[..content.len() / 2],
+            &SecretString::from("right"),
+            path(),
+        )
+        .unwrap_err();
+        assert!(matches!(error, PkiError::Malformed { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_java_could_not_read_is_not_written() {
+        let error = ca().to_p12(&SecretString::from("pässword")).unwrap_err();
+        assert!(matches!(error, PkiError::NonAsciiPassword));
+        let error = ca()
+            .issue(&params())
+            .unwrap()
+            .to_p12("CA", &SecretString::from("x"))
+            .unwrap_err();
+        assert!(matches!(error, PkiError::DuplicateAlias(_)));
+    }
+
+    /// The MAC hides the inner content from byte changes, so it is cut off first.
+    fn without_mac(content: &[u8]) -> Vec<u8> {
+        let outer = der::Reader::new(content).next_if(der::SEQUENCE).unwrap();
+        let mut fields = der::Reader::new(outer.content);
+        let (version, safe) = (fields.next().unwrap(), fields.next().unwrap());
+        der::sequence(&[version.raw, safe.raw])
+    }
+
+    #[test]
+    fn a_file_without_mac_is_read_and_says_so() {
+        let content = without_mac(&ca().to_p12(&SecretString::from("x")).unwrap());
+        let store = read(&content, &SecretString::from("x"), path()).unwrap();
+        assert_eq!((store.keys.len(), store.has_mac), (1, false));
+    }
+
+    #[test]
+    fn broken_content_behind_the_mac_is_an_error_and_no_panic() {
+        let content = without_mac(&ca().to_p12(&SecretString::from("x")).unwrap());
+        for position in (0..content.len()).step_by(13) {
+            // Values around the structure only: a changed round count would cost seconds, not correctness.
+            for change in [0x01, 0x80] {
+                let mut broken = content.clone();
+                broken[position] ^= change;
+                let _ = read(&broken, &SecretString::from("x"), path());
+            }
+        }
+    }
+}

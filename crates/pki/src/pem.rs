@@ -1,0 +1,201 @@
+//! PEM files: certificates and private keys, sorted by label.
+
+use std::path::Path;
+
+use ::pem::{EncodeConfig, LineEnding, Pem};
+use pkcs8::pkcs5::pbes2;
+use pkcs8::{PrivateKeyInfoRef, SecretDocument};
+use ringwall_base::{SecretBytes, SecretString};
+use rustls_pki_types::CertificateDer;
+
+pub use crate::pem_key::private_key;
+
+use crate::PkiError;
+use crate::key::{PrivateKey, pkcs8_inner};
+
+/// Returns every certificate of a PEM file, in order; other blocks are ignored.
+///
+/// Errors: [`PkiError::NoCertificates`], [`PkiError::MalformedCertificate`], [`PkiError::Malformed`].
+pub fn certificates(content: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, PkiError> {
+    let mut certificates = Vec::new();
+    for block in blocks(content, path)? {
+        if matches!(block.tag(), "CERTIFICATE" | "X509 CERTIFICATE") {
+            let position = certificates.len() + 1;
+            let der = block.into_contents();
+            crate::CertificateInfo::from_der(&der).map_err(|error| {
+                PkiError::MalformedCertificate {
+                    path: path.to_owned(),
+                    position,
+                    reason: match error {
+                        PkiError::BadCertificate(reason) => reason,
+                        other => other.to_string(),
+                    },
+                }
+            })?;
+            certificates.push(CertificateDer::from(der));
+        }
+    }
+    if certificates.is_empty() {
+        Err(PkiError::NoCertificates {
+            path: path.to_owned(),
+        })
+    } else {
+        Ok(certificates)
+    }
+}
+
+/// Encodes certificates one after the other.
+pub fn encode_certificates(certificates: &[CertificateDer<'static>]) -> String {
+    certificates
+        .iter()
+        .map(|der| encode("CERTIFICATE", der))
+        .collect()
+}
+
+/// Encodes a private key.
+///
+/// Without a passphrase: `RSA PRIVATE KEY` for RSA, as Elasticsearch's tools write, else `PRIVATE KEY`.
+/// With one: `ENCRYPTED PRIVATE KEY` (PBES2, PBKDF2-HMAC-SHA256, AES-256-CBC), which Elasticsearch, Java and
+/// OpenSSL read. The legacy `DEK-Info` form stretches the passphrase with one round of MD5 and is not written.
+///
+/// Errors: [`PkiError::Encode`].
+pub fn encode_private_key(
+    key: &PrivateKey,
+    passphrase: Option<&SecretString>,
+) -> Result<SecretString, PkiError> {
+    let pkcs8 = key.pkcs8();
+    let text = match passphrase {
+        Some(passphrase) => encode(
+            "ENCRYPTED PRIVATE KEY",
+            encrypt(pkcs8, passphrase)?.as_bytes(),
+        ),
+        None => match pkcs8_inner(pkcs8.expose()) {
+            Some((true, pkcs1)) => encode("RSA PRIVATE KEY", pkcs1.expose()),
+            _ => encode("PRIVATE KEY", pkcs8.expose()),
+        },
+    };
+    Ok(SecretString::new(text))
+}
+
+/// Returns the blocks of a PEM file. Text around them is ignored; a block without its end is an error.
+pub(crate) fn blocks(content: &[u8], path: &Path) -> Result<Vec<Pem>, PkiError> {
+    let malformed = |reason: String| PkiError::Malformed {
+        path: path.to_owned(),
+        expected: "PEM",
+        reason,
+    };
+    let begun = content
+        .split(|byte| *byte == b'\n')
+        .filter(|line| line.starts_with(b"-----BEGIN "))
+        .count();
+    let parsed = ::pem::parse_many(content).map_err(|error| malformed(error.to_string()))?;
+    if parsed.len() < begun {
+        return Err(malformed("PEM footer is invalid or missing".to_owned()));
+    }
+    Ok(parsed)
+}
+
+fn encrypt(pkcs8: &SecretBytes, passphrase: &SecretString) -> Result<SecretDocument, PkiError> {
+    let failed = |error: &dyn std::fmt::Display| PkiError::Encode {
+        what: "an encrypted private key",
+        reason: error.to_string(),
+    };
+    let (mut salt, mut iv) = ([0u8; 16], [0u8; 16]);
+    getrandom::fill(&mut salt).map_err(|error| failed(&error))?;
+    getrandom::fill(&mut iv).map_err(|error| failed(&error))?;
+    let parameters = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(PBKDF2_ROUNDS, &salt, iv)
+        .map_err(|error| failed(&error))?;
+    let info = PrivateKeyInfoRef::try_from(pkcs8.expose()).map_err(|error| failed(&error))?;
+    info.encrypt_with_params(parameters, passphrase.expose())
+        .map_err(|error| failed(&error))
+}
+
+fn encode(label: &str, der: &[u8]) -> String {
+    let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
+    ::pem::encode_config(&Pem::new(label, der), config)
+}
+
+const PBKDF2_ROUNDS: u32 = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use crate::{KeySpec, NodeCertParams, self_signed};
+
+    use super::*;
+
+    fn path() -> &'static Path {
+        Path::new("test.pem")
+    }
+
+    #[test]
+    fn bundles_keep_their_order_and_ignore_other_text() {
+        let params = NodeCertParams {
+            key: KeySpec::EcP256,
+            ..NodeCertParams::default()
+        };
+        let (a, b) = (self_signed(&params).unwrap(), self_signed(&params).unwrap());
+        let text = format!(
+            "Bag Attributes\n{}noise\n{}",
+            a.certificate_pem(),
+            b.certificate_pem()
+        );
+        assert_eq!(
+            certificates(text.as_bytes(), path()).unwrap(),
+            [a.certificate, b.certificate]
+        );
+    }
+
+    #[test]
+    fn a_truncated_file_is_no_shorter_file() {
+        let params = NodeCertParams {
+            key: KeySpec::EcP256,
+            ..NodeCertParams::default()
+        };
+        let text = self_signed(&params).unwrap().certificate_pem().repeat(2);
+        let error = certificates(&text.as_bytes()[..text.len() - 40], path()).unwrap_err();
+        assert!(error.to_string().contains("footer"), "{error}");
+    }
+
+    #[test]
+    fn a_file_without_certificates_says_so() {
+        assert!(matches!(
+            certificates(b"hello", path()),
+            Err(PkiError::NoCertificates { .. })
+        ));
+        let block = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let error = certificates(block.as_bytes(), path()).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("certificate 1 in [test.pem] is malformed"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn keys_are_read_back() {
+        for spec in [KeySpec::EcP256, KeySpec::Rsa(2048)] {
+            let key = PrivateKey::generate(spec).unwrap();
+            let plain = encode_private_key(&key, None).unwrap();
+            assert_eq!(
+                &private_key(plain.expose().as_bytes(), None, path()).unwrap(),
+                key.pkcs8()
+            );
+            let secret = SecretString::from("pässword");
+            let encrypted = encode_private_key(&key, Some(&secret)).unwrap();
+            assert_eq!(
+                &private_key(encrypted.expose().as_bytes(), Some(&secret), path()).unwrap(),
+                key.pkcs8()
+            );
+            let wrong = SecretString::from("other");
+            assert!(matches!(
+                private_key(encrypted.expose().as_bytes(), Some(&wrong), path()),
+                Err(PkiError::WrongPassword { .. })
+            ));
+            assert!(matches!(
+                private_key(encrypted.expose().as_bytes(), None, path()),
+                Err(PkiError::PassphraseRequired { .. })
+            ));
+        }
+    }
+}
