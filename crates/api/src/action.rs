@@ -1,6 +1,6 @@
 //! Actions, the requests that name them, and the client that executes them.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -167,6 +167,12 @@ impl ErasedRequest {
             indices: |message| message.downcast_mut::<R>()?.indices_mut(),
             subject: |message| message.downcast_ref::<R>()?.subject_user(),
         }
+    }
+
+    /// Returns the type of the request behind the erasure. Several requests may share an action
+    /// name (`_count` is authorized as a search), so this is what selects the handler.
+    pub fn request_type(&self) -> TypeId {
+        (*self.message).type_id()
     }
 
     /// Returns the indices acted on, if the action is about indices.

@@ -1,1 +1,33 @@
+//! The settings of a node and the keystore with its secrets.
+//!
+//! Entry points: [`Settings::load`] reads elasticsearch.yml, `-E` overrides and the keystore, and
+//! reports all mistakes at once; [`Settings::get`] returns typed values; [`registry`] holds every
+//! setting with its documentation; [`keystore::Keystore`] reads and writes elasticsearch.keystore.
+//!
+//! Invariants: a loaded [`Settings`] holds only known settings with valid values; secrets are never
+//! shown; [`yaml`] is the only module that knows the YAML parser. Absent on purpose: reading TLS
+//! files and the rules between TLS settings (crate `tls`), and the dynamic settings of a cluster
+//! (crate `cluster`).
 
+pub mod docs;
+pub mod host;
+pub mod keystore;
+mod problem;
+mod raw;
+pub mod registry;
+mod rules;
+mod setting;
+mod settings;
+mod types;
+pub mod yaml;
+
+pub use docs::{annotated_yml, reference_markdown};
+pub use keystore::{Keystore, KeystoreError, KeystoreFile};
+pub use problem::{Problem, SettingsError, Warning};
+pub use raw::{RawValue, Source};
+pub use setting::{AffixSetting, Info, SecureSetting, Setting, SettingSpec};
+pub use settings::Settings;
+pub use types::{
+    ClientAuthentication, DiscoveryType, NoMasterBlock, NodeRole, NodeRoles, PortRange,
+    SettingValue, StoreType, VerificationMode,
+};

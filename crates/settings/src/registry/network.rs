@@ -1,0 +1,270 @@
+//! Addresses, ports and limits of the HTTP and transport layers. Source: node.md section 7.1.
+
+use ringwall_base::{ByteSizeValue, TimeValue};
+
+use super::Section;
+use crate::setting::Setting;
+use crate::types::PortRange;
+
+pub static NETWORK_HOST: Setting<Vec<String>> = Setting::new(
+    "network.host",
+    "Addresses to bind and to publish: IP addresses, host names, `_local_`, `_site_`, `_global_` \
+     or `_<interface>_`. Anything but loopback puts the node in production mode.",
+)
+.default("_local_")
+.example("192.168.0.1");
+
+pub static NETWORK_BIND_HOST: Setting<Vec<String>> = Setting::new(
+    "network.bind_host",
+    "Addresses to bind, if others than are published.",
+)
+.default("_local_")
+.fallback(&["network.host"])
+.example("0.0.0.0");
+
+pub static NETWORK_PUBLISH_HOST: Setting<Vec<String>> = Setting::new(
+    "network.publish_host",
+    "Address at which others reach this node; of several, the best is picked.",
+)
+.default("_local_")
+.fallback(&["network.host"])
+.example("10.0.0.5");
+
+pub static TCP_NO_DELAY: Setting<bool> = Setting::new(
+    "network.tcp.no_delay",
+    "Whether small packets are sent at once.",
+)
+.default("true");
+
+pub static TCP_KEEP_ALIVE: Setting<bool> = Setting::new(
+    "network.tcp.keep_alive",
+    "Whether the operating system probes idle connections.",
+)
+.default("true");
+
+pub(super) static SECTION: Section = Section {
+    title: "Network",
+    intro: "Addresses of both layers. `http.*` and `transport.*` win over `network.*`.",
+    settings: &[
+        &NETWORK_HOST,
+        &NETWORK_BIND_HOST,
+        &NETWORK_PUBLISH_HOST,
+        &TCP_NO_DELAY,
+        &TCP_KEEP_ALIVE,
+    ],
+};
+
+pub static HTTP_HOST: Setting<Vec<String>> = Setting::new(
+    "http.host",
+    "Addresses that the HTTP layer binds and publishes.",
+)
+.default("_local_")
+.fallback(&["network.host"])
+.example("0.0.0.0");
+
+pub static HTTP_BIND_HOST: Setting<Vec<String>> =
+    Setting::new("http.bind_host", "Addresses that the HTTP layer binds.")
+        .default("_local_")
+        .fallback(&["http.host", "network.bind_host", "network.host"]);
+
+pub static HTTP_PUBLISH_HOST: Setting<Vec<String>> = Setting::new(
+    "http.publish_host",
+    "Address at which clients reach this node.",
+)
+.default("_local_")
+.fallback(&["http.host", "network.publish_host", "network.host"]);
+
+pub static HTTP_PORT: Setting<PortRange> = Setting::new(
+    "http.port",
+    "Port of the HTTP layer; the first free one of a range is taken, and 0 lets the system choose.",
+)
+.default("9200-9300")
+.example("9200");
+
+pub static HTTP_PUBLISH_PORT: Setting<Option<usize>> = Setting::new(
+    "http.publish_port",
+    "Port at which clients reach this node, if another than it binds.",
+)
+.between(1, 65535)
+.example("443");
+
+pub static HTTP_MAX_CONTENT_LENGTH: Setting<ByteSizeValue> = Setting::new(
+    "http.max_content_length",
+    "Largest body of a request, before and after decompression; larger ones are answered 413.",
+)
+.default("100mb")
+.between(1, 2_147_483_647);
+
+pub static HTTP_MAX_HEADER_SIZE: Setting<ByteSizeValue> = Setting::new(
+    "http.max_header_size",
+    "Largest size of all headers of a request together.",
+)
+.default("16kb")
+.between(1024, 16 << 20);
+
+pub static HTTP_MAX_INITIAL_LINE_LENGTH: Setting<ByteSizeValue> = Setting::new(
+    "http.max_initial_line_length",
+    "Largest length of the request line, which holds the URL.",
+)
+.default("4kb")
+.between(128, 1 << 20);
+
+pub static HTTP_COMPRESSION: Setting<Option<bool>> = Setting::new(
+    "http.compression",
+    "Whether responses are compressed for clients that accept it. Not set: only when HTTPS is off, \
+     because the length of a compressed response can betray its content.",
+)
+.example("true");
+
+pub static HTTP_MAX_CONNECTIONS: Setting<usize> = Setting::new(
+    "http.max_connections",
+    "Largest number of client connections; further ones are closed at once.",
+)
+.default("10000")
+.at_least(1)
+.ours();
+
+pub static HTTP_HANDSHAKE_TIMEOUT: Setting<TimeValue> = Setting::new(
+    "http.handshake_timeout",
+    "Time that a client has for the TLS handshake.",
+)
+.default("10s")
+.at_least(1)
+.ours();
+
+pub static HTTP_HEADER_TIMEOUT: Setting<TimeValue> = Setting::new(
+    "http.header_timeout",
+    "Time that a client has to send the headers of a request.",
+)
+.default("30s")
+.at_least(1)
+.ours();
+
+pub static HTTP_SHUTDOWN_GRACE_PERIOD: Setting<TimeValue> = Setting::new(
+    "http.shutdown_grace_period",
+    "Time that running requests have to end when the node stops.",
+)
+.default("5s")
+.at_least(0);
+
+pub(super) static HTTP_SECTION: Section = Section {
+    title: "HTTP",
+    intro: "The layer that clients use.",
+    settings: &[
+        &HTTP_HOST,
+        &HTTP_BIND_HOST,
+        &HTTP_PUBLISH_HOST,
+        &HTTP_PORT,
+        &HTTP_PUBLISH_PORT,
+        &HTTP_MAX_CONTENT_LENGTH,
+        &HTTP_MAX_HEADER_SIZE,
+        &HTTP_MAX_INITIAL_LINE_LENGTH,
+        &HTTP_COMPRESSION,
+        &HTTP_MAX_CONNECTIONS,
+        &HTTP_HANDSHAKE_TIMEOUT,
+        &HTTP_HEADER_TIMEOUT,
+        &HTTP_SHUTDOWN_GRACE_PERIOD,
+    ],
+};
+
+pub static TRANSPORT_HOST: Setting<Vec<String>> = Setting::new(
+    "transport.host",
+    "Addresses that the transport layer binds and publishes.",
+)
+.default("_local_")
+.fallback(&["network.host"])
+.example("10.0.0.5");
+
+pub static TRANSPORT_BIND_HOST: Setting<Vec<String>> = Setting::new(
+    "transport.bind_host",
+    "Addresses that the transport layer binds.",
+)
+.default("_local_")
+.fallback(&["transport.host", "network.bind_host", "network.host"]);
+
+pub static TRANSPORT_PUBLISH_HOST: Setting<Vec<String>> = Setting::new(
+    "transport.publish_host",
+    "Address at which other nodes reach this node.",
+)
+.default("_local_")
+.fallback(&["transport.host", "network.publish_host", "network.host"]);
+
+pub static TRANSPORT_PORT: Setting<PortRange> = Setting::new(
+    "transport.port",
+    "Port of the transport layer; the first free one of a range is taken, and 0 lets the system \
+     choose.",
+)
+.default("9300-9400")
+.example("9300");
+
+pub static TRANSPORT_PUBLISH_PORT: Setting<Option<usize>> = Setting::new(
+    "transport.publish_port",
+    "Port at which other nodes reach this node, if another than it binds.",
+)
+.between(1, 65535)
+.example("9300");
+
+pub static TRANSPORT_CONNECT_TIMEOUT: Setting<TimeValue> = Setting::new(
+    "transport.connect_timeout",
+    "Time to open a connection to another node.",
+)
+.default("30s")
+.at_least(1);
+
+pub static TRANSPORT_HANDSHAKE_TIMEOUT: Setting<TimeValue> = Setting::new(
+    "transport.handshake_timeout",
+    "Time for the TLS handshake and the first message of a connection.",
+)
+.default("10s")
+.at_least(1)
+.ours();
+
+pub static TRANSPORT_MAX_CONNECTIONS: Setting<usize> = Setting::new(
+    "transport.max_connections",
+    "Largest number of connections from other nodes; further ones are closed at once.",
+)
+.default("1000")
+.at_least(1)
+.ours();
+
+pub static TRANSPORT_MAX_MESSAGE_SIZE: Setting<ByteSizeValue> = Setting::new(
+    "transport.max_message_size",
+    "Largest message between nodes. Must exceed `http.max_content_length`.",
+)
+.default("256mb")
+.between(1 << 20, 2_147_483_647)
+.ours();
+
+pub static TRANSPORT_PING_INTERVAL: Setting<TimeValue> = Setting::new(
+    "transport.ping_interval",
+    "How often a connection is probed, so that a dead peer is noticed.",
+)
+.default("10s")
+.at_least(100)
+.ours();
+
+pub static TRANSPORT_PING_TIMEOUT: Setting<TimeValue> = Setting::new(
+    "transport.ping_timeout",
+    "Time to answer a probe before the connection is closed.",
+)
+.default("5s")
+.at_least(100)
+.ours();
+
+pub(super) static TRANSPORT_SECTION: Section = Section {
+    title: "Transport",
+    intro: "The layer between nodes.",
+    settings: &[
+        &TRANSPORT_HOST,
+        &TRANSPORT_BIND_HOST,
+        &TRANSPORT_PUBLISH_HOST,
+        &TRANSPORT_PORT,
+        &TRANSPORT_PUBLISH_PORT,
+        &TRANSPORT_CONNECT_TIMEOUT,
+        &TRANSPORT_HANDSHAKE_TIMEOUT,
+        &TRANSPORT_MAX_CONNECTIONS,
+        &TRANSPORT_MAX_MESSAGE_SIZE,
+        &TRANSPORT_PING_INTERVAL,
+        &TRANSPORT_PING_TIMEOUT,
+    ],
+};

@@ -1,0 +1,192 @@
+//! Authentication and reload of files. Source: node.md section 4, security.md sections 1.5 to 1.7.
+
+use ringwall_base::TimeValue;
+
+use super::Section;
+use crate::setting::{AffixSetting, SecureSetting, Setting};
+
+pub static SECURITY_ENABLED: Setting<bool> = Setting::new(
+    "xpack.security.enabled",
+    "Whether requests are authenticated and authorized. `false` opens the node to everyone who \
+     reaches it.",
+)
+.default("true")
+.example("false");
+
+pub static PASSWORD_HASHING_ALGORITHM: Setting<String> = Setting::new(
+    "xpack.security.authc.password_hashing.algorithm",
+    "How passwords are stored: `bcrypt`, `bcrypt4` to `bcrypt14`, `pbkdf2`, `pbkdf2_<iterations>`, \
+     `pbkdf2_stretch` or `pbkdf2_stretch_<iterations>`.",
+)
+.default("bcrypt")
+.example("pbkdf2_stretch");
+
+pub static RESERVED_REALM_ENABLED: Setting<bool> = Setting::new(
+    "xpack.security.authc.reserved_realm.enabled",
+    "Whether the built-in users such as `elastic` exist.",
+)
+.default("true")
+.example("false");
+
+pub static SUCCESS_CACHE_ENABLED: Setting<bool> = Setting::new(
+    "xpack.security.authc.success_cache.enabled",
+    "Whether the realm that last accepted a user is asked first.",
+)
+.default("true");
+
+pub static SUCCESS_CACHE_SIZE: Setting<usize> = Setting::new(
+    "xpack.security.authc.success_cache.size",
+    "Number of users whose last realm is remembered.",
+)
+.default("10000")
+.at_least(1);
+
+pub static SUCCESS_CACHE_EXPIRE: Setting<TimeValue> = Setting::new(
+    "xpack.security.authc.success_cache.expire_after_access",
+    "How long after its last use the realm of a user is forgotten.",
+)
+.default("1h")
+.at_least(1);
+
+pub static ROLES_CACHE_SIZE: Setting<usize> = Setting::new(
+    "xpack.security.authz.store.roles.cache.max_size",
+    "Number of roles kept ready for decisions.",
+)
+.default("10000")
+.at_least(1);
+
+pub static DIAGNOSE_TRUST: Setting<bool> = Setting::new(
+    "xpack.security.ssl.diagnose.trust",
+    "Whether a refused certificate is explained in the log.",
+)
+.default("true");
+
+pub static RELOAD_ENABLED: Setting<bool> = Setting::new(
+    "resource.reload.enabled",
+    "Whether changed TLS and realm files are read again while the node runs.",
+)
+.default("true");
+
+pub static RELOAD_INTERVAL_HIGH: Setting<TimeValue> = Setting::new(
+    "resource.reload.interval.high",
+    "How often TLS and realm files are checked for changes.",
+)
+.default("5s")
+.at_least(10);
+
+pub static RELOAD_INTERVAL_MEDIUM: Setting<TimeValue> = Setting::new(
+    "resource.reload.interval.medium",
+    "How often less urgent files are checked for changes.",
+)
+.default("30s")
+.at_least(10);
+
+pub static RELOAD_INTERVAL_LOW: Setting<TimeValue> = Setting::new(
+    "resource.reload.interval.low",
+    "How often files that seldom change are checked.",
+)
+.default("60s")
+.at_least(10);
+
+pub static BOOTSTRAP_PASSWORD: SecureSetting = SecureSetting::new(
+    "bootstrap.password",
+    "Password of the user `elastic` until it is changed for the first time; \
+     `keystore.seed` if not set.",
+);
+
+pub static AUTOCONFIGURATION_PASSWORD_HASH: SecureSetting = SecureSetting::new(
+    "autoconfiguration.password_hash",
+    "Hash of the password that was made for `elastic` at the first start.",
+);
+
+pub(super) static SECTION: Section = Section {
+    title: "Security",
+    intro: "Security is on unless it is switched off explicitly.",
+    settings: &[
+        &SECURITY_ENABLED,
+        &PASSWORD_HASHING_ALGORITHM,
+        &RESERVED_REALM_ENABLED,
+        &SUCCESS_CACHE_ENABLED,
+        &SUCCESS_CACHE_SIZE,
+        &SUCCESS_CACHE_EXPIRE,
+        &ROLES_CACHE_SIZE,
+        &DIAGNOSE_TRUST,
+        &RELOAD_ENABLED,
+        &RELOAD_INTERVAL_HIGH,
+        &RELOAD_INTERVAL_MEDIUM,
+        &RELOAD_INTERVAL_LOW,
+        &BOOTSTRAP_PASSWORD,
+        &AUTOCONFIGURATION_PASSWORD_HASH,
+    ],
+};
+
+/// The settings of the realms of one type; the name of a realm is free.
+#[derive(Debug)]
+pub struct RealmSettings {
+    pub order: AffixSetting<i64>,
+    pub enabled: AffixSetting<bool>,
+    pub cache_ttl: AffixSetting<TimeValue>,
+    pub cache_max_users: AffixSetting<usize>,
+    pub cache_hash_algo: AffixSetting<String>,
+}
+
+const fn realm(prefix: &'static str) -> RealmSettings {
+    RealmSettings {
+        order: AffixSetting::new(
+            Setting::new(
+                prefix,
+                "Place of the realm in the chain; lower is asked first.",
+            )
+            .default("0"),
+            ".order",
+        ),
+        enabled: AffixSetting::new(
+            Setting::new(prefix, "Whether the realm is asked.").default("true"),
+            ".enabled",
+        ),
+        cache_ttl: AffixSetting::new(
+            Setting::new(
+                prefix,
+                "How long a successful login is remembered; 0 never.",
+            )
+            .default("20m")
+            .at_least(0),
+            ".cache.ttl",
+        ),
+        cache_max_users: AffixSetting::new(
+            Setting::new(prefix, "Number of users whose login is remembered.").default("100000"),
+            ".cache.max_users",
+        ),
+        cache_hash_algo: AffixSetting::new(
+            Setting::new(
+                prefix,
+                "How remembered passwords are hashed in memory; only `ssha256`.",
+            )
+            .default("ssha256"),
+            ".cache.hash_algo",
+        ),
+    }
+}
+
+/// Realms whose users are in the cluster.
+pub static NATIVE_REALM: RealmSettings = realm("xpack.security.authc.realms.native.");
+
+/// Realms whose users are in the files `users` and `users_roles`.
+pub static FILE_REALM: RealmSettings = realm("xpack.security.authc.realms.file.");
+
+pub(super) static REALMS_SECTION: Section = Section {
+    title: "Realms",
+    intro: "A realm of each type exists without being configured.",
+    settings: &[
+        &NATIVE_REALM.order,
+        &NATIVE_REALM.enabled,
+        &NATIVE_REALM.cache_ttl,
+        &NATIVE_REALM.cache_max_users,
+        &NATIVE_REALM.cache_hash_algo,
+        &FILE_REALM.order,
+        &FILE_REALM.enabled,
+        &FILE_REALM.cache_ttl,
+        &FILE_REALM.cache_max_users,
+        &FILE_REALM.cache_hash_algo,
+    ],
+};

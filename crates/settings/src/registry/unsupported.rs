@@ -1,0 +1,365 @@
+//! Settings that Elasticsearch has and Ringwall has not.
+//!
+//! Those that ask for nothing we could get wrong are ignored with a warning, so that an existing
+//! elasticsearch.yml starts. Those that protect something are refused: ignoring them would leave
+//! the operator believing in a protection that is not there. Source: node.md section 1.4.
+
+/// What to do with a setting that the registry does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Warn with the reason, and start.
+    Ignored(&'static str),
+    /// Do not start.
+    Refused(&'static str),
+    Unknown,
+}
+
+/// Judges a setting that is not in the registry.
+pub(crate) fn verdict(key: &str, value: &str) -> Verdict {
+    if let Some((_, advice)) = REMOVED.iter().find(|(name, _)| covers(name, key)) {
+        return Verdict::Refused(advice);
+    }
+    if SWITCHED_OFF.contains(&key) && value == "false" {
+        return Verdict::Ignored("is off, as it always is here");
+    }
+    if let Some((_, reason)) = REFUSED.iter().find(|(name, _)| covers(name, key)) {
+        return Verdict::Refused(reason);
+    }
+    if is_trust_restriction(key) {
+        return Verdict::Refused("is not supported: trust cannot be restricted by name yet");
+    }
+    match IGNORED.iter().find(|(name, _)| covers(name, key)) {
+        Some((_, reason)) => Verdict::Ignored(reason),
+        None => Verdict::Unknown,
+    }
+}
+
+/// Returns whether an entry of the tables, a key or a prefix that ends with a dot, covers a key.
+fn covers(entry: &str, key: &str) -> bool {
+    match entry.ends_with('.') {
+        true => key.starts_with(entry),
+        false => key == entry,
+    }
+}
+
+fn is_trust_restriction(key: &str) -> bool {
+    key.starts_with("xpack.security.") && key.contains(".ssl.trust_restrictions.")
+}
+
+/// Features whose explicit `false` is always met.
+const SWITCHED_OFF: &[&str] = &[
+    "xpack.security.audit.enabled",
+    "xpack.security.fips_mode.enabled",
+    "xpack.security.transport.filter.enabled",
+    "xpack.security.http.filter.enabled",
+    "xpack.security.operator_privileges.enabled",
+    "remote_cluster_server.enabled",
+    "http.cors.enabled",
+];
+
+const REMOVED: &[(&str, &str)] = &[
+    (
+        "node.master",
+        "was removed; list the role [master] in [node.roles]",
+    ),
+    (
+        "node.data",
+        "was removed; list the role [data] in [node.roles]",
+    ),
+    (
+        "node.ingest",
+        "was removed; list the role [ingest] in [node.roles]",
+    ),
+    ("node.ml", "was removed; list the role [ml] in [node.roles]"),
+    (
+        "node.transform",
+        "was removed; list the role [transform] in [node.roles]",
+    ),
+    (
+        "node.voting_only",
+        "was removed; list the role [voting_only] in [node.roles]",
+    ),
+    (
+        "node.remote_cluster_client",
+        "was removed; list the role [remote_cluster_client] in [node.roles]",
+    ),
+    (
+        "discovery.zen.minimum_master_nodes",
+        "was removed; the cluster finds its majority itself",
+    ),
+    (
+        "discovery.zen.ping.unicast.hosts",
+        "was removed; use [discovery.seed_hosts]",
+    ),
+    (
+        "discovery.zen.",
+        "was removed; see the settings [discovery.*] and [cluster.*]",
+    ),
+    ("transport.tcp.port", "was removed; use [transport.port]"),
+    (
+        "transport.tcp.connect_timeout",
+        "was removed; use [transport.connect_timeout]",
+    ),
+    ("cluster.join.timeout", "was removed"),
+    (
+        "path.conf",
+        "is not a setting; set the environment variable ES_PATH_CONF",
+    ),
+    (
+        "node.max_local_storage_nodes",
+        "was removed; give each node a [path.data] of its own",
+    ),
+    (
+        "index.",
+        "is a setting of an index; give it when the index is made, in its settings or in a template",
+    ),
+];
+
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "xpack.security.audit.",
+        "is not supported: there is no audit log yet",
+    ),
+    ("xpack.security.fips_mode.", "is not supported"),
+    (
+        "xpack.security.transport.filter.",
+        "is not supported: use the firewall of the host to filter addresses",
+    ),
+    (
+        "xpack.security.http.filter.",
+        "is not supported: use the firewall of the host to filter addresses",
+    ),
+    (
+        "xpack.security.filter.",
+        "is not supported: use the firewall of the host to filter addresses",
+    ),
+    ("xpack.security.operator_privileges.", "is not supported"),
+    (
+        "xpack.security.authc.anonymous.",
+        "is not supported: every request must be authenticated",
+    ),
+    (
+        "xpack.security.authc.realms.",
+        "is not supported: only realms of the types native and file are",
+    ),
+    ("xpack.security.hide_settings", "is not supported"),
+    (
+        "xpack.security.remote_cluster_server.",
+        "is not supported: there is no remote cluster server",
+    ),
+    (
+        "xpack.security.remote_cluster_client.",
+        "is not supported: there are no remote clusters",
+    ),
+    (
+        "remote_cluster_server.",
+        "is not supported: there is no remote cluster server",
+    ),
+    (
+        "remote_cluster.",
+        "is not supported: there is no remote cluster server",
+    ),
+    (
+        "transport.profiles.",
+        "is not supported: there is one transport profile",
+    ),
+    (
+        "http.type",
+        "is not supported: the layer cannot be exchanged",
+    ),
+    (
+        "transport.type",
+        "is not supported: the layer cannot be exchanged",
+    ),
+];
+
+const NO_EFFECT: &str = "is ignored: it has no effect here";
+const NO_FEATURE: &str = "is ignored: the feature does not exist here";
+
+const IGNORED: &[(&str, &str)] = &[
+    ("archived.", "is ignored: it was archived by an upgrade"),
+    (
+        "bootstrap.memory_lock",
+        "is ignored: there is no heap to lock; disable swap on the host",
+    ),
+    ("bootstrap.system_call_filter", NO_EFFECT),
+    ("bootstrap.ctrlhandler", NO_EFFECT),
+    ("ingest.geoip.", NO_FEATURE),
+    ("xpack.ml.", NO_FEATURE),
+    ("xpack.monitoring.", NO_FEATURE),
+    ("xpack.watcher.", NO_FEATURE),
+    ("xpack.notification.", NO_FEATURE),
+    ("xpack.profiling.", NO_FEATURE),
+    ("xpack.transform.", NO_FEATURE),
+    ("xpack.ccr.", NO_FEATURE),
+    ("xpack.ilm.", NO_FEATURE),
+    ("xpack.slm.", NO_FEATURE),
+    ("xpack.sql.", NO_FEATURE),
+    ("xpack.eql.", NO_FEATURE),
+    ("xpack.graph.", NO_FEATURE),
+    ("xpack.rollup.", NO_FEATURE),
+    ("xpack.searchable.snapshot.", NO_FEATURE),
+    ("xpack.license.", "is ignored: there is nothing to license"),
+    (
+        "xpack.security.enrollment.enabled",
+        "is ignored: nodes do not enrol with tokens yet",
+    ),
+    (
+        "xpack.security.autoconfiguration.enabled",
+        "is ignored: `ringwall quickstart` configures security",
+    ),
+    (
+        "xpack.security.authc.token.",
+        "is ignored: there is no token service yet",
+    ),
+    ("xpack.security.authc.api_key.", NO_EFFECT),
+    ("xpack.security.authc.service_token.", NO_EFFECT),
+    (
+        "xpack.security.authc.service_token_hashing.algorithm",
+        NO_EFFECT,
+    ),
+    ("xpack.security.dls.bitset.cache.", NO_EFFECT),
+    ("xpack.security.authz.store.", NO_EFFECT),
+    ("xpack.security.automata.", NO_EFFECT),
+    ("xpack.http.", NO_FEATURE),
+    ("http.cors.", "is ignored: no other origin is allowed"),
+    ("http.client_stats.", NO_FEATURE),
+    ("http.compression_level", NO_EFFECT),
+    ("http.detailed_errors.enabled", NO_EFFECT),
+    ("http.pipelining.", NO_EFFECT),
+    ("http.tcp.", NO_EFFECT),
+    ("http.netty.", NO_EFFECT),
+    ("http.max_warning_header_count", NO_EFFECT),
+    ("http.max_warning_header_size", NO_EFFECT),
+    ("network.tcp.", NO_EFFECT),
+    ("network.breaker.", NO_EFFECT),
+    ("transport.tcp.", NO_EFFECT),
+    ("transport.netty.", NO_EFFECT),
+    ("transport.compress", NO_EFFECT),
+    ("transport.compression_scheme", NO_EFFECT),
+    (
+        "transport.ping_schedule",
+        "is ignored: see [transport.ping_interval]",
+    ),
+    ("transport.connections_per_node.", NO_EFFECT),
+    ("cluster.routing.allocation.", NO_EFFECT),
+    ("cluster.routing.rebalance.", NO_EFFECT),
+    ("cluster.routing.use_adaptive_replica_selection", NO_EFFECT),
+    ("cluster.info.update.interval", NO_EFFECT),
+    ("cluster.remote.", NO_FEATURE),
+    ("cluster.blocks.", NO_EFFECT),
+    ("cluster.indices.", NO_EFFECT),
+    ("cluster.persistent_tasks.", NO_FEATURE),
+    ("cluster.deprecation_indexing.", NO_FEATURE),
+    ("cluster.service.slow_task_logging_threshold", NO_EFFECT),
+    ("gateway.", NO_EFFECT),
+    ("indices.breaker.", NO_EFFECT),
+    ("indices.fielddata.cache.", NO_EFFECT),
+    ("indices.queries.cache.", NO_EFFECT),
+    ("indices.requests.cache.", NO_EFFECT),
+    ("indices.memory.", NO_EFFECT),
+    ("indices.recovery.", NO_EFFECT),
+    ("indices.lifecycle.", NO_FEATURE),
+    ("indices.id_field_data.enabled", NO_EFFECT),
+    ("indexing_pressure.", NO_EFFECT),
+    ("search.aggs.", NO_EFFECT),
+    ("search.low_level_cancellation", NO_EFFECT),
+    ("search.allow_expensive_queries", NO_EFFECT),
+    ("search.default_allow_partial_results", NO_EFFECT),
+    ("search.keep_alive_interval", NO_EFFECT),
+    ("script.", NO_FEATURE),
+    ("monitor.", NO_EFFECT),
+    ("thread_pool.", NO_EFFECT),
+    ("reindex.", NO_FEATURE),
+    ("repositories.", NO_FEATURE),
+    ("s3.client.", NO_FEATURE),
+    ("gcs.client.", NO_FEATURE),
+    ("azure.client.", NO_FEATURE),
+    ("snapshot.", NO_FEATURE),
+    ("slm.", NO_FEATURE),
+    ("stack.templates.enabled", NO_FEATURE),
+    ("tracing.apm.", NO_FEATURE),
+    ("telemetry.", NO_FEATURE),
+    ("health.", NO_EFFECT),
+    ("deprecation.", NO_EFFECT),
+    ("readiness.port", NO_FEATURE),
+    ("node.store.allow_mmap", NO_EFFECT),
+    ("node.id.seed", NO_EFFECT),
+    ("node.bandwidth.", NO_EFFECT),
+    ("node.pidfile", "is ignored: use the option -p"),
+    (
+        "resource.reload.interval",
+        "is ignored: see [resource.reload.interval.medium]",
+    ),
+    ("client.", NO_EFFECT),
+    ("action.search.", NO_EFFECT),
+    ("path.shared_data", NO_EFFECT),
+    (
+        "path.home",
+        "is ignored: set the environment variable ES_HOME",
+    ),
+    ("processors", "is ignored: use [node.processors]"),
+    ("ingest.", NO_FEATURE),
+    ("logger.", NO_EFFECT),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn harmless_settings_are_ignored_and_protecting_ones_refused() {
+        for key in [
+            "bootstrap.memory_lock",
+            "ingest.geoip.downloader.enabled",
+            "xpack.ml.enabled",
+            "archived.old.thing",
+            "s3.client.default.access_key",
+        ] {
+            assert!(matches!(verdict(key, "true"), Verdict::Ignored(_)), "{key}");
+        }
+        for key in [
+            "xpack.security.audit.enabled",
+            "xpack.security.authc.realms.ldap.ldap1.order",
+            "xpack.security.transport.ssl.trust_restrictions.path",
+            "xpack.security.http.filter.deny",
+            "index.number_of_shards",
+            "node.master",
+        ] {
+            assert!(matches!(verdict(key, "true"), Verdict::Refused(_)), "{key}");
+        }
+        for key in [
+            "http.prot",
+            "xpack.security.enabledd",
+            "bootstrap.memory_lockk",
+        ] {
+            assert_eq!(verdict(key, "true"), Verdict::Unknown, "{key}");
+        }
+    }
+
+    #[test]
+    fn switching_off_what_is_not_there_is_fine() {
+        let off = |key| verdict(key, "false");
+        assert!(matches!(
+            off("xpack.security.audit.enabled"),
+            Verdict::Ignored(_)
+        ));
+        assert!(matches!(
+            off("xpack.security.http.filter.enabled"),
+            Verdict::Ignored(_)
+        ));
+    }
+
+    #[test]
+    fn no_setting_of_the_registry_is_in_the_tables_by_its_full_key() {
+        let exact = [REMOVED, REFUSED, IGNORED];
+        for (entry, _) in exact
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| !name.ends_with('.'))
+        {
+            let spec = super::super::registry().find(|spec| spec.info().key == *entry);
+            assert!(spec.is_none(), "{entry}");
+        }
+    }
+}

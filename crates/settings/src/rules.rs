@@ -1,0 +1,128 @@
+//! Rules between settings that belong to no single one. Those of TLS contexts are in the `tls` crate.
+
+use std::collections::BTreeSet;
+
+use crate::problem::{Problem, Problems};
+use crate::raw::Source;
+use crate::registry::cluster::{DISCOVERY_SEED_PROVIDERS, DISCOVERY_TYPE, INITIAL_MASTER_NODES};
+use crate::registry::indices::AUTO_CREATE_INDEX;
+use crate::registry::network::{HTTP_MAX_CONTENT_LENGTH, TRANSPORT_MAX_MESSAGE_SIZE};
+use crate::registry::node::{CLUSTER_NAME, NODE_NAME};
+use crate::registry::security::PASSWORD_HASHING_ALGORITHM;
+use crate::settings::Settings;
+use crate::types::DiscoveryType;
+
+/// Notes every rule that the settings break.
+pub(crate) fn check(settings: &Settings, problems: &mut Problems) {
+    let rules: [(&str, fn(&Settings) -> Option<String>); 8] = [
+        (CLUSTER_NAME.key(), cluster_name),
+        (NODE_NAME.key(), node_name),
+        (INITIAL_MASTER_NODES.key(), single_node),
+        (INITIAL_MASTER_NODES.key(), duplicate_masters),
+        (DISCOVERY_SEED_PROVIDERS.key(), seed_providers),
+        (PASSWORD_HASHING_ALGORITHM.key(), hashing),
+        (HTTP_MAX_CONTENT_LENGTH.key(), message_size),
+        (AUTO_CREATE_INDEX.key(), auto_create),
+    ];
+    for (key, rule) in rules {
+        if let Some(reason) = rule(settings) {
+            let at = settings.source_of(key).unwrap_or(Source::CommandLine);
+            problems.push(Problem::Conflict { at, reason });
+        }
+    }
+}
+
+fn cluster_name(settings: &Settings) -> Option<String> {
+    let name = settings.get(&CLUSTER_NAME);
+    (name.trim().is_empty() || name.contains(':'))
+        .then(|| format!("[cluster.name] must be a text without a colon, but was [{name}]"))
+}
+
+fn node_name(settings: &Settings) -> Option<String> {
+    let name = settings.get(&NODE_NAME);
+    name.trim()
+        .is_empty()
+        .then(|| "[node.name] must not be empty".to_owned())
+}
+
+/// Source: node.md section 7.2.
+fn single_node(settings: &Settings) -> Option<String> {
+    let is_single = settings.get(&DISCOVERY_TYPE) == DiscoveryType::SingleNode;
+    (is_single && !settings.get(&INITIAL_MASTER_NODES).is_empty()).then(|| {
+        "setting [cluster.initial_master_nodes] is not allowed when [discovery.type] is set to \
+         [single-node]"
+            .to_owned()
+    })
+}
+
+fn duplicate_masters(settings: &Settings) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    let nodes = settings.get(&INITIAL_MASTER_NODES);
+    let twice = nodes.iter().find(|node| !seen.insert(node.as_str()))?;
+    Some(format!(
+        "setting [cluster.initial_master_nodes] contains duplicates: [{twice}] is there twice"
+    ))
+}
+
+fn seed_providers(settings: &Settings) -> Option<String> {
+    let providers = settings.get(&DISCOVERY_SEED_PROVIDERS);
+    let unknown = providers
+        .iter()
+        .find(|provider| !["settings", "file"].contains(&provider.as_str()))?;
+    Some(format!(
+        "Unknown seed providers [{unknown}] in [discovery.seed_providers]; expected settings or file"
+    ))
+}
+
+/// Source: security.md section 1.7.
+fn hashing(settings: &Settings) -> Option<String> {
+    let algorithm = settings
+        .get(&PASSWORD_HASHING_ALGORITHM)
+        .to_ascii_lowercase();
+    let costs = |prefix: &str, allowed: &[u32]| {
+        algorithm
+            .strip_prefix(prefix)
+            .and_then(|cost| cost.parse().ok())
+            .is_some_and(|cost: u32| allowed.contains(&cost))
+    };
+    let is_known = ["bcrypt", "pbkdf2", "pbkdf2_stretch"].contains(&algorithm.as_str())
+        || costs("bcrypt", &[4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14])
+        || costs("pbkdf2_stretch_", PBKDF2_ITERATIONS)
+        || costs("pbkdf2_", PBKDF2_ITERATIONS);
+    (!is_known).then(|| {
+        format!(
+            "[xpack.security.authc.password_hashing.algorithm] is [{algorithm}]; expected bcrypt, \
+             bcrypt4 to bcrypt14, pbkdf2, pbkdf2_stretch, or one of the last two with _1000, \
+             _10000, _50000, _100000, _500000 or _1000000"
+        )
+    })
+}
+
+fn message_size(settings: &Settings) -> Option<String> {
+    let body = settings.get(&HTTP_MAX_CONTENT_LENGTH);
+    let message = settings.get(&TRANSPORT_MAX_MESSAGE_SIZE);
+    (body >= message).then(|| {
+        format!(
+            "[http.max_content_length] is [{body}], but must be below [transport.max_message_size], \
+             which is [{message}]: a request must fit into a message between nodes"
+        )
+    })
+}
+
+fn auto_create(settings: &Settings) -> Option<String> {
+    let text = settings.get(&AUTO_CREATE_INDEX);
+    let is_valid = text == "true"
+        || text == "false"
+        || text.split(',').map(str::trim).all(|pattern| {
+            let name = pattern.strip_prefix(['+', '-']).unwrap_or(pattern);
+            !name.is_empty()
+        });
+    (!is_valid).then(|| {
+        format!(
+            "[action.auto_create_index] is [{text}]; expected true, false, or patterns separated \
+             by commas, each with + or - before it"
+        )
+    })
+}
+
+const PBKDF2_ITERATIONS: &[u32] = &[1_000, 10_000, 50_000, 100_000, 500_000, 1_000_000];

@@ -1,0 +1,490 @@
+//! The types of setting values, and how each reads its text.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use ringwall_base::{ByteSizeValue, SecretString, TimeValue};
+
+use crate::raw::RawValue;
+
+/// A type that a setting can have.
+pub trait SettingValue: Sized {
+    /// The type in words, for errors and documentation.
+    const KIND: &'static str;
+    /// Whether a YAML list is a value.
+    const IS_LIST: bool = false;
+
+    /// Reads a value. The error says what is expected, without key and value.
+    fn parse(value: &RawValue) -> Result<Self, String>;
+
+    /// Returns the value of a setting that is not set and has no default.
+    fn absent() -> Option<Self> {
+        None
+    }
+
+    /// Returns the number that bounds apply to.
+    fn magnitude(&self) -> Option<i128> {
+        None
+    }
+
+    /// Returns a bound as the user would write it.
+    fn show_magnitude(bound: i64) -> String {
+        bound.to_string()
+    }
+}
+
+/// Returns the one text of a value that is no list.
+fn text(value: &RawValue) -> Result<&str, String> {
+    match value {
+        RawValue::Text(text) => Ok(text),
+        RawValue::List(items) if items.len() == 1 => Ok(&items[0]),
+        RawValue::List(_) => Err("expected one value, found a list".to_owned()),
+    }
+}
+
+impl SettingValue for bool {
+    const KIND: &'static str = "boolean";
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        match text(value)? {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            other => Err(format!(
+                "Failed to parse value [{other}] as only [true] or [false] are allowed."
+            )),
+        }
+    }
+}
+
+impl SettingValue for String {
+    const KIND: &'static str = "text";
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        text(value).map(str::to_owned)
+    }
+}
+
+impl SettingValue for i64 {
+    const KIND: &'static str = "integer";
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        let text = text(value)?;
+        text.trim()
+            .parse()
+            .map_err(|_| "expected an integer".to_owned())
+    }
+
+    fn magnitude(&self) -> Option<i128> {
+        Some(i128::from(*self))
+    }
+}
+
+impl SettingValue for usize {
+    const KIND: &'static str = "integer";
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        let text = text(value)?;
+        text.trim()
+            .parse()
+            .map_err(|_| "expected an integer of 0 or more".to_owned())
+    }
+
+    fn magnitude(&self) -> Option<i128> {
+        i128::try_from(*self).ok()
+    }
+}
+
+impl SettingValue for TimeValue {
+    const KIND: &'static str = "time value";
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        text(value)?
+            .parse()
+            .map_err(|_| format!("as a time value: {UNIT_MISSING} (d, h, m, s, ms, micros, nanos)"))
+    }
+
+    /// Milliseconds; -1 for "never".
+    fn magnitude(&self) -> Option<i128> {
+        Some(self.duration().map_or(-1, |duration| {
+            i128::try_from(duration.as_millis()).unwrap_or(i128::MAX)
+        }))
+    }
+
+    fn show_magnitude(bound: i64) -> String {
+        u64::try_from(bound).map_or_else(
+            |_| bound.to_string(),
+            |millis| Self::from_millis(millis).to_string(),
+        )
+    }
+}
+
+impl SettingValue for ByteSizeValue {
+    const KIND: &'static str = "size in bytes";
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        text(value)?
+            .parse()
+            .map_err(|_| format!("as a size in bytes: {UNIT_MISSING} (b, kb, mb, gb, tb, pb)"))
+    }
+
+    fn magnitude(&self) -> Option<i128> {
+        Some(i128::from(self.bytes()))
+    }
+
+    fn show_magnitude(bound: i64) -> String {
+        Self::from_bytes(u64::try_from(bound).unwrap_or(0)).to_string()
+    }
+}
+
+impl SettingValue for PathBuf {
+    const KIND: &'static str = "path";
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        match text(value)? {
+            "" => Err("expected a path".to_owned()),
+            path => Ok(Self::from(path)),
+        }
+    }
+}
+
+impl SettingValue for SecretString {
+    const KIND: &'static str = "secret text";
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        text(value).map(Self::from)
+    }
+}
+
+/// "Not set" is a value; so is the empty text. Source: node.md section 2.2.
+impl<T: SettingValue> SettingValue for Option<T> {
+    const KIND: &'static str = T::KIND;
+    const IS_LIST: bool = T::IS_LIST;
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        match value {
+            RawValue::Text(text) if text.is_empty() => Ok(None),
+            _ => T::parse(value).map(Some),
+        }
+    }
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+
+    fn magnitude(&self) -> Option<i128> {
+        self.as_ref().and_then(T::magnitude)
+    }
+
+    fn show_magnitude(bound: i64) -> String {
+        T::show_magnitude(bound)
+    }
+}
+
+impl SettingValue for Vec<String> {
+    const KIND: &'static str = "list of texts";
+    const IS_LIST: bool = true;
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        let items = value.items();
+        if items.iter().any(|item| item.trim().is_empty()) {
+            return Err("the list has an empty item".to_owned());
+        }
+        Ok(items)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::new())
+    }
+}
+
+/// A TCP port, or a range of which the first free port is taken. 0 lets the system choose.
+/// Source: node.md section 7.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortRange {
+    pub first: u16,
+    /// Not below `first`.
+    pub last: u16,
+}
+
+impl PortRange {
+    /// Returns the ports in the order they are tried.
+    pub fn ports(self) -> impl Iterator<Item = u16> {
+        self.first..=self.last
+    }
+}
+
+impl SettingValue for PortRange {
+    const KIND: &'static str = "port or range of ports";
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        let text = text(value)?;
+        let port = |text: &str| {
+            text.trim().parse::<u16>().map_err(|_| {
+                "expected a port from 0 to 65535 or a range such as 9200-9300".to_owned()
+            })
+        };
+        let (first, last) = match text.split_once('-') {
+            Some((first, last)) => (port(first)?, port(last)?),
+            None => (port(text)?, port(text)?),
+        };
+        if first > last {
+            return Err("the range ends before it starts".to_owned());
+        }
+        Ok(Self { first, last })
+    }
+}
+
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.first == self.last {
+            true => write!(f, "{}", self.first),
+            false => write!(f, "{}-{}", self.first, self.last),
+        }
+    }
+}
+
+/// Defines an enumeration of texts with its parser.
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Returns the text that stands for the value in elasticsearch.yml.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                let lower = text.trim().to_ascii_lowercase();
+                Self::ALL
+                    .iter()
+                    .copied()
+                    .find(|choice| choice.as_str().eq_ignore_ascii_case(&lower))
+                    .ok_or_else(|| {
+                        let known = Self::ALL.iter().map(|choice| choice.as_str());
+                        format!("expected one of {}", known.collect::<Vec<_>>().join(", "))
+                    })
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl SettingValue for $name {
+            const KIND: &'static str = $kind;
+
+            fn parse(value: &RawValue) -> Result<Self, String> {
+                text(value)?.parse()
+            }
+        }
+    };
+}
+
+choice! {
+    /// How far a peer's certificate is checked. Source: node.md section 3.1.
+    VerificationMode, "one of full, certificate, none",
+    Full = "full",
+    Certificate = "certificate",
+    None = "none",
+}
+
+choice! {
+    /// Whether an accepting side asks for a certificate. Source: node.md section 3.3.
+    ClientAuthentication, "one of required, optional, none",
+    Required = "required",
+    Optional = "optional",
+    None = "none",
+}
+
+choice! {
+    /// Format of a file with keys or certificates. Source: node.md section 2.4.
+    StoreType, "one of PKCS12, jks",
+    Pkcs12 = "PKCS12",
+    Jks = "jks",
+}
+
+choice! {
+    /// How a node finds others. Source: node.md section 7.2.
+    DiscoveryType, "one of multi-node, single-node",
+    MultiNode = "multi-node",
+    /// Elects itself and ignores others.
+    SingleNode = "single-node",
+}
+
+choice! {
+    /// Which indices a cluster without a master refuses. Source: node.md section 7.4.
+    NoMasterBlock, "one of all, write, metadata_write",
+    All = "all",
+    Write = "write",
+    MetadataWrite = "metadata_write",
+}
+
+choice! {
+    /// What a node does in the cluster. Source: node.md section 7.3.
+    NodeRole, "node role",
+    Master = "master",
+    Data = "data",
+    DataContent = "data_content",
+    DataHot = "data_hot",
+    DataWarm = "data_warm",
+    DataCold = "data_cold",
+    DataFrozen = "data_frozen",
+    Ingest = "ingest",
+    Ml = "ml",
+    RemoteClusterClient = "remote_cluster_client",
+    Transform = "transform",
+    VotingOnly = "voting_only",
+}
+
+/// The roles of a node, each once, in the order of [`NodeRole::ALL`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRoles(Vec<NodeRole>);
+
+impl NodeRoles {
+    /// Returns whether the node has the role.
+    pub fn has(&self, role: NodeRole) -> bool {
+        self.0.contains(&role)
+    }
+
+    /// Returns whether the node may be elected master or vote.
+    pub fn is_master_eligible(&self) -> bool {
+        self.has(NodeRole::Master)
+    }
+
+    /// Returns whether the node holds shards: it has `data` or a data tier.
+    pub fn holds_data(&self) -> bool {
+        self.0.iter().any(|role| role.as_str().starts_with("data"))
+    }
+
+    /// Returns the roles.
+    pub fn iter(&self) -> impl Iterator<Item = NodeRole> {
+        self.0.iter().copied()
+    }
+}
+
+impl SettingValue for NodeRoles {
+    const KIND: &'static str = "list of node roles";
+    const IS_LIST: bool = true;
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        let mut roles = Vec::new();
+        for item in value.items() {
+            let role = item
+                .parse::<NodeRole>()
+                .map_err(|expected| format!("unknown role [{item}]; {expected}"))?;
+            roles.push(role);
+        }
+        roles.sort_unstable();
+        roles.dedup();
+        let roles = Self(roles);
+        if roles.has(NodeRole::VotingOnly) && !roles.is_master_eligible() {
+            return Err(
+                "voting-only node must be master-eligible: add the role [master]".to_owned(),
+            );
+        }
+        Ok(roles)
+    }
+}
+
+const UNIT_MISSING: &str = "unit is missing or unrecognized";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse<T: SettingValue>(text: &str) -> Result<T, String> {
+        T::parse(&RawValue::Text(text.into()))
+    }
+
+    #[test]
+    fn booleans_are_strict() {
+        assert_eq!(parse::<bool>("true"), Ok(true));
+        for wrong in ["yes", "1", "True", "", "on"] {
+            let error = parse::<bool>(wrong).unwrap_err();
+            assert!(error.contains("as only [true] or [false] are allowed."));
+        }
+    }
+
+    #[test]
+    fn times_and_sizes_need_units() {
+        assert_eq!(parse::<TimeValue>("5s"), Ok(TimeValue::from_secs(5)));
+        assert!(parse::<TimeValue>("5").unwrap_err().contains(UNIT_MISSING));
+        assert!(
+            parse::<ByteSizeValue>("5")
+                .unwrap_err()
+                .contains(UNIT_MISSING)
+        );
+    }
+
+    #[test]
+    fn lists_have_three_forms_and_no_empty_items() {
+        assert_eq!(
+            parse::<Vec<String>>("a, b"),
+            Ok(vec!["a".into(), "b".into()])
+        );
+        assert_eq!(parse::<Vec<String>>(""), Ok(Vec::new()));
+        assert_eq!(Vec::parse(&RawValue::List(Vec::new())), Ok(Vec::new()));
+        assert!(parse::<Vec<String>>("a,,b").is_err());
+        assert!(String::parse(&RawValue::List(vec!["a".into(), "b".into()])).is_err());
+    }
+
+    #[test]
+    fn ports() {
+        let range = parse::<PortRange>("9200-9300").unwrap();
+        assert_eq!(
+            (range.first, range.last, range.ports().count()),
+            (9200, 9300, 101)
+        );
+        assert_eq!(parse::<PortRange>("0").unwrap().to_string(), "0");
+        for wrong in ["", "http", "9300-9200", "70000", "1-2-3", "-1"] {
+            assert!(parse::<PortRange>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn roles() {
+        let roles = parse::<NodeRoles>("master, data_hot, master").unwrap();
+        assert_eq!(
+            roles.iter().collect::<Vec<_>>(),
+            [NodeRole::Master, NodeRole::DataHot]
+        );
+        assert!(roles.holds_data());
+        assert_eq!(parse::<NodeRoles>("").unwrap().iter().count(), 0);
+        let unknown = parse::<NodeRoles>("client").unwrap_err();
+        assert!(unknown.starts_with("unknown role [client]"));
+        assert!(parse::<NodeRoles>("voting_only").is_err());
+    }
+
+    #[test]
+    fn choices_ignore_case_and_name_the_legal_values() {
+        assert_eq!(parse("FULL"), Ok(VerificationMode::Full));
+        assert_eq!(parse("pkcs12"), Ok(StoreType::Pkcs12));
+        assert_eq!(
+            parse::<VerificationMode>("strict"),
+            Err("expected one of full, certificate, none".into())
+        );
+    }
+
+    #[test]
+    fn an_empty_text_is_not_set() {
+        assert_eq!(parse::<Option<PathBuf>>(""), Ok(None));
+        assert_eq!(parse::<Option<PathBuf>>("a"), Ok(Some("a".into())));
+    }
+}
