@@ -1,1 +1,45 @@
+//! TLS for nodes and clients: contexts from settings, verification, diagnostics and reload.
+//!
+//! Start at [`SslContext`]: [`SslContext::load`] builds one from an [`SslConfig`],
+//! [`SslContext::accept`] and [`SslContext::connect`] make connections, and
+//! [`SslContext::spawn_watcher`] keeps it in step with its files.
+//!
+//! Invariants:
+//! * This is the only crate that names rustls, and AWS-LC is its only cryptography.
+//! * Sessions are never resumed: a resumed session would outlive the removal of the CA behind it.
+//! * Every handshake has its own verifier, so a failure is explained with the right peer's certificate.
+//! * A context's material is replaced whole or not at all.
+//! * A certificate that is not a CA vouches for nothing but itself, even when it is trusted.
+//!
+//! Absent on purpose: public certificate authorities (node trust is explicit), revocation lists,
+//! matching of the subject's common name, TLS below 1.2.
 
+mod config;
+mod context;
+mod display;
+mod error;
+mod failure;
+mod from_settings;
+mod load;
+mod material;
+mod provider;
+mod reload;
+mod sniff;
+mod stream;
+mod tools;
+mod trust;
+mod verifier;
+
+pub use config::{
+    ConfiguredPath, DEFAULT_CIPHER_SUITES, DEFAULT_PROTOCOLS, KeySource, SslConfig, TrustSource,
+};
+pub use context::SslContext;
+pub use error::SslError;
+pub use failure::{FailureReason, HandshakeFailure, PeerRole, TrustedIssuer, explain_io_error};
+pub use from_settings::{SslConfigError, SslConfigProblem};
+pub use load::CertificateEntry;
+pub use reload::ReloadOutcome;
+pub use ringwall_settings::{ClientAuthentication, VerificationMode};
+pub use sniff::{PlaintextKind, UnexpectedTls, detect_tls};
+pub use stream::{ClientStream, MaybeTlsStream, PeerIdentity, ServerStream, TlsStream};
+pub use tools::ToolTrust;

@@ -1,0 +1,162 @@
+//! What one TLS context is made of, before any file is read.
+
+use std::path::{Path, PathBuf};
+
+use ringwall_base::SecretString;
+use ringwall_settings::{ClientAuthentication, VerificationMode};
+
+/// A path as the operator wrote it, and as it is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfiguredPath {
+    /// The text of the setting, shown by `GET /_ssl/certificates`.
+    pub written: String,
+    /// Absolute: relative settings resolve against the configuration directory.
+    pub resolved: PathBuf,
+}
+
+impl ConfiguredPath {
+    /// Returns the path of a setting, resolved against the configuration directory.
+    pub fn new(written: impl Into<String>, config_dir: &Path) -> Self {
+        let written = written.into();
+        let resolved = config_dir.join(&written);
+        Self { written, resolved }
+    }
+}
+
+/// Where a context's own key and certificate come from.
+#[derive(Debug, Clone, Default)]
+pub enum KeySource {
+    /// No identity: the context can dial without a client certificate, and cannot accept.
+    #[default]
+    None,
+    /// A PEM key, and a PEM file with the certificate followed by its chain.
+    Pem {
+        key: ConfiguredPath,
+        passphrase: Option<SecretString>,
+        certificate: ConfiguredPath,
+    },
+    /// A PKCS#12 keystore. An absent password is the empty one.
+    Keystore {
+        path: ConfiguredPath,
+        password: SecretString,
+        /// The password of the key inside, when it differs from the store's.
+        key_password: Option<SecretString>,
+    },
+}
+
+/// Which certificates a context trusts.
+#[derive(Debug, Clone, Default)]
+pub enum TrustSource {
+    /// Nobody but, as in Elasticsearch, the certificates found beside the context's own key:
+    /// a keystore's trusted entries and its own leaf, or everything in the PEM `certificate` file.
+    /// Public authorities are never trusted. Source: node.md section 2.5.
+    #[default]
+    OwnCertificates,
+    /// PEM bundles.
+    Pem(Vec<ConfiguredPath>),
+    /// A PKCS#12 truststore. An absent password is the empty one.
+    Truststore {
+        path: ConfiguredPath,
+        password: SecretString,
+    },
+    /// SHA-256 fingerprints of authorities (or leaves) which the peer must send in its chain.
+    Fingerprints(Vec<[u8; 32]>),
+}
+
+/// Everything that defines a TLS context. Passwords are fixed for the life of the process;
+/// the content of the files is not.
+#[derive(Debug, Clone)]
+pub struct SslConfig {
+    /// The settings prefix, such as `xpack.security.transport.ssl`.
+    pub name: String,
+    pub key: KeySource,
+    pub trust: TrustSource,
+    pub verification_mode: VerificationMode,
+    pub client_authentication: ClientAuthentication,
+    /// `supported_protocols` in Elasticsearch's spelling; versions below 1.2 are known and dropped.
+    pub protocols: Vec<String>,
+    /// IANA names, most preferred first; the accepting side's order decides.
+    pub cipher_suites: Vec<String>,
+}
+
+impl SslConfig {
+    /// Returns a mutually authenticated context of the given name that verifies fully.
+    pub fn new(name: impl Into<String>, key: KeySource, trust: TrustSource) -> Self {
+        Self {
+            name: name.into(),
+            key,
+            trust,
+            verification_mode: VerificationMode::Full,
+            client_authentication: ClientAuthentication::Required,
+            protocols: DEFAULT_PROTOCOLS.map(str::to_owned).to_vec(),
+            cipher_suites: DEFAULT_CIPHER_SUITES.map(str::to_owned).to_vec(),
+        }
+    }
+
+    /// Returns whether this is the HTTP layer's context, whose log sentences differ.
+    pub(crate) fn is_http(&self) -> bool {
+        self.name.contains(".http.")
+    }
+
+    /// Returns every file the context is built from.
+    pub(crate) fn files(&self) -> Vec<&Path> {
+        let mut files: Vec<&Path> = Vec::new();
+        match &self.key {
+            KeySource::None => {}
+            KeySource::Pem {
+                key, certificate, ..
+            } => files.extend([key.resolved.as_path(), certificate.resolved.as_path()]),
+            KeySource::Keystore { path, .. } => files.push(&path.resolved),
+        }
+        match &self.trust {
+            TrustSource::OwnCertificates | TrustSource::Fingerprints(_) => {}
+            TrustSource::Pem(paths) => files.extend(paths.iter().map(|p| p.resolved.as_path())),
+            TrustSource::Truststore { path, .. } => files.push(&path.resolved),
+        }
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
+
+    /// Returns how the trust is configured, in the form Elasticsearch logs it.
+    pub(crate) fn trust_description(&self) -> String {
+        let own = |path: &ConfiguredPath| path.resolved.display().to_string();
+        match (&self.trust, &self.key) {
+            (TrustSource::Pem(paths), _) => {
+                let paths: Vec<String> = paths.iter().map(own).collect();
+                format!("PEM-trust{{{}}}", paths.join(","))
+            }
+            (TrustSource::Truststore { path, .. }, _) => {
+                format!("StoreTrustConfig{{path={}}}", own(path))
+            }
+            (TrustSource::Fingerprints(pins), _) => {
+                let pins: Vec<String> = pins.iter().map(hex::encode).collect();
+                format!("SHA-256-fingerprints{{{}}}", pins.join(","))
+            }
+            (TrustSource::OwnCertificates, KeySource::Keystore { path, .. }) => {
+                format!("own-keystore{{{}}}", own(path))
+            }
+            (TrustSource::OwnCertificates, KeySource::Pem { certificate, .. }) => {
+                format!("own-certificate{{{}}}", own(certificate))
+            }
+            (TrustSource::OwnCertificates, KeySource::None) => "none".to_owned(),
+        }
+    }
+}
+
+/// The protocol versions used unless configured otherwise.
+pub const DEFAULT_PROTOCOLS: [&str; 2] = ["TLSv1.3", "TLSv1.2"];
+
+/// The cipher suites used unless configured otherwise: those of Elasticsearch's default list that
+/// are authenticated and forward secret, in its order. Source: node.md section 2.6.
+pub const DEFAULT_CIPHER_SUITES: [&str; 9] = [
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+];

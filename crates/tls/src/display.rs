@@ -1,0 +1,483 @@
+//! The words of a [`HandshakeFailure`](crate::HandshakeFailure).
+//!
+//! The first clauses follow Elasticsearch's `DiagnosticTrustManager`, whose phrases operators search
+//! for (source: node.md section 3.4); the last clause says what to do.
+
+use std::fmt::{Display, Formatter, Result, Write};
+
+use ringwall_pki::CertificateInfo;
+
+use crate::failure::{ContextFacts, Details, FailureReason, PeerRole, TrustedIssuer};
+use crate::sniff::PlaintextKind;
+
+/// Writes the whole explanation as one line, whatever the peer put into its certificate.
+pub(crate) fn write_failure(f: &mut Formatter<'_>, failure: &Details) -> Result {
+    write_line(
+        &mut OneLine {
+            f,
+            left: LINE_CHARS,
+        },
+        failure,
+    )
+}
+
+fn write_line(f: &mut dyn Write, failure: &Details) -> Result {
+    let role = failure.subject.role;
+    let peer = failure.subject.peer;
+    if failure.reason.is_distrust() {
+        write!(f, "failed to establish trust with {role} at [{peer}]; ")?;
+        write_certificate(f, failure)?;
+        return write_distrust(f, failure);
+    }
+    match &failure.reason {
+        FailureReason::Plaintext(kind) => write_plaintext(f, failure, *kind),
+        FailureReason::PeerRejectedUs { alert } => write_rejection(f, failure, alert),
+        FailureReason::Incompatible(detail) => write!(
+            f,
+            "the {role} at [{peer}] has no TLS version or cipher suite in common with this ssl context ([{0}]): \
+             {detail}; compare [{0}.supported_protocols] and [{0}.cipher_suites] on both sides",
+            failure.subject.context.name
+        ),
+        FailureReason::Timeout { after } => write!(
+            f,
+            "the TLS handshake with the {role} at [{peer}] did not finish within {after:?}; it may be \
+             overloaded, unreachable, or not speak TLS"
+        ),
+        FailureReason::Closed if role == PeerRole::Server => write!(
+            f,
+            "the server at [{peer}] closed the connection during the TLS handshake; check its log, and that \
+             TLS is enabled there"
+        ),
+        FailureReason::Closed => write!(f, "connection [{peer}] closed during handshake"),
+        FailureReason::Io(error) => {
+            write!(
+                f,
+                "connection to the {role} at [{peer}] failed during the TLS handshake: {error}"
+            )
+        }
+        FailureReason::NoKey => write!(
+            f,
+            "cannot accept TLS from [{peer}]: the ssl context ([{0}]) has no private key; set [{0}.keystore.path], \
+             or [{0}.key] and [{0}.certificate]",
+            failure.subject.context.name
+        ),
+        reason => write!(
+            f,
+            "the {role} at [{peer}] broke the TLS protocol: {}",
+            match reason {
+                FailureReason::Protocol(detail) => detail.as_str(),
+                other => other.kind(),
+            }
+        ),
+    }
+}
+
+/// Writes what the peer showed: name, fingerprint, serial, dates, names, signers.
+fn write_certificate(f: &mut dyn Write, failure: &Details) -> Result {
+    let role = failure.subject.role;
+    let Some(leaf) = failure.chain.first() else {
+        return match failure.reason {
+            FailureReason::NoCertificate => write!(f, "the {role} did not provide a certificate"),
+            _ => write!(
+                f,
+                "the {role} provided a certificate that cannot be decoded"
+            ),
+        };
+    };
+    write!(
+        f,
+        "the {role} provided a certificate with subject name [{}], fingerprint [{}], serial number [{}]; \
+         the certificate is valid between [{}] and [{}] (current time is [{}], {})",
+        leaf.subject,
+        leaf.fingerprint_sha1,
+        leaf.serial,
+        leaf.not_before,
+        leaf.not_after,
+        failure.at.round(jiff::Unit::Second).unwrap_or(failure.at),
+        date_remark(leaf, failure)
+    )?;
+    write_names(f, leaf)?;
+    write_signers(f, failure, leaf)
+}
+
+fn date_remark(leaf: &CertificateInfo, failure: &Details) -> &'static str {
+    if failure.at > leaf.not_after {
+        "the certificate has expired"
+    } else if failure.at < leaf.not_before {
+        "the certificate is not yet valid"
+    } else {
+        "certificate dates are valid"
+    }
+}
+
+fn write_names(f: &mut dyn Write, leaf: &CertificateInfo) -> Result {
+    if leaf.subject_alternative_names.is_empty() {
+        return f.write_str("; the certificate does not have any subject alternative names");
+    }
+    f.write_str("; the certificate has subject alternative names [")?;
+    write_list(f, leaf.subject_alternative_names.iter())?;
+    f.write_char(']')
+}
+
+fn write_signers(f: &mut dyn Write, failure: &Details, leaf: &CertificateInfo) -> Result {
+    if leaf.subject == leaf.issuer {
+        return f.write_str("; the certificate is self-issued");
+    }
+    let [_, signers @ ..] = failure.chain.as_slice() else {
+        return Ok(());
+    };
+    if signers.is_empty() {
+        return write!(
+            f,
+            "; the certificate is issued by [{}] but the {} did not provide a copy of the issuing certificate \
+             in the certificate chain",
+            leaf.issuer, failure.subject.role
+        );
+    }
+    f.write_str("; the certificate is")?;
+    for signer in signers.iter().take(SHOWN_SIGNERS) {
+        write!(
+            f,
+            " signed by (subject [{}] fingerprint [{}])",
+            signer.subject, signer.fingerprint_sha1
+        )?;
+    }
+    match signers.last() {
+        Some(top) if top.subject == top.issuer => f.write_str(" which is self-issued"),
+        Some(top) => write!(
+            f,
+            " which is issued by [{}] (but that issuer certificate was not provided in the chain)",
+            top.issuer
+        ),
+        None => Ok(()),
+    }
+}
+
+/// Writes why the certificate is refused and what to do about it.
+fn write_distrust(f: &mut dyn Write, failure: &Details) -> Result {
+    let context = &failure.subject.context;
+    let role = failure.subject.role;
+    match &failure.reason {
+        FailureReason::NoCertificate => write!(
+            f,
+            ", which this ssl context ([{0}]) requires; configure a key and certificate on the {role}, issued by \
+             one of {1}",
+            context.name,
+            Issuers(&context.issuers)
+        ),
+        FailureReason::UntrustedIssuer {
+            issuer,
+            self_issued,
+            trusted,
+            same_subject_different_key,
+        } => {
+            if *same_subject_different_key {
+                write_same_name(f, context, issuer, trusted)
+            } else {
+                write_unknown_issuer(f, context, issuer, *self_issued, trusted)
+            }
+        }
+        FailureReason::Expired { subject, not_after } => write!(
+            f,
+            "; certificate [{subject}] expired on [{not_after}]; replace it on the {role}, or correct the clock \
+             of this host if it is wrong"
+        ),
+        FailureReason::NotYetValid {
+            subject,
+            not_before,
+        } => write!(
+            f,
+            "; certificate [{subject}] is not valid before [{not_before}]; compare the clocks of this host and \
+             of the one that issued it"
+        ),
+        FailureReason::NameMismatch { dialled, .. } => write!(
+            f,
+            "; the issuer is trusted by this ssl context ([{0}]), but the certificate is not valid for \
+             [{dialled}], the address dialled; issue a certificate that has it as a subject alternative name, or \
+             set [{0}.verification_mode: certificate]",
+            context.name
+        ),
+        FailureReason::WrongUsage { detail } => write!(
+            f,
+            "; the certificate cannot be used for a TLS {role}: {detail}; issue one for {} authentication (node \
+             certificates need both serverAuth and clientAuth, or no extendedKeyUsage)",
+            role
+        ),
+        FailureReason::BadCertificate(detail) => {
+            write!(
+                f,
+                "; the certificate is not acceptable: {detail}; issue a new one"
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write_same_name(
+    f: &mut dyn Write,
+    context: &ContextFacts,
+    issuer: &str,
+    trusted: &[TrustedIssuer],
+) -> Result {
+    let same: Vec<&TrustedIssuer> = trusted.iter().filter(|t| t.subject == issuer).collect();
+    write!(
+        f,
+        "; this ssl context ([{}]) trusts [{}] certificate{} with subject name [{issuer}] and fingerprint [",
+        Context(context),
+        same.len(),
+        if same.len() == 1 { "" } else { "s" },
+    )?;
+    write_list(f, same.iter().map(|t| &t.fingerprint))?;
+    write!(
+        f,
+        "] but the signatures do not match: the CA was created again under the same name; add the CA that issued \
+         this certificate to {}, or reissue the certificate with the trusted CA",
+        context.trust
+    )
+}
+
+fn write_unknown_issuer(
+    f: &mut dyn Write,
+    context: &ContextFacts,
+    issuer: &str,
+    self_issued: bool,
+    trusted: &[TrustedIssuer],
+) -> Result {
+    if self_issued {
+        write!(
+            f,
+            "; the [{issuer}] certificate is not trusted in this ssl context ([{}]), which trusts {}",
+            Context(context),
+            Issuers(trusted)
+        )?;
+    } else {
+        write!(
+            f,
+            "; this ssl context ([{}]) is not configured to trust that issuer [{issuer}]",
+            Context(context)
+        )?;
+        match trusted {
+            [] => f.write_str(" or any other issuer")?,
+            [only] => write!(
+                f,
+                ", it only trusts the issuer [{}] with fingerprint [{}]",
+                only.subject, only.fingerprint
+            )?,
+            many => write!(
+                f,
+                " but trusts [{}] other issuers ({})",
+                many.len(),
+                Issuers(many)
+            )?,
+        }
+    }
+    write!(
+        f,
+        "; add the missing CA to {}, or issue the certificate with a trusted CA",
+        context.trust
+    )
+}
+
+/// The sentences of node.md section 3.5 for peers that do not speak TLS.
+fn write_plaintext(f: &mut dyn Write, failure: &Details, kind: PlaintextKind) -> Result {
+    let peer = failure.subject.peer;
+    let name = &failure.subject.context.name;
+    if failure.subject.role == PeerRole::Server {
+        return write!(
+            f,
+            "the server at [{peer}] answered the TLS handshake with something that is not TLS; check the port, and \
+             that TLS is enabled there as it is here ([{name}.enabled])"
+        );
+    }
+    let what = match kind {
+        PlaintextKind::Http => "an HTTP request",
+        PlaintextKind::Http2 => "an HTTP/2 request",
+        PlaintextKind::Other => "bytes that are not TLS",
+    };
+    if failure.subject.context.is_http {
+        let protocol = if kind == PlaintextKind::Other {
+            ""
+        } else {
+            " http"
+        };
+        write!(
+            f,
+            "received plaintext{protocol} traffic on an https channel, closing connection [{peer}]; it sent {what}: \
+             the client must use https://"
+        )
+    } else {
+        write!(
+            f,
+            "received plaintext traffic on an encrypted channel, closing connection [{peer}]; it sent {what}: \
+             enable TLS on that node as on this one ([{name}.enabled: true]), or point HTTP clients at the HTTP port"
+        )
+    }
+}
+
+fn write_rejection(f: &mut dyn Write, failure: &Details, alert: &str) -> Result {
+    let context = &failure.subject.context;
+    let peer = failure.subject.peer;
+    let own = Own(context.own.as_ref());
+    if failure.subject.role == PeerRole::Client {
+        let (who, detail) = if context.is_http {
+            ("http client", "give the client the CA that issued it")
+        } else {
+            ("client", "compare the trust configuration of both nodes")
+        };
+        return if is_about_certificates(alert) {
+            write!(
+                f,
+                "{who} did not trust this server's certificate, closing connection [{peer}]; it sent the TLS alert \
+                 [{alert}] ({}); {own}; {detail}",
+                meaning(alert, context.own.is_some())
+            )
+        } else {
+            write!(
+                f,
+                "{who} at [{peer}] ended the TLS handshake with the alert [{alert}] ({})",
+                meaning(alert, context.own.is_some())
+            )
+        };
+    }
+    write!(
+        f,
+        "the server at [{peer}] rejected this node with the TLS alert [{alert}] ({}); {own}; the log of the server \
+         has the reason; this side is configured by [{}]",
+        meaning(alert, context.own.is_some()),
+        context.name
+    )
+}
+
+fn is_about_certificates(alert: &str) -> bool {
+    matches!(
+        alert,
+        "bad_certificate"
+            | "unsupported_certificate"
+            | "certificate_revoked"
+            | "certificate_expired"
+            | "certificate_unknown"
+            | "unknown_ca"
+            | "decrypt_error"
+            | "access_denied"
+    )
+}
+
+/// Returns what an alert says about us.
+fn meaning(alert: &str, have_certificate: bool) -> &'static str {
+    match alert {
+        "certificate_required" | "no_certificate" => "it requires a certificate and was given none",
+        "bad_certificate" | "handshake_failure" if !have_certificate => {
+            "it may require a certificate, and this side has none"
+        }
+        "unknown_ca" => "it does not trust the CA that issued the certificate shown by this side",
+        "certificate_unknown" => "it does not trust the certificate shown by this side",
+        "bad_certificate" => {
+            "it does not accept the certificate shown by this side, for example because of the name dialled"
+        }
+        "certificate_expired" => {
+            "by its clock the certificate shown by this side has expired or is not yet valid"
+        }
+        "certificate_revoked" => "the certificate shown by this side was revoked",
+        "unsupported_certificate" => {
+            "the extendedKeyUsage of the certificate shown by this side does not permit this use"
+        }
+        "decrypt_error" => {
+            "a signature did not verify: it may trust another CA of the same name as the issuer"
+        }
+        "access_denied" => "the certificate shown by this side is valid but not allowed",
+        "protocol_version" => "no TLS version in common",
+        "handshake_failure" | "insufficient_security" => "no cipher suite or key type in common",
+        "no_application_protocol" => "no application protocol in common",
+        _ => "no further detail",
+    }
+}
+
+/// Keeps names chosen by a stranger from breaking the log line or flooding the log.
+struct OneLine<'a, 'b> {
+    f: &'a mut Formatter<'b>,
+    left: usize,
+}
+
+impl Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> Result {
+        for c in text.chars() {
+            if self.left == 0 {
+                return Ok(());
+            }
+            self.left -= 1;
+            if c.is_control() {
+                write!(self.f, "{}", c.escape_default())?;
+            } else {
+                self.f.write_char(c)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The context as Elasticsearch names it in messages.
+struct Context<'a>(&'a ContextFacts);
+
+impl Display for Context<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(
+            f,
+            "{} (with trust configuration: {})",
+            self.0.name, self.0.trust
+        )
+    }
+}
+
+/// The certificate shown by this side.
+struct Own<'a>(Option<&'a CertificateInfo>);
+
+impl Display for Own<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self.0 {
+            None => f.write_str("this side has no certificate"),
+            Some(own) => write!(
+                f,
+                "this side has the certificate with subject name [{}], fingerprint [{}], issued by [{}], valid until \
+                 [{}]",
+                own.subject, own.fingerprint_sha1, own.issuer, own.not_after
+            ),
+        }
+    }
+}
+
+/// A bounded list of trusted issuers.
+struct Issuers<'a>(&'a [TrustedIssuer]);
+
+impl Display for Issuers<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        if self.0.is_empty() {
+            return f.write_str("no issuers");
+        }
+        f.write_char('[')?;
+        write_list(
+            f,
+            self.0
+                .iter()
+                .take(SHOWN_ISSUERS)
+                .map(|issuer| &issuer.subject),
+        )?;
+        if self.0.len() > SHOWN_ISSUERS {
+            write!(f, " and {} more", self.0.len() - SHOWN_ISSUERS)?;
+        }
+        f.write_char(']')
+    }
+}
+
+fn write_list(f: &mut dyn Write, items: impl Iterator<Item = impl Display>) -> Result {
+    for (position, item) in items.enumerate() {
+        if position > 0 {
+            f.write_char(',')?;
+        }
+        write!(f, "{item}")?;
+    }
+    Ok(())
+}
+
+const LINE_CHARS: usize = 8192;
+const SHOWN_ISSUERS: usize = 9;
+const SHOWN_SIGNERS: usize = 5;

@@ -1,0 +1,298 @@
+//! A failed handshake, told in one line: who, why, what is trusted here, what to do.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ringwall_pki::CertificateInfo;
+use rustls::AlertDescription;
+
+use crate::display;
+use crate::sniff::PlaintextKind;
+
+/// Which end of the connection the peer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PeerRole {
+    /// The peer dialled us.
+    Client,
+    /// We dialled the peer.
+    Server,
+}
+
+impl fmt::Display for PeerRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        })
+    }
+}
+
+/// A certificate in a context's trust, as messages show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedIssuer {
+    /// RFC 2253 distinguished name.
+    pub subject: String,
+    /// Lower-case hex SHA-1 of the DER, as Elasticsearch shows it.
+    pub fingerprint: String,
+    /// Whether it may vouch for other certificates; if not, it is trusted only as itself.
+    pub is_ca: bool,
+}
+
+/// Why a handshake failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureReason {
+    /// The peer had to show a certificate and did not.
+    NoCertificate,
+    /// No certificate trusted here vouches for the peer's chain.
+    UntrustedIssuer {
+        /// The issuer named by the last certificate that the peer sent.
+        issuer: String,
+        /// The peer's only certificate names itself as its issuer.
+        self_issued: bool,
+        trusted: Vec<TrustedIssuer>,
+        /// A certificate of that name is trusted, but it holds another key: the CA was made anew.
+        same_subject_different_key: bool,
+    },
+    /// A certificate of the peer's chain is past its last day.
+    Expired {
+        subject: String,
+        not_after: Timestamp,
+    },
+    /// A certificate of the peer's chain is before its first day.
+    NotYetValid {
+        subject: String,
+        not_before: Timestamp,
+    },
+    /// The certificate is for other names than the one dialled.
+    NameMismatch { dialled: String, sans: Vec<String> },
+    /// The certificate is not for this use.
+    WrongUsage { detail: String },
+    /// The certificate is malformed or breaks another rule of path validation.
+    BadCertificate(String),
+    /// The peer does not speak TLS.
+    Plaintext(PlaintextKind),
+    /// The peer refused us, with this TLS alert (its name in RFC 8446's spelling).
+    PeerRejectedUs { alert: String },
+    /// The two sides have no protocol version or cipher suite in common.
+    Incompatible(String),
+    /// The handshake did not finish in time.
+    Timeout { after: Duration },
+    /// The peer closed the connection before the handshake was over.
+    Closed,
+    /// The socket failed.
+    Io(String),
+    /// This context has no private key to accept with.
+    NoKey,
+    /// The peer breaks the TLS protocol.
+    Protocol(String),
+}
+
+impl FailureReason {
+    /// Returns a short constant name, for metrics and for limiting repeated log lines.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NoCertificate => "no_certificate",
+            Self::UntrustedIssuer { .. } => "untrusted_issuer",
+            Self::Expired { .. } => "expired",
+            Self::NotYetValid { .. } => "not_yet_valid",
+            Self::NameMismatch { .. } => "name_mismatch",
+            Self::WrongUsage { .. } => "wrong_usage",
+            Self::BadCertificate(_) => "bad_certificate",
+            Self::Plaintext(_) => "plaintext",
+            Self::PeerRejectedUs { .. } => "peer_rejected_us",
+            Self::Incompatible(_) => "incompatible",
+            Self::Timeout { .. } => "timeout",
+            Self::Closed => "closed",
+            Self::Io(_) => "io",
+            Self::NoKey => "no_key",
+            Self::Protocol(_) => "protocol",
+        }
+    }
+
+    /// Returns whether this side refused the peer's certificate.
+    pub(crate) fn is_distrust(&self) -> bool {
+        matches!(
+            self,
+            Self::NoCertificate
+                | Self::UntrustedIssuer { .. }
+                | Self::Expired { .. }
+                | Self::NotYetValid { .. }
+                | Self::NameMismatch { .. }
+                | Self::WrongUsage { .. }
+                | Self::BadCertificate(_)
+        )
+    }
+}
+
+/// A handshake that failed. `Display` is the one line for the log of this side.
+#[derive(Debug, Clone)]
+pub struct HandshakeFailure(pub(crate) Box<Details>);
+
+/// Everything known about one failed handshake.
+#[derive(Debug, Clone)]
+pub(crate) struct Details {
+    pub(crate) subject: Subject,
+    pub(crate) reason: FailureReason,
+    /// The chain the peer showed, leaf first; empty when it showed none or none was readable.
+    pub(crate) chain: Vec<CertificateInfo>,
+    pub(crate) at: Timestamp,
+}
+
+/// The connection a failure is about, known before the handshake starts.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    pub(crate) context: Arc<ContextFacts>,
+    pub(crate) peer: SocketAddr,
+    pub(crate) role: PeerRole,
+}
+
+/// What messages say about the context itself.
+#[derive(Debug)]
+pub(crate) struct ContextFacts {
+    /// The settings prefix.
+    pub(crate) name: String,
+    pub(crate) is_http: bool,
+    /// Such as `PEM-trust{/etc/ca.crt}`.
+    pub(crate) trust: String,
+    /// The certificate this side shows.
+    pub(crate) own: Option<CertificateInfo>,
+    pub(crate) issuers: Vec<TrustedIssuer>,
+}
+
+impl Subject {
+    /// Returns a failure about this connection without a certificate of the peer.
+    pub(crate) fn failure(&self, reason: FailureReason) -> HandshakeFailure {
+        self.failure_with_chain(reason, Vec::new())
+    }
+
+    pub(crate) fn failure_with_chain(
+        &self,
+        reason: FailureReason,
+        chain: Vec<CertificateInfo>,
+    ) -> HandshakeFailure {
+        HandshakeFailure(Box::new(Details {
+            subject: self.clone(),
+            reason,
+            chain,
+            at: Timestamp::now(),
+        }))
+    }
+}
+
+impl HandshakeFailure {
+    /// Returns the peer's socket address.
+    pub fn peer(&self) -> SocketAddr {
+        self.0.subject.peer
+    }
+
+    /// Returns which end the peer is.
+    pub fn peer_role(&self) -> PeerRole {
+        self.0.subject.role
+    }
+
+    /// Returns the settings prefix of the context.
+    pub fn context(&self) -> &str {
+        &self.0.subject.context.name
+    }
+
+    /// Returns why the handshake failed.
+    pub fn reason(&self) -> &FailureReason {
+        &self.0.reason
+    }
+
+    /// Returns the certificate the peer showed, if one was seen.
+    pub fn certificate(&self) -> Option<&CertificateInfo> {
+        self.0.chain.first()
+    }
+
+    /// Returns whether this is everyday noise (health checks, port scans, resets) that belongs at
+    /// DEBUG. Source: node.md section 3.5.
+    pub fn is_routine(&self) -> bool {
+        matches!(self.0.reason, FailureReason::Closed | FailureReason::Io(_))
+            && self.0.subject.role == PeerRole::Client
+    }
+}
+
+impl fmt::Display for HandshakeFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        display::write_failure(f, &self.0)
+    }
+}
+
+impl std::error::Error for HandshakeFailure {}
+
+/// Returns the failure inside an I/O error of a [`TlsStream`](crate::TlsStream).
+///
+/// In TLS 1.3 a dialler believes it is connected before the acceptor has looked at its certificate; a
+/// refusal arrives with the first read, as an I/O error that holds the failure.
+pub fn explain_io_error(error: &io::Error) -> Option<&HandshakeFailure> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// Returns the rustls error inside an I/O error.
+pub(crate) fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// Returns what a failed handshake's error means, when this side did not itself refuse a certificate.
+pub(crate) fn classify(error: &io::Error) -> FailureReason {
+    use rustls::{Error, InvalidMessage};
+    let Some(tls) = rustls_error(error) else {
+        return match error.kind() {
+            io::ErrorKind::UnexpectedEof => FailureReason::Closed,
+            _ => FailureReason::Io(error.to_string()),
+        };
+    };
+    match tls {
+        Error::NoCertificatesPresented => FailureReason::NoCertificate,
+        Error::AlertReceived(alert) => FailureReason::PeerRejectedUs {
+            alert: alert_name(*alert),
+        },
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            FailureReason::Plaintext(PlaintextKind::Other)
+        }
+        Error::PeerIncompatible(reason) => FailureReason::Incompatible(format!("{reason:?}")),
+        Error::NoApplicationProtocol => {
+            FailureReason::Incompatible("no application protocol in common (ALPN)".to_owned())
+        }
+        Error::InvalidCertificate(reason) => FailureReason::BadCertificate(reason.to_string()),
+        other => FailureReason::Protocol(other.to_string()),
+    }
+}
+
+/// Returns the alert's name as RFC 8446 writes it.
+pub(crate) fn alert_name(alert: AlertDescription) -> String {
+    let name = match alert {
+        AlertDescription::CloseNotify => "close_notify",
+        AlertDescription::UnexpectedMessage => "unexpected_message",
+        AlertDescription::BadRecordMac => "bad_record_mac",
+        AlertDescription::RecordOverflow => "record_overflow",
+        AlertDescription::HandshakeFailure => "handshake_failure",
+        AlertDescription::NoCertificate => "no_certificate",
+        AlertDescription::BadCertificate => "bad_certificate",
+        AlertDescription::UnsupportedCertificate => "unsupported_certificate",
+        AlertDescription::CertificateRevoked => "certificate_revoked",
+        AlertDescription::CertificateExpired => "certificate_expired",
+        AlertDescription::CertificateUnknown => "certificate_unknown",
+        AlertDescription::IllegalParameter => "illegal_parameter",
+        AlertDescription::UnknownCA => "unknown_ca",
+        AlertDescription::AccessDenied => "access_denied",
+        AlertDescription::DecodeError => "decode_error",
+        AlertDescription::DecryptError => "decrypt_error",
+        AlertDescription::ProtocolVersion => "protocol_version",
+        AlertDescription::InsufficientSecurity => "insufficient_security",
+        AlertDescription::InternalError => "internal_error",
+        AlertDescription::UserCanceled => "user_canceled",
+        AlertDescription::MissingExtension => "missing_extension",
+        AlertDescription::UnrecognisedName => "unrecognized_name",
+        AlertDescription::CertificateRequired => "certificate_required",
+        AlertDescription::NoApplicationProtocol => "no_application_protocol",
+        other => return format!("{other:?}"),
+    };
+    name.to_owned()
+}

@@ -1,0 +1,242 @@
+//! Reading a context's files.
+
+use std::path::Path;
+
+use ringwall_base::SecretString;
+use ringwall_pki::{
+    CertificateInfo, KeyMaterial, PkiError, load_keystore, load_pem_certs, load_pem_key_material,
+    load_truststore,
+};
+use rustls_pki_types::CertificateDer;
+
+use crate::config::{ConfiguredPath, KeySource, SslConfig, TrustSource};
+use crate::error::SslError;
+use crate::trust::Trust;
+
+/// A certificate in use by a context: one row of `GET /_ssl/certificates`. Source: node.md section 9.1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateEntry {
+    /// As written in the setting.
+    pub path: String,
+    /// `PEM` or `PKCS12`.
+    pub format: &'static str,
+    /// The entry's name in a PKCS#12 file.
+    pub alias: Option<String>,
+    pub info: CertificateInfo,
+    /// True for the leaf of a key entry only.
+    pub has_private_key: bool,
+}
+
+/// Loads the key and its chain, and notes the chain's certificates.
+pub(crate) fn load_key(
+    config: &SslConfig,
+    certificates: &mut Vec<CertificateEntry>,
+) -> Result<Option<KeyMaterial>, SslError> {
+    let (material, path, format) = match &config.key {
+        KeySource::None => return Ok(None),
+        KeySource::Pem {
+            key,
+            passphrase,
+            certificate,
+        } => {
+            let loaded =
+                load_pem_key_material(&certificate.resolved, &key.resolved, passphrase.as_ref())
+                    .map_err(|error| file_error(config, pem_kind(&error, &key.resolved), error))?;
+            (loaded, certificate, PEM)
+        }
+        KeySource::Keystore {
+            path,
+            password,
+            key_password,
+        } => {
+            refuse_other_key_password(config, path, password, key_password.as_ref())?;
+            let loaded = load_keystore(&path.resolved, password)
+                .map_err(|error| file_error(config, "[PKCS12] keystore", error))?;
+            (loaded, path, PKCS12)
+        }
+    };
+    for (position, certificate) in material.chain.iter().enumerate() {
+        let alias = material.alias.clone();
+        certificates.push(entry(
+            config,
+            path,
+            format,
+            alias,
+            certificate,
+            position == 0,
+        )?);
+    }
+    Ok(Some(material))
+}
+
+/// PKCS#12 as written by certutil, OpenSSL and Java has one password for all of its parts.
+fn refuse_other_key_password(
+    config: &SslConfig,
+    path: &ConfiguredPath,
+    password: &SecretString,
+    key_password: Option<&SecretString>,
+) -> Result<(), SslError> {
+    match key_password {
+        Some(other) if other != password => Err(SslError::Key {
+            context: config.name.clone(),
+            path: path.resolved.clone(),
+            reason: format!(
+                "[{0}.keystore.secure_key_password] differs from [{0}.keystore.secure_password]; a PKCS#12 keystore \
+                 has one password, remove the key password",
+                config.name
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Loads the trusted certificates, and notes those that come from files.
+pub(crate) fn load_trust(
+    config: &SslConfig,
+    own_chain: &[CertificateDer<'static>],
+    certificates: &mut Vec<CertificateEntry>,
+    oddities: &mut Vec<String>,
+) -> Result<Trust, SslError> {
+    let mut trusted = Vec::new();
+    let mut pins = Vec::new();
+    match &config.trust {
+        TrustSource::Pem(paths) => {
+            for path in paths {
+                let loaded = load_pem_certs(&path.resolved)
+                    .map_err(|error| file_error(config, "PEM certificate_authorities", error))?;
+                for certificate in loaded {
+                    certificates.push(entry(config, path, PEM, None, &certificate, false)?);
+                    trusted.push(certificate);
+                }
+            }
+        }
+        TrustSource::Truststore { path, password } => {
+            let loaded = load_truststore(&path.resolved, password).map_err(|error| {
+                file_error(config, "[PKCS12] keystore (as a truststore)", error)
+            })?;
+            if loaded.without_trusted_attribute {
+                oddities.push(format!(
+                    "the truststore [{}] marks no certificate as trusted, so all of them are; Elasticsearch would \
+                     trust none",
+                    path.resolved.display()
+                ));
+            }
+            for (alias, certificate) in loaded.entries {
+                certificates.push(entry(config, path, PKCS12, alias, &certificate, false)?);
+                trusted.push(certificate);
+            }
+        }
+        TrustSource::Fingerprints(fingerprints) => pins.clone_from(fingerprints),
+        TrustSource::OwnCertificates => {
+            trusted = own_trust(config, own_chain, certificates)?;
+        }
+    }
+    Trust::new(config.verification_mode, trusted, pins).map_err(|reason| SslError::Trust {
+        context: config.name.clone(),
+        files: config.files().into_iter().map(Path::to_owned).collect(),
+        reason,
+    })
+}
+
+/// Returns what Elasticsearch trusts when no trust is configured. Source: node.md section 2.5.
+fn own_trust(
+    config: &SslConfig,
+    own_chain: &[CertificateDer<'static>],
+    certificates: &mut Vec<CertificateEntry>,
+) -> Result<Vec<CertificateDer<'static>>, SslError> {
+    match &config.key {
+        KeySource::None => Ok(Vec::new()),
+        KeySource::Pem { .. } => Ok(own_chain.to_vec()),
+        KeySource::Keystore { path, password, .. } => {
+            let mut trusted: Vec<_> = own_chain.iter().take(1).cloned().collect();
+            match load_truststore(&path.resolved, password) {
+                Ok(loaded) => {
+                    for (alias, certificate) in loaded.entries {
+                        certificates.push(entry(config, path, PKCS12, alias, &certificate, false)?);
+                        trusted.push(certificate);
+                    }
+                    Ok(trusted)
+                }
+                Err(PkiError::NoTrustedCertificates { .. }) => Ok(trusted),
+                Err(error) => Err(file_error(config, "[PKCS12] keystore", error)),
+            }
+        }
+    }
+}
+
+fn entry(
+    config: &SslConfig,
+    path: &ConfiguredPath,
+    format: &'static str,
+    alias: Option<String>,
+    certificate: &CertificateDer<'_>,
+    has_private_key: bool,
+) -> Result<CertificateEntry, SslError> {
+    let kind = if format == PEM {
+        "PEM certificate"
+    } else {
+        "[PKCS12] keystore"
+    };
+    let info = CertificateInfo::from_der(certificate).map_err(|error| {
+        let malformed = PkiError::Malformed {
+            path: path.resolved.clone(),
+            expected: "certificate",
+            reason: error.to_string(),
+        };
+        file_error(config, kind, malformed)
+    })?;
+    Ok(CertificateEntry {
+        path: path.written.clone(),
+        format,
+        alias,
+        info,
+        has_private_key,
+    })
+}
+
+/// Sorts as the API shows them: by path, alias (absent last), serial; equal rows once.
+pub(crate) fn sort_certificates(certificates: &mut Vec<CertificateEntry>) {
+    certificates.sort_by(|a, b| {
+        let key = |entry: &CertificateEntry| {
+            (
+                entry.path.clone(),
+                entry.alias.is_none(),
+                entry.alias.clone(),
+                entry.info.serial.clone(),
+                !entry.has_private_key,
+            )
+        };
+        key(a).cmp(&key(b))
+    });
+    certificates.dedup();
+}
+
+fn file_error(config: &SslConfig, kind: &'static str, source: PkiError) -> SslError {
+    SslError::File {
+        context: config.name.clone(),
+        kind,
+        source,
+    }
+}
+
+/// Returns which of the two PEM files an error is about, in Elasticsearch's words.
+fn pem_kind(error: &PkiError, key: &Path) -> &'static str {
+    let about = match error {
+        PkiError::FileNotFound { path }
+        | PkiError::AccessDenied { path }
+        | PkiError::Read { path, .. }
+        | PkiError::FileEmpty { path }
+        | PkiError::Malformed { path, .. }
+        | PkiError::Pkcs12InsteadOfPem { path } => Some(path.as_path()),
+        PkiError::NoCertificates { .. } | PkiError::MalformedCertificate { .. } => None,
+        _ => Some(key),
+    };
+    if about == Some(key) {
+        "PEM private key"
+    } else {
+        "PEM certificate"
+    }
+}
+
+const PEM: &str = "PEM";
+const PKCS12: &str = "PKCS12";

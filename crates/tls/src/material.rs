@@ -1,0 +1,331 @@
+//! What a context's files contain, built into the form handshakes use.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ringwall_pki::{CertificateInfo, KeyMaterial};
+use ringwall_settings::{ClientAuthentication, VerificationMode};
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::server::NoServerSessionStorage;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, InconsistentKeys, ServerConfig};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
+
+use crate::config::{KeySource, SslConfig};
+use crate::error::SslError;
+use crate::failure::{ContextFacts, FailureReason, PeerRole, Subject};
+use crate::load::{CertificateEntry, load_key, load_trust, sort_certificates};
+use crate::provider::Offer;
+use crate::trust::Trust;
+use crate::verifier::ConnectionVerifier;
+
+/// Everything read from a context's files at one moment. Never changed, only replaced.
+#[derive(Debug)]
+pub(crate) struct Material {
+    pub(crate) trust: Arc<Trust>,
+    pub(crate) facts: Arc<ContextFacts>,
+    pub(crate) certificates: Vec<CertificateEntry>,
+    chain: Vec<CertificateDer<'static>>,
+    identity: Option<Arc<SingleCertAndKey>>,
+    offer: Offer,
+    /// What loading found to be odd but usable.
+    oddities: Vec<String>,
+}
+
+impl Material {
+    /// Reads all files of a configuration. Blocking.
+    pub(crate) fn load(config: &SslConfig, offer: &Offer) -> Result<Self, SslError> {
+        let mut oddities = Vec::new();
+        let mut certificates = Vec::new();
+        let key = load_key(config, &mut certificates)?;
+        let identity = match &key {
+            None => None,
+            Some(key) => Some(certified_key(config, key, &offer.provider)?),
+        };
+        let chain = key.map(|key| key.chain).unwrap_or_default();
+        let trust = load_trust(config, &chain, &mut certificates, &mut oddities)?;
+        sort_certificates(&mut certificates);
+        let facts = ContextFacts {
+            name: config.name.clone(),
+            is_http: config.is_http(),
+            trust: config.trust_description(),
+            own: chain
+                .first()
+                .and_then(|leaf| CertificateInfo::from_der(leaf).ok()),
+            issuers: trust.issuers().to_vec(),
+        };
+        Ok(Self {
+            trust: Arc::new(trust),
+            facts: Arc::new(facts),
+            certificates,
+            chain,
+            identity,
+            offer: offer.clone(),
+            oddities,
+        })
+    }
+
+    /// Returns whether there is a key to accept connections with.
+    pub(crate) fn can_accept(&self) -> bool {
+        self.identity.is_some()
+    }
+
+    /// Returns the words about one connection under this material.
+    pub(crate) fn subject(&self, peer: SocketAddr, role: PeerRole) -> Subject {
+        Subject {
+            context: Arc::clone(&self.facts),
+            peer,
+            role,
+        }
+    }
+
+    /// Returns the accepting configuration of one connection.
+    ///
+    /// Built anew for each: the verifier is the connection's own, and no session outlives it.
+    pub(crate) fn server_config(
+        &self,
+        verifier: Arc<ConnectionVerifier>,
+        alpn: &[Vec<u8>],
+    ) -> Result<Arc<ServerConfig>, FailureReason> {
+        let identity = self.identity.clone().ok_or(FailureReason::NoKey)?;
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.offer.provider))
+            .with_protocol_versions(&self.offer.versions)
+            .map_err(|error| FailureReason::Incompatible(error.to_string()))?
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(identity);
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        config.ignore_client_order = true;
+        config.alpn_protocols = alpn.to_vec();
+        Ok(Arc::new(config))
+    }
+
+    /// Returns the dialling configuration of one connection.
+    pub(crate) fn client_config(
+        &self,
+        verifier: Arc<ConnectionVerifier>,
+        alpn: &[Vec<u8>],
+    ) -> Result<Arc<ClientConfig>, FailureReason> {
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&self.offer.provider))
+            .with_protocol_versions(&self.offer.versions)
+            .map_err(|error| FailureReason::Incompatible(error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match &self.identity {
+            Some(identity) => builder.with_client_cert_resolver(identity.clone()),
+            None => builder.with_no_client_auth(),
+        };
+        config.resumption = Resumption::disabled();
+        config.alpn_protocols = alpn.to_vec();
+        Ok(Arc::new(config))
+    }
+
+    /// Logs what works but is probably not meant.
+    pub(crate) fn log_doubts(&self, config: &SslConfig) {
+        for doubt in self.doubts(config) {
+            tracing::warn!(
+                ssl.context = config.name,
+                doubt,
+                "doubtful ssl configuration"
+            );
+        }
+    }
+
+    fn doubts(&self, config: &SslConfig) -> Vec<String> {
+        let mut doubts = self.oddities.clone();
+        if let Some(own) = &self.facts.own {
+            let now = jiff::Timestamp::now();
+            if !own.is_valid_at(now) {
+                doubts.push(format!(
+                    "the certificate [{}] of this node is valid from [{}] to [{}], not now: peers will refuse it",
+                    own.subject, own.not_before, own.not_after
+                ));
+            } else if !config.is_http() {
+                doubts.extend(self.doubt_own_trust(config));
+            }
+        }
+        if config.is_http() {
+            return doubts;
+        }
+        if config.verification_mode == VerificationMode::None {
+            doubts.push(format!(
+                "[{}.verification_mode] is [none]: anybody who can reach the port can impersonate a peer",
+                config.name
+            ));
+        }
+        if self.identity.is_some() && config.client_authentication != ClientAuthentication::Required
+        {
+            doubts.push(format!(
+                "[{0}.client_authentication] is not [required]: anybody who can reach the port is taken for a node",
+                config.name
+            ));
+        }
+        doubts
+    }
+
+    /// Nodes of one cluster usually share one CA, so a node that would refuse itself is misconfigured.
+    fn doubt_own_trust(&self, config: &SslConfig) -> Option<String> {
+        if self.trust.mode() == VerificationMode::None {
+            return None;
+        }
+        let now = UnixTime::now();
+        let reason = [PeerRole::Server, PeerRole::Client]
+            .into_iter()
+            .find_map(|role| self.trust.verify(&self.chain, role, None, now).err())?;
+        let detail = match reason {
+            FailureReason::UntrustedIssuer { issuer, .. } => {
+                format!("its issuer [{issuer}] is not trusted")
+            }
+            FailureReason::WrongUsage { detail } => detail,
+            FailureReason::BadCertificate(detail) => detail,
+            other => other.kind().to_owned(),
+        };
+        Some(format!(
+            "this node's own certificate is not acceptable to [{}] with {}: {detail}; nodes configured alike will \
+             refuse one another",
+            config.name, self.facts.trust
+        ))
+    }
+}
+
+fn certified_key(
+    config: &SslConfig,
+    material: &KeyMaterial,
+    provider: &CryptoProvider,
+) -> Result<Arc<SingleCertAndKey>, SslError> {
+    let (key_path, certificate_path) = match &config.key {
+        KeySource::Pem {
+            key, certificate, ..
+        } => (key.resolved.clone(), certificate.resolved.clone()),
+        KeySource::Keystore { path, .. } => (path.resolved.clone(), path.resolved.clone()),
+        KeySource::None => Default::default(),
+    };
+    let unusable = |reason: String| SslError::Key {
+        context: config.name.clone(),
+        path: key_path.clone(),
+        reason,
+    };
+    let der = PrivatePkcs8KeyDer::from(material.private_key.expose()).clone_key();
+    let key = provider
+        .key_provider
+        .load_private_key(PrivateKeyDer::Pkcs8(der))
+        .map_err(|error| unusable(error.to_string()))?;
+    let certified = CertifiedKey::new(material.chain.clone(), key);
+    match certified.keys_match() {
+        Ok(()) => Ok(Arc::new(SingleCertAndKey::from(certified))),
+        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            Err(SslError::KeyMismatch {
+                context: config.name.clone(),
+                key: key_path.clone(),
+                certificate: certificate_path,
+                subject: material
+                    .chain
+                    .first()
+                    .and_then(|leaf| CertificateInfo::from_der(leaf).ok())
+                    .map_or_else(|| "unknown".to_owned(), |info| info.subject.to_string()),
+            })
+        }
+        Err(error) => Err(unusable(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{Timestamp, ToSpan};
+    use ringwall_pki::{
+        CaParams, CertificateAuthority, DistinguishedName, ExtendedKeyUsage, KeySpec,
+        NodeCertParams, pem,
+    };
+
+    use super::*;
+    use crate::config::{ConfiguredPath, TrustSource};
+
+    fn authority(name: &str) -> CertificateAuthority {
+        let params = CaParams {
+            dn: DistinguishedName::common_name(name),
+            key: KeySpec::EcP256,
+            ..CaParams::default()
+        };
+        CertificateAuthority::generate(&params).unwrap()
+    }
+
+    /// Returns the doubts about a node whose certificate has these parameters.
+    fn doubts(
+        name: &str,
+        trusted: &str,
+        adjust: impl Fn(&mut NodeCertParams, &mut SslConfig),
+    ) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let ca = authority("CA");
+        let trusted = if trusted == "CA" {
+            ca.certificate_pem()
+        } else {
+            authority(trusted).certificate_pem()
+        };
+        let path = |name| ConfiguredPath::new(name, dir.path());
+        let key = KeySource::Pem {
+            key: path("key"),
+            passphrase: None,
+            certificate: path("crt"),
+        };
+        let mut config = SslConfig::new(name, key, TrustSource::Pem(vec![path("ca")]));
+        let mut params = NodeCertParams {
+            key: KeySpec::EcP256,
+            ..NodeCertParams::default()
+        };
+        adjust(&mut params, &mut config);
+        let issued = ca.issue(&params).unwrap();
+        let key = pem::encode_private_key(&issued.key, None).unwrap();
+        std::fs::write(dir.path().join("key"), key.expose()).unwrap();
+        std::fs::write(
+            dir.path().join("crt"),
+            pem::encode_certificates(&issued.chain),
+        )
+        .unwrap();
+        std::fs::write(dir.path().join("ca"), trusted).unwrap();
+        let offer = Offer::new(&config).unwrap();
+        Material::load(&config, &offer)
+            .unwrap()
+            .doubts(&config)
+            .join("\n")
+    }
+
+    #[test]
+    fn doubtful_configurations_are_told() {
+        let transport = "xpack.security.transport.ssl";
+        assert_eq!(doubts(transport, "CA", |_, _| {}), "");
+        let other = doubts(transport, "Other", |_, _| {});
+        assert!(
+            other.contains("its issuer [CN=CA] is not trusted"),
+            "{other}"
+        );
+        let expired = doubts(transport, "CA", |params, _| {
+            params.days = 1;
+            params.not_before = Some(Timestamp::now() - 72.hours());
+        });
+        assert!(
+            expired.contains("not now: peers will refuse it"),
+            "{expired}"
+        );
+        let usage = doubts(transport, "CA", |params, _| {
+            params.extended_key_usage = vec![ExtendedKeyUsage::ServerAuth];
+        });
+        assert!(
+            usage.contains("extendedKeyUsage does not permit"),
+            "{usage}"
+        );
+        let open = doubts(transport, "CA", |_, config| {
+            config.verification_mode = VerificationMode::None;
+            config.client_authentication = ClientAuthentication::Optional;
+        });
+        assert!(
+            open.contains("can impersonate a peer") && open.contains("is taken for a node"),
+            "{open}"
+        );
+        let http = doubts("xpack.security.http.ssl", "Other", |_, config| {
+            config.client_authentication = ClientAuthentication::None;
+        });
+        assert_eq!(http, "");
+    }
+}

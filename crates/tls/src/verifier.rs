@@ -1,0 +1,187 @@
+//! rustls's view of a [`Trust`]: one verifier per connection, which also remembers what it saw.
+
+use std::sync::{Arc, OnceLock};
+
+use ringwall_settings::ClientAuthentication;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use crate::failure::{FailureReason, PeerRole};
+use crate::provider;
+use crate::trust::Trust;
+
+/// What a peer showed during one handshake, and why it was refused if it was.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) refusal: Option<FailureReason>,
+}
+
+/// The slot through which one connection's verifier reports. Never shared between connections.
+pub(crate) type ObservedSlot = Arc<OnceLock<Observed>>;
+
+/// Verifies the peer of one connection, in either direction, for TLS 1.2 and 1.3.
+#[derive(Debug)]
+pub(crate) struct ConnectionVerifier {
+    trust: Arc<Trust>,
+    client_authentication: ClientAuthentication,
+    observed: ObservedSlot,
+}
+
+impl ConnectionVerifier {
+    /// Returns a verifier and the slot it reports to.
+    pub(crate) fn new(
+        trust: Arc<Trust>,
+        client_authentication: ClientAuthentication,
+    ) -> (Arc<Self>, ObservedSlot) {
+        let observed = ObservedSlot::default();
+        let verifier = Self {
+            trust,
+            client_authentication,
+            observed: Arc::clone(&observed),
+        };
+        (Arc::new(verifier), observed)
+    }
+
+    fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        peer: PeerRole,
+        dialled: Option<&ServerName<'_>>,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let chain: Vec<CertificateDer<'static>> = std::iter::once(leaf)
+            .chain(intermediates)
+            .map(|certificate| certificate.clone().into_owned())
+            .collect();
+        let refusal = self.trust.verify(&chain, peer, dialled, now).err();
+        let verdict = refusal
+            .as_ref()
+            .map_or(Ok(()), |reason| Err(to_rustls(reason)));
+        // A second report cannot happen: there is no renegotiation and no post-handshake authentication.
+        let _ = self.observed.set(Observed { chain, refusal });
+        verdict
+    }
+}
+
+impl ServerCertVerifier for ConnectionVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let dialled = Some(server_name);
+        self.verify(end_entity, intermediates, PeerRole::Server, dialled, now)
+            .map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &provider::signature_algorithms(),
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &provider::signature_algorithms(),
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider::signature_algorithms().supported_schemes()
+    }
+}
+
+impl ClientCertVerifier for ConnectionVerifier {
+    fn offer_client_auth(&self) -> bool {
+        self.client_authentication != ClientAuthentication::None
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.client_authentication == ClientAuthentication::Required
+    }
+
+    /// No hints: a dialler given the list of our authorities may keep back a certificate of another one,
+    /// and then neither side can say which authority was missing.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.verify(end_entity, intermediates, PeerRole::Client, None, now)
+            .map(|()| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &provider::signature_algorithms(),
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &provider::signature_algorithms(),
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider::signature_algorithms().supported_schemes()
+    }
+}
+
+/// Returns the error that makes rustls send the alert closest to the reason.
+fn to_rustls(reason: &FailureReason) -> Error {
+    let error = match reason {
+        FailureReason::UntrustedIssuer { .. } => CertificateError::UnknownIssuer,
+        FailureReason::Expired { .. } => CertificateError::Expired,
+        FailureReason::NotYetValid { .. } => CertificateError::NotValidYet,
+        FailureReason::NameMismatch { .. } => CertificateError::NotValidForName,
+        FailureReason::WrongUsage { .. } => CertificateError::InvalidPurpose,
+        _ => CertificateError::BadEncoding,
+    };
+    Error::InvalidCertificate(error)
+}

@@ -1,0 +1,7 @@
+//! TLS contexts against one another over loopback sockets.
+
+mod matrix;
+mod plaintext;
+mod reload;
+mod support;
+mod trust_sources;
