@@ -1,1 +1,208 @@
-fn main() {}
+//! `ringwall`: the node and its tools in one program.
+//!
+//! Which tool runs is told by the name the program is called by (`elasticsearch-keystore`, as the
+//! links in a home's `bin` are named) or by the first word after `ringwall`. Prompts, printing and
+//! exit statuses live in this crate and nowhere else.
+
+mod arguments;
+mod commands;
+#[allow(dead_code, reason = "the vocabulary of all tools; few use all of it")]
+mod error;
+#[allow(dead_code, reason = "the vocabulary of all tools; few use all of it")]
+mod paths;
+#[allow(dead_code, reason = "the vocabulary of all tools; few use all of it")]
+mod terminal;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::error::ErrorKind;
+use clap::{Args, FromArgMatches, Parser};
+
+use crate::arguments::CommonArgs;
+use crate::commands::{certutil, init, keystore};
+use crate::error::{CommandError, ExitCode};
+use crate::terminal::Terminal;
+
+fn main() -> std::process::ExitCode {
+    let mut terminal = Terminal::system();
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    let result = dispatch(&program, arguments.collect(), &mut terminal);
+    let result = result.and_then(|()| terminal.finish());
+    let Err(error) = result else {
+        return std::process::ExitCode::SUCCESS;
+    };
+    // A command that only answers by its status, such as `has-passwd -s`, has nothing to say.
+    if !error.message.is_empty() {
+        terminal.err(format!("\n{error}"));
+    }
+    std::process::ExitCode::from(error.exit.code())
+}
+
+/// One tool: its names, and how it runs.
+struct Tool {
+    /// First word after `ringwall`.
+    word: &'static str,
+    /// Name of the link in `bin`, for tools that Elasticsearch has.
+    link: Option<&'static str>,
+    about: &'static str,
+    /// Reads the arguments after the name, and runs.
+    run: fn(name: &str, Vec<OsString>, &mut Terminal) -> Result<(), CommandError>,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool {
+        word: "init",
+        link: None,
+        about: "lays out the home directory of a node",
+        run: |name, arguments, terminal| {
+            let (_, args) = parse(name, arguments, terminal)?;
+            args.map_or(Ok(()), |args| init::run(args, terminal))
+        },
+    },
+    Tool {
+        word: "certutil",
+        link: Some("elasticsearch-certutil"),
+        about: "makes certificates for TLS between nodes and towards clients",
+        run: |name, arguments, terminal| {
+            let (_, args) = parse(name, arguments, terminal)?;
+            args.map_or(Ok(()), |args| certutil::run(args, terminal))
+        },
+    },
+    Tool {
+        word: "keystore",
+        link: Some("elasticsearch-keystore"),
+        about: "manages the secure settings of a node",
+        run: |name, arguments, terminal| {
+            let (_, args) = parse(name, arguments, terminal)?;
+            args.map_or(Ok(()), |args| keystore::run(args, terminal))
+        },
+    },
+];
+
+fn dispatch(
+    program: &OsString,
+    mut arguments: Vec<OsString>,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let called_by = Path::new(program)
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let by_link = TOOLS
+        .iter()
+        .find(|tool| tool.link == Some(called_by.as_ref()));
+    if let Some(tool) = by_link {
+        return (tool.run)(&called_by, arguments, terminal);
+    }
+    if arguments.is_empty() {
+        terminal.err(overview());
+        return Err(CommandError::usage("Missing required command"));
+    }
+    let word = arguments.remove(0).to_string_lossy().into_owned();
+    match word.as_str() {
+        "-h" | "--help" | "-help" | "help" => terminal.result(overview()),
+        "-V" | "--version" => terminal.result(version()),
+        _ => return run_word(&word, arguments, terminal),
+    }
+    Ok(())
+}
+
+fn run_word(
+    word: &str,
+    arguments: Vec<OsString>,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let tool = TOOLS
+        .iter()
+        .find(|tool| tool.word == word || tool.link == Some(word));
+    if let Some(tool) = tool {
+        return (tool.run)(&format!("ringwall {}", tool.word), arguments, terminal);
+    }
+    terminal.err(overview());
+    let error = CommandError::usage(format!("Unknown command [{word}]"));
+    let words = TOOLS.iter().map(|tool| tool.word);
+    Err(match ringwall_base::suggest::nearest(word, words).first() {
+        Some(near) => error.with_hint(format!("did you mean [{near}]?")),
+        None => error,
+    })
+}
+
+/// Reads a tool's arguments and sets the verbosity. `None` means that help was asked for and shown.
+fn parse<A: Args>(
+    name: &str,
+    arguments: Vec<OsString>,
+    terminal: &mut Terminal,
+) -> Result<(CommonArgs, Option<A>), CommandError> {
+    let command = ToolArgs::<A>::augment_args(clap::Command::new(name.to_owned()))
+        .bin_name(name)
+        .infer_long_args(true);
+    let mut words = vec![OsString::from(name)];
+    words.extend(arguments::normalize(&command, arguments));
+    let parsed = command
+        .try_get_matches_from(words)
+        .and_then(|matches| ToolArgs::<A>::from_arg_matches(&matches));
+    let ToolArgs { common, args } = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            terminal.result(error.render().to_string());
+            return Ok((CommonArgs::default(), None));
+        }
+        Err(error) => return Err(usage_error(&error, terminal)),
+    };
+    if common.silent {
+        terminal.set_silent();
+    }
+    if common.verbose {
+        terminal.set_verbose();
+    }
+    // Checked for every tool, so that a mistake is told even by a tool that needs no setting.
+    common.overrides()?;
+    Ok((common, Some(args)))
+}
+
+#[derive(Parser)]
+struct ToolArgs<A: Args> {
+    #[command(flatten)]
+    common: CommonArgs,
+    #[command(flatten)]
+    args: A,
+}
+
+/// Prints the advice of clap, usage line included, and returns its message.
+fn usage_error(error: &clap::Error, terminal: &mut Terminal) -> CommandError {
+    let text = error.render().to_string();
+    if matches!(
+        error.kind(),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
+        terminal.err(text.trim_end());
+        return CommandError::usage("Missing required command");
+    }
+    let (message, advice) = text.split_once("\n\n").unwrap_or((&text, ""));
+    terminal.err(advice.trim_end());
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    CommandError::new(ExitCode::Usage, message.trim())
+}
+
+fn overview() -> String {
+    let mut text = String::from("Usage: ringwall COMMAND [OPTION]...\n\nCommands\n--------\n");
+    for tool in TOOLS {
+        text.push_str(&format!("{} - {}", tool.word, tool.about));
+        if let Some(link) = tool.link {
+            text.push_str(&format!(" (also `{link}`)"));
+        }
+        text.push('\n');
+    }
+    text.push_str("\n`ringwall COMMAND --help` tells the options of a command.");
+    text
+}
+
+fn version() -> String {
+    format!(
+        "ringwall {} (presents Elasticsearch {})",
+        ringwall_base::VERSION,
+        ringwall_base::COMPATIBLE_VERSION
+    )
+}

@@ -220,8 +220,14 @@ mod tests {
         let paths = Paths::from_environment(&environment).unwrap();
         assert_eq!(paths.home().unwrap(), Path::new("/work/es"));
         assert_eq!(paths.config(), Path::new("/etc/es"));
-        assert_eq!(paths.keystore(), Path::new("/etc/es/elasticsearch.keystore"));
-        assert_eq!(paths.tool_path("./a/../ca.p12"), Path::new("/work/es/ca.p12"));
+        assert_eq!(
+            paths.keystore(),
+            Path::new("/etc/es/elasticsearch.keystore")
+        );
+        assert_eq!(
+            paths.tool_path("./a/../ca.p12"),
+            Path::new("/work/es/ca.p12")
+        );
         assert_eq!(paths.tool_path("/x/ca.p12"), Path::new("/x/ca.p12"));
         assert_eq!(paths.config_path("ca.pem"), Path::new("/etc/es/ca.pem"));
     }

@@ -56,6 +56,11 @@ impl Terminal {
         self.output_is_tty
     }
 
+    /// Returns whether explanations are hidden.
+    pub fn is_silent(&self) -> bool {
+        self.verbosity == Verbosity::Silent
+    }
+
     /// Hides explanations; questions, errors and results asked for stay.
     pub fn set_silent(&mut self) {
         self.verbosity = Verbosity::Silent;

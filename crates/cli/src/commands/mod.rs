@@ -1,4 +1,5 @@
 //! One module per tool. Each has its arguments and a `run` that talks only to the terminal it is given.
 
+pub mod certutil;
 pub mod init;
 pub mod keystore;

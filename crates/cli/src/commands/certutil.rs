@@ -1,0 +1,55 @@
+//! `elasticsearch-certutil`: makes certificate authorities and node certificates. Needs no running
+//! node. Source: tools.md section 1.
+
+mod ca;
+mod cert;
+mod instances;
+mod output;
+mod password;
+
+use clap::Subcommand;
+use ringwall_pki::PkiError;
+
+use crate::error::{CommandError, ExitCode};
+use crate::terminal::Terminal;
+
+/// Arguments of `certutil`.
+#[derive(Debug, clap::Args)]
+#[command(about = "Makes certificates for TLS between nodes and towards clients")]
+pub struct CertutilArgs {
+    #[command(subcommand)]
+    command: CertutilCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum CertutilCommand {
+    /// Make X.509 certificates and keys for nodes
+    Cert(cert::CertArgs),
+    /// Make a new local certificate authority
+    Ca(ca::CaArgs),
+}
+
+/// Runs a certutil command.
+pub fn run(args: CertutilArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
+    match args.command {
+        CertutilCommand::Cert(args) => cert::run(args, terminal),
+        CertutilCommand::Ca(args) => ca::run(args, terminal),
+    }
+}
+
+/// Gives a failure the exit status that Elasticsearch's tool ends with. Source: tools.md section 13.
+fn failed(error: PkiError) -> CommandError {
+    let exit = match &error {
+        PkiError::KeySize(_) => ExitCode::Usage,
+        PkiError::KeyMismatch { .. }
+        | PkiError::NonAsciiPassword
+        | PkiError::InvalidName { .. }
+        | PkiError::InvalidDnsName(_)
+        | PkiError::DuplicateAlias(_) => ExitCode::Config,
+        _ => ExitCode::Failure,
+    };
+    CommandError::new(exit, error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

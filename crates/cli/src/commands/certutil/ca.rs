@@ -1,0 +1,130 @@
+//! `certutil ca`: makes a certificate authority.
+
+use std::path::PathBuf;
+
+use ringwall_base::SecretString;
+use ringwall_pki::{
+    CaParams, CertificateAuthority, CertificateInfo, DEFAULT_CA_DN, DEFAULT_DAYS, DEFAULT_KEY_SIZE,
+    DistinguishedName, KeySpec, KeyUsage, pem,
+};
+
+use super::failed;
+use super::output::{self, Bundle};
+use super::password;
+use crate::error::CommandError;
+use crate::terminal::Terminal;
+
+/// Arguments of `certutil ca`.
+#[derive(Debug, clap::Args)]
+pub(super) struct CaArgs {
+    /// File to write
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Password of the CA's private key; without a value it is asked for
+    #[arg(long, value_name = "PASSWORD", num_args = 0..=1)]
+    pass: Option<Option<SecretString>>,
+    /// Size of the RSA key in bits: 2048, 3072 or 4096
+    #[arg(long, value_name = "BITS", default_value_t = DEFAULT_KEY_SIZE)]
+    keysize: u32,
+    /// Validity in days
+    #[arg(long, value_name = "DAYS", default_value_t = DEFAULT_DAYS)]
+    days: u32,
+    /// Distinguished name of the CA
+    #[arg(long, value_name = "DN", default_value = DEFAULT_CA_DN)]
+    ca_dn: String,
+    /// Key usages of the CA certificate
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "keyCertSign,cRLSign"
+    )]
+    keyusage: Vec<String>,
+    /// Write PEM files in a zip file instead of PKCS#12
+    #[arg(long)]
+    pem: bool,
+}
+
+/// Makes the key and the certificate, then asks where to write them. Source: tools.md section 1.4.
+pub(super) fn run(args: CaArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
+    terminal.out(if args.pem {
+        INTRODUCTION_PEM
+    } else {
+        INTRODUCTION_P12
+    });
+    let authority = generate(&args, terminal)?;
+    let password = match &args.pass {
+        Some(None) => Some(password::ask(PRIVATE_KEY, terminal)?),
+        Some(Some(given)) => Some(password::given(given, terminal)),
+        None => None,
+    };
+    let default = if args.pem {
+        "elastic-stack-ca.zip"
+    } else {
+        "elastic-stack-ca.p12"
+    };
+    let target = output::choose(args.out.as_deref(), default, terminal)?;
+    if args.pem {
+        let mut bundle = Bundle::new();
+        bundle.directory("ca")?;
+        bundle.file("ca/ca.crt", authority.certificate_pem().as_bytes())?;
+        let password = password.filter(|password| !password.is_empty());
+        let key =
+            pem::encode_private_key(authority.private_key(), password.as_ref()).map_err(failed)?;
+        bundle.file("ca/ca.key", key.expose().as_bytes())?;
+        return output::write(&target, &bundle.finish()?);
+    }
+    let password = match password {
+        Some(password) => password,
+        None => password::ask(&output::file_name(&target), terminal)?,
+    };
+    let content = zeroize::Zeroizing::new(authority.to_p12(&password).map_err(failed)?);
+    output::write(&target, &content)
+}
+
+fn generate(args: &CaArgs, terminal: &mut Terminal) -> Result<CertificateAuthority, CommandError> {
+    let usages = args.keyusage.iter().filter(|name| !name.trim().is_empty());
+    let key_usage = usages
+        .map(|name| {
+            let unknown = || CommandError::usage(format!("Unknown keyUsage: {name}"));
+            KeyUsage::named(name).ok_or_else(unknown)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let defaults = CaParams::default();
+    let params = CaParams {
+        dn: DistinguishedName::parse(&args.ca_dn).map_err(failed)?,
+        days: args.days,
+        key: KeySpec::Rsa(args.keysize),
+        key_usage: if key_usage.is_empty() {
+            defaults.key_usage
+        } else {
+            key_usage
+        },
+        not_before: None,
+    };
+    let authority = CertificateAuthority::generate(&params).map_err(failed)?;
+    let info = CertificateInfo::from_der(authority.certificate()).map_err(failed)?;
+    terminal.detail(format!(
+        "CA [{}] valid until {}, SHA-256 fingerprint {}",
+        info.subject, info.not_after, info.fingerprint_sha256
+    ));
+    Ok(authority)
+}
+
+/// Source: tools.md section 1.4.
+const PRIVATE_KEY: &str = "CA Private key";
+
+const INTRODUCTION_P12: &str = "\
+Makes a new certificate authority: a certificate and the private key that signs node certificates.
+
+The output is one PKCS#12 file with both. Whoever has it can make certificates that your cluster
+trusts: keep it safe, and do not copy it to the nodes.
+";
+
+const INTRODUCTION_PEM: &str = "\
+Makes a new certificate authority: a certificate and the private key that signs node certificates.
+
+The output is a zip file with the certificate (ca/ca.crt) and the key (ca/ca.key) in PEM format.
+Whoever has the key can make certificates that your cluster trusts: keep it safe, and do not copy
+it to the nodes.
+";

@@ -1,0 +1,368 @@
+//! `elasticsearch-keystore`: manages the secure settings of a node. Source: tools.md section 4.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use ringwall_base::{SecretBytes, SecretString};
+use ringwall_settings::keystore::{FormatVersion, Keystore, KeystoreFile, check_name};
+use ringwall_settings::{KeystoreError, SettingSpec, registry};
+
+use crate::error::{CommandError, ExitCode};
+use crate::paths::Paths;
+use crate::terminal::Terminal;
+
+/// Arguments of `keystore`.
+#[derive(Debug, clap::Args)]
+#[command(about = "Manages the secure settings of a node, in config/elasticsearch.keystore")]
+pub struct KeystoreArgs {
+    #[command(subcommand)]
+    command: KeystoreCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeystoreCommand {
+    /// Create a new keystore
+    Create {
+        /// Prompt for a password to encrypt the keystore with
+        #[arg(short, long)]
+        password: bool,
+    },
+    /// List the names of the settings
+    List,
+    /// Show the value of a setting
+    Show {
+        #[arg(value_name = "SETTING")]
+        settings: Vec<String>,
+    },
+    /// Add text settings
+    Add {
+        /// Overwrite existing settings without asking, and create the keystore if missing
+        #[arg(short, long)]
+        force: bool,
+        /// Read the values from standard input, one line for each setting
+        #[arg(short = 'x', long)]
+        stdin: bool,
+        #[arg(value_name = "SETTING")]
+        settings: Vec<String>,
+    },
+    /// Add settings whose values are files
+    AddFile {
+        /// Overwrite existing settings without asking, and create the keystore if missing
+        #[arg(short, long)]
+        force: bool,
+        #[arg(value_name = "SETTING PATH")]
+        pairs: Vec<String>,
+    },
+    /// Remove settings
+    Remove {
+        #[arg(value_name = "SETTING")]
+        settings: Vec<String>,
+    },
+    /// Rewrite the keystore in a newer format
+    Upgrade {
+        /// Format to write instead of the default, for sharing the file with an older node: 4 to 7
+        #[arg(long, value_name = "VERSION")]
+        format: Option<i32>,
+    },
+    /// Change or remove the password
+    Passwd,
+    /// Succeed if the keystore has a password
+    HasPasswd,
+}
+
+/// Runs a keystore command.
+pub fn run(args: KeystoreArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let paths = Paths::resolve()?;
+    let mut tool = Tool {
+        path: paths.keystore(),
+        terminal,
+    };
+    match args.command {
+        KeystoreCommand::Create { password } => tool.create(password),
+        KeystoreCommand::List => tool.list(),
+        KeystoreCommand::Show { settings } => tool.show(&settings),
+        KeystoreCommand::Add {
+            force,
+            stdin,
+            settings,
+        } => tool.add(&settings, force, stdin),
+        KeystoreCommand::AddFile { force, pairs } => tool.add_file(&pairs, force, &paths),
+        KeystoreCommand::Remove { settings } => tool.remove(&settings),
+        KeystoreCommand::Upgrade { format } => tool.upgrade(format),
+        KeystoreCommand::Passwd => tool.passwd(),
+        KeystoreCommand::HasPasswd => tool.has_passwd(),
+    }
+}
+
+struct Tool<'a> {
+    path: PathBuf,
+    terminal: &'a mut Terminal,
+}
+
+impl Tool<'_> {
+    fn create(&mut self, with_password: bool) -> Result<(), CommandError> {
+        let password = match with_password {
+            true => self.new_password()?,
+            false => SecretString::default(),
+        };
+        if self.path.exists() && !self.confirm(OVERWRITE_KEYSTORE)? {
+            self.terminal.out(NOT_CREATED);
+            return Ok(());
+        }
+        Keystore::create(password)
+            .save(&self.path)
+            .map_err(command_error)?;
+        let path = self.path.display().to_string();
+        self.terminal
+            .out(format!("Created elasticsearch keystore in {path}"));
+        Ok(())
+    }
+
+    fn list(&mut self) -> Result<(), CommandError> {
+        let keystore = self.open()?;
+        for name in keystore.list() {
+            self.terminal.result(name);
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, settings: &[String]) -> Result<(), CommandError> {
+        let [name] = settings else {
+            return Err(CommandError::usage(
+                "Must provide a single setting name to show",
+            ));
+        };
+        let keystore = self.open()?;
+        let Some(value) = keystore.get_bytes(name) else {
+            return Err(not_in_keystore(name));
+        };
+        let is_text = std::str::from_utf8(value.expose()).is_ok();
+        let is_screen = self.terminal.output_is_terminal();
+        if is_screen && !is_text {
+            let message = "Please redirect binary output to a file instead";
+            return Err(CommandError::new(ExitCode::IoError, message));
+        }
+        self.terminal.write_raw(value.expose());
+        if is_screen {
+            self.terminal.write_raw(b"\n");
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, settings: &[String], force: bool, stdin: bool) -> Result<(), CommandError> {
+        if settings.is_empty() {
+            return Err(CommandError::usage("the setting names can not be empty"));
+        }
+        let Some(mut keystore) = self.open_or_create(force)? else {
+            return Ok(());
+        };
+        for name in settings {
+            check_name(name).map_err(command_error)?;
+            if !self.may_set(&keystore, name, force)? {
+                return Ok(());
+            }
+            let value = match stdin {
+                true => SecretString::new(self.terminal.read_stdin_line()?),
+                false => self.terminal.secret(&format!("Enter value for {name}: "))?,
+            };
+            keystore.set(name, &value).map_err(command_error)?;
+        }
+        self.save(&keystore)
+    }
+
+    fn add_file(
+        &mut self,
+        pairs: &[String],
+        force: bool,
+        paths: &Paths,
+    ) -> Result<(), CommandError> {
+        if pairs.is_empty() {
+            return Err(CommandError::usage("Missing setting name"));
+        }
+        if !pairs.len().is_multiple_of(2) {
+            let message = "settings and filenames must come in pairs";
+            return Err(CommandError::usage(message));
+        }
+        let Some(mut keystore) = self.open_or_create(force)? else {
+            return Ok(());
+        };
+        for [name, path] in pairs.as_chunks().0 {
+            check_name(name).map_err(command_error)?;
+            if !self.may_set(&keystore, name, force)? {
+                return Ok(());
+            }
+            let content = read_file(&paths.tool_path(path))?;
+            keystore.set_file(name, content).map_err(command_error)?;
+        }
+        self.save(&keystore)
+    }
+
+    fn remove(&mut self, settings: &[String]) -> Result<(), CommandError> {
+        if settings.is_empty() {
+            let message = "Must supply at least one setting to remove";
+            return Err(CommandError::usage(message));
+        }
+        let mut keystore = self.open()?;
+        for name in settings {
+            if !keystore.remove(name) {
+                return Err(not_in_keystore(name));
+            }
+        }
+        self.save(&keystore)
+    }
+
+    fn upgrade(&mut self, format: Option<i32>) -> Result<(), CommandError> {
+        let mut keystore = self.open()?;
+        let due = keystore.upgrade();
+        let Some(number) = format else {
+            return if due { self.save(&keystore) } else { Ok(()) };
+        };
+        let version = FormatVersion::from_number(number)
+            .filter(|version| *version > FormatVersion::V3)
+            .ok_or_else(|| CommandError::usage(format!("format [{number}] is none of 4 to 7")))?;
+        keystore.save_as(&self.path, version).map_err(command_error)
+    }
+
+    fn passwd(&mut self) -> Result<(), CommandError> {
+        let mut keystore = self.open()?;
+        keystore.set_password(self.new_password()?);
+        self.save(&keystore)?;
+        self.terminal
+            .out("Elasticsearch keystore password changed successfully.");
+        Ok(())
+    }
+
+    /// Never decrypts. Fails with status 1, and without a word when silent.
+    fn has_passwd(&mut self) -> Result<(), CommandError> {
+        let message = match KeystoreFile::read(&self.path) {
+            Ok(file) if file.has_password() => {
+                self.terminal.out("Keystore is password-protected");
+                return Ok(());
+            }
+            Ok(_) => "Keystore is not password-protected",
+            Err(KeystoreError::NotFound { .. }) => "Elasticsearch keystore not found",
+            Err(error) => return Err(command_error(error)),
+        };
+        let message = if self.terminal.is_silent() {
+            ""
+        } else {
+            message
+        };
+        Err(CommandError::new(ExitCode::Failure, message))
+    }
+
+    /// Reads the keystore; asks for its password if it has one.
+    fn open(&mut self) -> Result<Keystore, CommandError> {
+        let file = KeystoreFile::read(&self.path).map_err(command_error)?;
+        let password = match file.has_password() {
+            true => self.terminal.secret(ENTER_PASSWORD)?,
+            false => SecretString::default(),
+        };
+        file.decrypt(&password).map_err(command_error)
+    }
+
+    /// Reads the keystore or, if it is missing, offers to create one. `None` if that is declined.
+    fn open_or_create(&mut self, force: bool) -> Result<Option<Keystore>, CommandError> {
+        if self.path.exists() {
+            return self.open().map(Some);
+        }
+        if !force && !self.confirm(CREATE_KEYSTORE)? {
+            self.terminal.out(NOT_CREATED);
+            return Ok(None);
+        }
+        let keystore = Keystore::create(SecretString::default());
+        self.save(&keystore)?;
+        Ok(Some(keystore))
+    }
+
+    /// Warns of names that a node would refuse, and asks before a value is replaced.
+    fn may_set(
+        &mut self,
+        keystore: &Keystore,
+        name: &str,
+        force: bool,
+    ) -> Result<bool, CommandError> {
+        if let Some(warning) = name_warning(name) {
+            self.terminal.err(warning);
+        }
+        let question = format!("Setting {name} already exists. Overwrite?");
+        if keystore.contains(name) && !force && !self.confirm(&question)? {
+            self.terminal.out("Exiting without modifying keystore.");
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn new_password(&mut self) -> Result<SecretString, CommandError> {
+        let password = self.terminal.secret(NEW_PASSWORD)?;
+        if self.terminal.secret("Enter same password again: ")? != password {
+            return Err(CommandError::data("Passwords are not equal, exiting."));
+        }
+        Ok(password)
+    }
+
+    fn confirm(&mut self, question: &str) -> Result<bool, CommandError> {
+        self.terminal.confirm(question, false)
+    }
+
+    fn save(&self, keystore: &Keystore) -> Result<(), CommandError> {
+        keystore.save(&self.path).map_err(command_error)
+    }
+}
+
+fn read_file(path: &Path) -> Result<SecretBytes, CommandError> {
+    match std::fs::read(path) {
+        Ok(content) => Ok(SecretBytes::new(content)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let message = format!("File [{}] does not exist", path.display());
+            Err(CommandError::new(ExitCode::IoError, message))
+        }
+        Err(error) => Err(CommandError::io(path, &error)),
+    }
+}
+
+fn name_warning(name: &str) -> Option<String> {
+    match registry::find(name) {
+        Some(spec) if spec.info().is_secure => None,
+        Some(_) => Some(format!(
+            "WARNING: [{name}] is no secure setting; a node refuses to start with it in the \
+             keystore. It belongs into elasticsearch.yml."
+        )),
+        None => {
+            let secure = registry::registry().filter(|spec| spec.info().is_secure);
+            let known = secure.map(SettingSpec::info).map(|info| info.key);
+            let near = ringwall_base::suggest::nearest(name, known);
+            let advice = near.first().map(|near| format!(" Did you mean [{near}]?"));
+            Some(format!(
+                "WARNING: [{name}] is not a setting this node knows.{}",
+                advice.unwrap_or_default()
+            ))
+        }
+    }
+}
+
+fn not_in_keystore(name: &str) -> CommandError {
+    CommandError::config(format!("Setting [{name}] does not exist in the keystore."))
+}
+
+/// Gives each failure its exit status. Source: tools.md sections 4 and 13.
+fn command_error(error: KeystoreError) -> CommandError {
+    let message = error.to_string();
+    match error {
+        KeystoreError::Io { path, source } => CommandError::io(&path, &source),
+        KeystoreError::NotWritable { .. } | KeystoreError::SingleFileMount { .. } => {
+            CommandError::config(message)
+        }
+        KeystoreError::OwnerChange { owner, .. } => CommandError::config(message)
+            .with_hint(format!("run the command as the user with id {owner}")),
+        _ => CommandError::data(message),
+    }
+}
+
+const ENTER_PASSWORD: &str = "Enter password for the elasticsearch keystore : ";
+const NEW_PASSWORD: &str =
+    "Enter new password for the elasticsearch keystore (empty for no password): ";
+const OVERWRITE_KEYSTORE: &str = "An elasticsearch keystore already exists. Overwrite?";
+const CREATE_KEYSTORE: &str =
+    "The elasticsearch keystore does not exist. Do you want to create it?";
+const NOT_CREATED: &str = "Exiting without creating keystore.";

@@ -1,0 +1,6 @@
+//! The real program, called as a user calls it.
+
+mod home;
+mod init;
+mod keystore;
+mod program;
