@@ -49,9 +49,16 @@ impl Home {
 
     /// Runs `bin/elasticsearch-keystore` from another directory.
     pub fn keystore(&self, arguments: &[&str], stdin: &str) -> Outcome {
-        let mut command = Command::new(self.path().join("bin/elasticsearch-keystore"));
-        clean(&mut command).current_dir("/").args(arguments);
+        let mut command = self.tool("elasticsearch-keystore");
+        command.current_dir("/").args(arguments);
         run(&mut command, stdin)
+    }
+
+    /// Returns the command of a program in `bin`.
+    pub fn tool(&self, name: &str) -> Command {
+        let mut command = Command::new(self.path().join("bin").join(name));
+        clean(&mut command);
+        command
     }
 }
 

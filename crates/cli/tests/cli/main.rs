@@ -3,4 +3,5 @@
 mod home;
 mod init;
 mod keystore;
+mod procedure;
 mod program;
