@@ -1,1 +1,29 @@
+//! Who a caller is (**authc**), what it may do (**authz**), and the client that asks both before
+//! anything runs.
+//!
+//! Entry points: [`Authenticator`] turns an `Authorization` header into an identity, [`Authorizer`]
+//! decides and resolves index names, [`SecuredClient`] puts the decision in front of every action.
+//! Users and index names come from a [`SecurityStore`], which the node implements over the cluster
+//! state; nothing here reads files, opens sockets or knows the cluster state.
+//!
+//! Invariants: the authz modules have no clock, no randomness and no async; a role that this version
+//! cannot enforce in full (document or field level security) grants nothing.
 
+pub mod authc;
+pub mod authz;
+mod client;
+mod error;
+pub mod hash;
+mod pool;
+pub mod reserved;
+mod store;
+pub mod users;
+
+pub use authc::{Authenticator, AuthenticatorConfig};
+pub use authz::Authorizer;
+pub use client::SecuredClient;
+pub use error::SecurityError;
+pub use hash::Hasher;
+pub use pool::{HashPool, HashPoolConfig};
+pub use store::{IndexNameInfo, IndexNames, SecurityStore, StoredReserved, StoredUser};
+pub use users::PasswordService;

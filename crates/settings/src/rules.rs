@@ -14,7 +14,8 @@ use crate::types::DiscoveryType;
 
 /// Notes every rule that the settings break.
 pub(crate) fn check(settings: &Settings, problems: &mut Problems) {
-    let rules: [(&str, fn(&Settings) -> Option<String>); 8] = [
+    type Rule = fn(&Settings) -> Option<String>;
+    let rules: [(&str, Rule); 8] = [
         (CLUSTER_NAME.key(), cluster_name),
         (NODE_NAME.key(), node_name),
         (INITIAL_MASTER_NODES.key(), single_node),

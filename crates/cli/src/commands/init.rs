@@ -118,7 +118,9 @@ fn report(home: &Path, is_renewed: bool, terminal: &mut Terminal) {
     terminal.out(format!("Created the home of a node in {home}"));
     terminal.out(format!("  settings  {home}/{YML}"));
     terminal.out(format!("  programs  {home}/bin"));
-    terminal.out(format!("Start the node with {home}/bin/elasticsearch"));
+    terminal.out(format!(
+        "Next, make a certificate authority with {home}/bin/elasticsearch-certutil ca"
+    ));
 }
 
 const YML: &str = "config/elasticsearch.yml";
@@ -132,11 +134,5 @@ const DIRECTORIES: &[(&str, u32)] = &[
     ("logs", 0o750),
 ];
 
-/// Names under which Elasticsearch's users call the programs.
-const PROGRAMS: &[&str] = &[
-    "elasticsearch",
-    "elasticsearch-certutil",
-    "elasticsearch-keystore",
-    "elasticsearch-setup-passwords",
-    "elasticsearch-reset-password",
-];
+/// Names under which Elasticsearch's users call the programs that there are.
+const PROGRAMS: &[&str] = &["elasticsearch-certutil", "elasticsearch-keystore"];

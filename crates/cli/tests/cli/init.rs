@@ -4,13 +4,7 @@ use std::fs;
 
 use crate::home::{Home, link_target, ringwall, run};
 
-const PROGRAMS: [&str; 5] = [
-    "elasticsearch",
-    "elasticsearch-certutil",
-    "elasticsearch-keystore",
-    "elasticsearch-setup-passwords",
-    "elasticsearch-reset-password",
-];
+const PROGRAMS: [&str; 2] = ["elasticsearch-certutil", "elasticsearch-keystore"];
 
 #[test]
 fn lays_out_a_home() {
@@ -37,7 +31,7 @@ fn a_home_is_renewed_and_keeps_its_configuration() {
     let home = Home::new();
     let yml = home.path().join("config/elasticsearch.yml");
     fs::write(&yml, "cluster.name: mine\n").unwrap();
-    let link = home.path().join("bin/elasticsearch");
+    let link = home.path().join("bin/elasticsearch-keystore");
     fs::remove_file(&link).unwrap();
     std::os::unix::fs::symlink("/nowhere", &link).unwrap();
     fs::remove_file(home.path().join("bin/elasticsearch-keystore")).unwrap();
@@ -70,11 +64,11 @@ fn other_directories_are_refused_untouched() {
 #[test]
 fn a_program_that_is_no_link_is_not_replaced() {
     let home = Home::new();
-    let program = home.path().join("bin/elasticsearch");
+    let program = home.path().join("bin/elasticsearch-keystore");
     fs::remove_file(&program).unwrap();
     fs::write(&program, "#!/bin/sh\n").unwrap();
     let outcome = run(ringwall().arg("init").arg(home.path()), "");
     assert_eq!(outcome.status, 74, "{outcome:?}");
-    assert!(outcome.stderr.contains("bin/elasticsearch]"), "{outcome:?}");
+    assert!(outcome.stderr.contains("bin/elasticsearch-keystore]"), "{outcome:?}");
     assert_eq!(fs::read_to_string(&program).unwrap(), "#!/bin/sh\n");
 }

@@ -68,7 +68,9 @@ fn context(home: &Home) -> Arc<SslContext> {
     )
     .unwrap();
     let settings = Settings::load(config_dir, &[], Some(&keystore)).unwrap();
-    let config = SslConfig::from_settings(&settings, PREFIX).unwrap().unwrap();
+    let config = SslConfig::from_settings(&settings, PREFIX)
+        .unwrap()
+        .unwrap();
     SslContext::load(config, &[]).unwrap()
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn may_be_secret(key: &str) -> bool {
         || ["password", "passphrase", "secret", "token", "credential"]
             .iter()
             .any(|word| key.to_ascii_lowercase().contains(word))
-            && !find(key).is_some_and(|spec| !spec.info().is_filtered)
+            && find(key).is_none_or(|spec| spec.info().is_filtered)
 }
 
 #[cfg(test)]

@@ -1,0 +1,291 @@
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use parking_lot::Mutex;
+use ringwall_api::ErrorCode;
+use serde_json::json;
+
+use super::*;
+use crate::{IndexNames, StoredReserved, StoredUser};
+
+#[derive(Default)]
+struct FakeStore {
+    users: Mutex<HashMap<String, StoredUser>>,
+    reserved: Mutex<HashMap<String, StoredReserved>>,
+    generation: AtomicU64,
+    lookups: AtomicU64,
+}
+
+impl FakeStore {
+    fn put(&self, name: &str, password: &str, enabled: bool) {
+        let stored = StoredUser {
+            user: User {
+                username: name.to_owned(),
+                roles: vec!["viewer".to_owned()],
+                full_name: None,
+                email: None,
+                metadata: serde_json::Map::new(),
+                enabled,
+            },
+            password_hash: hash_of(password),
+        };
+        self.users.lock().insert(name.to_owned(), stored);
+        self.changed();
+    }
+
+    fn put_reserved(&self, name: &str, password: Option<&str>, enabled: bool) {
+        let stored = StoredReserved {
+            password_hash: password.map(hash_of),
+            enabled,
+        };
+        self.reserved.lock().insert(name.to_owned(), stored);
+        self.changed();
+    }
+
+    fn changed(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl SecurityStore for FakeStore {
+    fn native_user(&self, username: &str) -> Option<StoredUser> {
+        self.lookups.fetch_add(1, Ordering::SeqCst);
+        self.users.lock().get(username).cloned()
+    }
+
+    fn reserved_user(&self, username: &str) -> Option<StoredReserved> {
+        self.reserved.lock().get(username).cloned()
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    fn index_names(&self) -> Arc<IndexNames> {
+        Arc::default()
+    }
+}
+
+fn hash_of(password: &str) -> String {
+    CHEAP.hash(&password.into()).unwrap()
+}
+
+const CHEAP: Hasher = Hasher::Bcrypt { cost: 4 };
+
+fn authenticator(store: &Arc<FakeStore>, bootstrap: Option<&str>) -> Authenticator {
+    let config = AuthenticatorConfig {
+        hasher: CHEAP,
+        bootstrap_password: bootstrap.map(SecretString::from),
+        ..AuthenticatorConfig::default()
+    };
+    Authenticator::new(Arc::clone(store) as Arc<dyn SecurityStore>, config)
+}
+
+async fn login(
+    authenticator: &Authenticator,
+    user: &str,
+    password: &str,
+) -> ApiResult<Authentication> {
+    let header = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+    authenticator.authenticate(Some(&header), "/x").await
+}
+
+#[tokio::test]
+async fn native_users_log_in_and_every_refusal_looks_the_same() {
+    let store = Arc::new(FakeStore::default());
+    store.put("ann", "right-1", true);
+    store.put("off", "right-2", false);
+    let authenticator = authenticator(&store, None);
+    let ann = login(&authenticator, "ann", "right-1").await.unwrap();
+    assert_eq!(ann.user.username, "ann");
+    assert_eq!(ann.realm.name, "default_native");
+    assert_eq!(ann.realm.realm_type, "native");
+    for (user, password) in [
+        ("ann", "wrong"),
+        ("ann", ""),
+        ("off", "right-2"),
+        ("nobody", "x"),
+        ("_system", "x"),
+        ("kibana_system", ""),
+        ("", ""),
+    ] {
+        let error = login(&authenticator, user, password).await.unwrap_err();
+        let reason = format!("unable to authenticate user [{user}] for REST request [/x]");
+        let root = json!({
+            "type": "security_exception", "reason": reason,
+            "header": {"WWW-Authenticate": "Basic realm=\"security\", charset=\"UTF-8\""},
+        });
+        let mut expected = root.clone();
+        expected["root_cause"] = json!([root]);
+        assert_eq!(error.to_json(), json!({"error": expected, "status": 401}));
+    }
+}
+
+#[tokio::test]
+async fn missing_and_foreign_credentials_have_their_own_words() {
+    let store = Arc::new(FakeStore::default());
+    let authenticator = authenticator(&store, None);
+    for (header, part) in [
+        (
+            None,
+            "missing authentication credentials for REST request [/_search?q=1]",
+        ),
+        (
+            Some("ApiKey abc"),
+            "unable to authenticate with provided credentials",
+        ),
+        (
+            Some("Basic @"),
+            "invalid basic authentication header encoding",
+        ),
+    ] {
+        let error = authenticator
+            .authenticate(header, "/_search?q=1")
+            .await
+            .unwrap_err();
+        assert!(error.reason.contains(part), "{}", error.reason);
+        assert_eq!((error.code, error.status), (ErrorCode::Security, 401));
+        assert_eq!(error.headers.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_bootstrap_password_holds_until_one_is_stored() {
+    let store = Arc::new(FakeStore::default());
+    let authenticator = authenticator(&store, Some("boot-1"));
+    let elastic = login(&authenticator, "elastic", "boot-1").await.unwrap();
+    assert_eq!(elastic.user.roles, ["superuser"]);
+    assert_eq!(elastic.realm.realm_type, "reserved");
+    assert!(login(&authenticator, "elastic", "boot-2").await.is_err());
+    assert!(
+        login(&authenticator, "kibana_system", "boot-1")
+            .await
+            .is_err()
+    );
+    store.put_reserved("elastic", Some("stored-1"), true);
+    assert!(login(&authenticator, "elastic", "boot-1").await.is_err());
+    assert!(login(&authenticator, "elastic", "stored-1").await.is_ok());
+    store.put_reserved("elastic", Some("stored-1"), false);
+    assert!(login(&authenticator, "elastic", "stored-1").await.is_err());
+}
+
+#[tokio::test]
+async fn a_native_user_cannot_take_a_reserved_name() {
+    let store = Arc::new(FakeStore::default());
+    store.put("elastic", "native-1", true);
+    assert!(
+        login(&authenticator(&store, None), "elastic", "native-1")
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn the_cache_serves_repeats_and_forgets_on_change() {
+    let store = Arc::new(FakeStore::default());
+    store.put("ann", "first-1", true);
+    let authenticator = authenticator(&store, None);
+    login(&authenticator, "ann", "first-1").await.unwrap();
+    let lookups = store.lookups.load(Ordering::SeqCst);
+    login(&authenticator, "ann", "first-1").await.unwrap();
+    assert_eq!(
+        store.lookups.load(Ordering::SeqCst),
+        lookups,
+        "served from the cache"
+    );
+    assert!(login(&authenticator, "ann", "wrong").await.is_err());
+
+    store.put("ann", "second-1", true);
+    assert!(login(&authenticator, "ann", "first-1").await.is_err());
+    login(&authenticator, "ann", "second-1").await.unwrap();
+    store.put("ann", "second-1", false);
+    assert!(login(&authenticator, "ann", "second-1").await.is_err());
+    store.users.lock().remove("ann");
+    store.changed();
+    assert!(login(&authenticator, "ann", "second-1").await.is_err());
+}
+
+#[tokio::test]
+async fn a_change_of_another_user_updates_the_roles_without_a_slow_hash() {
+    let store = Arc::new(FakeStore::default());
+    store.put("ann", "first-1", true);
+    let config = AuthenticatorConfig {
+        hasher: CHEAP,
+        ..AuthenticatorConfig::default()
+    };
+    let pool = HashPool::new(HashPoolConfig {
+        workers: 1,
+        queue: 0,
+    });
+    let authenticator = Authenticator::with_pool(
+        Arc::clone(&store) as Arc<dyn SecurityStore>,
+        config,
+        pool.clone(),
+    );
+    login(&authenticator, "ann", "first-1").await.unwrap();
+
+    let (release, gate) = std::sync::mpsc::channel::<()>();
+    let (started, running) = tokio::sync::oneshot::channel();
+    let busy = tokio::spawn(async move {
+        pool.run(move || {
+            started.send(()).unwrap();
+            gate.recv().unwrap();
+        })
+        .await
+    });
+    running.await.unwrap();
+    // The pool is full, so only the cache can answer.
+    store.users.lock().get_mut("ann").unwrap().user.roles = vec!["editor".to_owned()];
+    store.changed();
+    let ann = login(&authenticator, "ann", "first-1").await.unwrap();
+    assert_eq!(ann.user.roles, ["editor"]);
+    let refused = login(&authenticator, "ann", "other").await.unwrap_err();
+    assert_eq!(refused.status, 429);
+    release.send(()).unwrap();
+    busy.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_logins_of_one_user_share_a_verification() {
+    let store = Arc::new(FakeStore::default());
+    store.put("ann", "first-1", true);
+    let config = AuthenticatorConfig {
+        hasher: CHEAP,
+        pool: HashPoolConfig {
+            workers: 1,
+            queue: 1,
+        },
+        ..AuthenticatorConfig::default()
+    };
+    let authenticator = Arc::new(Authenticator::new(
+        Arc::clone(&store) as Arc<dyn SecurityStore>,
+        config,
+    ));
+    let logins: Vec<_> = (0..50)
+        .map(|_| {
+            let authenticator = Arc::clone(&authenticator);
+            tokio::spawn(async move { login(&authenticator, "ann", "first-1").await })
+        })
+        .collect();
+    for attempt in logins {
+        attempt.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn disabled_security_accepts_everyone() {
+    let identity = Authenticator::disabled()
+        .authenticate(None, "/")
+        .await
+        .unwrap();
+    assert_eq!(identity.authentication_type, AuthenticationType::Anonymous);
+    assert_eq!(identity.user.roles, ["superuser"]);
+}
+
+#[test]
+fn a_password_never_shows_in_debug() {
+    let basic = credential::parse(Some("Basic YW5uOnNlY3JldA=="));
+    assert!(!format!("{basic:?}").contains("secret"));
+}

@@ -1,0 +1,235 @@
+//! Name patterns of roles: `*`, `?`, `\` and `/regular expressions/`. Source: security.md section 3.0.
+
+use regex::Regex;
+
+use crate::SecurityError;
+
+/// One pattern over index, user or action names.
+#[derive(Debug, Clone)]
+pub enum Pattern {
+    /// Matches every name.
+    All,
+    /// `*` any text, `?` one character, `\` escapes.
+    Wildcard(String),
+    /// A regular expression over the whole name; `negated` for Lucene's `~(...)`.
+    Regex { regex: Regex, negated: bool },
+}
+
+impl Pattern {
+    /// Reads a pattern. Text between slashes is a Lucene regular expression, of which the common part
+    /// is understood: a leading complement `~(...)`, classes, groups, repetition. Other Lucene
+    /// operators (`&`, `@`, `<1-9>`, inner `~`) are refused rather than matched differently.
+    pub fn parse(text: &str) -> Result<Self, SecurityError> {
+        if text == "*" {
+            return Ok(Self::All);
+        }
+        match text
+            .strip_prefix('/')
+            .and_then(|rest| rest.strip_suffix('/'))
+        {
+            Some(expression) => Self::parse_regex(text, expression),
+            None => Ok(Self::Wildcard(text.to_owned())),
+        }
+    }
+
+    /// Returns whether the pattern covers the name.
+    pub fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Wildcard(pattern) => wildcard_matches(pattern, name),
+            Self::Regex { regex, negated } => regex.is_match(name) != *negated,
+        }
+    }
+
+    fn parse_regex(text: &str, expression: &str) -> Result<Self, SecurityError> {
+        let invalid = |reason: &str| SecurityError::InvalidPattern {
+            pattern: text.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let (expression, negated) = match complemented(expression) {
+            Some(inner) => (inner, true),
+            None => (expression, false),
+        };
+        if has_lucene_operator(expression) {
+            return Err(invalid(
+                "the operators ~ & @ # \" < > of Lucene regular expressions are not supported, except ~( ) around the whole pattern",
+            ));
+        }
+        let regex = Regex::new(&format!("^(?s:{expression})$"))
+            .map_err(|error| invalid(&error.to_string()))?;
+        Ok(Self::Regex { regex, negated })
+    }
+}
+
+/// Returns what `~(...)` encloses, if the parenthesis that opens first closes last.
+fn complemented(expression: &str) -> Option<&str> {
+    let inner = expression.strip_prefix("~(")?.strip_suffix(')')?;
+    let mut depth = 0i32;
+    for symbol in unescaped(inner) {
+        match symbol {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if depth < 0 {
+            return None;
+        }
+    }
+    (depth == 0).then_some(inner)
+}
+
+fn has_lucene_operator(expression: &str) -> bool {
+    unescaped(expression).any(|symbol| matches!(symbol, '~' | '&' | '@' | '#' | '"' | '<' | '>'))
+}
+
+/// Returns the characters that are neither escaped nor inside a class.
+fn unescaped(expression: &str) -> impl Iterator<Item = char> + '_ {
+    let mut escaped = false;
+    let mut in_class = false;
+    expression.chars().filter(move |symbol| {
+        if escaped {
+            escaped = false;
+            return false;
+        }
+        match symbol {
+            '\\' => escaped = true,
+            '[' => in_class = true,
+            ']' => in_class = false,
+            _ => return !in_class,
+        }
+        false
+    })
+}
+
+/// Returns whether the text matches a pattern of `*`, `?` and `\`-escapes. Linear in practice: only
+/// the last `*` is retried.
+pub fn wildcard_matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut p, mut t) = (0, 0);
+    let mut retry: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match step(pattern, p, text, t) {
+            Step::Star => {
+                retry = Some((p + 1, t));
+                p += 1;
+            }
+            Step::Match {
+                pattern_bytes,
+                text_bytes,
+            } => {
+                p += pattern_bytes;
+                t += text_bytes;
+            }
+            Step::Mismatch => match retry {
+                Some((after_star, from)) => {
+                    p = after_star;
+                    t = from + 1;
+                    retry = Some((after_star, t));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|byte| *byte == b'*')
+}
+
+enum Step {
+    Star,
+    Match {
+        pattern_bytes: usize,
+        text_bytes: usize,
+    },
+    Mismatch,
+}
+
+fn step(pattern: &[u8], p: usize, text: &[u8], t: usize) -> Step {
+    let one = |pattern_bytes, text_bytes| Step::Match {
+        pattern_bytes,
+        text_bytes,
+    };
+    match pattern.get(p) {
+        Some(b'*') => Step::Star,
+        Some(b'?') => one(1, character_len(text[t])),
+        Some(b'\\') if pattern.get(p + 1) == Some(&text[t]) => one(2, 1),
+        Some(b'\\') if p + 1 < pattern.len() => Step::Mismatch,
+        Some(byte) if *byte == text[t] => one(1, 1),
+        _ => Step::Mismatch,
+    }
+}
+
+/// Returns the length of the UTF-8 character that starts with this byte.
+fn character_len(first: u8) -> usize {
+    match first {
+        0xf0.. => 4,
+        0xe0.. => 3,
+        0xc0.. => 2,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn wildcards_match() {
+        for (pattern, text, expected) in [
+            ("logs", "logs", true),
+            ("logs", "logs2", false),
+            ("logs*", "logs", true),
+            ("logs-*-x", "logs-a-b-x", true),
+            ("logs-*-x", "logs-a-b-y", false),
+            ("*", "", true),
+            ("a?c", "abc", true),
+            ("a?c", "aéc", true),
+            ("a?c", "ac", false),
+            ("a\\*", "a*", true),
+            ("a\\*", "ab", false),
+            ("*a*b*", "xxaxxbxx", true),
+            ("*aab", "aaaab", true),
+            ("", "", true),
+            ("", "a", false),
+        ] {
+            assert_eq!(
+                wildcard_matches(pattern, text),
+                expected,
+                "{pattern} {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn regular_expressions_are_anchored_and_complemented() {
+        let everything_visible = Pattern::parse("/~(([.]|ilm-history-).*)/").unwrap();
+        for (name, expected) in [("logs", true), (".kibana", false), ("ilm-history-5", false)] {
+            assert_eq!(everything_visible.matches(name), expected, "{name}");
+        }
+        let metrics = Pattern::parse("/metrics-(beats|kibana).*/").unwrap();
+        assert!(metrics.matches("metrics-kibana.x"));
+        assert!(!metrics.matches("x-metrics-kibana"));
+        for refused in ["/a&b/", "/a~b/", "/<1-9>/", "/(/", "/~(a)|(b)/"] {
+            assert!(Pattern::parse(refused).is_err(), "{refused}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn wildcard_agrees_with_a_regular_expression(
+            pattern in "[ab*?]{0,8}",
+            text in "[ab]{0,10}",
+        ) {
+            let expression = pattern.replace('*', ".*").replace('?', ".");
+            let expected = Regex::new(&format!("^(?s:{expression})$")).unwrap().is_match(&text);
+            prop_assert_eq!(wildcard_matches(&pattern, &text), expected);
+        }
+
+        #[test]
+        fn patterns_never_panic(pattern in "\\PC{0,20}", name in "\\PC{0,20}") {
+            if let Ok(pattern) = Pattern::parse(&pattern) {
+                pattern.matches(&name);
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! From index expressions to concrete index names that the caller may use.
+//! Source: security.md section 3.3, data.md section 1.1.
+
+use std::collections::BTreeSet;
+
+use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions, IndicesTarget};
+
+use super::pattern::wildcard_matches;
+use crate::IndexNames;
+
+/// What a caller may see of the names.
+pub(super) struct Resolver<'a> {
+    pub names: &'a IndexNames,
+    /// Whether the caller may perform the action on an index or alias of this name.
+    pub covers: &'a dyn Fn(&str) -> bool,
+    pub action: &'a str,
+}
+
+/// Why resolution failed.
+pub(super) enum Unresolved {
+    /// Concrete names outside the caller's rights.
+    Unauthorized(Vec<String>),
+    Failed(ApiError),
+}
+
+impl From<ApiError> for Unresolved {
+    fn from(error: ApiError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Resolver<'_> {
+    /// Replaces the expressions by concrete names, in order of first mention, and marks the target
+    /// resolved. A resolved target without names means no index at all.
+    pub(super) fn resolve(&self, target: &mut IndicesTarget) -> Result<(), Unresolved> {
+        if is_create(self.action) {
+            return self.keep_new_name(target);
+        }
+        self.refuse_destructive_wildcards(target)?;
+        let options = target.options;
+        let mut chosen = Chosen::default();
+        let mut unauthorized = Vec::new();
+        let mut after_wildcard = false;
+        for expression in expressions(target) {
+            check_shape(expression)?;
+            if let Some(excluded) = expression.strip_prefix('-').filter(|_| after_wildcard) {
+                self.exclude(excluded, &mut chosen);
+            } else if is_wildcard(expression) && options.expand_wildcards {
+                after_wildcard = true;
+                self.expand(expression, options, &mut chosen)?;
+            } else if (self.covers)(expression) {
+                self.add_concrete(expression, options, &mut chosen)?;
+            } else if !options.ignore_unavailable {
+                unauthorized.push(expression.to_owned());
+            }
+        }
+        if !unauthorized.is_empty() {
+            return Err(Unresolved::Unauthorized(unauthorized));
+        }
+        self.check_single(target, &chosen)?;
+        target.expressions = chosen.names;
+        target.resolved = true;
+        Ok(())
+    }
+
+    /// An index about to be created: the name stays as it is, only the right is checked.
+    fn keep_new_name(&self, target: &mut IndicesTarget) -> Result<(), Unresolved> {
+        let [name] = target.expressions.as_slice() else {
+            return Err(ApiError::validation(&["index is missing"]).into());
+        };
+        if !(self.covers)(name) {
+            return Err(Unresolved::Unauthorized(vec![name.clone()]));
+        }
+        target.resolved = true;
+        Ok(())
+    }
+
+    fn refuse_destructive_wildcards(&self, target: &IndicesTarget) -> ApiResult<()> {
+        let wild = || expressions(target).any(is_wildcard);
+        if self.action == DELETE_INDEX && wild() {
+            return Err(ApiError::illegal_argument(
+                "Wildcard expressions or all indices are not allowed",
+            ));
+        }
+        Ok(())
+    }
+
+    fn expand(&self, pattern: &str, options: IndicesOptions, chosen: &mut Chosen) -> ApiResult<()> {
+        let mut found = false;
+        for index in self.names.indices() {
+            let hidden = index.hidden || index.name.starts_with('.');
+            if matches_visible(pattern, &index.name, hidden, options) && (self.covers)(&index.name)
+            {
+                found = true;
+                chosen.add(&index.name);
+            }
+        }
+        for (alias, indices) in self.names.aliases() {
+            let hidden = alias.starts_with('.');
+            if self.action != DELETE_INDEX
+                && matches_visible(pattern, alias, hidden, options)
+                && (self.covers)(alias)
+            {
+                found = true;
+                indices.iter().for_each(|index| chosen.add(index));
+            }
+        }
+        if found || options.allow_no_indices {
+            Ok(())
+        } else {
+            Err(ApiError::index_not_found(pattern))
+        }
+    }
+
+    fn exclude(&self, pattern: &str, chosen: &mut Chosen) {
+        let excluded_aliases: Vec<&[String]> = self
+            .names
+            .aliases()
+            .filter(|(alias, _)| matches_name(pattern, alias) && (self.covers)(alias))
+            .map(|(_, indices)| indices)
+            .collect();
+        chosen.retain(|name| {
+            !matches_name(pattern, name)
+                && !excluded_aliases
+                    .iter()
+                    .any(|indices| indices.iter().any(|index| index == name))
+        });
+    }
+
+    fn add_concrete(
+        &self,
+        name: &str,
+        options: IndicesOptions,
+        chosen: &mut Chosen,
+    ) -> ApiResult<()> {
+        if self.names.index(name).is_some() {
+            chosen.add(name);
+            return Ok(());
+        }
+        match self.names.alias(name) {
+            Some(_) if self.action == DELETE_INDEX => Err(ApiError::illegal_argument(format!(
+                "The provided expression [{name}] matches an alias, specify the corresponding concrete \
+                 indices instead."
+            ))),
+            Some(indices) => {
+                indices.iter().for_each(|index| chosen.add(index));
+                Ok(())
+            }
+            None if options.ignore_unavailable => Ok(()),
+            None => Err(ApiError::index_not_found(name)),
+        }
+    }
+
+    /// Reading one document needs one index, so an alias over several is refused.
+    fn check_single(&self, target: &IndicesTarget, chosen: &Chosen) -> ApiResult<()> {
+        if self.action == GET_DOCUMENT && chosen.names.len() > 1 {
+            return Err(ApiError::illegal_argument(format!(
+                "alias [{}] has more than one index associated with it [{}], can't execute a single index op",
+                target.expressions.join(","),
+                chosen.names.join(", ")
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Names in order of first mention, each once.
+#[derive(Default)]
+struct Chosen {
+    names: Vec<String>,
+    seen: BTreeSet<String>,
+}
+
+impl Chosen {
+    fn add(&mut self, name: &str) {
+        if self.seen.insert(name.to_owned()) {
+            self.names.push(name.to_owned());
+        }
+    }
+
+    fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.names.retain(|name| keep(name));
+        self.seen.retain(|name| keep(name));
+    }
+}
+
+/// Returns the expressions, with "all" spelled as one wildcard.
+fn expressions(target: &IndicesTarget) -> impl Iterator<Item = &str> {
+    let all = target.expressions.is_empty();
+    all.then_some("*")
+        .into_iter()
+        .chain(target.expressions.iter().map(|expression| {
+            if expression == "_all" {
+                "*"
+            } else {
+                expression
+            }
+        }))
+}
+
+/// Refuses names no index can have, before anyone asks whether they exist.
+fn check_shape(expression: &str) -> ApiResult<()> {
+    let name = expression.strip_prefix('-').unwrap_or(expression);
+    if name.starts_with('_') {
+        return Err(ApiError::new(
+            ErrorCode::InvalidIndexName,
+            format!("Invalid index name [{name}], must not start with '_'."),
+        )
+        .with("index_uuid", "_na_")
+        .with("index", name));
+    }
+    if name.is_empty() {
+        return Err(ApiError::index_not_found(name));
+    }
+    Ok(())
+}
+
+fn is_wildcard(expression: &str) -> bool {
+    expression.contains('*') || expression == "_all"
+}
+
+/// Hidden names match when asked for, or when pattern and name both begin with a dot.
+fn matches_visible(pattern: &str, name: &str, hidden: bool, options: IndicesOptions) -> bool {
+    let visible =
+        !hidden || options.expand_hidden || (pattern.starts_with('.') && name.starts_with('.'));
+    visible && matches_name(pattern, name)
+}
+
+/// In index expressions only `*` is special. Source: data.md section 1.1.
+fn matches_name(pattern: &str, name: &str) -> bool {
+    if pattern.contains(['?', '\\']) {
+        let literal = pattern.replace('\\', "\\\\").replace('?', "\\?");
+        wildcard_matches(&literal, name)
+    } else {
+        wildcard_matches(pattern, name)
+    }
+}
+
+fn is_create(action: &str) -> bool {
+    matches!(action, "indices:admin/create" | "indices:admin/auto_create")
+}
+
+const DELETE_INDEX: &str = "indices:admin/delete";
+const GET_DOCUMENT: &str = "indices:data/read/get";

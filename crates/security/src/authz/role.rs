@@ -1,0 +1,268 @@
+//! Roles as they are written, and as they are compiled for decisions. Source: security.md section 5.3.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::pattern::Pattern;
+use super::privilege::{Actions, cluster_privilege, index_privilege};
+use super::restricted::is_restricted;
+use crate::SecurityError;
+
+/// A role as `PUT /_security/role/{name}` takes it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RoleDescriptor {
+    pub cluster: Vec<String>,
+    pub indices: Vec<IndicesPrivileges>,
+    pub applications: Vec<ApplicationPrivileges>,
+    pub run_as: Vec<String>,
+    /// Conditional cluster privileges, kept as written.
+    pub global: Option<Value>,
+    pub remote_indices: Vec<Value>,
+    pub remote_cluster: Vec<Value>,
+    pub metadata: Map<String, Value>,
+    pub description: Option<String>,
+}
+
+/// One group of index privileges.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct IndicesPrivileges {
+    pub names: Vec<String>,
+    pub privileges: Vec<String>,
+    #[serde(default)]
+    pub field_security: Option<FieldSecurity>,
+    /// A query, as JSON text, that limits the documents.
+    #[serde(default)]
+    pub query: Option<String>,
+    #[serde(default)]
+    pub allow_restricted_indices: bool,
+}
+
+/// The fields that a group of index privileges is limited to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldSecurity {
+    pub grant: Option<Vec<String>>,
+    pub except: Option<Vec<String>>,
+}
+
+/// Privileges within an application such as Kibana.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplicationPrivileges {
+    pub application: String,
+    pub privileges: Vec<String>,
+    pub resources: Vec<String>,
+}
+
+/// A role ready for decisions.
+#[derive(Debug)]
+pub struct CompiledRole {
+    pub name: String,
+    cluster: Vec<Actions>,
+    indices: Vec<IndexGroup>,
+    run_as: Vec<Pattern>,
+}
+
+#[derive(Debug)]
+struct IndexGroup {
+    patterns: Vec<Pattern>,
+    actions: Vec<Actions>,
+    allow_restricted: bool,
+}
+
+impl CompiledRole {
+    /// Compiles a role. Errors: an unknown privilege, a pattern we cannot match exactly, or document
+    /// or field level security, which cannot be enforced yet.
+    pub fn compile(name: &str, descriptor: &RoleDescriptor) -> Result<Self, SecurityError> {
+        Ok(Self {
+            name: name.to_owned(),
+            cluster: collect(&descriptor.cluster, cluster_privilege)?,
+            indices: descriptor
+                .indices
+                .iter()
+                .map(|group| IndexGroup::compile(name, group))
+                .collect::<Result<_, _>>()?,
+            run_as: collect(&descriptor.run_as, Pattern::parse)?,
+        })
+    }
+}
+
+impl IndexGroup {
+    fn compile(role: &str, group: &IndicesPrivileges) -> Result<Self, SecurityError> {
+        let unsupported = |feature| SecurityError::UnsupportedRoleFeature {
+            role: role.to_owned(),
+            feature,
+        };
+        if group.query.is_some() {
+            return Err(unsupported("document level security"));
+        }
+        if group.field_security.is_some() {
+            return Err(unsupported("field level security"));
+        }
+        Ok(Self {
+            patterns: collect(&group.names, Pattern::parse)?,
+            actions: collect(&group.privileges, index_privilege)?,
+            allow_restricted: group.allow_restricted_indices,
+        })
+    }
+
+    fn allows_action(&self, action: &str) -> bool {
+        self.actions.iter().any(|actions| actions.allow(action))
+            // Whoever may index documents may add the fields they bring. Source: section 3.2.
+            || (action == AUTO_PUT_MAPPING
+                && INGEST_ACTIONS
+                    .iter()
+                    .any(|ingest| self.actions.iter().any(|actions| actions.allow(ingest))))
+    }
+
+    fn covers(&self, name: &str, restricted: bool) -> bool {
+        (self.allow_restricted || !restricted)
+            && self.patterns.iter().any(|pattern| pattern.matches(name))
+    }
+}
+
+fn collect<T>(
+    texts: &[String],
+    parse: impl Fn(&str) -> Result<T, SecurityError>,
+) -> Result<Vec<T>, SecurityError> {
+    texts.iter().map(|text| parse(text)).collect()
+}
+
+/// The union of a user's roles.
+#[derive(Debug, Clone)]
+pub struct EffectiveRole {
+    roles: Vec<Arc<CompiledRole>>,
+    /// Assigned names that no store knows.
+    pub not_found: Vec<String>,
+}
+
+impl EffectiveRole {
+    /// Returns the union of roles found and names not found.
+    pub fn new(roles: Vec<Arc<CompiledRole>>, not_found: Vec<String>) -> Self {
+        Self { roles, not_found }
+    }
+
+    /// Returns the names of the roles found, sorted.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.roles.iter().map(|role| role.name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Returns whether cluster privileges grant the action.
+    pub fn allows_cluster(&self, action: &str) -> bool {
+        self.roles
+            .iter()
+            .flat_map(|role| &role.cluster)
+            .any(|actions| actions.allow(action))
+    }
+
+    /// Returns the right to one index action, to be asked about names.
+    pub fn on_indices(&self, action: &str) -> IndexRight<'_> {
+        let groups = self
+            .roles
+            .iter()
+            .flat_map(|role| &role.indices)
+            .filter(|group| group.allows_action(action))
+            .collect();
+        IndexRight { groups }
+    }
+
+    /// Returns whether requests may be made as that user.
+    pub fn allows_run_as(&self, username: &str) -> bool {
+        self.roles
+            .iter()
+            .flat_map(|role| &role.run_as)
+            .any(|pattern| pattern.matches(username))
+    }
+}
+
+/// Where a role allows one action.
+#[derive(Debug)]
+pub struct IndexRight<'a> {
+    groups: Vec<&'a IndexGroup>,
+}
+
+impl IndexRight<'_> {
+    /// Returns whether the action is allowed nowhere at all.
+    pub fn is_nowhere(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Returns whether the action is allowed on an index or alias of this name.
+    pub fn covers(&self, name: &str) -> bool {
+        let restricted = is_restricted(name);
+        self.groups
+            .iter()
+            .any(|group| group.covers(name, restricted))
+    }
+}
+
+const AUTO_PUT_MAPPING: &str = "indices:admin/mapping/auto_put";
+const INGEST_ACTIONS: [&str; 2] = [
+    "indices:data/write/index:op_type/index",
+    "indices:data/write/index:op_type/create",
+];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn role(descriptor: Value) -> Result<EffectiveRole, SecurityError> {
+        let descriptor: RoleDescriptor = serde_json::from_value(descriptor).unwrap();
+        let compiled = CompiledRole::compile("r", &descriptor)?;
+        Ok(EffectiveRole::new(vec![Arc::new(compiled)], Vec::new()))
+    }
+
+    #[test]
+    fn restricted_names_need_the_flag_even_when_spelled_out() {
+        let plain =
+            role(json!({"indices": [{"names": [".security-7", "*"], "privileges": ["all"]}]}));
+        let right = plain.unwrap();
+        let right = right.on_indices("indices:data/read/get");
+        assert!(right.covers("logs") && right.covers(".other"));
+        assert!(!right.covers(".security-7"));
+        let flagged = role(json!({"indices": [
+            {"names": [".sec*"], "privileges": ["read"], "allow_restricted_indices": true},
+        ]}))
+        .unwrap();
+        assert!(
+            flagged
+                .on_indices("indices:data/read/get")
+                .covers(".security-7")
+        );
+        assert!(flagged.on_indices("indices:data/write/bulk").is_nowhere());
+    }
+
+    #[test]
+    fn roles_we_cannot_enforce_do_not_compile() {
+        for group in [
+            json!({"names": ["a"], "privileges": ["read"], "query": "{}"}),
+            json!({"names": ["a"], "privileges": ["read"], "field_security": {"grant": ["x"]}}),
+            json!({"names": ["a"], "privileges": ["reed"]}),
+            json!({"names": ["/a&b/"], "privileges": ["read"]}),
+        ] {
+            assert!(role(json!({"indices": [group]})).is_err());
+        }
+    }
+
+    #[test]
+    fn indexing_includes_automatic_mapping_updates() {
+        let role =
+            role(json!({"indices": [{"names": ["a"], "privileges": ["create_doc"]}]})).unwrap();
+        assert!(
+            role.on_indices("indices:admin/mapping/auto_put")
+                .covers("a")
+        );
+        assert!(role.on_indices("indices:admin/mapping/put").is_nowhere());
+    }
+
+    #[test]
+    fn run_as_is_by_pattern() {
+        let role = role(json!({"run_as": ["svc-*"]})).unwrap();
+        assert!(role.allows_run_as("svc-1") && !role.allows_run_as("ann"));
+    }
+}

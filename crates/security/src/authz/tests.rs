@@ -1,0 +1,408 @@
+use ringwall_api::action::ErasedRequest;
+use ringwall_api::auth::{RealmRef, User};
+use ringwall_api::cluster::{HealthRequest, MainRequest};
+use ringwall_api::document::{BulkRequest, GetRequest, RefreshPolicy, SourceFilter};
+use ringwall_api::indices::{CreateIndexRequest, DeleteIndexRequest, GetIndexRequest};
+use ringwall_api::search::SearchRequest;
+use ringwall_api::security::{AuthenticateRequest, ChangePasswordRequest, NewPassword};
+use ringwall_api::{ActionRequest, IndicesOptions};
+use serde_json::json;
+
+use super::*;
+use crate::{IndexNameInfo, IndexNames, StoredReserved, StoredUser};
+
+struct FakeStore(Arc<IndexNames>);
+
+impl SecurityStore for FakeStore {
+    fn native_user(&self, _: &str) -> Option<StoredUser> {
+        None
+    }
+    fn reserved_user(&self, _: &str) -> Option<StoredReserved> {
+        None
+    }
+    fn generation(&self) -> u64 {
+        0
+    }
+    fn index_names(&self) -> Arc<IndexNames> {
+        Arc::clone(&self.0)
+    }
+}
+
+fn store() -> Arc<dyn SecurityStore> {
+    let index = |name: &str, aliases: &[&str], hidden| IndexNameInfo {
+        name: name.to_owned(),
+        hidden,
+        aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
+    };
+    Arc::new(FakeStore(Arc::new(IndexNames::new([
+        index("logs-1", &["logs-now"], false),
+        index("logs-2", &["logs-now", "two"], false),
+        index("secret", &["open"], false),
+        index("veiled", &[], true),
+        index(".internal", &[], false),
+        index(".kibana_1", &[], false),
+    ]))))
+}
+
+/// An authorizer that also knows some roles made for these tests.
+fn authorizer() -> Authorizer {
+    let mut authorizer = Authorizer::new(store()).unwrap();
+    for (name, descriptor) in [
+        (
+            "logs",
+            json!({"indices": [{"names": ["logs-*"], "privileges": ["read", "create_index", "delete_index"]}]}),
+        ),
+        (
+            "by_alias",
+            json!({"indices": [{"names": ["open"], "privileges": ["read"]}]}),
+        ),
+        ("monitor", json!({"cluster": ["monitor"]})),
+        (
+            "indexer",
+            json!({"indices": [{"names": ["logs-*"], "privileges": ["create_doc"]}]}),
+        ),
+        ("users", json!({"cluster": ["manage_security"]})),
+    ] {
+        let descriptor: RoleDescriptor = serde_json::from_value(descriptor).unwrap();
+        let role = CompiledRole::compile(name, &descriptor).unwrap();
+        authorizer.roles.insert(name.to_owned(), Arc::new(role));
+    }
+    authorizer
+}
+
+fn caller(roles: &[&str]) -> Authentication {
+    Authentication {
+        user: Arc::new(User {
+            username: "ann".to_owned(),
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+            full_name: None,
+            email: None,
+            metadata: serde_json::Map::new(),
+            enabled: true,
+        }),
+        realm: RealmRef {
+            name: "default_native".to_owned(),
+            realm_type: "native".to_owned(),
+        },
+        authentication_type: AuthenticationType::Realm,
+    }
+}
+
+fn authorize<R: ActionRequest>(roles: &[&str], request: R) -> ApiResult<Vec<String>> {
+    run(&authorizer(), &caller(roles), request)
+}
+
+fn run<R: ActionRequest>(
+    authorizer: &Authorizer,
+    caller: &Authentication,
+    request: R,
+) -> ApiResult<Vec<String>> {
+    let mut erased = ErasedRequest::new(request);
+    authorizer.authorize(caller, &mut erased)?;
+    Ok(match erased.indices_mut() {
+        Some(target) => {
+            assert!(target.resolved);
+            target.expressions.clone()
+        }
+        None => Vec::new(),
+    })
+}
+
+fn search(expressions: &str) -> SearchRequest {
+    search_with(expressions, IndicesOptions::default())
+}
+
+fn search_with(expressions: &str, options: IndicesOptions) -> SearchRequest {
+    SearchRequest {
+        indices: IndicesTarget {
+            options,
+            ..IndicesTarget::parse(expressions)
+        },
+        body: json!({}),
+        routing: None,
+        preference: None,
+        typed_keys: false,
+        allow_partial_results: true,
+    }
+}
+
+#[test]
+fn wildcards_narrow_and_concrete_names_are_refused() {
+    for (roles, expression, expected) in [
+        (&["logs"][..], "*", Ok("logs-1,logs-2")),
+        (&["logs"], "", Ok("logs-1,logs-2")),
+        (&["logs"], "_all", Ok("logs-1,logs-2")),
+        (&["logs"], "logs-*,-logs-1", Ok("logs-2")),
+        (&["logs"], "logs-2,logs-*", Ok("logs-2,logs-1")),
+        (&["logs"], "logs-now", Ok("logs-1,logs-2")),
+        (&["logs"], "sec*", Ok("")),
+        (&["logs"], "secret", Err(403)),
+        (&["logs"], "logs-1,secret", Err(403)),
+        (&["logs"], "missing", Err(403)),
+        (&["logs"], "logs-9", Err(404)),
+        (&["logs"], "-logs-1", Err(403)),
+        (&["logs"], "_nope", Err(400)),
+        (&["by_alias"], "open", Ok("secret")),
+        (&["by_alias"], "secret", Err(403)),
+        (&["by_alias"], "*", Ok("secret")),
+        (&["monitor"], "*", Err(403)),
+        (&[], "*", Err(403)),
+        (&["superuser"], "*", Ok("logs-1,logs-2,secret")),
+        (&["superuser"], ".*", Ok(".internal,.kibana_1")),
+        (&["superuser"], "missing", Err(404)),
+        (&["viewer"], "*", Ok("logs-1,logs-2,secret")),
+        (&["viewer"], "veiled", Ok("veiled")),
+        (&["viewer"], ".*", Ok("")),
+        (&["viewer"], ".internal", Err(403)),
+    ] {
+        let actual = authorize(roles, search(expression));
+        let actual = match &actual {
+            Ok(names) => Ok(names.join(",")),
+            Err(error) => Err(error.status),
+        };
+        assert_eq!(
+            actual,
+            expected.map(str::to_owned),
+            "{roles:?} {expression}"
+        );
+    }
+}
+
+#[test]
+fn options_change_what_is_missing() {
+    let lenient = IndicesOptions {
+        ignore_unavailable: true,
+        ..IndicesOptions::default()
+    };
+    let names = authorize(&["logs"], search_with("logs-1,logs-9,secret", lenient)).unwrap();
+    assert_eq!(names, ["logs-1"]);
+    let strict = IndicesOptions {
+        allow_no_indices: false,
+        ..IndicesOptions::default()
+    };
+    let error = authorize(&["logs"], search_with("sec*", strict)).unwrap_err();
+    assert_eq!(
+        (error.status, error.reason.as_str()),
+        (404, "no such index [sec*]")
+    );
+    let hidden = IndicesOptions {
+        expand_hidden: true,
+        ..IndicesOptions::default()
+    };
+    let names = authorize(&["viewer"], search_with("*", hidden)).unwrap();
+    assert_eq!(names, ["logs-1", "logs-2", "secret", "veiled"]);
+}
+
+#[test]
+fn denials_name_the_action_roles_indices_and_privileges() {
+    let error = authorize(&["logs", "gone"], search("secret,.kibana_1")).unwrap_err();
+    assert_eq!(
+        error.reason,
+        "action [indices:data/read/search] is unauthorized for user [ann] with effective roles [logs] \
+         (assigned roles [gone] were not found) on indices [secret] and restricted indices [.kibana_1], \
+         this action is granted by the index privileges [read,all]"
+    );
+    assert_eq!((error.code, error.status), (ErrorCode::Security, 403));
+    assert!(error.headers.is_empty());
+    let error = authorize(&[], MainRequest).unwrap_err();
+    assert_eq!(
+        error.reason,
+        "action [cluster:monitor/main] is unauthorized for user [ann] with effective roles [], this \
+         action is granted by the cluster privileges [monitor,manage,all]"
+    );
+}
+
+#[test]
+fn cluster_actions_need_cluster_privileges() {
+    let health = || HealthRequest {
+        indices: Vec::new(),
+        wait_for_status: None,
+        wait_for_nodes: None,
+        wait_for_no_relocating_shards: false,
+        wait_for_no_initializing_shards: false,
+        wait_for_active_shards: None,
+        timeout_ms: 0,
+        master_timeout_ms: 0,
+    };
+    assert!(authorize(&["monitor"], health()).is_ok());
+    assert!(authorize(&["superuser"], health()).is_ok());
+    assert_eq!(authorize(&["viewer"], health()).unwrap_err().status, 403);
+}
+
+#[test]
+fn new_names_pass_as_they_are() {
+    let create = |name: &str| CreateIndexRequest {
+        index: IndicesTarget::one(name),
+        settings: json!({}),
+        mappings: json!({}),
+        aliases: json!({}),
+        wait_for_active_shards: None,
+        timeout_ms: 0,
+        auto: false,
+    };
+    assert_eq!(authorize(&["logs"], create("logs-9")).unwrap(), ["logs-9"]);
+    let error = authorize(&["logs"], create("other")).unwrap_err();
+    assert!(error.reason.ends_with(
+        "on indices [other], this action is granted by the index privileges [create_index,manage,all]"
+    ));
+    assert_eq!(
+        authorize(&["editor"], create("logs-9")).unwrap_err().status,
+        403
+    );
+}
+
+#[test]
+fn deleting_needs_concrete_index_names() {
+    let delete = |expression: &str| DeleteIndexRequest {
+        indices: IndicesTarget::parse(expression),
+        timeout_ms: 0,
+    };
+    assert_eq!(authorize(&["logs"], delete("logs-1")).unwrap(), ["logs-1"]);
+    for expression in ["logs-*", "_all", "", "logs-now"] {
+        assert_eq!(
+            authorize(&["logs"], delete(expression)).unwrap_err().status,
+            400,
+            "{expression}"
+        );
+    }
+    assert_eq!(
+        authorize(&["superuser"], delete(".kibana_1"))
+            .unwrap_err()
+            .status,
+        403
+    );
+}
+
+#[test]
+fn reading_one_document_needs_one_index() {
+    let get = |index: &str| GetRequest {
+        index: IndicesTarget {
+            options: IndicesOptions {
+                expand_wildcards: false,
+                ..IndicesOptions::default()
+            },
+            ..IndicesTarget::one(index)
+        },
+        id: "1".to_owned(),
+        routing: None,
+        realtime: true,
+        refresh: false,
+        source: SourceFilter::default(),
+        version: None,
+    };
+    assert_eq!(authorize(&["superuser"], get("two")).unwrap(), ["logs-2"]);
+    let error = authorize(&["superuser"], get("logs-now")).unwrap_err();
+    assert!(
+        error
+            .reason
+            .starts_with("alias [logs-now] has more than one index")
+    );
+    assert_eq!(
+        authorize(&["superuser"], get("logs*")).unwrap_err().status,
+        404
+    );
+}
+
+#[test]
+fn composite_requests_pass_by_name_and_items_are_checked() {
+    let bulk = || BulkRequest {
+        items: Vec::new(),
+        refresh: RefreshPolicy::None,
+        timeout_ms: 0,
+        wait_for_active_shards: None,
+    };
+    assert!(authorize(&["indexer"], bulk()).is_ok());
+    assert_eq!(authorize(&["viewer"], bulk()).unwrap_err().status, 403);
+    let authorizer = authorizer();
+    let ann = caller(&["indexer"]);
+    let item = |action, index| authorizer.authorize_item(&ann, action, index);
+    assert_eq!(
+        item("indices:data/write/index:op_type/create", "logs-7"),
+        Ok(())
+    );
+    assert!(item("indices:data/write/index:op_type/create", "other").is_err());
+    let error = item("indices:data/write/delete", "logs-7").unwrap_err();
+    assert!(error.reason.ends_with(
+        "on indices [logs-7], this action is granted by the index privileges [delete,write,all]"
+    ));
+}
+
+#[test]
+fn self_service_is_for_oneself() {
+    let change = |name: &str| ChangePasswordRequest {
+        username: name.to_owned(),
+        password: NewPassword::Plain("x".into()),
+    };
+    assert!(authorize(&[], AuthenticateRequest).is_ok());
+    assert!(authorize(&[], change("ann")).is_ok());
+    assert_eq!(authorize(&[], change("bob")).unwrap_err().status, 403);
+    assert!(authorize(&["users"], change("bob")).is_ok());
+    let mut by_key = caller(&[]);
+    by_key.authentication_type = AuthenticationType::ApiKey;
+    assert!(run(&authorizer(), &by_key, change("ann")).is_err());
+    assert!(
+        authorizer()
+            .recheck_self_service(
+                &caller(&[]),
+                "cluster:admin/xpack/security/user/change_password",
+                Some("bob")
+            )
+            .is_err()
+    );
+}
+
+#[test]
+fn rechecks_follow_the_roles() {
+    let authorizer = authorizer();
+    let recheck = |roles: &[&str], action, indices: &[&str]| {
+        let indices: Vec<String> = indices.iter().map(|name| (*name).to_owned()).collect();
+        authorizer.recheck(&caller(roles), action, &indices)
+    };
+    assert_eq!(
+        recheck(
+            &["logs"],
+            "indices:data/read/search[phase/query]",
+            &["logs-1"]
+        ),
+        Ok(())
+    );
+    assert!(recheck(&["logs"], "indices:data/read/search", &["logs-1", "secret"]).is_err());
+    assert_eq!(
+        recheck(&["by_alias"], "indices:data/read/search", &["secret"]),
+        Ok(())
+    );
+    assert!(recheck(&["logs"], "cluster:monitor/health", &[]).is_err());
+    assert!(recheck(&["superuser"], "internal:cluster/join", &[]).is_err());
+    assert_eq!(
+        authorizer.recheck(&Authentication::system(), "internal:cluster/join", &[]),
+        Ok(())
+    );
+}
+
+#[test]
+fn disabled_security_resolves_without_checks() {
+    let authorizer = Authorizer::disabled(store());
+    let get = GetIndexRequest {
+        indices: IndicesTarget::parse("logs-*"),
+    };
+    assert_eq!(
+        run(&authorizer, &caller(&[]), get).unwrap(),
+        ["logs-1", "logs-2"]
+    );
+    assert_eq!(
+        run(&authorizer, &caller(&[]), search("none"))
+            .unwrap_err()
+            .status,
+        404
+    );
+}
+
+#[test]
+fn every_reserved_role_compiles_and_editor_cannot_write() {
+    let authorizer = authorizer();
+    assert!(authorizer.roles.len() > 30);
+    let editor = authorizer.effective_role(&caller(&["editor"]));
+    let write = "indices:data/write/index:op_type/index";
+    assert!(!editor.on_indices(write).covers("logs-1"));
+    assert!(editor.on_indices(write).covers("observability-annotations"));
+}

@@ -1,0 +1,93 @@
+//! What this crate needs to know of the cluster, behind a trait that the node implements.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ringwall_api::auth::User;
+
+/// Users and index names, as of the node's current cluster state. Every call is answered from
+/// memory.
+pub trait SecurityStore: Send + Sync + 'static {
+    /// Returns a native user with its password hash.
+    fn native_user(&self, username: &str) -> Option<StoredUser>;
+
+    /// Returns what is stored about a reserved user; `None` when nothing is.
+    fn reserved_user(&self, username: &str) -> Option<StoredReserved>;
+
+    /// Returns a number that changes whenever any user changes.
+    fn generation(&self) -> u64;
+
+    /// Returns the names of all indices. Build them once per cluster state: every request asks.
+    fn index_names(&self) -> Arc<IndexNames>;
+}
+
+/// A native user as stored.
+#[derive(Debug, Clone)]
+pub struct StoredUser {
+    pub user: User,
+    pub password_hash: String,
+}
+
+/// What is stored about a reserved user. Source: security.md section 2.1.
+#[derive(Debug, Clone)]
+pub struct StoredReserved {
+    /// `None` until a password has been set.
+    pub password_hash: Option<String>,
+    pub enabled: bool,
+}
+
+/// One index as name resolution sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IndexNameInfo {
+    pub name: String,
+    /// `index.hidden`. Names that begin with a dot are treated as hidden whatever this says.
+    pub hidden: bool,
+    pub aliases: Vec<String>,
+}
+
+/// All index names, sorted, with the aliases turned round.
+#[derive(Debug, Default)]
+pub struct IndexNames {
+    indices: BTreeMap<String, IndexNameInfo>,
+    aliases: BTreeMap<String, Vec<String>>,
+}
+
+impl IndexNames {
+    /// Returns the names of the given indices.
+    pub fn new(indices: impl IntoIterator<Item = IndexNameInfo>) -> Self {
+        let mut names = Self::default();
+        for index in indices {
+            for alias in &index.aliases {
+                names
+                    .aliases
+                    .entry(alias.clone())
+                    .or_default()
+                    .push(index.name.clone());
+            }
+            names.indices.insert(index.name.clone(), index);
+        }
+        names
+    }
+
+    /// Returns the indices by name.
+    pub fn indices(&self) -> impl Iterator<Item = &IndexNameInfo> {
+        self.indices.values()
+    }
+
+    /// Returns an index.
+    pub fn index(&self, name: &str) -> Option<&IndexNameInfo> {
+        self.indices.get(name)
+    }
+
+    /// Returns the aliases by name, each with the indices behind it.
+    pub fn aliases(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.aliases
+            .iter()
+            .map(|(alias, indices)| (alias.as_str(), indices.as_slice()))
+    }
+
+    /// Returns the indices behind an alias.
+    pub fn alias(&self, name: &str) -> Option<&[String]> {
+        self.aliases.get(name).map(Vec::as_slice)
+    }
+}
