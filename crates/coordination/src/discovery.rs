@@ -1,0 +1,502 @@
+//! Finding other nodes while there is no master or this node is not in the cluster; then joining
+//! the cluster found, or founding one. Source: node.md sections 7.2 and 7.6.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringwall_base::NodeId;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use crate::decide::bootstrap::{Candidate, Decision, decide};
+use crate::decide::formation::{FormationFacts, explain};
+use crate::error::Error;
+use crate::peer::PeerInfo;
+use crate::raft::RaftId;
+use crate::rpc::{Done, JOIN, JoinRequest, PeersRequest, PeersResponse, REQUEST_PEERS, Refusal};
+use crate::shared::{Shared, configs};
+use crate::status::{Status, is_initialized};
+use crate::store::{BOOTSTRAP, BootstrapRecord};
+
+/// What discovery found so far.
+#[derive(Default)]
+pub(crate) struct Discovery {
+    found: BTreeMap<NodeId, Found>,
+    /// Addresses that other nodes told.
+    hints: BTreeSet<String>,
+    /// Addresses at which this node met itself.
+    own: BTreeSet<String>,
+    seeds: Vec<String>,
+    pub(crate) errors: BTreeMap<String, String>,
+    pub(crate) join_error: Option<String>,
+}
+
+struct Found {
+    peer: PeerInfo,
+    answer: PeersResponse,
+    at: Instant,
+}
+
+impl Discovery {
+    /// Remembers an address worth asking.
+    pub(crate) fn hint(&mut self, address: String) {
+        if self.hints.len() < MAX_ADDRESSES {
+            self.hints.insert(address);
+        }
+    }
+
+    /// Returns the nodes that answered.
+    pub(crate) fn peers(&self) -> Vec<PeerInfo> {
+        self.found
+            .values()
+            .map(|found| found.peer.clone())
+            .collect()
+    }
+
+    pub(crate) fn known(&self, id: NodeId) -> Option<PeerInfo> {
+        self.found.get(&id).map(|found| found.peer.clone())
+    }
+
+    fn record(&mut self, address: String, outcome: Result<Met, String>) {
+        match outcome {
+            Ok(Met::Myself) => {
+                self.errors.remove(&address);
+                self.own.insert(address);
+            }
+            Ok(Met::Other(met)) => {
+                let (peer, answer) = *met;
+                self.errors.remove(&address);
+                for known in &answer.known {
+                    self.hint(known.transport_address.clone());
+                }
+                let found = Found {
+                    at: Instant::now(),
+                    answer,
+                    peer,
+                };
+                self.found.insert(found.peer.id, found);
+            }
+            Err(error) => {
+                self.found
+                    .retain(|_, found| found.peer.transport_address != address);
+                self.errors.insert(address, error);
+            }
+        }
+    }
+
+    /// Returns the master that the most recent term names.
+    fn master(&self) -> Option<PeerInfo> {
+        self.found
+            .values()
+            .filter(|found| found.answer.master.is_some())
+            .max_by_key(|found| found.answer.term)
+            .and_then(|found| found.answer.master.clone())
+    }
+
+    fn candidates(&self) -> Vec<Candidate> {
+        self.found
+            .values()
+            .map(|found| Candidate {
+                peer: found.peer.clone(),
+                initialized: found.answer.initialized,
+            })
+            .collect()
+    }
+
+    /// Forgets what only mattered while searching.
+    fn forget_problems(&mut self) {
+        self.hints.clear();
+        self.errors.clear();
+        self.join_error = None;
+    }
+
+    fn expire(&mut self, now: Instant, age: Duration) {
+        self.found
+            .retain(|_, found| now.saturating_duration_since(found.at) < age);
+    }
+}
+
+enum Met {
+    Myself,
+    Other(Box<(PeerInfo, PeersResponse)>),
+}
+
+enum Outcome {
+    Asked(String, Result<Met, String>),
+    Joined(Result<(), Refusal>),
+}
+
+/// Searches and joins whenever needed, until the node stops.
+pub(crate) async fn keep_discovering(shared: Arc<Shared>) {
+    let mut search = Search {
+        shared,
+        tasks: JoinSet::new(),
+        asking: BTreeSet::new(),
+        joining: false,
+        join_not_before: Instant::now(),
+        refusal_shown: None,
+        ambiguity_shown: false,
+    };
+    let mut searching_since = None;
+    let mut next_round = Instant::now();
+    let mut status = search.shared.status.subscribe();
+    loop {
+        let needed = search.is_needed();
+        if !needed {
+            if searching_since.take().is_some() {
+                search.shared.discovery.lock().forget_problems();
+                search.shared.status_wanted.notify_one();
+            }
+        } else if Instant::now() >= next_round {
+            let since = *searching_since.get_or_insert_with(Instant::now);
+            search.ask_everyone().await;
+            next_round = Instant::now() + search.interval(since);
+        }
+        tokio::select! {
+            Some(done) = search.tasks.join_next(), if !search.tasks.is_empty() => {
+                match done {
+                    Ok(outcome) => search.record(outcome),
+                    Err(error) => debug!(%error, "a discovery task ended early"),
+                }
+            }
+            () = tokio::time::sleep_until(next_round), if needed => {}
+            changed = status.changed() => if changed.is_err() {
+                return;
+            },
+        }
+        if search.is_needed() {
+            search.join_or_found().await;
+        }
+    }
+}
+
+struct Search {
+    shared: Arc<Shared>,
+    tasks: JoinSet<Outcome>,
+    asking: BTreeSet<String>,
+    joining: bool,
+    join_not_before: Instant,
+    refusal_shown: Option<(String, Instant)>,
+    ambiguity_shown: bool,
+}
+
+impl Search {
+    fn is_needed(&self) -> bool {
+        let status = self.shared.status.borrow();
+        status.failure.is_none() && (status.master.is_none() || !status.joined)
+    }
+
+    fn interval(&self, since: Instant) -> Duration {
+        let timing = &self.shared.config.timing;
+        if since.elapsed() < QUICK_START {
+            timing.find_peers_interval_initial
+        } else {
+            timing.find_peers_interval
+        }
+    }
+
+    /// Asks every known address that is not being asked already.
+    async fn ask_everyone(&mut self) {
+        if self.shared.config.single_node {
+            return;
+        }
+        let timing = &self.shared.config.timing;
+        let patience = timing.find_peers_interval * SEED_PATIENCE;
+        let named = self.shared.config.seed_hosts.addresses();
+        let seeds = match tokio::time::timeout(patience, named).await {
+            Ok(seeds) => seeds,
+            Err(_) => {
+                warn!(
+                    timeout_ms = patience.as_millis() as u64,
+                    "naming the seed hosts timed out, using those of the last round"
+                );
+                self.shared.discovery.lock().seeds.clone()
+            }
+        };
+        let mut addresses: BTreeSet<String> = seeds.iter().cloned().collect();
+        addresses.extend(self.known_addresses());
+        {
+            let mut discovery = self.shared.discovery.lock();
+            discovery.seeds = seeds;
+            let age = timing.find_peers_interval * FORGET_AFTER + timing.request_peers_timeout;
+            discovery.expire(Instant::now(), age);
+            addresses.extend(discovery.hints.iter().cloned());
+            addresses.retain(|address| !discovery.own.contains(address));
+            discovery
+                .errors
+                .retain(|address, _| addresses.contains(address));
+        }
+        addresses.remove(&self.shared.config.local.transport_address);
+        for address in addresses {
+            if self.asking.len() >= MAX_ADDRESSES || !self.asking.insert(address.clone()) {
+                continue;
+            }
+            let shared = self.shared.clone();
+            self.tasks.spawn(async move {
+                let met = ask(&shared, address.clone()).await;
+                Outcome::Asked(address, met)
+            });
+        }
+    }
+
+    fn known_addresses(&self) -> Vec<String> {
+        let metrics = self.shared.raft.metrics().borrow().clone();
+        let members = self.shared.machine.application().members();
+        metrics
+            .membership_config
+            .nodes()
+            .map(|(_, peer)| peer.transport_address.clone())
+            .chain(members.into_iter().map(|peer| peer.transport_address))
+            .filter(|address| !address.is_empty())
+            .collect()
+    }
+
+    fn record(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Asked(address, met) => {
+                self.asking.remove(&address);
+                self.shared.discovery.lock().record(address, met);
+            }
+            Outcome::Joined(result) => {
+                self.joining = false;
+                let transient = matches!(&result, Err(refusal) if refusal.transient);
+                let pause = if transient {
+                    SHORT_JOIN_PAUSE
+                } else {
+                    JOIN_PAUSE
+                };
+                self.join_not_before = Instant::now() + pause;
+                let refusal = result.err().filter(|refusal| !refusal.transient);
+                if let Some(refusal) = &refusal {
+                    self.show_refusal(&refusal.reason);
+                }
+                let reason = refusal.map(|refusal| refusal.reason);
+                self.shared.discovery.lock().join_error = reason;
+            }
+        }
+        self.shared.status_wanted.notify_one();
+    }
+
+    /// Logs a refusal once, then again every ten seconds.
+    fn show_refusal(&mut self, reason: &str) {
+        let repeated = self
+            .refusal_shown
+            .as_ref()
+            .is_some_and(|(shown, at)| shown == reason && at.elapsed() < SAME_REFUSAL_INTERVAL);
+        if !repeated {
+            warn!(reason, "failed to join the cluster");
+            self.refusal_shown = Some((reason.to_owned(), Instant::now()));
+        }
+    }
+
+    async fn join_or_found(&mut self) {
+        let master = {
+            let status = self.shared.status.borrow();
+            if status.master.is_some() {
+                status.master.clone()
+            } else {
+                self.shared.discovery.lock().master()
+            }
+        };
+        match master {
+            Some(master) if master.id != self.shared.local_id() => self.join(master),
+            Some(_) => {}
+            None => self.found_cluster().await,
+        }
+    }
+
+    fn join(&mut self, master: PeerInfo) {
+        if self.joining || Instant::now() < self.join_not_before {
+            return;
+        }
+        self.joining = true;
+        let shared = self.shared.clone();
+        self.tasks.spawn(async move {
+            debug!(master = %master, "asking to join");
+            let request = JoinRequest {
+                peer: shared.config.local.clone(),
+            };
+            let timeout = shared.config.timing.join_timeout;
+            let answer = shared
+                .messenger
+                .call::<_, Result<Done, Refusal>>(&master, JOIN, request, timeout);
+            let answer = tokio::select! {
+                answer = answer => answer,
+                () = master_changed(&shared) => return Outcome::Joined(Err(Refusal {
+                    reason: "the master changed".to_owned(),
+                    transient: true,
+                })),
+            };
+            Outcome::Joined(match answer {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(refusal)) => Err(refusal),
+                Err(error) => Err(Refusal {
+                    reason: format!("failed to join {master}: {error}"),
+                    transient: false,
+                }),
+            })
+        });
+    }
+
+    async fn found_cluster(&mut self) {
+        let shared = &self.shared;
+        let uninitialized = !is_initialized(&shared.raft.metrics().borrow());
+        // A node locked into a cluster whose log it lost must not found a second one.
+        if shared.config.single_node || !uninitialized || shared.machine.cluster_uuid().is_some() {
+            return;
+        }
+        let candidates = shared.discovery.lock().candidates();
+        let required = &shared.config.initial_master_nodes;
+        match decide(&shared.config.local, required, &candidates) {
+            Decision::Found(founders) => {
+                if let Err(error) = found(shared, founders.into_values().collect()).await {
+                    warn!(%error, "could not found the cluster, trying again");
+                }
+            }
+            Decision::Ambiguous(name) => {
+                if !self.ambiguity_shown {
+                    self.ambiguity_shown = true;
+                    warn!(
+                        requirement = name,
+                        "an entry of [cluster.initial_master_nodes] is ambiguous: it must name \
+                         exactly one node that no other entry names; not bootstrapping"
+                    );
+                }
+            }
+            decision => debug!(?decision, "not founding a cluster now"),
+        }
+    }
+}
+
+/// Founds a cluster with these voters. Recorded first, so that it is done once: after a crash in
+/// between, the same founders are used again.
+pub(crate) async fn found(shared: &Arc<Shared>, members: Vec<PeerInfo>) -> Result<(), Error> {
+    let record = BootstrapRecord { members };
+    let store = shared.store.clone();
+    let record = tokio::task::spawn_blocking(move || {
+        store.write_record(BOOTSTRAP, &record).map(|()| record)
+    })
+    .await
+    .map_err(|error| Error::Stopped {
+        reason: error.to_string(),
+    })??;
+    let names: Vec<&str> = record
+        .members
+        .iter()
+        .map(|peer| peer.name.as_str())
+        .collect();
+    info!(nodes = ?names, "founding a new cluster");
+    let members: BTreeMap<RaftId, PeerInfo> = record
+        .members
+        .into_iter()
+        .map(|peer| (RaftId(peer.id), peer))
+        .collect();
+    shared
+        .raft
+        .initialize(members)
+        .await
+        .map_err(|error| Error::Stopped {
+            reason: error.to_string(),
+        })
+}
+
+/// Waits until this node sees another master than at the call, or none, or one at all, and a moment
+/// more: a request sent before may be lost in a cut that has healed.
+async fn master_changed(shared: &Shared) {
+    let id = |status: &Status| status.master.as_ref().map(|master| master.id);
+    let mut status = shared.status.subscribe();
+    let before = id(&status.borrow_and_update());
+    if status.wait_for(|status| id(status) != before).await.is_ok() {
+        tokio::time::sleep(JOIN_GRACE).await;
+    }
+}
+
+async fn ask(shared: &Shared, address: String) -> Result<Met, String> {
+    let timing = &shared.config.timing;
+    let peer = shared
+        .messenger
+        .probe(address, timing.probe_timeout)
+        .await?;
+    if peer.id == shared.local_id() {
+        return Ok(Met::Myself);
+    }
+    shared.messenger.learn(&peer);
+    let request = PeersRequest {
+        from: shared.config.local.clone(),
+    };
+    let answer = shared
+        .messenger
+        .call(&peer, REQUEST_PEERS, request, timing.request_peers_timeout)
+        .await
+        .map_err(|error| format!("found {peer} but it does not answer: {error}"))?;
+    Ok(Met::Other(Box::new((peer, answer))))
+}
+
+/// Explains at intervals why there is no master.
+pub(crate) async fn keep_warning(shared: Arc<Shared>) {
+    let mut status = shared.status.subscribe();
+    loop {
+        let formed = status
+            .wait_for(|status| status.master.is_none())
+            .await
+            .map(drop);
+        if formed.is_err() {
+            return;
+        }
+        let found = tokio::time::timeout(
+            shared.config.timing.formation_warning_interval,
+            status.wait_for(|status| status.master.is_some()),
+        )
+        .await
+        .map(|found| found.map(drop));
+        match found {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return,
+            Err(_) => warn!("{}", explain(&formation_facts(&shared))),
+        }
+    }
+}
+
+/// Gathers what explains the lack of a master.
+pub(crate) fn formation_facts(shared: &Shared) -> FormationFacts {
+    let metrics = shared.raft.metrics().borrow().clone();
+    let last_accepted = shared.raft.data_metrics().borrow().last_log;
+    let discovery = shared.discovery.lock();
+    FormationFacts {
+        local: shared.config.local.clone(),
+        configs: configs(&metrics),
+        initial_master_nodes: shared.config.initial_master_nodes.clone(),
+        discovered: discovery.peers(),
+        seed_addresses: discovery.seeds.clone(),
+        last_known_nodes: shared.machine.application().members(),
+        term: metrics.current_term,
+        last_accepted: last_accepted.map(|id| (id.leader_id.term, id.index)),
+        errors: discovery.errors.clone(),
+        join_error: discovery.join_error.clone(),
+    }
+}
+
+/// Time during which discovery asks often.
+const QUICK_START: Duration = Duration::from_secs(3);
+
+/// Pause between two attempts to join, in which the first usually shows its effect.
+const JOIN_PAUSE: Duration = Duration::from_millis(500);
+
+/// The same while the master is only just taking office.
+const SHORT_JOIN_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a join may still be answered after the master changed.
+const JOIN_GRACE: Duration = Duration::from_secs(1);
+
+const SAME_REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Most addresses asked or remembered.
+const MAX_ADDRESSES: usize = 1000;
+
+/// A node not met for this many rounds counts as not discovered.
+const FORGET_AFTER: u32 = 3;
+
+/// Rounds that naming the seed addresses may take.
+const SEED_PATIENCE: u32 = 5;

@@ -1,0 +1,94 @@
+//! What one node knows about another.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use ringwall_base::NodeId;
+use serde::{Deserialize, Serialize};
+
+/// A node as it describes itself: identity, address and abilities.
+///
+/// Two descriptions with the same `id` and another `ephemeral_id` are two lives of one node: it was
+/// restarted in between and must join again.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PeerInfo {
+    /// Persistent identity, stored in the data path.
+    pub id: NodeId,
+    /// Random identity of this run of the process.
+    pub ephemeral_id: String,
+    /// `node.name`.
+    pub name: String,
+    /// Published transport address, `host:port`.
+    pub transport_address: String,
+    /// Whether the node has the `master` role: may vote and be elected.
+    pub master_eligible: bool,
+    /// Whether the node has the `voting_only` role: votes, and stands for election only when no
+    /// other node could win. Source: data.md section 8.12.
+    #[serde(default)]
+    pub voting_only: bool,
+    /// All roles; opaque to this crate.
+    #[serde(default)]
+    pub roles: BTreeSet<String>,
+    /// `node.attr.*`; opaque to this crate.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, String>,
+    /// Published HTTP address, `host:port`; opaque to this crate.
+    #[serde(default)]
+    pub http_address: Option<String>,
+    /// Version of the node's program; opaque to this crate.
+    #[serde(default)]
+    pub version: String,
+}
+
+impl PeerInfo {
+    /// Returns whether both describe the same run of the same node.
+    pub fn same_process(&self, other: &Self) -> bool {
+        self.id == other.id && self.ephemeral_id == other.ephemeral_id
+    }
+
+    /// Returns whether an entry of `cluster.initial_master_nodes` means this node: its name, its
+    /// `host:port` or its host. Source: node.md section 7.2.
+    pub fn matches_requirement(&self, requirement: &str) -> bool {
+        self.name == requirement
+            || self.transport_address == requirement
+            || self.host() == requirement
+    }
+
+    fn host(&self) -> &str {
+        self.transport_address
+            .rsplit_once(':')
+            .map_or(self.transport_address.as_str(), |(host, _)| host)
+            .trim_matches(['[', ']'])
+    }
+}
+
+impl fmt::Display for PeerInfo {
+    /// Writes `{name}{id}{ephemeral id}{address}`, as Elasticsearch does in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{{{}}}{{{}}}{{{}}}{{{}}}",
+            self.name, self.id, self.ephemeral_id, self.transport_address
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requirement_may_be_name_address_or_host() {
+        let peer = PeerInfo {
+            name: "a".to_owned(),
+            transport_address: "[::1]:9300".to_owned(),
+            ..PeerInfo::default()
+        };
+        for requirement in ["a", "[::1]:9300", "::1"] {
+            assert!(peer.matches_requirement(requirement), "{requirement}");
+        }
+        for requirement in ["b", "::2", "9300", ""] {
+            assert!(!peer.matches_requirement(requirement), "{requirement}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What the crate needs from outside: a network, a state machine and addresses to start from.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use ringwall_base::NodeId;
+
+use crate::error::NetworkError;
+use crate::peer::PeerInfo;
+
+/// Sends messages to other nodes. The implementation authenticates both ends.
+pub trait PeerNetwork: Send + Sync + 'static {
+    /// Connects to an address and returns who is there, or a text saying why nobody answered.
+    fn probe(&self, address: String, timeout: Duration) -> BoxFuture<'_, Result<PeerInfo, String>>;
+
+    /// Sends a request and returns the answer.
+    ///
+    /// The implementation connects to `to.transport_address` when it has no connection to
+    /// `to.id`, and must fail with [`NetworkError::Unreachable`] when another node answers there.
+    fn send(
+        &self,
+        to: &PeerInfo,
+        rpc: &'static str,
+        body: Bytes,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, NetworkError>>;
+}
+
+/// The replicated state. Calls to `apply` and `restore` never overlap and come from a thread that
+/// may block.
+pub trait StateMachine: Send + Sync + 'static {
+    /// Applies a committed command and returns its result. Must be deterministic: every node
+    /// applies the same commands in the same order and must reach the same state.
+    fn apply(&self, log_index: u64, command: &[u8]) -> Vec<u8>;
+
+    /// Returns the whole state in a form that `restore` understands.
+    fn snapshot(&self) -> Vec<u8>;
+
+    /// Replaces the whole state. An error text stops the node.
+    fn restore(&self, snapshot: &[u8]) -> Result<(), String>;
+
+    /// Returns the command that adds a node to the state, or replaces its earlier life.
+    fn join_command(&self, peer: &PeerInfo) -> Vec<u8>;
+
+    /// Returns the command that removes a node from the state.
+    fn leave_command(&self, node: NodeId, reason: &str) -> Vec<u8>;
+
+    /// Returns the nodes in the applied state.
+    fn members(&self) -> Vec<PeerInfo>;
+
+    /// Returns the command that gives a new cluster its UUID.
+    fn bootstrap_command(&self, cluster_uuid: &str) -> Vec<u8>;
+
+    /// Returns the UUID in the applied state, if it has one.
+    fn cluster_uuid(&self) -> Option<String>;
+}
+
+/// Names addresses at which other nodes may be found; asked again in every discovery round, so that
+/// DNS changes and an edited `unicast_hosts.txt` take effect.
+pub trait SeedHosts: Send + Sync + 'static {
+    /// Returns the addresses, each `host:port`.
+    fn addresses(&self) -> BoxFuture<'_, Vec<String>>;
+}
+
+impl SeedHosts for Vec<String> {
+    fn addresses(&self) -> BoxFuture<'_, Vec<String>> {
+        let addresses = self.clone();
+        Box::pin(async move { addresses })
+    }
+}

@@ -1,0 +1,115 @@
+//! Carries openraft's messages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::error::{
+    NetworkError as RaftNetworkError, RPCError, RaftError, RemoteError, Unreachable,
+};
+use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse,
+    VoteRequest, VoteResponse,
+};
+
+use crate::error::NetworkError;
+use crate::peer::PeerInfo;
+use crate::raft::{RaftId, TypeConfig};
+use crate::rpc::{
+    APPEND_ENTRIES, INSTALL_SNAPSHOT, Messenger, SnapshotAnswer, SnapshotChunk, VOTE,
+};
+
+/// Makes a [`Line`] for each member.
+pub(crate) struct Lines {
+    messenger: Arc<Messenger>,
+}
+
+impl Lines {
+    pub(crate) fn new(messenger: Arc<Messenger>) -> Self {
+        Self { messenger }
+    }
+}
+
+impl RaftNetworkFactory<TypeConfig> for Lines {
+    type Network = Line;
+
+    async fn new_client(&mut self, target: RaftId, node: &PeerInfo) -> Line {
+        Line {
+            messenger: self.messenger.clone(),
+            target,
+            peer: node.clone(),
+        }
+    }
+}
+
+/// The way to one member.
+pub(crate) struct Line {
+    messenger: Arc<Messenger>,
+    target: RaftId,
+    peer: PeerInfo,
+}
+
+type Failed<E = openraft::error::Infallible> = RPCError<RaftId, PeerInfo, RaftError<RaftId, E>>;
+
+impl RaftNetwork<TypeConfig> for Line {
+    async fn append_entries(
+        &mut self,
+        request: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<RaftId>, Failed> {
+        self.messenger
+            .call(&self.peer, APPEND_ENTRIES, request, option.hard_ttl())
+            .await
+            .map_err(failed)
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        request: InstallSnapshotRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<InstallSnapshotResponse<RaftId>, Failed<openraft::error::InstallSnapshotError>>
+    {
+        let chunk = SnapshotChunk {
+            vote: request.vote,
+            meta: request.meta,
+            offset: request.offset,
+            data: request.data,
+            done: request.done,
+        };
+        let answer: SnapshotAnswer = self
+            .messenger
+            .call(&self.peer, INSTALL_SNAPSHOT, chunk, option.hard_ttl())
+            .await
+            .map_err(failed)?;
+        answer.map_err(|error| {
+            RPCError::RemoteError(RemoteError::new(self.target, RaftError::APIError(error)))
+        })
+    }
+
+    async fn vote(
+        &mut self,
+        request: VoteRequest<RaftId>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<RaftId>, Failed> {
+        self.messenger
+            .call(&self.peer, VOTE, request, option.hard_ttl())
+            .await
+            .map_err(failed)
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::new(std::iter::repeat(RETRY_UNREACHABLE))
+    }
+}
+
+/// An error answer is retried like silence: the engine retries network errors without a pause.
+fn failed<E: std::error::Error>(error: NetworkError) -> RPCError<RaftId, PeerInfo, E> {
+    match error {
+        NetworkError::Timeout => RPCError::Network(RaftNetworkError::new(&error)),
+        NetworkError::Unreachable(_) | NetworkError::Remote(_) => {
+            RPCError::Unreachable(Unreachable::new(&error))
+        }
+    }
+}
+
+const RETRY_UNREACHABLE: Duration = Duration::from_millis(100);

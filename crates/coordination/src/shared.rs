@@ -1,0 +1,114 @@
+//! The state that the tasks of one node share.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::ServerState;
+use parking_lot::Mutex;
+use ringwall_base::NodeId;
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::time::Instant;
+
+use crate::config::Config;
+use crate::decide::contact::Contact;
+use crate::decide::voters::Configs;
+use crate::discovery::Discovery;
+use crate::master::Event;
+use crate::peer::PeerInfo;
+use crate::raft::{Metrics, Raft, RaftId};
+use crate::rpc::Messenger;
+use crate::status::Status;
+use crate::store::{Machine, Store};
+
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) machine: Arc<Machine>,
+    pub(crate) messenger: Arc<Messenger>,
+    pub(crate) raft: Raft,
+    pub(crate) contact: Mutex<Contact>,
+    pub(crate) discovery: Mutex<Discovery>,
+    pub(crate) status: watch::Sender<Status>,
+    /// Wakes the status task.
+    pub(crate) status_wanted: Notify,
+    /// Wakes the election task.
+    pub(crate) election_wanted: Notify,
+    /// Joins and losses for the master task.
+    pub(crate) master_events: mpsc::Sender<Event>,
+    /// Bounds the proposals in flight.
+    pub(crate) proposals: Semaphore,
+    pub(crate) started: Instant,
+    /// Term and beginning of this node's time in office.
+    pub(crate) office: Mutex<Option<(u64, Instant)>>,
+}
+
+impl Shared {
+    pub(crate) fn local_id(&self) -> NodeId {
+        self.config.local.id
+    }
+
+    /// Records a master's message and publishes it if it is news.
+    pub(crate) fn heard_from(&self, master: NodeId) {
+        let now = Instant::now();
+        let news = {
+            let mut contact = self.contact.lock();
+            let before = contact.live_master(now, self.config.timing.election_timeout_max);
+            contact.heard(master, now);
+            before != Some(master)
+        };
+        if news {
+            self.status_wanted.notify_one();
+        }
+    }
+
+    /// Returns for how long this node has been master in the term; starts the count when new.
+    pub(crate) fn office_since(&self, term: u64, now: Instant) -> Duration {
+        let mut office = self.office.lock();
+        match *office {
+            Some((known, since)) if known == term => now.saturating_duration_since(since),
+            _ => {
+                *office = Some((term, now));
+                Duration::ZERO
+            }
+        }
+    }
+
+    /// Returns what is known about a node, at least its id.
+    pub(crate) fn describe(&self, id: NodeId, metrics: &Metrics) -> PeerInfo {
+        let membership = metrics.membership_config.membership();
+        if let Some(peer) = membership.get_node(&RaftId(id)) {
+            return peer.clone();
+        }
+        let members = self.machine.application().members();
+        if let Some(peer) = members.into_iter().find(|member| member.id == id) {
+            return peer;
+        }
+        self.discovery.lock().known(id).unwrap_or_else(|| PeerInfo {
+            id,
+            ..PeerInfo::default()
+        })
+    }
+
+    /// Returns whether this node holds the office of master, with or without a quorum.
+    pub(crate) fn in_office(&self) -> bool {
+        self.raft.metrics().borrow().state == ServerState::Leader
+    }
+
+    /// Returns the term in which this node is a master that can act.
+    pub(crate) fn acting_term(&self) -> Option<u64> {
+        let status = self.status.borrow();
+        status.is_master(self.local_id()).then_some(status.term)
+    }
+}
+
+/// Returns the voters of the accepted membership.
+pub(crate) fn configs(metrics: &Metrics) -> Configs {
+    metrics
+        .membership_config
+        .membership()
+        .get_joint_config()
+        .iter()
+        .map(|config| config.iter().map(|id| id.0).collect::<BTreeSet<NodeId>>())
+        .collect()
+}

@@ -1,0 +1,238 @@
+use std::sync::Arc;
+
+use openraft::storage::{RaftLogStorage, RaftLogStorageExt, RaftStateMachine};
+use openraft::testing::{StoreBuilder, Suite, blank_ent, log_id};
+use openraft::{EntryPayload, RaftLogReader, RaftSnapshotBuilder};
+use parking_lot::Mutex;
+use tempfile::TempDir;
+
+use super::*;
+use crate::peer::PeerInfo;
+use crate::ports::StateMachine;
+use crate::raft::{Entry, Proposal, ProposalId, RaftId, StorageError, TypeConfig, Vote};
+
+/// Remembers the commands it applied.
+#[derive(Default)]
+struct Commands(Mutex<Vec<Vec<u8>>>);
+
+impl StateMachine for Commands {
+    fn apply(&self, _: u64, command: &[u8]) -> Vec<u8> {
+        let mut commands = self.0.lock();
+        commands.push(command.to_vec());
+        vec![commands.len() as u8]
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        encode(&*self.0.lock())
+    }
+
+    fn restore(&self, snapshot: &[u8]) -> Result<(), String> {
+        *self.0.lock() = decode(snapshot).map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
+    fn join_command(&self, _: &PeerInfo) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn leave_command(&self, _: NodeId, _: &str) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn members(&self) -> Vec<PeerInfo> {
+        Vec::new()
+    }
+
+    fn bootstrap_command(&self, _: &str) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn cluster_uuid(&self) -> Option<String> {
+        None
+    }
+}
+
+fn open(directory: &TempDir) -> Result<(Store, LogStore, MachineStore, Arc<Commands>), Error> {
+    let commands = Arc::new(Commands::default());
+    let store = Store::open(directory.path(), NodeId::from_bits(1))?;
+    let machine = Machine::restore(&store, commands.clone())?;
+    let log = LogStore::new(store.clone());
+    let machine = MachineStore::new(store.clone(), machine);
+    Ok((store, log, machine, commands))
+}
+
+fn command(index: u64, id: ProposalId, text: &[u8]) -> Entry {
+    Entry {
+        log_id: log_id(1, RaftId::from(1), index),
+        payload: EntryPayload::Normal(Proposal {
+            id,
+            command: text.to_vec(),
+        }),
+    }
+}
+
+struct Builder;
+
+impl StoreBuilder<TypeConfig, LogStore, MachineStore, TempDir> for Builder {
+    async fn build(&self) -> Result<(TempDir, LogStore, MachineStore), StorageError> {
+        let directory = tempfile::tempdir().unwrap();
+        let (_, log, machine, _) = open(&directory).unwrap();
+        Ok((directory, log, machine))
+    }
+}
+
+#[test]
+fn passes_the_suite_of_openraft() {
+    Suite::test_all(Builder).unwrap();
+}
+
+#[tokio::test]
+async fn everything_is_there_after_reopening() {
+    let directory = tempfile::tempdir().unwrap();
+    let vote = Vote::new_committed(3, RaftId::from(2));
+    {
+        let (store, mut log, mut machine, _) = open(&directory).unwrap();
+        log.save_vote(&vote).await.unwrap();
+        let entries: Vec<Entry> = (0..10)
+            .map(|index| command(index, ProposalId::random(), &[index as u8]))
+            .collect();
+        log.blocking_append(entries.clone()).await.unwrap();
+        machine.apply(entries[..6].to_vec()).await.unwrap();
+        let mut builder = machine.get_snapshot_builder().await;
+        builder.build_snapshot().await.unwrap();
+        log.purge(entries[4].log_id).await.unwrap();
+        log.truncate(entries[8].log_id).await.unwrap();
+        store.close();
+        assert!(log.read_vote().await.is_err(), "closed");
+    }
+    let (_, mut log, mut machine, commands) = open(&directory).unwrap();
+    assert_eq!(log.read_vote().await.unwrap(), Some(vote));
+    let state = log.get_log_state().await.unwrap();
+    assert_eq!(state.last_purged_log_id.unwrap().index, 4);
+    assert_eq!(state.last_log_id.unwrap().index, 7);
+    let rest = log.try_get_log_entries(..).await.unwrap();
+    assert_eq!(rest.len(), 3);
+    assert_eq!(machine.applied_state().await.unwrap().0.unwrap().index, 5);
+    assert_eq!(commands.0.lock().len(), 6);
+}
+
+#[tokio::test]
+async fn a_log_purged_beyond_the_snapshot_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    {
+        let (_, mut log, mut machine, _) = open(&directory).unwrap();
+        let entries: Vec<Entry> = (0..10).map(|i| blank_ent(1, RaftId::from(1), i)).collect();
+        log.blocking_append(entries.clone()).await.unwrap();
+        machine.apply(entries[..4].to_vec()).await.unwrap();
+        machine
+            .get_snapshot_builder()
+            .await
+            .build_snapshot()
+            .await
+            .unwrap();
+        log.purge(entries[3].log_id).await.unwrap();
+    }
+    {
+        let (_, mut log, _, _) = open(&directory).unwrap();
+        log.purge(log_id(1, RaftId::from(1), 7)).await.unwrap();
+    }
+    let Err(error) = open(&directory) else {
+        panic!("a store without its state was opened");
+    };
+    assert!(matches!(error, Error::SnapshotMissing { .. }));
+    let text = error.to_string();
+    assert!(
+        text.contains("removed but the newest snapshot ends at"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_repeated_proposal_is_applied_once_also_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let id = ProposalId::random();
+    {
+        let (_, _, mut machine, commands) = open(&directory).unwrap();
+        let replies = machine
+            .apply([command(1, id, b"x"), command(2, id, b"x")])
+            .await
+            .unwrap();
+        assert_eq!(
+            (replies[0].0.clone(), replies[1].0.clone()),
+            (vec![1], vec![1])
+        );
+        assert_eq!(commands.0.lock().len(), 1);
+        machine
+            .get_snapshot_builder()
+            .await
+            .build_snapshot()
+            .await
+            .unwrap();
+    }
+    let (_, _, mut machine, commands) = open(&directory).unwrap();
+    let replies = machine.apply([command(3, id, b"x")]).await.unwrap();
+    assert_eq!(replies[0].0, vec![1]);
+    assert_eq!(commands.0.lock().len(), 1);
+}
+
+#[tokio::test]
+async fn an_older_snapshot_never_replaces_a_newer_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, _, mut machine, commands) = open(&directory).unwrap();
+    machine
+        .apply([command(1, ProposalId::random(), b"a")])
+        .await
+        .unwrap();
+    let mut slow = machine.get_snapshot_builder().await;
+    machine
+        .apply([command(2, ProposalId::random(), b"b")])
+        .await
+        .unwrap();
+    let mut quick = machine.get_snapshot_builder().await;
+    let newer = quick.build_snapshot().await.unwrap();
+    slow.build_snapshot().await.unwrap();
+    let current = machine.get_current_snapshot().await.unwrap().unwrap();
+    assert_eq!(current.meta, newer.meta);
+
+    // One that the state machine cannot read changes nothing.
+    let garbage = Box::new(std::io::Cursor::new(b"garbage".to_vec()));
+    assert!(
+        machine
+            .install_snapshot(&newer.meta, garbage)
+            .await
+            .is_err()
+    );
+    assert_eq!(commands.0.lock().len(), 2);
+    assert!(machine.get_current_snapshot().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_restarted_master_must_be_elected_again() {
+    let directory = tempfile::tempdir().unwrap();
+    for (voted_for, committed_after) in [(1, false), (2, true)] {
+        let vote = Vote::new_committed(5, RaftId::from(voted_for));
+        {
+            let (_, mut log, _, _) = open(&directory).unwrap();
+            log.save_vote(&vote).await.unwrap();
+        }
+        let (_, mut log, _, _) = open(&directory).unwrap();
+        let stored = log.read_vote().await.unwrap().unwrap();
+        assert_eq!(stored.leader_id, vote.leader_id);
+        assert_eq!(stored.committed, committed_after);
+    }
+}
+
+#[tokio::test]
+async fn replication_batches_are_bounded_but_never_empty() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, mut log, _, _) = open(&directory).unwrap();
+    let large = vec![0; 3 << 20];
+    let entries: Vec<Entry> = (0..4)
+        .map(|index| command(index, ProposalId::random(), &large))
+        .collect();
+    log.blocking_append(entries).await.unwrap();
+    let batch = log.limited_get_log_entries(0, 4).await.unwrap();
+    assert_eq!(batch.len(), 2);
+    let batch = log.limited_get_log_entries(3, 4).await.unwrap();
+    assert_eq!(batch.len(), 1);
+}
