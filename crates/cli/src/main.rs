@@ -20,7 +20,7 @@ use clap::error::ErrorKind;
 use clap::{Args, FromArgMatches, Parser};
 
 use crate::arguments::CommonArgs;
-use crate::commands::{certutil, init, keystore};
+use crate::commands::{certutil, init, keystore, start};
 use crate::error::{CommandError, ExitCode};
 use crate::terminal::Terminal;
 
@@ -59,6 +59,15 @@ const TOOLS: &[Tool] = &[
         run: |name, arguments, terminal| {
             let (_, args) = parse(name, arguments, terminal)?;
             args.map_or(Ok(()), |args| init::run(args, terminal))
+        },
+    },
+    Tool {
+        word: "start",
+        link: Some("elasticsearch"),
+        about: "runs a node",
+        run: |name, arguments, terminal| {
+            let (common, args) = parse::<start::StartArgs>(name, arguments, terminal)?;
+            args.map_or(Ok(()), |_| start::run(&common, terminal))
         },
     },
     Tool {

@@ -135,4 +135,8 @@ const DIRECTORIES: &[(&str, u32)] = &[
 ];
 
 /// Names under which Elasticsearch's users call the programs that there are.
-const PROGRAMS: &[&str] = &["elasticsearch-certutil", "elasticsearch-keystore"];
+const PROGRAMS: &[&str] = &[
+    "elasticsearch",
+    "elasticsearch-certutil",
+    "elasticsearch-keystore",
+];

@@ -3,3 +3,4 @@
 pub mod certutil;
 pub mod init;
 pub mod keystore;
+pub mod start;

@@ -4,7 +4,11 @@ use std::fs;
 
 use crate::home::{Home, link_target, ringwall, run};
 
-const PROGRAMS: [&str; 2] = ["elasticsearch-certutil", "elasticsearch-keystore"];
+const PROGRAMS: [&str; 3] = [
+    "elasticsearch",
+    "elasticsearch-certutil",
+    "elasticsearch-keystore",
+];
 
 #[test]
 fn lays_out_a_home() {
@@ -69,6 +73,9 @@ fn a_program_that_is_no_link_is_not_replaced() {
     fs::write(&program, "#!/bin/sh\n").unwrap();
     let outcome = run(ringwall().arg("init").arg(home.path()), "");
     assert_eq!(outcome.status, 74, "{outcome:?}");
-    assert!(outcome.stderr.contains("bin/elasticsearch-keystore]"), "{outcome:?}");
+    assert!(
+        outcome.stderr.contains("bin/elasticsearch-keystore]"),
+        "{outcome:?}"
+    );
     assert_eq!(fs::read_to_string(&program).unwrap(), "#!/bin/sh\n");
 }

@@ -1,0 +1,244 @@
+//! The applied cluster state on this node, and how changes to it are proposed.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use ringwall_api::{ApiError, ApiResult, ErrorCode};
+use ringwall_base::{NodeId, encoding, random_uuid};
+use ringwall_cluster::{Change, ClusterState, Command, NodeRecord, Outcome};
+use ringwall_coordination::{Coordination, PeerInfo, ProposeError, StateMachine};
+use tokio::sync::watch;
+
+/// Holds the state that consensus has applied here; every reader gets a whole, immutable version.
+pub struct AppliedState {
+    cluster_name: String,
+    current: ArcSwap<ClusterState>,
+    changed: watch::Sender<u64>,
+}
+
+impl AppliedState {
+    /// Returns the empty state of a node that has not joined a cluster.
+    pub fn new(cluster_name: String) -> Arc<Self> {
+        Arc::new(Self {
+            cluster_name,
+            current: ArcSwap::from_pointee(ClusterState::default()),
+            changed: watch::Sender::new(0),
+        })
+    }
+
+    /// Returns the newest state.
+    pub fn load(&self) -> Arc<ClusterState> {
+        self.current.load_full()
+    }
+
+    /// Returns a receiver that wakes with every change.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Waits until the state satisfies a condition, and returns what the condition found; `None`
+    /// when the time is up.
+    pub async fn wait_for<T>(
+        &self,
+        timeout: Duration,
+        mut condition: impl FnMut(&ClusterState) -> Option<T>,
+    ) -> Option<T> {
+        let mut changes = self.subscribe();
+        let deadline = tokio::time::Instant::now() + timeout;
+        loop {
+            changes.borrow_and_update();
+            if let Some(found) = condition(&self.load()) {
+                return Some(found);
+            }
+            let next = tokio::time::timeout_at(deadline, changes.changed()).await;
+            if !matches!(next, Ok(Ok(()))) {
+                return condition(&self.load());
+            }
+        }
+    }
+
+    fn publish(&self, state: ClusterState) {
+        let version = state.version;
+        self.current.store(Arc::new(state));
+        self.changed.send_replace(version);
+    }
+}
+
+impl StateMachine for AppliedState {
+    fn apply(&self, _log_index: u64, command: &[u8]) -> Vec<u8> {
+        let outcome = match encoding::decode::<Command>(command) {
+            Ok(command) => {
+                let mut state = ClusterState::clone(&self.load());
+                let outcome = state.apply(command);
+                if outcome.result.is_ok() {
+                    self.publish(state);
+                }
+                outcome
+            }
+            // Written by a newer node, or damaged before it reached consensus. Every node of
+            // this version refuses it alike.
+            Err(error) => Outcome {
+                version: self.load().version,
+                result: Err(ApiError::internal(format!(
+                    "the cluster state change cannot be read: {error}"
+                ))),
+            },
+        };
+        encoding::encode(&outcome)
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        self.load().to_snapshot()
+    }
+
+    fn restore(&self, snapshot: &[u8]) -> Result<(), String> {
+        let state = ClusterState::from_snapshot(snapshot).map_err(|error| error.to_string())?;
+        self.publish(state);
+        Ok(())
+    }
+
+    fn join_command(&self, peer: &PeerInfo) -> Vec<u8> {
+        command(Change::NodeJoin {
+            node: node_record(peer),
+        })
+    }
+
+    fn leave_command(&self, node: NodeId, reason: &str) -> Vec<u8> {
+        let ephemeral_id = self
+            .load()
+            .nodes
+            .get(&node)
+            .map(|record| record.ephemeral_id.clone());
+        command(Change::NodeLeave {
+            node,
+            ephemeral_id,
+            reason: reason.to_owned(),
+        })
+    }
+
+    fn members(&self) -> Vec<PeerInfo> {
+        self.load().nodes.values().map(peer_info).collect()
+    }
+
+    fn bootstrap_command(&self, cluster_uuid: &str) -> Vec<u8> {
+        command(Change::Bootstrap {
+            cluster_name: self.cluster_name.clone(),
+            cluster_uuid: cluster_uuid.to_owned(),
+        })
+    }
+
+    fn cluster_uuid(&self) -> Option<String> {
+        self.load().cluster_uuid.clone()
+    }
+}
+
+/// Reads the applied state and proposes changes, from any node.
+#[derive(Clone)]
+pub struct ClusterService {
+    applied: Arc<AppliedState>,
+    coordination: Arc<Coordination>,
+}
+
+impl ClusterService {
+    /// Joins the two halves.
+    pub fn new(applied: Arc<AppliedState>, coordination: Arc<Coordination>) -> Self {
+        Self {
+            applied,
+            coordination,
+        }
+    }
+
+    /// Returns the newest applied state.
+    pub fn state(&self) -> Arc<ClusterState> {
+        self.applied.load()
+    }
+
+    /// Returns the holder of the state, to wait on.
+    pub fn applied(&self) -> &Arc<AppliedState> {
+        &self.applied
+    }
+
+    /// Returns the elected master, if this node knows one that is alive.
+    pub fn master(&self) -> Option<NodeId> {
+        self.coordination
+            .status()
+            .borrow()
+            .master
+            .as_ref()
+            .map(|peer| peer.id)
+    }
+
+    /// Proposes a change and waits until it is committed and applied on this node.
+    ///
+    /// Without a master it waits for one as long as the timeout allows.
+    ///
+    /// # Errors
+    /// The refusal of the state machine, `master_not_discovered_exception`, or
+    /// `process_cluster_event_timeout_exception` when the outcome is unknown.
+    pub async fn submit(&self, change: Change, timeout: Duration) -> ApiResult<()> {
+        let reply = self
+            .coordination
+            .propose(command(change), timeout)
+            .await
+            .map_err(propose_error)?;
+        let outcome: Outcome =
+            encoding::decode(&reply).map_err(|error| ApiError::internal(error.to_string()))?;
+        outcome.result
+    }
+}
+
+/// Returns the error of a call that needs a master and finds none.
+pub fn no_master() -> ApiError {
+    ApiError::new(ErrorCode::MasterNotDiscovered, "no master is elected")
+}
+
+/// Returns the time of day, in milliseconds since the epoch.
+pub fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_millis() as u64)
+}
+
+fn propose_error(error: ProposeError) -> ApiError {
+    match error {
+        ProposeError::NoMaster => no_master(),
+        other => ApiError::new(ErrorCode::ProcessClusterEventTimeout, other.to_string()),
+    }
+}
+
+fn command(change: Change) -> Vec<u8> {
+    encoding::encode(&Command {
+        now_ms: now_ms(),
+        seed: random_uuid(),
+        change,
+    })
+}
+
+fn node_record(peer: &PeerInfo) -> NodeRecord {
+    NodeRecord {
+        id: peer.id,
+        ephemeral_id: peer.ephemeral_id.clone(),
+        name: peer.name.clone(),
+        transport_address: peer.transport_address.clone(),
+        http_address: peer.http_address.clone(),
+        version: peer.version.clone(),
+        roles: peer.roles.iter().cloned().collect(),
+        attributes: peer.attributes.clone(),
+    }
+}
+
+fn peer_info(node: &NodeRecord) -> PeerInfo {
+    PeerInfo {
+        id: node.id,
+        ephemeral_id: node.ephemeral_id.clone(),
+        name: node.name.clone(),
+        transport_address: node.transport_address.clone(),
+        master_eligible: node.is_master_eligible(),
+        voting_only: node.roles.iter().any(|role| role == "voting_only"),
+        roles: node.roles.iter().cloned().collect(),
+        attributes: node.attributes.clone(),
+        http_address: node.http_address.clone(),
+        version: node.version.clone(),
+    }
+}

@@ -1,0 +1,302 @@
+//! Starts a node, and stops it.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringwall_base::{VERSION, random_uuid};
+use ringwall_cluster::ClusterState;
+use ringwall_coordination::{Config, Coordination};
+use ringwall_settings::registry::{cluster, network, node, security, ssl};
+use ringwall_settings::{DiscoveryType, Settings};
+use ringwall_tls::{SslConfig, SslContext};
+use ringwall_transport::{ConnectionEvent, NodeIdentity, Transport, TransportConfig};
+
+use crate::bootstrap_checks::{self, Facts};
+use crate::cluster_service::{AppliedState, ClusterService};
+use crate::identity::{DataPath, DataPathError};
+use crate::peers::{self, TransportPeers};
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    DataPath(#[from] DataPathError),
+    #[error("{0}")]
+    SslSettings(#[from] ringwall_tls::SslConfigError),
+    #[error("{0}")]
+    SslFiles(#[from] ringwall_tls::SslError),
+    #[error(
+        "cannot use [{setting}] value [{value}]: {reason}; expected IP addresses, host names or \
+         _local_"
+    )]
+    Address {
+        setting: &'static str,
+        value: String,
+        reason: String,
+    },
+    /// Every failed check, one per line.
+    #[error("bootstrap checks failed; you must address the points below before starting\n{}", .0.join("\n"))]
+    BootstrapChecks(Vec<String>),
+    #[error("{0}")]
+    Bind(#[from] ringwall_transport::BindError),
+    #[error("{0}")]
+    Actions(#[from] ringwall_transport::DuplicateAction),
+    #[error("{0}")]
+    Coordination(#[from] ringwall_coordination::Error),
+    #[error("the node could not be started: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// A running node.
+pub struct Node {
+    transport: Transport,
+    coordination: Arc<Coordination>,
+    cluster: ClusterService,
+    // The lock on the data path goes with it.
+    _data: DataPath,
+}
+
+impl Node {
+    /// Starts a node whose relative paths begin at `home`. Returns as soon as it listens and
+    /// looks for its cluster.
+    ///
+    /// # Errors
+    /// [`StartError`] names the setting, file or check that stands in the way.
+    pub async fn start(settings: Settings, home: &Path) -> Result<Self, StartError> {
+        let data_dir = home.join(settings.get(&node::PATH_DATA));
+        let data = tokio::task::spawn_blocking(move || DataPath::open(&data_dir)).await??;
+        let settings = Arc::new(settings);
+        let tls = transport_tls(&settings).await?;
+        let bind = addresses(&settings)?;
+        run_checks(&settings, &bind, tls.is_some())?;
+        if let Some(context) = &tls {
+            watch(&settings, context);
+        }
+        let local = identity(&settings, &data);
+        let transport = Transport::bind(transport_config(&settings, bind, tls), local).await?;
+        let applied = AppliedState::new(settings.get(&node::CLUSTER_NAME));
+        let coordination = Coordination::open(
+            coordination_config(&settings, &transport, &data),
+            Arc::new(TransportPeers(transport.clone())),
+            applied.clone(),
+        )
+        .await?;
+        // Reachable before it looks for others: a master asks a joining node back.
+        peers::register(&transport, &coordination)?;
+        transport.start();
+        coordination.run();
+        report_disconnects(&transport, coordination.clone());
+        tracing::info!(
+            node.name = %transport.local().name, node.id = %transport.local().id,
+            publish_address = %transport.local().publish_address,
+            bound_addresses = ?transport.bound_addresses(), "started",
+        );
+        Ok(Self {
+            cluster: ClusterService::new(applied, coordination.clone()),
+            transport,
+            coordination,
+            _data: data,
+        })
+    }
+
+    /// Returns what this node tells others about itself.
+    pub fn local(&self) -> Arc<NodeIdentity> {
+        self.transport.local()
+    }
+
+    /// Returns the cluster as this node knows it.
+    pub fn cluster(&self) -> &ClusterService {
+        &self.cluster
+    }
+
+    /// Waits until the applied state satisfies a condition. Returns whether it did in time.
+    pub async fn wait_until(
+        &self,
+        timeout: Duration,
+        condition: impl Fn(&ClusterState) -> bool,
+    ) -> bool {
+        self.cluster
+            .applied()
+            .wait_for(timeout, |state| condition(state).then_some(()))
+            .await
+            .is_some()
+    }
+
+    /// Stops in order: no new consensus, then no more links.
+    pub async fn stop(self) {
+        tracing::info!("stopping ...");
+        self.coordination.shutdown().await;
+        self.transport.shutdown().await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn transport_tls(settings: &Arc<Settings>) -> Result<Option<Arc<SslContext>>, StartError> {
+    if !settings.get(&security::SECURITY_ENABLED) {
+        return Ok(None);
+    }
+    let Some(config) = SslConfig::from_settings(settings, ssl::TRANSPORT_SSL.prefix)? else {
+        return Ok(None);
+    };
+    let load = move || SslContext::load(config, &["h2"]);
+    Ok(Some(tokio::task::spawn_blocking(load).await??))
+}
+
+fn watch(settings: &Settings, context: &Arc<SslContext>) {
+    if !settings.get(&security::RELOAD_ENABLED) {
+        return;
+    }
+    if let Some(interval) = settings.get(&security::RELOAD_INTERVAL_HIGH).duration() {
+        // Ends with the context.
+        drop(context.spawn_watcher(interval));
+    }
+}
+
+fn addresses(settings: &Settings) -> Result<Vec<IpAddr>, StartError> {
+    let mut found = Vec::new();
+    for value in settings.get(&network::TRANSPORT_BIND_HOST) {
+        let failed = |reason: String| StartError::Address {
+            setting: "transport.bind_host",
+            value: value.clone(),
+            reason,
+        };
+        if value == "_local_" {
+            found.push(IpAddr::from([127, 0, 0, 1]));
+            continue;
+        }
+        let resolved = (value.trim_matches(['[', ']']), 0)
+            .to_socket_addrs()
+            .map_err(|error| failed(error.to_string()))?;
+        found.extend(resolved.map(|address| address.ip()));
+    }
+    found.dedup();
+    Ok(found)
+}
+
+fn run_checks(settings: &Settings, bind: &[IpAddr], tls: bool) -> Result<(), StartError> {
+    let discovery = [
+        "discovery.seed_hosts",
+        "discovery.seed_providers",
+        "cluster.initial_master_nodes",
+    ];
+    let verdict = bootstrap_checks::check(&Facts {
+        addresses: bind.to_vec(),
+        single_node: is_single_node(settings),
+        security_enabled: settings.get(&security::SECURITY_ENABLED),
+        transport_tls: tls,
+        discovery_configured: discovery.iter().any(|key| settings.is_set(key)),
+    });
+    for warning in &verdict.warnings {
+        tracing::warn!("{warning}");
+    }
+    if verdict.failures.is_empty() {
+        return Ok(());
+    }
+    Err(StartError::BootstrapChecks(verdict.failures))
+}
+
+fn is_single_node(settings: &Settings) -> bool {
+    settings.get(&cluster::DISCOVERY_TYPE) == DiscoveryType::SingleNode
+}
+
+fn identity(settings: &Settings, data: &DataPath) -> NodeIdentity {
+    let attributes: BTreeMap<String, String> = settings.family(&node::NODE_ATTRIBUTES);
+    NodeIdentity {
+        id: data.node_id(),
+        ephemeral_id: random_uuid(),
+        name: settings.get(&node::NODE_NAME),
+        cluster_name: settings.get(&node::CLUSTER_NAME),
+        version: VERSION.to_owned(),
+        roles: settings
+            .get(&node::NODE_ROLES)
+            .iter()
+            .map(|role| role.as_str().to_owned())
+            .collect(),
+        publish_address: String::new(),
+        cluster_uuid: None,
+        attributes,
+    }
+}
+
+fn transport_config(
+    settings: &Settings,
+    bind: Vec<IpAddr>,
+    tls: Option<Arc<SslContext>>,
+) -> TransportConfig {
+    let ports = settings.get(&network::TRANSPORT_PORT);
+    TransportConfig {
+        bind,
+        ports: ports.first..=ports.last,
+        tls,
+        ..TransportConfig::default()
+    }
+}
+
+fn coordination_config(settings: &Settings, transport: &Transport, data: &DataPath) -> Config {
+    let ports = settings.get(&network::TRANSPORT_PORT);
+    let seeds: Vec<String> = settings
+        .get(&cluster::DISCOVERY_SEED_HOSTS)
+        .into_iter()
+        .map(|seed| with_port(seed, ports.first))
+        .collect();
+    let mut config = Config::new(
+        peers::peer_info(&transport.local()),
+        data.cluster_state_dir(),
+        Arc::new(seeds),
+    );
+    config.initial_master_nodes = settings.get(&cluster::INITIAL_MASTER_NODES);
+    config.single_node = is_single_node(settings);
+    config
+}
+
+/// `host` becomes `host:port`; what has a port keeps it.
+fn with_port(seed: String, port: u16) -> String {
+    let has_port = match seed.rsplit_once(':') {
+        Some((host, _)) => !host.contains(':') || host.ends_with(']'),
+        None => false,
+    };
+    match (has_port, seed.contains(':') && !seed.starts_with('[')) {
+        (true, _) => seed,
+        (false, true) => format!("[{seed}]:{port}"),
+        (false, false) => format!("{seed}:{port}"),
+    }
+}
+
+fn report_disconnects(transport: &Transport, coordination: Arc<Coordination>) {
+    let mut events = transport.events();
+    tokio::spawn(async move {
+        use tokio::sync::broadcast::error::RecvError;
+        loop {
+            match events.recv().await {
+                Ok(ConnectionEvent::Disconnected { node, .. }) => {
+                    coordination.peer_disconnected(node);
+                }
+                // Missed events are found by the regular checks.
+                Ok(ConnectionEvent::Connected(_)) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_get_the_port_they_lack() {
+        for (seed, expected) in [
+            ("a", "a:9300"),
+            ("a:1", "a:1"),
+            ("10.0.0.1", "10.0.0.1:9300"),
+            ("[::1]:1", "[::1]:1"),
+            ("[::1]", "[::1]:9300"),
+            ("::1", "[::1]:9300"),
+        ] {
+            assert_eq!(with_port(seed.to_owned(), 9300), expected);
+        }
+    }
+}

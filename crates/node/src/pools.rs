@@ -1,0 +1,135 @@
+//! Bounded pools for work that must not run on the I/O threads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ringwall_api::{ApiError, ApiResult, ErrorCode};
+use tokio::sync::Semaphore;
+
+/// Runs blocking work, a bounded number at a time, with a bounded queue before it.
+#[derive(Clone)]
+pub struct Pool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: &'static str,
+    running: Semaphore,
+    size: usize,
+    queue_size: usize,
+    /// Running and queued.
+    admitted: AtomicUsize,
+}
+
+impl Pool {
+    /// Returns a pool of so many threads and so many places in its queue.
+    pub fn new(name: &'static str, size: usize, queue_size: usize) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                name,
+                running: Semaphore::new(size),
+                size,
+                queue_size,
+                admitted: AtomicUsize::new(0),
+            }),
+        }
+    }
+
+    /// Runs the work on a thread of the pool.
+    ///
+    /// # Errors
+    /// `es_rejected_execution_exception` (429) when the queue is full; what the work panicked
+    /// with, as an internal error.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> ApiResult<T> {
+        let _place = Place::take(&self.inner)?;
+        let _permit = self
+            .inner
+            .running
+            .acquire()
+            .await
+            .map_err(|_| ApiError::internal("the pool is closed"))?;
+        let name = self.inner.name;
+        tokio::task::spawn_blocking(work).await.map_err(|error| {
+            tracing::error!(pool = name, %error, "work failed without an answer");
+            ApiError::internal(format!(
+                "work on the [{name}] pool failed without an answer"
+            ))
+        })
+    }
+}
+
+/// A place in the pool or its queue, given back when dropped.
+struct Place<'a>(&'a Inner);
+
+impl<'a> Place<'a> {
+    fn take(inner: &'a Inner) -> ApiResult<Self> {
+        let limit = inner.size + inner.queue_size;
+        if inner.admitted.fetch_add(1, Ordering::Relaxed) >= limit {
+            inner.admitted.fetch_sub(1, Ordering::Relaxed);
+            return Err(ApiError::new(
+                ErrorCode::Rejected,
+                format!(
+                    "rejected execution on pool [{}]: {} tasks run and {} wait, which is all \
+                     that thread_pool.{}.queue_size allows; retry later",
+                    inner.name, inner.size, inner.queue_size, inner.name
+                ),
+            ));
+        }
+        Ok(Self(inner))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.admitted.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The pools of a node.
+#[derive(Clone)]
+pub struct Pools {
+    pub search: Pool,
+    /// Indexing of documents, and reading them by id.
+    pub write: Pool,
+    /// Fsync, recovery, refresh and flush.
+    pub disk: Pool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn full_queue_rejects_and_recovers() {
+        let pool = Pool::new("search", 1, 0);
+        let (release, wait) = std::sync::mpsc::channel::<()>();
+        let (started, running) = tokio::sync::oneshot::channel();
+        let busy = tokio::spawn({
+            let pool = pool.clone();
+            async move {
+                pool.run(move || {
+                    let _ = started.send(());
+                    wait.recv()
+                })
+                .await
+            }
+        });
+        running.await.unwrap();
+        let error = pool.run(|| ()).await.unwrap_err();
+        assert_eq!(error.status, 429);
+        release.send(()).unwrap();
+        busy.await.unwrap().unwrap().unwrap();
+        assert_eq!(pool.run(|| 7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn panic_is_an_error_not_a_hang() {
+        let pool = Pool::new("write", 1, 1);
+        let error = pool.run(|| panic!("boom")).await.unwrap_err();
+        assert_eq!(error.status, 500);
+        assert_eq!(pool.run(|| 7).await, Ok(7));
+    }
+}

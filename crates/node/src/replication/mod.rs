@@ -1,0 +1,3 @@
+//! Keeping the copies of a shard the same.
+
+pub mod group;

@@ -1,0 +1,77 @@
+//! What a transport is made of.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringwall_tls::SslContext;
+
+/// How half-open links are noticed: a ping each interval, and death when it is not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepAlive {
+    pub interval: Duration,
+    pub timeout: Duration,
+}
+
+/// The settings of a transport. Source: node.md section 7.1.
+#[derive(Clone)]
+pub struct TransportConfig {
+    /// The addresses to listen on; all get the same port.
+    pub bind: Vec<IpAddr>,
+    /// `transport.port`: the first port free on every address is taken; `0..=0` leaves the choice
+    /// to the operating system.
+    pub ports: RangeInclusive<u16>,
+    /// The host that other nodes are told to dial; by default the first bound address, or for a
+    /// wildcard the address of the interface with the default route.
+    pub publish_host: Option<String>,
+    /// The port that other nodes are told to dial; by default the bound one.
+    pub publish_port: Option<u16>,
+    /// `None` only where the settings turn `xpack.security.transport.ssl.enabled` off.
+    pub tls: Option<Arc<SslContext>>,
+    /// `transport.connect_timeout`: name resolution and TCP connection, each.
+    pub connect_timeout: Duration,
+    /// TLS and the node handshake, each, on both sides.
+    pub handshake_timeout: Duration,
+    pub keep_alive: KeepAlive,
+    /// Peers that finished TLS.
+    pub max_connections: usize,
+    /// Peers that are still in TLS.
+    pub max_handshakes: usize,
+    /// Requests running at once on one inbound connection.
+    pub max_concurrent_requests: u32,
+    /// Requests waiting at once for a turn on one outbound link; more are rejected.
+    pub max_queued_requests: usize,
+    /// The largest request or response body.
+    pub max_message_bytes: usize,
+    /// What all inbound request bodies being received or handled may take; more are rejected,
+    /// except those of `internal:cluster/` actions.
+    pub max_in_flight_bytes: usize,
+    /// How long [`shutdown`](crate::Transport::shutdown) lets running requests finish.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for TransportConfig {
+    fn default() -> Self {
+        Self {
+            bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            ports: 9300..=9400,
+            publish_host: None,
+            publish_port: None,
+            tls: None,
+            connect_timeout: Duration::from_secs(30),
+            handshake_timeout: Duration::from_secs(30),
+            keep_alive: KeepAlive {
+                interval: Duration::from_secs(10),
+                timeout: Duration::from_secs(5),
+            },
+            max_connections: 1024,
+            max_handshakes: 128,
+            max_concurrent_requests: 512,
+            max_queued_requests: 4096,
+            max_message_bytes: 512 << 20,
+            max_in_flight_bytes: 1 << 30,
+            shutdown_grace: Duration::from_secs(1),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What both directions of a transport share.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use parking_lot::{Mutex, RwLock};
+use ringwall_api::{ApiError, ErrorCode};
+use ringwall_base::NodeId;
+use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::budget::ByteBudget;
+use crate::config::TransportConfig;
+use crate::handler::{InboundContext, RequestHandler};
+use crate::identity::NodeIdentity;
+use crate::inbound::Session;
+use crate::pool::Pool;
+use crate::refusal::RefusalLog;
+
+pub(crate) struct Core {
+    pub(crate) config: TransportConfig,
+    pub(crate) local_id: NodeId,
+    pub(crate) local: RwLock<Arc<NodeIdentity>>,
+    pub(crate) handlers: RwLock<HashMap<&'static str, Arc<dyn RequestHandler>>>,
+    pub(crate) pool: Pool,
+    pub(crate) refusals: RefusalLog,
+    pub(crate) budget: Arc<ByteBudget>,
+    /// Peers in TLS, and peers past it.
+    pub(crate) handshakes: Arc<Semaphore>,
+    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) sessions: Mutex<HashMap<u64, Arc<Session>>>,
+    /// Inbound connections.
+    pub(crate) inbound_tasks: TaskTracker,
+    /// Everything else.
+    pub(crate) tasks: TaskTracker,
+    /// No new work; what runs may finish.
+    pub(crate) stopping: CancellationToken,
+    /// Everything ends.
+    pub(crate) stopped: CancellationToken,
+    next_id: AtomicU64,
+}
+
+impl Core {
+    pub(crate) fn new(config: TransportConfig, local: NodeIdentity) -> Arc<Self> {
+        Arc::new(Self {
+            local_id: local.id,
+            local: RwLock::new(Arc::new(local)),
+            handlers: RwLock::default(),
+            pool: Pool::new(),
+            refusals: RefusalLog::default(),
+            budget: ByteBudget::new(config.max_in_flight_bytes),
+            handshakes: Arc::new(Semaphore::new(config.max_handshakes)),
+            connections: Arc::new(Semaphore::new(config.max_connections)),
+            sessions: Mutex::default(),
+            inbound_tasks: TaskTracker::new(),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+            next_id: AtomicU64::new(1),
+            config,
+        })
+    }
+
+    pub(crate) fn local(&self) -> Arc<NodeIdentity> {
+        Arc::clone(&self.local.read())
+    }
+
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Returns the handler of an action, or the error that a peer gets.
+    pub(crate) fn handler(&self, action: &str) -> Result<Arc<dyn RequestHandler>, ApiError> {
+        self.handlers
+            .read()
+            .get(action)
+            .map(Arc::clone)
+            .ok_or_else(|| {
+                let reason = format!("No handler for action [{}]", action.escape_debug());
+                ApiError::new(ErrorCode::ActionNotFound, reason)
+            })
+    }
+}
+
+/// Runs a handler until its deadline. A panic in it is this request's failure, not the node's.
+pub(crate) async fn run(
+    handler: Arc<dyn RequestHandler>,
+    action: &str,
+    context: InboundContext,
+    body: Bytes,
+) -> Result<Bytes, ApiError> {
+    let deadline = context.deadline;
+    // `handle` itself is inside the guard too: it may run code before the first await.
+    let guarded = AssertUnwindSafe(async move { handler.handle(context, body).await });
+    match timeout_at(deadline, guarded.catch_unwind()).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => {
+            tracing::error!(event.action = action, "handler panicked");
+            Err(ApiError::internal(format!(
+                "internal error while handling [{action}]"
+            )))
+        }
+        Err(_elapsed) => Err(ApiError::new(
+            ErrorCode::ReceiveTimeout,
+            format!("[{action}] did not finish before its deadline"),
+        )),
+    }
+}

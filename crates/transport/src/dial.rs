@@ -1,0 +1,358 @@
+//! The dialling side: name resolution, TCP, TLS, HTTP/2 and the node handshake.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper_util::rt::TokioIo;
+use ringwall_base::NodeId;
+use ringwall_tls::{MaybeTlsStream, PeerIdentity};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::core::Core;
+use crate::error::ConnectError;
+use crate::handshake::{Refusal, Welcome, judge};
+use crate::identity::NodeIdentity;
+use crate::link::{CallError, Link, LinkKind, LinkWire, client_builder, describe_end};
+use crate::refusal::with_certificate;
+use crate::stream::{EndCause, LinkStream, StreamEnd};
+
+/// One address of a node, and the name it was found under, which TLS verifies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) host: String,
+    pub(crate) address: SocketAddr,
+}
+
+impl Target {
+    fn written(&self) -> String {
+        if self.host.parse::<IpAddr>().is_ok() {
+            self.address.to_string()
+        } else {
+            format!(
+                "{}:{} ({})",
+                self.host,
+                self.address.port(),
+                self.address.ip()
+            )
+        }
+    }
+}
+
+/// Returns every address of `host:port` or `[v6]:port`.
+pub(crate) async fn resolve(address: &str, within: Duration) -> Result<Vec<Target>, ConnectError> {
+    if let Ok(literal) = address.parse::<SocketAddr>() {
+        return Ok(vec![Target {
+            host: literal.ip().to_string(),
+            address: literal,
+        }]);
+    }
+    let failed = |reason: String| ConnectError::Resolve {
+        address: address.to_owned(),
+        reason,
+    };
+    let host = match address.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() && !host.is_empty() => host,
+        _ => return Err(failed("expected host:port".to_owned())),
+    };
+    let found = timeout(within, tokio::net::lookup_host(address)).await;
+    let found = found.map_err(|_| ConnectError::Timeout {
+        address: address.to_owned(),
+        stage: "host resolution",
+        after: within,
+    })?;
+    let targets: Vec<Target> = found
+        .map_err(|error| failed(error.to_string()))?
+        .map(|address| Target {
+            host: host.to_owned(),
+            address,
+        })
+        .collect();
+    if targets.is_empty() {
+        return Err(failed("no address".to_owned()));
+    }
+    Ok(targets)
+}
+
+/// Makes a link to whoever is at the address. Refusals by either side are logged here, once.
+///
+/// `expected` is the node that must be there, if a certain one is wanted.
+pub(crate) async fn dial(
+    core: &Arc<Core>,
+    target: &Target,
+    kind: LinkKind,
+    expected: Option<NodeId>,
+) -> Result<Arc<Link>, ConnectError> {
+    if core.stopping.is_cancelled() {
+        return Err(ConnectError::ShuttingDown);
+    }
+    let attempt = Attempt {
+        core,
+        target,
+        written: target.written(),
+        kind,
+    };
+    let mut certificate = None;
+    let result = attempt.run(expected, &mut certificate).await;
+    if let Err(error) = &result {
+        attempt.log(error, certificate.as_ref());
+    }
+    result
+}
+
+struct Attempt<'a> {
+    core: &'a Arc<Core>,
+    target: &'a Target,
+    written: String,
+    kind: LinkKind,
+}
+
+impl Attempt<'_> {
+    async fn run(
+        &self,
+        expected: Option<NodeId>,
+        certificate: &mut Option<PeerIdentity>,
+    ) -> Result<Arc<Link>, ConnectError> {
+        let generation = self.generation();
+        let stream = self.secure(self.connect().await?).await?;
+        *certificate = stream.peer_identity().cloned();
+        let (id, wire) = self.open(stream).await?;
+        let close = wire.close.clone().drop_guard();
+        let within = self.core.config.handshake_timeout;
+        let local = self.core.local();
+        let introduction = wire.introduce(NodeIdentity::clone(&local), self.kind, within);
+        let welcome = match timeout(within, introduction).await {
+            Ok(Ok(welcome)) => welcome,
+            Ok(Err(error)) => return Err(self.broken(&wire.end, error).await),
+            Err(_elapsed) => return Err(self.late("handshake", within)),
+        };
+        let node = self.accept(&local, welcome, expected)?;
+        let place = (self.target.host.clone(), self.target.address);
+        close.disarm();
+        let link = Link::new(id, self.kind, place, certificate.clone(), node, wire);
+        if generation != self.generation() {
+            reverify(self.core, &link);
+        }
+        Ok(Arc::new(link))
+    }
+
+    async fn connect(&self) -> Result<TcpStream, ConnectError> {
+        let within = self.core.config.connect_timeout;
+        let connected = timeout(within, TcpStream::connect(self.target.address)).await;
+        let tcp = connected.map_err(|_| self.late("connect", within))?;
+        let failed = |error: std::io::Error| ConnectError::Tcp {
+            address: self.written.clone(),
+            reason: error.to_string(),
+        };
+        let tcp = tcp.map_err(failed)?;
+        tcp.set_nodelay(true).map_err(failed)?;
+        Ok(tcp)
+    }
+
+    async fn secure(&self, tcp: TcpStream) -> Result<MaybeTlsStream, ConnectError> {
+        let Some(tls) = &self.core.config.tls else {
+            return Ok(tcp.into());
+        };
+        let within = self.core.config.handshake_timeout;
+        let Target { host, address } = self.target;
+        match tls.connect(tcp, host, *address, within).await {
+            Ok(stream) => Ok(stream.into()),
+            Err(failure) => Err(ConnectError::Tls(Box::new(failure))),
+        }
+    }
+
+    /// Starts HTTP/2, and the task that moves its bytes and tells the pool when the link ends.
+    async fn open(&self, stream: MaybeTlsStream) -> Result<(u64, LinkWire), ConnectError> {
+        let config = &self.core.config;
+        let close = self.core.stopped.child_token();
+        let (stream, end) = LinkStream::new(stream, Bytes::new());
+        let handshake = client_builder(config, &close).handshake(TokioIo::new(stream));
+        let (sender, connection) = match timeout(config.handshake_timeout, handshake).await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(error)) => {
+                close.cancel();
+                return Err(self
+                    .broken(&end, CallError::Broken(error.to_string()))
+                    .await);
+            }
+            Err(_elapsed) => {
+                close.cancel();
+                return Err(self.late("handshake", config.handshake_timeout));
+            }
+        };
+        let id = self.core.next_id();
+        let wire = LinkWire {
+            sender,
+            turns: Semaphore::new(config.max_concurrent_requests as usize),
+            waiting: AtomicUsize::new(0),
+            max_waiting: config.max_queued_requests,
+            max_message_bytes: config.max_message_bytes,
+            close: close.clone(),
+            end: end.clone(),
+        };
+        let core = Arc::clone(self.core);
+        self.core.tasks.spawn(async move {
+            let outcome = close.run_until_cancelled(connection).await;
+            close.cancel();
+            let error = outcome.and_then(Result::err);
+            core.pool.closed(id, &describe_end(&end, error.as_ref()));
+        });
+        Ok((id, wire))
+    }
+
+    /// Decides about the peer by its answer; the acceptor has decided too.
+    fn accept(
+        &self,
+        local: &NodeIdentity,
+        welcome: Welcome,
+        expected: Option<NodeId>,
+    ) -> Result<NodeIdentity, ConnectError> {
+        let node = welcome.node;
+        let mut verdict = judge(
+            local,
+            &node,
+            welcome.protocol_version,
+            welcome.min_protocol_version,
+        );
+        if let (Ok(()), Some(reason)) = (&verdict, welcome.refusal) {
+            verdict = Err(Refusal::ByPeer(reason));
+        }
+        if let (Ok(()), Some(expected)) = (&verdict, expected.filter(|id| *id != node.id)) {
+            verdict = Err(Refusal::UnexpectedNode {
+                expected,
+                found: node.to_string(),
+            });
+        }
+        match verdict {
+            Ok(()) => Ok(node),
+            Err(refusal) => Err(ConnectError::Refused {
+                address: self.written.clone(),
+                node: Arc::new(node),
+                refusal,
+            }),
+        }
+    }
+
+    /// Explains a link that ended before the peer introduced itself. What the stream saw may come
+    /// a moment after the request failed.
+    async fn broken(&self, end: &EndCause, error: CallError) -> ConnectError {
+        let mut polls = 0;
+        while end.get().is_none() && polls < END_POLLS && !matches!(error, CallError::Remote(_)) {
+            tokio::time::sleep(END_PAUSE).await;
+            polls += 1;
+        }
+        let reason = match (end.get(), error) {
+            (Some(StreamEnd::Tls(failure)), _) => return ConnectError::Tls(Box::new(failure)),
+            (_, CallError::Remote(error)) => format!("the remote node answered [{error}]"),
+            (Some(StreamEnd::Closed), _) => format!(
+                "the connection was closed by the peer before it introduced itself; {}",
+                self.suspicion()
+            ),
+            (Some(StreamEnd::Io(reason)), _) => format!("{reason}; {}", self.suspicion()),
+            (
+                None,
+                CallError::NotSent(reason) | CallError::Broken(reason) | CallError::Invalid(reason),
+            ) => format!("{reason}; {}", self.suspicion()),
+            (None, CallError::Rejected { .. } | CallError::TooLarge { .. }) => {
+                "its answer does not fit".to_owned()
+            }
+        };
+        ConnectError::Handshake {
+            address: self.written.clone(),
+            reason,
+        }
+    }
+
+    fn suspicion(&self) -> &'static str {
+        if self.core.config.tls.is_some() {
+            "the log of the node there tells why; the port must be its transport port (not the HTTP port)"
+        } else {
+            "this node's transport TLS is off: the node there may require TLS \
+             (xpack.security.transport.ssl.enabled), or the port is not its transport port"
+        }
+    }
+
+    fn late(&self, stage: &'static str, after: Duration) -> ConnectError {
+        ConnectError::Timeout {
+            address: self.written.clone(),
+            stage,
+            after,
+        }
+    }
+
+    /// Nodes that are down or restarting are everyday; those that refuse need the operator.
+    fn log(&self, error: &ConnectError, certificate: Option<&PeerIdentity>) {
+        let refusals = &self.core.refusals;
+        match error {
+            ConnectError::Refused { refusal, .. } => {
+                let certificate = with_certificate(certificate);
+                let line = format_args!("{error}{certificate}; {}", refusal.remedy()).to_string();
+                refusals.outbound(&self.written, refusal.kind(), line);
+            }
+            ConnectError::Tls(_) | ConnectError::Handshake { .. } => {
+                refusals.outbound(&self.written, error.kind(), error);
+            }
+            _ => tracing::debug!(peer.address = self.written, %error, "cannot connect"),
+        }
+    }
+
+    fn generation(&self) -> u64 {
+        let tls = self.core.config.tls.as_ref();
+        tls.map_or(0, |tls| *tls.subscribe().borrow())
+    }
+}
+
+/// Closes a link whose peer the trust of today refuses. Returns whether it did.
+pub(crate) fn reverify(core: &Core, link: &Link) -> bool {
+    let (Some(tls), Some(certificate)) = (&core.config.tls, &link.certificate) else {
+        return false;
+    };
+    let role = ringwall_tls::PeerRole::Server;
+    match tls.would_trust(&certificate.chain, role, Some(&link.host)) {
+        Ok(()) => false,
+        Err(reason) => {
+            let line = format!(
+                "closing the link to node [{}]{}: its certificate is no longer trusted ({})",
+                link.identity(),
+                with_certificate(Some(certificate)),
+                reason.kind()
+            );
+            core.refusals
+                .outbound(&link.remote.to_string(), "no_longer_trusted", line);
+            core.pool
+                .closed(link.id, "its certificate is no longer trusted");
+            link.close();
+            true
+        }
+    }
+}
+
+const END_POLLS: u32 = 20;
+const END_PAUSE: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn addresses_resolve_or_say_why() {
+        let second = Duration::from_secs(5);
+        let v6 = resolve("[::1]:9300", second).await.unwrap();
+        assert_eq!((v6[0].host.as_str(), v6[0].address.port()), ("::1", 9300));
+        let named = resolve("localhost:9301", second).await.unwrap();
+        assert!(
+            named
+                .iter()
+                .all(|t| t.host == "localhost" && t.address.port() == 9301)
+        );
+        assert!(named[0].written().starts_with("localhost:9301 ("));
+        for bad in ["localhost", ":9300", "a:b", "", "host:99999"] {
+            let error = resolve(bad, second).await.unwrap_err();
+            assert!(error.to_string().contains("expected host:port"), "{error}");
+        }
+    }
+}

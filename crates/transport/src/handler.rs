@@ -1,0 +1,107 @@
+//! What this node does when another asks: handlers of actions.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use ringwall_api::{ApiError, Authentication};
+use ringwall_base::encoding;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use crate::identity::NodeIdentity;
+
+/// Who asks, for whom, and until when the answer is wanted.
+#[derive(Debug, Clone)]
+pub struct InboundContext {
+    /// The node that asks; this node itself for local delivery.
+    pub peer: Arc<NodeIdentity>,
+    /// The user on whose behalf it asks.
+    pub authentication: Option<Authentication>,
+    /// When the asking side gives up; the handler is dropped then.
+    pub deadline: Instant,
+}
+
+impl InboundContext {
+    /// Returns how long the asking side still waits, for requests sent on its behalf.
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+/// Answers one action.
+///
+/// The future is dropped at the deadline, and when the asking side gives up or disappears: work that
+/// must go on belongs in a task of its own. Any closure from `(InboundContext, Bytes)` to a future of
+/// `Result<Bytes, ApiError>` is a handler; [`TypedHandler`] adds decoding and encoding.
+pub trait RequestHandler: Send + Sync + 'static {
+    /// Returns the answer to a request.
+    fn handle(
+        &self,
+        context: InboundContext,
+        body: Bytes,
+    ) -> BoxFuture<'static, Result<Bytes, ApiError>>;
+}
+
+impl<F, R> RequestHandler for F
+where
+    F: Fn(InboundContext, Bytes) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Bytes, ApiError>> + Send + 'static,
+{
+    fn handle(
+        &self,
+        context: InboundContext,
+        body: Bytes,
+    ) -> BoxFuture<'static, Result<Bytes, ApiError>> {
+        self(context, body).boxed()
+    }
+}
+
+/// A handler from a function on decoded messages.
+pub struct TypedHandler<F, Request> {
+    function: F,
+    request: PhantomData<fn(Request)>,
+}
+
+impl<F, Request> TypedHandler<F, Request> {
+    /// Returns a handler that decodes the request, calls the function and encodes its response.
+    pub fn new<R, Response>(function: F) -> Self
+    where
+        F: Fn(InboundContext, Request) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Response, ApiError>> + Send + 'static,
+    {
+        Self {
+            function,
+            request: PhantomData,
+        }
+    }
+}
+
+impl<F, Request, R, Response> RequestHandler for TypedHandler<F, Request>
+where
+    F: Fn(InboundContext, Request) -> R + Send + Sync + 'static,
+    Request: DeserializeOwned + 'static,
+    R: Future<Output = Result<Response, ApiError>> + Send + 'static,
+    Response: Serialize,
+{
+    fn handle(
+        &self,
+        context: InboundContext,
+        body: Bytes,
+    ) -> BoxFuture<'static, Result<Bytes, ApiError>> {
+        match encoding::decode(&body) {
+            Ok(request) => (self.function)(context, request)
+                .map(|response| Ok(Bytes::from(encoding::encode(&response?))))
+                .boxed(),
+            Err(error) => {
+                let error = ApiError::illegal_argument(error.to_string());
+                futures::future::ready(Err(error)).boxed()
+            }
+        }
+    }
+}

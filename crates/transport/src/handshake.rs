@@ -1,0 +1,245 @@
+//! The first exchange on every link: who are you, and may we talk? Decisions only, no I/O.
+
+use std::fmt;
+
+use ringwall_base::NodeId;
+use serde::{Deserialize, Serialize};
+
+use crate::identity::{NodeIdentity, printable};
+use crate::link::LinkKind;
+
+/// The action of the handshake, which must be the first on a connection.
+pub const HANDSHAKE_ACTION: &str = "internal:transport/handshake";
+
+/// The version of the messages between nodes that this program speaks.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// The oldest version that this program still understands.
+pub(crate) const MIN_PROTOCOL_VERSION: u32 = 1;
+
+/// What the dialling side sends. Fields may be added, never removed or changed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    pub(crate) protocol_version: u32,
+    pub(crate) min_protocol_version: u32,
+    pub(crate) node: NodeIdentity,
+    pub(crate) link: LinkKind,
+}
+
+/// What the accepting side answers, also when it refuses.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Welcome {
+    pub(crate) protocol_version: u32,
+    pub(crate) min_protocol_version: u32,
+    pub(crate) node: NodeIdentity,
+    /// Why the acceptor will not talk, in its words.
+    #[serde(default)]
+    pub(crate) refusal: Option<String>,
+}
+
+impl Hello {
+    pub(crate) fn new(node: NodeIdentity, link: LinkKind) -> Self {
+        Self {
+            protocol_version: PROTOCOL_VERSION,
+            min_protocol_version: MIN_PROTOCOL_VERSION,
+            node,
+            link,
+        }
+    }
+}
+
+impl Welcome {
+    pub(crate) fn new(node: NodeIdentity, refusal: Option<String>) -> Self {
+        Self {
+            protocol_version: PROTOCOL_VERSION,
+            min_protocol_version: MIN_PROTOCOL_VERSION,
+            node,
+            refusal,
+        }
+    }
+}
+
+/// Why two nodes that trust each other's certificates do not talk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The peer is of another cluster. Source: node.md section 7.6.
+    ClusterName { local: String, remote: String },
+    /// No version of the protocol is spoken by both. Source: node.md section 8.
+    ProtocolVersion {
+        remote: u32,
+        remote_min: u32,
+        local: u32,
+        local_min: u32,
+    },
+    /// The peer is another process with this node's id: a copied data path.
+    DuplicateNodeId { id: NodeId, remote_name: String },
+    /// Another node than the one wanted answers at the address.
+    UnexpectedNode { expected: NodeId, found: String },
+    /// The peer refused for a reason this program does not know.
+    ByPeer(String),
+}
+
+impl Refusal {
+    /// Returns a short constant name, for limiting repeated log lines.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::ClusterName { .. } => "cluster_name",
+            Self::ProtocolVersion { .. } => "protocol_version",
+            Self::DuplicateNodeId { .. } => "duplicate_node_id",
+            Self::UnexpectedNode { .. } => "unexpected_node",
+            Self::ByPeer(_) => "refused_by_peer",
+        }
+    }
+
+    /// Returns what the operator should do.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::ClusterName { .. } => {
+                "set the same [cluster.name] on both nodes, or take the address out of [discovery.seed_hosts]"
+            }
+            Self::ProtocolVersion { .. } => {
+                "upgrade the older node; an upgrade across several versions goes through the versions between"
+            }
+            Self::DuplicateNodeId { .. } => {
+                "the data path was copied from another node: empty [path.data] of the copy and start it again"
+            }
+            Self::UnexpectedNode { .. } => {
+                "the node has moved or its address was given to another; this resolves when it is discovered again"
+            }
+            Self::ByPeer(_) => "see the log of that node",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClusterName { local, remote } => write!(
+                f,
+                "remote cluster name [{}] does not match local cluster name [{local}]",
+                printable(remote)
+            ),
+            Self::ProtocolVersion {
+                remote,
+                remote_min,
+                local,
+                local_min,
+            } => write!(
+                f,
+                "Received message from unsupported version: [{remote}] minimal compatible version is: \
+                 [{local_min}] (transport protocol: the remote node speaks {remote_min} to {remote}, \
+                 this node {local_min} to {local})"
+            ),
+            Self::DuplicateNodeId { id, remote_name } => write!(
+                f,
+                "found existing node with the same id [{id}] but is a different node instance: \
+                 the remote node [{}] has the id of this node",
+                printable(remote_name)
+            ),
+            Self::UnexpectedNode { expected, found } => {
+                write!(
+                    f,
+                    "unexpected remote node [{found}], expected node with id [{expected}]"
+                )
+            }
+            Self::ByPeer(reason) => write!(f, "the remote node refused: {}", printable(reason)),
+        }
+    }
+}
+
+/// Decides whether this node talks with a peer. Both sides decide by the same rules.
+///
+/// A connection of a node to itself is fine: that is how discovery finds its own address.
+pub(crate) fn judge(
+    local: &NodeIdentity,
+    remote: &NodeIdentity,
+    remote_version: u32,
+    remote_min: u32,
+) -> Result<(), Refusal> {
+    if remote_version < MIN_PROTOCOL_VERSION || remote_min > PROTOCOL_VERSION {
+        return Err(Refusal::ProtocolVersion {
+            remote: remote_version,
+            remote_min,
+            local: PROTOCOL_VERSION,
+            local_min: MIN_PROTOCOL_VERSION,
+        });
+    }
+    if remote.cluster_name != local.cluster_name {
+        return Err(Refusal::ClusterName {
+            local: local.cluster_name.clone(),
+            remote: remote.cluster_name.clone(),
+        });
+    }
+    if remote.id == local.id && remote.ephemeral_id != local.ephemeral_id {
+        return Err(Refusal::DuplicateNodeId {
+            id: local.id,
+            remote_name: remote.name.clone(),
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(id: u128, ephemeral_id: &str, cluster: &str) -> NodeIdentity {
+        NodeIdentity {
+            id: NodeId::from_bits(id),
+            ephemeral_id: ephemeral_id.to_owned(),
+            name: format!("node-{id}"),
+            cluster_name: cluster.to_owned(),
+            version: "1".to_owned(),
+            roles: Vec::new(),
+            publish_address: String::new(),
+            cluster_uuid: None,
+            attributes: Default::default(),
+        }
+    }
+
+    #[test]
+    fn peers_are_judged() {
+        let local = node(1, "e1", "a");
+        let verdict = |remote: NodeIdentity, version, min| {
+            judge(&local, &remote, version, min).map_err(|refusal| refusal.kind())
+        };
+        assert_eq!(verdict(node(2, "e2", "a"), 1, 1), Ok(()));
+        assert_eq!(verdict(local.clone(), 1, 1), Ok(()));
+        assert_eq!(verdict(node(2, "e2", "a"), 9, 1), Ok(()));
+        assert_eq!(verdict(node(2, "e2", "b"), 1, 1), Err("cluster_name"));
+        assert_eq!(verdict(node(1, "e2", "a"), 1, 1), Err("duplicate_node_id"));
+        assert_eq!(verdict(node(2, "e2", "a"), 9, 2), Err("protocol_version"));
+        assert_eq!(verdict(node(2, "e2", "a"), 0, 0), Err("protocol_version"));
+    }
+
+    #[test]
+    fn the_cluster_name_sentence_is_elasticsearchs() {
+        let refusal = judge(&node(1, "e1", "a"), &node(2, "e2", "b"), 1, 1).unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "remote cluster name [b] does not match local cluster name [a]"
+        );
+    }
+
+    #[test]
+    fn a_newer_hello_with_more_fields_is_understood() {
+        #[derive(Serialize)]
+        struct NewerHello {
+            protocol_version: u32,
+            min_protocol_version: u32,
+            node: NodeIdentity,
+            link: LinkKind,
+            novelty: Vec<u8>,
+        }
+        let bytes = ringwall_base::encoding::encode(&NewerHello {
+            protocol_version: 7,
+            min_protocol_version: 1,
+            node: node(1, "e", "a"),
+            link: LinkKind::Data,
+            novelty: vec![1],
+        });
+        let hello: Hello = ringwall_base::encoding::decode(&bytes).unwrap();
+        assert_eq!(hello.protocol_version, 7);
+    }
+}

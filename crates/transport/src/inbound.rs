@@ -1,0 +1,433 @@
+//! One connection that a peer dialled: verified, introduced, then served.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use ringwall_api::{ApiError, ErrorCode};
+use ringwall_base::{ByteSizeValue, encoding};
+use ringwall_tls::{MaybeTlsStream, PeerIdentity, PeerRole};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::budget::Share;
+use crate::core::{Core, run};
+use crate::handler::InboundContext;
+use crate::handshake::{HANDSHAKE_ACTION, Hello, Welcome, judge};
+use crate::identity::NodeIdentity;
+use crate::link::{
+    CONNECTION_WINDOW_BYTES, LinkExecutor, LinkKind, MAX_FRAME_BYTES, MAX_HEADER_BYTES,
+    SEND_BUFFER_BYTES, STREAM_WINDOW_BYTES, describe_end,
+};
+use crate::listener::{Opening, answer_http, read_opening};
+use crate::refusal::with_certificate;
+use crate::stream::LinkStream;
+use crate::wire::{self, BodyError, Chunks, RequestHead};
+
+/// What is known about the peer of an inbound connection.
+pub(crate) struct Session {
+    id: u64,
+    core: Arc<Core>,
+    peer: SocketAddr,
+    certificate: Option<PeerIdentity>,
+    /// Set by the handshake.
+    node: OnceLock<Arc<NodeIdentity>>,
+    introduced: CancellationToken,
+    /// Finish what runs, then close.
+    close: CancellationToken,
+    /// Close now.
+    cancel: CancellationToken,
+}
+
+/// Serves a fresh connection until it ends. `turn` is given back once the peer is verified.
+pub(crate) async fn serve(
+    core: Arc<Core>,
+    tcp: TcpStream,
+    peer: SocketAddr,
+    turn: OwnedSemaphorePermit,
+) {
+    let generation = generation(&core);
+    let Some(mut stream) = secure(&core, tcp, peer).await else {
+        return;
+    };
+    let within = core.config.handshake_timeout;
+    let (opening, ahead) = match timeout(within, read_opening(&mut stream)).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(error)) => {
+            tracing::debug!(peer.address = %peer, %error, "connection closed before its first request");
+            return;
+        }
+        Err(_elapsed) => (Opening::Silent, Bytes::new()),
+    };
+    if opening != Opening::Http2 {
+        refuse_opening(&core, stream, peer, opening).await;
+        return;
+    }
+    let Ok(_place) = Arc::clone(&core.connections).try_acquire_owned() else {
+        let line = format!(
+            "closing connection from [{peer}]{}: [{}] connections are open already; \
+             a node needs two from each other node, so look for a peer that leaks connections",
+            with_certificate(stream.peer_identity()),
+            core.config.max_connections
+        );
+        core.refusals.inbound(peer, "too_many_connections", line);
+        return;
+    };
+    drop(turn);
+
+    let session = Arc::new(Session {
+        id: core.next_id(),
+        peer,
+        certificate: stream.peer_identity().cloned(),
+        node: OnceLock::new(),
+        introduced: CancellationToken::new(),
+        close: core.stopping.child_token(),
+        cancel: core.stopped.child_token(),
+        core: Arc::clone(&core),
+    });
+    core.sessions
+        .lock()
+        .insert(session.id, Arc::clone(&session));
+    if generation != self::generation(&core) {
+        session.reverify();
+    }
+    Arc::clone(&session).drive(stream, ahead).await;
+    session.cancel.cancel();
+    core.sessions.lock().remove(&session.id);
+}
+
+impl Session {
+    /// Closes the connection when the trust of today refuses its peer. Returns whether it did.
+    pub(crate) fn reverify(&self) -> bool {
+        let (Some(tls), Some(certificate)) = (&self.core.config.tls, &self.certificate) else {
+            return false;
+        };
+        match tls.would_trust(&certificate.chain, PeerRole::Client, None) {
+            Ok(()) => false,
+            Err(reason) => {
+                let line = format!(
+                    "closing the connection from {}{}: its certificate is no longer trusted ({})",
+                    self.who(),
+                    with_certificate(Some(certificate)),
+                    reason.kind()
+                );
+                self.core
+                    .refusals
+                    .inbound(self.peer, "no_longer_trusted", line);
+                self.cancel.cancel();
+                true
+            }
+        }
+    }
+
+    /// Moves the connection's bytes until it ends or is to end.
+    async fn drive(self: Arc<Self>, stream: MaybeTlsStream, ahead: Bytes) {
+        let config = &self.core.config;
+        let (stream, end) = LinkStream::new(stream, ahead);
+        let session = Arc::clone(&self);
+        let service = service_fn(move |request| {
+            let session = Arc::clone(&session);
+            async move { Ok::<_, Infallible>(session.answer(request).await) }
+        });
+        let builder = server_builder(&self.core, &self.cancel);
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+
+        let late = tokio::time::sleep(config.handshake_timeout);
+        let introduced = async {
+            tokio::select! {
+                () = self.introduced.cancelled() => self.close.cancelled().await,
+                () = self.close.cancelled() => {}
+                () = late => self.refuse_silence(),
+            }
+        };
+        tokio::select! {
+            outcome = connection.as_mut() => {
+                let reason = describe_end(&end, outcome.err().as_ref());
+                tracing::debug!(peer.address = %self.peer, reason, "inbound connection closed");
+                return;
+            }
+            () = self.cancel.cancelled() => return,
+            () = introduced => connection.as_mut().graceful_shutdown(),
+        }
+        let grace = match self.core.stopping.is_cancelled() {
+            true => config.shutdown_grace,
+            false => REFUSAL_GRACE,
+        };
+        let drained = self
+            .cancel
+            .run_until_cancelled(timeout(grace, connection))
+            .await;
+        tracing::debug!(peer.address = %self.peer, drained = matches!(drained, Some(Ok(_))), "inbound connection closed by this node");
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> http::Response<Chunks> {
+        wire::response(self.handle(request).await)
+    }
+
+    async fn handle(&self, request: Request<Incoming>) -> Result<Bytes, ApiError> {
+        let (parts, body) = request.into_parts();
+        let head = RequestHead::parse(&parts.headers);
+        let peer = match (&head, self.node.get()) {
+            (Ok(head), _) if head.action == HANDSHAKE_ACTION => {
+                return self.introduce(head, body).await;
+            }
+            (_, Some(peer)) => Arc::clone(peer),
+            (_, None) => return Err(self.refuse_stranger(head.ok().as_ref())),
+        };
+        let head = head.map_err(ApiError::illegal_argument)?;
+        let handler = self.core.handler(&head.action)?;
+        let deadline = Instant::now() + head.timeout;
+        let limit = self.limit(&head)?;
+        let _share = self.share(&head)?;
+        let body = match timeout_at(deadline, wire::collect(body, limit)).await {
+            Ok(body) => body.map_err(|error| body_error(&head, &error))?,
+            Err(_elapsed) => {
+                let reason = format!(
+                    "[{}] request did not arrive before its deadline",
+                    head.action
+                );
+                return Err(ApiError::new(ErrorCode::ReceiveTimeout, reason));
+            }
+        };
+        let (authentication, message) = head.split(body).map_err(ApiError::illegal_argument)?;
+        let context = InboundContext {
+            peer,
+            authentication,
+            deadline,
+        };
+        run(handler, &head.action, context, message).await
+    }
+
+    /// Answers the handshake; refuses and closes when the two nodes do not fit.
+    async fn introduce(&self, head: &RequestHead, body: Incoming) -> Result<Bytes, ApiError> {
+        let within = head.timeout.min(self.core.config.handshake_timeout);
+        let body = match timeout(within, wire::collect(body, MAX_HELLO_BYTES)).await {
+            Ok(body) => body.map_err(|error| body_error(head, &error)),
+            Err(_elapsed) => Err(ApiError::new(
+                ErrorCode::ReceiveTimeout,
+                "handshake timed out",
+            )),
+        };
+        let hello: Result<Hello, ApiError> = body.and_then(|body| {
+            encoding::decode(&body).map_err(|error| ApiError::illegal_argument(error.to_string()))
+        });
+        let hello = hello.inspect_err(|error| {
+            let line = format!(
+                "refused connection from [{}]{}: its handshake is malformed ({error}); \
+                 is it a node of this program?",
+                self.peer,
+                with_certificate(self.certificate.as_ref())
+            );
+            self.core
+                .refusals
+                .inbound(self.peer, "malformed_handshake", line);
+            self.close.cancel();
+        })?;
+        let local = self.core.local();
+        let refusal = self.judge(&local, hello);
+        let welcome = Welcome::new(NodeIdentity::clone(&local), refusal);
+        Ok(encoding::encode(&welcome).into())
+    }
+
+    /// Decides about the peer. Returns the reason for a refusal, which is logged.
+    fn judge(&self, local: &NodeIdentity, hello: Hello) -> Option<String> {
+        let node = hello.node;
+        let verdict = judge(
+            local,
+            &node,
+            hello.protocol_version,
+            hello.min_protocol_version,
+        );
+        if let Err(refusal) = verdict {
+            let line = format!(
+                "refused connection from node [{node}] at [{}]{}: {refusal}; {}",
+                self.peer,
+                with_certificate(self.certificate.as_ref()),
+                refusal.remedy()
+            );
+            self.core.refusals.inbound(self.peer, refusal.kind(), line);
+            self.close.cancel();
+            return Some(refusal.to_string());
+        }
+        let known = self.node.get_or_init(|| Arc::new(node.clone()));
+        if known.id != node.id || known.ephemeral_id != node.ephemeral_id {
+            self.close.cancel();
+            return Some("the connection belongs to another node".to_owned());
+        }
+        if node.id != local.id && !node.publish_address.is_empty() {
+            self.core.pool.set_address(node.id, &node.publish_address);
+        }
+        tracing::debug!(peer.address = %self.peer, node = %node, link = ?hello.link, "peer introduced itself");
+        self.introduced.cancel();
+        None
+    }
+
+    fn limit(&self, head: &RequestHead) -> Result<usize, ApiError> {
+        let limit = self.core.config.max_message_bytes;
+        let message = head.content_length - head.authentication_length;
+        if head.authentication_length > MAX_AUTHENTICATION_BYTES || message > limit {
+            let error = BodyError::TooLarge {
+                bytes: head.content_length as u64,
+                limit,
+            };
+            return Err(body_error(head, &error));
+        }
+        Ok(head.content_length)
+    }
+
+    /// Returns the request's share of the memory for requests. Cluster actions need none: a cluster
+    /// that is short of memory must not fall apart as well.
+    fn share(&self, head: &RequestHead) -> Result<Option<Share>, ApiError> {
+        if LinkKind::of_action(&head.action) == LinkKind::Cluster {
+            return Ok(None);
+        }
+        let budget = &self.core.budget;
+        budget.take(head.content_length).map(Some).map_err(|used| {
+            let size = |bytes: usize| ByteSizeValue::from_bytes(bytes as u64);
+            let wanted = used.saturating_add(head.content_length);
+            let reason = format!(
+                "[in_flight_requests] Data too large, data for [<transport_request>] would be \
+                 [{wanted}/{}], which is larger than the limit of [{}/{}]",
+                size(wanted),
+                budget.limit(),
+                size(budget.limit())
+            );
+            ApiError::new(ErrorCode::CircuitBreaking, reason)
+                .with("bytes_wanted", wanted)
+                .with("bytes_limit", budget.limit())
+                .with("durability", "TRANSIENT")
+        })
+    }
+
+    fn refuse_stranger(&self, head: Option<&RequestHead>) -> ApiError {
+        let action = head.map_or("?", |head| &head.action);
+        let line = format!(
+            "refused connection from [{}]{}: its first request [{}] is not [{HANDSHAKE_ACTION}]; \
+             is it a node of this program?",
+            self.peer,
+            with_certificate(self.certificate.as_ref()),
+            action.escape_debug()
+        );
+        self.core.refusals.inbound(self.peer, "no_handshake", line);
+        self.close.cancel();
+        ApiError::new(
+            ErrorCode::IllegalState,
+            format!("the first request on a connection must be [{HANDSHAKE_ACTION}]"),
+        )
+    }
+
+    fn refuse_silence(&self) {
+        let line = format!(
+            "closing connection from [{}]{}: handshake_timeout[{}ms], it did not introduce itself",
+            self.peer,
+            with_certificate(self.certificate.as_ref()),
+            self.core.config.handshake_timeout.as_millis()
+        );
+        self.core
+            .refusals
+            .inbound(self.peer, "handshake_timeout", line);
+    }
+
+    fn who(&self) -> String {
+        match self.node.get() {
+            Some(node) => format!("node [{node}] at [{}]", self.peer),
+            None => format!("[{}]", self.peer),
+        }
+    }
+}
+
+async fn secure(core: &Core, tcp: TcpStream, peer: SocketAddr) -> Option<MaybeTlsStream> {
+    let Some(tls) = &core.config.tls else {
+        if let Err(error) = tcp.set_nodelay(true) {
+            tracing::debug!(peer.address = %peer, %error, "connection closed before its first request");
+            return None;
+        }
+        return Some(tcp.into());
+    };
+    match tls.accept(tcp, peer, core.config.handshake_timeout).await {
+        Ok(stream) => Some(stream.into()),
+        Err(failure) => {
+            if failure.is_routine() {
+                tracing::debug!(peer.address = %peer, %failure, "connection closed during handshake");
+            } else {
+                core.refusals
+                    .inbound(peer, failure.reason().kind(), &failure);
+            }
+            None
+        }
+    }
+}
+
+async fn refuse_opening(core: &Core, stream: MaybeTlsStream, peer: SocketAddr, opening: Opening) {
+    let why = opening.kind();
+    match opening.explain(peer) {
+        Some(explanation) => {
+            let certificate = with_certificate(stream.peer_identity());
+            let line = format!("{explanation}, closing connection from [{peer}]{certificate}");
+            core.refusals.inbound(peer, why, line);
+        }
+        None => tracing::debug!(peer.address = %peer, "connection closed before its first request"),
+    }
+    if opening == Opening::Http1 {
+        answer_http(stream).await;
+    }
+}
+
+fn server_builder(
+    core: &Core,
+    cancel: &CancellationToken,
+) -> hyper::server::conn::http2::Builder<LinkExecutor> {
+    let config = &core.config;
+    let mut builder = hyper::server::conn::http2::Builder::new(LinkExecutor(cancel.clone()));
+    builder
+        .timer(hyper_util::rt::TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(MAX_FRAME_BYTES)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .max_concurrent_streams(config.max_concurrent_requests)
+        .keep_alive_interval(config.keep_alive.interval)
+        .keep_alive_timeout(config.keep_alive.timeout)
+        // Verified nodes give up many requests at once when one of their searches is cancelled.
+        .max_pending_accept_reset_streams(config.max_concurrent_requests as usize)
+        .max_local_error_reset_streams(None)
+        .auto_date_header(false);
+    builder
+}
+
+fn body_error(head: &RequestHead, error: &BodyError) -> ApiError {
+    match error {
+        BodyError::TooLarge { bytes, limit } => ApiError::new(
+            ErrorCode::ContentTooLong,
+            format!(
+                "[{}] message of [{bytes}] bytes is larger than the limit of [{limit}] bytes",
+                head.action
+            ),
+        ),
+        BodyError::Broken(reason) => ApiError::new(
+            ErrorCode::NodeDisconnected,
+            format!("[{}] request did not arrive whole: {reason}", head.action),
+        ),
+    }
+}
+
+fn generation(core: &Core) -> u64 {
+    let tls = core.config.tls.as_ref();
+    tls.map_or(0, |tls| *tls.subscribe().borrow())
+}
+
+/// How long a refused peer has to read the reason.
+const REFUSAL_GRACE: Duration = Duration::from_secs(1);
+/// What a peer may send before it is known.
+const MAX_HELLO_BYTES: usize = 64 << 10;
+const MAX_AUTHENTICATION_BYTES: usize = 1 << 20;

@@ -1,0 +1,454 @@
+//! The transport of a node: listens, dials, sends.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use parking_lot::Mutex;
+use ringwall_api::Authentication;
+use ringwall_base::{NodeId, encoding};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::config::TransportConfig;
+use crate::core::{Core, run};
+use crate::dial::{Target, dial, resolve, reverify};
+use crate::error::{BindError, ConnectError, DuplicateAction, SendError};
+use crate::handler::{InboundContext, RequestHandler};
+use crate::identity::NodeIdentity;
+use crate::link::{Call, CallError, Link, LinkKind};
+use crate::listener;
+use crate::pool::ConnectionEvent;
+use crate::wire::MAX_TIMEOUT;
+
+/// A request to a node.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    pub body: Bytes,
+    /// The user on whose behalf it is sent.
+    pub authentication: Option<&'a Authentication>,
+    /// How long to wait for the response, all included; at most a day.
+    pub timeout: Duration,
+}
+
+/// Sends requests to other nodes and answers theirs. Cheap to clone.
+///
+/// Life: [`bind`](Self::bind), [`register`](Self::register) handlers, [`start`](Self::start),
+/// [`shutdown`](Self::shutdown).
+#[derive(Clone)]
+pub struct Transport {
+    core: Arc<Core>,
+    bound: Arc<[SocketAddr]>,
+    /// Taken by `start`.
+    listeners: Arc<Mutex<Vec<TcpListener>>>,
+}
+
+impl Transport {
+    /// Takes the ports, and fills in the publish address of `local` unless it has one.
+    ///
+    /// Peers are accepted only after [`start`](Self::start).
+    pub async fn bind(config: TransportConfig, mut local: NodeIdentity) -> Result<Self, BindError> {
+        let listeners = listener::bind(&config).await?;
+        let bound: Vec<SocketAddr> = listeners
+            .iter()
+            .filter_map(|l| l.local_addr().ok())
+            .collect();
+        if local.publish_address.is_empty() {
+            local.publish_address = listener::publish_address(&config, &bound);
+        }
+        Ok(Self {
+            core: Core::new(config, local),
+            bound: bound.into(),
+            listeners: Arc::new(Mutex::new(listeners)),
+        })
+    }
+
+    /// Adds the handler of an action. Errors: the action has one already.
+    pub fn register(
+        &self,
+        action: &'static str,
+        handler: impl RequestHandler,
+    ) -> Result<(), DuplicateAction> {
+        let mut handlers = self.core.handlers.write();
+        if action == crate::HANDSHAKE_ACTION || handlers.contains_key(action) {
+            return Err(DuplicateAction(action));
+        }
+        handlers.insert(action, Arc::new(handler));
+        Ok(())
+    }
+
+    /// Starts to accept peers, and to close links whose peers a reload of the trust no longer covers.
+    pub fn start(&self) {
+        let core = &self.core;
+        for listener in self.listeners.lock().drain(..) {
+            core.tasks
+                .spawn(listener::accept_loop(Arc::clone(core), listener));
+        }
+        if core.config.tls.is_some() {
+            core.tasks.spawn(reverify_after_reloads(self.clone()));
+        }
+        let published = core.local().publish_address.clone();
+        let addresses: Vec<String> = self.bound.iter().map(SocketAddr::to_string).collect();
+        let addresses = addresses.join("}, {");
+        tracing::info!("publish_address {{{published}}}, bound_addresses {{{addresses}}}");
+    }
+
+    /// Returns the addresses listened on.
+    pub fn bound_addresses(&self) -> &[SocketAddr] {
+        &self.bound
+    }
+
+    /// Returns what this node tells others about itself.
+    pub fn local(&self) -> Arc<NodeIdentity> {
+        self.core.local()
+    }
+
+    /// Changes what this node tells others from now on, such as the cluster it has joined.
+    /// The id cannot change.
+    pub fn update_local(&self, update: impl FnOnce(&mut NodeIdentity)) {
+        let mut local = self.core.local.write();
+        let mut changed = NodeIdentity::clone(&local);
+        update(&mut changed);
+        changed.id = self.core.local_id;
+        *local = Arc::new(changed);
+    }
+
+    /// Asks who is at `host:port`, which may be this node. The link made for it is kept.
+    ///
+    /// Of a name with several addresses, the first that answers counts; see
+    /// [`probe_all`](Self::probe_all). Refusals are logged here, no need to log the error again.
+    pub async fn probe(
+        &self,
+        address: &str,
+        timeout: Duration,
+    ) -> Result<NodeIdentity, ConnectError> {
+        let mut error = None;
+        let probes = async {
+            for target in resolve(address, self.core.config.connect_timeout).await? {
+                match self.probe_target(&target).await {
+                    Ok(identity) => return Ok(identity),
+                    Err(failed) => error = Some(failed),
+                }
+            }
+            Err(error
+                .take()
+                .unwrap_or_else(|| self.late(address, "probe", timeout)))
+        };
+        match tokio::time::timeout(timeout.min(MAX_TIMEOUT), probes).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(self.late(address, "probe", timeout)),
+        }
+    }
+
+    /// Asks who is at each address of `host:port`: a name may stand for all nodes of a cluster.
+    pub async fn probe_all(
+        &self,
+        address: &str,
+        timeout: Duration,
+    ) -> Result<Vec<(SocketAddr, Result<NodeIdentity, ConnectError>)>, ConnectError> {
+        let timeout = timeout.min(MAX_TIMEOUT);
+        let targets = resolve(address, timeout.min(self.core.config.connect_timeout)).await?;
+        let probes = targets.into_iter().take(MAX_TARGETS).map(async |target| {
+            let probe = tokio::time::timeout(timeout, self.probe_target(&target));
+            let late = |_| Err(self.late(&target.address.to_string(), "probe", timeout));
+            (target.address, probe.await.unwrap_or_else(late))
+        });
+        Ok(futures::future::join_all(probes).await)
+    }
+
+    /// Tells where a node is to be dialled, as `host:port`. Links that are up stay.
+    pub fn set_address(&self, node: NodeId, address: &str) {
+        self.core.pool.set_address(node, address);
+    }
+
+    /// Sends a request and waits for its response. Dials when there is no link; all who need the
+    /// same link wait for one dial. A request to this node runs the handler without a socket.
+    ///
+    /// Dropping the future cancels the request here and at the other node.
+    pub async fn send(
+        &self,
+        node: NodeId,
+        action: &'static str,
+        request: Request<'_>,
+    ) -> Result<Bytes, SendError> {
+        let after = request.timeout.min(MAX_TIMEOUT);
+        let deadline = Instant::now() + after;
+        if node == self.core.local_id {
+            return self.deliver(action, request, deadline).await;
+        }
+        let late = |sent| SendError::Timeout {
+            node,
+            action,
+            after,
+            sent,
+        };
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let link = timeout_at(deadline, self.link(node, LinkKind::of_action(action))).await;
+            let link = link.map_err(|_| late(false))??;
+            let call = link.call(Call {
+                action,
+                timeout: deadline.saturating_duration_since(Instant::now()),
+                authentication: request.authentication,
+                body: request.body.clone(),
+            });
+            match timeout_at(deadline, call).await {
+                Err(_elapsed) => return Err(late(true)),
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(CallError::NotSent(reason))) if attempts < MAX_ATTEMPTS => {
+                    self.core.pool.closed(link.id, &reason);
+                    link.close();
+                }
+                Ok(Err(error)) => return Err(send_error(node, action, error)),
+            }
+        }
+    }
+
+    /// [`send`](Self::send) with the message encoded and the response decoded.
+    pub async fn send_typed<Response: DeserializeOwned>(
+        &self,
+        node: NodeId,
+        action: &'static str,
+        message: &(impl Serialize + ?Sized),
+        authentication: Option<&Authentication>,
+        timeout: Duration,
+    ) -> Result<Response, SendError> {
+        let request = Request {
+            body: encoding::encode(message).into(),
+            authentication,
+            timeout,
+        };
+        let response = self.send(node, action, request).await?;
+        encoding::decode(&response).map_err(|error| SendError::Invalid {
+            node,
+            action,
+            reason: error.to_string(),
+        })
+    }
+
+    /// Returns a stream of nodes that connect and disconnect. A receiver that falls more than 1024
+    /// events behind is told so (`Lagged`) and should look at [`connected_nodes`](Self::connected_nodes).
+    pub fn events(&self) -> broadcast::Receiver<ConnectionEvent> {
+        self.core.pool.subscribe()
+    }
+
+    /// Returns the nodes this one has links to, itself not included.
+    pub fn connected_nodes(&self) -> Vec<Arc<NodeIdentity>> {
+        self.core.pool.connected()
+    }
+
+    /// Closes this node's links to another. Returns whether there were any.
+    pub fn disconnect(&self, node: NodeId) -> bool {
+        self.core.pool.disconnect(node, "disconnected by this node")
+    }
+
+    /// Closes every link, in both directions, whose peer the trust of today refuses; returns how many.
+    ///
+    /// Happens by itself after a reload of the TLS files. Checks signatures: about a millisecond a link.
+    pub fn reverify_links(&self) -> usize {
+        let links = self.core.pool.links();
+        let sessions: Vec<_> = self.core.sessions.lock().values().map(Arc::clone).collect();
+        let dialled = links
+            .iter()
+            .filter(|link| reverify(&self.core, link))
+            .count();
+        dialled + sessions.iter().filter(|session| session.reverify()).count()
+    }
+
+    /// Stops accepting, lets inbound requests finish for the configured grace, then closes everything.
+    pub async fn shutdown(&self) {
+        let core = &self.core;
+        core.stopping.cancel();
+        self.listeners.lock().clear();
+        core.inbound_tasks.close();
+        core.tasks.close();
+        let drained = timeout(core.config.shutdown_grace, core.inbound_tasks.wait()).await;
+        if drained.is_err() {
+            tracing::debug!("closing inbound connections with requests still running");
+        }
+        core.pool.shut();
+        core.stopped.cancel();
+        core.inbound_tasks.wait().await;
+        core.tasks.wait().await;
+    }
+
+    async fn deliver(
+        &self,
+        action: &'static str,
+        request: Request<'_>,
+        deadline: Instant,
+    ) -> Result<Bytes, SendError> {
+        if self.core.stopping.is_cancelled() {
+            return Err(SendError::ShuttingDown);
+        }
+        let handler = self.core.handler(action).map_err(SendError::Remote)?;
+        let context = InboundContext {
+            peer: self.core.local(),
+            authentication: request.authentication.cloned(),
+            deadline,
+        };
+        match run(handler, action, context, request.body).await {
+            Err(_) if Instant::now() >= deadline => Err(SendError::Timeout {
+                node: self.core.local_id,
+                action,
+                after: request.timeout,
+                sent: true,
+            }),
+            result => result.map_err(SendError::Remote),
+        }
+    }
+
+    /// Returns the link to a node, dialling when there is none.
+    async fn link(&self, node: NodeId, kind: LinkKind) -> Result<Arc<Link>, SendError> {
+        if let Some(link) = self.core.pool.live(node, kind) {
+            return Ok(link);
+        }
+        if self.core.stopping.is_cancelled() {
+            return Err(SendError::ShuttingDown);
+        }
+        let address = self
+            .core
+            .pool
+            .address(node)
+            .ok_or(SendError::NotConnected { node })?;
+        let core = Arc::clone(&self.core);
+        let dial = self.core.pool.dial(node, kind, move |number| {
+            // In a task of its own: it goes on for the others when one of the waiting gives up.
+            let task = self.core.tasks.spawn(async move {
+                let dial = dial_node(&core, node, kind, &address);
+                let result = core.stopped.run_until_cancelled(dial).await;
+                core.pool.dialled(node, kind, number);
+                result.unwrap_or(Err(ConnectError::ShuttingDown))
+            });
+            async move { task.await.unwrap_or(Err(ConnectError::ShuttingDown)) }
+                .boxed()
+                .shared()
+        });
+        dial.await.map_err(|source| match source {
+            ConnectError::ShuttingDown => SendError::ShuttingDown,
+            source => SendError::Connect { node, source },
+        })
+    }
+
+    async fn probe_target(&self, target: &Target) -> Result<NodeIdentity, ConnectError> {
+        if let Some(link) = self.core.pool.verified(&target.host, target.address) {
+            let local = NodeIdentity::clone(&self.core.local());
+            let within = self.core.config.handshake_timeout;
+            match timeout(within, link.introduce_again(local, within)).await {
+                Ok(Ok(identity)) => return Ok(NodeIdentity::clone(&identity)),
+                failed => {
+                    tracing::debug!(?failed, peer.address = %target.address, "link does not answer a probe");
+                    self.core
+                        .pool
+                        .closed(link.id, "the link did not answer a probe");
+                }
+            }
+        }
+        let link = dial(&self.core, target, LinkKind::Cluster, None).await?;
+        let identity = NodeIdentity::clone(&link.identity());
+        if link.node() == self.core.local_id {
+            link.close();
+        } else {
+            // A link that died this moment still tells who was there.
+            let _ = self.core.pool.adopt(link);
+        }
+        Ok(identity)
+    }
+
+    fn late(&self, address: &str, stage: &'static str, after: Duration) -> ConnectError {
+        ConnectError::Timeout {
+            address: address.to_owned(),
+            stage,
+            after,
+        }
+    }
+}
+
+async fn dial_node(
+    core: &Arc<Core>,
+    node: NodeId,
+    kind: LinkKind,
+    address: &str,
+) -> Result<Arc<Link>, ConnectError> {
+    let mut error = ConnectError::ShuttingDown;
+    for target in resolve(address, core.config.connect_timeout).await? {
+        match dial(core, &target, kind, Some(node)).await {
+            Ok(link) => {
+                let written = address.to_owned();
+                return core.pool.adopt(link).ok_or(ConnectError::Handshake {
+                    address: written,
+                    reason: "the link closed at once".to_owned(),
+                });
+            }
+            Err(failed) => error = failed,
+        }
+    }
+    Err(error)
+}
+
+async fn reverify_after_reloads(transport: Transport) {
+    let Some(tls) = &transport.core.config.tls else {
+        return;
+    };
+    let mut generation = tls.subscribe();
+    loop {
+        let changed = tokio::select! {
+            () = transport.core.stopping.cancelled() => return,
+            changed = generation.changed() => changed,
+        };
+        if changed.is_err() {
+            return;
+        }
+        let verifying = transport.clone();
+        match tokio::task::spawn_blocking(move || verifying.reverify_links()).await {
+            Ok(0) => {}
+            Ok(links) => tracing::info!(links, "closed links that the reloaded trust refuses"),
+            Err(error) => tracing::error!(%error, "cannot verify the links again"),
+        }
+    }
+}
+
+fn send_error(node: NodeId, action: &'static str, error: CallError) -> SendError {
+    match error {
+        CallError::NotSent(reason) => SendError::Connect {
+            node,
+            source: ConnectError::Handshake {
+                address: node.to_string(),
+                reason,
+            },
+        },
+        CallError::Broken(reason) => SendError::Disconnected {
+            node,
+            action,
+            reason,
+        },
+        CallError::Remote(error) => SendError::Remote(error),
+        CallError::Rejected { queued } => SendError::Rejected {
+            node,
+            action,
+            queued,
+        },
+        CallError::TooLarge { bytes, limit } => SendError::TooLarge {
+            node,
+            action,
+            bytes,
+            limit,
+        },
+        CallError::Invalid(reason) => SendError::Invalid {
+            node,
+            action,
+            reason,
+        },
+    }
+}
+
+/// Once more on a fresh link when the old one was closed before the request went out.
+const MAX_ATTEMPTS: u32 = 2;
+/// Of the addresses of one name.
+const MAX_TARGETS: usize = 64;

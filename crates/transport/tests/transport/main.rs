@@ -1,0 +1,7 @@
+//! Transports of several nodes in one process, over real sockets.
+
+mod connections;
+mod refusals;
+mod requests;
+mod support;
+mod tls;

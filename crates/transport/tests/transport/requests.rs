@@ -1,0 +1,417 @@
+//! Requests and their answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringwall_api::{ApiError, Authentication, ErrorCode};
+use ringwall_transport::{
+    InboundContext, Request, SendError, Transport, TransportConfig, TypedHandler,
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use crate::support::*;
+
+/// Tells when a handler starts, and when it is dropped.
+#[derive(Clone, Default)]
+struct Stuck {
+    started: Arc<Notify>,
+    dropped: Arc<Notify>,
+}
+
+impl Stuck {
+    async fn handle(self) -> Result<Bytes, ApiError> {
+        struct OnDrop(Arc<Notify>);
+        impl Drop for OnDrop {
+            fn drop(&mut self) {
+                self.0.notify_one();
+            }
+        }
+        let _told = OnDrop(Arc::clone(&self.dropped));
+        self.started.notify_one();
+        std::future::pending().await
+    }
+
+    fn register(&self, transport: &Transport) {
+        let stuck = self.clone();
+        let handler = move |_: InboundContext, _: Bytes| stuck.clone().handle();
+        transport.register("internal:stuck", handler).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_handler_sees_who_asks_for_whom_and_until_when() {
+    let (a, b) = (node("a").await, node("b").await);
+    let handler = async |context: InboundContext, body: Bytes| {
+        assert!(context.remaining() <= Duration::from_secs(7));
+        assert!(context.remaining() > Duration::from_secs(1));
+        let who = context.authentication.map(|who| who.user.username.clone());
+        Ok(Bytes::from(format!(
+            "{}/{}/{who:?}/{}",
+            context.peer.name,
+            context.peer.attributes["rack"],
+            String::from_utf8_lossy(&body)
+        )))
+    };
+    b.register("internal:who", handler).unwrap();
+    b.set_address(id(&b), "ignored");
+    a.set_address(id(&b), &address(&b));
+    let system = Authentication::system();
+    for (authentication, expected) in [
+        (Some(&system), "a/r1/Some(\"_system\")/body"),
+        (None, "a/r1/None/body"),
+    ] {
+        let request = Request {
+            body: Bytes::from("body"),
+            authentication,
+            timeout: Duration::from_secs(7),
+        };
+        let answer = a.send(id(&b), "internal:who", request).await.unwrap();
+        assert_eq!(answer, expected);
+    }
+}
+
+#[tokio::test]
+async fn an_authentication_crosses_whole_however_large() {
+    let (a, b) = (node("a").await, node("b").await);
+    let mut who = Authentication::system();
+    let mut user = (*who.user).clone();
+    user.metadata
+        .insert("groups".to_owned(), vec!["x".repeat(100); 1000].into());
+    who.user = Arc::new(user);
+    let handler =
+        TypedHandler::new(
+            |context: InboundContext, (): ()| async move { Ok(context.authentication) },
+        );
+    b.register("internal:who", handler).unwrap();
+    a.set_address(id(&b), &address(&b));
+    let back: Option<Authentication> = a
+        .send_typed(id(&b), "internal:who", &(), Some(&who), PATIENCE)
+        .await
+        .unwrap();
+    assert_eq!(back, Some(who));
+}
+
+#[tokio::test]
+async fn typed_messages_cross_and_malformed_ones_are_refused() {
+    #[derive(Serialize, Deserialize)]
+    struct Sum {
+        terms: Vec<i64>,
+    }
+    let (a, b) = (node("a").await, node("b").await);
+    let handler =
+        TypedHandler::new(async |_: InboundContext, sum: Sum| Ok(sum.terms.iter().sum::<i64>()));
+    b.register("internal:sum", handler).unwrap();
+    a.set_address(id(&b), &address(&b));
+    let sum = Sum {
+        terms: vec![1, 2, 39],
+    };
+    let answer: i64 = a
+        .send_typed(id(&b), "internal:sum", &sum, None, PATIENCE)
+        .await
+        .unwrap();
+    assert_eq!(answer, 42);
+    match a.send(id(&b), "internal:sum", request("\u{1}junk")).await {
+        Err(SendError::Remote(error)) => assert_eq!(error.code, ErrorCode::IllegalArgument),
+        other => panic!("{other:?}"),
+    }
+    let wrong: Result<String, _> = a
+        .send_typed(id(&b), "internal:sum", &sum, None, PATIENCE)
+        .await;
+    assert!(matches!(wrong, Err(SendError::Invalid { .. })), "{wrong:?}");
+}
+
+#[tokio::test]
+async fn an_error_crosses_intact() {
+    let (a, b) = (node("a").await, node("b").await);
+    let error = ApiError::index_not_found("logs")
+        .with("nested", serde_json::json!({"a": [1, 2.5, null]}))
+        .with_header("WWW-Authenticate", "Basic")
+        .caused_by(ApiError::illegal_argument("why"));
+    let thrown = error.clone();
+    let handler = move |_: InboundContext, _: Bytes| {
+        let thrown = thrown.clone();
+        async move { Err(thrown) }
+    };
+    b.register("internal:fail", handler).unwrap();
+    a.set_address(id(&b), &address(&b));
+    let failed = a
+        .send(id(&b), "internal:fail", request(""))
+        .await
+        .unwrap_err();
+    assert!(!failed.outcome_unknown());
+    assert_eq!(ApiError::from(failed), error);
+}
+
+#[tokio::test]
+async fn an_unknown_action_has_no_handler() {
+    let (a, b) = (node("a").await, node("b").await);
+    a.set_address(id(&b), &address(&b));
+    for to in [&a, &b] {
+        let error: ApiError = a
+            .send(id(to), "indices:x", request(""))
+            .await
+            .unwrap_err()
+            .into();
+        assert_eq!(error.code, ErrorCode::ActionNotFound);
+        assert_eq!(error.reason, "No handler for action [indices:x]");
+    }
+    assert!(a.register(ECHO, echo).is_err());
+    assert!(
+        a.register(ringwall_transport::HANDSHAKE_ACTION, echo)
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn local_delivery_has_the_same_semantics() {
+    let a = node("a").await;
+    let stuck = Stuck::default();
+    stuck.register(&a);
+    let handler = async |context: InboundContext, _: Bytes| {
+        Ok(Bytes::from(
+            context.peer.name.clone() + &context.authentication.unwrap().user.username,
+        ))
+    };
+    a.register("internal:who", handler).unwrap();
+    let system = Authentication::system();
+    let mut to_self = request("");
+    to_self.authentication = Some(&system);
+    assert_eq!(
+        a.send(id(&a), "internal:who", to_self).await.unwrap(),
+        "a_system"
+    );
+    let mut hasty = request("");
+    hasty.timeout = Duration::from_millis(30);
+    let late = a.send(id(&a), "internal:stuck", hasty).await.unwrap_err();
+    assert!(
+        matches!(late, SendError::Timeout { sent: true, .. }),
+        "{late:?}"
+    );
+    stuck.dropped.notified().await;
+    assert!(a.connected_nodes().is_empty());
+}
+
+#[tokio::test]
+async fn a_late_handler_is_dropped_on_both_ends() {
+    let (a, b) = (node("a").await, node("b").await);
+    let stuck = Stuck::default();
+    stuck.register(&b);
+    assert_eq!(ask(&a, &b, "warm").await.unwrap(), "warm");
+    let mut hasty = request("");
+    hasty.timeout = Duration::from_millis(100);
+    let late = a.send(id(&b), "internal:stuck", hasty).await.unwrap_err();
+    // The two ends' clocks run against each other: either may notice first.
+    let code = ApiError::from(late.clone()).code;
+    assert_eq!(code, ErrorCode::ReceiveTimeout, "{late:?}");
+    tokio::time::timeout(PATIENCE, stuck.dropped.notified())
+        .await
+        .unwrap();
+    assert_eq!(ask(&a, &b, "still up").await.unwrap(), "still up");
+}
+
+#[tokio::test]
+async fn giving_up_drops_the_handler_at_the_other_node() {
+    let (a, b) = (node("a").await, node("b").await);
+    let stuck = Stuck::default();
+    stuck.register(&b);
+    a.set_address(id(&b), &address(&b));
+    let sending = tokio::spawn({
+        let (a, to) = (a.clone(), id(&b));
+        async move { a.send(to, "internal:stuck", request("")).await }
+    });
+    stuck.started.notified().await;
+    sending.abort();
+    tokio::time::timeout(PATIENCE, stuck.dropped.notified())
+        .await
+        .unwrap();
+    assert_eq!(ask(&a, &b, "still up").await.unwrap(), "still up");
+}
+
+#[tokio::test]
+async fn more_cancelled_requests_than_http2_tolerates_by_default_keep_the_link() {
+    let (a, b) = (node("a").await, node("b").await);
+    let mut events = a.events();
+    let big = Bytes::from(vec![7; 20_000]);
+    let handler = move |_: InboundContext, _: Bytes| std::future::ready(Ok(big.clone()));
+    b.register("internal:big", handler).unwrap();
+    assert_eq!(ask(&a, &b, "warm").await.unwrap(), "warm");
+    next_event(&mut events).await;
+    for round in 0..1500 {
+        let mut hasty = request("");
+        hasty.timeout = Duration::from_micros(round);
+        let _ = a.send(id(&b), "internal:big", hasty).await;
+    }
+    assert_eq!(ask(&a, &b, "still up").await.unwrap(), "still up");
+    assert!(events.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn big_bodies_cross_both_ways() {
+    let (a, b) = (node("a").await, node("b").await);
+    a.set_address(id(&b), &address(&b));
+    let body: Vec<u8> = (0..40_000_000u32).map(|i| (i % 251) as u8).collect();
+    let body = Bytes::from(body);
+    let answer = a.send(id(&b), ECHO, request(body.clone())).await.unwrap();
+    assert!(answer == body);
+}
+
+#[tokio::test]
+async fn many_requests_share_few_turns() {
+    let few = TransportConfig {
+        max_concurrent_requests: 8,
+        ..config()
+    };
+    let a = node_with(few.clone(), identity("a")).await;
+    let b = node_with(few, identity("b")).await;
+    a.set_address(id(&b), &address(&b));
+    let sends = (0..1000u32).map(|i| {
+        let (a, to) = (a.clone(), id(&b));
+        tokio::spawn(async move {
+            let body = Bytes::from(i.to_string());
+            assert_eq!(a.send(to, ECHO, request(body.clone())).await.unwrap(), body);
+        })
+    });
+    for send in futures::future::join_all(sends).await {
+        send.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_rejects() {
+    let narrow = TransportConfig {
+        max_concurrent_requests: 1,
+        max_queued_requests: 1,
+        ..config()
+    };
+    let a = node_with(narrow.clone(), identity("a")).await;
+    let b = node_with(narrow, identity("b")).await;
+    let stuck = Stuck::default();
+    stuck.register(&b);
+    assert_eq!(ask(&a, &b, "warm").await.unwrap(), "warm");
+    let spawn = || {
+        let (a, to) = (a.clone(), id(&b));
+        tokio::spawn(async move { a.send(to, "internal:stuck", request("")).await })
+    };
+    let running = spawn();
+    stuck.started.notified().await;
+    // One of the two gets the only place in the queue.
+    let (second, third) = (spawn(), spawn());
+    let rejected = tokio::select! {
+        done = second => done,
+        done = third => done,
+    };
+    let rejected = rejected.unwrap().unwrap_err();
+    assert!(!running.is_finished());
+    assert!(
+        matches!(rejected, SendError::Rejected { .. }),
+        "{rejected:?}"
+    );
+    assert_eq!(ApiError::from(rejected).status, 429);
+    // The urgent link has its own turns.
+    assert_eq!(a.send(id(&b), URGENT, request("now")).await.unwrap(), "now");
+}
+
+#[tokio::test]
+async fn messages_beyond_the_limit_are_refused_on_either_end() {
+    let small = TransportConfig {
+        max_message_bytes: 1000,
+        ..config()
+    };
+    let a = node_with(small.clone(), identity("a")).await;
+    let b = node("b").await;
+    b.register("internal:grow", |_: InboundContext, _: Bytes| {
+        std::future::ready(Ok(Bytes::from(vec![0; 5000])))
+    })
+    .unwrap();
+    a.set_address(id(&b), &address(&b));
+    b.set_address(id(&a), &address(&a));
+    let too_large = |error: &SendError| matches!(error, SendError::TooLarge { limit: 1000, .. });
+    let here = a
+        .send(id(&b), ECHO, request(vec![0; 1001]))
+        .await
+        .unwrap_err();
+    assert!(too_large(&here), "{here:?}");
+    let response = a
+        .send(id(&b), "internal:grow", request(""))
+        .await
+        .unwrap_err();
+    assert!(too_large(&response), "{response:?}");
+    let there: ApiError = b
+        .send(id(&a), ECHO, request(vec![0; 5000]))
+        .await
+        .unwrap_err()
+        .into();
+    assert_eq!(there.code, ErrorCode::ContentTooLong, "{there}");
+    assert_eq!(
+        a.send(id(&b), ECHO, request(vec![1; 1000]))
+            .await
+            .unwrap()
+            .len(),
+        1000
+    );
+}
+
+#[tokio::test]
+async fn requests_beyond_the_memory_budget_are_refused_but_cluster_actions_pass() {
+    let poor = TransportConfig {
+        max_in_flight_bytes: 1000,
+        ..config()
+    };
+    let (a, b) = (node("a").await, node_with(poor, identity("b")).await);
+    a.set_address(id(&b), &address(&b));
+    let error: ApiError = a
+        .send(id(&b), ECHO, request(vec![0; 1001]))
+        .await
+        .unwrap_err()
+        .into();
+    assert_eq!(
+        (error.code, error.status),
+        (ErrorCode::CircuitBreaking, 429)
+    );
+    assert!(error.reason.contains("[1001/1001b]"), "{error}");
+    assert_eq!(
+        a.send(id(&b), URGENT, request(vec![0; 1001]))
+            .await
+            .unwrap()
+            .len(),
+        1001
+    );
+    for _ in 0..5 {
+        assert_eq!(
+            a.send(id(&b), ECHO, request(vec![0; 900]))
+                .await
+                .unwrap()
+                .len(),
+            900
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_a_handler_fails_only_its_request() {
+    let (a, b) = (node("a").await, node("b").await);
+    b.register(
+        "internal:panic",
+        |_: InboundContext, body: Bytes| async move {
+            assert!(body.is_empty(), "expected by the test");
+            Ok(body)
+        },
+    )
+    .unwrap();
+    a.set_address(id(&b), &address(&b));
+    let mut events = a.events();
+    let error: ApiError = a
+        .send(id(&b), "internal:panic", request("x"))
+        .await
+        .unwrap_err()
+        .into();
+    assert_eq!(error.code, ErrorCode::IllegalState);
+    assert_eq!(
+        a.send(id(&b), "internal:panic", request("")).await.unwrap(),
+        ""
+    );
+    next_event(&mut events).await;
+    assert!(events.try_recv().is_err());
+}
