@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringwall_base::{VERSION, random_uuid};
+use ringwall_base::{TimeValue, VERSION, random_uuid};
 use ringwall_cluster::ClusterState;
 use ringwall_coordination::{Config, Coordination};
 use ringwall_settings::registry::{cluster, network, node, security, ssl};
@@ -227,11 +227,29 @@ fn transport_config(
     tls: Option<Arc<SslContext>>,
 ) -> TransportConfig {
     let ports = settings.get(&network::TRANSPORT_PORT);
+    let defaults = TransportConfig::default();
+    let set = |value: TimeValue, default| value.duration().unwrap_or(default);
     TransportConfig {
         bind,
         ports: ports.first..=ports.last,
+        publish_host: settings
+            .get(&network::TRANSPORT_PUBLISH_HOST)
+            .into_iter()
+            .find(|host| host != "_local_"),
+        publish_port: settings
+            .get(&network::TRANSPORT_PUBLISH_PORT)
+            .and_then(|port| u16::try_from(port).ok()),
         tls,
-        ..TransportConfig::default()
+        connect_timeout: set(
+            settings.get(&network::TRANSPORT_CONNECT_TIMEOUT),
+            defaults.connect_timeout,
+        ),
+        handshake_timeout: set(
+            settings.get(&network::TRANSPORT_HANDSHAKE_TIMEOUT),
+            defaults.handshake_timeout,
+        ),
+        max_connections: settings.get(&network::TRANSPORT_MAX_CONNECTIONS),
+        ..defaults
     }
 }
 
@@ -249,6 +267,38 @@ fn coordination_config(settings: &Settings, transport: &Transport, data: &DataPa
     );
     config.initial_master_nodes = settings.get(&cluster::INITIAL_MASTER_NODES);
     config.single_node = is_single_node(settings);
+    config.auto_shrink_voting_configuration =
+        settings.get(&cluster::AUTO_SHRINK_VOTING_CONFIGURATION);
+    let timing = &mut config.timing;
+    for (setting, field) in [
+        (
+            &cluster::FIND_PEERS_INTERVAL,
+            &mut timing.find_peers_interval,
+        ),
+        (
+            &cluster::REQUEST_PEERS_TIMEOUT,
+            &mut timing.request_peers_timeout,
+        ),
+        (&cluster::PROBE_CONNECT_TIMEOUT, &mut timing.probe_timeout),
+        (
+            &cluster::FOLLOWER_CHECK_INTERVAL,
+            &mut timing.follower_check_interval,
+        ),
+        (
+            &cluster::FOLLOWER_CHECK_TIMEOUT,
+            &mut timing.follower_check_timeout,
+        ),
+        (
+            &cluster::CLUSTER_FORMATION_WARNING_TIMEOUT,
+            &mut timing.formation_warning_interval,
+        ),
+    ] {
+        if let Some(duration) = settings.get(setting).duration() {
+            *field = duration;
+        }
+    }
+    let retries = settings.get(&cluster::FOLLOWER_CHECK_RETRY_COUNT);
+    timing.follower_check_retries = u32::try_from(retries).unwrap_or(u32::MAX);
     config
 }
 
