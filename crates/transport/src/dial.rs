@@ -288,9 +288,13 @@ impl Attempt<'_> {
     fn log(&self, error: &ConnectError, certificate: Option<&PeerIdentity>) {
         let refusals = &self.core.refusals;
         match error {
-            ConnectError::Refused { refusal, .. } => {
-                let certificate = with_certificate(certificate);
-                let line = format_args!("{error}{certificate}; {}", refusal.remedy()).to_string();
+            ConnectError::Refused { node, refusal, .. } => {
+                let line = format!(
+                    "handshake with [{node}] at [{}]{} failed: {refusal}; {}",
+                    self.written,
+                    with_certificate(certificate),
+                    refusal.remedy()
+                );
                 refusals.outbound(&self.written, refusal.kind(), line);
             }
             ConnectError::Tls(_) | ConnectError::Handshake { .. } => {

@@ -138,10 +138,7 @@ impl Opening {
             }
             Self::TlsHello(first_bytes) => {
                 let hello = UnexpectedTls { first_bytes, peer };
-                format!(
-                    "{hello} (peer speaks TLS, this node's transport TLS is off; \
-                     set xpack.security.transport.ssl.enabled)"
-                )
+                format!("{hello} (xpack.security.transport.ssl.enabled)")
             }
             Self::Elasticsearch => {
                 "peer speaks the Elasticsearch transport protocol, which this node does \

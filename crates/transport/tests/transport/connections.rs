@@ -95,22 +95,25 @@ async fn concurrent_needs_share_one_dial_for_each_kind_of_link() {
 #[tokio::test]
 async fn giving_up_on_a_dial_leaves_it_to_the_others() {
     let (a, b) = (node("a").await, node("b").await);
-    a.set_address(id(&b), &address(&b));
+    // Connects at once, but answers only when told to.
+    let slow = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    a.set_address(id(&b), &slow.local_addr().unwrap().to_string());
     let mut hasty = request("x");
-    hasty.timeout = Duration::ZERO;
-    let (patient, hasty) = tokio::join!(
-        async {
-            tokio::task::yield_now().await;
-            a.send(id(&b), ECHO, request("x")).await
-        },
-        a.send(id(&b), ECHO, hasty),
-    );
+    hasty.timeout = Duration::from_millis(20);
+    let patient = tokio::spawn({
+        let (a, to) = (a.clone(), id(&b));
+        async move { a.send(to, ECHO, request("x")).await }
+    });
+    let hasty = a.send(id(&b), ECHO, hasty).await;
+    let (mut inbound, _) = slow.accept().await.unwrap();
+    let mut outbound = tokio::net::TcpStream::connect(address(&b)).await.unwrap();
+    tokio::spawn(async move { tokio::io::copy_bidirectional(&mut inbound, &mut outbound).await });
     assert!(
         matches!(hasty, Err(SendError::Timeout { sent: false, .. })),
         "{hasty:?}"
     );
     assert!(!hasty.unwrap_err().outcome_unknown());
-    assert_eq!(patient.unwrap(), "x");
+    assert_eq!(patient.await.unwrap().unwrap(), "x");
 }
 
 #[tokio::test]
@@ -379,4 +382,39 @@ async fn shutdown_does_not_wait_for_ever() {
     tokio::task::yield_now().await;
     tokio::time::timeout(PATIENCE, b.shutdown()).await.unwrap();
     assert!(stuck.await.unwrap().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn links_that_come_and_go_under_load_lose_no_request_silently() {
+    let nodes = [node("a").await, node("b").await, node("c").await];
+    let mut tasks = Vec::new();
+    for from in &nodes {
+        for to in &nodes {
+            from.set_address(id(to), &address(to));
+            for action in [ECHO, URGENT] {
+                let (from, to) = (from.clone(), id(to));
+                tasks.push(tokio::spawn(async move {
+                    for i in 0..100u32 {
+                        let body = Bytes::from(i.to_string());
+                        match from.send(to, action, request(body.clone())).await {
+                            Ok(answer) => assert_eq!(answer, body),
+                            Err(SendError::Disconnected { .. } | SendError::Connect { .. }) => {}
+                            Err(other) => panic!("{other:?}"),
+                        }
+                        if i % 25 == 24 {
+                            from.disconnect(to);
+                        }
+                    }
+                }));
+            }
+        }
+    }
+    for task in tasks {
+        tokio::time::timeout(PATIENCE, task).await.unwrap().unwrap();
+    }
+    for from in &nodes {
+        for to in &nodes {
+            assert_eq!(ask(from, to, "after").await.unwrap(), "after");
+        }
+    }
 }

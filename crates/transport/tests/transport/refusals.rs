@@ -90,7 +90,7 @@ async fn other_protocols_are_named_and_closed() {
     for (bytes, expected) in [
         (
             &b"\x16\x03\x01\x02\x00hello"[..],
-            "set xpack.security.transport.ssl.enabled",
+            "disable it on the dialling side (xpack.security.transport.ssl.enabled)",
         ),
         (
             b"ES\0\0\0\x2dhello",

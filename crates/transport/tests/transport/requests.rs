@@ -9,7 +9,7 @@ use ringwall_transport::{
     InboundContext, Request, SendError, Transport, TransportConfig, TypedHandler,
 };
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::support::*;
 
@@ -233,15 +233,35 @@ async fn giving_up_drops_the_handler_at_the_other_node() {
 async fn more_cancelled_requests_than_http2_tolerates_by_default_keep_the_link() {
     let (a, b) = (node("a").await, node("b").await);
     let mut events = a.events();
-    let big = Bytes::from(vec![7; 20_000]);
-    let handler = move |_: InboundContext, _: Bytes| std::future::ready(Ok(big.clone()));
-    b.register("internal:big", handler).unwrap();
+    let (go, started) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (wait, tell) = (Arc::clone(&go), Arc::clone(&started));
+    b.register("internal:big", move |_: InboundContext, _: Bytes| {
+        let (wait, tell) = (Arc::clone(&wait), Arc::clone(&tell));
+        async move {
+            tell.add_permits(1);
+            wait.acquire().await.unwrap().forget();
+            Ok(Bytes::from(vec![7; 5000]))
+        }
+    })
+    .unwrap();
     assert_eq!(ask(&a, &b, "warm").await.unwrap(), "warm");
     next_event(&mut events).await;
-    for round in 0..1500 {
-        let mut hasty = request("");
-        hasty.timeout = Duration::from_micros(round);
-        let _ = a.send(id(&b), "internal:big", hasty).await;
+    for _ in 0..15 {
+        let sends: Vec<_> = (0..200)
+            .map(|_| {
+                let (a, to) = (a.clone(), id(&b));
+                tokio::spawn(async move { a.send(to, "internal:big", request("")).await })
+            })
+            .collect();
+        started.acquire_many(200).await.unwrap().forget();
+        // All answers set out while all who wait for them give up.
+        go.add_permits(200);
+        tokio::task::yield_now().await;
+        for send in &sends {
+            send.abort();
+        }
+        futures::future::join_all(sends).await;
+        go.forget_permits(200);
     }
     assert_eq!(ask(&a, &b, "still up").await.unwrap(), "still up");
     assert!(events.try_recv().is_err());
