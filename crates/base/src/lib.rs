@@ -13,7 +13,10 @@ pub mod suggest;
 pub mod time_value;
 
 pub use bytesize::ByteSizeValue;
-pub use ids::{AllocationId, IndexId, NodeId, SeqNo, ShardId, Term, random_uuid};
+pub use ids::{
+    AllocationId, IndexId, NO_OPS_PERFORMED, NodeId, SeqNo, ShardId, Term, UNASSIGNED_SEQ_NO,
+    random_bytes, random_uuid,
+};
 pub use secret::{SecretBytes, SecretString};
 pub use time_value::TimeValue;
 

@@ -1,0 +1,477 @@
+//! Analyzers: text to tokens. Source: data.md section 4.
+
+use serde::{Deserialize, Serialize};
+use tantivy::tokenizer::{Language, Stemmer, TextAnalyzer, Token, TokenStream, Tokenizer};
+use unicode_segmentation::UnicodeSegmentation;
+
+/// A built-in analyzer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Analyzer {
+    /// Unicode words (UAX#29), lower case.
+    #[default]
+    Standard,
+    /// Runs of letters, lower case.
+    Simple,
+    /// Runs of non-whitespace.
+    Whitespace,
+    /// The whole text as one token.
+    Keyword,
+    /// `simple` without English stop words.
+    Stop,
+    /// `standard` without possessives and English stop words, stemmed.
+    English,
+}
+
+impl Analyzer {
+    /// Returns the analyzer of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        ALL.iter().copied().find(|analyzer| {
+            analyzer.name() == name || (name == "default" && *analyzer == Self::Standard)
+        })
+    }
+
+    /// Returns the name used in mappings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Simple => "simple",
+            Self::Whitespace => "whitespace",
+            Self::Keyword => "keyword",
+            Self::Stop => "stop",
+            Self::English => "english",
+        }
+    }
+
+    /// Returns the tokens of a text, with byte offsets and positions. A removed stop word leaves a
+    /// gap in the positions.
+    pub fn tokens(self, text: &str) -> Vec<Token> {
+        let mut collected = Vec::new();
+        self.for_each(text, |start, end, position, token| {
+            collected.push(Token {
+                offset_from: start,
+                offset_to: end,
+                position,
+                text: token.to_owned(),
+                position_length: 1,
+            });
+        });
+        collected
+    }
+
+    /// Calls `emit(start, end, position, token)` for each token.
+    fn for_each(self, text: &str, mut emit: impl FnMut(usize, usize, usize, &str)) {
+        let mut buffer = String::new();
+        let mut position = 0;
+        match self {
+            Self::Keyword => {
+                if !text.is_empty() {
+                    emit(0, text.len(), 0, text);
+                }
+            }
+            Self::Whitespace => {
+                for (start, word) in runs(text, |c| !c.is_whitespace()) {
+                    emit(start, start + word.len(), position, word);
+                    position += 1;
+                }
+            }
+            Self::Simple | Self::Stop => {
+                for (start, word) in runs(text, char::is_alphabetic) {
+                    lowercase_into(word, &mut buffer);
+                    if self == Self::Simple || !is_stop_word(&buffer) {
+                        emit(start, start + word.len(), position, &buffer);
+                    }
+                    position += 1;
+                }
+            }
+            Self::Standard => {
+                for (start, word) in standard_words(text) {
+                    lowercase_into(word, &mut buffer);
+                    emit(start, start + word.len(), position, &buffer);
+                    position += 1;
+                }
+            }
+            Self::English => {
+                let mut stemmer = english_stemmer();
+                for (start, word) in standard_words(text) {
+                    lowercase_into(without_possessive(word), &mut buffer);
+                    if !is_stop_word(&buffer) {
+                        emit(
+                            start,
+                            start + word.len(),
+                            position,
+                            &stem(&mut stemmer, &buffer),
+                        );
+                    }
+                    position += 1;
+                }
+            }
+        }
+    }
+
+    fn code(self) -> char {
+        match self {
+            Self::Standard => 's',
+            Self::Simple => 'l',
+            Self::Whitespace => 'w',
+            Self::Keyword => 'k',
+            Self::Stop => 'p',
+            Self::English => 'e',
+        }
+    }
+}
+
+/// The name under which the dispatching tokenizer is registered in every index.
+pub(crate) const TOKENIZER: &str = "ringwall";
+
+/// Returns the text to hand to the tokenizer so that `analyzer` analyzes it: a text slot of the
+/// schema has one tokenizer, whatever analyzer the mapping chose for the field.
+pub(crate) fn mark(analyzer: Analyzer, text: String) -> String {
+    if analyzer == Analyzer::Standard && !text.starts_with(MARK) {
+        return text;
+    }
+    let mut marked = String::with_capacity(text.len() + 2);
+    marked.push(MARK);
+    marked.push(analyzer.code());
+    marked.push_str(&text);
+    marked
+}
+
+/// Returns whether marked text has at least one token.
+pub(crate) fn has_tokens(marked: &str) -> bool {
+    match unmark(marked) {
+        // Every Unicode word has a letter or digit, and every letter or digit is in a word.
+        (Analyzer::Standard | Analyzer::English, text) if !text.contains(char::is_alphanumeric) => {
+            false
+        }
+        (Analyzer::Standard, _) => true,
+        (analyzer, text) => !analyzer.tokens(text).is_empty(),
+    }
+}
+
+fn unmark(text: &str) -> (Analyzer, &str) {
+    let mut chars = text.chars();
+    if chars.next() != Some(MARK) {
+        return (Analyzer::Standard, text);
+    }
+    let Some(code) = chars.next() else {
+        return (Analyzer::Standard, text);
+    };
+    match ALL.iter().find(|analyzer| analyzer.code() == code) {
+        Some(analyzer) => (*analyzer, chars.as_str()),
+        None => (Analyzer::Standard, text),
+    }
+}
+
+/// Tokenizes marked text; the common case, `standard`, does so without allocation per token.
+#[derive(Clone, Default)]
+pub(crate) struct DispatchTokenizer {
+    token: Token,
+}
+
+impl DispatchTokenizer {
+    pub(crate) fn analyzer() -> TextAnalyzer {
+        TextAnalyzer::from(Self::default())
+    }
+}
+
+impl Tokenizer for DispatchTokenizer {
+    type TokenStream<'a> = DispatchStream<'a>;
+
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> DispatchStream<'a> {
+        self.token.reset();
+        let (analyzer, text) = unmark(text);
+        let source = match analyzer {
+            Analyzer::Standard if text.is_ascii() => Tokens::Ascii { text, at: 0 },
+            Analyzer::Standard => Tokens::Words(Box::new(standard_words(text))),
+            other => Tokens::Collected(other.tokens(text).into_iter()),
+        };
+        DispatchStream {
+            source,
+            token: &mut self.token,
+        }
+    }
+}
+
+enum Tokens<'a> {
+    Ascii { text: &'a str, at: usize },
+    Words(Box<dyn Iterator<Item = (usize, &'a str)> + 'a>),
+    Collected(std::vec::IntoIter<Token>),
+}
+
+pub(crate) struct DispatchStream<'a> {
+    source: Tokens<'a>,
+    token: &'a mut Token,
+}
+
+impl DispatchStream<'_> {
+    fn set(&mut self, start: usize, word: &str) {
+        self.token.position = self.token.position.wrapping_add(1);
+        self.token.offset_from = start;
+        self.token.offset_to = start + word.len();
+        lowercase_into(word, &mut self.token.text);
+    }
+}
+
+impl TokenStream for DispatchStream<'_> {
+    fn advance(&mut self) -> bool {
+        match &mut self.source {
+            Tokens::Ascii { text, at } => {
+                let text: &str = text;
+                let Some((start, word)) = next_ascii_word(text, at) else {
+                    return false;
+                };
+                self.set(start, word);
+                true
+            }
+            Tokens::Words(words) => {
+                let Some((start, word)) = words.next() else {
+                    return false;
+                };
+                self.set(start, word);
+                true
+            }
+            Tokens::Collected(tokens) => {
+                let Some(token) = tokens.next() else {
+                    return false;
+                };
+                *self.token = token;
+                true
+            }
+        }
+    }
+
+    fn token(&self) -> &Token {
+        self.token
+    }
+
+    fn token_mut(&mut self) -> &mut Token {
+        self.token
+    }
+}
+
+/// Unicode words, cut at [`MAX_TOKEN_LENGTH`] characters.
+fn standard_words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.unicode_word_indices()
+        .flat_map(|(start, word)| pieces(start, word))
+}
+
+/// The same words for ASCII text, without the segmentation tables: letters, digits and `_` join;
+/// `.`, `:` and `'` join letters; `.`, `,`, `;` and `'` join digits (rules WB5 to WB13b).
+fn next_ascii_word<'a>(text: &'a str, at: &mut usize) -> Option<(usize, &'a str)> {
+    let bytes = text.as_bytes();
+    loop {
+        let mut start = *at;
+        while start < bytes.len() && !is_word_byte(bytes[start]) {
+            start += 1;
+        }
+        if start == bytes.len() {
+            *at = start;
+            return None;
+        }
+        let mut end = start + 1;
+        while end < bytes.len() && end - start < MAX_TOKEN_LENGTH {
+            if is_word_byte(bytes[end]) || joins(bytes, end) {
+                end += 1;
+            } else {
+                break;
+            }
+        }
+        *at = end;
+        let word = &text[start..end];
+        // A run of underscores alone is not a word.
+        if word.bytes().any(|byte| byte.is_ascii_alphanumeric()) {
+            return Some((start, word));
+        }
+    }
+}
+
+fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+fn joins(bytes: &[u8], at: usize) -> bool {
+    let (Some(before), Some(after)) = (bytes.get(at.wrapping_sub(1)), bytes.get(at + 1)) else {
+        return false;
+    };
+    let letters = before.is_ascii_alphabetic() && after.is_ascii_alphabetic();
+    let digits = before.is_ascii_digit() && after.is_ascii_digit();
+    match bytes[at] {
+        b'.' | b'\'' => letters || digits,
+        b':' => letters,
+        b',' | b';' => digits,
+        _ => false,
+    }
+}
+
+fn pieces(start: usize, word: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut rest = word;
+    let mut at = start;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let cut = rest
+            .char_indices()
+            .nth(MAX_TOKEN_LENGTH)
+            .map_or(rest.len(), |(index, _)| index);
+        let (piece, tail) = rest.split_at(cut);
+        let begin = at;
+        at += cut;
+        rest = tail;
+        Some((begin, piece))
+    })
+}
+
+fn runs(text: &str, keep: impl Fn(char) -> bool) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + text[at..].find(&keep)?;
+        let end = text[start..]
+            .find(|c| !keep(c))
+            .map_or(text.len(), |length| start + length);
+        at = end;
+        Some((start, &text[start..end]))
+    })
+    .flat_map(|(start, word)| pieces(start, word))
+}
+
+fn lowercase_into(word: &str, buffer: &mut String) {
+    buffer.clear();
+    if word.is_ascii() {
+        buffer.push_str(word);
+        buffer.make_ascii_lowercase();
+    } else {
+        buffer.extend(word.chars().flat_map(char::to_lowercase));
+    }
+}
+
+fn without_possessive(word: &str) -> &str {
+    ["'s", "'S", "\u{2019}s", "\u{2019}S"]
+        .iter()
+        .find_map(|suffix| word.strip_suffix(suffix))
+        .unwrap_or(word)
+}
+
+fn english_stemmer() -> TextAnalyzer {
+    TextAnalyzer::builder(tantivy::tokenizer::RawTokenizer::default())
+        .filter(Stemmer::new(Language::English))
+        .build()
+}
+
+fn stem(stemmer: &mut TextAnalyzer, word: &str) -> String {
+    let mut stream = stemmer.token_stream(word);
+    match stream.next() {
+        Some(token) => token.text.clone(),
+        None => word.to_owned(),
+    }
+}
+
+fn is_stop_word(word: &str) -> bool {
+    STOP_WORDS.binary_search(&word).is_ok()
+}
+
+const ALL: [Analyzer; 6] = [
+    Analyzer::Standard,
+    Analyzer::Simple,
+    Analyzer::Whitespace,
+    Analyzer::Keyword,
+    Analyzer::Stop,
+    Analyzer::English,
+];
+
+/// Begins text that names its analyzer; no analyzer makes a token of it.
+const MARK: char = '\u{1}';
+
+/// The standard tokenizer's `max_token_length`, in characters.
+const MAX_TOKEN_LENGTH: usize = 255;
+
+/// The `_english_` stop words, sorted.
+const STOP_WORDS: [&str; 33] = [
+    "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it",
+    "no", "not", "of", "on", "or", "such", "that", "the", "their", "then", "there", "these",
+    "they", "this", "to", "was", "will", "with",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn words(analyzer: Analyzer, text: &str) -> Vec<String> {
+        analyzer.tokens(text).into_iter().map(|t| t.text).collect()
+    }
+
+    fn dispatched(marked: &str) -> Vec<(usize, String)> {
+        let mut analyzer = DispatchTokenizer::analyzer();
+        let mut stream = analyzer.token_stream(marked);
+        let mut found = Vec::new();
+        while let Some(token) = stream.next() {
+            found.push((token.position, token.text.clone()));
+        }
+        found
+    }
+
+    #[test]
+    fn analyzers_split_as_documented() {
+        let text = "The 2 QUICK Brown-Foxes jumped over the lazy dog's bone.";
+        let cases = [
+            (
+                Analyzer::Standard,
+                "the 2 quick brown foxes jumped over the lazy dog's bone",
+            ),
+            (
+                Analyzer::Simple,
+                "the quick brown foxes jumped over the lazy dog s bone",
+            ),
+            (
+                Analyzer::Whitespace,
+                "The 2 QUICK Brown-Foxes jumped over the lazy dog's bone.",
+            ),
+            (
+                Analyzer::Stop,
+                "quick brown foxes jumped over lazy dog s bone",
+            ),
+            (
+                Analyzer::English,
+                "2 quick brown fox jump over lazi dog bone",
+            ),
+        ];
+        for (analyzer, expected) in cases {
+            assert_eq!(words(analyzer, text).join(" "), expected, "{analyzer:?}");
+        }
+        assert_eq!(words(Analyzer::Keyword, "New York"), ["New York"]);
+    }
+
+    #[test]
+    fn marked_text_selects_the_analyzer() {
+        assert_eq!(
+            dispatched(&mark(Analyzer::Keyword, "A b".into())),
+            [(0, "A b".into())]
+        );
+        assert_eq!(
+            dispatched(&mark(Analyzer::Stop, "of the Rings".into())),
+            [(2, "rings".into())]
+        );
+        // Text of a user that begins with the mark is still analyzed by `standard`.
+        assert_eq!(
+            dispatched(&mark(Analyzer::Standard, "\u{1}kA b".into())).len(),
+            2
+        );
+    }
+
+    #[test]
+    fn long_words_are_cut() {
+        let long = "x".repeat(300);
+        assert_eq!(words(Analyzer::Standard, &long).len(), 2);
+        assert_eq!(dispatched(&long).len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn ascii_path_equals_unicode_segmentation(text in "[ -~]{0,40}") {
+            let fast: Vec<String> = dispatched(&text).into_iter().map(|t| t.1).collect();
+            prop_assert_eq!(fast, words(Analyzer::Standard, &text));
+        }
+    }
+}

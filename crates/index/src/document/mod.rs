@@ -1,0 +1,175 @@
+//! Documents: JSON text to values ready for the index, by the mapping.
+//!
+//! The text is read once, without building a tree. Fields that the mapping lacks become a mapping
+//! update; the caller merges it and parses again. Source: data.md sections 3.1 to 3.5.
+
+mod dynamic;
+mod scalar;
+mod visitor;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ringwall_api::{ApiError, ErrorCode};
+use serde_json::Value;
+
+use crate::analysis;
+use crate::mapping::{Family, FieldMapping, Mapping};
+pub(crate) use scalar::check_null_value;
+use visitor::Reader;
+
+/// A document that can be indexed, unless it asks for a mapping update first.
+#[derive(Debug, Clone)]
+pub struct ParsedDocument {
+    pub id: String,
+    pub routing: Option<String>,
+    /// The document as given.
+    pub source: Bytes,
+    /// Fields to add to the mapping, in the form of a put mapping request. The document must be
+    /// parsed again with the new mapping.
+    pub mapping_update: Option<Value>,
+    pub(crate) values: Values,
+}
+
+/// The values of a document by where they go.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Values {
+    pub text: Vec<TextValue>,
+    pub keyword: Vec<(Arc<str>, String)>,
+    pub long: Vec<(Arc<str>, i64)>,
+    pub double: Vec<(Arc<str>, i64)>,
+    pub date: Vec<(Arc<str>, i64)>,
+    /// Leaf paths with a value, each once.
+    pub names: Vec<Arc<str>>,
+    pub ignored: Vec<Arc<str>>,
+}
+
+/// One value of a text field.
+#[derive(Debug, Clone)]
+pub(crate) struct TextValue {
+    pub path: Arc<str>,
+    pub slot: Option<u16>,
+    /// Marked with its analyzer, see [`analysis::mark`].
+    pub marked: String,
+}
+
+impl Values {
+    fn name(&mut self, path: &Arc<str>) {
+        if !self.names.iter().any(|known| Arc::ptr_eq(known, path)) {
+            self.names.push(path.clone());
+        }
+    }
+
+    fn ignore(&mut self, path: &Arc<str>) {
+        if !self.ignored.contains(path) {
+            self.ignored.push(path.clone());
+        }
+    }
+
+    fn number(&mut self, field: &FieldMapping, value: i64) {
+        let column = match field.field_type.family() {
+            Some(Family::Long) => &mut self.long,
+            Some(Family::Double) => &mut self.double,
+            Some(Family::Date) => &mut self.date,
+            Some(Family::Keyword | Family::Text) | None => return,
+        };
+        column.push((field.path.clone(), value));
+        self.name(&field.path);
+    }
+
+    fn keyword(&mut self, field: &FieldMapping, value: String) {
+        self.keyword.push((field.path.clone(), value));
+        self.name(&field.path);
+    }
+
+    fn text(&mut self, field: &FieldMapping, text: String) {
+        let marked = analysis::mark(field.analyzer, text);
+        if analysis::has_tokens(&marked) {
+            self.name(&field.path);
+        }
+        self.text.push(TextValue {
+            path: field.path.clone(),
+            slot: field.text_slot,
+            marked,
+        });
+    }
+}
+
+/// Parses a document.
+///
+/// Fails with `document_parsing_exception` naming field, type and a preview of the value,
+/// `strict_dynamic_mapping_exception`, or `illegal_argument_exception` for an immense term.
+pub fn parse_document(
+    mapping: &Mapping,
+    id: &str,
+    routing: Option<&str>,
+    source: Bytes,
+) -> Result<ParsedDocument, ApiError> {
+    check_id(id)?;
+    let mut reader = Reader::new(mapping, id);
+    reader.read(&source)?;
+    let (values, mapping_update) = reader.finish()?;
+    Ok(ParsedDocument {
+        id: id.to_owned(),
+        routing: routing.map(str::to_owned),
+        source,
+        mapping_update,
+        values,
+    })
+}
+
+/// Returns a document of which only the id, routing and source are indexed. For replaying what
+/// was acknowledged when the mapping at hand cannot read it: better unsearchable than lost.
+pub(crate) fn source_only(id: &str, routing: Option<&str>, source: Bytes) -> ParsedDocument {
+    ParsedDocument {
+        id: id.to_owned(),
+        routing: routing.map(str::to_owned),
+        source,
+        mapping_update: None,
+        values: Values::default(),
+    }
+}
+
+/// Refuses ids that are empty or too long. Source: data.md section 2.1.
+pub fn check_id(id: &str) -> Result<(), ApiError> {
+    if id.is_empty() {
+        return Err(ApiError::illegal_argument(
+            "if _id is specified it must not be empty",
+        ));
+    }
+    if id.len() > MAX_ID_BYTES {
+        return Err(ApiError::illegal_argument(format!(
+            "id [{id}] is too long, must be no longer than {MAX_ID_BYTES} bytes but was: {}",
+            id.len()
+        )));
+    }
+    Ok(())
+}
+
+fn parsing_error(reason: impl Into<String>) -> ApiError {
+    ApiError::new(ErrorCode::DocumentParsing, reason)
+}
+
+/// Names that a document may not have at its root. Source: data.md section 2.1.
+const METADATA_FIELDS: [&str; 15] = [
+    "_id",
+    "_index",
+    "_source",
+    "_routing",
+    "_field_names",
+    "_ignored",
+    "_seq_no",
+    "_primary_term",
+    "_version",
+    "_tier",
+    "_doc_count",
+    "_nested_path",
+    "_type",
+    "_data_stream_timestamp",
+    "_ignored_source",
+];
+
+const MAX_ID_BYTES: usize = 512;
+
+#[cfg(test)]
+mod tests;

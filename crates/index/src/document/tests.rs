@@ -1,0 +1,332 @@
+use serde_json::json;
+
+use super::*;
+use crate::schema::{decode_double, decode_unsigned};
+
+fn mapping(json: Value) -> Mapping {
+    Mapping::parse(&json).unwrap()
+}
+
+fn parse(mapping: &Mapping, source: &str) -> Result<ParsedDocument, ApiError> {
+    parse_document(
+        mapping,
+        "1",
+        None,
+        Bytes::copy_from_slice(source.as_bytes()),
+    )
+}
+
+#[test]
+fn dynamic_mapping_follows_the_table() {
+    let text =
+        json!({"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}});
+    let cases = [
+        (r#"{"a":"x"}"#, json!({"a": text})),
+        (r#"{"a":1}"#, json!({"a": {"type": "long"}})),
+        (r#"{"a":1.5}"#, json!({"a": {"type": "float"}})),
+        (r#"{"a":true}"#, json!({"a": {"type": "boolean"}})),
+        (r#"{"a":"2024-01-31"}"#, json!({"a": {"type": "date"}})),
+        (
+            r#"{"a":"2024-01-31T10:00:00Z"}"#,
+            json!({"a": {"type": "date"}}),
+        ),
+        (
+            r#"{"a":"2015/09/02 10:00:00 +0000"}"#,
+            json!({"a": {"type": "date", "format": "yyyy/MM/dd HH:mm:ss Z||yyyy/MM/dd Z"}}),
+        ),
+        (r#"{"a":"2024"}"#, json!({"a": text})),
+        (r#"{"a":[null,2,"x"]}"#, json!({"a": {"type": "long"}})),
+        (
+            r#"{"a":{"b":{"c":1}}}"#,
+            json!({"a": {"properties": {"b": {"properties": {"c": {"type": "long"}}}}}}),
+        ),
+        (
+            r#"{"a.b":1,"a":{"c":true}}"#,
+            json!({"a": {"properties": {"b": {"type": "long"}, "c": {"type": "boolean"}}}}),
+        ),
+        (
+            r#"{"a":[{"b":1},{"c":2}]}"#,
+            json!({"a": {"properties": {"b": {"type": "long"}, "c": {"type": "long"}}}}),
+        ),
+        (r#"{"a":{}}"#, json!({"a": {"type": "object"}})),
+    ];
+    for (source, properties) in cases {
+        let parsed = parse(&Mapping::default(), source).unwrap();
+        assert_eq!(
+            parsed.mapping_update,
+            Some(json!({"properties": properties})),
+            "{source}"
+        );
+        // The update is a valid mapping, and with it the document needs nothing more.
+        let grown = Mapping::default()
+            .merge(&parsed.mapping_update.unwrap())
+            .unwrap();
+        if !source.contains(r#""x"]"#) {
+            assert_eq!(
+                parse(&grown, source).unwrap().mapping_update,
+                None,
+                "{source}"
+            );
+        }
+    }
+    for source in ["{}", r#"{"a":null}"#, r#"{"a":[]}"#, r#"{"a":[null]}"#] {
+        assert_eq!(
+            parse(&Mapping::default(), source).unwrap().mapping_update,
+            None,
+            "{source}"
+        );
+    }
+}
+
+#[test]
+fn numeric_detection_and_dynamic_settings() {
+    let numeric = mapping(json!({"numeric_detection": true, "date_detection": false}));
+    let update = parse(&numeric, r#"{"a":"1","b":"1.5","c":"2024-01-01"}"#)
+        .unwrap()
+        .mapping_update
+        .unwrap();
+    assert_eq!(update["properties"]["a"]["type"], "long");
+    assert_eq!(update["properties"]["b"]["type"], "float");
+    assert_eq!(update["properties"]["c"]["type"], "text");
+
+    let off = mapping(
+        json!({"dynamic": false, "properties": {"o": {"dynamic": true, "properties": {}}}}),
+    );
+    let update = parse(&off, r#"{"a":1,"b":{"c":1},"o":{"x":1}}"#)
+        .unwrap()
+        .mapping_update;
+    assert_eq!(
+        update,
+        Some(json!({"properties": {"o": {"properties": {"x": {"type": "long"}}}}}))
+    );
+
+    let strict = mapping(
+        json!({"dynamic": "strict", "properties": {"o": {"properties": {"x": {"type": "long"}}}}}),
+    );
+    let error = parse(&strict, r#"{"o":{"y":1}}"#).unwrap_err();
+    assert_eq!(error.code, ErrorCode::StrictDynamicMapping);
+    assert!(
+        error.reason.ends_with(
+            "mapping set to strict, dynamic introduction of [y] within [o] is not allowed"
+        ),
+        "{error}"
+    );
+    let error = parse(&strict, r#"{"a":1}"#).unwrap_err();
+    assert!(error.reason.contains("[a] within [_doc]"), "{error}");
+}
+
+#[test]
+fn values_go_to_their_families() {
+    let mapping = mapping(json!({"properties": {
+        "t": {"type": "text", "fields": {"raw": {"type": "keyword", "ignore_above": 5}}, "copy_to": "all"},
+        "all": {"type": "text"},
+        "i": {"type": "integer"}, "u": {"type": "unsigned_long"}, "b": {"type": "boolean"},
+        "d": {"type": "double"}, "f": {"type": "float"}, "h": {"type": "half_float"},
+        "s": {"type": "scaled_float", "scaling_factor": 100},
+        "w": {"type": "date", "format": "yyyyMMdd"}, "ip": {"type": "ip"},
+        "n": {"type": "keyword", "null_value": "NONE"},
+        "gone": {"type": "long", "index": false, "doc_values": false},
+        "soft": {"type": "long", "ignore_malformed": true},
+    }}));
+    let source = r#"{"t":["ab","longer text"],"i":["7",8.9,-3],"u":18446744073709551615,"b":["true",false,""],
+        "d":"1e3","f":0.1,"h":0.1,"s":1.239,"w":20240229,"ip":"10.0.0.1","n":null,"gone":5,"soft":"x"}"#;
+    let values = parse(&mapping, source).unwrap().values;
+    let long = |path: &str| -> Vec<i64> {
+        values
+            .long
+            .iter()
+            .filter(|(p, _)| &**p == path)
+            .map(|(_, v)| *v)
+            .collect()
+    };
+    let double = |path: &str| -> f64 {
+        decode_double(values.double.iter().find(|(p, _)| &**p == path).unwrap().1)
+    };
+    assert_eq!(long("i"), [7, 8, -3]);
+    assert_eq!(decode_unsigned(long("u")[0]), u64::MAX);
+    assert_eq!(long("b"), [1, 0, 0]);
+    assert!(long("gone").is_empty() && long("soft").is_empty());
+    assert_eq!(double("d"), 1000.0);
+    assert_eq!(double("f"), f64::from(0.1f32));
+    assert_eq!(double("h"), 0.099_975_585_937_5);
+    assert_eq!(double("s"), 1.24);
+    assert_eq!(values.date[0].1, 1_709_164_800_000);
+    let keywords: Vec<(&str, &str)> = values
+        .keyword
+        .iter()
+        .map(|(p, v)| (&**p, v.as_str()))
+        .collect();
+    assert_eq!(
+        keywords,
+        [
+            ("t.raw", "ab"),
+            ("ip", "00000000000000000000ffff0a000001"),
+            ("n", "NONE"),
+        ]
+    );
+    let texts: Vec<(&str, &str)> = values
+        .text
+        .iter()
+        .map(|t| (&*t.path, t.marked.as_str()))
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            ("t", "ab"),
+            ("all", "ab"),
+            ("t", "longer text"),
+            ("all", "longer text")
+        ]
+    );
+    let ignored: Vec<&str> = values.ignored.iter().map(|p| &**p).collect();
+    assert_eq!(ignored, ["t.raw", "soft"]);
+    assert!(!values.names.iter().any(|name| &**name == "gone"));
+}
+
+#[test]
+fn half_floats_round_like_the_format() {
+    let mapping = mapping(json!({"properties": {"h": {"type": "half_float"}}}));
+    let half = |text: &str| {
+        parse(&mapping, &format!("{{\"h\":{text}}}")).map(|p| decode_double(p.values.double[0].1))
+    };
+    for (text, expected) in [
+        ("1", 1.0),
+        ("2049", 2048.0),
+        ("2051", 2052.0),
+        ("65504", 65504.0),
+        ("5.960464477539063e-8", 5.960464477539063e-8),
+        ("1e-9", 0.0),
+        ("-1.0009765625", -1.0009765625),
+    ] {
+        assert_eq!(half(text).unwrap(), expected, "{text}");
+    }
+    half("65520").unwrap_err();
+}
+
+#[test]
+fn bad_values_are_explained() {
+    let mapping = mapping(json!({"properties": {
+        "n": {"type": "long"}, "byte": {"type": "byte"}, "b": {"type": "boolean"}, "w": {"type": "date"},
+        "ip": {"type": "ip"}, "o": {"properties": {"x": {"type": "long"}}}, "strict": {"type": "long", "coerce": false},
+        "f": {"type": "float"},
+    }}));
+    let cases = [
+        (
+            r#"{"n":"abc"}"#,
+            "failed to parse field [n] of type [long] in document with id '1'. Preview of field's value: 'abc'",
+            "For input string: \"abc\"",
+        ),
+        (
+            r#"{"n":9223372036854775808}"#,
+            "failed to parse field [n] of type [long] in document with id '1'. Preview of field's value: '9223372036854775808'",
+            "Value [9223372036854775808] is out of range for a long",
+        ),
+        (
+            r#"{"byte":128}"#,
+            "failed to parse field [byte] of type [byte] in document with id '1'. Preview of field's value: '128'",
+            "Value [128] is out of range for a byte",
+        ),
+        (
+            r#"{"b":"yes"}"#,
+            "failed to parse field [b] of type [boolean] in document with id '1'. Preview of field's value: 'yes'",
+            "Failed to parse value [yes] as only [true] or [false] are allowed.",
+        ),
+        (
+            r#"{"w":"soon"}"#,
+            "failed to parse field [w] of type [date] in document with id '1'. Preview of field's value: 'soon'",
+            "failed to parse date field [soon] with format [strict_date_optional_time||epoch_millis]",
+        ),
+        (
+            r#"{"ip":"1.2.3"}"#,
+            "failed to parse field [ip] of type [ip] in document with id '1'. Preview of field's value: '1.2.3'",
+            "'1.2.3' is not an IP string literal.",
+        ),
+        (
+            r#"{"strict":"1"}"#,
+            "failed to parse field [strict] of type [long] in document with id '1'. Preview of field's value: '1'",
+            "Long value passed as String",
+        ),
+        (
+            r#"{"f":1e39}"#,
+            "failed to parse field [f] of type [float] in document with id '1'. Preview of field's value: '1e39'",
+            "[float] supports only finite values, but got [1e39]",
+        ),
+    ];
+    for (source, reason, cause) in cases {
+        let error = parse(&mapping, source).unwrap_err();
+        assert_eq!(error.code, ErrorCode::DocumentParsing, "{source}");
+        assert!(
+            error.reason.starts_with("[1:") && error.reason.ends_with(reason),
+            "{source}: {error}"
+        );
+        assert_eq!(error.caused_by.unwrap().reason, cause, "{source}");
+    }
+    for (source, part) in [
+        (
+            r#"{"o":1}"#,
+            "object mapping for [o] tried to parse field [o] as object, but found a concrete value",
+        ),
+        (
+            r#"{"n":{"x":1}}"#,
+            "failed to parse field [n] of type [long]",
+        ),
+        (
+            r#"{"n.x":1}"#,
+            "Existing mapping for [n] must be of type object but found [long].",
+        ),
+        (
+            r#"{"_id":1}"#,
+            "Field [_id] is a metadata field and cannot be added inside a document.",
+        ),
+        (r#"{"n":1,"n":2}"#, "Duplicate field 'n'"),
+        (r#"{"x":{"a":1,"\u0061":2}}"#, "Duplicate field 'a'"),
+        (r#"{"":1}"#, "field name cannot be an empty string"),
+        (r#"{"a..b":1}"#, "field name cannot"),
+        (r#"{"a\u0000":1}"#, "field name cannot"),
+        (r#"{"n":1"#, "failed to parse"),
+        (r#"{"n":1} x"#, "failed to parse"),
+        ("[1]", "failed to parse"),
+        ("", "failed to parse"),
+    ] {
+        let error = parse(&mapping, source).unwrap_err();
+        assert!(error.reason.contains(part), "{source}: {error}");
+    }
+}
+
+#[test]
+fn immense_terms_and_ids_are_refused() {
+    let mapping = mapping(json!({"properties": {"k": {"type": "keyword"}}}));
+    let error = parse(&mapping, &format!(r#"{{"k":"{}"}}"#, "x".repeat(32_767))).unwrap_err();
+    assert_eq!(error.code, ErrorCode::IllegalArgument);
+    assert!(
+        error
+            .reason
+            .starts_with("Document contains at least one immense term in field=\"k\"")
+    );
+    assert!(parse(&mapping, &format!(r#"{{"k":"{}"}}"#, "x".repeat(32_766))).is_ok());
+    let error = parse_document(&mapping, "", None, Bytes::from_static(b"{}")).unwrap_err();
+    assert_eq!(error.reason, "if _id is specified it must not be empty");
+    let long = "é".repeat(257);
+    let error = parse_document(&mapping, &long, None, Bytes::from_static(b"{}")).unwrap_err();
+    assert!(
+        error
+            .reason
+            .ends_with("is too long, must be no longer than 512 bytes but was: 514")
+    );
+}
+
+#[test]
+fn wide_objects_keep_duplicate_checks() {
+    let fields: Vec<String> = (0..500).map(|i| format!("\"f{i}\":1")).collect();
+    let off = mapping(json!({"dynamic": false}));
+    assert!(parse(&off, &format!("{{{}}}", fields.join(","))).is_ok());
+    let error = parse(&off, &format!("{{{},\"f250\":2}}", fields.join(","))).unwrap_err();
+    assert!(error.reason.contains("Duplicate field 'f250'"), "{error}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn arbitrary_text_never_panics(source in "[{}\\[\\]\":,a-c0-9.\\\\ue-]{0,40}") {
+        let _ = parse(&Mapping::default(), &source);
+    }
+}

@@ -1,0 +1,32 @@
+//! What the node decides about an engine.
+
+use std::time::Duration;
+
+use ringwall_base::ByteSizeValue;
+
+/// Settings of one shard copy.
+#[derive(Debug, Clone)]
+pub struct ShardOptions {
+    /// `index.gc_deletes`: how long a delete keeps its version number.
+    pub gc_deletes: Duration,
+    /// `index.translog.flush_threshold_size`.
+    pub flush_threshold: ByteSizeValue,
+    /// `index.translog.retention.size`: flushed operations kept for recovering other copies.
+    pub translog_retention: ByteSizeValue,
+    /// A translog generation is ended when larger.
+    pub generation_threshold: ByteSizeValue,
+    /// Memory for documents not yet written to segments; at least 15 MB.
+    pub indexing_memory: ByteSizeValue,
+}
+
+impl Default for ShardOptions {
+    fn default() -> Self {
+        Self {
+            gc_deletes: Duration::from_secs(60),
+            flush_threshold: ByteSizeValue::from_mb(512),
+            translog_retention: ByteSizeValue::from_mb(512),
+            generation_threshold: ByteSizeValue::from_mb(64),
+            indexing_memory: ByteSizeValue::from_mb(32),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Why a shard copy could not do what was asked.
+
+use std::path::PathBuf;
+
+use ringwall_api::{ApiError, ErrorCode};
+use ringwall_base::{SeqNo, Term};
+
+/// A failure of one shard copy.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum IndexError {
+    /// The request is at fault; the copy is fine.
+    #[error("{0}")]
+    Request(Box<ApiError>),
+    /// A file operation failed. The copy refuses everything from here on.
+    #[error("cannot {action} [{path}]: {reason}")]
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        reason: String,
+    },
+    /// A file holds something that was never written there.
+    #[error("[{path}] is corrupted at byte {offset}: {reason}")]
+    Corrupted {
+        path: PathBuf,
+        offset: u64,
+        reason: String,
+    },
+    /// The search library reported a failure.
+    #[error("the search index failed to {action}: {reason}")]
+    Engine {
+        action: &'static str,
+        reason: String,
+    },
+    /// An earlier failure stopped the copy; it must be failed and recovered.
+    #[error("the shard copy is stopped after an earlier failure: {0}")]
+    Stopped(String),
+    /// The sender acts for a primary that has been replaced.
+    #[error("operation primary term [{got}] is too old (current [{current}])")]
+    StalePrimary { got: Term, current: Term },
+    /// Two primaries gave the same sequence number to different operations; this copy holds the
+    /// one that lost and must be rebuilt from the primary.
+    #[error(
+        "operation [{seq_no}] of term [{got}] conflicts with the one held of term [{held}]: \
+         recover this copy from the primary"
+    )]
+    Diverged {
+        seq_no: SeqNo,
+        held: Term,
+        got: Term,
+    },
+    /// The mapping at hand lacks fields of the document; retry once it has caught up.
+    #[error("the mapping lacks fields of document [{id}]")]
+    MappingBehind { id: String },
+    /// Operations that were asked for are gone from the translog; recover by files.
+    #[error("operations from [{wanted}] on are no longer kept: the first kept is [{retained}]")]
+    NotRetained { wanted: SeqNo, retained: SeqNo },
+    /// Files received during recovery are not those that were announced.
+    #[error("recovery of file [{file}] failed: {reason}")]
+    Recovery { file: String, reason: String },
+}
+
+impl IndexError {
+    /// Returns whether the copy must be failed, as opposed to the one request.
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Request(_)
+            | Self::StalePrimary { .. }
+            | Self::MappingBehind { .. }
+            | Self::NotRetained { .. } => false,
+            Self::Io { .. }
+            | Self::Corrupted { .. }
+            | Self::Engine { .. }
+            | Self::Stopped(_)
+            | Self::Diverged { .. }
+            | Self::Recovery { .. } => true,
+        }
+    }
+
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |error| Self::Io {
+            action,
+            path,
+            reason: error.to_string(),
+        }
+    }
+
+    pub(crate) fn engine(action: &'static str) -> impl FnOnce(tantivy::TantivyError) -> Self {
+        move |error| Self::Engine {
+            action,
+            reason: error.to_string(),
+        }
+    }
+}
+
+impl From<ApiError> for IndexError {
+    fn from(error: ApiError) -> Self {
+        Self::Request(Box::new(error))
+    }
+}
+
+impl From<IndexError> for ApiError {
+    fn from(error: IndexError) -> Self {
+        let code = match &error {
+            IndexError::Request(request) => return (**request).clone(),
+            IndexError::StalePrimary { .. } => ErrorCode::StalePrimary,
+            IndexError::Io { .. } | IndexError::Corrupted { .. } | IndexError::Recovery { .. } => {
+                ErrorCode::IoFailure
+            }
+            IndexError::Engine { .. }
+            | IndexError::Stopped(_)
+            | IndexError::Diverged { .. }
+            | IndexError::NotRetained { .. }
+            | IndexError::MappingBehind { .. } => ErrorCode::IllegalState,
+        };
+        // Paths of this machine are for the log.
+        let reason = match &error {
+            IndexError::Io { action, reason, .. } => format!("cannot {action}: {reason}"),
+            IndexError::Corrupted { offset, reason, .. } => {
+                format!("corrupted file at byte {offset}: {reason}")
+            }
+            IndexError::Stopped(_) => "the shard copy is stopped after an earlier failure".into(),
+            other => other.to_string(),
+        };
+        ApiError::new(code, reason)
+    }
+}
+
+/// The result of a shard operation.
+pub type Result<T> = std::result::Result<T, IndexError>;

@@ -1,0 +1,27 @@
+//! One shard copy on one node: mapping, analysis, the search index, the translog, sequence numbers,
+//! refresh, flush and the two sides of file recovery.
+//!
+//! Synchronous: the node calls it on its own pools. Every document write goes through
+//! [`Shard`]; what is durable and when is described there and in [`translog`].
+
+pub mod analysis;
+pub mod dates;
+pub mod document;
+pub mod engine;
+
+pub mod error;
+pub mod mapping;
+pub mod schema;
+pub mod translog;
+
+pub use analysis::Analyzer;
+pub use document::{ParsedDocument, parse_document};
+
+pub use engine::{
+    Applied, CommitInfo, Condition, GetDocument, NewShard, RecoverySnapshot, Searcher, Shard,
+    ShardIdentity, ShardInstaller, ShardOptions, ShardStats, SnapshotFile, StoredDocument,
+};
+pub use error::IndexError;
+pub use mapping::{FieldMapping, FieldType, Mapping};
+pub use schema::Layout;
+pub use translog::{Operation, OperationKind};

@@ -1,0 +1,223 @@
+//! One mapped field: its type and parameters.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+use crate::Analyzer;
+use crate::dates::DateFormat;
+
+/// The type of a leaf field. Source: data.md section 3.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FieldType {
+    Text,
+    Keyword,
+    /// Stored and queried as a keyword.
+    Wildcard,
+    Long,
+    Integer,
+    Short,
+    Byte,
+    UnsignedLong,
+    Double,
+    Float,
+    HalfFloat,
+    /// A double, rounded to a multiple of 1 / `scaling_factor`.
+    ScaledFloat,
+    Boolean,
+    Date,
+    Ip,
+    /// Base64 kept in `_source` only.
+    Binary,
+}
+
+/// Where the values of a field are in the search index; see [`crate::schema`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// A text slot, or the overflow field.
+    Text,
+    /// Raw terms with ordinals: `keyword`, `wildcard`, `ip`.
+    Keyword,
+    /// Integers and booleans, as `i64`.
+    Long,
+    /// Floating point, as order-preserving `i64`.
+    Double,
+    /// Milliseconds since 1970, as `i64`.
+    Date,
+}
+
+impl FieldType {
+    /// Returns the type of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        TYPES
+            .iter()
+            .find(|(_, type_name)| *type_name == name)
+            .map(|(field_type, _)| *field_type)
+    }
+
+    /// Returns the name used in mappings.
+    pub fn name(self) -> &'static str {
+        TYPES
+            .iter()
+            .find(|(field_type, _)| *field_type == self)
+            .map_or("object", |(_, name)| name)
+    }
+
+    /// Returns where values are kept, or `None` for `binary`.
+    pub fn family(self) -> Option<Family> {
+        Some(match self {
+            Self::Text => Family::Text,
+            Self::Keyword | Self::Wildcard | Self::Ip => Family::Keyword,
+            Self::Long
+            | Self::Integer
+            | Self::Short
+            | Self::Byte
+            | Self::UnsignedLong
+            | Self::Boolean => Family::Long,
+            Self::Double | Self::Float | Self::HalfFloat | Self::ScaledFloat => Family::Double,
+            Self::Date => Family::Date,
+            Self::Binary => return None,
+        })
+    }
+
+    /// Returns whether values are numbers (not dates, not booleans).
+    pub fn is_numeric(self) -> bool {
+        self.is_integer() || self.family() == Some(Family::Double)
+    }
+
+    /// Returns whether values are whole numbers.
+    pub fn is_integer(self) -> bool {
+        matches!(
+            self,
+            Self::Long | Self::Integer | Self::Short | Self::Byte | Self::UnsignedLong
+        )
+    }
+
+    /// Returns the least and greatest whole number of the type.
+    pub(crate) fn integer_range(self) -> (i128, i128) {
+        match self {
+            Self::Integer => (i32::MIN.into(), i32::MAX.into()),
+            Self::Short => (i16::MIN.into(), i16::MAX.into()),
+            Self::Byte => (i8::MIN.into(), i8::MAX.into()),
+            Self::UnsignedLong => (0, u64::MAX.into()),
+            _ => (i64::MIN.into(), i64::MAX.into()),
+        }
+    }
+}
+
+/// A leaf field with its parameters.
+#[derive(Debug, Clone)]
+pub struct FieldMapping {
+    /// The full dotted path; a multi-field's includes its own name (`title.keyword`).
+    pub path: Arc<str>,
+    pub field_type: FieldType,
+    /// Whether values can be searched.
+    pub index: bool,
+    /// Whether values can be sorted and aggregated on.
+    pub doc_values: bool,
+    pub store: bool,
+    /// Text: whether the length of a value counts in its score.
+    pub norms: bool,
+    /// Replaces an explicit `null`.
+    pub null_value: Option<Value>,
+    /// Longer keywords, in characters, are left out of the index.
+    pub ignore_above: Option<usize>,
+    /// A value that cannot be read is left out instead of failing the document.
+    pub ignore_malformed: bool,
+    /// Numbers: text is parsed and fractions are cut.
+    pub coerce: bool,
+    pub analyzer: Analyzer,
+    pub search_analyzer: Analyzer,
+    /// Dates only.
+    pub format: DateFormat,
+    /// `scaled_float` only.
+    pub scaling_factor: f64,
+    /// Fields that also get the value.
+    pub copy_to: Vec<String>,
+    /// Multi-fields, by their own name.
+    pub fields: IndexMap<String, Arc<FieldMapping>>,
+    /// Text: the slot of the schema that holds the field.
+    pub text_slot: Option<u16>,
+    /// The parameters as given, for showing the mapping: without `type` and `fields`.
+    pub(crate) definition: Map<String, Value>,
+}
+
+impl FieldMapping {
+    pub(crate) fn new(path: &str, field_type: FieldType) -> Self {
+        Self {
+            path: path.into(),
+            field_type,
+            index: field_type != FieldType::Binary,
+            doc_values: !matches!(field_type, FieldType::Text | FieldType::Binary),
+            store: false,
+            norms: field_type == FieldType::Text,
+            null_value: None,
+            ignore_above: None,
+            ignore_malformed: false,
+            coerce: true,
+            analyzer: Analyzer::Standard,
+            search_analyzer: Analyzer::Standard,
+            format: DateFormat::default(),
+            scaling_factor: 1.0,
+            copy_to: Vec::new(),
+            fields: IndexMap::new(),
+            text_slot: None,
+            definition: Map::new(),
+        }
+    }
+
+    /// Returns whether a query can match values of the field. Since 8.1 a field with doc values
+    /// is queryable even when `index` is false.
+    pub fn is_searchable(&self) -> bool {
+        self.index || self.doc_values
+    }
+
+    /// Returns the last part of the path.
+    pub fn name(&self) -> &str {
+        self.path.rsplit('.').next().unwrap_or(&self.path)
+    }
+
+    /// Returns the definition, `{"type":...}`, with slots when `stored`.
+    pub(crate) fn to_json(&self, stored: bool) -> Value {
+        let mut json = Map::new();
+        json.insert("type".to_owned(), self.field_type.name().into());
+        for (key, value) in &self.definition {
+            json.insert(key.clone(), value.clone());
+        }
+        if !self.fields.is_empty() {
+            let fields = self
+                .fields
+                .iter()
+                .map(|(name, field)| (name.clone(), field.to_json(stored)))
+                .collect();
+            json.insert("fields".to_owned(), Value::Object(fields));
+        }
+        if let (true, Some(slot)) = (stored, self.text_slot) {
+            json.insert(SLOT_KEY.to_owned(), slot.into());
+        }
+        Value::Object(json)
+    }
+}
+
+/// The private key of a text field's slot in the stored form of a mapping.
+pub(crate) const SLOT_KEY: &str = "_text_slot";
+
+const TYPES: [(FieldType, &str); 16] = [
+    (FieldType::Text, "text"),
+    (FieldType::Keyword, "keyword"),
+    (FieldType::Wildcard, "wildcard"),
+    (FieldType::Long, "long"),
+    (FieldType::Integer, "integer"),
+    (FieldType::Short, "short"),
+    (FieldType::Byte, "byte"),
+    (FieldType::UnsignedLong, "unsigned_long"),
+    (FieldType::Double, "double"),
+    (FieldType::Float, "float"),
+    (FieldType::HalfFloat, "half_float"),
+    (FieldType::ScaledFloat, "scaled_float"),
+    (FieldType::Boolean, "boolean"),
+    (FieldType::Date, "date"),
+    (FieldType::Ip, "ip"),
+    (FieldType::Binary, "binary"),
+];
