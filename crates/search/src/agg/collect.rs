@@ -1,0 +1,356 @@
+//! Collecting aggregations over the documents of one segment. Every bucket of every level has a
+//! number; the state of an aggregation is a list by the number of the bucket it stands in.
+
+use ringwall_api::{ApiError, ErrorCode};
+use tantivy::{DocId, Score};
+
+use super::keyer::Keyer;
+use super::partial::{Bucket, Buckets, Key, Partial, Stats, ValueFormat};
+use super::sketch::{Distinct, HashedSet, Quantiles, hash_bytes, hash_u64};
+use super::spec::Agg;
+use super::table::{BucketTable, MAX_BUCKETS};
+use super::top_hits::TopHitsCollector;
+use crate::columns::{Numbers, Values};
+use crate::engine_error;
+
+/// One aggregation on one segment.
+pub(crate) struct Node {
+    pub(super) state: State,
+}
+
+/// What an aggregation has collected so far.
+pub(super) enum State {
+    /// The field is not mapped: nothing ever comes.
+    Nothing,
+    Stats {
+        numbers: Option<Numbers>,
+        missing: Option<f64>,
+        stats: Vec<Stats>,
+        format: ValueFormat,
+    },
+    Count {
+        values: Values,
+        missing: bool,
+        counts: Vec<u64>,
+    },
+    Distinct {
+        values: Values,
+        missing: Option<u64>,
+        /// Ordinals of texts, hashed only at the end.
+        ords: Vec<HashedSet>,
+        sketches: Vec<Distinct>,
+        threshold: u32,
+    },
+    Quantiles {
+        numbers: Option<Numbers>,
+        missing: Option<f64>,
+        sketches: Vec<Quantiles>,
+        compression: f64,
+        format: ValueFormat,
+    },
+    Buckets(Box<BucketState>),
+    TopHits(Box<TopHitsCollector>),
+}
+
+pub(super) struct BucketState {
+    pub(super) keyer: Keyer,
+    pub(super) table: BucketTable,
+    pub(super) subs: Vec<Node>,
+    pub(super) keys: Vec<u64>,
+    pub(super) overflow: bool,
+    pub(super) format: ValueFormat,
+    pub(super) bounds: Vec<(Option<f64>, Option<f64>)>,
+    /// Terms without documents are buckets too (`min_doc_count` 0).
+    pub(super) zero_buckets: bool,
+}
+
+impl Node {
+    /// Adds a document to the bucket with this number; the top level is bucket 0.
+    pub(crate) fn collect(&mut self, doc: DocId, score: Score, parent: u32) {
+        let place = parent as usize;
+        match &mut self.state {
+            State::Nothing => {}
+            State::Stats {
+                numbers,
+                missing,
+                stats,
+                ..
+            } => {
+                let stats = grow(stats, place, Stats::default);
+                each_number(numbers.as_ref(), *missing, doc, |value| stats.add(value));
+            }
+            State::Count {
+                values,
+                missing,
+                counts,
+            } => {
+                let found = values.count(doc);
+                *grow(counts, place, || 0) += if found == 0 && *missing { 1 } else { found };
+            }
+            State::Distinct {
+                values,
+                missing,
+                ords,
+                sketches,
+                threshold,
+            } => {
+                let sketch = grow(sketches, place, || Distinct::new(*threshold));
+                collect_distinct(values, *missing, doc, sketch, ords, place);
+            }
+            State::Quantiles {
+                numbers,
+                missing,
+                sketches,
+                compression,
+                ..
+            } => {
+                let sketch = grow(sketches, place, || Quantiles::new(*compression));
+                each_number(numbers.as_ref(), *missing, doc, |value| {
+                    sketch.insert(value)
+                });
+            }
+            State::Buckets(state) => state.collect(doc, score, parent),
+            State::TopHits(collector) => collector.collect(doc, score, place),
+        }
+    }
+
+    /// Returns what was collected for each of `parents` buckets.
+    pub(crate) fn finish(self, agg: &Agg, parents: usize) -> Result<Vec<Partial>, ApiError> {
+        let mut partials: Vec<Partial> = match self.state {
+            State::Nothing => Vec::new(),
+            State::Stats { stats, format, .. } => stats
+                .into_iter()
+                .map(|stats| Partial::Stats {
+                    stats,
+                    format: format.clone(),
+                })
+                .collect(),
+            State::Count { counts, .. } => counts
+                .into_iter()
+                .map(|count| Partial::Stats {
+                    stats: Stats::of_count(count),
+                    format: ValueFormat::Plain,
+                })
+                .collect(),
+            State::Distinct {
+                values,
+                mut ords,
+                sketches,
+                ..
+            } => {
+                ords.resize_with(sketches.len(), HashedSet::default);
+                sketches
+                    .into_iter()
+                    .zip(ords)
+                    .map(|(sketch, ords)| finish_distinct(&values, sketch, ords))
+                    .collect::<Result<_, _>>()?
+            }
+            State::Quantiles {
+                sketches, format, ..
+            } => sketches
+                .into_iter()
+                .map(|sketch| Partial::Quantiles {
+                    sketch,
+                    format: format.clone(),
+                })
+                .collect(),
+            State::Buckets(state) => return state.finish(agg, parents),
+            State::TopHits(collector) => collector.finish()?,
+        };
+        partials.resize(parents, Partial::Empty);
+        Ok(partials)
+    }
+}
+
+impl BucketState {
+    fn collect(&mut self, doc: DocId, score: Score, parent: u32) {
+        self.keys.clear();
+        self.keyer.keys(doc, &mut self.keys);
+        for key in &self.keys {
+            let Some(bucket) = self.table.count(parent, *key) else {
+                self.overflow = true;
+                return;
+            };
+            for sub in &mut self.subs {
+                sub.collect(doc, score, bucket);
+            }
+        }
+    }
+
+    fn finish(self, agg: &Agg, parents: usize) -> Result<Vec<Partial>, ApiError> {
+        if self.overflow {
+            return Err(ApiError::new(
+                ErrorCode::CircuitBreaking,
+                format!(
+                    "aggregation [{}] needs more than [{MAX_BUCKETS}] buckets on one segment: \
+                     narrow the query or nest fewer bucket aggregations",
+                    agg.name
+                ),
+            ));
+        }
+        let count = self.table.buckets.len();
+        let mut subs = self
+            .subs
+            .into_iter()
+            .zip(&agg.subs)
+            .map(|(node, agg)| Ok(node.finish(agg, count)?.into_iter()))
+            .collect::<Result<Vec<_>, ApiError>>()?;
+        let zero = if self.zero_buckets {
+            self.keyer.all_keys()
+        } else {
+            Vec::new()
+        };
+        let mut wanted: Vec<u64> = self.table.buckets.iter().map(|(_, key, _)| *key).collect();
+        wanted.extend(&zero);
+        let names = self.keyer.names(wanted)?;
+        let mut results: Vec<Buckets> = Vec::with_capacity(parents);
+        results.resize_with(parents, || Buckets {
+            format: self.format.clone(),
+            bounds: self.bounds.clone(),
+            ..Buckets::default()
+        });
+        for (parent, key, doc_count) in &self.table.buckets {
+            let subs = subs
+                .iter_mut()
+                .map(|partials| partials.next().unwrap_or_default())
+                .collect();
+            if let Some(result) = results.get_mut(*parent as usize) {
+                result.buckets.push(Bucket {
+                    key: names.get(*key),
+                    doc_count: *doc_count,
+                    subs,
+                });
+            }
+        }
+        for (parent, result) in results.iter_mut().enumerate() {
+            for key in &zero {
+                if !self.table.contains(parent as u32, *key) {
+                    result.buckets.push(Bucket {
+                        key: names.get(*key),
+                        doc_count: 0,
+                        subs: Vec::new(),
+                    });
+                }
+            }
+        }
+        Ok(results.into_iter().map(Partial::Buckets).collect())
+    }
+}
+
+/// Returns the element at `place`, adding what lacks before it.
+fn grow<T>(list: &mut Vec<T>, place: usize, new: impl FnMut() -> T) -> &mut T {
+    if list.len() <= place {
+        list.resize_with(place + 1, new);
+    }
+    &mut list[place]
+}
+
+fn each_number(
+    numbers: Option<&Numbers>,
+    missing: Option<f64>,
+    doc: DocId,
+    mut each: impl FnMut(f64),
+) {
+    let mut any = false;
+    if let Some(numbers) = numbers {
+        numbers.doubles(doc, |value| {
+            any = true;
+            each(value);
+        });
+    }
+    if !any && let Some(value) = missing {
+        each(value);
+    }
+}
+
+fn collect_distinct(
+    values: &Values,
+    missing: Option<u64>,
+    doc: DocId,
+    sketch: &mut Distinct,
+    ords: &mut Vec<HashedSet>,
+    place: usize,
+) {
+    let mut any = false;
+    match values {
+        Values::None => {}
+        Values::Text(column) => {
+            let ords = grow(ords, place, HashedSet::default);
+            for ord in column.ords().values_for_doc(doc) {
+                any = true;
+                ords.insert(ord);
+            }
+        }
+        Values::Number(numbers) if numbers.is_integer() => numbers.longs(doc, |value| {
+            any = true;
+            sketch.insert(hash_long(value));
+        }),
+        Values::Number(numbers) => numbers.doubles(doc, |value| {
+            any = true;
+            sketch.insert(hash_double(value));
+        }),
+    }
+    if !any && let Some(hash) = missing {
+        sketch.insert(hash);
+    }
+}
+
+/// The hash of an integer; equal doubles hash alike.
+pub(super) fn hash_long(value: i64) -> u64 {
+    hash_u64(value as u64)
+}
+
+/// The hash of a double; whole numbers hash as integers.
+pub(super) fn hash_double(value: f64) -> u64 {
+    let whole = value as i64;
+    if whole as f64 == value {
+        hash_long(whole)
+    } else {
+        hash_u64(value.to_bits())
+    }
+}
+
+fn finish_distinct(
+    values: &Values,
+    mut sketch: Distinct,
+    ords: HashedSet,
+) -> Result<Partial, ApiError> {
+    if let Values::Text(column) = values {
+        let mut ords: Vec<u64> = ords.into_iter().collect();
+        ords.sort_unstable();
+        column
+            .dictionary()
+            .sorted_ords_to_term_cb(&ords, |term| sketch.insert(hash_bytes(term)))
+            .map_err(|e| engine_error(&e))?;
+    }
+    Ok(Partial::Distinct(sketch))
+}
+
+/// The keys of buckets by their numbers within a segment.
+pub(super) enum Names {
+    /// Sorted ordinals with their texts, and the text for documents without value.
+    Texts {
+        ords: Vec<u64>,
+        texts: Vec<String>,
+        missing: String,
+    },
+    Longs,
+    Doubles,
+}
+
+impl Names {
+    fn get(&self, key: u64) -> Key {
+        match self {
+            Self::Texts {
+                ords,
+                texts,
+                missing,
+            } => Key::Text(match ords.binary_search(&key) {
+                Ok(index) => texts.get(index).cloned().unwrap_or_default(),
+                Err(_) => missing.clone(),
+            }),
+            Self::Longs => Key::Long(key as i64),
+            Self::Doubles => Key::Double(f64::from_bits(key)),
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! What one segment or shard contributes to an aggregation, and how contributions add up. Source:
+//! data.md section 6.4.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::order;
+use super::sketch::{Distinct, Quantiles};
+use super::spec::{Agg, AggKind, OrderBy};
+use super::top_hits::TopHitsPartial;
+
+/// The mergeable result of one aggregation. Serializes for the way to the coordinating node.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub enum Partial {
+    /// Nothing to add: no documents, or the field is not mapped here.
+    #[default]
+    Empty,
+    Stats {
+        stats: Stats,
+        format: ValueFormat,
+    },
+    Distinct(Distinct),
+    Quantiles {
+        sketch: Quantiles,
+        format: ValueFormat,
+    },
+    Buckets(Buckets),
+    TopHits(TopHitsPartial),
+}
+
+/// How numbers of a field read as text.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum ValueFormat {
+    #[default]
+    Plain,
+    Bool,
+    /// Texts are encoded addresses.
+    Ip,
+    Date {
+        format: String,
+        zone: String,
+    },
+}
+
+/// The buckets of a bucket aggregation; single-bucket aggregations have one.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Buckets {
+    pub buckets: Vec<Bucket>,
+    pub format: ValueFormat,
+    /// Documents of the buckets that were cut off.
+    pub other_doc_count: u64,
+    /// How many documents a bucket may be short of; -1 when unknown.
+    pub error_bound: i64,
+    /// How many shards contributed.
+    pub sources: u32,
+    /// Ends that the shard resolved: the ranges of `range`, or the extended bounds of
+    /// `date_histogram`.
+    pub bounds: Vec<(Option<f64>, Option<f64>)>,
+}
+
+/// One bucket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bucket {
+    pub key: Key,
+    pub doc_count: u64,
+    /// One for each sub-aggregation, in their order; may be shorter, the rest is empty.
+    pub subs: Vec<Partial>,
+}
+
+/// What makes a bucket.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Key {
+    Text(String),
+    Long(i64),
+    Double(f64),
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Key {}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    /// Numbers before texts; a long is not equal to a double of the same value.
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Text(left), Self::Text(right)) => left.cmp(right),
+            (Self::Long(left), Self::Long(right)) => left.cmp(right),
+            (Self::Double(left), Self::Double(right)) => left.total_cmp(right),
+            (Self::Long(left), Self::Double(right)) => {
+                (*left as f64).total_cmp(right).then(Ordering::Less)
+            }
+            (Self::Double(left), Self::Long(right)) => {
+                left.total_cmp(&(*right as f64)).then(Ordering::Greater)
+            }
+            (Self::Text(_), _) => Ordering::Greater,
+            (_, Self::Text(_)) => Ordering::Less,
+        }
+    }
+}
+
+impl std::hash::Hash for Key {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Text(text) => text.hash(state),
+            Self::Long(value) => value.hash(state),
+            Self::Double(value) => value.to_bits().hash(state),
+        }
+    }
+}
+
+/// Count, sums and extremes; sums are compensated (Kahan) so that order hardly matters.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Stats {
+    pub count: u64,
+    pub min: f64,
+    pub max: f64,
+    sum: Compensated,
+    squares: Compensated,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+            sum: Compensated::default(),
+            squares: Compensated::default(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Compensated {
+    sum: f64,
+    error: f64,
+}
+
+impl Compensated {
+    fn add(&mut self, value: f64) {
+        let corrected = value - self.error;
+        let sum = self.sum + corrected;
+        // With infinities the correction would be NaN for ever.
+        self.error = if sum.is_finite() {
+            (sum - self.sum) - corrected
+        } else {
+            0.0
+        };
+        self.sum = sum;
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.add(other.sum);
+        self.add(-other.error);
+    }
+}
+
+impl Stats {
+    /// Returns the statistics of so many values that are not numbers.
+    pub fn of_count(count: u64) -> Self {
+        Self {
+            count,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a value.
+    pub fn add(&mut self, value: f64) {
+        self.count += 1;
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        self.sum.add(value);
+        self.squares.add(value * value);
+    }
+
+    /// Adds all values of another.
+    pub fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.sum.merge(&other.sum);
+        self.squares.merge(&other.squares);
+    }
+
+    /// Returns the sum.
+    pub fn sum(&self) -> f64 {
+        self.sum.sum
+    }
+
+    /// Returns the sum of squares.
+    pub fn sum_of_squares(&self) -> f64 {
+        self.squares.sum
+    }
+
+    /// Returns the mean, NaN without values.
+    pub fn avg(&self) -> f64 {
+        self.sum() / self.count as f64
+    }
+
+    /// Returns the variance over the population or the sample, NaN when undefined.
+    pub fn variance(&self, sampling: bool) -> f64 {
+        let count = self.count as f64;
+        let divisor = if sampling { count - 1.0 } else { count };
+        if divisor <= 0.0 {
+            return f64::NAN;
+        }
+        let spread = self.sum_of_squares() - self.sum() * self.sum() / count;
+        spread.max(0.0) / divisor
+    }
+}
+
+/// Merges the partials of parallel lists of aggregations.
+pub fn merge_all(aggs: &[Agg], left: &mut Vec<Partial>, right: Vec<Partial>) {
+    if left.len() < right.len() {
+        left.resize(right.len(), Partial::Empty);
+    }
+    for ((agg, left), right) in aggs.iter().zip(left.iter_mut()).zip(right) {
+        merge(agg, left, right);
+    }
+}
+
+/// Merges one partial into another of the same aggregation.
+pub fn merge(agg: &Agg, left: &mut Partial, right: Partial) {
+    match (&mut *left, right) {
+        (_, Partial::Empty) => {}
+        (Partial::Stats { stats, .. }, Partial::Stats { stats: other, .. }) => stats.merge(&other),
+        (Partial::Distinct(sketch), Partial::Distinct(other)) => sketch.merge(&other),
+        (Partial::Quantiles { sketch, .. }, Partial::Quantiles { sketch: other, .. }) => {
+            sketch.merge(&other);
+        }
+        (Partial::Buckets(buckets), Partial::Buckets(other)) => {
+            merge_buckets(agg, buckets, other);
+        }
+        (Partial::TopHits(hits), Partial::TopHits(other)) => {
+            if let AggKind::TopHits(spec) = &agg.kind {
+                hits.merge(&spec.source, other);
+            }
+        }
+        // Empty, or shards that disagree on the kind: the later one stands.
+        (_, right) => *left = right,
+    }
+}
+
+fn merge_buckets(agg: &Agg, left: &mut Buckets, right: Buckets) {
+    left.other_doc_count += right.other_doc_count;
+    left.error_bound = if left.error_bound < 0 || right.error_bound < 0 {
+        -1
+    } else {
+        left.error_bound + right.error_bound
+    };
+    left.sources += right.sources;
+    if left.bounds.is_empty() {
+        left.bounds = right.bounds;
+    }
+    if left.format == ValueFormat::Plain {
+        left.format = right.format;
+    }
+    let mut places: HashMap<Key, usize> = left
+        .buckets
+        .iter()
+        .enumerate()
+        .map(|(index, bucket)| (bucket.key.clone(), index))
+        .collect();
+    for bucket in right.buckets {
+        match places.get(&bucket.key) {
+            Some(index) => {
+                let ours = &mut left.buckets[*index];
+                ours.doc_count += bucket.doc_count;
+                merge_all(&agg.subs, &mut ours.subs, bucket.subs);
+            }
+            None => {
+                places.insert(bucket.key.clone(), left.buckets.len());
+                left.buckets.push(bucket);
+            }
+        }
+    }
+}
+
+/// Cuts the `terms` buckets of a shard to what it sends: the first `shard_size` in the order asked
+/// for, with the count of what is left out. Source: data.md section 6.2.
+pub fn cut_for_shard(agg: &Agg, partial: &mut Partial) {
+    let Partial::Buckets(buckets) = partial else {
+        return;
+    };
+    buckets.sources = 1;
+    if let AggKind::Terms(spec) = &agg.kind {
+        order::sort(&agg.subs, &spec.order, &mut buckets.buckets);
+        if buckets.buckets.len() >= spec.shard_size {
+            let rest = buckets.buckets.split_off(spec.shard_size);
+            buckets.other_doc_count += rest.iter().map(|bucket| bucket.doc_count).sum::<u64>();
+            buckets.error_bound = match spec.order.first() {
+                Some(order) if order.by == OrderBy::Key => 0,
+                Some(order) if order.by == OrderBy::Count && !order.ascending => buckets
+                    .buckets
+                    .last()
+                    .map_or(0, |last| i64::try_from(last.doc_count).unwrap_or(i64::MAX)),
+                _ => -1,
+            };
+        }
+    }
+    for bucket in &mut buckets.buckets {
+        for (sub, partial) in agg.subs.iter().zip(&mut bucket.subs) {
+            cut_for_shard(sub, partial);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stats_merge_like_one_stream() {
+        let values = [1.5, -2.0, 1e16, 3.25, -1e16, 7.0];
+        let mut whole = Stats::default();
+        values.iter().for_each(|v| whole.add(*v));
+        let (mut left, mut right) = (Stats::default(), Stats::default());
+        values[..2].iter().for_each(|v| left.add(*v));
+        values[2..].iter().for_each(|v| right.add(*v));
+        left.merge(&right);
+        assert_eq!((left.count, left.min, left.max), (6, -1e16, 1e16));
+        assert!((left.sum() - whole.sum()).abs() <= 2.0);
+        assert!(Stats::default().avg().is_nan());
+        assert!(Stats::default().variance(false).is_nan());
+    }
+
+    #[test]
+    fn keys_order_by_value() {
+        let mut keys = [
+            Key::Text("b".into()),
+            Key::Double(1.5),
+            Key::Long(2),
+            Key::Text("a".into()),
+            Key::Long(-1),
+        ];
+        keys.sort();
+        let expected = [
+            Key::Long(-1),
+            Key::Double(1.5),
+            Key::Long(2),
+            Key::Text("a".into()),
+            Key::Text("b".into()),
+        ];
+        assert_eq!(keys, expected);
+    }
+}

@@ -1,0 +1,104 @@
+//! Values of a field by document: the column of one segment.
+
+use ringwall_api::ApiError;
+use ringwall_index::schema::{decode_double, decode_unsigned};
+use tantivy::DocId;
+use tantivy::columnar::{Column, StrColumn};
+
+use crate::engine_error;
+
+/// The column of a field in one segment.
+#[derive(Clone)]
+pub(crate) enum Values {
+    /// No document of the segment has a value.
+    None,
+    Text(StrColumn),
+    Number(Numbers),
+}
+
+/// A column of numbers, dates (milliseconds) or booleans (0 and 1).
+#[derive(Clone)]
+pub(crate) struct Numbers {
+    column: Column<i64>,
+    coding: Coding,
+}
+
+/// What the integers of a column stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coding {
+    Plain,
+    Unsigned,
+    Double,
+}
+
+impl Values {
+    /// Tells whether a document has a value.
+    pub(crate) fn has(&self, doc: DocId) -> bool {
+        match self {
+            Self::None => false,
+            Self::Text(column) => column.ords().first(doc).is_some(),
+            Self::Number(numbers) => numbers.column.first(doc).is_some(),
+        }
+    }
+
+    /// Returns the number of values of a document.
+    pub(crate) fn count(&self, doc: DocId) -> u64 {
+        let count = match self {
+            Self::None => 0,
+            Self::Text(column) => column.ords().values_for_doc(doc).count(),
+            Self::Number(numbers) => numbers.column.values_for_doc(doc).count(),
+        };
+        count as u64
+    }
+
+    /// Returns the numbers, if it is a column of numbers.
+    pub(crate) fn into_numbers(self) -> Option<Numbers> {
+        match self {
+            Self::Number(numbers) => Some(numbers),
+            Self::None | Self::Text(_) => None,
+        }
+    }
+}
+
+impl Numbers {
+    pub(crate) fn new(column: Column<i64>, coding: Coding) -> Self {
+        Self { column, coding }
+    }
+
+    /// Tells whether the values are integers.
+    pub(crate) fn is_integer(&self) -> bool {
+        self.coding != Coding::Double
+    }
+
+    /// Calls `each` with every value of a document as a double.
+    pub(crate) fn doubles(&self, doc: DocId, mut each: impl FnMut(f64)) {
+        let values = self.column.values_for_doc(doc);
+        match self.coding {
+            Coding::Plain => values.for_each(|value| each(value as f64)),
+            Coding::Double => values.for_each(|value| each(decode_double(value))),
+            Coding::Unsigned => values.for_each(|value| each(decode_unsigned(value) as f64)),
+        }
+    }
+
+    /// Calls `each` with every value of a document as a long; fractions are cut, and unsigned
+    /// values beyond the range of a long become the greatest.
+    pub(crate) fn longs(&self, doc: DocId, mut each: impl FnMut(i64)) {
+        let values = self.column.values_for_doc(doc);
+        match self.coding {
+            Coding::Plain => values.for_each(each),
+            Coding::Double => values.for_each(|value| each(decode_double(value) as i64)),
+            Coding::Unsigned => values.for_each(|value| {
+                each(i64::try_from(decode_unsigned(value)).unwrap_or(i64::MAX));
+            }),
+        }
+    }
+}
+
+/// Returns the text of an ordinal.
+pub(crate) fn text_of(column: &StrColumn, ord: u64) -> Result<String, ApiError> {
+    let mut text = String::new();
+    column
+        .ord_to_str(ord, &mut text)
+        .map_err(|e| engine_error(&e))?;
+    Ok(text)
+}

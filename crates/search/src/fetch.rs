@@ -1,0 +1,308 @@
+//! The fetch phase: reads the documents that made it into the page. Source: data.md sections 2.10
+//! and 5.5.
+
+use ringwall_api::{ApiError, ErrorCode};
+use ringwall_index::dates::DateFormat;
+use ringwall_index::schema::{PRIMARY_TERM, SEQ_NO, VERSION, decode_ip};
+use ringwall_index::{FieldMapping, FieldType, Mapping, Searcher};
+use serde_json::{Map, Value};
+use tantivy::SegmentReader;
+
+use crate::columns::{Values, text_of};
+use crate::engine_error;
+use crate::fields::{FieldKind, FieldRef};
+use crate::request::{FieldAndFormat, SearchSource};
+use crate::result::{DocAddress, FetchedHit};
+use crate::shard::{Shard, ShardContext};
+use crate::source_filter;
+
+/// Reads documents that [`crate::query_phase`] found with the same searcher, in the order given.
+///
+/// # Errors
+/// `search_context_missing_exception` when an address is not one of this searcher.
+pub fn fetch_phase(
+    searcher: &Searcher,
+    source: &SearchSource,
+    docs: &[DocAddress],
+) -> Result<Vec<FetchedHit>, ApiError> {
+    let shard = Shard::new(searcher, &ShardContext::default());
+    docs.iter().map(|doc| fetch(&shard, source, *doc)).collect()
+}
+
+/// Reads a document as the hit of a `top_hits` aggregation, without score and sort values.
+pub(crate) fn hit_object(
+    shard: &Shard<'_>,
+    source: &SearchSource,
+    address: DocAddress,
+) -> Result<Map<String, Value>, ApiError> {
+    let hit = fetch(shard, source, address)?;
+    let mut object = Map::new();
+    object.insert("_index".to_owned(), shard.context.index.into());
+    object.insert("_id".to_owned(), hit.id.into());
+    let optional = [
+        ("_routing", hit.routing.map(Value::from)),
+        ("_version", hit.version.map(Value::from)),
+        ("_seq_no", hit.seq_no.map(Value::from)),
+        ("_primary_term", hit.primary_term.map(Value::from)),
+        ("fields", hit.fields),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            object.insert(name.to_owned(), value);
+        }
+    }
+    if let Some(text) = hit.source {
+        let value = serde_json::from_slice(&text)
+            .map_err(|_| ApiError::internal("the stored _source is not JSON"))?;
+        object.insert("_source".to_owned(), value);
+    }
+    Ok(object)
+}
+
+fn fetch(
+    shard: &Shard<'_>,
+    source: &SearchSource,
+    address: DocAddress,
+) -> Result<FetchedHit, ApiError> {
+    let readers = shard.searcher().segment_readers();
+    let reader = readers
+        .get(address.segment as usize)
+        .filter(|reader| address.doc < reader.max_doc())
+        .ok_or_else(|| {
+            ApiError::new(
+                ErrorCode::SearchContextMissing,
+                "the document to fetch is not part of this search context",
+            )
+        })?;
+    let stored = shard
+        .index_searcher()
+        .document(tantivy::DocAddress::new(address.segment, address.doc))
+        .map_err(|e| engine_error(&e))?;
+    let filter = source.source_filter.clone().unwrap_or_default();
+    let mut hit = FetchedHit {
+        id: stored.id,
+        routing: stored.routing,
+        version: None,
+        seq_no: None,
+        primary_term: None,
+        source: source_filter::apply(&stored.source, &filter)?,
+        fields: None,
+    };
+    if source.version {
+        hit.version = Some(number(reader, VERSION, address.doc)?);
+    }
+    if source.seq_no_primary_term {
+        hit.seq_no = Some(number(reader, SEQ_NO, address.doc)?.cast_signed());
+        hit.primary_term = Some(number(reader, PRIMARY_TERM, address.doc)?);
+    }
+    let mut fields = Map::new();
+    for wanted in &source.docvalue_fields {
+        docvalues(shard, reader, address.doc, wanted, &mut fields)?;
+    }
+    if !source.fields.is_empty() {
+        let document: Value = serde_json::from_slice(&stored.source)
+            .map_err(|_| ApiError::internal("the stored _source is not JSON"))?;
+        for wanted in &source.fields {
+            source_fields(shard, &document, wanted, &mut fields)?;
+        }
+    }
+    // Asked for but without values, the member is absent.
+    if !fields.is_empty() {
+        hit.fields = Some(Value::Object(fields));
+    }
+    Ok(hit)
+}
+
+fn number(reader: &SegmentReader, name: &str, doc: u32) -> Result<u64, ApiError> {
+    let column = reader
+        .fast_fields()
+        .u64(name)
+        .map_err(|e| engine_error(&e))?;
+    column
+        .first(doc)
+        .ok_or_else(|| engine_error(&format!("document {doc} has no {name}")))
+}
+
+fn docvalues(
+    shard: &Shard<'_>,
+    reader: &SegmentReader,
+    doc: u32,
+    wanted: &FieldAndFormat,
+    fields: &mut Map<String, Value>,
+) -> Result<(), ApiError> {
+    let pattern = wanted.field.contains('*');
+    for mapping in shard.mapped_matching(&wanted.field) {
+        let Some(field) = FieldRef::mapped(mapping, shard.layout()) else {
+            continue;
+        };
+        match field.check_doc_values() {
+            Err(_) if pattern => continue,
+            result => result?,
+        }
+        let values = column_json(&field, reader, doc, wanted.format.as_deref())?;
+        if !values.is_empty() {
+            fields.insert(mapping.path.to_string(), Value::Array(values));
+        }
+    }
+    Ok(())
+}
+
+fn column_json(
+    field: &FieldRef<'_>,
+    reader: &SegmentReader,
+    doc: u32,
+    format: Option<&str>,
+) -> Result<Vec<Value>, ApiError> {
+    let mut found = Vec::new();
+    match field.values(reader)? {
+        Values::None => {}
+        Values::Text(column) => {
+            let mut ords: Vec<u64> = column.ords().values_for_doc(doc).collect();
+            ords.sort_unstable();
+            ords.dedup();
+            for ord in ords {
+                let text = text_of(&column, ord)?;
+                found.push(match field.kind {
+                    FieldKind::Ip => decode_ip(&text).map_or(text, |ip| ip.to_string()).into(),
+                    _ => text.into(),
+                });
+            }
+        }
+        Values::Number(numbers) if !numbers.is_integer() => {
+            let mut values = Vec::new();
+            numbers.doubles(doc, |value| values.push(value));
+            values.sort_by(f64::total_cmp);
+            found.extend(values.into_iter().map(Value::from));
+        }
+        Values::Number(numbers) => {
+            let mut values = Vec::new();
+            numbers.longs(doc, |value| values.push(value));
+            values.sort_unstable();
+            let dates = date_format(field.dates(), format)?;
+            for value in values {
+                found.push(match (field.kind, &dates) {
+                    (FieldKind::Boolean, _) => (value != 0).into(),
+                    (_, Some(format)) => format.format(value).into(),
+                    _ => value.into(),
+                });
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn date_format(
+    own: Option<&DateFormat>,
+    asked: Option<&str>,
+) -> Result<Option<DateFormat>, ApiError> {
+    match (own, asked) {
+        (None, Some(_)) => Err(ApiError::illegal_argument(
+            "a [format] is supported on date fields only",
+        )),
+        (Some(_), Some(asked)) => DateFormat::compile(asked).map(Some),
+        (own, None) => Ok(own.cloned()),
+    }
+}
+
+/// The values of `fields`, read from `_source` through the mapping.
+fn source_fields(
+    shard: &Shard<'_>,
+    document: &Value,
+    wanted: &FieldAndFormat,
+    fields: &mut Map<String, Value>,
+) -> Result<(), ApiError> {
+    for mapping in shard.mapped_matching(&wanted.field) {
+        let mut found = Vec::new();
+        collect(document, source_path(shard.mapping(), mapping), &mut found);
+        let pattern = wanted.field.contains('*');
+        let asked = wanted
+            .format
+            .as_deref()
+            .filter(|_| !pattern || mapping.field_type == FieldType::Date);
+        let own = (mapping.field_type == FieldType::Date).then_some(&mapping.format);
+        let output = date_format(own, asked)?;
+        let values: Vec<Value> = found
+            .into_iter()
+            .filter_map(|value| convert(mapping, value, output.as_ref()))
+            .collect();
+        if !values.is_empty() {
+            fields.insert(mapping.path.to_string(), Value::Array(values));
+        }
+    }
+    Ok(())
+}
+
+/// A multi-field has the values of the field around it.
+fn source_path<'a>(mapping: &Mapping, field: &'a FieldMapping) -> &'a str {
+    match field.path.rsplit_once('.') {
+        Some((parent, _)) if mapping.field(parent).is_some() => parent,
+        _ => &field.path,
+    }
+}
+
+/// Gathers the values at a path, through arrays and names that contain dots.
+fn collect<'v>(value: &'v Value, path: &str, found: &mut Vec<&'v Value>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| collect(item, path, found)),
+        Value::Object(members) if !path.is_empty() => {
+            for (name, member) in members {
+                match path.strip_prefix(name.as_str()) {
+                    Some("") => collect(member, "", found),
+                    Some(rest) => {
+                        if let Some(rest) = rest.strip_prefix('.') {
+                            collect(member, rest, found);
+                        }
+                    }
+                    None => {}
+                }
+            }
+        }
+        Value::Null => {}
+        leaf if path.is_empty() => found.push(leaf),
+        _ => {}
+    }
+}
+
+/// A value as its field reads it; `None` when the field leaves it out.
+fn convert(mapping: &FieldMapping, value: &Value, dates: Option<&DateFormat>) -> Option<Value> {
+    let text = || crate::parse::scalar_text(value);
+    Some(match mapping.field_type {
+        FieldType::Date => {
+            let millis = match value {
+                Value::Number(number) if number.is_i64() => {
+                    mapping.format.parse_number(number.as_i64()?)
+                }
+                _ => mapping.format.parse(&text()?),
+            };
+            match (millis, dates) {
+                (Some(millis), Some(format)) => format.format(millis).into(),
+                _ => return None,
+            }
+        }
+        FieldType::Boolean => match text()?.as_str() {
+            "true" => true.into(),
+            "false" | "" => false.into(),
+            _ => return None,
+        },
+        number if number.is_integer() => match value {
+            Value::Number(n) if n.is_i64() || n.is_u64() => value.clone(),
+            _ => {
+                let number: f64 = text()?.trim().parse().ok()?;
+                (number as i64).into()
+            }
+        },
+        number if number.is_numeric() => {
+            let number: f64 = text()?.trim().parse().ok()?;
+            number.into()
+        }
+        FieldType::Keyword => {
+            let text = text()?;
+            let limit = mapping.ignore_above.unwrap_or(usize::MAX);
+            if text.chars().count() > limit {
+                return None;
+            }
+            text.into()
+        }
+        _ => text()?.into(),
+    })
+}

@@ -1,0 +1,220 @@
+//! A mapped field as queries, sorts and aggregations use it: the only place that knows how the
+//! `index` crate lays out values.
+
+use ringwall_api::ApiError;
+use ringwall_index::dates::DateFormat;
+use ringwall_index::schema::{self, Layout, TextField};
+use ringwall_index::{Analyzer, FieldMapping, FieldType};
+use tantivy::schema::Field;
+use tantivy::{SegmentReader, Term};
+
+use crate::agg::partial::ValueFormat;
+use crate::columns::{Coding, Numbers, Values};
+use crate::engine_error;
+use crate::top::NumberKind;
+
+/// A field of the mapping, or a metadata field that can be searched.
+pub(crate) struct FieldRef<'a> {
+    pub(crate) name: String,
+    pub(crate) kind: FieldKind,
+    mapping: Option<&'a FieldMapping>,
+    layout: &'a Layout,
+}
+
+/// What a field means to a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldKind {
+    /// `_id`.
+    Id,
+    /// `_seq_no`, `_primary_term` or `_version`: a `u64` column.
+    Meta,
+    Text {
+        analyzer: Analyzer,
+    },
+    Keyword,
+    Ip,
+    /// Integers.
+    Long(FieldType),
+    /// Floating point.
+    Double(FieldType),
+    Boolean,
+    Date,
+}
+
+impl<'a> FieldRef<'a> {
+    /// Returns the mapped field; `None` for `binary`, which has no values to look at.
+    pub(crate) fn mapped(mapping: &'a FieldMapping, layout: &'a Layout) -> Option<Self> {
+        let kind = match mapping.field_type {
+            FieldType::Text => FieldKind::Text {
+                analyzer: mapping.search_analyzer,
+            },
+            FieldType::Keyword | FieldType::Wildcard => FieldKind::Keyword,
+            FieldType::Ip => FieldKind::Ip,
+            FieldType::Boolean => FieldKind::Boolean,
+            FieldType::Date => FieldKind::Date,
+            FieldType::Binary => return None,
+            integer if integer.is_integer() => FieldKind::Long(integer),
+            double => FieldKind::Double(double),
+        };
+        Some(Self {
+            name: mapping.path.to_string(),
+            kind,
+            mapping: Some(mapping),
+            layout,
+        })
+    }
+
+    /// Returns the metadata field of this name, if it can be searched.
+    pub(crate) fn meta(name: &str, layout: &'a Layout) -> Option<Self> {
+        let kind = match name {
+            schema::ID => FieldKind::Id,
+            schema::SEQ_NO | schema::PRIMARY_TERM | schema::VERSION => FieldKind::Meta,
+            _ => return None,
+        };
+        Some(Self {
+            name: name.to_owned(),
+            kind,
+            mapping: None,
+            layout,
+        })
+    }
+
+    /// Returns the name of the type, as mappings have it.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self.mapping {
+            Some(mapping) => mapping.field_type.name(),
+            None => "metadata",
+        }
+    }
+
+    /// Tells whether the field has a dictionary of texts to look through.
+    pub(crate) fn has_terms(&self) -> bool {
+        matches!(
+            self.kind,
+            FieldKind::Text { .. } | FieldKind::Keyword | FieldKind::Id
+        )
+    }
+
+    /// Tells whether queries can match the field.
+    pub(crate) fn is_searchable(&self) -> bool {
+        self.mapping.is_none_or(FieldMapping::is_searchable)
+    }
+
+    /// Returns the format of a date field.
+    pub(crate) fn dates(&self) -> Option<&'a DateFormat> {
+        self.mapping
+            .filter(|_| self.kind == FieldKind::Date)
+            .map(|mapping| &mapping.format)
+    }
+
+    /// Returns `scaling_factor` of a `scaled_float`.
+    pub(crate) fn scaling_factor(&self) -> f64 {
+        self.mapping.map_or(1.0, |mapping| mapping.scaling_factor)
+    }
+
+    /// Returns the term of a token or of a whole text.
+    pub(crate) fn term(&self, text: &str) -> Term {
+        match (self.kind, self.mapping) {
+            (FieldKind::Text { .. }, Some(mapping)) => self.layout.text_term(mapping, text),
+            (FieldKind::Id, _) => self.layout.id_term(text),
+            _ => self.layout.keyword_term(&self.name, text),
+        }
+    }
+
+    /// Returns the term of an integer or boolean.
+    pub(crate) fn long_term(&self, value: i64) -> Term {
+        self.layout.long_term(&self.name, value)
+    }
+
+    /// Returns the field whose dictionary holds the terms, and the bytes they begin with.
+    pub(crate) fn dictionary(&self) -> (Field, Vec<u8>) {
+        let empty = self.term("");
+        (empty.field(), empty.serialized_value_bytes().to_vec())
+    }
+
+    /// Tells whether the engine keeps lengths of this field.
+    pub(crate) fn has_norms(&self) -> bool {
+        match (self.kind, self.mapping) {
+            (FieldKind::Text { .. }, Some(mapping)) => {
+                matches!(self.layout.text(mapping), TextField::Slot(_))
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns the column of the field in a segment.
+    pub(crate) fn values(&self, reader: &SegmentReader) -> Result<Values, ApiError> {
+        let columns = reader.fast_fields();
+        let Some(name) = self.column_name() else {
+            return Ok(Values::None);
+        };
+        if matches!(self.kind, FieldKind::Keyword | FieldKind::Ip) {
+            let column = columns.str(&name).map_err(|e| engine_error(&e))?;
+            return Ok(column.map_or(Values::None, Values::Text));
+        }
+        let coding = match self.kind {
+            FieldKind::Double(_) => Coding::Double,
+            FieldKind::Long(FieldType::UnsignedLong) => Coding::Unsigned,
+            _ => Coding::Plain,
+        };
+        let column = columns
+            .column_opt::<i64>(&name)
+            .map_err(|e| engine_error(&e))?;
+        Ok(column.map_or(Values::None, |column| {
+            Values::Number(Numbers::new(column, coding))
+        }))
+    }
+
+    /// Returns the name of the column.
+    pub(crate) fn column_name(&self) -> Option<String> {
+        self.mapping.and_then(schema::column_name)
+    }
+
+    /// Refuses fields whose values cannot be sorted or aggregated on.
+    pub(crate) fn check_doc_values(&self) -> Result<(), ApiError> {
+        let name = &self.name;
+        if let FieldKind::Text { .. } = self.kind {
+            return Err(ApiError::illegal_argument(format!(
+                "Fielddata is disabled on [{name}] in [{name}]. Text fields are not optimised for \
+                 operations that require per-document field data like aggregations and sorting, so \
+                 these operations are disabled by default. Please use a keyword field instead."
+            )));
+        }
+        match self.mapping {
+            Some(mapping) if mapping.doc_values => Ok(()),
+            Some(_) => Err(ApiError::illegal_argument(format!(
+                "Can't load fielddata on [{name}] because fielddata is unsupported on fields of \
+                 type [{}]. Use doc values instead.",
+                self.type_name()
+            ))),
+            None => Err(ApiError::illegal_argument(format!(
+                "Fielddata is not supported on field [{name}] of type [metadata]"
+            ))),
+        }
+    }
+
+    /// Returns whether numbers of the field sort and aggregate as longs or doubles; `None` for
+    /// texts.
+    pub(crate) fn number_kind(&self) -> Option<NumberKind> {
+        match self.kind {
+            FieldKind::Long(_) | FieldKind::Boolean | FieldKind::Date => Some(NumberKind::Long),
+            FieldKind::Double(_) => Some(NumberKind::Double),
+            _ => None,
+        }
+    }
+
+    /// Returns how values of the field read as text.
+    pub(crate) fn value_format(&self) -> ValueFormat {
+        match self.kind {
+            FieldKind::Boolean => ValueFormat::Bool,
+            FieldKind::Ip => ValueFormat::Ip,
+            FieldKind::Date => ValueFormat::Date {
+                format: self
+                    .dates()
+                    .map_or_else(String::new, |format| format.spec().to_owned()),
+                zone: "UTC".to_owned(),
+            },
+            _ => ValueFormat::Plain,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Searching one shard and adding up many: the query DSL, sorting, aggregations and reading hits.
+//!
+//! A search runs in two phases on every shard, with the *same* searcher: [`query_phase`] finds the
+//! best documents and collects aggregations, [`reduce`] merges the answers of all shards, and
+//! [`fetch_phase`] reads the documents that made it into the page. One shard takes the same way.
+//!
+//! Pure and synchronous: no clock (`now` is an argument), no sockets, no threads. A request is
+//! parsed by [`parse_search`]; whatever a request says is executed or refused, never ignored.
+//!
+//! Absent on purpose: scripts, nested documents, highlighting, suggesters, scroll (the node keeps
+//! searchers open).
+
+pub mod agg;
+mod columns;
+mod fetch;
+mod fields;
+mod parse;
+mod phase;
+mod query;
+mod reduce;
+mod request;
+mod result;
+mod shard;
+mod sort;
+pub mod source_filter;
+mod time;
+mod top;
+
+pub use fetch::fetch_phase;
+pub use phase::{count, query_phase};
+pub use query::{QUERY_NAMES, Query, parse_query};
+pub use reduce::reduce;
+pub use request::{
+    FieldAndFormat, SearchSource, TrackTotalHits, check_window, parse_count, parse_search,
+};
+pub use result::{DocAddress, FetchedHit, ReducedQuery, ShardDoc, ShardQueryResult, Winner};
+pub use shard::{Interrupt, SearchLimits, ShardContext};
+pub use sort::{FieldSort, Missing, Sort, SortBy, SortMode, SortValue};
+
+/// `search.max_buckets`: the default bound on the buckets of an answer.
+pub const MAX_BUCKETS: usize = 65_536;
+
+/// Turns a failure of the engine into an answer; the detail goes to the log.
+fn engine_error(error: &dyn std::fmt::Display) -> ringwall_api::ApiError {
+    tracing::error!(error.message = %error, "search engine failure");
+    ringwall_api::ApiError::internal("the search engine failed to read the shard")
+}

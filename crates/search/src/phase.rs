@@ -1,0 +1,685 @@
+//! The query phase: finds, counts and orders the matching documents of a shard.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use ringwall_api::{ApiError, ErrorCode};
+use ringwall_index::{FieldType, Searcher};
+use tantivy::query::{EnableScoring, Scorer, Weight};
+use tantivy::{BitSet, COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet, Score, SegmentReader, TERMINATED};
+
+use crate::agg::{self, Agg, Node, Partial};
+use crate::columns::Values;
+use crate::engine_error;
+use crate::fields::{FieldKind, FieldRef};
+use crate::parse::query_shard;
+use crate::query::{Compiled, Query, compile, constant_score, counts_fast};
+use crate::request::{SearchSource, TrackTotalHits, check_window};
+use crate::result::{DocAddress, ShardDoc, ShardQueryResult};
+use crate::shard::{Interrupt, Shard, ShardContext};
+use crate::sort::{self, Sort, SortBy};
+use crate::top::{NumberKind, SegmentKey, SortField, TopCollector};
+
+/// Runs a search on one shard.
+///
+/// # Errors
+/// 400 when the request does not fit the mapping or the window is too large;
+/// `task_cancelled_exception` when [`ShardContext::interrupt`] says so.
+pub fn query_phase(
+    searcher: &Searcher,
+    source: &SearchSource,
+    context: &ShardContext<'_>,
+) -> Result<ShardQueryResult, ApiError> {
+    check_window(source, context.limits.max_result_window)?;
+    let shard = Shard::new(searcher, context);
+    let phase = Phase::new(&shard, source)?;
+    let result = if phase.is_plain() {
+        phase.plain()?
+    } else {
+        phase.general()?
+    };
+    Ok(result)
+}
+
+/// Returns the number of documents of a shard that match.
+///
+/// # Errors
+/// As [`query_phase`].
+pub fn count(
+    searcher: &Searcher,
+    query: &Query,
+    context: &ShardContext<'_>,
+) -> Result<u64, ApiError> {
+    let source = SearchSource {
+        query: query.clone(),
+        size: 0,
+        track_total_hits: TrackTotalHits::Exact,
+        ..SearchSource::default()
+    };
+    let shard = Shard::new(searcher, context);
+    Phase::new(&shard, &source)?
+        .plain()
+        .map(|found| found.total)
+}
+
+/// Makes the sort keys of a segment, as often as asked.
+type KeyMaker = Box<dyn Fn() -> Result<Vec<SegmentKey>, ApiError>>;
+
+/// Resolves sort keys on a segment.
+pub(crate) fn segment_keys(
+    shard: &Shard<'_>,
+    sorts: &[Sort],
+    reader: &SegmentReader,
+    segment: u32,
+) -> Result<KeyMaker, ApiError> {
+    let mut prepared: Vec<(Sort, Option<(SortField, Values)>)> = Vec::with_capacity(sorts.len());
+    for sort in sorts {
+        let field = match &sort.by {
+            SortBy::Score | SortBy::Doc => None,
+            SortBy::Field(by) => {
+                let (sort_field, field) = sort_field(shard, by)?;
+                let values = match field {
+                    Some(field) => field.values(reader)?,
+                    None => Values::None,
+                };
+                Some((sort_field, values))
+            }
+        };
+        prepared.push((sort.clone(), field));
+    }
+    if prepared.is_empty() {
+        let by_score = Sort {
+            by: SortBy::Score,
+            ascending: false,
+        };
+        prepared.push((by_score, None));
+    }
+    Ok(Box::new(move || {
+        prepared
+            .iter()
+            .map(|(sort, field)| match (&sort.by, field) {
+                (SortBy::Field(by), Some((field, values))) => {
+                    SegmentKey::field(by, sort.ascending, field, values.clone())
+                }
+                (SortBy::Doc, _) => Ok(SegmentKey::doc(segment, sort.ascending)),
+                _ => Ok(SegmentKey::score(sort.ascending)),
+            })
+            .collect()
+    }))
+}
+
+/// Finds out how a field sorts; fails when it cannot.
+fn sort_field<'a>(
+    shard: &Shard<'a>,
+    by: &sort::FieldSort,
+) -> Result<(SortField, Option<FieldRef<'a>>), ApiError> {
+    let name = &by.field;
+    let Some(field) = shard.field(name) else {
+        let Some(unmapped) = &by.unmapped_type else {
+            return Err(query_shard(format!(
+                "No mapping found for [{name}] in order to sort on"
+            )));
+        };
+        let sort_field = match FieldType::from_name(unmapped) {
+            Some(FieldType::Keyword | FieldType::Wildcard | FieldType::Ip) => SortField::Text,
+            Some(FieldType::Text | FieldType::Binary) | None => {
+                return Err(ApiError::illegal_argument(format!(
+                    "No mapper found for type [{unmapped}], given as [unmapped_type] of the sort \
+                     on [{name}]"
+                )));
+            }
+            Some(double) if double.family() == Some(ringwall_index::mapping::Family::Double) => {
+                SortField::Number {
+                    kind: NumberKind::Double,
+                    dates: None,
+                }
+            }
+            Some(_) => SortField::Number {
+                kind: NumberKind::Long,
+                dates: None,
+            },
+        };
+        return Ok((sort_field, None));
+    };
+    field.check_doc_values()?;
+    if by.format.is_some() && field.kind != FieldKind::Date {
+        return Err(ApiError::illegal_argument(format!(
+            "[format] of the sort on [{name}] is supported on date fields only"
+        )));
+    }
+    let sort_field = match field.number_kind() {
+        Some(kind) => SortField::Number {
+            kind,
+            dates: field.dates().cloned(),
+        },
+        None if field.kind == FieldKind::Ip => SortField::Ip,
+        None => SortField::Text,
+    };
+    Ok((sort_field, Some(field)))
+}
+
+struct Phase<'a> {
+    shard: &'a Shard<'a>,
+    source: &'a SearchSource,
+    query: Compiled,
+    post_filter: Option<Compiled>,
+    /// Hits are ordered by score and nothing else.
+    by_score: bool,
+    /// How many hits to find: `from + size`.
+    limit: usize,
+}
+
+impl<'a> Phase<'a> {
+    fn new(shard: &'a Shard<'a>, source: &'a SearchSource) -> Result<Self, ApiError> {
+        for sort in &source.sort {
+            if let SortBy::Field(by) = &sort.by {
+                sort_field(shard, by)?;
+            }
+        }
+        let by_score = sort::is_score_only(&source.sort) && source.search_after.is_none();
+        let wanted = if source.size == 0 {
+            0
+        } else {
+            source.from + source.size
+        };
+        Ok(Self {
+            query: compile(shard, &source.query)?,
+            post_filter: source
+                .post_filter
+                .as_ref()
+                .map(|query| compile(shard, query))
+                .transpose()?,
+            shard,
+            source,
+            by_score,
+            limit: wanted,
+        })
+    }
+
+    /// Tells whether finding and counting can go separate ways, each the fastest.
+    fn is_plain(&self) -> bool {
+        let source = self.source;
+        let orders_plainly = self.by_score || self.limit == 0;
+        orders_plainly
+            && source.aggs.is_empty()
+            && source.min_score.is_none()
+            && source.terminate_after.is_none()
+            && self.post_filter.is_none()
+    }
+
+    fn weight(&self, query: &Compiled, scoring: bool) -> Result<Box<dyn Weight>, ApiError> {
+        let searcher = self.shard.searcher();
+        let enabled = if scoring {
+            EnableScoring::enabled_from_searcher(searcher)
+        } else {
+            EnableScoring::disabled_from_searcher(searcher)
+        };
+        query.weight(enabled).map_err(|e| engine_error(&e))
+    }
+
+    fn readers(&self) -> impl Iterator<Item = (u32, &'a SegmentReader)> {
+        (0..).zip(self.shard.searcher().segment_readers())
+    }
+
+    /// The best documents by score, skipping what cannot be among them, and a count.
+    fn plain(&self) -> Result<ShardQueryResult, ApiError> {
+        let mut result = ShardQueryResult {
+            total_is_exact: true,
+            ..ShardQueryResult::default()
+        };
+        let mut watch = Watch::new(self.shard);
+        if self.limit > 0 {
+            let mut best = BestScores::new(self.limit);
+            match constant_score(&self.source.query) {
+                Some(score) => self.first(score, &mut best, &mut watch)?,
+                None => self.pruned(&mut best, &mut watch)?,
+            }
+            result.docs = best.finish();
+            result.max_score = result.docs.first().and_then(|doc| doc.score);
+        }
+        self.count(&mut result, &mut watch)?;
+        result.timed_out = watch.finish()?;
+        Ok(result)
+    }
+
+    /// Every match scores the same: the first ones win.
+    fn first(
+        &self,
+        score: Score,
+        best: &mut BestScores,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), ApiError> {
+        let weight = self.weight(&self.query, false)?;
+        for (segment, reader) in self.readers() {
+            visit(weight.as_ref(), reader, false, |doc, _| {
+                best.offer(segment, doc, score);
+                watch.goes_on() && !best.is_full()
+            })?;
+            if best.is_full() || watch.stopped() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn pruned(&self, best: &mut BestScores, watch: &mut Watch<'_>) -> Result<(), ApiError> {
+        let weight = self.weight(&self.query, true)?;
+        for (segment, reader) in self.readers() {
+            if !watch.check() {
+                break;
+            }
+            let alive = reader.alive_bitset();
+            weight
+                .for_each_pruning(best.threshold(), reader, &mut |doc, score| {
+                    if alive.is_none_or(|alive| alive.is_alive(doc)) {
+                        best.offer(segment, doc, score);
+                    }
+                    best.threshold()
+                })
+                .map_err(|e| engine_error(&e))?;
+        }
+        Ok(())
+    }
+
+    fn count(&self, result: &mut ShardQueryResult, watch: &mut Watch<'_>) -> Result<(), ApiError> {
+        let limit = match self.source.track_total_hits {
+            TrackTotalHits::Disabled => return Ok(()),
+            TrackTotalHits::Exact => u64::MAX,
+            TrackTotalHits::UpTo(limit) => limit,
+        };
+        let everything = matches!(self.source.query, Query::MatchAll { .. });
+        let fast = counts_fast(self.query.as_ref());
+        let weight = self.weight(&self.query, false)?;
+        for (_, reader) in self.readers() {
+            if watch.stopped() {
+                result.total_is_exact = false;
+                break;
+            }
+            if everything {
+                result.total += u64::from(reader.num_docs());
+                continue;
+            }
+            if fast {
+                let count = weight.count(reader).map_err(|e| engine_error(&e))?;
+                result.total += u64::from(count);
+                continue;
+            }
+            visit(weight.as_ref(), reader, false, |_, _| {
+                result.total += 1;
+                watch.goes_on() && result.total <= limit
+            })?;
+            if result.total > limit {
+                result.total_is_exact = false;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every matching document is looked at once, for everything asked.
+    fn general(&self) -> Result<ShardQueryResult, ApiError> {
+        let source = self.source;
+        let sort_needs_scores = source.sort.iter().any(|sort| sort.by == SortBy::Score);
+        let hits_show_scores =
+            self.limit > 0 && (self.by_score || sort_needs_scores || source.track_scores);
+        let scoring =
+            hits_show_scores || source.min_score.is_some() || agg::uses_scores(&source.aggs);
+        let mut run = Run {
+            best: BestScores::new(if self.by_score { self.limit } else { 0 }),
+            sorted: Vec::new(),
+            partials: Vec::new(),
+            total: 0,
+            max_score: None,
+            terminated: false,
+            watch: Watch::new(self.shard),
+        };
+        let weight = self.weight(&self.query, scoring)?;
+        for (segment, reader) in self.readers() {
+            self.segment(&mut run, weight.as_ref(), scoring, segment, reader)?;
+            if run.terminated || run.watch.stopped() {
+                break;
+            }
+        }
+        self.global_aggs(&mut run)?;
+        let mut result = ShardQueryResult {
+            docs: if self.by_score {
+                run.best.finish()
+            } else {
+                run.sorted
+                    .sort_by(|left, right| sort::compare(&source.sort, &left.sort, &right.sort));
+                run.sorted.truncate(self.limit);
+                run.sorted
+            },
+            total: run.total,
+            total_is_exact: true,
+            max_score: run
+                .max_score
+                .filter(|_| self.limit > 0 && (self.by_score || source.track_scores)),
+            aggs: run.partials,
+            timed_out: false,
+            terminated_early: run.terminated,
+        };
+        for (agg, partial) in source.aggs.iter().zip(&mut result.aggs) {
+            agg::cut_for_shard(agg, partial);
+        }
+        agg::resolve(&source.aggs, &mut result.aggs, &|source, address| {
+            crate::fetch::hit_object(self.shard, source, address)
+        })?;
+        result.timed_out = run.watch.finish()?;
+        Ok(result)
+    }
+
+    fn segment(
+        &self,
+        run: &mut Run<'_>,
+        weight: &dyn Weight,
+        scoring: bool,
+        segment: u32,
+        reader: &SegmentReader,
+    ) -> Result<(), ApiError> {
+        let source = self.source;
+        let mut nodes = self.nodes(segment, reader, false)?;
+        let post_filter = self.post_filter(reader)?;
+        let mut sorted = None;
+        if !self.by_score && self.limit > 0 {
+            let keys = segment_keys(self.shard, &source.sort, reader, segment)?()?;
+            let shows_scores = scoring
+                && (source.track_scores || source.sort.iter().any(|s| s.by == SortBy::Score));
+            let after = source.search_after.as_deref();
+            sorted = Some(TopCollector::new(keys, self.limit, after, shows_scores)?);
+        }
+        let terminate_after = source.terminate_after.unwrap_or(u64::MAX);
+        let mut seen = run.total;
+        visit(weight, reader, scoring, |doc, score| {
+            if source.min_score.is_some_and(|least| score < least) {
+                return run.watch.goes_on();
+            }
+            for (_, node) in &mut nodes {
+                node.collect(doc, score, 0);
+            }
+            seen += 1;
+            if post_filter
+                .as_ref()
+                .is_none_or(|filter| filter.contains(doc))
+            {
+                run.total += 1;
+                if scoring && run.max_score.is_none_or(|most| score > most) {
+                    run.max_score = Some(score);
+                }
+                run.best.offer(segment, doc, score);
+                if let Some(sorted) = &mut sorted {
+                    sorted.collect(doc, score);
+                }
+            }
+            run.terminated = seen >= terminate_after;
+            run.watch.goes_on() && !run.terminated
+        })?;
+        if let Some(sorted) = sorted {
+            for top in sorted.finish()? {
+                run.sorted.push(ShardDoc {
+                    address: DocAddress {
+                        segment,
+                        doc: top.doc,
+                    },
+                    score: top.score,
+                    sort: top.sort,
+                });
+            }
+        }
+        self.absorb(run, nodes)
+    }
+
+    /// `global` aggregations look at every document, whatever the query.
+    fn global_aggs(&self, run: &mut Run<'_>) -> Result<(), ApiError> {
+        if !self.source.aggs.iter().any(is_global) {
+            return Ok(());
+        }
+        let everything: Compiled = Box::new(tantivy::query::AllQuery);
+        let weight = self.weight(&everything, false)?;
+        for (segment, reader) in self.readers() {
+            let mut nodes = self.nodes(segment, reader, true)?;
+            visit(weight.as_ref(), reader, false, |doc, _| {
+                for (_, node) in &mut nodes {
+                    node.collect(doc, 1.0, 0);
+                }
+                run.watch.goes_on()
+            })?;
+            self.absorb(run, nodes)?;
+        }
+        Ok(())
+    }
+
+    /// The aggregations of a segment with their places: the global ones or the others.
+    fn nodes(
+        &self,
+        segment: u32,
+        reader: &SegmentReader,
+        global: bool,
+    ) -> Result<Vec<(usize, Node)>, ApiError> {
+        let aggs = &self.source.aggs;
+        (0..aggs.len())
+            .filter(|index| is_global(&aggs[*index]) == global)
+            .map(|index| {
+                let one = std::slice::from_ref(&aggs[index]);
+                let mut nodes = agg::build(self.shard, one, reader, segment)?;
+                // Invariant: one aggregation makes one node.
+                Ok((index, nodes.pop().expect("one node")))
+            })
+            .collect()
+    }
+
+    fn absorb(&self, run: &mut Run<'_>, nodes: Vec<(usize, Node)>) -> Result<(), ApiError> {
+        run.partials.resize(self.source.aggs.len(), Partial::Empty);
+        for (index, node) in nodes {
+            let agg = &self.source.aggs[index];
+            for partial in node.finish(agg, 1)? {
+                agg::merge(agg, &mut run.partials[index], partial);
+            }
+        }
+        Ok(())
+    }
+
+    fn post_filter(&self, reader: &SegmentReader) -> Result<Option<BitSet>, ApiError> {
+        let Some(filter) = &self.post_filter else {
+            return Ok(None);
+        };
+        let weight = self.weight(filter, false)?;
+        let mut docs = BitSet::with_max_value(reader.max_doc());
+        visit(weight.as_ref(), reader, false, |doc, _| {
+            docs.insert(doc);
+            true
+        })?;
+        Ok(Some(docs))
+    }
+}
+
+/// What [`Phase::general`] gathers over segments.
+struct Run<'a> {
+    best: BestScores,
+    sorted: Vec<ShardDoc>,
+    partials: Vec<Partial>,
+    total: u64,
+    max_score: Option<Score>,
+    terminated: bool,
+    watch: Watch<'a>,
+}
+
+fn is_global(agg: &Agg) -> bool {
+    agg.kind == agg::spec::AggKind::Global
+}
+
+/// Visits the live matching documents of a segment in order until told to stop. Without scoring
+/// the score is 0.
+fn visit(
+    weight: &dyn Weight,
+    reader: &SegmentReader,
+    scoring: bool,
+    mut each: impl FnMut(DocId, Score) -> bool,
+) -> Result<(), ApiError> {
+    let mut scorer = weight.scorer(reader, 1.0).map_err(|e| engine_error(&e))?;
+    let alive = reader.alive_bitset();
+    let lives = |doc: DocId| alive.is_none_or(|alive| alive.is_alive(doc));
+    if scoring {
+        visit_scored(scorer.as_mut(), |doc, score| {
+            !lives(doc) || each(doc, score)
+        });
+        return Ok(());
+    }
+    let mut block = [0; COLLECT_BLOCK_BUFFER_LEN];
+    loop {
+        let found = scorer.fill_buffer(&mut block);
+        for doc in &block[..found] {
+            if lives(*doc) && !each(*doc, 0.0) {
+                return Ok(());
+            }
+        }
+        if found < block.len() {
+            return Ok(());
+        }
+    }
+}
+
+fn visit_scored(scorer: &mut dyn Scorer, mut each: impl FnMut(DocId, Score) -> bool) {
+    let mut doc = scorer.doc();
+    while doc != TERMINATED {
+        let score = scorer.score();
+        if !each(doc, score) {
+            return;
+        }
+        doc = scorer.advance();
+    }
+}
+
+/// Asks now and then whether the search goes on.
+struct Watch<'a> {
+    shard: &'a Shard<'a>,
+    left: u32,
+    state: Interrupt,
+}
+
+/// Documents between two questions.
+const WATCH_EVERY: u32 = 4_096;
+
+impl<'a> Watch<'a> {
+    fn new(shard: &'a Shard<'a>) -> Self {
+        Self {
+            shard,
+            left: WATCH_EVERY,
+            state: Interrupt::Continue,
+        }
+    }
+
+    /// Counts a document; `false` means stop.
+    fn goes_on(&mut self) -> bool {
+        self.left -= 1;
+        if self.left == 0 {
+            self.left = WATCH_EVERY;
+            return self.check();
+        }
+        true
+    }
+
+    fn check(&mut self) -> bool {
+        if self.state == Interrupt::Continue {
+            self.state = (self.shard.context.interrupt)();
+        }
+        self.state == Interrupt::Continue
+    }
+
+    fn stopped(&self) -> bool {
+        self.state != Interrupt::Continue
+    }
+
+    /// Returns whether the time was up; a cancelled search is an error.
+    fn finish(self) -> Result<bool, ApiError> {
+        match self.state {
+            Interrupt::Continue => Ok(false),
+            Interrupt::TimedOut => Ok(true),
+            Interrupt::Cancelled => Err(ApiError::new(
+                ErrorCode::TaskCancelled,
+                "task cancelled: nobody waits for the search any more",
+            )),
+        }
+    }
+}
+
+/// Keeps the documents with the best scores; on a tie the earlier one.
+struct BestScores {
+    limit: usize,
+    /// The worst on top.
+    heap: BinaryHeap<Scored>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Scored {
+    score: Score,
+    address: DocAddress,
+}
+
+impl Eq for Scored {}
+
+impl PartialOrd for Scored {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scored {
+    /// The worse document is the greater.
+    fn cmp(&self, other: &Self) -> Ordering {
+        other
+            .score
+            .total_cmp(&self.score)
+            .then(self.address.cmp(&other.address))
+    }
+}
+
+impl BestScores {
+    fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            heap: BinaryHeap::new(),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.heap.len() >= self.limit
+    }
+
+    /// A document must score more than this to matter.
+    fn threshold(&self) -> Score {
+        match self.heap.peek() {
+            Some(worst) if self.is_full() => worst.score,
+            _ => Score::MIN,
+        }
+    }
+
+    fn offer(&mut self, segment: u32, doc: DocId, score: Score) {
+        if self.limit == 0 {
+            return;
+        }
+        let scored = Scored {
+            score,
+            address: DocAddress { segment, doc },
+        };
+        if self.is_full() {
+            if self.heap.peek().is_some_and(|worst| scored >= *worst) {
+                return;
+            }
+            self.heap.pop();
+        }
+        self.heap.push(scored);
+    }
+
+    fn finish(self) -> Vec<ShardDoc> {
+        self.heap
+            .into_sorted_vec()
+            .into_iter()
+            .map(|scored| ShardDoc {
+                address: scored.address,
+                score: Some(scored.score),
+                sort: Vec::new(),
+            })
+            .collect()
+    }
+}

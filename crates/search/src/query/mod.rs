@@ -1,0 +1,23 @@
+//! Queries: the DSL as a tree, its parsers, and its execution on a shard.
+
+pub mod ast;
+mod compile;
+mod custom;
+mod edits;
+mod lower;
+mod lucene;
+pub mod min_match;
+mod parse;
+mod regexp;
+mod simple;
+mod string_options;
+mod syntax;
+mod text;
+mod values;
+
+pub use ast::Query;
+pub(crate) use compile::{Compiled, compile, constant_score};
+pub(crate) use custom::counts_fast;
+pub use parse::{QUERY_NAMES, parse_query};
+pub(crate) use regexp::TermPattern;
+pub(crate) use values::date_value;

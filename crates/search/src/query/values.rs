@@ -1,0 +1,552 @@
+//! Exact values and ranges on fields of every type. Source: data.md section 5.2.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv6Addr};
+
+use ringwall_api::{ApiError, ErrorCode};
+use ringwall_index::FieldType;
+use ringwall_index::dates::{DateFormat, Rounding};
+use ringwall_index::schema::{encode_double, encode_ip, encode_unsigned};
+use serde_json::Value;
+use tantivy::Term;
+use tantivy::columnar::Column;
+use tantivy::query::TermSetQuery;
+
+use super::ast::{RangeBound, RangeQuery};
+use super::compile::{Compiled, at_least, constant, none};
+use super::custom::SetQuery;
+use super::text;
+use crate::fields::{FieldKind, FieldRef};
+use crate::parse::{query_shard, scalar_text, token_name};
+use crate::shard::Shard;
+use crate::time::{DateMath, Zone};
+
+/// Compiles `term`.
+pub(super) fn term(
+    shard: &Shard<'_>,
+    field: &FieldRef<'_>,
+    value: &Value,
+    boost: f32,
+) -> Result<Compiled, ApiError> {
+    let compiled = match field.kind {
+        FieldKind::Text { .. } | FieldKind::Keyword => {
+            text::scored_term(shard, field, &text_value(value)?)?
+        }
+        _ => return terms(shard, field, std::slice::from_ref(value), boost),
+    };
+    Ok(super::compile::boosted(compiled, boost))
+}
+
+/// Compiles `terms`: every match scores alike.
+pub(super) fn terms(
+    shard: &Shard<'_>,
+    field: &FieldRef<'_>,
+    values: &[Value],
+    boost: f32,
+) -> Result<Compiled, ApiError> {
+    let compiled = match field.kind {
+        FieldKind::Text { .. } | FieldKind::Keyword | FieldKind::Id => {
+            let terms = values
+                .iter()
+                .map(|value| Ok(field.term(&text_value(value)?)))
+                .collect::<Result<Vec<Term>, ApiError>>()?;
+            term_set(terms)
+        }
+        FieldKind::Ip => ip_terms(field, values)?,
+        FieldKind::Long(_) | FieldKind::Boolean => {
+            let mut terms = Vec::with_capacity(values.len());
+            for value in values {
+                if let Some(long) = exact_long(field, value)? {
+                    terms.push(field.long_term(long));
+                }
+            }
+            term_set(terms)
+        }
+        FieldKind::Double(_) | FieldKind::Meta => {
+            let mut wanted = HashSet::new();
+            for value in values {
+                wanted.extend(exact_encoded(field, value)?);
+            }
+            column_values(field, wanted)
+        }
+        FieldKind::Date => {
+            let ranges = values
+                .iter()
+                .map(|value| {
+                    // A day given as a term means the whole day.
+                    let bound = |inclusive| {
+                        Some(RangeBound {
+                            value: value.clone(),
+                            inclusive,
+                        })
+                    };
+                    let query = RangeQuery {
+                        field: field.name.clone(),
+                        lower: bound(true),
+                        upper: bound(true),
+                        format: None,
+                        time_zone: None,
+                        boost: 1.0,
+                    };
+                    range(shard, field, &query)
+                })
+                .collect::<Result<Vec<_>, _>>()?;
+            at_least(ranges, 1)
+        }
+    };
+    Ok(constant(compiled, boost))
+}
+
+/// Compiles `range`.
+pub(super) fn range(
+    shard: &Shard<'_>,
+    field: &FieldRef<'_>,
+    query: &RangeQuery,
+) -> Result<Compiled, ApiError> {
+    if field.kind != FieldKind::Date && (query.format.is_some() || query.time_zone.is_some()) {
+        return Err(query_shard(format!(
+            "Field [{}] of type [{}] does not support [format] or [time_zone] in a range",
+            field.name,
+            field.type_name()
+        )));
+    }
+    let compiled = match field.kind {
+        FieldKind::Id => {
+            return Err(query_shard(format!(
+                "Field [{}] of type [_id] does not support range queries",
+                field.name
+            )));
+        }
+        FieldKind::Text { .. } | FieldKind::Keyword => text_range(field, query, |text| Ok(text))?,
+        FieldKind::Ip => text_range(field, query, |text| parse_ip(field, &text))?,
+        FieldKind::Date => {
+            let (low, high) = date_ends(shard, field, query)?;
+            column_range(field, low, high)
+        }
+        _ => {
+            let (low, high) = number_ends(field, query)?;
+            column_range(field, low, high)
+        }
+    };
+    Ok(constant(compiled, query.boost))
+}
+
+/// Reads a date of a query on this field, with date math.
+pub(crate) fn date_value(
+    shard: &Shard<'_>,
+    format: &DateFormat,
+    zone: &Zone,
+    value: &Value,
+    round_up: bool,
+) -> Result<i64, ApiError> {
+    let math = DateMath {
+        now: shard.context.now_millis,
+        zone,
+        round_up,
+    };
+    let parse = |text: &str, rounding: Rounding| {
+        format
+            .parse_in(text, zone.inner(), rounding)
+            .ok_or_else(|| {
+                let reason = format!(
+                    "failed to parse date field [{text}] with format [{}]",
+                    format.spec()
+                );
+                ApiError::new(ErrorCode::Parse, reason.clone())
+                    .caused_by(ApiError::illegal_argument(reason))
+            })
+    };
+    match value {
+        Value::Number(number) => match number.as_i64() {
+            Some(long) => match format.parse_number(long) {
+                Some(millis) => Ok(millis),
+                None => parse(&long.to_string(), Rounding::Down),
+            },
+            None => parse(&number.to_string(), Rounding::Down),
+        },
+        other => math.eval(&text_value(other)?, &parse),
+    }
+}
+
+fn text_value(value: &Value) -> Result<String, ApiError> {
+    scalar_text(value).ok_or_else(|| {
+        query_shard(format!(
+            "failed to create query: a term must be one value, found [{}]",
+            token_name(value)
+        ))
+    })
+}
+
+fn term_set(terms: Vec<Term>) -> Compiled {
+    if terms.is_empty() {
+        none()
+    } else {
+        Box::new(TermSetQuery::new(terms))
+    }
+}
+
+fn bad_number(text: &str) -> ApiError {
+    let reason = format!("For input string: \"{text}\"");
+    query_shard(format!("failed to create query: {reason}"))
+        .caused_by(ApiError::new(ErrorCode::NumberFormat, reason))
+}
+
+/// A number of a query as a double, and exactly if it is a whole number.
+fn number_of(value: &Value) -> Result<(f64, Option<i128>), ApiError> {
+    let text = text_value(value)?;
+    let text = text.trim();
+    if let Ok(whole) = text.parse::<i128>() {
+        return Ok((whole as f64, Some(whole)));
+    }
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => {
+            let whole = (number.fract() == 0.0 && number.abs() < 1e30).then_some(number as i128);
+            Ok((number, whole))
+        }
+        _ => Err(bad_number(text)),
+    }
+}
+
+/// The stored form of a whole number or boolean, `None` when no document can have it.
+fn exact_long(field: &FieldRef<'_>, value: &Value) -> Result<Option<i64>, ApiError> {
+    if field.kind == FieldKind::Boolean {
+        return boolean(value).map(|flag| Some(i64::from(flag)));
+    }
+    let (_, whole) = number_of(value)?;
+    Ok(whole.and_then(|whole| encode_whole(field, whole)))
+}
+
+fn encode_whole(field: &FieldRef<'_>, whole: i128) -> Option<i64> {
+    match field.kind {
+        FieldKind::Long(FieldType::UnsignedLong) => u64::try_from(whole).ok().map(encode_unsigned),
+        _ => i64::try_from(whole).ok(),
+    }
+}
+
+fn boolean(value: &Value) -> Result<bool, ApiError> {
+    match text_value(value)?.as_str() {
+        "true" => Ok(true),
+        "false" | "" => Ok(false),
+        other => Err(query_shard(format!(
+            "failed to create query: Can't parse boolean value [{other}], expected [true] or \
+             [false]"
+        ))),
+    }
+}
+
+/// The stored form of a value of a column without terms.
+fn exact_encoded(field: &FieldRef<'_>, value: &Value) -> Result<Option<i64>, ApiError> {
+    let (number, whole) = number_of(value)?;
+    Ok(match field.kind {
+        FieldKind::Double(_) => Some(encode_double(rounded(field, number))),
+        _ => whole.and_then(|whole| i64::try_from(whole).ok()),
+    })
+}
+
+/// A double as precise as the field keeps it.
+fn rounded(field: &FieldRef<'_>, number: f64) -> f64 {
+    match field.kind {
+        FieldKind::Double(FieldType::Float | FieldType::HalfFloat) => f64::from(number as f32),
+        FieldKind::Double(FieldType::ScaledFloat) => {
+            (number * field.scaling_factor()).round() / field.scaling_factor()
+        }
+        _ => number,
+    }
+}
+
+/// Documents whose column has one of the values.
+fn column_values(field: &FieldRef<'_>, wanted: HashSet<i64>) -> Compiled {
+    let Some(column) = ColumnName::of(field) else {
+        return none();
+    };
+    let mut ranges: Vec<i64> = wanted.iter().copied().collect();
+    if ranges.len() <= FEW_VALUES {
+        ranges.sort_unstable();
+        let queries = ranges
+            .into_iter()
+            .map(|value| column.range(value, value))
+            .collect();
+        return at_least(queries, 1);
+    }
+    column.any_of(wanted)
+}
+
+/// Below this, looking for each value is cheaper than looking at each document.
+const FEW_VALUES: usize = 4;
+
+fn column_range(field: &FieldRef<'_>, low: i64, high: i64) -> Compiled {
+    // A metadata column has no negative values.
+    if low > high || (field.kind == FieldKind::Meta && high < 0) {
+        return none();
+    }
+    ColumnName::of(field).map_or_else(none, |column| column.range(low, high))
+}
+
+/// The engine finds the least value of a column for a range that ends below it: such a range is not
+/// asked for.
+fn docs_between<T: PartialOrd + Copy + std::fmt::Debug + Send + Sync + 'static>(
+    column: &Column<T>,
+    low: T,
+    high: T,
+    docs: std::ops::Range<u32>,
+    found: &mut Vec<u32>,
+) {
+    if low <= high && high >= column.min_value() && low <= column.max_value() {
+        column.get_docids_for_value_range(low..=high, docs, found);
+    }
+}
+
+/// The column of a field by its name, to be opened segment by segment.
+#[derive(Clone)]
+struct ColumnName {
+    name: String,
+    /// A metadata column holds `u64`.
+    unsigned: bool,
+}
+
+impl ColumnName {
+    fn of(field: &FieldRef<'_>) -> Option<Self> {
+        let unsigned = field.kind == FieldKind::Meta;
+        let name = if unsigned {
+            field.name.clone()
+        } else {
+            field.column_name()?
+        };
+        Some(Self { name, unsigned })
+    }
+
+    /// Documents with a value between two, both included.
+    fn range(&self, low: i64, high: i64) -> Compiled {
+        let column = self.clone();
+        Box::new(SetQuery::new("range", move |reader, docs| {
+            let columns = reader.fast_fields();
+            let all = 0..reader.max_doc();
+            let mut found = Vec::new();
+            if column.unsigned {
+                let (low, high) = (low.max(0).cast_unsigned(), high.max(0).cast_unsigned());
+                if let Some(values) = columns.column_opt::<u64>(&column.name)? {
+                    docs_between(&values, low, high, all, &mut found);
+                }
+            } else if let Some(values) = columns.column_opt::<i64>(&column.name)? {
+                docs_between(&values, low, high, all, &mut found);
+            }
+            for doc in found {
+                docs.insert(doc);
+            }
+            Ok(())
+        }))
+    }
+
+    /// Documents with one of many values.
+    fn any_of(&self, wanted: HashSet<i64>) -> Compiled {
+        let column = self.clone();
+        Box::new(SetQuery::new("values", move |reader, docs| {
+            let columns = reader.fast_fields();
+            let name = &column.name;
+            let signed = columns.column_opt::<i64>(name)?;
+            let unsigned = columns.column_opt::<u64>(name)?;
+            for doc in 0..reader.max_doc() {
+                let in_signed = signed
+                    .as_ref()
+                    .is_some_and(|c| c.values_for_doc(doc).any(|v| wanted.contains(&v)));
+                let in_unsigned = unsigned.as_ref().is_some_and(|c| {
+                    c.values_for_doc(doc)
+                        .any(|v| wanted.contains(&v.cast_signed()))
+                });
+                if in_signed || in_unsigned {
+                    docs.insert(doc);
+                }
+            }
+            Ok(())
+        }))
+    }
+}
+
+fn text_range(
+    field: &FieldRef<'_>,
+    query: &RangeQuery,
+    convert: impl Fn(String) -> Result<String, ApiError>,
+) -> Result<Compiled, ApiError> {
+    let end = |bound: &Option<RangeBound>| -> Result<Option<(String, bool)>, ApiError> {
+        bound
+            .as_ref()
+            .map(|bound| Ok((convert(text_value(&bound.value)?)?, bound.inclusive)))
+            .transpose()
+    };
+    let (lower, upper) = (end(&query.lower)?, end(&query.upper)?);
+    let (tantivy_field, path) = field.dictionary();
+    let path_len = path.len();
+    let above = move |term: &str| match &lower {
+        None => true,
+        Some((low, true)) => term >= low.as_str(),
+        Some((low, false)) => term > low.as_str(),
+    };
+    let below = move |term: &str| match &upper {
+        None => true,
+        Some((high, true)) => term <= high.as_str(),
+        Some((high, false)) => term < high.as_str(),
+    };
+    let query = SetQuery::terms(tantivy_field, path, path_len, move |term| {
+        above(term) && below(term)
+    });
+    Ok(Box::new(query))
+}
+
+/// The least and greatest stored value of a range, both inclusive; empty when low > high.
+fn number_ends(field: &FieldRef<'_>, query: &RangeQuery) -> Result<(i64, i64), ApiError> {
+    if let FieldKind::Double(_) = field.kind {
+        return double_ends(field, query);
+    }
+    let boolean_or_number = |value: &Value| -> Result<(f64, Option<i128>), ApiError> {
+        if field.kind == FieldKind::Boolean {
+            let flag = boolean(value)?;
+            return Ok((f64::from(u8::from(flag)), Some(i128::from(flag))));
+        }
+        number_of(value)
+    };
+    let unsigned = field.kind == FieldKind::Long(FieldType::UnsignedLong);
+    let (least, most) = if unsigned {
+        (0, i128::from(u64::MAX))
+    } else {
+        (i128::from(i64::MIN), i128::from(i64::MAX))
+    };
+    let low = match &query.lower {
+        None => least,
+        Some(bound) => match boolean_or_number(&bound.value)? {
+            (_, Some(whole)) => whole.saturating_add(i128::from(!bound.inclusive)),
+            (number, None) => number.ceil() as i128,
+        },
+    };
+    let high = match &query.upper {
+        None => most,
+        Some(bound) => match boolean_or_number(&bound.value)? {
+            (_, Some(whole)) => whole.saturating_sub(i128::from(!bound.inclusive)),
+            (number, None) => number.floor() as i128,
+        },
+    };
+    let (low, high) = (low.max(least), high.min(most));
+    if low > high {
+        return Ok((1, 0));
+    }
+    let encode = |whole: i128| encode_whole(field, whole).unwrap_or_default();
+    Ok((encode(low), encode(high)))
+}
+
+fn double_ends(field: &FieldRef<'_>, query: &RangeQuery) -> Result<(i64, i64), ApiError> {
+    let encode = |bound: &RangeBound| -> Result<i64, ApiError> {
+        Ok(encode_double(number_of(&bound.value)?.0))
+    };
+    // Between the infinities; NaN is never stored.
+    let low = match &query.lower {
+        None => encode_double(f64::NEG_INFINITY),
+        Some(bound) => encode(bound)?.saturating_add(i64::from(!bound.inclusive)),
+    };
+    let high = match &query.upper {
+        None => encode_double(f64::INFINITY),
+        Some(bound) => encode(bound)?.saturating_sub(i64::from(!bound.inclusive)),
+    };
+    if !matches!(
+        field.kind,
+        FieldKind::Double(FieldType::Float | FieldType::HalfFloat)
+    ) {
+        return Ok((low, high));
+    }
+    // A bound such as 0.1 means the float nearest to it.
+    let snap = |bound: &Option<RangeBound>, end: i64| -> Result<i64, ApiError> {
+        let Some(bound) = bound else { return Ok(end) };
+        let (number, _) = number_of(&bound.value)?;
+        let shift = end - encode_double(number);
+        Ok(encode_double(rounded(field, number)) + shift)
+    };
+    Ok((snap(&query.lower, low)?, snap(&query.upper, high)?))
+}
+
+/// The ends of a range of dates: rounding goes away from the documents that must not match.
+fn date_ends(
+    shard: &Shard<'_>,
+    field: &FieldRef<'_>,
+    query: &RangeQuery,
+) -> Result<(i64, i64), ApiError> {
+    let zone = Zone::parse_or_utc(query.time_zone.as_deref())?;
+    let own;
+    let format = match (&query.format, field.dates()) {
+        (Some(spec), _) => {
+            own = DateFormat::compile(spec)?;
+            &own
+        }
+        (None, Some(format)) => format,
+        (None, None) => {
+            own = DateFormat::default();
+            &own
+        }
+    };
+    let low = match &query.lower {
+        None => i64::MIN,
+        Some(bound) => {
+            let millis = date_value(shard, format, &zone, &bound.value, !bound.inclusive)?;
+            millis.saturating_add(i64::from(!bound.inclusive))
+        }
+    };
+    let high = match &query.upper {
+        None => i64::MAX,
+        Some(bound) => {
+            let millis = date_value(shard, format, &zone, &bound.value, bound.inclusive)?;
+            millis.saturating_sub(i64::from(!bound.inclusive))
+        }
+    };
+    Ok((low, high))
+}
+
+fn parse_ip(field: &FieldRef<'_>, text: &str) -> Result<String, ApiError> {
+    text.parse::<IpAddr>().map(encode_ip).map_err(|_| {
+        query_shard(format!(
+            "failed to create query: '{text}' is not an IP string literal, for field [{}]",
+            field.name
+        ))
+    })
+}
+
+/// Addresses and networks such as `10.0.0.0/8`.
+fn ip_terms(field: &FieldRef<'_>, values: &[Value]) -> Result<Compiled, ApiError> {
+    let mut queries = Vec::with_capacity(values.len());
+    for value in values {
+        let text = text_value(value)?;
+        let query: Compiled = match text.split_once('/') {
+            None => term_set(vec![field.term(&parse_ip(field, &text)?)]),
+            Some((address, bits)) => {
+                let (low, high) = network(address, bits).ok_or_else(|| {
+                    query_shard(format!(
+                        "failed to create query: [{text}] is not an IP network"
+                    ))
+                })?;
+                let (tantivy_field, path) = field.dictionary();
+                let path_len = path.len();
+                Box::new(SetQuery::terms(
+                    tantivy_field,
+                    path,
+                    path_len,
+                    move |term| low.as_str() <= term && term <= high.as_str(),
+                ))
+            }
+        };
+        queries.push(query);
+    }
+    Ok(at_least(queries, 1))
+}
+
+fn network(address: &str, bits: &str) -> Option<(String, String)> {
+    let address: IpAddr = address.parse().ok()?;
+    let bits: u32 = bits.parse().ok()?;
+    let (value, bits) = match address {
+        IpAddr::V4(v4) if bits <= 32 => (u128::from(v4.to_ipv6_mapped()), bits + 96),
+        IpAddr::V6(v6) if bits <= 128 => (u128::from(v6), bits),
+        _ => return None,
+    };
+    let host = if bits == 0 {
+        u128::MAX
+    } else {
+        (1u128 << (128 - bits)) - 1
+    };
+    let end = |value: u128| encode_ip(IpAddr::V6(Ipv6Addr::from(value)));
+    Some((end(value & !host), end(value | host)))
+}

@@ -1,0 +1,125 @@
+//! Adds up what shards answered. The same for one shard and for many. Source: data.md sections 5.4
+//! and 6.4.
+
+use std::cmp::Ordering;
+
+use ringwall_api::ApiError;
+use ringwall_api::search::TotalHits;
+
+use crate::agg::{self, Partial};
+use crate::request::{SearchSource, TrackTotalHits};
+use crate::result::{ReducedQuery, ShardDoc, ShardQueryResult, Winner};
+use crate::sort::{self, SortBy, SortValue};
+
+/// Merges the results of shards: the hits of the page in order, counts and aggregations. `results`
+/// are in the order of their shards, which decides ties.
+///
+/// # Errors
+/// `too_many_buckets_exception` when the aggregations have more than `max_buckets` buckets.
+pub fn reduce(
+    source: &SearchSource,
+    results: Vec<ShardQueryResult>,
+    max_buckets: usize,
+) -> Result<ReducedQuery, ApiError> {
+    let mut docs: Vec<(usize, ShardDoc)> = Vec::new();
+    let mut partials: Vec<Partial> = Vec::new();
+    let mut reduced = ReducedQuery {
+        winners: Vec::new(),
+        total: None,
+        max_score: None,
+        aggregations: None,
+        timed_out: false,
+        terminated_early: source.terminate_after.map(|_| false),
+    };
+    let (mut total, mut exact) = (0u64, true);
+    for (shard, result) in results.into_iter().enumerate() {
+        total = total.saturating_add(result.total);
+        exact &= result.total_is_exact;
+        reduced.timed_out |= result.timed_out;
+        if result.terminated_early {
+            reduced.terminated_early = Some(true);
+        }
+        reduced.max_score = match (reduced.max_score, result.max_score) {
+            (Some(left), Some(right)) => Some(left.max(right)),
+            (left, right) => left.or(right),
+        };
+        docs.extend(result.docs.into_iter().map(|doc| (shard, doc)));
+        agg::merge_all(&source.aggs, &mut partials, result.aggs);
+    }
+    reduced.total = total_hits(source.track_total_hits, total, exact);
+    reduced.winners = winners(source, docs);
+    if !source.aggs.is_empty() {
+        reduced.aggregations = Some(agg::render(
+            &source.aggs,
+            &partials,
+            source.typed_keys,
+            max_buckets,
+        )?);
+    }
+    Ok(reduced)
+}
+
+fn total_hits(track: TrackTotalHits, total: u64, exact: bool) -> Option<TotalHits> {
+    match track {
+        TrackTotalHits::Disabled => None,
+        TrackTotalHits::Exact => Some(TotalHits {
+            value: total,
+            exact,
+        }),
+        TrackTotalHits::UpTo(limit) if total > limit => Some(TotalHits {
+            value: limit,
+            exact: false,
+        }),
+        TrackTotalHits::UpTo(_) => Some(TotalHits {
+            value: total,
+            exact,
+        }),
+    }
+}
+
+fn winners(source: &SearchSource, mut docs: Vec<(usize, ShardDoc)>) -> Vec<Winner> {
+    let by_score = sort::is_score_only(&source.sort);
+    // Stable: on a tie the lower shard and, within a shard, its own order decide.
+    docs.sort_by(|(_, left), (_, right)| {
+        if by_score {
+            let score = |doc: &ShardDoc| doc.score.unwrap_or(0.0);
+            score(right)
+                .partial_cmp(&score(left))
+                .unwrap_or(Ordering::Equal)
+        } else {
+            sort::compare(&source.sort, &left.sort, &right.sort)
+        }
+    });
+    docs.into_iter()
+        .skip(source.from)
+        .take(source.size)
+        .map(|(shard, doc)| Winner {
+            shard,
+            address: doc.address,
+            score: doc.score,
+            sort: sort_json(source, &doc),
+        })
+        .collect()
+}
+
+fn sort_json(source: &SearchSource, doc: &ShardDoc) -> Option<Vec<serde_json::Value>> {
+    if source.sort.is_empty() {
+        return None;
+    }
+    if doc.sort.is_empty() {
+        // An explicit sort by score alone.
+        let score = doc.score.map_or(0.0, f64::from);
+        return Some(vec![score.into()]);
+    }
+    let values = source
+        .sort
+        .iter()
+        .zip(&doc.sort)
+        .map(|(sort, value)| match (&sort.by, value) {
+            // A float written as a double would show digits it does not have.
+            (SortBy::Score, SortValue::Double(score)) => serde_json::json!(*score as f32),
+            (_, value) => value.to_json(),
+        })
+        .collect();
+    Some(values)
+}

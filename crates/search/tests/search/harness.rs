@@ -1,0 +1,182 @@
+//! An index of a few shards in memory, and searches as the node runs them.
+
+use std::sync::Arc;
+
+use ringwall_api::ApiError;
+use ringwall_base::encoding;
+use ringwall_index::{Mapping, Searcher};
+use ringwall_search::{
+    Interrupt, MAX_BUCKETS, SearchLimits, SearchSource, ShardContext, ShardQueryResult, count,
+    fetch_phase, parse_count, parse_search, query_phase, reduce,
+};
+use serde_json::{Map, Value, json};
+
+/// 2024-03-15T13:45:30.123Z
+pub const NOW: i64 = 1_710_510_330_123;
+
+pub struct Index {
+    shards: Vec<Searcher>,
+}
+
+impl Index {
+    /// One shard of one segment.
+    pub fn new(mapping: Value, docs: &[Value]) -> Self {
+        Self::split(mapping, &[&[docs]])
+    }
+
+    /// Shards of segments of documents. A document's `_id` is taken out, or is its number.
+    pub fn split(mapping: Value, shards: &[&[&[Value]]]) -> Self {
+        let mapping = Arc::new(Mapping::parse(&mapping).unwrap());
+        let mut number = 0;
+        let shards = shards
+            .iter()
+            .map(|segments| {
+                let owned: Vec<Vec<(String, String)>> = segments
+                    .iter()
+                    .map(|docs| {
+                        docs.iter()
+                            .map(|doc| {
+                                let mut doc = doc.clone();
+                                let id = doc
+                                    .as_object_mut()
+                                    .and_then(|members| members.shift_remove("_id"));
+                                number += 1;
+                                let id = match id {
+                                    Some(Value::String(id)) => id,
+                                    _ => number.to_string(),
+                                };
+                                (id, doc.to_string())
+                            })
+                            .collect()
+                    })
+                    .collect();
+                let borrowed: Vec<Vec<(&str, &str)>> = owned
+                    .iter()
+                    .map(|docs| docs.iter().map(|(i, d)| (i.as_str(), d.as_str())).collect())
+                    .collect();
+                let slices: Vec<&[(&str, &str)]> = borrowed.iter().map(Vec::as_slice).collect();
+                Searcher::in_memory(Arc::clone(&mapping), &slices).unwrap()
+            })
+            .collect();
+        Self { shards }
+    }
+
+    /// Runs a search and returns `{"total","relation","max_score","hits","aggregations"}`.
+    pub fn try_search(&self, body: &Value) -> Result<Value, ApiError> {
+        let source = parse_search(body)?;
+        self.run(&source)
+    }
+
+    pub fn run(&self, source: &SearchSource) -> Result<Value, ApiError> {
+        let interrupt = || Interrupt::Continue;
+        let context = ShardContext {
+            index: "test",
+            now_millis: NOW,
+            limits: SearchLimits::default(),
+            interrupt: &interrupt,
+        };
+        let results = self
+            .shards
+            .iter()
+            .map(|shard| {
+                let result = query_phase(shard, source, &context)?;
+                // Every answer crosses the wire.
+                let decoded: ShardQueryResult =
+                    encoding::decode(&encoding::encode(&result)).unwrap();
+                assert_eq!(result, decoded);
+                Ok(decoded)
+            })
+            .collect::<Result<Vec<_>, ApiError>>()?;
+        let reduced = reduce(source, results, MAX_BUCKETS)?;
+        let mut hits = Vec::new();
+        for winner in reduced.winners {
+            let fetched = fetch_phase(&self.shards[winner.shard], source, &[winner.address])?;
+            let hit = fetched.into_iter().next().unwrap();
+            let mut object = Map::new();
+            object.insert("_id".into(), hit.id.into());
+            object.insert("_score".into(), winner.score.into());
+            if let Some(text) = hit.source {
+                object.insert("_source".into(), serde_json::from_slice(&text).unwrap());
+            }
+            for (name, value) in [
+                ("sort", winner.sort.map(Value::Array)),
+                ("fields", hit.fields),
+                ("_version", hit.version.map(Value::from)),
+                ("_seq_no", hit.seq_no.map(Value::from)),
+                ("_primary_term", hit.primary_term.map(Value::from)),
+            ] {
+                if let Some(value) = value {
+                    object.insert(name.into(), value);
+                }
+            }
+            hits.push(Value::Object(object));
+        }
+        let mut response = json!({"max_score": reduced.max_score, "hits": hits});
+        if let Some(total) = reduced.total {
+            response["total"] = total.value.into();
+            response["relation"] = if total.exact { "eq" } else { "gte" }.into();
+        }
+        if let Some(aggregations) = reduced.aggregations {
+            response["aggregations"] = aggregations;
+        }
+        if let Some(early) = reduced.terminated_early {
+            response["terminated_early"] = early.into();
+        }
+        Ok(response)
+    }
+
+    pub fn search(&self, body: Value) -> Value {
+        self.try_search(&body)
+            .unwrap_or_else(|error| panic!("{body}: {error}"))
+    }
+
+    /// The ids of the hits of a query, in order.
+    pub fn ids(&self, query: Value) -> Vec<String> {
+        let found = self.search(json!({"query": query, "size": 100}));
+        ids_of(&found)
+    }
+
+    /// The ids of the hits of a query, sorted.
+    pub fn set(&self, query: Value) -> Vec<String> {
+        let mut ids = self.ids(query.clone());
+        ids.sort();
+        // However documents are found, as many are counted.
+        assert_eq!(self.count(&query), ids.len() as u64, "{query}");
+        ids
+    }
+
+    pub fn count(&self, query: &Value) -> u64 {
+        let query = parse_count(&json!({"query": query})).unwrap();
+        let context = ShardContext {
+            index: "test",
+            now_millis: NOW,
+            ..ShardContext::default()
+        };
+        self.shards
+            .iter()
+            .map(|shard| count(shard, &query, &context).unwrap())
+            .sum()
+    }
+
+    /// The aggregations of a search without hits.
+    pub fn aggs(&self, aggs: Value) -> Value {
+        let found = self.search(json!({"size": 0, "aggs": aggs}));
+        found["aggregations"].clone()
+    }
+
+    pub fn error(&self, body: Value) -> ApiError {
+        match self.try_search(&body) {
+            Ok(found) => panic!("{body} should fail but found {found}"),
+            Err(error) => error,
+        }
+    }
+}
+
+pub fn ids_of(found: &Value) -> Vec<String> {
+    found["hits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hit| hit["_id"].as_str().unwrap().to_owned())
+        .collect()
+}
