@@ -1,0 +1,419 @@
+//! Tables of the cat APIs. Source: data.md sections 1.1 and 1.4.
+
+use std::cmp::Ordering;
+
+use ringwall_api::{ApiError, ApiResult};
+use serde_json::{Map, Value};
+
+use crate::request::{RestRequest, RestResponse};
+
+/// A column: its name, other names for it, what it is.
+pub struct Column {
+    pub name: &'static str,
+    pub aliases: &'static [&'static str],
+    pub description: &'static str,
+    pub default: bool,
+}
+
+/// Returns a column shown by default.
+pub const fn column(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    description: &'static str,
+) -> Column {
+    Column {
+        name,
+        aliases,
+        description,
+        default: true,
+    }
+}
+
+/// Returns a column shown when asked for.
+pub const fn extra(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    description: &'static str,
+) -> Column {
+    Column {
+        name,
+        aliases,
+        description,
+        default: false,
+    }
+}
+
+/// One field of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// Blank in text, null in JSON.
+    None,
+    Text(String),
+    Number(u64),
+    Decimal(f64),
+    /// Written with a unit, or in the unit of the `bytes` parameter.
+    Bytes(u64),
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<u64> for Cell {
+    fn from(number: u64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<u32> for Cell {
+    fn from(number: u32) -> Self {
+        Self::Number(number.into())
+    }
+}
+
+impl<T: Into<Cell>> From<Option<T>> for Cell {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::None, Into::into)
+    }
+}
+
+/// Rows under the full list of columns of an API.
+pub struct Table {
+    pub columns: &'static [Column],
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// Parameters of every cat API.
+pub const CAT_PARAMS: &[&str] = &[
+    "v",
+    "h",
+    "s",
+    "help",
+    "bytes",
+    "time",
+    "ts",
+    "local",
+    "master_timeout",
+];
+
+/// Returns the answer to `?help`, before any data is fetched.
+pub fn help(request: &RestRequest, columns: &[Column]) -> ApiResult<Option<RestResponse>> {
+    if !request.params.flag("help", false)? {
+        return Ok(None);
+    }
+    let lines: Vec<[String; 3]> = columns
+        .iter()
+        .map(|column| {
+            [
+                column.name.to_owned(),
+                column.aliases.join(","),
+                column.description.to_owned(),
+            ]
+        })
+        .collect();
+    let width = |i: usize| lines.iter().map(|line| line[i].len()).max().unwrap_or(0);
+    let (first, second) = (width(0), width(1));
+    let text = lines
+        .iter()
+        .map(|[name, aliases, description]| {
+            format!("{name:<first$} | {aliases:<second$} | {description}\n")
+        })
+        .collect();
+    Ok(Some(RestResponse::text(text)))
+}
+
+/// Returns the table in the form the request asks for.
+pub fn respond(request: &RestRequest, mut table: Table) -> ApiResult<RestResponse> {
+    let bytes = ByteUnit::parse(request.params.text("bytes"))?;
+    let chosen = choose(table.columns, &request.params.list("h"));
+    sort(&mut table, &request.params.list("s"))?;
+    let as_json = match request.params.text("format") {
+        Some("json") => true,
+        Some("text" | "txt") => false,
+        Some(other) => {
+            return Err(ApiError::illegal_argument(format!(
+                "unsupported format [{other}]; expected [text] or [json]"
+            )));
+        }
+        None => request.prefers_json,
+    };
+    if as_json {
+        return Ok(RestResponse::json(to_json(&table, &chosen, bytes)));
+    }
+    let header = request.params.flag("v", false)?;
+    Ok(RestResponse::text(to_text(&table, &chosen, bytes, header)))
+}
+
+/// Returns the positions of the columns to show, with the names asked for. Unknown names show nothing.
+fn choose(columns: &[Column], wanted: &[String]) -> Vec<(usize, String)> {
+    if wanted.is_empty() {
+        let defaults = columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| column.default);
+        return defaults
+            .map(|(position, column)| (position, column.name.to_owned()))
+            .collect();
+    }
+    let mut chosen = Vec::new();
+    for name in wanted {
+        if name.contains('*') {
+            let matching = columns
+                .iter()
+                .enumerate()
+                .filter(|(_, column)| wildcard(name, column.name));
+            chosen.extend(matching.map(|(position, column)| (position, column.name.to_owned())));
+        } else if let Some(position) = find(columns, name) {
+            chosen.push((position, name.clone()));
+        }
+    }
+    chosen
+}
+
+fn find(columns: &[Column], name: &str) -> Option<usize> {
+    columns
+        .iter()
+        .position(|column| column.name == name || column.aliases.contains(&name))
+}
+
+fn wildcard(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((prefix, rest)) => name.strip_prefix(prefix).is_some_and(|tail| {
+            (0..=tail.len()).any(|at| tail.is_char_boundary(at) && wildcard(rest, &tail[at..]))
+        }),
+    }
+}
+
+fn sort(table: &mut Table, keys: &[String]) -> ApiResult<()> {
+    let mut order = Vec::new();
+    for key in keys {
+        let (name, descending) = match key.split_once(':') {
+            Some((name, "desc")) => (name, true),
+            Some((name, "asc")) => (name, false),
+            Some(_) => return Err(unknown_sort(key)),
+            None => (key.as_str(), false),
+        };
+        let position = find(table.columns, name).ok_or_else(|| unknown_sort(key))?;
+        order.push((position, descending));
+    }
+    table.rows.sort_by(|a, b| {
+        order
+            .iter()
+            .map(|(position, descending)| {
+                let ordering = compare(&a[*position], &b[*position]);
+                if *descending {
+                    ordering.reverse()
+                } else {
+                    ordering
+                }
+            })
+            .find(|ordering| ordering.is_ne())
+            .unwrap_or(Ordering::Equal)
+    });
+    Ok(())
+}
+
+fn unknown_sort(key: &str) -> ApiError {
+    ApiError::illegal_argument(format!("Unable to sort by unknown sort key `{key}`"))
+}
+
+fn compare(a: &Cell, b: &Cell) -> Ordering {
+    match (a, b) {
+        (Cell::Text(a), Cell::Text(b)) => a.cmp(b),
+        _ => rank(a).total_cmp(&rank(b)),
+    }
+}
+
+fn rank(cell: &Cell) -> f64 {
+    match cell {
+        Cell::None | Cell::Text(_) => f64::NEG_INFINITY,
+        Cell::Number(number) | Cell::Bytes(number) => *number as f64,
+        Cell::Decimal(number) => *number,
+    }
+}
+
+fn to_json(table: &Table, chosen: &[(usize, String)], bytes: ByteUnit) -> Value {
+    table
+        .rows
+        .iter()
+        .map(|row| {
+            let object: Map<String, Value> = chosen
+                .iter()
+                .map(|(position, name)| {
+                    let value = match &row[*position] {
+                        Cell::None => Value::Null,
+                        cell => Value::String(show(cell, bytes)),
+                    };
+                    (name.clone(), value)
+                })
+                .collect();
+            Value::Object(object)
+        })
+        .collect()
+}
+
+fn to_text(table: &Table, chosen: &[(usize, String)], bytes: ByteUnit, header: bool) -> String {
+    let mut lines: Vec<Vec<(String, bool)>> = Vec::new();
+    let right_aligned: Vec<bool> = chosen
+        .iter()
+        .map(|(position, _)| {
+            table
+                .rows
+                .iter()
+                .any(|row| !matches!(row[*position], Cell::Text(_) | Cell::None))
+        })
+        .collect();
+    if header {
+        let names = chosen.iter().zip(&right_aligned);
+        lines.push(
+            names
+                .map(|((_, name), right)| (name.clone(), *right))
+                .collect(),
+        );
+    }
+    for row in &table.rows {
+        let cells = chosen.iter().zip(&right_aligned);
+        lines.push(
+            cells
+                .map(|((position, _), right)| (show(&row[*position], bytes), *right))
+                .collect(),
+        );
+    }
+    layout(&lines, chosen.len())
+}
+
+fn layout(lines: &[Vec<(String, bool)>], columns: usize) -> String {
+    let widths: Vec<usize> = (0..columns)
+        .map(|i| {
+            lines
+                .iter()
+                .map(|line| line[i].0.chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let mut text = String::new();
+    for line in lines {
+        for (i, ((cell, right), width)) in line.iter().zip(&widths).enumerate() {
+            if i > 0 {
+                text.push(' ');
+            }
+            match (right, i + 1 == columns) {
+                (true, _) => text.push_str(&format!("{cell:>width$}")),
+                (false, true) => text.push_str(cell),
+                (false, false) => text.push_str(&format!("{cell:<width$}")),
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn show(cell: &Cell, bytes: ByteUnit) -> String {
+    match cell {
+        Cell::None => String::new(),
+        Cell::Text(text) => text.clone(),
+        Cell::Number(number) => number.to_string(),
+        Cell::Decimal(number) => format!("{number:.2}"),
+        Cell::Bytes(size) => bytes.show(*size),
+    }
+}
+
+/// The unit of sizes.
+#[derive(Debug, Clone, Copy)]
+enum ByteUnit {
+    /// As fits the size: `1.5kb`.
+    Fitting,
+    /// A whole number, without a unit.
+    Shifted(u32),
+}
+
+impl ByteUnit {
+    fn parse(text: Option<&str>) -> ApiResult<Self> {
+        let shift = match text {
+            None => return Ok(Self::Fitting),
+            Some("b") => 0,
+            Some("k" | "kb") => 10,
+            Some("m" | "mb") => 20,
+            Some("g" | "gb") => 30,
+            Some("t" | "tb") => 40,
+            Some("p" | "pb") => 50,
+            Some(other) => {
+                return Err(ApiError::illegal_argument(format!(
+                    "unsupported value [{other}] of [bytes]; expected one of [b, kb, mb, gb, tb, pb]"
+                )));
+            }
+        };
+        Ok(Self::Shifted(shift))
+    }
+
+    fn show(self, size: u64) -> String {
+        match self {
+            Self::Fitting => ringwall_base::ByteSizeValue::from_bytes(size).to_string(),
+            Self::Shifted(shift) => (size >> shift).to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const COLUMNS: &[Column] = &[
+        column("index", &["i", "idx"], "index name"),
+        column("docs", &["d"], "documents"),
+        column("size", &["s"], "store size"),
+        extra("uuid", &[], "identity"),
+    ];
+
+    fn table() -> Table {
+        let row = |name: &str, docs: u64, size| {
+            vec![Cell::from(name), docs.into(), size, Cell::from("u")]
+        };
+        Table {
+            columns: COLUMNS,
+            rows: vec![row("b", 9, Cell::Bytes(2048)), row("alpha", 10, Cell::None)],
+        }
+    }
+
+    #[test]
+    fn text_is_padded_and_numbers_lean_right() {
+        let chosen = choose(COLUMNS, &[]);
+        let mut sorted = table();
+        sort(&mut sorted, &["docs:desc".to_owned()]).unwrap();
+        assert_eq!(
+            to_text(&sorted, &chosen, ByteUnit::Fitting, true),
+            "index docs size\nalpha   10     \nb        9  2kb\n"
+        );
+    }
+
+    #[test]
+    fn columns_are_chosen_by_name_alias_and_wildcard() {
+        let names = |wanted: &str| -> Vec<String> {
+            let wanted = crate::params::split_list(wanted);
+            choose(COLUMNS, &wanted)
+                .into_iter()
+                .map(|(_, name)| name)
+                .collect()
+        };
+        assert_eq!(names("idx,uuid"), ["idx", "uuid"]);
+        assert_eq!(names("*i*,nothing"), ["index", "size", "uuid"]);
+        let chosen = choose(COLUMNS, &["i".to_owned(), "s".to_owned()]);
+        assert_eq!(
+            to_json(&table(), &chosen, ByteUnit::Shifted(10)),
+            json!([{"i": "b", "s": "2"}, {"i": "alpha", "s": null}])
+        );
+        assert!(sort(&mut table(), &["nope".to_owned()]).is_err());
+    }
+}

@@ -1,0 +1,43 @@
+//! `_bulk`.
+
+use ringwall_api::ApiResult;
+use ringwall_api::document::BulkRequest;
+
+use super::WRITE_TIMEOUT_MS;
+use crate::bulk::{BulkDefaults, parse, write_response};
+use crate::request::{RestRequest, RestResponse};
+
+/// Query parameters of `_bulk`.
+pub const PARAMS: &[&str] = &[
+    "_source",
+    "_source_excludes",
+    "_source_includes",
+    "include_source_on_error",
+    "list_executed_pipelines",
+    "pipeline",
+    "refresh",
+    "require_alias",
+    "routing",
+    "timeout",
+    "wait_for_active_shards",
+];
+
+/// `POST|PUT [/{index}]/_bulk`: 200 even when every item failed.
+pub async fn bulk(request: RestRequest) -> ApiResult<RestResponse> {
+    let params = &request.params;
+    super::document::refuse_pipeline(params)?;
+    let defaults = BulkDefaults {
+        index: request.path("index").map(str::to_owned),
+        routing: params.owned("routing"),
+        require_alias: params.flag("require_alias", false)?,
+        return_source: params.source_filter(),
+    };
+    let bulk = BulkRequest {
+        items: parse(&request.body, &defaults)?,
+        refresh: params.refresh_policy()?,
+        timeout_ms: params.time_ms("timeout", WRITE_TIMEOUT_MS)?,
+        wait_for_active_shards: params.active_shards()?,
+    };
+    let response = request.execute(bulk).await?;
+    Ok(RestResponse::raw(write_response(&response)))
+}

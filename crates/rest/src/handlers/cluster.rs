@@ -1,0 +1,164 @@
+//! `_cluster/*`.
+
+use http::StatusCode;
+use ringwall_api::cluster::{
+    ClusterStateRequest, HealthRequest, HealthResponse, HealthStatus, IndexHealth,
+};
+use ringwall_api::{ApiError, ApiResult};
+use serde_json::{Map, Value, json};
+
+use super::MASTER_TIMEOUT_MS;
+use crate::params::Params;
+use crate::request::{ResponseBody, RestRequest, RestResponse};
+
+/// Query parameters of `_cluster/health`.
+pub const HEALTH_PARAMS: &[&str] = &[
+    "expand_wildcards",
+    "level",
+    "local",
+    "master_timeout",
+    "timeout",
+    "wait_for_active_shards",
+    "wait_for_events",
+    "wait_for_nodes",
+    "wait_for_no_initializing_shards",
+    "wait_for_no_relocating_shards",
+    "wait_for_status",
+];
+
+/// Query parameters of `_cluster/state`.
+pub const STATE_PARAMS: &[&str] = &[
+    "allow_no_indices",
+    "expand_wildcards",
+    "flat_settings",
+    "ignore_unavailable",
+    "local",
+    "master_timeout",
+];
+
+/// `GET /_cluster/health[/{index}]`: 408 when time ran out before the conditions held.
+pub async fn health(request: RestRequest) -> ApiResult<RestResponse> {
+    let wanted = health_request(&request.params, request.path_list("index"))?;
+    let level = request.params.owned("level");
+    let with_indices = match level.as_deref() {
+        None | Some("cluster") => false,
+        Some("indices" | "shards") => true,
+        Some(other) => {
+            return Err(ApiError::illegal_argument(format!(
+                "unknown level parameter [{other}] is not one of [cluster, indices, shards]"
+            )));
+        }
+    };
+    let health = request.execute(wanted).await?;
+    let status = if health.timed_out {
+        StatusCode::REQUEST_TIMEOUT
+    } else {
+        StatusCode::OK
+    };
+    let body = ResponseBody::Json(health_json(&health, with_indices));
+    Ok(RestResponse::new(status, body))
+}
+
+/// `GET /_cluster/state[/{metrics}[/{index}]]`.
+pub async fn state(request: RestRequest) -> ApiResult<RestResponse> {
+    let state = request
+        .execute(ClusterStateRequest {
+            metrics: request.path_list("metrics"),
+            indices: request.path_list("index"),
+        })
+        .await?;
+    Ok(RestResponse::json(state.state))
+}
+
+/// Returns a health request that waits for nothing.
+pub(super) fn health_now() -> HealthRequest {
+    HealthRequest {
+        indices: Vec::new(),
+        wait_for_status: None,
+        wait_for_nodes: None,
+        wait_for_no_relocating_shards: false,
+        wait_for_no_initializing_shards: false,
+        wait_for_active_shards: None,
+        timeout_ms: MASTER_TIMEOUT_MS,
+        master_timeout_ms: MASTER_TIMEOUT_MS,
+    }
+}
+
+/// Returns the share of shard copies that are active, 0 to 100.
+pub(super) fn active_percent(health: &HealthResponse) -> f64 {
+    let active = f64::from(health.active_shards);
+    let all = active + f64::from(health.unassigned_shards) + f64::from(health.initializing_shards);
+    if all == 0.0 {
+        100.0
+    } else {
+        active / all * 100.0
+    }
+}
+
+fn health_request(params: &Params, indices: Vec<String>) -> ApiResult<HealthRequest> {
+    let wait_for_status = match params.text("wait_for_status").map(str::to_ascii_lowercase) {
+        None => None,
+        Some(text) => Some(match text.as_str() {
+            "green" => HealthStatus::Green,
+            "yellow" => HealthStatus::Yellow,
+            "red" => HealthStatus::Red,
+            other => {
+                return Err(ApiError::illegal_argument(format!(
+                    "unknown cluster health status [{other}]"
+                )));
+            }
+        }),
+    };
+    Ok(HealthRequest {
+        indices,
+        wait_for_status,
+        wait_for_nodes: params.owned("wait_for_nodes"),
+        wait_for_no_relocating_shards: params.flag("wait_for_no_relocating_shards", false)?,
+        wait_for_no_initializing_shards: params.flag("wait_for_no_initializing_shards", false)?,
+        wait_for_active_shards: params.active_shards()?.filter(|shards| *shards > 0),
+        timeout_ms: params.time_ms("timeout", MASTER_TIMEOUT_MS)?,
+        master_timeout_ms: params.time_ms("master_timeout", MASTER_TIMEOUT_MS)?,
+    })
+}
+
+fn health_json(health: &HealthResponse, with_indices: bool) -> Value {
+    let mut body = json!({
+        "cluster_name": health.cluster_name,
+        "status": health.status.as_str(),
+        "timed_out": health.timed_out,
+        "number_of_nodes": health.number_of_nodes,
+        "number_of_data_nodes": health.number_of_data_nodes,
+        "active_primary_shards": health.active_primary_shards,
+        "active_shards": health.active_shards,
+        "relocating_shards": health.relocating_shards,
+        "initializing_shards": health.initializing_shards,
+        "unassigned_shards": health.unassigned_shards,
+        "delayed_unassigned_shards": health.delayed_unassigned_shards,
+        "number_of_pending_tasks": health.number_of_pending_tasks,
+        "number_of_in_flight_fetch": 0,
+        "task_max_waiting_in_queue_millis": 0,
+        "active_shards_percent_as_number": active_percent(health),
+    });
+    if with_indices {
+        let indices: Map<String, Value> = health
+            .indices
+            .iter()
+            .map(|(name, index)| (name.clone(), index_json(index)))
+            .collect();
+        body["indices"] = Value::Object(indices);
+    }
+    body
+}
+
+fn index_json(index: &IndexHealth) -> Value {
+    json!({
+        "status": index.status.as_str(),
+        "number_of_shards": index.number_of_shards,
+        "number_of_replicas": index.number_of_replicas,
+        "active_primary_shards": index.active_primary_shards,
+        "active_shards": index.active_shards,
+        "relocating_shards": index.relocating_shards,
+        "initializing_shards": index.initializing_shards,
+        "unassigned_shards": index.unassigned_shards,
+    })
+}

@@ -1,0 +1,325 @@
+//! Index management. Source: data.md section 1.5.
+
+use std::collections::BTreeMap;
+
+use http::{Method, StatusCode};
+use ringwall_api::indices::{
+    BroadcastResponse, CreateIndexRequest, DeleteIndexRequest, FlushRequest, GetIndexRequest,
+    IndexDescription, IndicesStatsRequest, PutMappingRequest, RefreshRequest, ShardStats,
+    UpdateSettingsRequest,
+};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions};
+use serde_json::{Map, Value, json};
+
+use super::{MASTER_TIMEOUT_MS, shards_json};
+use crate::json::check_keys;
+use crate::request::{RestRequest, RestResponse};
+
+/// Query parameters that say how index expressions resolve.
+pub const INDICES_PARAMS: &[&str] = &["allow_no_indices", "expand_wildcards", "ignore_unavailable"];
+
+/// Query parameters of changes that the master makes.
+pub const MASTER_PARAMS: &[&str] = &["master_timeout", "timeout"];
+
+/// Query parameters of descriptions.
+pub const GET_PARAMS: &[&str] = &[
+    "features",
+    "flat_settings",
+    "include_defaults",
+    "local",
+    "master_timeout",
+];
+
+/// `PUT /{index}`.
+pub async fn create(request: RestRequest) -> ApiResult<RestResponse> {
+    let mut body = request.body_object()?;
+    check_keys("create_index", &body, &["settings", "mappings", "aliases"])?;
+    let mut part = |name: &str| body.remove(name).unwrap_or_else(|| json!({}));
+    let created = request
+        .execute(CreateIndexRequest {
+            settings: part("settings"),
+            mappings: part("mappings"),
+            aliases: part("aliases"),
+            index: request.one_index()?,
+            wait_for_active_shards: request.params.active_shards()?,
+            timeout_ms: ack_timeout(&request)?,
+            auto: false,
+        })
+        .await?;
+    Ok(RestResponse::json(json!({
+        "acknowledged": created.acknowledged,
+        "shards_acknowledged": created.shards_acknowledged,
+        "index": created.index,
+    })))
+}
+
+/// `DELETE /{index}`.
+pub async fn delete(request: RestRequest) -> ApiResult<RestResponse> {
+    let answer = request
+        .execute(DeleteIndexRequest {
+            indices: request.indices(IndicesOptions::default())?,
+            timeout_ms: ack_timeout(&request)?,
+        })
+        .await?;
+    Ok(acknowledged(answer.acknowledged))
+}
+
+/// `GET|HEAD /{index}`.
+pub async fn get(request: RestRequest) -> ApiResult<RestResponse> {
+    let head = request.method == Method::HEAD;
+    let indices = match describe(&request).await {
+        Err(error) if head && error.code == ErrorCode::IndexNotFound => {
+            return Ok(RestResponse::exists(false));
+        }
+        described => described?,
+    };
+    if head {
+        return Ok(RestResponse::exists(true));
+    }
+    let flat = request.params.flag("flat_settings", false)?;
+    let by_name = indices.into_iter().map(|index| {
+        let body = json!({
+            "aliases": index.aliases,
+            "mappings": index.mappings,
+            "settings": settings_json(index.settings, flat, &[]),
+        });
+        (index.name, body)
+    });
+    Ok(RestResponse::json(Value::Object(by_name.collect())))
+}
+
+/// `GET [/{index}]/_mapping`.
+pub async fn mapping(request: RestRequest) -> ApiResult<RestResponse> {
+    let indices = describe(&request).await?;
+    let by_name = indices
+        .into_iter()
+        .map(|index| (index.name, json!({"mappings": index.mappings})));
+    Ok(RestResponse::json(Value::Object(by_name.collect())))
+}
+
+/// `GET [/{index}]/_settings[/{name}]`.
+pub async fn settings(request: RestRequest) -> ApiResult<RestResponse> {
+    let indices = describe(&request).await?;
+    let flat = request.params.flag("flat_settings", false)?;
+    let wanted = request.path_list("name");
+    let by_name = indices.into_iter().map(|index| {
+        let settings = settings_json(index.settings, flat, &wanted);
+        (index.name, json!({"settings": settings}))
+    });
+    Ok(RestResponse::json(Value::Object(by_name.collect())))
+}
+
+/// `GET [/{index}]/_alias`.
+pub async fn aliases(request: RestRequest) -> ApiResult<RestResponse> {
+    let indices = describe(&request).await?;
+    let by_name = indices
+        .into_iter()
+        .map(|index| (index.name, json!({"aliases": index.aliases})));
+    Ok(RestResponse::json(Value::Object(by_name.collect())))
+}
+
+/// `PUT|POST /{index}/_mapping`.
+pub async fn put_mapping(request: RestRequest) -> ApiResult<RestResponse> {
+    let body = request.body_object()?;
+    if request.body.is_empty() {
+        return Err(ApiError::validation(&["mapping source is missing"]));
+    }
+    let answer = request
+        .execute(PutMappingRequest {
+            indices: request.indices(IndicesOptions::default())?,
+            mappings: Value::Object(body),
+            timeout_ms: ack_timeout(&request)?,
+        })
+        .await?;
+    Ok(acknowledged(answer.acknowledged))
+}
+
+/// `PUT [/{index}]/_settings`: with or without the outer `settings` key.
+pub async fn put_settings(request: RestRequest) -> ApiResult<RestResponse> {
+    let mut body = request.body_object()?;
+    if body.is_empty() {
+        return Err(ApiError::validation(&["no settings to update"]));
+    }
+    let settings = match body.remove("settings") {
+        Some(inner) if body.is_empty() => inner,
+        Some(inner) => {
+            body.insert("settings".to_owned(), inner);
+            Value::Object(body)
+        }
+        None => Value::Object(body),
+    };
+    let strict = IndicesOptions {
+        allow_no_indices: false,
+        ..IndicesOptions::default()
+    };
+    let answer = request
+        .execute(UpdateSettingsRequest {
+            indices: request.indices(strict)?,
+            settings,
+            timeout_ms: ack_timeout(&request)?,
+        })
+        .await?;
+    Ok(acknowledged(answer.acknowledged))
+}
+
+/// `GET|POST [/{index}]/_refresh`.
+pub async fn refresh(request: RestRequest) -> ApiResult<RestResponse> {
+    let indices = request.indices(IndicesOptions::default())?;
+    let answer = request.execute(RefreshRequest { indices }).await?;
+    Ok(broadcast(&answer))
+}
+
+/// `GET|POST [/{index}]/_flush`.
+pub async fn flush(request: RestRequest) -> ApiResult<RestResponse> {
+    let indices = request.indices(IndicesOptions::default())?;
+    let answer = request.execute(FlushRequest { indices }).await?;
+    Ok(broadcast(&answer))
+}
+
+/// `GET [/{index}]/_stats`.
+pub async fn stats(request: RestRequest) -> ApiResult<RestResponse> {
+    let indices = request.indices(IndicesOptions::default())?;
+    let answer = request.execute(IndicesStatsRequest { indices }).await?;
+    let mut by_index: BTreeMap<&str, Vec<&ShardStats>> = BTreeMap::new();
+    for shard in &answer.shards {
+        by_index.entry(&shard.index).or_default().push(shard);
+    }
+    let indices: Map<String, Value> = by_index
+        .iter()
+        .map(|(name, shards)| ((*name).to_owned(), sums(shards)))
+        .collect();
+    let all: Vec<&ShardStats> = answer.shards.iter().collect();
+    Ok(RestResponse::json(json!({
+        "_shards": shards_json(answer.counts, &answer.failures, false),
+        "_all": sums(&all),
+        "indices": indices,
+    })))
+}
+
+async fn describe(request: &RestRequest) -> ApiResult<Vec<IndexDescription>> {
+    let indices = request.indices(IndicesOptions::default())?;
+    let answer = request.execute(GetIndexRequest { indices }).await?;
+    Ok(answer.indices)
+}
+
+fn ack_timeout(request: &RestRequest) -> ApiResult<u64> {
+    let master = request
+        .params
+        .time_ms("master_timeout", MASTER_TIMEOUT_MS)?;
+    request.params.time_ms("timeout", master)
+}
+
+fn acknowledged(acknowledged: bool) -> RestResponse {
+    RestResponse::json(json!({"acknowledged": acknowledged}))
+}
+
+fn broadcast(answer: &BroadcastResponse) -> RestResponse {
+    let status = answer
+        .failures
+        .first()
+        .filter(|_| answer.shards.successful == 0)
+        .and_then(|failure| StatusCode::from_u16(failure.reason.status).ok())
+        .unwrap_or(StatusCode::OK);
+    RestResponse::json(json!({"_shards": shards_json(answer.shards, &answer.failures, false)}))
+        .with_status(status)
+}
+
+fn sums(shards: &[&ShardStats]) -> Value {
+    let primaries: Vec<&ShardStats> = shards
+        .iter()
+        .copied()
+        .filter(|shard| shard.primary)
+        .collect();
+    json!({"primaries": sum(&primaries), "total": sum(shards)})
+}
+
+fn sum(shards: &[&ShardStats]) -> Value {
+    let total = |of: fn(&ShardStats) -> u64| shards.iter().map(|shard| of(shard)).sum::<u64>();
+    json!({
+        "docs": {"count": total(|s| s.docs), "deleted": total(|s| s.deleted_docs)},
+        "store": {"size_in_bytes": total(|s| s.store_bytes)},
+        "segments": {"count": total(|s| s.segments)},
+        "translog": {"operations": total(|s| s.translog_ops)},
+    })
+}
+
+/// Returns settings nested or as flat keys, reduced to the names wanted.
+fn settings_json(settings: Value, flat: bool, wanted: &[String]) -> Value {
+    let mut leaves = BTreeMap::new();
+    flatten("", &settings, &mut leaves);
+    if !wanted.is_empty() {
+        leaves.retain(|key, _| wanted.iter().any(|pattern| name_matches(pattern, key)));
+    } else if !flat {
+        return settings;
+    }
+    if flat {
+        return leaves.into_iter().collect::<Map<String, Value>>().into();
+    }
+    let mut nested = json!({});
+    for (key, leaf) in leaves {
+        put_nested(&mut nested, &key, leaf);
+    }
+    nested
+}
+
+fn flatten(prefix: &str, value: &Value, leaves: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(object) => {
+            for (key, child) in object {
+                let path = if prefix.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{prefix}.{key}")
+                };
+                flatten(&path, child, leaves);
+            }
+        }
+        leaf => {
+            leaves.insert(prefix.to_owned(), leaf.clone());
+        }
+    }
+}
+
+fn put_nested(target: &mut Value, key: &str, leaf: Value) {
+    let Value::Object(object) = target else {
+        return;
+    };
+    match key.split_once('.') {
+        None => {
+            object.insert(key.to_owned(), leaf);
+        }
+        Some((first, rest)) => {
+            let child = object.entry(first).or_insert_with(|| json!({}));
+            put_nested(child, rest, leaf);
+        }
+    }
+}
+
+fn name_matches(pattern: &str, key: &str) -> bool {
+    match pattern.split_once('*') {
+        _ if pattern == "_all" => true,
+        None => pattern == key,
+        Some((prefix, rest)) => key
+            .strip_prefix(prefix)
+            .is_some_and(|tail| rest.is_empty() || tail.ends_with(rest.trim_start_matches('*'))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_nested_or_flat_and_filtered() {
+        let settings = json!({"index": {"number_of_shards": "1", "routing": {"x": "2"}}});
+        assert_eq!(settings_json(settings.clone(), false, &[]), settings);
+        assert_eq!(
+            settings_json(settings.clone(), true, &[]),
+            json!({"index.number_of_shards": "1", "index.routing.x": "2"})
+        );
+        assert_eq!(
+            settings_json(settings, false, &["index.routing.*".to_owned()]),
+            json!({"index": {"routing": {"x": "2"}}})
+        );
+    }
+}

@@ -1,0 +1,46 @@
+//! One module per family of endpoints. A handler translates and nothing else.
+
+pub mod bulk;
+pub mod cat;
+pub mod cluster;
+pub mod document;
+pub mod indices;
+pub mod nodes;
+pub mod root;
+pub mod search;
+pub mod security;
+pub mod ssl;
+
+use ringwall_api::document::ShardCounts;
+use ringwall_api::search::ShardFailure;
+use serde_json::{Map, Value, json};
+
+/// Default of `master_timeout` and of acknowledgements, milliseconds.
+const MASTER_TIMEOUT_MS: u64 = 30_000;
+/// Default of `timeout` on writes, milliseconds.
+const WRITE_TIMEOUT_MS: u64 = 60_000;
+
+/// Returns a `_shards` object.
+fn shards_json(counts: ShardCounts, failures: &[ShardFailure], with_skipped: bool) -> Value {
+    let mut object = Map::new();
+    object.insert("total".to_owned(), counts.total.into());
+    object.insert("successful".to_owned(), counts.successful.into());
+    if with_skipped {
+        object.insert("skipped".to_owned(), counts.skipped.into());
+    }
+    object.insert("failed".to_owned(), counts.failed.into());
+    if !failures.is_empty() {
+        let listed = failures.iter().map(failure_json).collect();
+        object.insert("failures".to_owned(), Value::Array(listed));
+    }
+    Value::Object(object)
+}
+
+fn failure_json(failure: &ShardFailure) -> Value {
+    json!({
+        "shard": failure.shard,
+        "index": failure.index,
+        "node": failure.node,
+        "reason": failure.reason.object_with_cause(),
+    })
+}

@@ -1,0 +1,192 @@
+//! `_nodes/*`.
+
+use ringwall_api::ApiResult;
+use ringwall_api::cluster::{NodeInfo, NodeStats, NodesInfoRequest, NodesStatsRequest};
+use serde_json::{Map, Value, json};
+
+use crate::params::split_list;
+use crate::request::{RestRequest, RestResponse};
+
+/// Query parameters of `_nodes`.
+pub const INFO_PARAMS: &[&str] = &["flat_settings", "timeout"];
+
+/// Query parameters of `_nodes/stats`.
+pub const STATS_PARAMS: &[&str] = &["timeout", "level", "types", "groups", "fields"];
+
+/// `GET /_nodes[/{node_id}][/{metric}]`. One path part alone may be either.
+pub async fn info(request: RestRequest) -> ApiResult<RestResponse> {
+    let (nodes, metrics) = split(&request, INFO_METRICS);
+    let info = request.execute(NodesInfoRequest { nodes }).await?;
+    let nodes: Map<String, Value> = info
+        .nodes
+        .iter()
+        .map(|(id, node)| (id.clone(), keep(info_json(node), INFO_METRICS, &metrics)))
+        .collect();
+    Ok(RestResponse::json(envelope(&info.cluster_name, nodes)))
+}
+
+/// `GET /_nodes[/{node_id}]/stats[/{metric}]`.
+pub async fn stats(request: RestRequest) -> ApiResult<RestResponse> {
+    let nodes = request.path_list("node_id");
+    let metrics = request.path_list("metric");
+    let stats = request.execute(NodesStatsRequest { nodes }).await?;
+    let nodes: Map<String, Value> = stats
+        .nodes
+        .iter()
+        .map(|(id, node)| (id.clone(), keep(stats_json(node), STATS_METRICS, &metrics)))
+        .collect();
+    Ok(RestResponse::json(envelope(&stats.cluster_name, nodes)))
+}
+
+fn split(request: &RestRequest, known: &[&str]) -> (Vec<String>, Vec<String>) {
+    let first = request.path_list("node_id");
+    match request.path("metric") {
+        Some(metrics) => (first, split_list(metrics)),
+        None if !first.is_empty() && first.iter().all(|part| known.contains(&part.as_str())) => {
+            (Vec::new(), first)
+        }
+        None => (first, Vec::new()),
+    }
+}
+
+fn envelope(cluster_name: &str, nodes: Map<String, Value>) -> Value {
+    json!({
+        "_nodes": {"total": nodes.len(), "successful": nodes.len(), "failed": 0},
+        "cluster_name": cluster_name,
+        "nodes": nodes,
+    })
+}
+
+/// Drops the sections that were not asked for.
+fn keep(mut node: Value, sections: &[&str], wanted: &[String]) -> Value {
+    let all = wanted.is_empty() || wanted.iter().any(|metric| metric == "_all");
+    if let (false, Value::Object(object)) = (all, &mut node) {
+        object.retain(|key, _| {
+            !sections.contains(&key.as_str()) || wanted.iter().any(|metric| metric == key)
+        });
+    }
+    node
+}
+
+fn info_json(node: &NodeInfo) -> Value {
+    let host = host_of(&node.transport_address);
+    let mut body = json!({
+        "name": node.name,
+        "transport_address": node.transport_address,
+        "host": host,
+        "ip": host,
+        "version": ringwall_base::COMPATIBLE_VERSION,
+        "build_flavor": "default",
+        "build_type": "tar",
+        "build_hash": format!("ringwall-{}", node.version),
+        "roles": node.roles,
+        "attributes": node.attributes,
+        "settings": {"node": {"name": node.name}},
+        "transport": {
+            "bound_address": [node.transport_address],
+            "publish_address": node.transport_address,
+            "profiles": {},
+        },
+        "plugins": [],
+        "modules": [],
+    });
+    if let Some(address) = &node.http_address {
+        body["http"] = json!({
+            "bound_address": [address],
+            "publish_address": address,
+        });
+    }
+    body
+}
+
+fn stats_json(node: &NodeStats) -> Value {
+    let host = host_of(&node.transport_address);
+    let used = node.total_memory_bytes.min(node.resident_bytes);
+    let [one, five, fifteen] = node.load_average;
+    json!({
+        "name": node.name,
+        "transport_address": node.transport_address,
+        "host": host,
+        "ip": node.transport_address,
+        "roles": node.roles,
+        "indices": {
+            "docs": {"count": node.docs},
+            "store": {"size_in_bytes": node.store_bytes},
+        },
+        "os": {
+            "cpu": {
+                "percent": node.cpu_percent,
+                "load_average": {"1m": one, "5m": five, "15m": fifteen},
+            },
+            "mem": {"total_in_bytes": node.total_memory_bytes},
+        },
+        "process": {
+            "open_file_descriptors": node.open_file_descriptors,
+            "cpu": {"percent": node.cpu_percent},
+            "mem": {"resident_in_bytes": node.resident_bytes},
+        },
+        // There is no Java heap; monitors that insist on one get the process's memory.
+        "jvm": {
+            "uptime_in_millis": node.uptime_ms,
+            "mem": {
+                "heap_used_in_bytes": used,
+                "heap_used_percent": percent(used, node.total_memory_bytes),
+                "heap_max_in_bytes": node.total_memory_bytes,
+            },
+        },
+        "fs": {
+            "total": {
+                "total_in_bytes": node.disk_total_bytes,
+                "free_in_bytes": node.disk_free_bytes,
+                "available_in_bytes": node.disk_free_bytes,
+            },
+        },
+    })
+}
+
+/// Returns a share in whole percent; 0 of nothing.
+pub(super) fn percent(part: u64, whole: u64) -> u64 {
+    (u128::from(part) * 100)
+        .checked_div(u128::from(whole))
+        .map_or(0, |percent| percent.min(100) as u64)
+}
+
+/// Returns the host of `host:port`.
+pub(super) fn host_of(address: &str) -> &str {
+    address
+        .rsplit_once(':')
+        .map_or(address, |(host, _)| host)
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+}
+
+const INFO_METRICS: &[&str] = &[
+    "_all",
+    "settings",
+    "os",
+    "process",
+    "jvm",
+    "thread_pool",
+    "transport",
+    "http",
+    "plugins",
+    "modules",
+    "ingest",
+    "aggregations",
+    "indices",
+];
+const STATS_METRICS: &[&str] = &[
+    "_all",
+    "indices",
+    "os",
+    "process",
+    "jvm",
+    "thread_pool",
+    "fs",
+    "transport",
+    "http",
+    "breaker",
+    "script",
+    "discovery",
+    "ingest",
+];

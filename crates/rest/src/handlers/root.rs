@@ -1,0 +1,72 @@
+//! `GET /`, and the licence endpoints that clients probe at start.
+
+use ringwall_api::ApiResult;
+use ringwall_api::auth::AuthenticationType;
+use ringwall_api::cluster::MainRequest;
+use ringwall_base::COMPATIBLE_VERSION;
+use serde_json::json;
+
+use crate::request::{RestRequest, RestResponse};
+
+/// `GET|HEAD /`. Source: ux.md section 5.1.
+pub async fn main(request: RestRequest) -> ApiResult<RestResponse> {
+    let main = request.execute(MainRequest).await?;
+    Ok(RestResponse::json(json!({
+        "name": main.node_name,
+        "cluster_name": main.cluster_name,
+        "cluster_uuid": main.cluster_uuid,
+        "version": {
+            "number": COMPATIBLE_VERSION,
+            "build_flavor": "default",
+            "build_type": "tar",
+            "build_hash": format!("ringwall-{}", ringwall_base::VERSION),
+            "build_date": BUILD_DATE,
+            "build_snapshot": false,
+            "lucene_version": "9.12.0",
+            "minimum_wire_compatibility_version": "7.17.0",
+            "minimum_index_compatibility_version": "7.0.0",
+        },
+        "tagline": "You Know, for Search",
+    })))
+}
+
+/// `GET /_license`. Everything Ringwall has is free, which clients know as an active basic licence.
+pub async fn license(request: RestRequest) -> ApiResult<RestResponse> {
+    let main = request.execute(MainRequest).await?;
+    Ok(RestResponse::json(json!({
+        "license": {
+            "status": "active",
+            "uid": main.cluster_uuid,
+            "type": "basic",
+            "issue_date": BUILD_DATE,
+            "issue_date_in_millis": BUILD_DATE_MS,
+            "max_nodes": 1000,
+            "max_resource_units": null,
+            "issued_to": main.cluster_name,
+            "issuer": "elasticsearch",
+            "start_date_in_millis": -1,
+        },
+    })))
+}
+
+/// `GET /_xpack`.
+pub async fn xpack(request: RestRequest) -> ApiResult<RestResponse> {
+    let identity = request.context.authentication.authentication_type;
+    let secured = identity != AuthenticationType::Anonymous;
+    let main = request.execute(MainRequest).await?;
+    Ok(RestResponse::json(json!({
+        "build": {"hash": format!("ringwall-{}", ringwall_base::VERSION), "date": BUILD_DATE},
+        "license": {"uid": main.cluster_uuid, "type": "basic", "mode": "basic", "status": "active"},
+        "features": {
+            "security": {"available": true, "enabled": secured},
+            "ml": {"available": false, "enabled": false},
+            "watcher": {"available": false, "enabled": false},
+            "graph": {"available": false, "enabled": false},
+        },
+        "tagline": "You know, for X",
+    })))
+}
+
+/// The day of the release; clients only want a date that parses.
+const BUILD_DATE: &str = "2026-11-24T00:00:00.000Z";
+const BUILD_DATE_MS: u64 = 1_795_478_400_000;

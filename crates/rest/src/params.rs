@@ -1,0 +1,284 @@
+//! Query parameters, decoded and typed.
+
+use ringwall_api::document::{RefreshPolicy, SourceFilter, VersionType};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions};
+use ringwall_base::TimeValue;
+
+/// The decoded query string. A later value of a name replaces an earlier one.
+#[derive(Debug, Clone, Default)]
+pub struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// Reads a query string. Errors: 400 for a broken percent escape.
+    pub fn parse(query: &str) -> ApiResult<Self> {
+        let mut params: Vec<(String, String)> = Vec::new();
+        for part in query.split('&').filter(|part| !part.is_empty()) {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let name = decode(&name.replace('+', " "))?;
+            let value = decode(&value.replace('+', " "))?;
+            match params.iter_mut().find(|(known, _)| *known == name) {
+                Some(earlier) => earlier.1 = value,
+                None => params.push((name, value)),
+            }
+        }
+        Ok(Self(params))
+    }
+
+    /// Returns the names given.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Returns a value as text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Returns a copy of a value as text.
+    pub fn owned(&self, name: &str) -> Option<String> {
+        self.text(name).map(str::to_owned)
+    }
+
+    /// Returns a boolean: `true`, `false`, or empty for true.
+    pub fn flag(&self, name: &str, default: bool) -> ApiResult<bool> {
+        match self.text(name) {
+            None => Ok(default),
+            Some("" | "true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(other) => Err(ApiError::illegal_argument(format!(
+                "Failed to parse value [{other}] as only [true] or [false] are allowed."
+            ))),
+        }
+    }
+
+    /// Returns a number.
+    pub fn number<T: std::str::FromStr>(&self, name: &str) -> ApiResult<Option<T>> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        text.parse().map(Some).map_err(|_| {
+            ApiError::illegal_argument(format!(
+                "Failed to parse int parameter [{name}] with value [{text}]"
+            ))
+            .caused_by(ApiError::new(
+                ErrorCode::NumberFormat,
+                format!("For input string: \"{text}\""),
+            ))
+        })
+    }
+
+    /// Returns a duration in milliseconds; `-1` becomes the longest wait there is, a year.
+    pub fn time_ms(&self, name: &str, default_ms: u64) -> ApiResult<u64> {
+        let Some(text) = self.text(name) else {
+            return Ok(default_ms);
+        };
+        let value: TimeValue = text.parse().map_err(|error| {
+            ApiError::illegal_argument(format!("failed to parse parameter [{name}]: {error}"))
+        })?;
+        let millis = value.duration().map_or(u128::MAX, |d| d.as_millis());
+        Ok(millis.min(u128::from(LONGEST_WAIT_MS)) as u64)
+    }
+
+    /// Returns a comma-separated list; empty when absent.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        self.text(name).map(split_list).unwrap_or_default()
+    }
+
+    /// Returns how index expressions resolve.
+    pub fn indices_options(&self, defaults: IndicesOptions) -> ApiResult<IndicesOptions> {
+        let mut options = IndicesOptions {
+            ignore_unavailable: self.flag("ignore_unavailable", defaults.ignore_unavailable)?,
+            allow_no_indices: self.flag("allow_no_indices", defaults.allow_no_indices)?,
+            ..defaults
+        };
+        if let Some(text) = self.text("expand_wildcards") {
+            apply_expand_wildcards(text, &mut options)?;
+        }
+        Ok(options)
+    }
+
+    /// Returns the `refresh` of a write. Source: data.md section 2.6.
+    pub fn refresh_policy(&self) -> ApiResult<RefreshPolicy> {
+        match self.text("refresh") {
+            None | Some("false") => Ok(RefreshPolicy::None),
+            Some("" | "true") => Ok(RefreshPolicy::Immediate),
+            Some("wait_for") => Ok(RefreshPolicy::WaitFor),
+            Some(other) => Err(ApiError::illegal_argument(format!(
+                "Unknown value for refresh: [{other}]."
+            ))),
+        }
+    }
+
+    /// Returns `wait_for_active_shards`: `None` for the default, `u32::MAX` for `all`.
+    pub fn active_shards(&self) -> ApiResult<Option<u32>> {
+        match self.text("wait_for_active_shards") {
+            None => Ok(None),
+            Some("all") => Ok(Some(u32::MAX)),
+            Some(text) => text.parse().map(Some).map_err(|_| {
+                ApiError::illegal_argument(format!("cannot parse ActiveShardCount[{text}]"))
+            }),
+        }
+    }
+
+    /// Returns `version_type`.
+    pub fn version_type(&self) -> ApiResult<VersionType> {
+        self.text("version_type")
+            .map_or(Ok(VersionType::Internal), parse_version_type)
+    }
+
+    /// Returns the source filter of `_source`, `_source_includes` and `_source_excludes`, or `None`
+    /// when none is given.
+    pub fn source_filter(&self) -> Option<SourceFilter> {
+        let source = self.text("_source");
+        let includes = self.list("_source_includes");
+        let excludes = self.list("_source_excludes");
+        if source.is_none() && includes.is_empty() && excludes.is_empty() {
+            return None;
+        }
+        let mut filter = SourceFilter {
+            enabled: true,
+            includes,
+            excludes,
+        };
+        match source {
+            None | Some("" | "true") => {}
+            Some("false") => filter.enabled = false,
+            Some(patterns) => filter.includes.extend(split_list(patterns)),
+        }
+        Some(filter)
+    }
+}
+
+/// Reads the name of a version type. Source: data.md section 2.4.
+pub fn parse_version_type(text: &str) -> ApiResult<VersionType> {
+    match text {
+        "internal" => Ok(VersionType::Internal),
+        "external" | "external_gt" => Ok(VersionType::External),
+        "external_gte" => Ok(VersionType::ExternalGte),
+        other => Err(ApiError::illegal_argument(format!(
+            "No version type match [{other}]"
+        ))),
+    }
+}
+
+/// Applies a list of `open`, `closed`, `hidden`, `none`, `all`.
+pub fn apply_expand_wildcards(text: &str, options: &mut IndicesOptions) -> ApiResult<()> {
+    options.expand_hidden = false;
+    options.expand_wildcards = false;
+    for word in text.split(',') {
+        match word.trim() {
+            // There are no closed indices yet: "closed" alone expands to nothing.
+            "open" => options.expand_wildcards = true,
+            "closed" => {}
+            "hidden" => options.expand_hidden = true,
+            "all" => {
+                options.expand_wildcards = true;
+                options.expand_hidden = true;
+            }
+            "none" => {
+                options.expand_wildcards = false;
+                options.expand_hidden = false;
+            }
+            other => {
+                return Err(ApiError::illegal_argument(format!(
+                    "No valid expand wildcard value [{other}]"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Splits a comma-separated list, without empty parts.
+pub fn split_list(text: &str) -> Vec<String> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Decodes percent escapes. Errors: 400 for a broken escape or bytes that are not UTF-8.
+pub fn decode(text: &str) -> ApiResult<String> {
+    let bad =
+        || ApiError::illegal_argument(format!("partial or invalid percent escape in [{text}]"));
+    if !text.contains('%') {
+        return Ok(text.to_owned());
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || {
+            let digit = char::from(rest.next()?).to_digit(16)?;
+            u8::try_from(digit).ok()
+        };
+        let (Some(high), Some(low)) = (digit(), digit()) else {
+            return Err(bad());
+        };
+        bytes.push(high << 4 | low);
+    }
+    String::from_utf8(bytes).map_err(|_| bad())
+}
+
+const LONGEST_WAIT_MS: u64 = 365 * 24 * 3_600 * 1_000;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn query_strings_are_decoded() {
+        let params = Params::parse("a=1&b=x%2Cy+z&flag&a=2&empty=&%C3%A4=1").unwrap();
+        assert_eq!(params.text("a"), Some("2"));
+        assert_eq!(params.text("b"), Some("x,y z"));
+        assert_eq!(params.flag("flag", false), Ok(true));
+        assert_eq!(params.text("ä"), Some("1"));
+        for broken in ["a=%", "a=%4", "a=%zz", "a=%ff"] {
+            assert!(Params::parse(broken).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn values_are_typed() {
+        let params =
+            Params::parse("n=x&f=yes&t=5&u=-1&r=maybe&w=all&s=false&e=open,hidden").unwrap();
+        assert!(params.number::<u64>("n").is_err());
+        assert!(params.flag("f", true).is_err());
+        assert!(params.time_ms("t", 1).is_err());
+        assert_eq!(params.time_ms("u", 1), Ok(LONGEST_WAIT_MS));
+        assert_eq!(params.time_ms("absent", 7), Ok(7));
+        assert!(
+            Params::parse("refresh=maybe")
+                .unwrap()
+                .refresh_policy()
+                .is_err()
+        );
+        assert_eq!(
+            Params::parse("wait_for_active_shards=all")
+                .unwrap()
+                .active_shards(),
+            Ok(Some(u32::MAX))
+        );
+        let options = Params::parse("expand_wildcards=open,hidden")
+            .unwrap()
+            .indices_options(IndicesOptions::default())
+            .unwrap();
+        assert!(options.expand_hidden && options.expand_wildcards);
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(query in "\\PC{0,40}") {
+            let _ = Params::parse(&query);
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! From an answer to HTTP: media types, pretty printing, filtering, compression.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::Full;
+use ringwall_api::{ApiError, ApiResult, ErrorCode};
+use serde_json::Value;
+
+use crate::filter_path::FilterPath;
+use crate::json;
+use crate::params::Params;
+use crate::request::{ResponseBody, RestResponse};
+
+/// How the client wants the answer written.
+#[derive(Debug, Default)]
+pub struct Rendering {
+    pub pretty: bool,
+    pub filter: FilterPath,
+    /// The `compatible-with` of a vendor media type in `Accept`.
+    pub compatible_with: Option<u8>,
+    pub prefers_json: bool,
+    pub gzip: bool,
+    pub opaque_id: Option<HeaderValue>,
+}
+
+impl Rendering {
+    /// Reads the headers. The parameters are added once they are known to be wanted.
+    pub fn from_headers(headers: &HeaderMap, compression: bool) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let accept = text("accept").unwrap_or_default().to_ascii_lowercase();
+        Self {
+            compatible_with: compatible_with(&accept),
+            prefers_json: accept.contains("json"),
+            gzip: compression && text("accept-encoding").is_some_and(accepts_gzip),
+            opaque_id: headers.get("x-opaque-id").cloned(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds what the query string says.
+    pub fn add_params(&mut self, params: &Params) -> ApiResult<()> {
+        self.pretty = params.flag("pretty", false)?;
+        self.filter = FilterPath::parse(params.text("filter_path").unwrap_or_default());
+        Ok(())
+    }
+
+    /// Returns the HTTP answer.
+    pub fn response(&self, answer: RestResponse) -> Response<Full<Bytes>> {
+        let (content_type, body) = self.body(answer.body);
+        let mut response = self.assemble(answer.status, content_type, body);
+        for (name, value) in answer.headers {
+            append(response.headers_mut(), name, &value);
+        }
+        response
+    }
+
+    /// Returns the HTTP answer for a failure. Failures are never filtered.
+    pub fn error(&self, error: &ApiError) -> Response<Full<Bytes>> {
+        let status =
+            StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = self.plain_error(status, &error.to_json());
+        for (name, value) in &error.headers {
+            append(response.headers_mut(), name, value);
+        }
+        response
+    }
+
+    /// Returns a failure whose body has a shape of its own.
+    pub fn plain_error(&self, status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
+        let text = if self.pretty {
+            json::pretty(body)
+        } else {
+            json::compact(body)
+        };
+        self.assemble(status, Some(self.json_type()), text)
+    }
+
+    fn body(&self, body: ResponseBody) -> (Option<String>, Vec<u8>) {
+        match body {
+            ResponseBody::Empty => (None, Vec::new()),
+            ResponseBody::Text(text) => (
+                Some("text/plain; charset=UTF-8".to_owned()),
+                text.into_bytes(),
+            ),
+            ResponseBody::RawJson(raw) if !self.pretty && self.filter.is_empty() => {
+                (Some(self.json_type()), raw)
+            }
+            ResponseBody::RawJson(raw) => match serde_json::from_slice(&raw) {
+                Ok(value) => (Some(self.json_type()), self.write(value)),
+                // What handlers write is JSON; if it ever is not, the client still sees it.
+                Err(_) => (Some(self.json_type()), raw),
+            },
+            ResponseBody::Json(value) => (Some(self.json_type()), self.write(value)),
+        }
+    }
+
+    fn write(&self, value: Value) -> Vec<u8> {
+        let value = if self.filter.is_empty() {
+            value
+        } else {
+            self.filter.apply(value)
+        };
+        if self.pretty {
+            json::pretty(&value)
+        } else {
+            json::compact(&value)
+        }
+    }
+
+    fn json_type(&self) -> String {
+        match self.compatible_with {
+            Some(version) => {
+                format!("application/vnd.elasticsearch+json;compatible-with={version}")
+            }
+            None => "application/json".to_owned(),
+        }
+    }
+
+    fn assemble(
+        &self,
+        status: StatusCode,
+        content_type: Option<String>,
+        body: Vec<u8>,
+    ) -> Response<Full<Bytes>> {
+        let (body, gzipped) = self.compress(body);
+        let mut response = Response::new(Full::new(Bytes::from(body)));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(PRODUCT, HeaderValue::from_static("Elasticsearch"));
+        if let Some(id) = &self.opaque_id {
+            headers.insert(OPAQUE_ID, id.clone());
+        }
+        if let Some(value) = content_type.and_then(|text| HeaderValue::try_from(text).ok()) {
+            headers.insert(CONTENT_TYPE, value);
+        }
+        if gzipped {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        }
+        response
+    }
+
+    fn compress(&self, body: Vec<u8>) -> (Vec<u8>, bool) {
+        if !self.gzip || body.len() < COMPRESS_FROM_BYTES {
+            return (body, false);
+        }
+        let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+        match encoder.write_all(&body).and_then(|()| encoder.finish()) {
+            Ok(compressed) => (compressed, true),
+            Err(_) => (body, false),
+        }
+    }
+
+    /// Returns whether rendering takes long enough to leave the I/O threads.
+    pub fn is_heavy(&self, answer: &RestResponse) -> bool {
+        let bytes = match &answer.body {
+            ResponseBody::RawJson(raw) => raw.len(),
+            ResponseBody::Text(text) => text.len(),
+            ResponseBody::Json(_) | ResponseBody::Empty => 0,
+        };
+        bytes > HEAVY_BYTES && (self.gzip || self.pretty || !self.filter.is_empty())
+    }
+}
+
+/// The media type of a request body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyType {
+    Json,
+    NdJson,
+    Unknown,
+}
+
+/// Reads `Content-Type`, and checks that compatibility versions agree. Source: security.md 1.9.
+///
+/// Errors: 400 `media_type_header_exception` for a version we do not speak.
+pub fn check_media_types(
+    headers: &HeaderMap,
+    rendering: &Rendering,
+) -> ApiResult<Option<BodyType>> {
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase())
+    };
+    let accept = text("accept").unwrap_or_default();
+    if accept.contains(VENDOR) && accept.contains("compatible-with") {
+        check_version("Accept", rendering.compatible_with)?;
+    }
+    let Some(content_type) = text("content-type") else {
+        return Ok(None);
+    };
+    if content_type.contains(VENDOR) && content_type.contains("compatible-with") {
+        check_version("Content-Type", compatible_with(&content_type))?;
+    }
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    Ok(Some(match essence {
+        "application/json" | "application/vnd.elasticsearch+json" => BodyType::Json,
+        "application/x-ndjson" | "application/vnd.elasticsearch+x-ndjson" => BodyType::NdJson,
+        _ => BodyType::Unknown,
+    }))
+}
+
+fn check_version(header: &str, version: Option<u8>) -> ApiResult<()> {
+    if version.is_some() {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        ErrorCode::MediaTypeHeader,
+        format!(
+            "Invalid media-type value on headers [{header}]: compatible-with must be one of [7, 8, 9]"
+        ),
+    ))
+}
+
+/// Returns the version of a vendor type, if it is one we answer.
+fn compatible_with(value: &str) -> Option<u8> {
+    let after = value.split_once(VENDOR)?.1;
+    let version = after.split_once("compatible-with=")?.1;
+    let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok().filter(|n| (7..=9).contains(n))
+}
+
+fn accepts_gzip(value: &str) -> bool {
+    value.split(',').any(|part| {
+        let mut pieces = part.split(';').map(str::trim);
+        let coding = pieces.next().unwrap_or_default();
+        let refused = pieces.any(|piece| {
+            piece
+                .strip_prefix("q=")
+                .is_some_and(|q| q.parse::<f32>() == Ok(0.0))
+        });
+        coding.eq_ignore_ascii_case("gzip") && !refused
+    })
+}
+
+fn append(headers: &mut HeaderMap, name: &str, value: &str) {
+    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+        headers.append(name, value);
+    }
+}
+
+const VENDOR: &str = "application/vnd.elasticsearch+";
+const PRODUCT: HeaderName = HeaderName::from_static("x-elastic-product");
+const OPAQUE_ID: HeaderName = HeaderName::from_static("x-opaque-id");
+/// Below this, a packet is a packet.
+const COMPRESS_FROM_BYTES: usize = 1_400;
+const HEAVY_BYTES: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_and_encodings_are_read() {
+        for (value, expected) in [
+            (
+                "application/vnd.elasticsearch+json; compatible-with=8",
+                Some(8),
+            ),
+            (
+                "application/vnd.elasticsearch+json;compatible-with=9",
+                Some(9),
+            ),
+            (
+                "text/plain, application/vnd.elasticsearch+json; compatible-with=7",
+                Some(7),
+            ),
+            (
+                "application/vnd.elasticsearch+json; compatible-with=6",
+                None,
+            ),
+            ("application/json; compatible-with=8", None),
+            ("*/*", None),
+        ] {
+            assert_eq!(compatible_with(value), expected, "{value}");
+        }
+        assert!(accepts_gzip("deflate, gzip"));
+        assert!(accepts_gzip("gzip;q=0.5"));
+        assert!(!accepts_gzip("gzip;q=0, identity"));
+        assert!(!accepts_gzip("br"));
+    }
+}

@@ -1,0 +1,121 @@
+//! The route table: every endpoint there is.
+//!
+//! Adding an endpoint means adding a row. The tests iterate over the table, so a row cannot escape
+//! the checks that it refuses strangers and users without roles.
+
+use http::Method;
+
+use crate::cat_table::CAT_PARAMS;
+use crate::handlers::{bulk, cat, cluster, document, indices, nodes, root, search, security, ssl};
+pub use crate::router::Route;
+
+/// Builds a row from an `async fn` handler.
+macro_rules! route {
+    ($methods:expr, $path:literal, $handler:path $(, $params:expr)*) => {
+        Route {
+            methods: $methods,
+            path: $path,
+            params: &[$($params),*],
+            handler: |request| Box::pin($handler(request)),
+        }
+    };
+}
+
+const GET: &[Method] = &[Method::GET];
+const PUT: &[Method] = &[Method::PUT];
+const POST: &[Method] = &[Method::POST];
+const DELETE: &[Method] = &[Method::DELETE];
+const GET_HEAD: &[Method] = &[Method::GET, Method::HEAD];
+const GET_POST: &[Method] = &[Method::GET, Method::POST];
+const PUT_POST: &[Method] = &[Method::PUT, Method::POST];
+
+/// All routes.
+#[rustfmt::skip]
+pub static ROUTES: &[Route] = &[
+    route!(GET_HEAD, "/", root::main),
+    route!(GET, "/_license", root::license, &["local", "accept_enterprise"]),
+    route!(GET, "/_xpack", root::xpack, &["categories", "accept_enterprise"]),
+    route!(GET, "/_ssl/certificates", ssl::certificates),
+
+    route!(GET, "/_cluster/health", cluster::health, cluster::HEALTH_PARAMS),
+    route!(GET, "/_cluster/health/{index}", cluster::health, cluster::HEALTH_PARAMS),
+    route!(GET, "/_cluster/state", cluster::state, cluster::STATE_PARAMS),
+    route!(GET, "/_cluster/state/{metrics}", cluster::state, cluster::STATE_PARAMS),
+    route!(GET, "/_cluster/state/{metrics}/{index}", cluster::state, cluster::STATE_PARAMS),
+
+    route!(GET, "/_nodes", nodes::info, nodes::INFO_PARAMS),
+    route!(GET, "/_nodes/{node_id}", nodes::info, nodes::INFO_PARAMS),
+    route!(GET, "/_nodes/{node_id}/{metric}", nodes::info, nodes::INFO_PARAMS),
+    route!(GET, "/_nodes/stats", nodes::stats, nodes::STATS_PARAMS),
+    route!(GET, "/_nodes/stats/{metric}", nodes::stats, nodes::STATS_PARAMS),
+    route!(GET, "/_nodes/{node_id}/stats", nodes::stats, nodes::STATS_PARAMS),
+    route!(GET, "/_nodes/{node_id}/stats/{metric}", nodes::stats, nodes::STATS_PARAMS),
+
+    route!(GET, "/_cat", cat::overview),
+    route!(GET, "/_cat/aliases", cat::aliases, CAT_PARAMS, indices::INDICES_PARAMS),
+    route!(GET, "/_cat/aliases/{name}", cat::aliases, CAT_PARAMS, indices::INDICES_PARAMS),
+    route!(GET, "/_cat/allocation", cat::allocation, CAT_PARAMS),
+    route!(GET_POST, "/_cat/count", cat::count, CAT_PARAMS),
+    route!(GET_POST, "/_cat/count/{index}", cat::count, CAT_PARAMS),
+    route!(GET, "/_cat/health", cat::health, CAT_PARAMS),
+    route!(GET, "/_cat/indices", cat::indices, CAT_PARAMS, cat::INDICES_PARAMS),
+    route!(GET, "/_cat/indices/{index}", cat::indices, CAT_PARAMS, cat::INDICES_PARAMS),
+    route!(GET, "/_cat/master", cat::master, CAT_PARAMS),
+    route!(GET, "/_cat/nodeattrs", cat::nodeattrs, CAT_PARAMS),
+    route!(GET, "/_cat/nodes", cat::nodes, CAT_PARAMS, cat::NODES_PARAMS),
+    route!(GET, "/_cat/shards", cat::shards, CAT_PARAMS, cat::SHARDS_PARAMS),
+    route!(GET, "/_cat/shards/{index}", cat::shards, CAT_PARAMS, cat::SHARDS_PARAMS),
+
+    route!(PUT_POST, "/_bulk", bulk::bulk, bulk::PARAMS),
+    route!(PUT_POST, "/{index}/_bulk", bulk::bulk, bulk::PARAMS),
+    route!(POST, "/{index}/_doc", document::index, document::WRITE_PARAMS),
+    route!(PUT_POST, "/{index}/_doc/{id}", document::index, document::WRITE_PARAMS),
+    route!(GET_HEAD, "/{index}/_doc/{id}", document::get, document::READ_PARAMS),
+    route!(DELETE, "/{index}/_doc/{id}", document::delete, document::WRITE_PARAMS),
+    route!(PUT_POST, "/{index}/_create/{id}", document::create, document::WRITE_PARAMS),
+    route!(POST, "/{index}/_update/{id}", document::update, document::UPDATE_PARAMS),
+    route!(GET_HEAD, "/{index}/_source/{id}", document::source, document::READ_PARAMS),
+    route!(GET_POST, "/_mget", document::mget, document::READ_PARAMS),
+    route!(GET_POST, "/{index}/_mget", document::mget, document::READ_PARAMS),
+
+    route!(GET_POST, "/_search", search::search, search::SEARCH_PARAMS),
+    route!(GET_POST, "/{index}/_search", search::search, search::SEARCH_PARAMS),
+    route!(GET_POST, "/_msearch", search::msearch, search::MSEARCH_PARAMS),
+    route!(GET_POST, "/{index}/_msearch", search::msearch, search::MSEARCH_PARAMS),
+    route!(GET_POST, "/_count", search::count, search::COUNT_PARAMS),
+    route!(GET_POST, "/{index}/_count", search::count, search::COUNT_PARAMS),
+
+    route!(PUT, "/{index}", indices::create, indices::MASTER_PARAMS, &["wait_for_active_shards"]),
+    route!(GET_HEAD, "/{index}", indices::get, indices::INDICES_PARAMS, indices::GET_PARAMS),
+    route!(DELETE, "/{index}", indices::delete, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
+    route!(GET, "/_mapping", indices::mapping, indices::INDICES_PARAMS, indices::GET_PARAMS),
+    route!(GET, "/_mappings", indices::mapping, indices::INDICES_PARAMS, indices::GET_PARAMS),
+    route!(GET, "/{index}/_mapping", indices::mapping, indices::INDICES_PARAMS, indices::GET_PARAMS),
+    route!(GET, "/{index}/_mappings", indices::mapping, indices::INDICES_PARAMS, indices::GET_PARAMS),
+    route!(PUT_POST, "/{index}/_mapping", indices::put_mapping, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
+    route!(PUT_POST, "/{index}/_mappings", indices::put_mapping, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
+    route!(GET, "/_settings", indices::settings, indices::INDICES_PARAMS, indices::GET_PARAMS),
+    route!(GET, "/_settings/{name}", indices::settings, indices::INDICES_PARAMS, indices::GET_PARAMS),
+    route!(GET, "/{index}/_settings", indices::settings, indices::INDICES_PARAMS, indices::GET_PARAMS),
+    route!(GET, "/{index}/_settings/{name}", indices::settings, indices::INDICES_PARAMS, indices::GET_PARAMS),
+    route!(PUT, "/_settings", indices::put_settings, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
+    route!(PUT, "/{index}/_settings", indices::put_settings, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
+    route!(GET, "/_alias", indices::aliases, indices::INDICES_PARAMS, indices::GET_PARAMS),
+    route!(GET, "/{index}/_alias", indices::aliases, indices::INDICES_PARAMS, indices::GET_PARAMS),
+    route!(GET_POST, "/_refresh", indices::refresh, indices::INDICES_PARAMS),
+    route!(GET_POST, "/{index}/_refresh", indices::refresh, indices::INDICES_PARAMS),
+    route!(GET_POST, "/_flush", indices::flush, indices::INDICES_PARAMS, &["force", "wait_if_ongoing"]),
+    route!(GET_POST, "/{index}/_flush", indices::flush, indices::INDICES_PARAMS, &["force", "wait_if_ongoing"]),
+    route!(GET, "/_stats", indices::stats, indices::INDICES_PARAMS, &["level"]),
+    route!(GET, "/{index}/_stats", indices::stats, indices::INDICES_PARAMS, &["level"]),
+
+    route!(GET, "/_security/_authenticate", security::authenticate),
+    route!(GET, "/_security/user", security::get_users, security::GET_PARAMS),
+    route!(GET, "/_security/user/{username}", security::get_users, security::GET_PARAMS),
+    route!(PUT_POST, "/_security/user/{username}", security::put_user, security::CHANGE_PARAMS),
+    route!(DELETE, "/_security/user/{username}", security::delete_user, security::CHANGE_PARAMS),
+    route!(PUT_POST, "/_security/user/_password", security::change_password, security::CHANGE_PARAMS),
+    route!(PUT_POST, "/_security/user/{username}/_password", security::change_password, security::CHANGE_PARAMS),
+    route!(PUT_POST, "/_security/user/{username}/_enable", security::enable, security::CHANGE_PARAMS),
+    route!(PUT_POST, "/_security/user/{username}/_disable", security::disable, security::CHANGE_PARAMS),
+];

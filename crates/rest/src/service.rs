@@ -1,0 +1,254 @@
+//! One request, from its head to its answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use ringwall_api::{ApiError, ApiResult, Authentication, Client, RequestContext};
+use ringwall_security::Authenticator;
+use ringwall_security::authc::tampered_request;
+use serde_json::json;
+
+use crate::http::body::{BodyBudget, BodyLimits, read_body};
+use crate::json::did_you_mean;
+use crate::params::Params;
+use crate::render::{BodyType, Rendering, check_media_types};
+use crate::request::{RestRequest, RestResponse};
+use crate::router::{Route, Routed, route};
+use crate::routes::ROUTES;
+
+/// What every request needs.
+pub struct Service {
+    pub client: Arc<dyn Client>,
+    pub authenticator: Arc<Authenticator>,
+    pub limits: BodyLimits,
+    pub budget: BodyBudget,
+    pub compression: bool,
+}
+
+impl Service {
+    /// Answers a request. Failures are answers too.
+    pub async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (parts, body) = request.into_parts();
+        let mut rendering = Rendering::from_headers(&parts.headers, self.compression);
+        if parts.method == Method::OPTIONS {
+            return options(&rendering, &parts);
+        }
+        let authentication = match self.authenticate(&parts).await {
+            Ok(authentication) => authentication,
+            Err(error) => return rendering.error(&error),
+        };
+        match self
+            .routed(&parts, body, authentication, &mut rendering)
+            .await
+        {
+            Ok(Answer::Rest(answer)) => render(rendering, answer).await,
+            Ok(Answer::Http(response)) => response,
+            Err(error) => rendering.error(&error),
+        }
+    }
+
+    /// Authenticates by the headers alone; comes before anything else is looked at, so that a
+    /// stranger learns nothing, not even which paths exist. Source: security.md section 1.3.
+    async fn authenticate(&self, parts: &Parts) -> ApiResult<Authentication> {
+        let uri = uri_text(parts);
+        if INTERNAL_HEADERS
+            .iter()
+            .any(|name| parts.headers.contains_key(*name))
+        {
+            return Err(tampered_request(uri));
+        }
+        let authorization = match parts.headers.get(http::header::AUTHORIZATION) {
+            // Bytes no scheme allows are a credential that fails, not a missing one.
+            Some(value) => Some(value.to_str().unwrap_or("Basic ?")),
+            None => None,
+        };
+        let authentication = self.authenticator.authenticate(authorization, uri).await?;
+        refuse_unsupported_identity_headers(&parts.headers)?;
+        Ok(authentication)
+    }
+
+    async fn routed(
+        &self,
+        parts: &Parts,
+        body: Incoming,
+        authentication: Authentication,
+        rendering: &mut Rendering,
+    ) -> ApiResult<Answer> {
+        let content_type = check_media_types(&parts.headers, rendering)?;
+        let params = Params::parse(parts.uri.query().unwrap_or_default())?;
+        rendering.add_params(&params)?;
+        let (route, path_params) = match route(ROUTES, &parts.method, parts.uri.path()) {
+            Routed::To { route, path_params } => (route, path_params),
+            Routed::Undecodable(error) => return Err(error),
+            Routed::Nowhere => return Ok(Answer::Http(no_handler(rendering, parts))),
+            Routed::WrongMethod { allowed } => {
+                return Ok(Answer::Http(wrong_method(rendering, parts, &allowed)));
+            }
+        };
+        check_params(route, parts, &params)?;
+        let (body, _reserved) = read_body(body, &parts.headers, self.limits, &self.budget).await?;
+        if let Some(refusal) = check_content_type(route, content_type, &body, parts, rendering) {
+            return Ok(Answer::Http(refusal));
+        }
+        let request = RestRequest {
+            method: parts.method.clone(),
+            path_params,
+            params,
+            body,
+            context: RequestContext {
+                authentication,
+                opaque_id: header_text(&parts.headers, "x-opaque-id"),
+                deadline: None,
+            },
+            client: Arc::clone(&self.client),
+            prefers_json: rendering.prefers_json,
+        };
+        (route.handler)(request).await.map(Answer::Rest)
+    }
+}
+
+enum Answer {
+    Rest(RestResponse),
+    Http(Response<Full<Bytes>>),
+}
+
+async fn render(rendering: Rendering, answer: RestResponse) -> Response<Full<Bytes>> {
+    if !rendering.is_heavy(&answer) {
+        return rendering.response(answer);
+    }
+    match tokio::task::spawn_blocking(move || rendering.response(answer)).await {
+        Ok(response) => response,
+        Err(_) => Rendering::default().error(&ApiError::internal("rendering was interrupted")),
+    }
+}
+
+/// A second identity that would be ignored silently is refused: the request would otherwise run with
+/// other rights than its sender meant.
+fn refuse_unsupported_identity_headers(headers: &HeaderMap) -> ApiResult<()> {
+    match UNSUPPORTED_IDENTITY_HEADERS
+        .iter()
+        .find(|name| headers.contains_key(**name))
+    {
+        None => Ok(()),
+        Some(name) => Err(ApiError::illegal_argument(format!(
+            "the header [{name}] is not supported; send the credentials of the user meant in [Authorization]"
+        ))),
+    }
+}
+
+fn check_params(route: &'static Route, parts: &Parts, params: &Params) -> ApiResult<()> {
+    let unknown: Vec<String> = params
+        .names()
+        .filter(|name| !route.takes(name))
+        .map(|name| {
+            let hint = did_you_mean(name, route.all_params());
+            let arrow = if hint.is_empty() { "" } else { " ->" };
+            format!("[{name}]{arrow}{hint}")
+        })
+        .collect();
+    let noun = match unknown.len() {
+        0 => return Ok(()),
+        1 => "parameter",
+        _ => "parameters",
+    };
+    Err(ApiError::illegal_argument(format!(
+        "request [{}] contains unrecognized {noun}: {}",
+        parts.uri.path(),
+        unknown.join(", ")
+    )))
+}
+
+/// A body must say what it is. `_bulk` and `_msearch` may leave it out, as many shippers do.
+/// Source: data.md section 1.1, ux.md section 5.1.
+fn check_content_type(
+    route: &Route,
+    content_type: Option<BodyType>,
+    body: &Bytes,
+    parts: &Parts,
+    rendering: &Rendering,
+) -> Option<Response<Full<Bytes>>> {
+    let lenient = route.path.ends_with("/_bulk") || route.path.ends_with("/_msearch");
+    let accepted = match content_type {
+        Some(BodyType::Json | BodyType::NdJson) => true,
+        Some(BodyType::Unknown) => false,
+        None => lenient,
+    };
+    if body.is_empty() || accepted {
+        return None;
+    }
+    let given = header_text(&parts.headers, "content-type").unwrap_or_default();
+    Some(rendering.plain_error(
+        StatusCode::NOT_ACCEPTABLE,
+        &json!({"error": format!("Content-Type header [{given}] is not supported"), "status": 406}),
+    ))
+}
+
+fn no_handler(rendering: &Rendering, parts: &Parts) -> Response<Full<Bytes>> {
+    let text = format!(
+        "no handler found for uri [{}] and method [{}]",
+        uri_text(parts),
+        parts.method
+    );
+    rendering.plain_error(StatusCode::BAD_REQUEST, &json!({"error": text}))
+}
+
+fn wrong_method(rendering: &Rendering, parts: &Parts, allowed: &[Method]) -> Response<Full<Bytes>> {
+    let text = format!(
+        "Incorrect HTTP method for uri [{}] and method [{}], allowed: [{}]",
+        uri_text(parts),
+        parts.method,
+        join(allowed, ", ")
+    );
+    let mut response = rendering.plain_error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        &json!({"error": text, "status": 405}),
+    );
+    add_allow(&mut response, allowed);
+    response
+}
+
+/// Answers `OPTIONS`, without credentials as browsers ask. It says which methods the path takes.
+fn options(rendering: &Rendering, parts: &Parts) -> Response<Full<Bytes>> {
+    let mut response = rendering.response(RestResponse::exists(true));
+    if let Routed::WrongMethod { allowed } = route(ROUTES, &parts.method, parts.uri.path()) {
+        add_allow(&mut response, &allowed);
+    }
+    response
+}
+
+fn add_allow(response: &mut Response<Full<Bytes>>, allowed: &[Method]) {
+    if let Ok(value) = join(allowed, ",").parse() {
+        response.headers_mut().insert(http::header::ALLOW, value);
+    }
+}
+
+fn join(methods: &[Method], separator: &str) -> String {
+    let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    names.join(separator)
+}
+
+fn uri_text(parts: &Parts) -> &str {
+    parts
+        .uri
+        .path_and_query()
+        .map_or("/", http::uri::PathAndQuery::as_str)
+}
+
+fn header_text(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name)?.to_str().ok()?;
+    Some(value.to_owned())
+}
+
+const INTERNAL_HEADERS: &[&str] = &[
+    "_xpack_security_authentication",
+    "_xpack_audit_request_id",
+    "_cross_cluster_access_credentials",
+    "_cross_cluster_access_subject_info",
+];
+
+const UNSUPPORTED_IDENTITY_HEADERS: &[&str] =
+    &["es-security-runas-user", "es-secondary-authorization"];
