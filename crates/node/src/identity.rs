@@ -70,6 +70,11 @@ impl DataPath {
     pub fn cluster_state_dir(&self) -> PathBuf {
         self.path.join("_state/cluster")
     }
+
+    /// Returns where the shard copies are.
+    pub fn indices_dir(&self) -> PathBuf {
+        self.path.join("indices")
+    }
 }
 
 fn node_id(file: &Path) -> Result<NodeId, DataPathError> {

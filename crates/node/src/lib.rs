@@ -1,9 +1,18 @@
 //! The node: the only crate that knows all the others.
 
+mod actions;
 pub mod bootstrap_checks;
 pub mod cluster_service;
+mod http;
 pub mod identity;
 pub mod node;
 pub mod peers;
 pub mod pools;
+mod process;
+mod recovery;
 pub mod replication;
+mod routing;
+mod search;
+mod security_store;
+pub mod services;
+mod shards;

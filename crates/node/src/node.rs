@@ -1,23 +1,37 @@
 //! Starts a node, and stops it.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use ringwall_api::Client;
 use ringwall_base::{TimeValue, VERSION, random_uuid};
 use ringwall_cluster::ClusterState;
 use ringwall_coordination::{Config, Coordination};
-use ringwall_settings::registry::{cluster, network, node, security, ssl};
-use ringwall_settings::{DiscoveryType, Settings};
+use ringwall_rest::{RestServer, ServerHandle};
+use ringwall_security::{Authorizer, SecuredClient, SecurityStore};
+use ringwall_settings::registry::{cluster, indices, network, node, security, ssl};
+use ringwall_settings::{DiscoveryType, Setting, Settings};
 use ringwall_tls::{SslConfig, SslContext};
 use ringwall_transport::{ConnectionEvent, NodeIdentity, Transport, TransportConfig};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use crate::actions::{self, ActionRegistry};
 use crate::bootstrap_checks::{self, Facts};
 use crate::cluster_service::{AppliedState, ClusterService};
+use crate::http;
 use crate::identity::{DataPath, DataPathError};
 use crate::peers::{self, TransportPeers};
+use crate::pools::{Pool, Pools};
+use crate::recovery::{self, RecoverySessions};
+use crate::replication;
+use crate::search::{self, SearchContexts};
+use crate::security_store::ClusterSecurityStore;
+use crate::services::Services;
+use crate::shards::{Shards, maintenance, reconcile};
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -46,15 +60,21 @@ pub enum StartError {
     Actions(#[from] ringwall_transport::DuplicateAction),
     #[error("{0}")]
     Coordination(#[from] ringwall_coordination::Error),
+    #[error("{0}")]
+    Http(#[from] ringwall_rest::RestError),
+    #[error("{0}")]
+    Security(#[from] ringwall_security::SecurityError),
     #[error("the node could not be started: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
 
 /// A running node.
 pub struct Node {
-    transport: Transport,
-    coordination: Arc<Coordination>,
-    cluster: ClusterService,
+    services: Arc<Services>,
+    http: ServerHandle,
+    /// Stops the background work.
+    stopping: CancellationToken,
+    background: TaskTracker,
     // The lock on the data path goes with it.
     _data: DataPath,
 }
@@ -66,17 +86,33 @@ impl Node {
     /// # Errors
     /// [`StartError`] names the setting, file or check that stands in the way.
     pub async fn start(settings: Settings, home: &Path) -> Result<Self, StartError> {
+        let begun = Instant::now();
         let data_dir = home.join(settings.get(&node::PATH_DATA));
         let data = tokio::task::spawn_blocking(move || DataPath::open(&data_dir)).await??;
         let settings = Arc::new(settings);
-        let tls = transport_tls(&settings).await?;
-        let bind = addresses(&settings)?;
-        run_checks(&settings, &bind, tls.is_some())?;
-        if let Some(context) = &tls {
+        let transport_tls = transport_tls(&settings).await?;
+        let http_tls = http::tls(&settings).await?;
+        let bind = addresses(
+            &settings,
+            &network::TRANSPORT_BIND_HOST,
+            "transport.bind_host",
+        )?;
+        run_checks(&settings, &bind, transport_tls.is_some())?;
+        let tls: Vec<Arc<SslContext>> = [transport_tls.clone(), http_tls.clone()]
+            .into_iter()
+            .flatten()
+            .collect();
+        for context in &tls {
             watch(&settings, context);
         }
+        let http_addresses = addresses(&settings, &network::HTTP_BIND_HOST, "http.bind_host")?;
+        let server = RestServer::bind(http::config(&settings, http_addresses, http_tls)).await?;
         let local = identity(&settings, &data);
-        let transport = Transport::bind(transport_config(&settings, bind, tls), local).await?;
+        let transport =
+            Transport::bind(transport_config(&settings, bind, transport_tls), local).await?;
+        let publish = transport.local().publish_address.clone();
+        let http_address = http::publish_address(&settings, server.addresses(), &publish);
+        transport.update_local(|local| local.http_address = http_address);
         let applied = AppliedState::new(settings.get(&node::CLUSTER_NAME));
         let coordination = Coordination::open(
             coordination_config(&settings, &transport, &data),
@@ -84,32 +120,70 @@ impl Node {
             applied.clone(),
         )
         .await?;
+        let store: Arc<dyn SecurityStore> = Arc::new(ClusterSecurityStore::new(applied.clone()));
+        let authorizer = Arc::new(match settings.get(&security::SECURITY_ENABLED) {
+            true => Authorizer::new(store.clone())?,
+            false => Authorizer::disabled(store.clone()),
+        });
+        let (authenticator, passwords) = http::authentication(&settings, store)?;
+        let cluster = ClusterService::new(applied, coordination.clone());
+        let services = Arc::new(Services {
+            shards: Shards::new(data.indices_dir(), cluster.clone()),
+            cluster,
+            coordination: coordination.clone(),
+            transport: transport.clone(),
+            pools: pools(&settings),
+            recoveries: RecoverySessions::default(),
+            searches: SearchContexts::default(),
+            authorizer: authorizer.clone(),
+            passwords,
+            tls,
+            cluster_name: settings.get(&node::CLUSTER_NAME),
+            started_at: begun,
+            settings,
+        });
         // Reachable before it looks for others: a master asks a joining node back.
         peers::register(&transport, &coordination)?;
+        register(&services)?;
         transport.start();
         coordination.run();
-        report_disconnects(&transport, coordination.clone());
+        report_disconnects(&transport, coordination);
+        let stopping = CancellationToken::new();
+        let background = TaskTracker::new();
+        background.spawn(reconcile::run(services.clone(), stopping.clone()));
+        background.spawn(maintenance::run(services.clone(), stopping.clone()));
+        background.close();
+        let actions: Arc<dyn Client> = ActionRegistry::new(services.clone());
+        let client: Arc<dyn Client> = Arc::new(SecuredClient::new(actions, authorizer));
+        let http = server.serve(client, authenticator);
         tracing::info!(
             node.name = %transport.local().name, node.id = %transport.local().id,
             publish_address = %transport.local().publish_address,
-            bound_addresses = ?transport.bound_addresses(), "started",
+            bound_addresses = ?transport.bound_addresses(), http_addresses = ?http.addresses(),
+            took_ms = begun.elapsed().as_millis() as u64, "started",
         );
         Ok(Self {
-            cluster: ClusterService::new(applied, coordination.clone()),
-            transport,
-            coordination,
+            services,
+            http,
+            stopping,
+            background,
             _data: data,
         })
     }
 
     /// Returns what this node tells others about itself.
     pub fn local(&self) -> Arc<NodeIdentity> {
-        self.transport.local()
+        self.services.transport.local()
+    }
+
+    /// Returns the addresses that clients reach the node at.
+    pub fn http_addresses(&self) -> &[SocketAddr] {
+        self.http.addresses()
     }
 
     /// Returns the cluster as this node knows it.
     pub fn cluster(&self) -> &ClusterService {
-        &self.cluster
+        &self.services.cluster
     }
 
     /// Waits until the applied state satisfies a condition. Returns whether it did in time.
@@ -118,31 +192,79 @@ impl Node {
         timeout: Duration,
         condition: impl Fn(&ClusterState) -> bool,
     ) -> bool {
-        self.cluster
+        self.cluster()
             .applied()
             .wait_for(timeout, |state| condition(state).then_some(()))
             .await
             .is_some()
     }
 
-    /// Stops in order: no new consensus, then no more links.
+    /// Completes when the node cannot go on, as when its disk failed; returns why.
+    pub async fn failed(&self) -> String {
+        let mut status = self.services.coordination.status();
+        let failed = status.wait_for(|status| status.failure.is_some()).await;
+        match failed {
+            Ok(status) => status.failure.clone().unwrap_or_default(),
+            Err(_) => "coordination ended".to_owned(),
+        }
+    }
+
+    /// Stops in order: no new requests, then what is under way, then the data, then the cluster.
     pub async fn stop(self) {
         tracing::info!("stopping ...");
-        self.coordination.shutdown().await;
-        self.transport.shutdown().await;
+        let grace = http::grace_period(&self.services.settings);
+        self.http.shutdown(grace).await;
+        self.stopping.cancel();
+        self.background.wait().await;
+        maintenance::close_all(&self.services).await;
+        self.services.coordination.shutdown().await;
+        self.services.transport.shutdown().await;
         tracing::info!("stopped");
     }
+}
+
+/// Registers what other nodes may call.
+fn register(services: &Arc<Services>) -> Result<(), ringwall_transport::DuplicateAction> {
+    replication::register(services)?;
+    recovery::register(services)?;
+    search::register(services)?;
+    actions::register_transport(services)
+}
+
+fn pools(settings: &Settings) -> Pools {
+    let processors = settings.get(&indices::NODE_PROCESSORS);
+    let queue = settings.get(&indices::WRITE_POOL_QUEUE_SIZE);
+    Pools {
+        search: Pool::new(
+            "search",
+            settings.get(&indices::SEARCH_POOL_SIZE),
+            settings.get(&indices::SEARCH_POOL_QUEUE_SIZE),
+        ),
+        write: Pool::new("write", settings.get(&indices::WRITE_POOL_SIZE), queue),
+        get: Pool::new("get", processors * 3 / 2 + 1, 1000),
+        // Mostly waiting for the disk.
+        disk: Pool::new("disk", processors * 4 + 4, queue),
+    }
+}
+
+/// Loads a TLS context off the I/O threads.
+pub(crate) async fn load_tls(
+    config: Option<SslConfig>,
+    alpn: &'static [&'static str],
+) -> Result<Option<Arc<SslContext>>, StartError> {
+    let Some(config) = config else {
+        return Ok(None);
+    };
+    let load = move || SslContext::load(config, alpn);
+    Ok(Some(tokio::task::spawn_blocking(load).await??))
 }
 
 async fn transport_tls(settings: &Arc<Settings>) -> Result<Option<Arc<SslContext>>, StartError> {
     if !settings.get(&security::SECURITY_ENABLED) {
         return Ok(None);
     }
-    let Some(config) = SslConfig::from_settings(settings, ssl::TRANSPORT_SSL.prefix)? else {
-        return Ok(None);
-    };
-    let load = move || SslContext::load(config, &["h2"]);
-    Ok(Some(tokio::task::spawn_blocking(load).await??))
+    let config = SslConfig::from_settings(settings, ssl::TRANSPORT_SSL.prefix)?;
+    load_tls(config, &["h2"]).await
 }
 
 fn watch(settings: &Settings, context: &Arc<SslContext>) {
@@ -155,11 +277,15 @@ fn watch(settings: &Settings, context: &Arc<SslContext>) {
     }
 }
 
-fn addresses(settings: &Settings) -> Result<Vec<IpAddr>, StartError> {
+fn addresses(
+    settings: &Settings,
+    setting: &'static Setting<Vec<String>>,
+    name: &'static str,
+) -> Result<Vec<IpAddr>, StartError> {
     let mut found = Vec::new();
-    for value in settings.get(&network::TRANSPORT_BIND_HOST) {
+    for value in settings.get(setting) {
         let failed = |reason: String| StartError::Address {
-            setting: "transport.bind_host",
+            setting: name,
             value: value.clone(),
             reason,
         };
@@ -216,6 +342,7 @@ fn identity(settings: &Settings, data: &DataPath) -> NodeIdentity {
             .map(|role| role.as_str().to_owned())
             .collect(),
         publish_address: String::new(),
+        http_address: None,
         cluster_uuid: None,
         attributes,
     }

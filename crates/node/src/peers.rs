@@ -77,7 +77,7 @@ pub fn peer_info(identity: &NodeIdentity) -> PeerInfo {
         voting_only: has("voting_only"),
         roles: identity.roles.iter().cloned().collect(),
         attributes: identity.attributes.clone(),
-        http_address: None,
+        http_address: identity.http_address.clone(),
         version: identity.version.clone(),
     }
 }

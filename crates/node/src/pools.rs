@@ -92,8 +92,10 @@ impl Drop for Place<'_> {
 #[derive(Clone)]
 pub struct Pools {
     pub search: Pool,
-    /// Indexing of documents, and reading them by id.
+    /// Indexing of documents.
     pub write: Pool,
+    /// Reading documents by id.
+    pub get: Pool,
     /// Fsync, recovery, refresh and flush.
     pub disk: Pool,
 }

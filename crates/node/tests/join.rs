@@ -52,7 +52,7 @@ fn settings(home: &Path, name: &str, more: &str, tls: bool) -> Settings {
     } else {
         "xpack.security.transport.ssl.enabled: false\n"
     };
-    let yml = format!("node.name: {name}\ntransport.port: 0\n{ssl}{more}");
+    let yml = format!("node.name: {name}\ntransport.port: 0\nhttp.port: 0\n{ssl}{more}");
     let config = home.join("config");
     std::fs::write(config.join("elasticsearch.yml"), yml).unwrap();
     let keystore = config.join("elasticsearch.keystore");

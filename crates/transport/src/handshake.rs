@@ -194,6 +194,7 @@ mod tests {
             roles: Vec::new(),
             publish_address: String::new(),
             cluster_uuid: None,
+            http_address: None,
             attributes: Default::default(),
         }
     }

@@ -24,6 +24,9 @@ pub struct NodeIdentity {
     /// Where other nodes reach this one, as `host:port`. Empty before [`bind`](crate::Transport::bind).
     #[serde(default)]
     pub publish_address: String,
+    /// Where clients reach this one, as `host:port`, if they do.
+    #[serde(default)]
+    pub http_address: Option<String>,
     /// Absent until the node has joined a cluster.
     #[serde(default)]
     pub cluster_uuid: Option<String>,

@@ -1,3 +1,83 @@
-//! Keeping the copies of a shard the same.
+//! Keeping the copies of a shard the same. See `docs/decisions/0003`.
 
 pub mod group;
+pub mod messages;
+pub mod primary;
+pub mod replica;
+
+use std::sync::Arc;
+
+use ringwall_api::{ApiError, ApiResult};
+use ringwall_transport::{DuplicateAction, InboundContext, TypedHandler};
+
+use self::messages::{
+    CheckpointRequest, REPLICATE, RESYNC, ReplicaRequest, ResyncRequest, SHARD_BULK,
+    SYNC_CHECKPOINT, ShardBulkRequest,
+};
+use crate::services::Services;
+
+/// Registers the actions with the transport.
+pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
+    let transport = &services.transport;
+    let shared = services.clone();
+    transport.register(
+        SHARD_BULK,
+        TypedHandler::new(move |context: InboundContext, request: ShardBulkRequest| {
+            let services = shared.clone();
+            async move {
+                recheck(&services, &context, &request)?;
+                // Finishes even if the caller goes away: what is applied must reach every copy.
+                let work = async move { primary::shard_bulk(&services, request).await };
+                tokio::spawn(work).await.map_err(unfinished)?
+            }
+        }),
+    )?;
+    let shared = services.clone();
+    transport.register(
+        REPLICATE,
+        TypedHandler::new(move |_, request: ReplicaRequest| {
+            let services = shared.clone();
+            async move { replica::replicate(&services, request).await }
+        }),
+    )?;
+    let shared = services.clone();
+    transport.register(
+        RESYNC,
+        TypedHandler::new(move |_, request: ResyncRequest| {
+            let services = shared.clone();
+            async move { replica::resync(&services, request).await }
+        }),
+    )?;
+    let shared = services.clone();
+    transport.register(
+        SYNC_CHECKPOINT,
+        TypedHandler::new(move |_, request: CheckpointRequest| {
+            let services = shared.clone();
+            async move { replica::sync_checkpoint(&services, request).await }
+        }),
+    )
+}
+
+/// The coordinating node has authorized every item; this node does not take its word for it.
+fn recheck(
+    services: &Services,
+    context: &InboundContext,
+    request: &ShardBulkRequest,
+) -> ApiResult<()> {
+    let authentication = context
+        .authentication
+        .as_ref()
+        .ok_or_else(|| ApiError::internal("a write came without the identity of its user"))?;
+    let index = [request.shard.index.name.clone()];
+    services
+        .authorizer
+        .recheck(authentication, BULK_ACTION, &index)
+}
+
+/// What a user needs for any write to an index by `_bulk`. Source: security.md section 3.3.
+const BULK_ACTION: &str = "indices:data/write/bulk[s]";
+
+fn unfinished(error: tokio::task::JoinError) -> ApiError {
+    tracing::error!(%error, "shard bulk ended without an answer");
+    ApiError::internal("the write ended without an answer")
+}

@@ -31,6 +31,7 @@ pub fn identity(name: &str) -> NodeIdentity {
         roles: vec!["master".to_owned(), "data".to_owned()],
         publish_address: String::new(),
         cluster_uuid: None,
+        http_address: None,
         attributes: [("rack".to_owned(), "r1".to_owned())].into(),
     }
 }

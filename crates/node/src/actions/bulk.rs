@@ -1,0 +1,379 @@
+//! Writes: grouped by shard, sent to the primaries, tried again where the cluster changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use ringwall_api::auth::Authentication;
+use ringwall_api::document::{
+    BulkItemResponse, BulkRequest, BulkResponse, OpType, WriteItem, WriteOutcome, item_action,
+};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
+use ringwall_base::{ShardId, random_bytes};
+use ringwall_cluster::ClusterState;
+use ringwall_settings::registry::indices::AUTO_CREATE_INDEX;
+use tokio::time::Instant;
+
+use super::{ActionRegistry, indices};
+use crate::replication::messages::{SHARD_BULK, ShardBulkRequest, ShardBulkResponse};
+use crate::routing::{is_stale_routing, shard_of, write_index};
+use crate::services::Services;
+use crate::shards::writes::ShardItem;
+
+pub(super) fn register(registry: &mut ActionRegistry) {
+    registry.add(bulk);
+}
+
+type Outcome = Result<WriteOutcome, ApiError>;
+
+async fn bulk(
+    services: Arc<Services>,
+    context: RequestContext,
+    request: BulkRequest,
+) -> ApiResult<BulkResponse> {
+    let begun = Instant::now();
+    let timeout = context.time_left(Duration::from_millis(request.timeout_ms));
+    let deadline = begun + timeout;
+    let options = Options {
+        refresh: request.refresh,
+        wait_for_active_shards: request.wait_for_active_shards,
+        deadline,
+    };
+    let mut answers: Vec<Answer> = request.items.iter().map(Answer::of).collect();
+    let mut items = authorized(
+        &services,
+        &context.authentication,
+        request.items,
+        &mut answers,
+    );
+    create_missing(
+        &services,
+        &context.authentication,
+        &items,
+        &mut answers,
+        timeout,
+    )
+    .await;
+    items.retain(|(position, _)| answers[*position].outcome.is_none());
+    let state = services.cluster.state();
+    let groups = by_shard(&state, items, &mut answers);
+    let sent = groups.into_iter().map(|(shard, group)| {
+        let services = &services;
+        let authentication = &context.authentication;
+        async move {
+            let positions: Vec<usize> = group.iter().map(|(position, _)| *position).collect();
+            let items = group.into_iter().map(|(_, item)| item).collect();
+            let outcomes = write(services, authentication, shard, items, options).await;
+            (positions, outcomes)
+        }
+    });
+    for (positions, outcomes) in join_all(sent).await {
+        for (position, outcome) in positions.into_iter().zip(outcomes) {
+            answers[position].outcome = Some(outcome);
+        }
+    }
+    Ok(BulkResponse {
+        took_ms: begun.elapsed().as_millis() as u64,
+        items: answers.into_iter().map(Answer::into_response).collect(),
+    })
+}
+
+#[derive(Clone, Copy)]
+struct Options {
+    refresh: ringwall_api::document::RefreshPolicy,
+    wait_for_active_shards: Option<u32>,
+    deadline: Instant,
+}
+
+/// What is known of an item's answer so far.
+struct Answer {
+    op: OpType,
+    index: String,
+    id: Option<String>,
+    outcome: Option<Outcome>,
+}
+
+impl Answer {
+    fn of(item: &WriteItem) -> Self {
+        Self {
+            op: item.op,
+            index: item.index.clone(),
+            id: item.id.clone(),
+            outcome: None,
+        }
+    }
+
+    fn into_response(self) -> BulkItemResponse {
+        let unanswered = || Err(ApiError::internal("the shard gave no answer to the item"));
+        BulkItemResponse {
+            op: self.op,
+            index: self.index,
+            id: self.id,
+            outcome: self.outcome.unwrap_or_else(unanswered),
+        }
+    }
+}
+
+/// Items with their position in the request.
+type Items = Vec<(usize, WriteItem)>;
+
+/// Every item is authorized for its own index; the others are answered.
+fn authorized(
+    services: &Services,
+    authentication: &Authentication,
+    items: Vec<WriteItem>,
+    answers: &mut [Answer],
+) -> Items {
+    let mut decided: BTreeMap<(&'static str, String), ApiResult<()>> = BTreeMap::new();
+    items
+        .into_iter()
+        .enumerate()
+        .filter(|(position, item)| {
+            let action = item_action(item.op);
+            let decision = decided
+                .entry((action, item.index.clone()))
+                .or_insert_with(|| {
+                    services
+                        .authorizer
+                        .authorize_item(authentication, action, &item.index)
+                });
+            match decision {
+                Ok(()) => true,
+                Err(error) => {
+                    answers[*position].outcome = Some(Err(error.clone()));
+                    false
+                }
+            }
+        })
+        .collect()
+}
+
+/// Creates the indices that are written to and missing, where settings and rights allow it.
+async fn create_missing(
+    services: &Arc<Services>,
+    authentication: &Authentication,
+    items: &Items,
+    answers: &mut [Answer],
+    timeout: Duration,
+) {
+    let state = services.cluster.state();
+    let mut missing: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (position, item) in items {
+        let exists = match write_index(&state, &item.index) {
+            Ok(found) => found.is_some(),
+            Err(error) => {
+                answers[*position].outcome = Some(Err(error));
+                continue;
+            }
+        };
+        if item.require_alias && state.indices.contains_key(&item.index)
+            || !exists && item.require_alias
+        {
+            let reason = format!(
+                "[require_alias] request flag is [true] and [{}] is not an alias",
+                item.index
+            );
+            let error = ApiError::new(ErrorCode::IndexNotFound, reason);
+            answers[*position].outcome = Some(Err(error.with("index", item.index.clone())));
+        } else if !exists && item.op == OpType::Delete && !creates_on_delete(item) {
+            let error = ApiError::index_not_found(&item.index);
+            answers[*position].outcome = Some(Err(error));
+        } else if !exists {
+            missing.entry(&item.index).or_default().push(*position);
+        }
+    }
+    for (name, positions) in missing {
+        let created = create_one(services, authentication, name, timeout).await;
+        if let Err(error) = created {
+            for position in positions {
+                answers[position].outcome = Some(Err(error.clone()));
+            }
+        }
+    }
+}
+
+/// A delete with an external version leaves a tombstone, so that it needs its index.
+fn creates_on_delete(item: &WriteItem) -> bool {
+    item.version_type != ringwall_api::document::VersionType::Internal
+}
+
+async fn create_one(
+    services: &Arc<Services>,
+    authentication: &Authentication,
+    name: &str,
+    timeout: Duration,
+) -> ApiResult<()> {
+    let setting = services.settings.get(&AUTO_CREATE_INDEX);
+    if !may_create(&setting, name) {
+        let reason = format!(
+            "no such index [{name}] and [action.auto_create_index] ([{setting}]) doesn't match"
+        );
+        let error = ApiError::new(ErrorCode::IndexNotFound, reason);
+        return Err(error.with("index", name));
+    }
+    services
+        .authorizer
+        .authorize_item(authentication, AUTO_CREATE_ACTION, name)?;
+    indices::create_by_write(services, name, timeout).await
+}
+
+const AUTO_CREATE_ACTION: &str = "indices:admin/auto_create";
+
+/// `true`, `false`, or patterns of which the first that matches decides: `+a*,-b*`.
+fn may_create(setting: &str, name: &str) -> bool {
+    match setting {
+        "true" => return true,
+        "false" => return false,
+        _ => {}
+    }
+    for pattern in setting.split(',').map(str::trim) {
+        let (allowed, pattern) = match pattern.strip_prefix('-') {
+            Some(rest) => (false, rest),
+            None => (true, pattern.strip_prefix('+').unwrap_or(pattern)),
+        };
+        if ringwall_search::source_filter::glob(pattern, name) {
+            return allowed;
+        }
+    }
+    false
+}
+
+fn by_shard(
+    state: &ClusterState,
+    items: Items,
+    answers: &mut [Answer],
+) -> BTreeMap<ShardId, Vec<(usize, ShardItem)>> {
+    let mut groups: BTreeMap<ShardId, Vec<(usize, ShardItem)>> = BTreeMap::new();
+    for (position, mut item) in items {
+        let index = match write_index(state, &item.index) {
+            Ok(Some(index)) => index,
+            Ok(None) => {
+                answers[position].outcome = Some(Err(ApiError::index_not_found(&item.index)));
+                continue;
+            }
+            Err(error) => {
+                answers[position].outcome = Some(Err(error));
+                continue;
+            }
+        };
+        let new_id = item.id.is_none();
+        let id = item.id.get_or_insert_with(new_document_id).clone();
+        let shard = shard_of(index, &id, item.routing.as_deref());
+        item.index.clone_from(&index.id.name);
+        answers[position].index.clone_from(&item.index);
+        answers[position].id = Some(id);
+        let item = ShardItem { item, new_id };
+        groups.entry(shard).or_default().push((position, item));
+    }
+    groups
+}
+
+/// Twenty URL-safe characters, as clients expect of made-up ids.
+fn new_document_id() -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random_bytes::<15>())
+}
+
+/// Writes the items of one shard. Goes on through changes of the cluster until the deadline.
+async fn write(
+    services: &Arc<Services>,
+    authentication: &Authentication,
+    shard: ShardId,
+    items: Vec<ShardItem>,
+    options: Options,
+) -> Vec<Outcome> {
+    let count = items.len();
+    let mut request = ShardBulkRequest {
+        shard,
+        items,
+        refresh: options.refresh,
+        wait_for_active_shards: options.wait_for_active_shards,
+    };
+    let result = loop {
+        let mut changes = services.cluster.applied().subscribe();
+        changes.borrow_and_update();
+        let error = match attempt(services, authentication, &request, options.deadline).await {
+            Ok(response) => break Ok(response.outcomes),
+            Err(error)
+                if !is_stale_routing(&error) && error.code != ErrorCode::UnavailableShards =>
+            {
+                break Err(error);
+            }
+            Err(error) => error,
+        };
+        // Some of the items may have been written: their ids are no longer new.
+        for item in &mut request.items {
+            item.new_id = false;
+        }
+        if Instant::now() >= options.deadline {
+            break Err(unavailable(&request.shard, &error));
+        }
+        let wait = tokio::time::timeout(RETRY, changes.changed());
+        let _ = tokio::time::timeout_at(options.deadline, wait).await;
+    };
+    match result {
+        Ok(outcomes) if outcomes.len() == count => outcomes,
+        Ok(_) => vec![Err(ApiError::internal("the shard answered to other items")); count],
+        Err(error) => vec![Err(error); count],
+    }
+}
+
+async fn attempt(
+    services: &Services,
+    authentication: &Authentication,
+    request: &ShardBulkRequest,
+    deadline: Instant,
+) -> ApiResult<ShardBulkResponse> {
+    let state = services.cluster.state();
+    if state.index(&request.shard.index).is_none() {
+        return Err(ApiError::index_not_found(&request.shard.index.name));
+    }
+    let primary = state.shard(&request.shard).and_then(|r| r.active_primary());
+    let Some((node, _)) = primary else {
+        return Err(ApiError::new(
+            ErrorCode::UnavailableShards,
+            "primary shard is not active",
+        ));
+    };
+    let timeout = deadline.saturating_duration_since(Instant::now());
+    services
+        .call_as(authentication, node, SHARD_BULK, request, timeout)
+        .await
+}
+
+fn unavailable(shard: &ShardId, error: &ApiError) -> ApiError {
+    let reason = format!(
+        "{shard} {}; the request timed out waiting for it",
+        error.reason
+    );
+    ApiError::new(ErrorCode::UnavailableShards, reason)
+}
+
+/// How long to wait for a change of the cluster before trying again anyway.
+const RETRY: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_decide_which_indices_are_made() {
+        for (setting, name, expected) in [
+            ("true", "a", true),
+            ("false", "a", false),
+            ("-logs-x*,+logs-*", "logs-xy", false),
+            ("-logs-x*,+logs-*", "logs-a", true),
+            ("logs-*", "other", false),
+            ("logs-*", "logs-1", true),
+        ] {
+            assert_eq!(may_create(setting, name), expected, "{setting} {name}");
+        }
+    }
+
+    #[test]
+    fn made_up_ids_have_twenty_characters() {
+        assert_eq!(new_document_id().len(), 20);
+        assert_ne!(new_document_id(), new_document_id());
+    }
+}

@@ -1,0 +1,339 @@
+//! The cluster as a whole: its name, health and state.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringwall_api::cluster::{
+    ClusterStateRequest, ClusterStateResponse, HealthRequest, HealthResponse, HealthStatus,
+    MainRequest, MainResponse, SslCertificatesRequest, SslCertificatesResponse,
+};
+use ringwall_api::{ApiError, ApiResult, RequestContext};
+use ringwall_cluster::ClusterState;
+use ringwall_tls::CertificateEntry;
+use serde_json::{Value, json};
+
+use super::ActionRegistry;
+use crate::cluster_service::no_master;
+use crate::services::Services;
+
+pub(super) fn register(registry: &mut ActionRegistry) {
+    registry.add(main);
+    registry.add(health);
+    registry.add(state);
+    registry.add(ssl_certificates);
+}
+
+async fn main(
+    services: Arc<Services>,
+    _context: RequestContext,
+    _request: MainRequest,
+) -> ApiResult<MainResponse> {
+    let state = services.cluster.state();
+    Ok(MainResponse {
+        node_name: services.transport.local().name.clone(),
+        cluster_name: services.cluster_name.clone(),
+        cluster_uuid: state
+            .cluster_uuid
+            .clone()
+            .unwrap_or_else(|| "_na_".to_owned()),
+    })
+}
+
+/// Answers as soon as every condition holds, or with `timed_out` when the time is up.
+async fn health(
+    services: Arc<Services>,
+    _context: RequestContext,
+    request: HealthRequest,
+) -> ApiResult<HealthResponse> {
+    let conditions = Conditions::of(&request)?;
+    let timeout = Duration::from_millis(request.timeout_ms);
+    wait_for_master(&services, Duration::from_millis(request.master_timeout_ms)).await?;
+    let satisfied = services
+        .cluster
+        .applied()
+        .wait_for(timeout, |state| {
+            conditions.hold(state, &request.indices).then_some(())
+        })
+        .await
+        .is_some();
+    let state = services.cluster.state();
+    Ok(response(&services, &state, &request.indices, !satisfied))
+}
+
+async fn wait_for_master(services: &Services, timeout: Duration) -> ApiResult<()> {
+    let mut status = services.coordination.status();
+    let elected = status.wait_for(|status| status.master.is_some());
+    match tokio::time::timeout(timeout, elected).await {
+        Ok(Ok(_)) => Ok(()),
+        _ => Err(no_master()),
+    }
+}
+
+fn response(
+    services: &Services,
+    state: &ClusterState,
+    indices: &[String],
+    timed_out: bool,
+) -> HealthResponse {
+    let names = matching_names(state, indices);
+    let mut health = state.health(&names);
+    let nothing_matches = names.is_empty() && !indices.is_empty();
+    if nothing_matches {
+        health.indices.clear();
+        health.status = HealthStatus::Red;
+    }
+    let sum = |field: fn(&ringwall_api::cluster::IndexHealth) -> u32| {
+        health.indices.values().map(field).sum()
+    };
+    HealthResponse {
+        cluster_name: services.cluster_name.clone(),
+        status: health.status,
+        timed_out,
+        number_of_nodes: health.number_of_nodes,
+        number_of_data_nodes: health.number_of_data_nodes,
+        active_primary_shards: sum(|index| index.active_primary_shards),
+        active_shards: sum(|index| index.active_shards),
+        relocating_shards: sum(|index| index.relocating_shards),
+        initializing_shards: sum(|index| index.initializing_shards),
+        unassigned_shards: sum(|index| index.unassigned_shards),
+        delayed_unassigned_shards: health.delayed_unassigned_shards,
+        number_of_pending_tasks: 0,
+        indices: health.indices,
+    }
+}
+
+/// Returns the names that the expressions (with `*`) select; empty expressions select nothing
+/// in particular, which means all.
+fn matching_names(state: &ClusterState, expressions: &[String]) -> Vec<String> {
+    let everything = |expression: &String| expression == "_all" || expression == "*";
+    if expressions.iter().any(everything) {
+        return state.indices.keys().cloned().collect();
+    }
+    state
+        .indices
+        .keys()
+        .filter(|name| {
+            expressions
+                .iter()
+                .any(|expression| wildcard_matches(expression, name))
+        })
+        .cloned()
+        .collect()
+}
+
+fn wildcard_matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((head, tail)) => {
+            let Some(rest) = name.strip_prefix(head) else {
+                return false;
+            };
+            rest.char_indices()
+                .map(|(i, _)| i)
+                .chain([rest.len()])
+                .any(|i| wildcard_matches(tail, &rest[i..]))
+        }
+    }
+}
+
+/// What a health request waits for.
+struct Conditions {
+    status: Option<HealthStatus>,
+    nodes: Option<NodeCount>,
+    no_initializing: bool,
+    active_shards: Option<u32>,
+}
+
+impl Conditions {
+    fn of(request: &HealthRequest) -> ApiResult<Self> {
+        Ok(Self {
+            status: request.wait_for_status,
+            nodes: request
+                .wait_for_nodes
+                .as_deref()
+                .map(NodeCount::parse)
+                .transpose()?,
+            no_initializing: request.wait_for_no_initializing_shards,
+            active_shards: request.wait_for_active_shards,
+        })
+    }
+
+    fn hold(&self, state: &ClusterState, indices: &[String]) -> bool {
+        let names = matching_names(state, indices);
+        let concrete = |name: &String| !name.contains('*') && name != "_all";
+        let missing = indices
+            .iter()
+            .any(|name| concrete(name) && !names.contains(name));
+        if missing {
+            return false;
+        }
+        let health = state.health(&names);
+        let active: u32 = health.indices.values().map(|i| i.active_shards).sum();
+        let all_active = health
+            .indices
+            .values()
+            .all(|i| i.active_shards == i.number_of_shards * (i.number_of_replicas + 1));
+        let initializing = health.indices.values().any(|i| i.initializing_shards > 0);
+        self.status.is_none_or(|wanted| health.status <= wanted)
+            && self
+                .nodes
+                .as_ref()
+                .is_none_or(|wanted| wanted.holds(health.number_of_nodes))
+            && !(self.no_initializing && initializing)
+            && match self.active_shards {
+                None => true,
+                Some(u32::MAX) => all_active,
+                Some(wanted) => active >= wanted,
+            }
+    }
+}
+
+/// `3`, `>=3`, `<=3`, `>3`, `<3`, or `ge(3)`, `le(3)`, `gt(3)`, `lt(3)`.
+struct NodeCount {
+    compare: fn(&u32, &u32) -> bool,
+    wanted: u32,
+}
+
+impl NodeCount {
+    fn parse(text: &str) -> ApiResult<Self> {
+        type Compare = fn(&u32, &u32) -> bool;
+        let forms: [(&str, &str, Compare); 9] = [
+            (">=", "", u32::ge),
+            ("<=", "", u32::le),
+            (">", "", u32::gt),
+            ("<", "", u32::lt),
+            ("ge(", ")", u32::ge),
+            ("le(", ")", u32::le),
+            ("gt(", ")", u32::gt),
+            ("lt(", ")", u32::lt),
+            ("", "", u32::eq),
+        ];
+        let parsed = forms.iter().find_map(|(head, tail, compare)| {
+            let number = text.strip_prefix(head)?.strip_suffix(tail)?;
+            Some(Self {
+                compare: *compare,
+                wanted: number.parse().ok()?,
+            })
+        });
+        parsed.ok_or_else(|| {
+            ApiError::illegal_argument(format!(
+                "[wait_for_nodes] is [{text}], but must be a number of nodes such as 3, >=3 or le(3)"
+            ))
+        })
+    }
+
+    fn holds(&self, nodes: u32) -> bool {
+        (self.compare)(&nodes, &self.wanted)
+    }
+}
+
+async fn state(
+    services: Arc<Services>,
+    _context: RequestContext,
+    request: ClusterStateRequest,
+) -> ApiResult<ClusterStateResponse> {
+    let state = services.cluster.state();
+    let names = matching_names(&state, &request.indices);
+    let rendered = state.render(
+        &request.metrics,
+        &names,
+        services.cluster.master(),
+        public_mapping,
+    );
+    Ok(ClusterStateResponse { state: rendered })
+}
+
+/// Returns a stored mapping as clients see it.
+fn public_mapping(stored: &Value) -> Value {
+    match ringwall_index::Mapping::parse_stored(stored) {
+        Ok(mapping) => mapping.to_json(),
+        // Written by a newer version: better shown as it is than not at all.
+        Err(_) => stored.clone(),
+    }
+}
+
+async fn ssl_certificates(
+    services: Arc<Services>,
+    _context: RequestContext,
+    _request: SslCertificatesRequest,
+) -> ApiResult<SslCertificatesResponse> {
+    let mut entries: Vec<CertificateEntry> = services
+        .tls
+        .iter()
+        .flat_map(|context| context.certificates())
+        .collect();
+    // By path, alias with none last, serial; each row once. Source: node.md section 9.1.
+    entries.sort_by(|a, b| {
+        let key = |entry: &CertificateEntry| {
+            let alias = entry.alias.clone();
+            (
+                entry.path.clone(),
+                alias.is_none(),
+                alias,
+                entry.info.serial.clone(),
+            )
+        };
+        key(a).cmp(&key(b))
+    });
+    entries.dedup();
+    Ok(SslCertificatesResponse {
+        certificates: entries.iter().map(certificate_row).collect(),
+    })
+}
+
+fn certificate_row(entry: &CertificateEntry) -> Value {
+    let info = &entry.info;
+    json!({
+        "path": entry.path,
+        "format": entry.format,
+        "alias": entry.alias,
+        "subject_dn": info.subject.with_spaces(),
+        "serial_number": info.serial,
+        "has_private_key": entry.has_private_key,
+        "expiry": format!("{:.3}", info.not_after),
+        "issuer": info.issuer.with_spaces(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_match_whole_names() {
+        for (pattern, name, expected) in [
+            ("logs", "logs", true),
+            ("logs", "logs-1", false),
+            ("logs*", "logs-1", true),
+            ("*-1", "logs-1", true),
+            ("l*s*1", "logs-1", true),
+            ("l*s*2", "logs-1", false),
+            ("*", "", true),
+        ] {
+            assert_eq!(
+                wildcard_matches(pattern, name),
+                expected,
+                "{pattern} {name}"
+            );
+        }
+    }
+
+    #[test]
+    fn node_counts_compare() {
+        for (text, nodes, expected) in [
+            ("3", 3, true),
+            ("3", 4, false),
+            (">=3", 4, true),
+            ("<=3", 4, false),
+            ("gt(3)", 4, true),
+            ("lt(3)", 3, false),
+        ] {
+            assert_eq!(
+                NodeCount::parse(text).unwrap().holds(nodes),
+                expected,
+                "{text}"
+            );
+        }
+        assert!(NodeCount::parse("many").is_err());
+    }
+}

@@ -1,0 +1,282 @@
+//! Creating, describing, changing and deleting indices.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringwall_api::indices::{
+    Acknowledged, CreateIndexRequest, CreateIndexResponse, DeleteIndexRequest, GetIndexRequest,
+    GetIndexResponse, IndexDescription, PutMappingRequest, UpdateSettingsRequest,
+};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext};
+use ringwall_cluster::index_settings::IndexSettings;
+use ringwall_cluster::names::validate_index_name;
+use ringwall_cluster::render::render_settings;
+use ringwall_cluster::{Change, ClusterState, IndexMetadata};
+use ringwall_index::Mapping;
+use ringwall_settings::registry::indices::MAX_SHARDS_PER_NODE;
+use serde_json::{Map, Value};
+
+use super::ActionRegistry;
+use crate::services::Services;
+
+pub(super) fn register(registry: &mut ActionRegistry) {
+    registry.add(create);
+    registry.add(delete);
+    registry.add(get);
+    registry.add(put_mapping);
+    registry.add(update_settings);
+}
+
+async fn create(
+    services: Arc<Services>,
+    _context: RequestContext,
+    request: CreateIndexRequest,
+) -> ApiResult<CreateIndexResponse> {
+    let timeout = Duration::from_millis(request.timeout_ms);
+    let [name] = request.index.expressions.as_slice() else {
+        return Err(ApiError::illegal_argument("one index name is expected"));
+    };
+    let settings = IndexSettings::parse(&request.settings)?;
+    let aliases = aliases(&request.aliases)?;
+    let result = submit_create(
+        &services,
+        name,
+        settings,
+        &request.mappings,
+        aliases,
+        timeout,
+    )
+    .await;
+    match result {
+        Err(error) if request.auto && error.code == ErrorCode::ResourceAlreadyExists => {}
+        result => result?,
+    }
+    let wanted = request.wait_for_active_shards;
+    let active = services
+        .cluster
+        .applied()
+        .wait_for(timeout, |state| {
+            has_active(state, name, wanted).then_some(())
+        })
+        .await;
+    Ok(CreateIndexResponse {
+        acknowledged: true,
+        shards_acknowledged: active.is_some(),
+        index: name.clone(),
+    })
+}
+
+/// Creates an index that a write asks for. One that exists meanwhile is as good.
+pub(super) async fn create_by_write(
+    services: &Arc<Services>,
+    name: &str,
+    timeout: Duration,
+) -> ApiResult<()> {
+    let settings = IndexSettings::parse(&Value::Object(Map::new()))?;
+    let mappings = Value::Object(Map::new());
+    let result = submit_create(
+        services,
+        name,
+        settings,
+        &mappings,
+        BTreeMap::new(),
+        timeout,
+    )
+    .await;
+    match result {
+        Err(error) if error.code == ErrorCode::ResourceAlreadyExists => Ok(()),
+        result => result,
+    }
+}
+
+async fn submit_create(
+    services: &Services,
+    name: &str,
+    settings: IndexSettings,
+    mappings: &Value,
+    aliases: BTreeMap<String, Value>,
+    timeout: Duration,
+) -> ApiResult<()> {
+    validate_index_name(name)?;
+    check_shard_limit(services, &settings)?;
+    let mapping = Mapping::parse(mappings)?.to_stored_json();
+    let change = Change::CreateIndex {
+        name: name.to_owned(),
+        settings,
+        mapping,
+        aliases,
+    };
+    services.cluster.submit(change, timeout).await
+}
+
+/// `cluster.max_shards_per_node` times the data nodes. Source: data.md section 7.2.
+fn check_shard_limit(services: &Services, settings: &IndexSettings) -> ApiResult<()> {
+    let state = services.cluster.state();
+    let data_nodes = state.nodes.values().filter(|node| node.is_data()).count();
+    let limit = services.settings.get(&MAX_SHARDS_PER_NODE) * data_nodes.max(1);
+    let present = state
+        .shards()
+        .map(|(_, shard)| shard.copies.len())
+        .sum::<usize>();
+    let asked = settings.number_of_shards() as usize * (1 + settings.number_of_replicas() as usize);
+    if present + asked <= limit {
+        return Ok(());
+    }
+    Err(ApiError::validation(&[format!(
+        "this action would add [{asked}] shards, but this cluster currently has \
+         [{present}]/[{limit}] maximum normal shards open; raise [cluster.max_shards_per_node] or \
+         delete indices"
+    )]))
+}
+
+fn aliases(body: &Value) -> ApiResult<BTreeMap<String, Value>> {
+    match body {
+        Value::Null => Ok(BTreeMap::new()),
+        Value::Object(aliases) => Ok(aliases.clone().into_iter().collect()),
+        other => Err(ApiError::new(
+            ErrorCode::Parsing,
+            format!("[aliases] must be an object, not [{other}]"),
+        )),
+    }
+}
+
+fn has_active(state: &ClusterState, name: &str, wanted: Option<u32>) -> bool {
+    let Some(routing) = state.routing.get(name) else {
+        return false;
+    };
+    routing.shards.iter().all(|shard| {
+        let active = shard.active().count();
+        let needed = match wanted {
+            None => 1,
+            Some(u32::MAX) => shard.copies.len(),
+            Some(wanted) => (wanted as usize).min(shard.copies.len()),
+        };
+        active >= needed
+    })
+}
+
+async fn delete(
+    services: Arc<Services>,
+    _context: RequestContext,
+    request: DeleteIndexRequest,
+) -> ApiResult<Acknowledged> {
+    let state = services.cluster.state();
+    let indices = concrete(&state, &request.indices)?
+        .into_iter()
+        .map(|index| index.id.clone())
+        .collect();
+    let change = Change::DeleteIndices { indices };
+    let timeout = Duration::from_millis(request.timeout_ms);
+    services.cluster.submit(change, timeout).await?;
+    Ok(Acknowledged { acknowledged: true })
+}
+
+/// Returns the indices of a resolved target.
+///
+/// # Errors
+/// One has been deleted since it was resolved.
+pub(super) fn concrete<'a>(
+    state: &'a ClusterState,
+    target: &IndicesTarget,
+) -> ApiResult<Vec<&'a IndexMetadata>> {
+    target
+        .expressions
+        .iter()
+        .map(|name| {
+            state
+                .indices
+                .get(name)
+                .ok_or_else(|| ApiError::index_not_found(name))
+        })
+        .collect()
+}
+
+async fn get(
+    services: Arc<Services>,
+    _context: RequestContext,
+    request: GetIndexRequest,
+) -> ApiResult<GetIndexResponse> {
+    let state = services.cluster.state();
+    let indices = concrete(&state, &request.indices)?
+        .into_iter()
+        .map(|index| describe(&services, &state, index))
+        .collect::<ApiResult<_>>()?;
+    Ok(GetIndexResponse { indices })
+}
+
+fn describe(
+    services: &Services,
+    state: &ClusterState,
+    index: &IndexMetadata,
+) -> ApiResult<IndexDescription> {
+    let (_, mapping) = services.shards.mapping_in(state, &index.id)?;
+    Ok(IndexDescription {
+        name: index.id.name.clone(),
+        aliases: Value::Object(index.aliases.clone().into_iter().collect()),
+        mappings: mapping.to_json(),
+        settings: render_settings(index),
+    })
+}
+
+async fn put_mapping(
+    services: Arc<Services>,
+    _context: RequestContext,
+    request: PutMappingRequest,
+) -> ApiResult<Acknowledged> {
+    let timeout = Duration::from_millis(request.timeout_ms);
+    let state = services.cluster.state();
+    for index in concrete(&state, &request.indices)? {
+        services
+            .shards
+            .put_mapping(&index.id, &request.mappings, timeout)
+            .await?;
+    }
+    Ok(Acknowledged { acknowledged: true })
+}
+
+async fn update_settings(
+    services: Arc<Services>,
+    _context: RequestContext,
+    request: UpdateSettingsRequest,
+) -> ApiResult<Acknowledged> {
+    let timeout = Duration::from_millis(request.timeout_ms);
+    for name in &request.indices.expressions {
+        update_one(&services, name, &request.settings, timeout).await?;
+    }
+    Ok(Acknowledged { acknowledged: true })
+}
+
+async fn update_one(
+    services: &Services,
+    name: &str,
+    body: &Value,
+    timeout: Duration,
+) -> ApiResult<()> {
+    for _ in 0..ATTEMPTS {
+        let state = services.cluster.state();
+        let index = state
+            .indices
+            .get(name)
+            .ok_or_else(|| ApiError::index_not_found(name))?;
+        let change = Change::PutIndexSettings {
+            index: index.id.clone(),
+            base_version: index.settings_version,
+            settings: index.settings.updated(body, name)?,
+        };
+        let result = services.cluster.submit(change, timeout).await;
+        let newest = services.cluster.state();
+        let version = newest.index(&index.id).map(|index| index.settings_version);
+        match result {
+            // Somebody else's change came first: apply this one to its result.
+            Err(_) if version.is_some() && version != Some(index.settings_version) => {}
+            result => return result,
+        }
+    }
+    Err(ApiError::new(
+        ErrorCode::ProcessClusterEventTimeout,
+        format!("the settings of [{name}] change too often; retry"),
+    ))
+}
+
+const ATTEMPTS: usize = 16;

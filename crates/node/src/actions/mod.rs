@@ -1,0 +1,102 @@
+//! What each action does. The registry is the inner client: only the secured client in front of
+//! it is handed to the HTTP edge.
+
+pub mod bulk;
+pub mod cluster;
+pub mod get;
+pub mod indices;
+pub mod nodes;
+pub mod search;
+pub mod security;
+pub mod stats;
+
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use ringwall_api::action::{AnyMessage, BoxFuture, ErasedRequest};
+use ringwall_api::{ActionRequest, ApiError, ApiResult, Client, ErrorCode, RequestContext};
+
+use ringwall_transport::DuplicateAction;
+
+use crate::services::Services;
+
+type Handler = Box<
+    dyn Fn(
+            Arc<Services>,
+            RequestContext,
+            ErasedRequest,
+        ) -> BoxFuture<'static, ApiResult<AnyMessage>>
+        + Send
+        + Sync,
+>;
+
+/// The implementation of every action of this node.
+pub struct ActionRegistry {
+    services: Arc<Services>,
+    handlers: HashMap<TypeId, Handler>,
+}
+
+impl ActionRegistry {
+    /// Returns the registry of every action.
+    pub fn new(services: Arc<Services>) -> Arc<Self> {
+        let mut registry = Self {
+            services,
+            handlers: HashMap::new(),
+        };
+        cluster::register(&mut registry);
+        nodes::register(&mut registry);
+        indices::register(&mut registry);
+        stats::register(&mut registry);
+        bulk::register(&mut registry);
+        get::register(&mut registry);
+        search::register(&mut registry);
+        security::register(&mut registry);
+        Arc::new(registry)
+    }
+
+    /// Adds the implementation of one request type.
+    pub(crate) fn add<R, F, Fut>(&mut self, handler: F)
+    where
+        R: ActionRequest,
+        F: Fn(Arc<Services>, RequestContext, R) -> Fut + Copy + Send + Sync + 'static,
+        Fut: Future<Output = ApiResult<R::Response>> + Send + 'static,
+    {
+        let erased: Handler = Box::new(move |services, context, request| {
+            Box::pin(async move {
+                let request = request.into_typed::<R>()?;
+                let response = handler(services, context, request).await?;
+                Ok(Box::new(response) as AnyMessage)
+            })
+        });
+        let previous = self.handlers.insert(TypeId::of::<R>(), erased);
+        debug_assert!(previous.is_none(), "two handlers of {}", R::ACTION.name);
+    }
+}
+
+/// Registers what the actions of other nodes ask of this one.
+pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
+    get::register_transport(services)?;
+    nodes::register_transport(services)?;
+    stats::register_transport(services)
+}
+
+impl Client for ActionRegistry {
+    fn execute_erased(
+        &self,
+        context: RequestContext,
+        request: ErasedRequest,
+    ) -> BoxFuture<'_, ApiResult<AnyMessage>> {
+        match self.handlers.get(&request.request_type()) {
+            Some(handler) => handler(self.services.clone(), context, request),
+            None => {
+                let error = ApiError::new(
+                    ErrorCode::ActionNotFound,
+                    format!("no handler for action [{}]", request.spec.name),
+                );
+                Box::pin(async move { Err(error) })
+            }
+        }
+    }
+}

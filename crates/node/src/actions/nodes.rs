@@ -1,0 +1,152 @@
+//! The nodes: what they are and what they use.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use ringwall_api::cluster::{
+    NodeInfo, NodeStats, NodesInfoRequest, NodesInfoResponse, NodesStatsRequest, NodesStatsResponse,
+};
+use ringwall_api::{ApiResult, RequestContext};
+use ringwall_base::NodeId;
+use ringwall_cluster::{ClusterState, NodeRecord};
+use ringwall_search::source_filter::glob;
+use ringwall_transport::{DuplicateAction, TypedHandler};
+
+use super::ActionRegistry;
+use crate::process;
+use crate::services::Services;
+
+pub(super) fn register(registry: &mut ActionRegistry) {
+    registry.add(info);
+    registry.add(stats);
+}
+
+/// To every node: what do you use?
+const NODE_STATS: &str = "cluster:monitor/nodes/stats[n]";
+
+/// Registers each node's side with the transport.
+pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
+    let shared = services.clone();
+    services.transport.register(
+        NODE_STATS,
+        TypedHandler::new(move |_, (): ()| {
+            let services = shared.clone();
+            async move { local_stats(&services).await }
+        }),
+    )
+}
+
+async fn info(
+    services: Arc<Services>,
+    _context: RequestContext,
+    request: NodesInfoRequest,
+) -> ApiResult<NodesInfoResponse> {
+    let state = services.cluster.state();
+    let master = services.cluster.master();
+    let nodes = selected(&services, &state, &request.nodes)
+        .map(|node| (node.id.to_string(), describe(node, master)))
+        .collect();
+    Ok(NodesInfoResponse {
+        cluster_name: services.cluster_name.clone(),
+        nodes,
+    })
+}
+
+fn describe(node: &NodeRecord, master: Option<NodeId>) -> NodeInfo {
+    NodeInfo {
+        name: node.name.clone(),
+        transport_address: node.transport_address.clone(),
+        http_address: node.http_address.clone(),
+        version: node.version.clone(),
+        roles: node.roles.clone(),
+        attributes: node.attributes.clone(),
+        is_master: master == Some(node.id),
+    }
+}
+
+/// Returns the nodes that the filters name; without filters, all.
+fn selected<'a>(
+    services: &Services,
+    state: &'a ClusterState,
+    filters: &'a [String],
+) -> impl Iterator<Item = &'a NodeRecord> {
+    let local = services.local_node();
+    let master = services.cluster.master();
+    state.nodes.values().filter(move |node| {
+        filters.is_empty()
+            || filters.iter().any(|filter| match filter.as_str() {
+                "_all" | "*" => true,
+                "_local" => node.id == local,
+                "_master" => Some(node.id) == master,
+                filter => {
+                    filter == node.id.to_string()
+                        || glob(filter, &node.name)
+                        || node.transport_address.split(':').next() == Some(filter)
+                }
+            })
+    })
+}
+
+async fn stats(
+    services: Arc<Services>,
+    _context: RequestContext,
+    request: NodesStatsRequest,
+) -> ApiResult<NodesStatsResponse> {
+    let state = services.cluster.state();
+    let asked = selected(&services, &state, &request.nodes).map(|node| {
+        let services = services.clone();
+        async move {
+            let answer: ApiResult<NodeStats> =
+                services.call(node.id, NODE_STATS, &(), TIMEOUT).await;
+            match answer {
+                Ok(stats) => Some((node.id.to_string(), stats)),
+                // Left out, as clients expect of a node that does not answer.
+                Err(error) => {
+                    tracing::warn!(node = %node.name, %error, "node gave no statistics");
+                    None
+                }
+            }
+        }
+    });
+    let nodes: BTreeMap<String, NodeStats> = join_all(asked).await.into_iter().flatten().collect();
+    Ok(NodesStatsResponse {
+        cluster_name: services.cluster_name.clone(),
+        nodes,
+    })
+}
+
+async fn local_stats(services: &Arc<Services>) -> ApiResult<NodeStats> {
+    let shards = services.shards.all();
+    let root = services.shards.root().to_owned();
+    let (docs, store_bytes, usage) = services
+        .pools
+        .disk
+        .run(move || {
+            let stats = shards.iter().filter_map(|shard| shard.engine.stats().ok());
+            let (docs, bytes) = stats.fold((0, 0), |(docs, bytes), stats| {
+                (docs + stats.docs, bytes + stats.store_bytes)
+            });
+            (docs, bytes, process::usage(&root))
+        })
+        .await?;
+    let local = services.transport.local();
+    Ok(NodeStats {
+        name: local.name.clone(),
+        transport_address: local.publish_address.clone(),
+        roles: local.roles.clone(),
+        resident_bytes: usage.resident_bytes,
+        total_memory_bytes: usage.total_memory_bytes,
+        cpu_percent: usage.cpu_percent,
+        load_average: usage.load_average,
+        uptime_ms: services.started_at.elapsed().as_millis() as u64,
+        open_file_descriptors: usage.open_file_descriptors,
+        disk_total_bytes: usage.disk_total_bytes,
+        disk_free_bytes: usage.disk_free_bytes,
+        docs,
+        store_bytes,
+    })
+}
+
+const TIMEOUT: Duration = Duration::from_secs(15);

@@ -1,0 +1,402 @@
+//! Searching over shards: one copy of each is asked, answers are added up, hits are read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::future::join_all;
+use ringwall_api::auth::Authentication;
+use ringwall_api::document::ShardCounts;
+use ringwall_api::search::{
+    CountRequest, CountResponse, SearchHit, SearchRequest, SearchResponse, ShardFailure,
+};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext};
+use ringwall_base::{NodeId, ShardId};
+use ringwall_cluster::ClusterState;
+use ringwall_search::{
+    FetchedHit, ReducedQuery, ShardQueryResult, parse_count, parse_search, reduce,
+};
+use ringwall_settings::registry::indices::SEARCH_MAX_BUCKETS;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::ActionRegistry;
+use super::indices::concrete;
+use crate::cluster_service::now_ms;
+use crate::routing::{no_copy, read_copies, shard_of};
+use crate::search::messages::{
+    COUNT, CountShardRequest, FETCH, FREE, FetchRequest, FetchResponse, FreeRequest, QUERY,
+    QueryRequest, QueryResponse,
+};
+use crate::services::Services;
+
+pub(super) fn register(registry: &mut ActionRegistry) {
+    registry.add(search);
+    registry.add(count);
+}
+
+async fn search(
+    services: Arc<Services>,
+    context: RequestContext,
+    request: SearchRequest,
+) -> ApiResult<SearchResponse> {
+    let begun = Instant::now();
+    let mut source = parse_search(&request.body)?;
+    source.typed_keys = request.typed_keys;
+    let caller = Caller::of(&services, &context);
+    let state = services.cluster.state();
+    let shards = shards(&state, &request.indices, request.routing.as_deref())?;
+    let body = json_text(&request.body)?;
+    let asked = shards.iter().map(|shard| {
+        let query = QueryRequest {
+            shard: shard.clone(),
+            body: body.clone(),
+            now_ms: caller.now_ms,
+            fetch: shards.len() == 1,
+            time_left_ms: caller.time_left_ms(),
+        };
+        caller.ask::<QueryResponse>(&state, shard, QUERY, query)
+    });
+    let mut found: Vec<ShardFound> = Vec::with_capacity(shards.len());
+    let mut results: Vec<ShardQueryResult> = Vec::with_capacity(shards.len());
+    let mut failures: Vec<ShardFailure> = Vec::new();
+    for (shard, answer) in shards.iter().zip(join_all(asked).await) {
+        match answer {
+            Ok((node, response)) => {
+                results.push(response.result);
+                found.push(ShardFound {
+                    shard: shard.clone(),
+                    node,
+                    context: response.context,
+                    page: response.page,
+                });
+            }
+            Err(failure) => failures.push(failure),
+        }
+    }
+    check_failures(
+        shards.len(),
+        &failures,
+        request.allow_partial_results,
+        "query",
+    )?;
+    let max_buckets = services.settings.get(&SEARCH_MAX_BUCKETS);
+    let reducing = move || reduce(&source, results, max_buckets);
+    let reduced = services.pools.search.run(reducing).await??;
+    let hits = fetch(&caller, &reduced, found, &mut failures).await;
+    check_failures(
+        shards.len(),
+        &failures,
+        request.allow_partial_results,
+        "fetch",
+    )?;
+    Ok(SearchResponse {
+        took_ms: begun.elapsed().as_millis() as u64,
+        timed_out: reduced.timed_out,
+        terminated_early: reduced.terminated_early,
+        shards: shard_counts(shards.len(), &failures),
+        failures,
+        total: reduced.total,
+        max_score: reduced.max_score,
+        hits,
+        aggregations: reduced.aggregations,
+    })
+}
+
+async fn count(
+    services: Arc<Services>,
+    context: RequestContext,
+    request: CountRequest,
+) -> ApiResult<CountResponse> {
+    parse_count(&request.body)?;
+    let caller = Caller::of(&services, &context);
+    let state = services.cluster.state();
+    let shards = shards(&state, &request.indices, request.routing.as_deref())?;
+    let body = json_text(&request.body)?;
+    let asked = shards.iter().map(|shard| {
+        let request = CountShardRequest {
+            shard: shard.clone(),
+            body: body.clone(),
+            now_ms: caller.now_ms,
+            time_left_ms: caller.time_left_ms(),
+        };
+        caller.ask::<u64>(&state, shard, COUNT, request)
+    });
+    let mut total = 0;
+    let mut failures = Vec::new();
+    for answer in join_all(asked).await {
+        match answer {
+            Ok((_, count)) => total += count,
+            Err(failure) => failures.push(failure),
+        }
+    }
+    check_failures(shards.len(), &failures, true, "query")?;
+    Ok(CountResponse {
+        count: total,
+        shards: shard_counts(shards.len(), &failures),
+        failures,
+    })
+}
+
+/// Where a shard's part of the answer is.
+struct ShardFound {
+    shard: ShardId,
+    node: NodeId,
+    context: Option<u64>,
+    page: Option<Vec<FetchedHit>>,
+}
+
+/// Who asks, and until when.
+struct Caller<'a> {
+    services: &'a Arc<Services>,
+    authentication: &'a Authentication,
+    now_ms: i64,
+    deadline: Instant,
+}
+
+impl<'a> Caller<'a> {
+    fn of(services: &'a Arc<Services>, context: &'a RequestContext) -> Self {
+        Self {
+            services,
+            authentication: &context.authentication,
+            now_ms: i64::try_from(now_ms()).unwrap_or(i64::MAX),
+            deadline: Instant::now() + context.time_left(TIMEOUT),
+        }
+    }
+
+    fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    fn time_left_ms(&self) -> u64 {
+        self.time_left().as_millis() as u64
+    }
+
+    /// Asks one copy of a shard after the other until one answers.
+    async fn ask<R: DeserializeOwned>(
+        &self,
+        state: &ClusterState,
+        shard: &ShardId,
+        action: &'static str,
+        request: impl Serialize,
+    ) -> Result<(NodeId, R), ShardFailure> {
+        let mut failure = ShardFailure {
+            index: shard.index.name.clone(),
+            shard: shard.shard,
+            node: None,
+            reason: no_copy(shard),
+        };
+        for node in read_copies(state, shard, self.services.local_node()) {
+            match self.call(node, action, &request).await {
+                Ok(response) => return Ok((node, response)),
+                Err(error) => {
+                    let is_final = is_fault_of_request(&error);
+                    failure.node = Some(node.to_string());
+                    failure.reason = error;
+                    if is_final {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(failure)
+    }
+
+    async fn call<R: DeserializeOwned>(
+        &self,
+        node: NodeId,
+        action: &'static str,
+        request: &impl Serialize,
+    ) -> ApiResult<R> {
+        self.services
+            .call_as(self.authentication, node, action, request, self.time_left())
+            .await
+    }
+}
+
+/// Whether every copy would answer the same.
+fn is_fault_of_request(error: &ApiError) -> bool {
+    error.status < 500 && error.status != 429 && error.code != ErrorCode::ShardNotFound
+}
+
+/// Returns the shards that a search covers, in order: all of the indices', or those that the
+/// routing values lead to.
+fn shards(
+    state: &ClusterState,
+    target: &IndicesTarget,
+    routing: Option<&str>,
+) -> ApiResult<Vec<ShardId>> {
+    let mut shards = Vec::new();
+    for index in concrete(state, target)? {
+        let numbers: BTreeSet<u32> = match routing {
+            Some(values) => values
+                .split(',')
+                .map(|value| shard_of(index, "", Some(value)).shard)
+                .collect(),
+            None => (0..index.settings.number_of_shards()).collect(),
+        };
+        shards.extend(numbers.into_iter().map(|shard| ShardId {
+            index: index.id.clone(),
+            shard,
+        }));
+    }
+    Ok(shards)
+}
+
+/// Reads the documents of the page, on the nodes that found them.
+async fn fetch(
+    caller: &Caller<'_>,
+    reduced: &ReducedQuery,
+    found: Vec<ShardFound>,
+    failures: &mut Vec<ShardFailure>,
+) -> Vec<SearchHit> {
+    let mut wanted: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (place, winner) in reduced.winners.iter().enumerate() {
+        wanted.entry(winner.shard).or_default().push(place);
+    }
+    let reads = found.into_iter().enumerate().map(|(ordinal, shard)| {
+        let places = wanted.remove(&ordinal).unwrap_or_default();
+        async move {
+            let hits = read_hits(caller, reduced, &shard, &places).await;
+            (shard.shard, shard.node, places, hits)
+        }
+    });
+    let mut page: Vec<Option<SearchHit>> = vec![None; reduced.winners.len()];
+    for (shard, node, places, hits) in join_all(reads).await {
+        match hits {
+            Ok(hits) => {
+                for (place, hit) in places.into_iter().zip(hits) {
+                    let winner = &reduced.winners[place];
+                    page[place] = Some(search_hit(&shard, winner, hit));
+                }
+            }
+            Err(reason) => failures.push(ShardFailure {
+                index: shard.index.name,
+                shard: shard.shard,
+                node: Some(node.to_string()),
+                reason,
+            }),
+        }
+    }
+    page.into_iter().flatten().collect()
+}
+
+async fn read_hits(
+    caller: &Caller<'_>,
+    reduced: &ReducedQuery,
+    found: &ShardFound,
+    places: &[usize],
+) -> ApiResult<Vec<FetchedHit>> {
+    if let Some(page) = &found.page {
+        return Ok(page.clone());
+    }
+    let Some(context) = found.context else {
+        return Ok(Vec::new());
+    };
+    if places.is_empty() {
+        // Nobody waits for this; an unfreed searcher goes with time.
+        let services = caller.services.clone();
+        let node = found.node;
+        tokio::spawn(async move {
+            let request = FreeRequest { context };
+            let freed: ApiResult<()> = services.call(node, FREE, &request, TIMEOUT).await;
+            if let Err(error) = freed {
+                tracing::debug!(%node, %error, "search context not freed");
+            }
+        });
+        return Ok(Vec::new());
+    }
+    let request = FetchRequest {
+        context,
+        docs: places
+            .iter()
+            .map(|place| reduced.winners[*place].address)
+            .collect(),
+    };
+    let response: FetchResponse = caller.call(found.node, FETCH, &request).await?;
+    Ok(response.hits)
+}
+
+fn search_hit(shard: &ShardId, winner: &ringwall_search::Winner, hit: FetchedHit) -> SearchHit {
+    SearchHit {
+        index: shard.index.name.clone(),
+        id: hit.id,
+        score: winner.score,
+        routing: hit.routing,
+        version: hit.version,
+        seq_no: hit.seq_no,
+        primary_term: hit.primary_term,
+        source: hit.source,
+        fields: hit.fields,
+        sort: winner.sort.clone(),
+    }
+}
+
+/// Fails when no shard answered, or when partial answers are not wanted. Source: data.md section 5.6.
+fn check_failures(
+    shards: usize,
+    failures: &[ShardFailure],
+    allow_partial: bool,
+    phase: &str,
+) -> ApiResult<()> {
+    let Some(first) = failures.first() else {
+        return Ok(());
+    };
+    let reason = match (failures.len() >= shards, allow_partial) {
+        (true, _) => "all shards failed",
+        (false, false) => "Partial shards failure",
+        (false, true) => return Ok(()),
+    };
+    let mut error = ApiError::new(ErrorCode::SearchPhaseExecution, reason)
+        .with_status(first.reason.status)
+        .with("phase", phase)
+        .with("grouped", true);
+    let mut causes: Vec<ApiError> = Vec::new();
+    for failure in failures {
+        let known = |cause: &ApiError| {
+            cause.code == failure.reason.code && cause.reason == failure.reason.reason
+        };
+        if !causes.iter().any(known) {
+            causes.push(failure.reason.clone());
+        }
+    }
+    let failed: Vec<Value> = failures
+        .iter()
+        .map(|failure| {
+            serde_json::json!({
+                "shard": failure.shard,
+                "index": failure.index,
+                "node": failure.node,
+                "reason": failure.reason.object_with_cause(),
+            })
+        })
+        .collect();
+    error = error.with("failed_shards", failed);
+    error.root_cause = causes;
+    error.caused_by = Some(Box::new(first.reason.clone()));
+    Err(error)
+}
+
+fn shard_counts(shards: usize, failures: &[ShardFailure]) -> ShardCounts {
+    let failed: BTreeSet<(&str, u32)> = failures
+        .iter()
+        .map(|failure| (failure.index.as_str(), failure.shard))
+        .collect();
+    ShardCounts {
+        total: shards as u32,
+        successful: (shards - failed.len()) as u32,
+        skipped: 0,
+        failed: failed.len() as u32,
+    }
+}
+
+fn json_text(body: &Value) -> ApiResult<Bytes> {
+    serde_json::to_vec(body)
+        .map(Bytes::from)
+        .map_err(|error| ApiError::internal(error.to_string()))
+}
+
+/// How long a search may take when the client sets no limit.
+const TIMEOUT: Duration = Duration::from_secs(60 * 5);

@@ -1,0 +1,354 @@
+//! Actions that every copy takes part in: refresh, flush, statistics.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use ringwall_api::cluster::{IndexRow, ShardRow, ShardTableRequest, ShardTableResponse};
+use ringwall_api::document::ShardCounts;
+use ringwall_api::indices::{
+    BroadcastResponse, FlushRequest, IndicesStatsRequest, IndicesStatsResponse, RefreshRequest,
+    ShardStats,
+};
+use ringwall_api::search::ShardFailure;
+use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext};
+use ringwall_base::{NodeId, ShardId};
+use ringwall_cluster::{ClusterState, CopyState, IndexMetadata, ShardCopy};
+use ringwall_index::engine;
+use ringwall_transport::{DuplicateAction, TypedHandler};
+use serde::{Deserialize, Serialize};
+
+use super::ActionRegistry;
+use super::indices::concrete;
+use crate::services::Services;
+
+pub(super) fn register(registry: &mut ActionRegistry) {
+    registry.add(refresh);
+    registry.add(flush);
+    registry.add(indices_stats);
+    registry.add(shard_table);
+}
+
+/// To every node with copies: do this to them.
+const BROADCAST: &str = "internal:indices/broadcast[n]";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Work {
+    Refresh,
+    Flush,
+    Stats,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct NodeRequest {
+    work: Work,
+    shards: Vec<ShardId>,
+}
+
+/// One result per shard of the request, in order.
+#[derive(Debug, Serialize, Deserialize)]
+struct NodeResponse {
+    results: Vec<Result<CopyStats, ApiError>>,
+}
+
+/// Numbers of a copy; zero when they were not asked for.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct CopyStats {
+    docs: u64,
+    deleted_docs: u64,
+    store_bytes: u64,
+    translog_ops: u64,
+    max_seq_no: i64,
+    local_checkpoint: i64,
+    global_checkpoint: i64,
+    segments: u64,
+}
+
+/// Registers each node's side with the transport.
+pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
+    let shared = services.clone();
+    services.transport.register(
+        BROADCAST,
+        TypedHandler::new(move |_, request: NodeRequest| {
+            let services = shared.clone();
+            async move { on_node(&services, request).await }
+        }),
+    )
+}
+
+async fn on_node(services: &Services, request: NodeRequest) -> ApiResult<NodeResponse> {
+    let work = request.work;
+    let tasks = request.shards.iter().map(|id| async move {
+        let shard = services.shards.require(id)?;
+        let run = move || -> ApiResult<CopyStats> {
+            match work {
+                Work::Refresh => shard.refresh()?,
+                Work::Flush => shard.engine.flush()?,
+                Work::Stats => return Ok(copy_stats(&shard.engine.stats()?)),
+            }
+            Ok(CopyStats::default())
+        };
+        services.pools.disk.run(run).await?
+    });
+    Ok(NodeResponse {
+        results: join_all(tasks).await,
+    })
+}
+
+fn copy_stats(stats: &engine::ShardStats) -> CopyStats {
+    CopyStats {
+        docs: stats.docs,
+        deleted_docs: stats.deleted_docs,
+        store_bytes: stats.store_bytes,
+        translog_ops: stats.translog.uncommitted_operations,
+        max_seq_no: stats.max_seq_no,
+        local_checkpoint: stats.local_checkpoint,
+        global_checkpoint: stats.global_checkpoint,
+        segments: stats.segments,
+    }
+}
+
+/// What one copy answered.
+struct CopyAnswer {
+    shard: ShardId,
+    node: NodeId,
+    primary: bool,
+    result: ApiResult<CopyStats>,
+}
+
+/// Asks every serving copy of the indices.
+async fn broadcast(
+    services: &Arc<Services>,
+    state: &ClusterState,
+    indices: &[&IndexMetadata],
+    work: Work,
+) -> Vec<CopyAnswer> {
+    let mut by_node: BTreeMap<NodeId, Vec<(ShardId, bool)>> = BTreeMap::new();
+    for (shard, copy) in copies(state, indices) {
+        if let (CopyState::Started, Some(node)) = (copy.state, copy.node) {
+            by_node.entry(node).or_default().push((shard, copy.primary));
+        }
+    }
+    let asked = by_node.into_iter().map(|(node, copies)| async move {
+        let request = NodeRequest {
+            work,
+            shards: copies.iter().map(|(shard, _)| shard.clone()).collect(),
+        };
+        let answer: ApiResult<NodeResponse> =
+            services.call(node, BROADCAST, &request, TIMEOUT).await;
+        let results = match answer {
+            Ok(answer) if answer.results.len() == copies.len() => answer.results,
+            Ok(_) => {
+                vec![Err(ApiError::internal("the node answered for other shards")); copies.len()]
+            }
+            Err(error) => vec![Err(error); copies.len()],
+        };
+        let answers = copies.into_iter().zip(results);
+        answers
+            .map(|((shard, primary), result)| CopyAnswer {
+                shard,
+                node,
+                primary,
+                result,
+            })
+            .collect::<Vec<_>>()
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+fn copies<'a>(
+    state: &'a ClusterState,
+    indices: &'a [&IndexMetadata],
+) -> impl Iterator<Item = (ShardId, &'a ShardCopy)> {
+    indices.iter().flat_map(move |index| {
+        let shards = state
+            .routing
+            .get(&index.id.name)
+            .map(|routing| &routing.shards);
+        shards
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .flat_map(move |(number, shard)| {
+                let id = ShardId {
+                    index: index.id.clone(),
+                    shard: number as u32,
+                };
+                shard.copies.iter().map(move |copy| (id.clone(), copy))
+            })
+    })
+}
+
+fn counts(total: usize, answers: &[CopyAnswer]) -> (ShardCounts, Vec<ShardFailure>) {
+    // A copy that is just being moved or closed is not a failure of the request.
+    let is_failure = |error: &ApiError| error.code != ErrorCode::ShardNotFound;
+    let failures: Vec<ShardFailure> = answers
+        .iter()
+        .filter_map(|answer| {
+            let error = answer.result.as_ref().err().filter(|e| is_failure(e))?;
+            Some(ShardFailure {
+                index: answer.shard.index.name.clone(),
+                shard: answer.shard.shard,
+                node: Some(answer.node.to_string()),
+                reason: error.clone(),
+            })
+        })
+        .collect();
+    let counts = ShardCounts {
+        total: total as u32,
+        successful: answers.iter().filter(|a| a.result.is_ok()).count() as u32,
+        skipped: 0,
+        failed: failures.len() as u32,
+    };
+    (counts, failures)
+}
+
+async fn refresh(
+    services: Arc<Services>,
+    _context: RequestContext,
+    request: RefreshRequest,
+) -> ApiResult<BroadcastResponse> {
+    maintain(&services, &request.indices, Work::Refresh).await
+}
+
+async fn flush(
+    services: Arc<Services>,
+    _context: RequestContext,
+    request: FlushRequest,
+) -> ApiResult<BroadcastResponse> {
+    maintain(&services, &request.indices, Work::Flush).await
+}
+
+async fn maintain(
+    services: &Arc<Services>,
+    target: &IndicesTarget,
+    work: Work,
+) -> ApiResult<BroadcastResponse> {
+    let state = services.cluster.state();
+    let indices = concrete(&state, target)?;
+    let total = copies(&state, &indices).count();
+    let answers = broadcast(services, &state, &indices, work).await;
+    let (shards, failures) = counts(total, &answers);
+    Ok(BroadcastResponse { shards, failures })
+}
+
+async fn indices_stats(
+    services: Arc<Services>,
+    _context: RequestContext,
+    request: IndicesStatsRequest,
+) -> ApiResult<IndicesStatsResponse> {
+    let state = services.cluster.state();
+    let indices = concrete(&state, &request.indices)?;
+    let total = copies(&state, &indices).count();
+    let answers = broadcast(&services, &state, &indices, Work::Stats).await;
+    let (counts, failures) = counts(total, &answers);
+    let shards = answers
+        .into_iter()
+        .filter_map(|answer| {
+            let stats = answer.result.ok()?;
+            Some(ShardStats {
+                index: answer.shard.index.name,
+                shard: answer.shard.shard,
+                primary: answer.primary,
+                node: answer.node.to_string(),
+                docs: stats.docs,
+                deleted_docs: stats.deleted_docs,
+                store_bytes: stats.store_bytes,
+                translog_ops: stats.translog_ops,
+                max_seq_no: stats.max_seq_no,
+                local_checkpoint: stats.local_checkpoint,
+                global_checkpoint: stats.global_checkpoint,
+                segments: stats.segments,
+            })
+        })
+        .collect();
+    Ok(IndicesStatsResponse {
+        counts,
+        shards,
+        failures,
+    })
+}
+
+async fn shard_table(
+    services: Arc<Services>,
+    _context: RequestContext,
+    request: ShardTableRequest,
+) -> ApiResult<ShardTableResponse> {
+    let state = services.cluster.state();
+    let indices = concrete(&state, &request.indices)?;
+    let answers = broadcast(&services, &state, &indices, Work::Stats).await;
+    let stats: HashMap<(ShardId, NodeId), CopyStats> = answers
+        .into_iter()
+        .filter_map(|answer| Some(((answer.shard, answer.node), answer.result.ok()?)))
+        .collect();
+    let rows = copies(&state, &indices)
+        .map(|(shard, copy)| {
+            let numbers = copy.node.and_then(|node| stats.get(&(shard.clone(), node)));
+            shard_row(&state, &shard, copy, numbers)
+        })
+        .collect();
+    let health = state.health(&[]);
+    let indices = indices
+        .iter()
+        .map(|index| {
+            let sum = |primaries_only: bool, field: fn(&CopyStats) -> u64| {
+                copies(&state, &[index])
+                    .filter(|(_, copy)| copy.primary || !primaries_only)
+                    .filter_map(|(shard, copy)| stats.get(&(shard, copy.node?)))
+                    .map(field)
+                    .sum()
+            };
+            IndexRow {
+                index: index.id.name.clone(),
+                uuid: index.id.uuid.clone(),
+                health: health
+                    .indices
+                    .get(&index.id.name)
+                    .map_or(ringwall_api::cluster::HealthStatus::Red, |h| h.status),
+                primaries: index.settings.number_of_shards(),
+                replicas: index.settings.number_of_replicas(),
+                docs: sum(true, |stats| stats.docs),
+                deleted_docs: sum(true, |stats| stats.deleted_docs),
+                store_bytes: sum(false, |stats| stats.store_bytes),
+                primary_store_bytes: sum(true, |stats| stats.store_bytes),
+            }
+        })
+        .collect();
+    Ok(ShardTableResponse { rows, indices })
+}
+
+fn shard_row(
+    state: &ClusterState,
+    shard: &ShardId,
+    copy: &ShardCopy,
+    numbers: Option<&CopyStats>,
+) -> ShardRow {
+    let node = copy.node.and_then(|id| state.nodes.get(&id));
+    let ip = |address: &str| {
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        host.trim_matches(['[', ']']).to_owned()
+    };
+    ShardRow {
+        index: shard.index.name.clone(),
+        shard: shard.shard,
+        primary: copy.primary,
+        state: match copy.state {
+            CopyState::Unassigned => "UNASSIGNED",
+            CopyState::Initializing => "INITIALIZING",
+            CopyState::Started => "STARTED",
+        }
+        .to_owned(),
+        node_id: copy.node.map(|node| node.to_string()),
+        node_name: node.map(|node| node.name.clone()),
+        node_ip: node.map(|node| ip(&node.transport_address)),
+        docs: numbers.map(|numbers| numbers.docs),
+        store_bytes: numbers.map(|numbers| numbers.store_bytes),
+        unassigned_reason: copy
+            .unassigned
+            .as_ref()
+            .map(|info| info.reason.as_str().to_owned()),
+    }
+}
+
+const TIMEOUT: Duration = Duration::from_secs(60);

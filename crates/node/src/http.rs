@@ -1,0 +1,123 @@
+//! The HTTP layer of the node: its settings, and who is let in.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringwall_rest::RestConfig;
+use ringwall_security::{
+    Authenticator, AuthenticatorConfig, HashPool, HashPoolConfig, Hasher, PasswordService,
+    SecurityStore,
+};
+use ringwall_settings::Settings;
+use ringwall_settings::registry::{network, security, ssl};
+use ringwall_tls::{SslConfig, SslContext};
+
+use crate::node::{StartError, load_tls};
+
+/// Loads the HTTP layer's TLS context, if it has one.
+pub async fn tls(settings: &Arc<Settings>) -> Result<Option<Arc<SslContext>>, StartError> {
+    if !settings.get(&security::SECURITY_ENABLED) {
+        return Ok(None);
+    }
+    let config = SslConfig::from_settings(settings, ssl::HTTP_SSL.prefix)?;
+    load_tls(config, &["h2", "http/1.1"]).await
+}
+
+/// Returns the server's configuration.
+pub fn config(
+    settings: &Settings,
+    addresses: Vec<IpAddr>,
+    tls: Option<Arc<SslContext>>,
+) -> RestConfig {
+    let ports = settings.get(&network::HTTP_PORT);
+    let defaults = RestConfig::default();
+    let header = settings.get(&network::HTTP_MAX_HEADER_SIZE).bytes()
+        + settings.get(&network::HTTP_MAX_INITIAL_LINE_LENGTH).bytes();
+    RestConfig {
+        addresses,
+        ports: ports.first..=ports.last,
+        max_content_length: settings.get(&network::HTTP_MAX_CONTENT_LENGTH).bytes(),
+        // As with Elasticsearch: off by default with TLS, where it would help an eavesdropper guess.
+        compression: settings
+            .get(&network::HTTP_COMPRESSION)
+            .unwrap_or(tls.is_none()),
+        tls,
+        max_header_bytes: usize::try_from(header).unwrap_or(usize::MAX),
+        max_connections: settings.get(&network::HTTP_MAX_CONNECTIONS),
+        handshake_timeout: duration(settings, &network::HTTP_HANDSHAKE_TIMEOUT)
+            .unwrap_or(defaults.handshake_timeout),
+        ..defaults
+    }
+}
+
+/// How long requests may go on when the node stops.
+pub fn grace_period(settings: &Settings) -> Duration {
+    duration(settings, &network::HTTP_SHUTDOWN_GRACE_PERIOD).unwrap_or_default()
+}
+
+fn duration(
+    settings: &Settings,
+    setting: &'static ringwall_settings::Setting<ringwall_base::TimeValue>,
+) -> Option<Duration> {
+    settings.get(setting).duration()
+}
+
+/// Returns the address that clients are told, as `host:port`.
+pub fn publish_address(
+    settings: &Settings,
+    bound: &[SocketAddr],
+    transport_publish: &str,
+) -> Option<String> {
+    let first = bound.first()?;
+    let port = settings
+        .get(&network::HTTP_PUBLISH_PORT)
+        .and_then(|port| u16::try_from(port).ok())
+        .unwrap_or(first.port());
+    let named = settings
+        .get(&network::HTTP_PUBLISH_HOST)
+        .into_iter()
+        .find(|host| host != "_local_");
+    let host = match named {
+        Some(host) => host,
+        // Every address is bound: the one that other nodes use reaches this machine.
+        None if first.ip().is_unspecified() => transport_publish
+            .rsplit_once(':')
+            .map_or_else(|| first.ip().to_string(), |(host, _)| host.to_owned()),
+        None => first.ip().to_string(),
+    };
+    let host = match host.contains(':') && !host.starts_with('[') {
+        true => format!("[{host}]"),
+        false => host,
+    };
+    Some(format!("{host}:{port}"))
+}
+
+/// Returns who checks credentials, and who hashes new ones.
+pub fn authentication(
+    settings: &Settings,
+    store: Arc<dyn SecurityStore>,
+) -> Result<(Arc<Authenticator>, PasswordService), StartError> {
+    let algorithm = settings.get(&security::PASSWORD_HASHING_ALGORITHM);
+    let hasher = Hasher::from_setting(&algorithm)?;
+    let pool_config = HashPoolConfig::default();
+    let pool = HashPool::new(pool_config);
+    let passwords = PasswordService::new(hasher, pool.clone());
+    if !settings.get(&security::SECURITY_ENABLED) {
+        return Ok((Arc::new(Authenticator::disabled()), passwords));
+    }
+    let defaults = AuthenticatorConfig::default();
+    let cache_ttl = match settings.get(&security::SUCCESS_CACHE_ENABLED) {
+        true => duration(settings, &security::SUCCESS_CACHE_EXPIRE).unwrap_or(defaults.cache_ttl),
+        false => Duration::ZERO,
+    };
+    let config = AuthenticatorConfig {
+        hasher,
+        cache_ttl,
+        cache_max_users: settings.get(&security::SUCCESS_CACHE_SIZE) as u64,
+        pool: pool_config,
+        bootstrap_password: settings.secret(&security::BOOTSTRAP_PASSWORD),
+    };
+    let authenticator = Authenticator::with_pool(store, config, pool);
+    Ok((Arc::new(authenticator), passwords))
+}

@@ -1,0 +1,99 @@
+//! What this process and its machine use. Linux: from `/proc`; what cannot be read is zero.
+
+use std::path::Path;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+/// Numbers of one moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    pub resident_bytes: u64,
+    pub total_memory_bytes: u64,
+    /// Of one processor since the last call, 0 to 100 over all of them.
+    pub cpu_percent: u32,
+    pub load_average: [f64; 3],
+    pub open_file_descriptors: u64,
+    pub disk_total_bytes: u64,
+    pub disk_free_bytes: u64,
+}
+
+/// Measures; `data` tells which disk is meant. Blocks.
+pub fn usage(data: &Path) -> Usage {
+    Usage {
+        resident_bytes: kilobytes("/proc/self/status", "VmRSS:"),
+        total_memory_bytes: kilobytes("/proc/meminfo", "MemTotal:"),
+        cpu_percent: cpu_percent(),
+        load_average: load_average(),
+        open_file_descriptors: std::fs::read_dir("/proc/self/fd")
+            .map_or(0, |entries| entries.count() as u64),
+        disk_total_bytes: fs4::total_space(data).unwrap_or(0),
+        disk_free_bytes: fs4::available_space(data).unwrap_or(0),
+    }
+}
+
+fn kilobytes(file: &str, label: &str) -> u64 {
+    let Ok(text) = std::fs::read_to_string(file) else {
+        return 0;
+    };
+    text.lines()
+        .find_map(|line| {
+            line.strip_prefix(label)?
+                .split_whitespace()
+                .next()?
+                .parse::<u64>()
+                .ok()
+        })
+        .map_or(0, |kilobytes| kilobytes * 1024)
+}
+
+fn load_average() -> [f64; 3] {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let mut averages = text.split_whitespace().map(|n| n.parse().unwrap_or(0.0));
+    std::array::from_fn(|_| averages.next().unwrap_or(0.0))
+}
+
+/// Busy seconds of this process since the last call over the seconds that passed.
+fn cpu_percent() -> u32 {
+    static LAST: Mutex<Option<(Instant, f64)>> = Mutex::new(None);
+    let now = (Instant::now(), busy_seconds());
+    let before = LAST.lock().replace(now);
+    let Some((then, busy)) = before else {
+        return 0;
+    };
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let passed = now.0.duration_since(then).as_secs_f64() * processors as f64;
+    if passed <= 0.0 {
+        return 0;
+    }
+    ((now.1 - busy) / passed * 100.0).clamp(0.0, 100.0) as u32
+}
+
+/// Fields 14 and 15 of `/proc/self/stat`, in hundredths of a second.
+fn busy_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The second field, in parentheses, may hold spaces.
+    let after = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: u64 = after
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
+    ticks as f64 / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn this_process_uses_something() {
+        let usage = usage(Path::new("/"));
+        assert!(usage.resident_bytes > 1 << 20);
+        assert!(usage.total_memory_bytes > usage.resident_bytes);
+        assert!(usage.open_file_descriptors > 2);
+        assert!(usage.disk_total_bytes >= usage.disk_free_bytes);
+    }
+}

@@ -1,0 +1,247 @@
+//! The primary's side of a recovery.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use ringwall_api::{ApiError, ApiResult, ErrorCode};
+use ringwall_base::{AllocationId, NodeId, SeqNo, encoding};
+use ringwall_cluster::CopyState;
+use ringwall_index::engine::RecoverySnapshot;
+use ringwall_index::translog::{OperationsReader, RetentionLock};
+
+use super::messages::{
+    ChunkRequest, ExistingHistory, OperationsRequest, OperationsResponse, Plan, StartRequest,
+    StartResponse, StepRequest, StepResponse,
+};
+use crate::replication::replica::history_matches;
+use crate::services::Services;
+use crate::shards::LocalShard;
+
+/// Recoveries that this node is the source of.
+#[derive(Default)]
+pub struct RecoverySessions {
+    next: AtomicU64,
+    sessions: Mutex<HashMap<u64, Arc<Session>>>,
+}
+
+struct Session {
+    shard: Arc<LocalShard>,
+    allocation_id: AllocationId,
+    target: NodeId,
+    term: u64,
+    /// Files stay readable as long as this lives.
+    snapshot: Option<RecoverySnapshot>,
+    /// Operations stay in the translog as long as this lives.
+    _retention: RetentionLock,
+    reader: Mutex<Option<OperationsReader>>,
+    last_used: Mutex<Instant>,
+}
+
+impl RecoverySessions {
+    fn insert(&self, session: Session) -> u64 {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.sessions.lock().insert(id, Arc::new(session));
+        id
+    }
+
+    fn get(&self, id: u64) -> ApiResult<Arc<Session>> {
+        let session = self.sessions.lock().get(&id).cloned().ok_or_else(|| {
+            ApiError::new(
+                ErrorCode::IllegalState,
+                format!("recovery [{id}] is not known here (any more); begin again"),
+            )
+        })?;
+        *session.last_used.lock() = Instant::now();
+        Ok(session)
+    }
+
+    /// Gives up what is held for a recovery.
+    pub fn remove(&self, id: u64) {
+        self.sessions.lock().remove(&id);
+    }
+
+    /// Gives up recoveries whose target has not asked for anything for long.
+    pub fn expire(&self) {
+        self.sessions
+            .lock()
+            .retain(|_, session| session.last_used.lock().elapsed() < IDLE_LIMIT);
+    }
+}
+
+/// Decides how the copy is recovered.
+pub async fn start(
+    services: &Arc<Services>,
+    target: NodeId,
+    request: StartRequest,
+) -> ApiResult<StartResponse> {
+    let shard = services.shards.require(&request.shard)?;
+    let term = shard.primary_term()?;
+    if term != request.primary_term {
+        return Err(not_now(&shard, "another term is current"));
+    }
+    let state = services.cluster.state();
+    let is_assigned = state
+        .shard(&request.shard)
+        .and_then(|routing| routing.copy(&request.allocation_id))
+        .is_some_and(|copy| copy.node == Some(target) && copy.state == CopyState::Initializing);
+    if !is_assigned {
+        return Err(not_now(&shard, "the assignment is not known here yet"));
+    }
+    let local = shard.clone();
+    let existing = request.existing;
+    let (plan, snapshot, retention) = services
+        .pools
+        .disk
+        .run(move || plan(&local, existing))
+        .await??;
+    let session = Session {
+        shard,
+        allocation_id: request.allocation_id,
+        target,
+        term,
+        snapshot,
+        _retention: retention,
+        reader: Mutex::new(None),
+        last_used: Mutex::new(Instant::now()),
+    };
+    let recovery_id = services.recoveries.insert(session);
+    Ok(StartResponse { recovery_id, plan })
+}
+
+type Planned = (Plan, Option<RecoverySnapshot>, RetentionLock);
+
+fn plan(shard: &LocalShard, existing: Option<ExistingHistory>) -> ApiResult<Planned> {
+    if let Some(existing) = existing {
+        let from = existing.local_checkpoint + 1;
+        // Kept from here on, before it is looked at.
+        if let Some(retention) = shard.engine.retain_operations(from)
+            && is_our_past(shard, &existing)
+        {
+            return Ok((Plan::Operations { from }, None, retention));
+        }
+    }
+    // Everything is kept while the commit is made; from then on only what it lacks.
+    let snapshot = shard.engine.recovery_snapshot()?;
+    let commit = snapshot.commit().clone();
+    let from = commit.local_checkpoint + 1;
+    let retention = shard.engine.retain_operations(from).ok_or_else(|| {
+        ApiError::internal(format!(
+            "operations of {} from [{from}] on were discarded just now; begin again",
+            shard.id
+        ))
+    })?;
+    let files = snapshot.files().to_vec();
+    let plan = Plan::Files {
+        files,
+        commit,
+        from,
+    };
+    Ok((plan, Some(snapshot), retention))
+}
+
+/// Returns whether everything that the copy holds is also in this primary's history.
+fn is_our_past(shard: &LocalShard, existing: &ExistingHistory) -> bool {
+    if existing.history_uuid != shard.engine.history_uuid() {
+        return false;
+    }
+    if existing.uncertain.is_empty() {
+        return true;
+    }
+    let Ok(ours) = shard.engine.op_terms_above(existing.global_checkpoint) else {
+        return false;
+    };
+    let ours: HashMap<SeqNo, u64> = ours.into_iter().collect();
+    history_matches(&existing.uncertain, |seq_no| ours.get(&seq_no).copied())
+}
+
+/// Reads a piece of a file.
+pub async fn file_chunk(services: &Services, request: ChunkRequest) -> ApiResult<Bytes> {
+    let session = services.recoveries.get(request.recovery_id)?;
+    let read = move || -> ApiResult<Bytes> {
+        let snapshot = session
+            .snapshot
+            .as_ref()
+            .ok_or_else(|| ApiError::internal("this recovery copies no files"))?;
+        let length = request.length.min(MAX_CHUNK);
+        Ok(snapshot.read_chunk(&request.file, request.offset, length)?)
+    };
+    services.pools.disk.run(read).await?
+}
+
+/// From now on the target gets every operation as the other copies do.
+pub fn track(services: &Services, request: &StepRequest) -> ApiResult<StepResponse> {
+    let session = services.recoveries.get(request.recovery_id)?;
+    session
+        .shard
+        .track(session.allocation_id.clone(), session.target)?;
+    step_response(&session)
+}
+
+/// Reads operations in order.
+pub async fn operations(
+    services: &Services,
+    request: OperationsRequest,
+) -> ApiResult<OperationsResponse> {
+    let session = services.recoveries.get(request.recovery_id)?;
+    let read = move || -> ApiResult<OperationsResponse> {
+        let mut reader = session.reader.lock();
+        let at = reader.as_ref().map(OperationsReader::position);
+        if at != Some(request.from) || reader.as_ref().is_some_and(OperationsReader::is_empty) {
+            *reader = session.shard.engine.operations_reader(request.from)?;
+        }
+        let Some(open) = reader.as_mut() else {
+            return Err(ApiError::internal(format!(
+                "operations from [{}] on are not kept",
+                request.from
+            )));
+        };
+        let operations = open.next_batch(request.max_bytes.min(MAX_BATCH_BYTES))?;
+        let next = operations
+            .last()
+            .map_or(request.from, |operation| operation.seq_no + 1);
+        Ok(OperationsResponse {
+            operations: encoding::encode(&operations).into(),
+            next,
+        })
+    };
+    services.pools.disk.run(read).await?
+}
+
+/// The target has everything: from here on it counts.
+pub fn finalize(services: &Services, request: &StepRequest) -> ApiResult<StepResponse> {
+    let session = services.recoveries.get(request.recovery_id)?;
+    let response = step_response(&session)?;
+    session
+        .shard
+        .record_checkpoint(&session.allocation_id, request.local_checkpoint);
+    services.recoveries.remove(request.recovery_id);
+    Ok(response)
+}
+
+fn step_response(session: &Session) -> ApiResult<StepResponse> {
+    if session.shard.primary_term()? != session.term {
+        return Err(not_now(&session.shard, "the primary has changed"));
+    }
+    Ok(StepResponse {
+        max_seq_no: session.shard.engine.max_seq_no(),
+        global_checkpoint: session.shard.engine.global_checkpoint(),
+        mapping_version: session.shard.mapping_version(),
+    })
+}
+
+/// What the target answers by trying again.
+fn not_now(shard: &LocalShard, reason: &str) -> ApiError {
+    ApiError::new(
+        ErrorCode::ShardNotInPrimaryMode,
+        format!("{} cannot be recovered from here now: {reason}", shard.id),
+    )
+}
+
+/// A target that asks for nothing for so long is gone.
+const IDLE_LIMIT: Duration = Duration::from_secs(300);
+const MAX_CHUNK: u32 = 4 << 20;
+const MAX_BATCH_BYTES: u64 = 8 << 20;

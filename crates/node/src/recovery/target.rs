@@ -1,0 +1,359 @@
+//! The recovering copy's side: it pulls, so it sets the pace.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringwall_api::{ApiError, ApiResult, ErrorCode};
+use ringwall_base::{AllocationId, NodeId, SeqNo};
+use ringwall_index::engine::{CommitInfo, Shard, ShardIdentity, ShardInstaller, SnapshotFile};
+use ringwall_settings::registry::indices;
+
+use super::messages::{
+    CANCEL, ChunkRequest, ExistingHistory, FILE_CHUNK, FINALIZE, OPERATIONS, OperationsRequest,
+    OperationsResponse, Plan, START, StartRequest, StartResponse, StepRequest, StepResponse, TRACK,
+};
+use crate::replication::replica::decode_operations;
+use crate::services::Services;
+use crate::shards::LocalShard;
+use crate::shards::start::{Assignment, Opening, remove_dir};
+
+/// Recovers a copy from its primary and registers it.
+///
+/// # Errors
+/// The copy could not be brought up to date; the master assigns it again.
+pub async fn recover(services: &Arc<Services>, assignment: &Assignment) -> ApiResult<()> {
+    let begun = std::time::Instant::now();
+    let path = services.shards.path(&assignment.shard);
+    let existing = open_existing(services, assignment, &path).await?;
+    let source = active_primary(services, assignment).await?;
+    let request = StartRequest {
+        shard: assignment.shard.clone(),
+        allocation_id: assignment.allocation_id.clone(),
+        primary_term: assignment.primary_term,
+        existing: existing.as_ref().map(|(_, history)| history.clone()),
+    };
+    let started: StartResponse = retry_until_primary(services, source, &request).await?;
+    let recovery = Recovery {
+        services,
+        assignment,
+        source,
+        id: started.recovery_id,
+    };
+    let kind = match &started.plan {
+        Plan::Operations { .. } => "operations",
+        Plan::Files { .. } => "files",
+    };
+    let result = recovery
+        .run(existing.map(|(engine, _)| engine), path, started.plan)
+        .await;
+    match result {
+        Ok(operations) => {
+            tracing::info!(
+                shard = %assignment.shard, allocation_id = %assignment.allocation_id, source = %source, kind,
+                operations, took_ms = begun.elapsed().as_millis() as u64, "shard copy recovered",
+            );
+            Ok(())
+        }
+        Err(error) => {
+            recovery.cancel().await;
+            Err(error)
+        }
+    }
+}
+
+type Opened = (Arc<Shard>, u64);
+
+/// Opens what an earlier life of the copy left on disk. What cannot be opened is as good as gone.
+async fn open_existing(
+    services: &Arc<Services>,
+    assignment: &Assignment,
+    path: &Path,
+) -> ApiResult<Option<(Opened, ExistingHistory)>> {
+    let opening = Opening::of(services, &assignment.shard)?;
+    let path = path.to_owned();
+    let allocation_id = assignment.allocation_id.clone();
+    let shard = assignment.shard.clone();
+    services
+        .pools
+        .disk
+        .run(move || match existing(opening, &path, &allocation_id) {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(%shard, %error, "the copy on disk cannot be used and is replaced");
+                None
+            }
+        })
+        .await
+}
+
+fn existing(
+    opening: Opening,
+    path: &Path,
+    allocation_id: &AllocationId,
+) -> ApiResult<Option<(Opened, ExistingHistory)>> {
+    if ShardIdentity::read(path)?.is_none() {
+        return Ok(None);
+    }
+    Shard::adopt(path, allocation_id)?;
+    let opened = opening.open(path)?;
+    let engine = &opened.0;
+    let global_checkpoint = engine.global_checkpoint();
+    let history = ExistingHistory {
+        history_uuid: engine.history_uuid(),
+        global_checkpoint,
+        local_checkpoint: engine.local_checkpoint(),
+        uncertain: engine.op_terms_above(global_checkpoint)?,
+    };
+    Ok(Some((opened, history)))
+}
+
+/// Waits for the primary to serve.
+async fn active_primary(services: &Services, assignment: &Assignment) -> ApiResult<NodeId> {
+    let found = services
+        .cluster
+        .applied()
+        .wait_for(PRIMARY_WAIT, |state| {
+            let (node, _) = state.shard(&assignment.shard)?.active_primary()?;
+            Some(node)
+        })
+        .await;
+    found.ok_or_else(|| {
+        ApiError::new(
+            ErrorCode::NoShardAvailable,
+            format!("{} has no active primary to recover from", assignment.shard),
+        )
+    })
+}
+
+/// The primary may learn of the assignment a little later than this node.
+async fn retry_until_primary(
+    services: &Services,
+    source: NodeId,
+    request: &StartRequest,
+) -> ApiResult<StartResponse> {
+    let deadline = tokio::time::Instant::now() + PRIMARY_WAIT;
+    loop {
+        let result = services.call(source, START, request, START_TIMEOUT).await;
+        match result {
+            Err(error) if is_early(&error) && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(RETRY).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn is_early(error: &ApiError) -> bool {
+    matches!(
+        error.code,
+        ErrorCode::ShardNotInPrimaryMode | ErrorCode::ShardNotFound
+    )
+}
+
+struct Recovery<'a> {
+    services: &'a Arc<Services>,
+    assignment: &'a Assignment,
+    source: NodeId,
+    id: u64,
+}
+
+impl Recovery<'_> {
+    /// Returns the number of operations that were copied.
+    async fn run(&self, existing: Option<Opened>, path: PathBuf, plan: Plan) -> ApiResult<usize> {
+        let (opened, from) = match (plan, existing) {
+            (Plan::Operations { from }, Some(opened)) => (opened, from),
+            (Plan::Operations { .. }, None) => {
+                return Err(ApiError::internal(
+                    "the primary offers operations to a copy that has nothing",
+                ));
+            }
+            (
+                Plan::Files {
+                    files,
+                    commit,
+                    from,
+                },
+                existing,
+            ) => {
+                drop(existing);
+                (self.install(path, files, commit).await?, from)
+            }
+        };
+        self.catch_up(opened, from).await
+    }
+
+    async fn install(
+        &self,
+        path: PathBuf,
+        files: Vec<SnapshotFile>,
+        commit: CommitInfo,
+    ) -> ApiResult<Opened> {
+        let disk = &self.services.pools.disk;
+        let identity = ShardIdentity {
+            shard: self.assignment.shard.clone(),
+            allocation_id: self.assignment.allocation_id.clone(),
+            lineage: Vec::new(),
+            history_uuid: commit.history_uuid.clone(),
+            primary_term: self.assignment.primary_term,
+        };
+        let mut installer = {
+            let (path, files) = (path.clone(), files.clone());
+            disk.run(move || -> ApiResult<_> {
+                remove_dir(&path)?;
+                Ok(ShardInstaller::begin(&path, files, commit)?)
+            })
+            .await??
+        };
+        for file in files {
+            let mut offset = 0;
+            while offset < file.length {
+                let bytes = self.chunk(&file, offset).await?;
+                let length = bytes.len() as u64;
+                if length == 0 {
+                    return Err(ApiError::internal(format!(
+                        "file [{}] ends at byte {offset} of {}",
+                        file.name, file.length
+                    )));
+                }
+                let name = file.name.clone();
+                installer = disk
+                    .run(move || -> ApiResult<ShardInstaller> {
+                        installer.write_chunk(&name, offset, &bytes)?;
+                        Ok(installer)
+                    })
+                    .await??;
+                offset += length;
+            }
+        }
+        let opening = Opening::of(self.services, &self.assignment.shard)?;
+        disk.run(move || -> ApiResult<Opened> {
+            installer.finish(identity)?;
+            opening.open(&path)
+        })
+        .await?
+    }
+
+    async fn chunk(&self, file: &SnapshotFile, offset: u64) -> ApiResult<Bytes> {
+        let chunk = self.services.settings.get(&indices::RECOVERY_CHUNK_SIZE);
+        let left = file.length - offset;
+        let request = ChunkRequest {
+            recovery_id: self.id,
+            file: file.name.clone(),
+            offset,
+            length: u32::try_from(left.min(chunk.bytes())).unwrap_or(u32::MAX),
+        };
+        self.call(FILE_CHUNK, &request).await
+    }
+
+    /// Follows the primary, then takes every operation that came before that.
+    async fn catch_up(&self, opened: Opened, from: SeqNo) -> ApiResult<usize> {
+        let (engine, mapping_version) = opened;
+        let assignment = self.assignment;
+        let shard = LocalShard::new(
+            assignment.shard.clone(),
+            assignment.allocation_id.clone(),
+            engine,
+            assignment.primary_term,
+            mapping_version,
+        );
+        // Registered before it is tracked: operations come at once.
+        self.services.shards.insert(shard.clone());
+        let mut step = StepRequest {
+            recovery_id: self.id,
+            local_checkpoint: shard.engine.persisted_local_checkpoint(),
+        };
+        let tracked: StepResponse = self.call(TRACK, &step).await?;
+        let copied = self.copy_operations(&shard, from, &tracked).await?;
+        step.local_checkpoint = shard.engine.persisted_local_checkpoint();
+        if step.local_checkpoint < tracked.max_seq_no {
+            return Err(ApiError::internal(format!(
+                "the copy has come to [{}] only, the primary was at [{}]",
+                step.local_checkpoint, tracked.max_seq_no
+            )));
+        }
+        let done: StepResponse = self.call(FINALIZE, &step).await?;
+        shard.engine.set_global_checkpoint(done.global_checkpoint);
+        Ok(copied)
+    }
+
+    async fn copy_operations(
+        &self,
+        shard: &Arc<LocalShard>,
+        mut from: SeqNo,
+        tracked: &StepResponse,
+    ) -> ApiResult<usize> {
+        let shards = &self.services.shards;
+        shards
+            .ensure_mapping(shard, tracked.mapping_version, MAPPING_WAIT)
+            .await?;
+        let mut copied = 0;
+        while from <= tracked.max_seq_no {
+            let request = OperationsRequest {
+                recovery_id: self.id,
+                from,
+                max_bytes: BATCH_BYTES,
+            };
+            let batch: OperationsResponse = self.call(OPERATIONS, &request).await?;
+            if batch.next <= from {
+                return Err(ApiError::internal(format!(
+                    "the primary has no operation [{from}] although it has come to [{}]",
+                    tracked.max_seq_no
+                )));
+            }
+            from = batch.next;
+            let operations = decode_operations(&batch.operations)?;
+            copied += operations.len();
+            self.apply(shard, operations).await?;
+        }
+        let local = shard.clone();
+        let sync = move || local.engine.sync().map_err(ApiError::from);
+        self.services.pools.disk.run(sync).await??;
+        Ok(copied)
+    }
+
+    /// Operations may have been made with a mapping that came after the recovery began.
+    async fn apply(
+        &self,
+        shard: &Arc<LocalShard>,
+        operations: Vec<ringwall_index::Operation>,
+    ) -> ApiResult<()> {
+        let local = shard.clone();
+        let work = move || -> ApiResult<()> {
+            for operation in &operations {
+                local.engine.apply(operation)?;
+            }
+            Ok(())
+        };
+        self.services.pools.disk.run(work).await?
+    }
+
+    async fn cancel(&self) {
+        let request = StepRequest {
+            recovery_id: self.id,
+            local_checkpoint: -1,
+        };
+        // The source forgets it by itself in the end.
+        if let Err(error) = self.call::<()>(CANCEL, &request).await {
+            tracing::debug!(shard = %self.assignment.shard, %error, "recovery not cancelled at its source");
+        }
+    }
+
+    async fn call<R: serde::de::DeserializeOwned>(
+        &self,
+        action: &'static str,
+        request: &(impl serde::Serialize + ?Sized),
+    ) -> ApiResult<R> {
+        self.services
+            .call(self.source, action, request, STEP_TIMEOUT)
+            .await
+    }
+}
+
+const PRIMARY_WAIT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+const STEP_TIMEOUT: Duration = Duration::from_secs(60);
+const MAPPING_WAIT: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_millis(50);
+const BATCH_BYTES: u64 = 2 << 20;

@@ -1,0 +1,448 @@
+//! The primary applies writes, has every in-sync copy apply them, and only then acknowledges.
+//! Source: data.md section 8.1.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use ringwall_api::document::{RefreshPolicy, ShardCounts};
+use ringwall_api::{ApiError, ApiResult, ErrorCode};
+use ringwall_base::{AllocationId, SeqNo, Term, encoding};
+use ringwall_cluster::{Change, ClusterState};
+use ringwall_index::Operation;
+
+use super::group::{ReplicationGroup, Target, holds_copy, replication_group};
+use super::messages::{
+    CheckpointRequest, REPLICATE, RESYNC, ReplicaRequest, ReplicaResponse, ResyncRequest,
+    SYNC_CHECKPOINT, ShardBulkRequest, ShardBulkResponse,
+};
+use crate::services::Services;
+use crate::shards::LocalShard;
+use crate::shards::writes::{AppliedItems, ShardItem, apply_items};
+
+/// How long a copy may take for one message before it is given up.
+const REPLICA_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the master may take to remove a copy that cannot follow.
+const MASTER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between two attempts to reach the master.
+const MASTER_RETRY: Duration = Duration::from_millis(500);
+/// How many times items are tried again because the mapping grew under them.
+const MAPPING_ROUNDS: usize = 64;
+
+/// Executes the items of a bulk on their primary.
+pub async fn shard_bulk(
+    services: &Arc<Services>,
+    request: ShardBulkRequest,
+) -> ApiResult<ShardBulkResponse> {
+    let shard = services.shards.require(&request.shard)?;
+    let term = shard.primary_term()?;
+    let group = current_group(services, &shard, term)?;
+    check_active_copies(&shard, &group, request.wait_for_active_shards)?;
+    let refreshes = shard.refreshes();
+    let applied = apply_with_mapping(services, &shard, term, request.items).await?;
+    let counts = if applied.operations.is_empty() {
+        ShardCounts::default()
+    } else {
+        let refresh = request.refresh == RefreshPolicy::Immediate;
+        replicate(services, &shard, term, &applied.operations, refresh).await?
+    };
+    let wrote = !applied.operations.is_empty();
+    let mut forced_refresh = false;
+    match request.refresh {
+        RefreshPolicy::Immediate if wrote => forced_refresh = true,
+        RefreshPolicy::WaitFor if wrote => wait_for_refresh(services, &shard, refreshes).await?,
+        _ => {}
+    }
+    Ok(ShardBulkResponse {
+        outcomes: applied.into_outcomes(counts, forced_refresh),
+    })
+}
+
+/// Applies the items, growing the mapping through the master where a document asks for it.
+async fn apply_with_mapping(
+    services: &Arc<Services>,
+    shard: &Arc<LocalShard>,
+    term: Term,
+    items: Vec<ShardItem>,
+) -> ApiResult<AppliedItems> {
+    let mut applied = AppliedItems::new(items);
+    for _ in 0..MAPPING_ROUNDS {
+        let local = shard.clone();
+        applied = services
+            .pools
+            .write
+            .run(move || apply_items(&local, term, applied))
+            .await??;
+        let Some(update) = applied.mapping_update.take() else {
+            return Ok(applied);
+        };
+        // Applied operations stand whatever becomes of the rest, so the failure is the item's.
+        match services.shards.grow_mapping(shard, &update).await {
+            Ok(()) => {}
+            Err(error) => applied.fail_current(error),
+        }
+    }
+    applied.fail_rest(&ApiError::internal(
+        "the mapping changed too often under this request; retry it",
+    ));
+    Ok(applied)
+}
+
+/// Makes operations durable here and on every copy; returns how many copies took them.
+///
+/// # Errors
+/// Nothing may be acknowledged: a newer primary exists, or the master could not be asked to
+/// remove a copy that did not answer.
+pub async fn replicate(
+    services: &Arc<Services>,
+    shard: &Arc<LocalShard>,
+    term: Term,
+    operations: &[Operation],
+    refresh: bool,
+) -> ApiResult<ShardCounts> {
+    // After the operations were applied: a copy that began to be tracked earlier is in the
+    // group, one that begins later reads them from the translog.
+    let group = current_group(services, shard, term)?;
+    let message = Message {
+        term,
+        mapping_version: shard.mapping_version(),
+        global_checkpoint: shard.engine.global_checkpoint(),
+        operations: encoding::encode(operations).into(),
+        refresh,
+    };
+    let local = {
+        let shard = shard.clone();
+        services.pools.disk.run(move || -> ApiResult<()> {
+            shard.engine.sync()?;
+            if refresh {
+                shard.refresh()?;
+            }
+            Ok(())
+        })
+    };
+    let remote = join_all(
+        group
+            .targets
+            .iter()
+            .map(|target| replicate_to(services, shard, target, &message)),
+    );
+    let stale = join_all(
+        group
+            .unavailable
+            .iter()
+            .map(|id| mark_stale(services, shard, term, id, "copy is not available")),
+    );
+    let (local, remote, stale) = tokio::join!(local, remote, stale);
+    local??;
+    let failed = remote
+        .into_iter()
+        .collect::<ApiResult<Vec<bool>>>()?
+        .iter()
+        .filter(|took| !**took)
+        .count() as u32;
+    stale.into_iter().collect::<ApiResult<Vec<()>>>()?;
+    // A deposed primary learns of it here at the latest: its own state may be older than this
+    // check, but then every copy that the new primary relies on has just answered to our term.
+    let state = services.cluster.state();
+    if let Some(metadata) = shard_metadata(&state, shard) {
+        shard.advance_global_checkpoint(metadata.in_sync.keys());
+    }
+    let reached = group.targets.len() as u32 - failed;
+    Ok(ShardCounts {
+        total: group.total,
+        successful: 1 + reached,
+        skipped: 0,
+        failed,
+    })
+}
+
+/// What every copy is sent.
+struct Message {
+    term: Term,
+    mapping_version: u64,
+    global_checkpoint: SeqNo,
+    operations: Bytes,
+    refresh: bool,
+}
+
+/// Sends operations to one copy. `Ok(false)`: the copy did not take them and is out of the
+/// in-sync set.
+async fn replicate_to(
+    services: &Arc<Services>,
+    shard: &Arc<LocalShard>,
+    target: &Target,
+    message: &Message,
+) -> ApiResult<bool> {
+    let attempt = tokio::select! {
+        result = send_operations(services, shard, target, message) => result,
+        () = copy_gone(services, shard, target) => Err(ApiError::new(
+            ErrorCode::NodeDisconnected,
+            "the copy left the cluster",
+        )),
+    };
+    match attempt {
+        Ok(response) => {
+            shard.record_checkpoint(&target.allocation_id, response.local_checkpoint);
+            Ok(true)
+        }
+        Err(error) if error.code == ErrorCode::StalePrimary => Err(error),
+        Err(error) => {
+            tracing::warn!(
+                shard = %shard.id, allocation_id = %target.allocation_id, node = %target.node,
+                %error, "copy did not take operations and is removed from the in-sync set",
+            );
+            let reason = format!("failed to perform [{REPLICATE}]: {error}");
+            mark_stale(
+                services,
+                shard,
+                message.term,
+                &target.allocation_id,
+                &reason,
+            )
+            .await?;
+            Ok(false)
+        }
+    }
+}
+
+async fn send_operations(
+    services: &Arc<Services>,
+    shard: &Arc<LocalShard>,
+    target: &Target,
+    message: &Message,
+) -> ApiResult<ReplicaResponse> {
+    let request = ReplicaRequest {
+        shard: shard.id.clone(),
+        allocation_id: target.allocation_id.clone(),
+        primary_term: message.term,
+        global_checkpoint: message.global_checkpoint,
+        mapping_version: message.mapping_version,
+        operations: message.operations.clone(),
+        refresh: message.refresh,
+    };
+    let first = services
+        .call(target.node, REPLICATE, &request, REPLICA_TIMEOUT)
+        .await;
+    match first {
+        Err(error) if error.code == ErrorCode::ShardNotInPrimaryMode => {
+            resync_copy(services, shard, target, message.term).await?;
+            services
+                .call(target.node, REPLICATE, &request, REPLICA_TIMEOUT)
+                .await
+        }
+        other => other,
+    }
+}
+
+/// Brings a copy into line with this primary, at the beginning of its term.
+pub async fn resync_copy(
+    services: &Arc<Services>,
+    shard: &Arc<LocalShard>,
+    target: &Target,
+    term: Term,
+) -> ApiResult<()> {
+    let local = shard.clone();
+    let (global_checkpoint, operations) = services
+        .pools
+        .disk
+        .run(move || -> ApiResult<(SeqNo, Bytes)> {
+            let checkpoint = local.engine.global_checkpoint();
+            let operations = local.engine.operations_from(checkpoint + 1)?;
+            Ok((checkpoint, encoding::encode(&operations).into()))
+        })
+        .await??;
+    let request = ResyncRequest {
+        shard: shard.id.clone(),
+        allocation_id: target.allocation_id.clone(),
+        primary_term: term,
+        mapping_version: shard.mapping_version(),
+        global_checkpoint,
+        operations,
+    };
+    let response: ReplicaResponse = services
+        .call(target.node, RESYNC, &request, REPLICA_TIMEOUT)
+        .await?;
+    shard.record_checkpoint(&target.allocation_id, response.local_checkpoint);
+    Ok(())
+}
+
+/// Resyncs every serving copy with a new primary; one that cannot is rebuilt.
+pub async fn resync_all(services: &Arc<Services>, shard: &Arc<LocalShard>, term: Term) {
+    let Ok(group) = current_group(services, shard, term) else {
+        return;
+    };
+    for target in &group.targets {
+        let result = resync_copy(services, shard, target, term).await;
+        let Err(error) = result else { continue };
+        tracing::warn!(
+            shard = %shard.id, allocation_id = %target.allocation_id, node = %target.node, %error,
+            "copy could not be resynced with its new primary and is rebuilt",
+        );
+        let reason = format!("failed to resync: {error}");
+        let id = &target.allocation_id;
+        if let Err(error) = mark_stale(services, shard, term, id, &reason).await {
+            tracing::warn!(shard = %shard.id, %error, "copy could not be removed");
+        }
+    }
+}
+
+/// Has the master take a copy out of the in-sync set. Only then may a write be acknowledged
+/// that the copy lacks, so it goes on until the master answers or this primary is replaced.
+async fn mark_stale(
+    services: &Services,
+    shard: &LocalShard,
+    term: Term,
+    allocation_id: &AllocationId,
+    reason: &str,
+) -> ApiResult<()> {
+    loop {
+        let change = Change::ShardFailed {
+            shard: shard.id.clone(),
+            allocation_id: allocation_id.clone(),
+            primary_term: Some(term),
+            mark_stale: true,
+            reason: reason.to_owned(),
+        };
+        let Err(error) = services.cluster.submit(change, MASTER_TIMEOUT).await else {
+            return Ok(());
+        };
+        // Its own state tells the primary that it was replaced, or that the copy is gone already.
+        let group = current_group(services, shard, term)?;
+        let is_out = !group.unavailable.contains(allocation_id)
+            && !group
+                .targets
+                .iter()
+                .any(|target| target.allocation_id == *allocation_id);
+        if is_out {
+            return Ok(());
+        }
+        tracing::warn!(
+            shard = %shard.id, %allocation_id, %error,
+            "the master could not be asked to remove a copy; writes wait",
+        );
+        tokio::time::sleep(MASTER_RETRY).await;
+    }
+}
+
+/// Makes the copy the primary of a term, and brings the other copies into line with it.
+pub async fn promote(services: Arc<Services>, shard: Arc<LocalShard>, term: Term) {
+    let local = shard.clone();
+    let promoted = services.pools.disk.run(move || local.promote(term)).await;
+    if let Err(error) | Ok(Err(error)) = promoted {
+        tracing::warn!(shard = %shard.id, term, %error, "promotion to primary failed");
+        shard.abandon_promotion(term);
+        return;
+    }
+    tracing::info!(shard = %shard.id, term, "shard copy is primary");
+    resync_all(&services, &shard, term).await;
+}
+
+/// Tells the other copies how far all have come. What does not arrive is told again with the next
+/// write.
+pub async fn sync_checkpoint(
+    services: &Arc<Services>,
+    shard: &Arc<LocalShard>,
+    term: Term,
+    global_checkpoint: SeqNo,
+) {
+    let Ok(group) = current_group(services, shard, term) else {
+        return;
+    };
+    for target in &group.targets {
+        let request = CheckpointRequest {
+            shard: shard.id.clone(),
+            allocation_id: target.allocation_id.clone(),
+            primary_term: term,
+            global_checkpoint,
+        };
+        let told: ApiResult<()> = services
+            .call(target.node, SYNC_CHECKPOINT, &request, REPLICA_TIMEOUT)
+            .await;
+        if let Err(error) = told {
+            tracing::debug!(shard = %shard.id, node = %target.node, %error, "checkpoint not told");
+        }
+    }
+}
+
+async fn copy_gone(services: &Services, shard: &LocalShard, target: &Target) {
+    let mut changes = services.cluster.applied().subscribe();
+    while holds_copy(&services.cluster.state(), &shard.id, target) {
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn current_group(
+    services: &Services,
+    shard: &LocalShard,
+    term: Term,
+) -> ApiResult<ReplicationGroup> {
+    let state = services.cluster.state();
+    replication_group(
+        &state,
+        &shard.id,
+        &shard.allocation_id,
+        term,
+        &shard.tracked(),
+    )
+    .ok_or_else(|| {
+        ApiError::new(
+            ErrorCode::StalePrimary,
+            format!("this node no longer holds the primary of {}", shard.id),
+        )
+    })
+}
+
+fn shard_metadata<'a>(
+    state: &'a ClusterState,
+    shard: &LocalShard,
+) -> Option<&'a ringwall_cluster::metadata::ShardMetadata> {
+    state
+        .index(&shard.id.index)?
+        .shards
+        .get(shard.id.shard as usize)
+}
+
+fn check_active_copies(
+    shard: &LocalShard,
+    group: &ReplicationGroup,
+    wanted: Option<u32>,
+) -> ApiResult<()> {
+    let active = 1 + group.targets.len() as u32;
+    let wanted = match wanted {
+        None => 1,
+        Some(u32::MAX) => group.total,
+        Some(wanted) => wanted,
+    };
+    if active >= wanted {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        ErrorCode::UnavailableShards,
+        format!(
+            "{} Not enough active copies to meet shard count of [{wanted}] (have {active}, needed \
+             {wanted}).",
+            shard.id
+        ),
+    ))
+}
+
+/// Waits for the next refresh; one is made at once when nothing else would make it.
+async fn wait_for_refresh(
+    services: &Arc<Services>,
+    shard: &Arc<LocalShard>,
+    mut refreshes: tokio::sync::watch::Receiver<u64>,
+) -> ApiResult<()> {
+    shard.note_search();
+    let limit = Duration::from_secs(60);
+    if tokio::time::timeout(limit, refreshes.changed())
+        .await
+        .is_ok()
+    {
+        return Ok(());
+    }
+    let local = shard.clone();
+    services.pools.disk.run(move || local.refresh()).await?
+}

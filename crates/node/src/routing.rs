@@ -1,0 +1,135 @@
+//! Which copy of which shard a request goes to.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget};
+use ringwall_base::{NodeId, ShardId, routing};
+use ringwall_cluster::{ClusterState, IndexMetadata};
+
+/// Returns the shard of a document.
+pub fn shard_of(index: &IndexMetadata, id: &str, routing: Option<&str>) -> ShardId {
+    let settings = &index.settings;
+    let shard = routing::shard_for(
+        routing.unwrap_or(id),
+        settings.number_of_routing_shards(),
+        settings.number_of_shards(),
+    );
+    ShardId {
+        index: index.id.clone(),
+        shard,
+    }
+}
+
+/// Returns the nodes that serve a shard, the one to ask first at the front: this node if it is one
+/// of them, else each in turn.
+pub fn read_copies(state: &ClusterState, shard: &ShardId, local: NodeId) -> Vec<NodeId> {
+    let Some(routing) = state.shard(shard) else {
+        return Vec::new();
+    };
+    let mut nodes: Vec<NodeId> = routing.active().filter_map(|copy| copy.node).collect();
+    if nodes.is_empty() {
+        return nodes;
+    }
+    match nodes.iter().position(|node| *node == local) {
+        Some(position) => nodes.swap(0, position),
+        None => {
+            let turn = TURN.fetch_add(1, Ordering::Relaxed) % nodes.len();
+            nodes.rotate_left(turn);
+        }
+    }
+    nodes
+}
+
+static TURN: AtomicUsize = AtomicUsize::new(0);
+
+/// Returns the index that a write to a name goes to: the index of that name, or the one that an
+/// alias stands for. `None` when there is neither.
+///
+/// # Errors
+/// The alias stands for several indices and none is its write index.
+pub fn write_index<'a>(
+    state: &'a ClusterState,
+    name: &str,
+) -> ApiResult<Option<&'a IndexMetadata>> {
+    if let Some(index) = state.indices.get(name) {
+        return Ok(Some(index));
+    }
+    let behind: Vec<&IndexMetadata> = state
+        .indices
+        .values()
+        .filter(|index| index.aliases.contains_key(name))
+        .collect();
+    let marked = |index: &&IndexMetadata| {
+        index.aliases[name]
+            .get("is_write_index")
+            .and_then(serde_json::Value::as_bool)
+    };
+    if let Some(index) = behind.iter().find(|index| marked(index) == Some(true)) {
+        return Ok(Some(index));
+    }
+    match behind.as_slice() {
+        [] => Ok(None),
+        [only] if marked(only) != Some(false) => Ok(Some(only)),
+        _ => Err(ApiError::illegal_argument(format!(
+            "no write index is defined for alias [{name}]. The write index may be explicitly \
+             disabled using is_write_index=false or the alias points to multiple indices without \
+             one being designated as a write index"
+        ))),
+    }
+}
+
+/// Returns the one index that a read by id is about.
+///
+/// # Errors
+/// There is none (404), or the name stands for several (400).
+pub fn one_index<'a>(
+    state: &'a ClusterState,
+    target: &IndicesTarget,
+) -> ApiResult<&'a IndexMetadata> {
+    let names: Vec<&str> = target
+        .expressions
+        .iter()
+        .flat_map(|name| match state.indices.get(name) {
+            Some(index) => vec![index.id.name.as_str()],
+            None => state
+                .indices
+                .values()
+                .filter(|index| index.aliases.contains_key(name))
+                .map(|index| index.id.name.as_str())
+                .collect(),
+        })
+        .collect();
+    match names.as_slice() {
+        [name] => Ok(&state.indices[*name]),
+        [] => Err(ApiError::index_not_found(&target.expressions.join(","))),
+        several => Err(ApiError::illegal_argument(format!(
+            "[{}] has more than one index associated with it {several:?}, can't execute a single \
+             index op",
+            target.expressions.join(",")
+        ))),
+    }
+}
+
+/// Returns whether an error means that the state in use was out of date, so that a newer one may
+/// show the way.
+pub fn is_stale_routing(error: &ApiError) -> bool {
+    matches!(
+        error.code,
+        ErrorCode::ShardNotInPrimaryMode
+            | ErrorCode::ShardNotFound
+            | ErrorCode::StalePrimary
+            | ErrorCode::NodeNotConnected
+            | ErrorCode::NodeDisconnected
+            | ErrorCode::ConnectTransport
+    )
+}
+
+/// Returns the error of a shard that no node serves.
+pub fn no_copy(shard: &ShardId) -> ApiError {
+    ApiError::new(
+        ErrorCode::NoShardAvailable,
+        format!("No shard available for {shard}"),
+    )
+    .with("index", shard.index.name.clone())
+    .with("shard", shard.shard.to_string())
+}

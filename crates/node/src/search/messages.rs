@@ -1,0 +1,67 @@
+//! What the coordinating node of a search and the data nodes send one another.
+
+use bytes::Bytes;
+use ringwall_base::ShardId;
+use ringwall_search::{DocAddress, FetchedHit, ShardQueryResult};
+use serde::{Deserialize, Serialize};
+
+/// Finds, counts and orders the documents of one shard.
+pub const QUERY: &str = "indices:data/read/search[phase/query]";
+/// Reads documents that were found.
+pub const FETCH: &str = "indices:data/read/search[phase/fetch/id]";
+/// Gives up a searcher that has nothing in the page.
+pub const FREE: &str = "indices:data/read/search[free_context]";
+/// Counts the documents of one shard.
+pub const COUNT: &str = "indices:data/read/search[phase/count]";
+
+/// See [`QUERY`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QueryRequest {
+    pub shard: ShardId,
+    /// The request body, JSON text.
+    pub body: Bytes,
+    /// What `now` means, milliseconds since the epoch.
+    pub now_ms: i64,
+    /// The only shard of the search: its page is read at once.
+    pub fetch: bool,
+    /// Milliseconds until nobody waits any more.
+    pub time_left_ms: u64,
+}
+
+/// What a shard found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QueryResponse {
+    pub result: ShardQueryResult,
+    /// For [`FETCH`]; `None` when nothing was found or the page is here.
+    pub context: Option<u64>,
+    /// The page, by [`QueryRequest::fetch`]: one per document of `result`.
+    pub page: Option<Vec<FetchedHit>>,
+}
+
+/// See [`FETCH`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FetchRequest {
+    pub context: u64,
+    pub docs: Vec<DocAddress>,
+}
+
+/// One per address, in order.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FetchResponse {
+    pub hits: Vec<FetchedHit>,
+}
+
+/// See [`FREE`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FreeRequest {
+    pub context: u64,
+}
+
+/// See [`COUNT`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CountShardRequest {
+    pub shard: ShardId,
+    pub body: Bytes,
+    pub now_ms: i64,
+    pub time_left_ms: u64,
+}

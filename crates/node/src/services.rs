@@ -1,0 +1,84 @@
+//! What the parts of a running node share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringwall_api::auth::Authentication;
+use ringwall_api::{ApiError, ApiResult};
+use ringwall_base::NodeId;
+use ringwall_coordination::Coordination;
+use ringwall_security::{Authorizer, PasswordService};
+use ringwall_settings::Settings;
+use ringwall_tls::SslContext;
+use ringwall_transport::Transport;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cluster_service::ClusterService;
+use crate::pools::Pools;
+use crate::recovery::RecoverySessions;
+use crate::search::SearchContexts;
+use crate::shards::Shards;
+
+/// Everything that the actions of a node work with.
+pub struct Services {
+    pub settings: Arc<Settings>,
+    pub cluster: ClusterService,
+    pub coordination: Arc<Coordination>,
+    pub transport: Transport,
+    pub pools: Pools,
+    pub shards: Shards,
+    pub recoveries: RecoverySessions,
+    pub searches: SearchContexts,
+    pub authorizer: Arc<Authorizer>,
+    pub passwords: PasswordService,
+    /// The TLS contexts in use, for `GET /_ssl/certificates`.
+    pub tls: Vec<Arc<SslContext>>,
+    pub cluster_name: String,
+    pub started_at: std::time::Instant,
+}
+
+impl Services {
+    /// Returns the id of this node.
+    pub fn local_node(&self) -> NodeId {
+        self.transport.local().id
+    }
+
+    /// Calls another node (or this one) on the node's own behalf.
+    pub async fn call<R: DeserializeOwned>(
+        &self,
+        node: NodeId,
+        action: &'static str,
+        message: &(impl Serialize + ?Sized),
+        timeout: Duration,
+    ) -> ApiResult<R> {
+        let system = Authentication::system();
+        self.call_as(&system, node, action, message, timeout).await
+    }
+
+    /// Calls another node (or this one) for a user; the node checks the user's right again.
+    pub async fn call_as<R: DeserializeOwned>(
+        &self,
+        authentication: &Authentication,
+        node: NodeId,
+        action: &'static str,
+        message: &(impl Serialize + ?Sized),
+        timeout: Duration,
+    ) -> ApiResult<R> {
+        self.set_address(node);
+        self.transport
+            .send_typed(node, action, message, Some(authentication), timeout)
+            .await
+            .map_err(ApiError::from)
+    }
+
+    /// Tells the transport where a node of the cluster is, in case it never dialled it.
+    fn set_address(&self, node: NodeId) {
+        if node == self.local_node() {
+            return;
+        }
+        if let Some(record) = self.cluster.state().nodes.get(&node) {
+            self.transport.set_address(node, &record.transport_address);
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! One shard copy that this node serves: the engine, and the role the cluster gave it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use ringwall_api::{ApiError, ApiResult, ErrorCode};
+use ringwall_base::{AllocationId, NodeId, SeqNo, ShardId, Term};
+use ringwall_index::engine::Shard;
+use tokio::sync::watch;
+
+use crate::cluster_service::now_ms;
+
+/// A copy whose engine is open.
+pub struct LocalShard {
+    pub id: ShardId,
+    pub allocation_id: AllocationId,
+    pub engine: Arc<Shard>,
+    role: Mutex<Role>,
+    /// Wakes with every refresh; the value counts them.
+    refreshed: watch::Sender<u64>,
+    last_refresh_ms: AtomicU64,
+    last_search_ms: AtomicU64,
+    /// The mapping version that the engine was last given.
+    mapping_version: AtomicU64,
+    /// The term that a promotion is under way for, or was last done for.
+    promoting: AtomicU64,
+    /// Shared by operations of a primary elsewhere; exclusive for a change of primary.
+    gate: RwLock<()>,
+    closed: AtomicBool,
+    /// The cluster counts the copy as in sync.
+    serving: AtomicBool,
+    settled: AtomicBool,
+    maintaining: Arc<AtomicBool>,
+    persisted_checkpoint: Mutex<(SeqNo, u64)>,
+}
+
+/// Held while maintenance runs on a copy.
+pub struct Maintaining(Arc<AtomicBool>);
+
+impl Drop for Maintaining {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// What the copy does in its replication group.
+enum Role {
+    /// Takes operations of primaries of this term, and no older one. Operations of a newer term
+    /// need a resync first.
+    Replica {
+        term: Term,
+    },
+    Primary(PrimaryMode),
+}
+
+/// What a primary knows about the other copies.
+struct PrimaryMode {
+    term: Term,
+    /// Copies in recovery that get every new operation.
+    tracked: BTreeMap<AllocationId, NodeId>,
+    /// How far each copy has durably come, as it last told.
+    checkpoints: BTreeMap<AllocationId, SeqNo>,
+    /// The checkpoint last sent to idle copies.
+    broadcast_checkpoint: SeqNo,
+}
+
+impl LocalShard {
+    /// Returns a copy that follows primaries of the given term.
+    pub fn new(
+        id: ShardId,
+        allocation_id: AllocationId,
+        engine: Arc<Shard>,
+        term: Term,
+        mapping_version: u64,
+    ) -> Arc<Self> {
+        let persisted = engine.global_checkpoint();
+        Arc::new(Self {
+            id,
+            allocation_id,
+            engine,
+            role: Mutex::new(Role::Replica { term }),
+            refreshed: watch::Sender::new(0),
+            last_refresh_ms: AtomicU64::new(now_ms()),
+            last_search_ms: AtomicU64::new(now_ms()),
+            mapping_version: AtomicU64::new(mapping_version),
+            promoting: AtomicU64::new(0),
+            gate: RwLock::new(()),
+            closed: AtomicBool::new(false),
+            serving: AtomicBool::new(false),
+            settled: AtomicBool::new(false),
+            maintaining: Arc::default(),
+            persisted_checkpoint: Mutex::new((persisted, now_ms())),
+        })
+    }
+
+    /// Returns whether a promotion to primary of that term has to be done, and marks it as under
+    /// way.
+    pub fn begin_promotion(&self, term: Term) -> bool {
+        self.promoting.fetch_max(term, Ordering::AcqRel) < term
+    }
+
+    /// Lets a promotion that failed be tried again.
+    pub fn abandon_promotion(&self, term: Term) {
+        let _ =
+            self.promoting
+                .compare_exchange(term, term - 1, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Makes the copy the primary of a term: fills the gaps in its history, which no acknowledged
+    /// operation can be in, and from then on refuses the operations of earlier primaries. Blocks.
+    pub fn promote(&self, term: Term) -> ApiResult<()> {
+        let _alone = self.gate.write();
+        if matches!(&*self.role.lock(), Role::Primary(mode) if mode.term >= term) {
+            return Ok(());
+        }
+        self.engine.record_primary_term(term)?;
+        self.engine.fill_gaps(term)?;
+        self.engine.sync()?;
+        *self.role.lock() = Role::Primary(PrimaryMode {
+            term,
+            tracked: BTreeMap::new(),
+            checkpoints: BTreeMap::new(),
+            broadcast_checkpoint: SeqNo::MIN,
+        });
+        Ok(())
+    }
+
+    /// Admits operations of a primary of that term for as long as the guard lives. Blocks while
+    /// the primary changes.
+    ///
+    /// # Errors
+    /// As [`LocalShard::check_replica_term`].
+    pub fn admit(&self, term: Term) -> ApiResult<RwLockReadGuard<'_, ()>> {
+        let gate = self.gate.read();
+        self.check_replica_term(term)?;
+        Ok(gate)
+    }
+
+    /// Takes the copy out of service: what begins from now on is refused.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    fn check_open(&self) -> ApiResult<()> {
+        if !self.closed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(ApiError::new(
+            ErrorCode::ShardNotFound,
+            format!("the copy of {} on this node is being closed", self.id),
+        ))
+    }
+
+    /// Notes that the cluster counts the copy as in sync.
+    pub fn note_serving(&self) {
+        self.serving.store(true, Ordering::Release);
+    }
+
+    /// Begins maintenance, unless it is under way.
+    pub fn try_maintain(&self) -> Option<Maintaining> {
+        let busy = self.maintaining.swap(true, Ordering::AcqRel);
+        (!busy).then(|| Maintaining(self.maintaining.clone()))
+    }
+
+    /// Writes the global checkpoint and the identity to disk when they have changed for a while.
+    /// Blocks.
+    pub fn persist_checkpoint_if_due(&self) -> ApiResult<()> {
+        if self.serving.load(Ordering::Acquire) && !self.settled.load(Ordering::Acquire) {
+            self.engine.settle()?;
+            self.settled.store(true, Ordering::Release);
+        }
+        let checkpoint = self.engine.global_checkpoint();
+        let mut persisted = self.persisted_checkpoint.lock();
+        let (known, at) = *persisted;
+        if checkpoint > known && now_ms().saturating_sub(at) >= PERSIST_INTERVAL_MS {
+            self.engine.persist_global_checkpoint()?;
+            *persisted = (checkpoint, now_ms());
+        }
+        Ok(())
+    }
+
+    /// Returns the term under which the copy is primary.
+    ///
+    /// # Errors
+    /// `shard_not_in_primary_mode_exception`, which makes the caller look at a newer state.
+    pub fn primary_term(&self) -> ApiResult<Term> {
+        self.check_open()?;
+        match &*self.role.lock() {
+            Role::Primary(mode) => Ok(mode.term),
+            Role::Replica { .. } => Err(ApiError::new(
+                ErrorCode::ShardNotInPrimaryMode,
+                format!("the copy of {} on this node is not the primary", self.id),
+            )),
+        }
+    }
+
+    /// Returns whether the copy is primary.
+    pub fn is_primary(&self) -> bool {
+        matches!(&*self.role.lock(), Role::Primary(_))
+    }
+
+    /// Checks that operations of a primary of this term may be applied here.
+    ///
+    /// # Errors
+    /// [`ErrorCode::StalePrimary`] when the copy knows a newer primary (or is it), and
+    /// [`ErrorCode::ShardNotInPrimaryMode`] when it has not been resynced with this one.
+    pub fn check_replica_term(&self, term: Term) -> ApiResult<()> {
+        self.check_open()?;
+        let known = match &*self.role.lock() {
+            Role::Replica { term } => *term,
+            Role::Primary(mode) => {
+                let newer = mode.term;
+                return Err(stale_primary(&self.id, term, newer));
+            }
+        };
+        match term.cmp(&known) {
+            std::cmp::Ordering::Equal => Ok(()),
+            std::cmp::Ordering::Less => Err(stale_primary(&self.id, term, known)),
+            std::cmp::Ordering::Greater => Err(ApiError::new(
+                ErrorCode::ShardNotInPrimaryMode,
+                format!(
+                    "{} needs a resync before operations of term [{term}]",
+                    self.id
+                ),
+            )),
+        }
+    }
+
+    /// Checks something about the copy and, if it holds, records that the copy agrees with the
+    /// primary of a term. No operation comes between. Blocks.
+    ///
+    /// # Errors
+    /// [`ErrorCode::StalePrimary`] when it has agreed with a newer one; what `check` says.
+    pub fn follow(&self, term: Term, check: impl FnOnce() -> ApiResult<()>) -> ApiResult<()> {
+        let _alone = self.gate.write();
+        self.check_open()?;
+        check()?;
+        let mut role = self.role.lock();
+        let known = match &*role {
+            Role::Replica { term } => *term,
+            Role::Primary(mode) => mode.term,
+        };
+        if term < known || (term == known && matches!(&*role, Role::Primary(_))) {
+            return Err(stale_primary(&self.id, term, known));
+        }
+        *role = Role::Replica { term };
+        drop(role);
+        self.engine.record_primary_term(term)?;
+        Ok(())
+    }
+
+    /// Sends every later operation to a recovering copy too.
+    pub fn track(&self, allocation_id: AllocationId, node: NodeId) -> ApiResult<()> {
+        match &mut *self.role.lock() {
+            Role::Primary(mode) => {
+                mode.tracked.insert(allocation_id, node);
+                Ok(())
+            }
+            Role::Replica { .. } => Err(ApiError::new(
+                ErrorCode::ShardNotInPrimaryMode,
+                format!("{} is no longer the primary", self.id),
+            )),
+        }
+    }
+
+    /// Stops sending operations to a copy that is no longer recovering here.
+    pub fn untrack(&self, keep: impl Fn(&AllocationId) -> bool) {
+        if let Role::Primary(mode) = &mut *self.role.lock() {
+            mode.tracked.retain(|id, _| keep(id));
+            mode.checkpoints.retain(|id, _| keep(id));
+        }
+    }
+
+    /// Returns the recovering copies that get every operation.
+    pub fn tracked(&self) -> BTreeMap<AllocationId, NodeId> {
+        match &*self.role.lock() {
+            Role::Primary(mode) => mode.tracked.clone(),
+            Role::Replica { .. } => BTreeMap::new(),
+        }
+    }
+
+    /// Records how far a copy has durably come.
+    pub fn record_checkpoint(&self, allocation_id: &AllocationId, checkpoint: SeqNo) {
+        if let Role::Primary(mode) = &mut *self.role.lock() {
+            let known = mode
+                .checkpoints
+                .entry(allocation_id.clone())
+                .or_insert(checkpoint);
+            *known = (*known).max(checkpoint);
+        }
+    }
+
+    /// Computes the global checkpoint from what the in-sync copies told, and tells the engine.
+    /// A copy that has told nothing yet holds it back. Source: data.md section 8.3.
+    pub fn advance_global_checkpoint<'a>(
+        &self,
+        in_sync: impl Iterator<Item = &'a AllocationId>,
+    ) -> SeqNo {
+        let mut lowest = self.engine.persisted_local_checkpoint();
+        if let Role::Primary(mode) = &*self.role.lock() {
+            for id in in_sync.filter(|id| **id != self.allocation_id) {
+                match mode.checkpoints.get(id) {
+                    Some(checkpoint) => lowest = lowest.min(*checkpoint),
+                    None => return self.engine.global_checkpoint(),
+                }
+            }
+        }
+        self.engine.set_global_checkpoint(lowest);
+        self.engine.global_checkpoint()
+    }
+
+    /// Returns the global checkpoint if the copies have not been told of it.
+    pub fn checkpoint_to_broadcast(&self) -> Option<(Term, SeqNo)> {
+        let checkpoint = self.engine.global_checkpoint();
+        match &mut *self.role.lock() {
+            Role::Primary(mode) if mode.broadcast_checkpoint < checkpoint => {
+                mode.broadcast_checkpoint = checkpoint;
+                Some((mode.term, checkpoint))
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns a receiver that wakes with the next refresh.
+    pub fn refreshes(&self) -> watch::Receiver<u64> {
+        let mut receiver = self.refreshed.subscribe();
+        receiver.borrow_and_update();
+        receiver
+    }
+
+    /// Makes every applied operation visible to search. Blocks.
+    pub fn refresh(&self) -> ApiResult<()> {
+        self.engine.refresh()?;
+        self.last_refresh_ms.store(now_ms(), Ordering::Relaxed);
+        self.refreshed.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    /// Returns the milliseconds since the last refresh.
+    pub fn since_refresh_ms(&self) -> u64 {
+        now_ms().saturating_sub(self.last_refresh_ms.load(Ordering::Relaxed))
+    }
+
+    /// Notes a search, and returns the milliseconds since the one before.
+    pub fn note_search(&self) -> u64 {
+        let now = now_ms();
+        now.saturating_sub(self.last_search_ms.swap(now, Ordering::Relaxed))
+    }
+
+    /// Returns the milliseconds since the last search.
+    pub fn since_search_ms(&self) -> u64 {
+        now_ms().saturating_sub(self.last_search_ms.load(Ordering::Relaxed))
+    }
+
+    /// Returns the version of the mapping in use.
+    pub fn mapping_version(&self) -> u64 {
+        self.mapping_version.load(Ordering::Acquire)
+    }
+
+    /// Puts a mapping into use unless a newer one is.
+    pub fn set_mapping(&self, version: u64, mapping: Arc<ringwall_index::Mapping>) {
+        let previous = self.mapping_version.fetch_max(version, Ordering::AcqRel);
+        if previous < version {
+            self.engine.set_mapping(mapping);
+        }
+    }
+}
+
+/// How long the global checkpoint on disk may lag, in milliseconds: what it lags by is only
+/// compared again in a recovery.
+const PERSIST_INTERVAL_MS: u64 = 5_000;
+
+fn stale_primary(shard: &ShardId, term: Term, known: Term) -> ApiError {
+    ApiError::new(
+        ErrorCode::StalePrimary,
+        format!("primary term [{term}] of {shard} is too old, the copy knows [{known}]"),
+    )
+}

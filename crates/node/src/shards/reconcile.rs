@@ -1,0 +1,337 @@
+//! Brings the copies on this node into line with the cluster state, after every change of it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use ringwall_api::{ApiError, ApiResult};
+use ringwall_base::{AllocationId, NodeId, ShardId};
+use ringwall_cluster::{Change, ClusterState, CopyState, RecoverySource, ShardCopy};
+use tokio::sync::{Mutex, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use super::start::{self, Assignment};
+use super::{LocalShard, maintenance};
+use crate::replication;
+use crate::services::Services;
+
+/// Runs until the node stops.
+pub async fn run(services: Arc<Services>, stop: CancellationToken) {
+    let recoveries = services
+        .settings
+        .get(&ringwall_settings::registry::indices::NODE_CONCURRENT_RECOVERIES);
+    let mut reconciler = Reconciler {
+        ephemeral_id: services.transport.local().ephemeral_id.clone(),
+        local: services.local_node(),
+        starting: HashMap::new(),
+        places: HashMap::new(),
+        recovery_permits: Arc::new(Semaphore::new(recoveries.max(1))),
+        known_indices: None,
+        services,
+    };
+    let applied = reconciler.services.cluster.applied().clone();
+    let mut changes = applied.subscribe();
+    let mut ticks = tokio::time::interval(RETRY_INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        changes.borrow_and_update();
+        reconciler.reconcile(&applied.load());
+        tokio::select! {
+            () = stop.cancelled() => break,
+            changed = changes.changed() => if changed.is_err() { break },
+            _ = ticks.tick() => {}
+        }
+    }
+    reconciler.stop_all();
+}
+
+struct Reconciler {
+    services: Arc<Services>,
+    local: NodeId,
+    ephemeral_id: String,
+    /// Copies that are being opened or recovered.
+    starting: HashMap<ShardId, Starting>,
+    /// Held by whoever works in the directory of a copy.
+    places: HashMap<ShardId, Arc<Mutex<()>>>,
+    recovery_permits: Arc<Semaphore>,
+    /// UUIDs of the indices seen last; `None` before the first look.
+    known_indices: Option<HashSet<String>>,
+}
+
+struct Starting {
+    allocation_id: AllocationId,
+    cancel: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Reconciler {
+    fn reconcile(&mut self, state: &Arc<ClusterState>) {
+        // Before the node's own join is applied the state may be older than what is on disk here.
+        let joined = state
+            .nodes
+            .get(&self.local)
+            .is_some_and(|node| node.ephemeral_id == self.ephemeral_id);
+        if !joined {
+            return;
+        }
+        let wanted: HashMap<ShardId, ShardCopy> = state
+            .copies_on(self.local)
+            .map(|(id, copy)| (id, copy.clone()))
+            .collect();
+        self.close_unwanted(&wanted);
+        for shard in self.services.shards.all() {
+            if let Some(copy) = wanted.get(&shard.id) {
+                self.update(state, &shard, copy);
+            }
+        }
+        self.starting
+            .retain(|_, starting| !starting.task.is_finished());
+        for (id, copy) in &wanted {
+            self.start_missing(state, id, copy);
+        }
+        self.delete_gone(state);
+        self.services.shards.forget_mappings(state);
+    }
+
+    fn close_unwanted(&mut self, wanted: &HashMap<ShardId, ShardCopy>) {
+        let is_wanted = |id: &ShardId, allocation_id: &AllocationId| {
+            wanted
+                .get(id)
+                .is_some_and(|copy| copy.allocation_id.as_ref() == Some(allocation_id))
+        };
+        for shard in self.services.shards.all() {
+            if !is_wanted(&shard.id, &shard.allocation_id) {
+                tracing::info!(shard = %shard.id, allocation_id = %shard.allocation_id, "closing shard copy");
+                shard.close();
+                self.services.shards.remove(&shard.id);
+            }
+        }
+        for (id, starting) in &self.starting {
+            if !is_wanted(id, &starting.allocation_id) {
+                starting.cancel.cancel();
+            }
+        }
+    }
+
+    /// An open copy gets the newest mapping, and becomes primary when the state says so.
+    fn update(&self, state: &Arc<ClusterState>, shard: &Arc<LocalShard>, copy: &ShardCopy) {
+        if let Err(error) = self.services.shards.update_mapping(state, shard) {
+            tracing::error!(shard = %shard.id, %error, "mapping cannot be put into use");
+        }
+        let Some(metadata) = state
+            .index(&shard.id.index)
+            .and_then(|index| index.shards.get(shard.id.shard as usize))
+        else {
+            return;
+        };
+        if copy.state != CopyState::Started {
+            return;
+        }
+        shard.note_serving();
+        if copy.primary {
+            let routing = state.shard(&shard.id);
+            shard.untrack(|id| routing.is_some_and(|routing| routing.copy(id).is_some()));
+            if shard.begin_promotion(metadata.primary_term) {
+                let services = self.services.clone();
+                let shard = shard.clone();
+                tokio::spawn(replication::primary::promote(
+                    services,
+                    shard,
+                    metadata.primary_term,
+                ));
+            }
+        }
+    }
+
+    fn start_missing(&mut self, state: &ClusterState, id: &ShardId, copy: &ShardCopy) {
+        let Some(allocation_id) = copy.allocation_id.clone() else {
+            return;
+        };
+        if self.services.shards.get(id).is_some() || self.starting.contains_key(id) {
+            return;
+        }
+        let Some(metadata) = state
+            .index(&id.index)
+            .and_then(|index| index.shards.get(id.shard as usize))
+        else {
+            return;
+        };
+        if copy.state == CopyState::Started {
+            // It was open and failed, or its node forgot it.
+            let reason = "the copy is not open on its node";
+            tokio::spawn(report_failed(
+                self.services.clone(),
+                id.clone(),
+                allocation_id,
+                reason.to_owned(),
+            ));
+            return;
+        }
+        let cancel = CancellationToken::new();
+        let assignment = Assignment {
+            shard: id.clone(),
+            allocation_id: allocation_id.clone(),
+            primary_term: metadata.primary_term,
+            source: copy.recovery_source,
+            cancel: cancel.clone(),
+        };
+        let permits =
+            (copy.recovery_source == RecoverySource::Peer).then(|| self.recovery_permits.clone());
+        let place = self.place(id);
+        let services = self.services.clone();
+        let task = tokio::spawn(async move {
+            let _place = place.lock_owned().await;
+            let _permit = match permits {
+                Some(permits) => permits.acquire_owned().await.ok(),
+                None => None,
+            };
+            start_copy(services, assignment).await;
+        });
+        let starting = Starting {
+            allocation_id,
+            cancel,
+            task,
+        };
+        self.starting.insert(id.clone(), starting);
+    }
+
+    fn place(&mut self, id: &ShardId) -> Arc<Mutex<()>> {
+        self.places.entry(id.clone()).or_default().clone()
+    }
+
+    /// Deletes what this node holds of deleted indices.
+    fn delete_gone(&mut self, state: &ClusterState) {
+        let now: HashSet<String> = state
+            .indices
+            .values()
+            .map(|index| index.id.uuid.clone())
+            .collect();
+        let Some(before) = self.known_indices.replace(now.clone()) else {
+            let services = self.services.clone();
+            let cluster = state.cluster_uuid.clone();
+            tokio::spawn(maintenance::delete_left_over(services, cluster, now));
+            return;
+        };
+        let gone: Vec<String> = before.difference(&now).cloned().collect();
+        for uuid in gone {
+            let places: Vec<Arc<Mutex<()>>> = self
+                .places
+                .extract_if(|id, _| id.index.uuid == uuid)
+                .map(|(_, place)| place)
+                .collect();
+            let services = self.services.clone();
+            tokio::spawn(async move {
+                for place in &places {
+                    drop(place.lock().await);
+                }
+                maintenance::delete_index(&services, &uuid).await;
+            });
+        }
+    }
+
+    fn stop_all(&self) {
+        for starting in self.starting.values() {
+            starting.cancel.cancel();
+        }
+    }
+}
+
+/// Opens or recovers a copy and reports it to the master, whichever way it ends.
+async fn start_copy(services: Arc<Services>, assignment: Assignment) {
+    if assignment.cancel.is_cancelled() {
+        return;
+    }
+    let shard = assignment.shard.clone();
+    let allocation_id = assignment.allocation_id.clone();
+    let cancel = assignment.cancel.clone();
+    let term = assignment.primary_term;
+    let result = tokio::select! {
+        result = start::start(&services, assignment) => result,
+        () = cancel.cancelled() => Err(ApiError::internal("the assignment was withdrawn")),
+    };
+    match result {
+        Ok(()) => report_started(&services, &shard, &allocation_id, term, &cancel).await,
+        Err(_) if cancel.is_cancelled() => services.shards.discard(&shard, &allocation_id),
+        Err(error) => {
+            tracing::warn!(%shard, %allocation_id, %error, "shard copy could not be started");
+            services.shards.discard(&shard, &allocation_id);
+            report_failed(services, shard, allocation_id, error.to_string()).await;
+        }
+    }
+}
+
+/// Reports until the state shows the copy as started, or as somebody else's.
+async fn report_started(
+    services: &Services,
+    shard: &ShardId,
+    allocation_id: &AllocationId,
+    term: u64,
+    cancel: &CancellationToken,
+) {
+    while !cancel.is_cancelled() {
+        let state = services.cluster.state();
+        let current = state
+            .shard(shard)
+            .and_then(|routing| routing.copy(allocation_id));
+        match current {
+            Some(copy) if copy.state == CopyState::Initializing => {}
+            _ => return,
+        }
+        let primary_term = state
+            .index(&shard.index)
+            .and_then(|index| index.shards.get(shard.shard as usize))
+            .map_or(term, |metadata| metadata.primary_term);
+        let is_primary = current.is_some_and(|copy| copy.primary);
+        if primary_term != term && !is_primary {
+            // Recovered from a primary that has been replaced: what it acknowledged since is
+            // unknown here.
+            services.shards.discard(shard, allocation_id);
+            let reason = "the primary changed during recovery".to_owned();
+            let _ = submit_failed(services, shard, allocation_id, reason).await;
+            return;
+        }
+        let change = Change::ShardStarted {
+            shard: shard.clone(),
+            allocation_id: allocation_id.clone(),
+            primary_term,
+        };
+        match services.cluster.submit(change, start::MASTER_TIMEOUT).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::debug!(%shard, %error, "started shard copy not yet reported");
+                tokio::time::sleep(RETRY_INTERVAL).await;
+            }
+        }
+    }
+}
+
+/// Tells the master that a copy of this node is lost. What cannot be told now is found again by
+/// the next look at the state.
+pub async fn report_failed(
+    services: Arc<Services>,
+    shard: ShardId,
+    allocation_id: AllocationId,
+    reason: String,
+) {
+    if let Err(error) = submit_failed(&services, &shard, &allocation_id, reason).await {
+        tracing::warn!(%shard, %error, "failed shard copy not yet reported");
+    }
+}
+
+async fn submit_failed(
+    services: &Services,
+    shard: &ShardId,
+    allocation_id: &AllocationId,
+    reason: String,
+) -> ApiResult<()> {
+    let change = Change::ShardFailed {
+        shard: shard.clone(),
+        allocation_id: allocation_id.clone(),
+        primary_term: None,
+        mark_stale: false,
+        reason,
+    };
+    services.cluster.submit(change, start::MASTER_TIMEOUT).await
+}
+
+/// How often assignments are looked at without a change of the state, as after a failed report.
+const RETRY_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);

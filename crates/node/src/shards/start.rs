@@ -1,0 +1,162 @@
+//! Starting a copy: empty, from this node's disk, or from the primary.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringwall_api::{ApiError, ApiResult, ErrorCode};
+use ringwall_base::{AllocationId, ByteSizeValue, ShardId, Term, random_uuid};
+use ringwall_cluster::{IndexMetadata, RecoverySource};
+use ringwall_index::Mapping;
+use ringwall_index::engine::{NewShard, Shard, ShardIdentity, ShardOptions};
+use ringwall_settings::registry::indices;
+use tokio_util::sync::CancellationToken;
+
+use super::LocalShard;
+use crate::recovery::target;
+use crate::services::Services;
+
+/// What the cluster asks of this node.
+pub struct Assignment {
+    pub shard: ShardId,
+    pub allocation_id: AllocationId,
+    pub primary_term: Term,
+    pub source: RecoverySource,
+    pub cancel: CancellationToken,
+}
+
+/// How long a report to the master may take.
+pub const MASTER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Starts the copy and registers it.
+pub(super) async fn start(services: &Arc<Services>, assignment: Assignment) -> ApiResult<()> {
+    services.shards.wait_closed(&assignment.shard).await?;
+    match assignment.source {
+        RecoverySource::EmptyStore => create(services, &assignment).await,
+        RecoverySource::ExistingStore => open_existing(services, &assignment).await,
+        RecoverySource::Peer => target::recover(services, &assignment).await,
+    }
+}
+
+async fn create(services: &Arc<Services>, assignment: &Assignment) -> ApiResult<()> {
+    let path = services.shards.path(&assignment.shard);
+    let opening = Opening::of(services, &assignment.shard)?;
+    let identity = ShardIdentity {
+        shard: assignment.shard.clone(),
+        allocation_id: assignment.allocation_id.clone(),
+        lineage: Vec::new(),
+        history_uuid: random_uuid(),
+        primary_term: assignment.primary_term,
+    };
+    let shard = services
+        .pools
+        .disk
+        .run(move || -> ApiResult<_> {
+            remove_dir(&path)?;
+            Shard::create(&path, NewShard { identity }, &opening.mapping)?;
+            opening.open(&path)
+        })
+        .await??;
+    register(services, assignment, shard)
+}
+
+async fn open_existing(services: &Arc<Services>, assignment: &Assignment) -> ApiResult<()> {
+    let path = services.shards.path(&assignment.shard);
+    let opening = Opening::of(services, &assignment.shard)?;
+    let wanted = assignment.allocation_id.clone();
+    let shard = services
+        .pools
+        .disk
+        .run(move || -> ApiResult<_> {
+            let identity = ShardIdentity::read(&path)?.ok_or_else(|| {
+                missing_copy("there is no copy of the shard on this node's disk".to_owned())
+            })?;
+            // Any other copy may lack what was acknowledged.
+            if identity.allocation_id != wanted {
+                if !identity.lineage.contains(&wanted) {
+                    return Err(missing_copy(format!(
+                        "the copy on disk is [{}], not the in-sync copy [{wanted}]",
+                        identity.allocation_id
+                    )));
+                }
+                Shard::adopt(&path, &wanted)?;
+            }
+            opening.open(&path)
+        })
+        .await??;
+    register(services, assignment, shard)
+}
+
+fn register(
+    services: &Services,
+    assignment: &Assignment,
+    opened: (Arc<Shard>, u64),
+) -> ApiResult<()> {
+    let (engine, mapping_version) = opened;
+    let shard = LocalShard::new(
+        assignment.shard.clone(),
+        assignment.allocation_id.clone(),
+        engine,
+        assignment.primary_term,
+        mapping_version,
+    );
+    services.shards.insert(shard);
+    Ok(())
+}
+
+/// What opening an engine takes besides its directory.
+pub struct Opening {
+    pub mapping: Arc<Mapping>,
+    mapping_version: u64,
+    options: ShardOptions,
+}
+
+impl Opening {
+    /// Gathers it from settings and state.
+    pub fn of(services: &Services, shard: &ShardId) -> ApiResult<Self> {
+        let state = services.cluster.state();
+        let metadata = state
+            .index(&shard.index)
+            .ok_or_else(|| ApiError::index_not_found(&shard.index.name))?;
+        let (mapping_version, mapping) = services.shards.mapping_in(&state, &shard.index)?;
+        Ok(Self {
+            mapping,
+            mapping_version,
+            options: options(services, metadata),
+        })
+    }
+
+    /// Opens the engine in a directory. Blocks.
+    pub fn open(self, path: &std::path::Path) -> ApiResult<(Arc<Shard>, u64)> {
+        let shard = Shard::open(path, self.mapping, self.options)?;
+        Ok((Arc::new(shard), self.mapping_version))
+    }
+}
+
+fn options(services: &Services, metadata: &IndexMetadata) -> ShardOptions {
+    let settings = &metadata.settings;
+    let retention = settings.translog_retention_bytes();
+    ShardOptions {
+        gc_deletes: settings.gc_deletes(),
+        flush_threshold: ByteSizeValue::from_bytes(settings.flush_threshold_bytes()),
+        translog_retention: ByteSizeValue::from_bytes(retention),
+        indexing_memory: services.settings.get(&indices::INDEX_BUFFER_SIZE),
+        ..ShardOptions::default()
+    }
+}
+
+fn missing_copy(reason: String) -> ApiError {
+    ApiError::new(ErrorCode::ShardNotFound, reason)
+}
+
+/// Removes a directory if it is there. Blocks.
+pub fn remove_dir(path: &std::path::Path) -> ApiResult<()> {
+    match std::fs::remove_dir_all(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => {
+            tracing::error!(path = %path.display(), %error, "cannot remove shard directory");
+            let reason = format!("cannot remove an old copy: {error}");
+            Err(ApiError::new(ErrorCode::IoFailure, reason))
+        }
+    }
+}

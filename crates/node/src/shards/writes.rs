@@ -1,0 +1,257 @@
+//! The items of a bulk on the primary: one after the other, without waiting for anything.
+
+use bytes::Bytes;
+use ringwall_api::document::{
+    GetResult, OpType, ShardCounts, WriteItem, WriteOutcome, WriteResult,
+};
+use ringwall_api::{ApiError, ErrorCode};
+use ringwall_base::{SeqNo, Term};
+use ringwall_index::engine::{Applied, Condition};
+use ringwall_index::{IndexError, Operation, parse_document};
+use ringwall_search::source_filter;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::LocalShard;
+use super::update::{UpdateBody, Updated};
+
+/// An item and where its id comes from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ShardItem {
+    pub item: WriteItem,
+    /// The id was made for this request and was never sent before: no document can have it.
+    pub new_id: bool,
+}
+
+/// The items of a bulk, and how far they have come.
+pub struct AppliedItems {
+    items: Vec<ShardItem>,
+    outcomes: Vec<Result<Done, ApiError>>,
+    /// What was written, to be replicated.
+    pub operations: Vec<Operation>,
+    /// The current item needs these fields; it is tried again after they were added.
+    pub mapping_update: Option<Value>,
+}
+
+/// An item that is applied here but not yet acknowledged.
+struct Done {
+    version: u64,
+    seq_no: SeqNo,
+    primary_term: Term,
+    result: WriteResult,
+    get: Option<GetResult>,
+}
+
+impl AppliedItems {
+    /// Returns items of which none has been applied.
+    pub fn new(items: Vec<ShardItem>) -> Self {
+        Self {
+            outcomes: Vec::with_capacity(items.len()),
+            operations: Vec::with_capacity(items.len()),
+            items,
+            mapping_update: None,
+        }
+    }
+
+    /// Gives up the current item and goes on with the next.
+    pub fn fail_current(&mut self, error: ApiError) {
+        if self.outcomes.len() < self.items.len() {
+            self.outcomes.push(Err(error));
+        }
+    }
+
+    /// Gives up every item that has not been applied.
+    pub fn fail_rest(&mut self, error: &ApiError) {
+        while self.outcomes.len() < self.items.len() {
+            self.outcomes.push(Err(error.clone()));
+        }
+    }
+
+    /// Returns the answer to each item, all copies having taken what was written.
+    pub fn into_outcomes(
+        self,
+        shards: ShardCounts,
+        forced_refresh: bool,
+    ) -> Vec<Result<WriteOutcome, ApiError>> {
+        let outcome = |done: Done| WriteOutcome {
+            version: done.version,
+            seq_no: done.seq_no,
+            primary_term: done.primary_term,
+            shards: match done.result {
+                WriteResult::Noop => ShardCounts::default(),
+                _ => shards,
+            },
+            forced_refresh: forced_refresh && done.result != WriteResult::Noop,
+            result: done.result,
+            get: done.get,
+        };
+        self.outcomes
+            .into_iter()
+            .map(|result| result.map(outcome))
+            .collect()
+    }
+}
+
+/// Applies items from where they stand, until done or until one needs a new mapping. Blocks.
+///
+/// # Errors
+/// The copy has failed; nothing of the bulk may be acknowledged.
+pub fn apply_items(
+    shard: &LocalShard,
+    term: Term,
+    mut applied: AppliedItems,
+) -> Result<AppliedItems, ApiError> {
+    while let Some(current) = applied.items.get(applied.outcomes.len()) {
+        let outcome = match apply_item(shard, term, current) {
+            Ok(Step::Written(done, operation)) => {
+                applied.operations.push(operation);
+                Ok(done)
+            }
+            Ok(Step::Unchanged(done)) => Ok(done),
+            Ok(Step::NeedsMapping(update)) => {
+                applied.mapping_update = Some(update);
+                return Ok(applied);
+            }
+            Err(error) if error.is_fatal() => return Err(error.into()),
+            Err(error) => Err(error.into()),
+        };
+        applied.outcomes.push(outcome);
+    }
+    Ok(applied)
+}
+
+enum Step {
+    Written(Done, Operation),
+    Unchanged(Done),
+    NeedsMapping(Value),
+}
+
+fn apply_item(shard: &LocalShard, term: Term, current: &ShardItem) -> Result<Step, IndexError> {
+    let item = &current.item;
+    let Some(id) = item.id.as_deref() else {
+        return Err(ApiError::internal("a write without an id reached its shard").into());
+    };
+    let condition = Condition {
+        create: item.op == OpType::Create,
+        if_seq_no: item.if_seq_no,
+        if_primary_term: item.if_primary_term,
+        version: item.version,
+        version_type: item.version_type,
+    };
+    match item.op {
+        OpType::Index | OpType::Create => {
+            let source = item.source.clone();
+            let written = index(shard, term, item, id, source, condition, current.new_id)?;
+            Ok(written)
+        }
+        OpType::Delete => Ok(written(shard.engine.delete(term, id, condition)?, None)),
+        OpType::Update => {
+            let mut attempts_left = item.retry_on_conflict;
+            loop {
+                match update(shard, term, item, id) {
+                    Err(error) if attempts_left > 0 && is_conflict(&error) => attempts_left -= 1,
+                    result => return result,
+                }
+            }
+        }
+    }
+}
+
+fn index(
+    shard: &LocalShard,
+    term: Term,
+    item: &WriteItem,
+    id: &str,
+    source: Bytes,
+    condition: Condition,
+    new_id: bool,
+) -> Result<Step, IndexError> {
+    let mapping = shard.engine.mapping();
+    if mapping.routing_required() && item.routing.is_none() {
+        let reason = format!("routing is required for [{}]/[{id}]", item.index);
+        return Err(ApiError::new(ErrorCode::RoutingMissing, reason).into());
+    }
+    let mut document = parse_document(&mapping, id, item.routing.as_deref(), source)?;
+    if let Some(update) = document.mapping_update.take() {
+        return Ok(Step::NeedsMapping(update));
+    }
+    let applied = shard.engine.index(term, document, condition, new_id)?;
+    Ok(written(applied, None))
+}
+
+fn update(shard: &LocalShard, term: Term, item: &WriteItem, id: &str) -> Result<Step, IndexError> {
+    let body = UpdateBody::parse(&item.source)?;
+    let current = shard.engine.get(id)?;
+    let mut condition = Condition {
+        if_seq_no: item.if_seq_no,
+        if_primary_term: item.if_primary_term,
+        ..Condition::default()
+    };
+    let source = match &current {
+        None => {
+            condition.create = condition.if_seq_no.is_none();
+            body.insert(&item.index, id)?
+        }
+        Some(current) => {
+            if condition.if_seq_no.is_none() {
+                condition.if_seq_no = Some(current.seq_no);
+                condition.if_primary_term = Some(current.primary_term);
+            }
+            match body.merge(&current.source)? {
+                Updated::Source(source) => source,
+                Updated::Noop => {
+                    let mut done = Done {
+                        version: current.version,
+                        seq_no: current.seq_no,
+                        primary_term: current.primary_term,
+                        result: WriteResult::Noop,
+                        get: None,
+                    };
+                    done.get = returned(item, id, &done, &current.source)?;
+                    return Ok(Step::Unchanged(done));
+                }
+            }
+        }
+    };
+    let mut step = index(shard, term, item, id, source.clone(), condition, false)?;
+    if let Step::Written(done, _) = &mut step {
+        done.get = returned(item, id, done, &source)?;
+    }
+    Ok(step)
+}
+
+fn returned(
+    item: &WriteItem,
+    id: &str,
+    done: &Done,
+    source: &Bytes,
+) -> Result<Option<GetResult>, IndexError> {
+    let Some(filter) = &item.return_source else {
+        return Ok(None);
+    };
+    Ok(Some(GetResult {
+        index: item.index.clone(),
+        id: id.to_owned(),
+        found: true,
+        version: done.version,
+        seq_no: done.seq_no,
+        primary_term: done.primary_term,
+        routing: item.routing.clone(),
+        source: source_filter::apply(source, filter)?,
+    }))
+}
+
+fn written(applied: Applied, get: Option<GetResult>) -> Step {
+    let done = Done {
+        version: applied.version,
+        seq_no: applied.operation.seq_no,
+        primary_term: applied.operation.primary_term,
+        result: applied.result,
+        get,
+    };
+    Step::Written(done, applied.operation)
+}
+
+fn is_conflict(error: &IndexError) -> bool {
+    matches!(error, IndexError::Request(request) if request.code == ErrorCode::VersionConflict)
+}

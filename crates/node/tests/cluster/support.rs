@@ -1,0 +1,201 @@
+//! A cluster of nodes in this process, with mutual TLS between them and HTTPS to clients.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::Method;
+use ringwall_base::SecretString;
+use ringwall_node::node::Node;
+use ringwall_pki::{CaParams, CertificateAuthority, KeySpec, NodeCertParams};
+use ringwall_rest::http_client::HttpClient;
+use ringwall_settings::{Keystore, Settings};
+use ringwall_tls::{SslContext, ToolTrust, VerificationMode};
+use serde_json::{Value, json};
+
+pub const WITHIN: Duration = Duration::from_secs(60);
+pub const PASSWORD: &str = "elastic-password";
+
+pub struct Cluster {
+    root: tempfile::TempDir,
+    authority: CertificateAuthority,
+    ca_file: PathBuf,
+    pub nodes: Vec<Option<Running>>,
+    seeds: Vec<String>,
+}
+
+pub struct Running {
+    pub node: Node,
+    pub client: HttpClient,
+}
+
+impl Cluster {
+    /// Starts so many nodes and waits until they know each other.
+    pub async fn start(count: usize) -> Self {
+        // `RUST_LOG=info` shows what the nodes say.
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+            .with_test_writer()
+            .try_init();
+        let params = CaParams {
+            key: KeySpec::EcP256,
+            ..CaParams::default()
+        };
+        let authority = CertificateAuthority::generate(&params).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let ca_file = root.path().join("ca.crt");
+        std::fs::write(&ca_file, authority.certificate_pem()).unwrap();
+        let mut cluster = Self {
+            root,
+            authority,
+            ca_file,
+            nodes: Vec::new(),
+            seeds: Vec::new(),
+        };
+        for number in 0..count {
+            cluster.home(number);
+            cluster.nodes.push(None);
+            cluster.start_node(number).await;
+        }
+        cluster.wait_for_nodes(count).await;
+        cluster
+    }
+
+    fn path(&self, number: usize) -> PathBuf {
+        self.root.path().join(format!("node-{number}"))
+    }
+
+    fn home(&self, number: usize) {
+        let config = self.path(number).join("config");
+        std::fs::create_dir_all(&config).unwrap();
+        let params = NodeCertParams {
+            key: KeySpec::EcP256,
+            ips: vec![IpAddr::from([127, 0, 0, 1])],
+            ..NodeCertParams::default()
+        };
+        let password = SecretString::from("secret");
+        let certificate = self.authority.issue(&params).unwrap();
+        let store = certificate.to_p12("instance", &password).unwrap();
+        std::fs::write(config.join("node.p12"), store).unwrap();
+        let mut keystore = Keystore::create(SecretString::default());
+        for layer in ["transport", "http"] {
+            for kind in ["keystore", "truststore"] {
+                let key = format!("xpack.security.{layer}.ssl.{kind}.secure_password");
+                keystore.set(&key, &password).unwrap();
+            }
+        }
+        let bootstrap = SecretString::from(PASSWORD);
+        keystore.set("bootstrap.password", &bootstrap).unwrap();
+        keystore
+            .save(&config.join("elasticsearch.keystore"))
+            .unwrap();
+    }
+
+    /// Starts a node, again if it ran before.
+    pub async fn start_node(&mut self, number: usize) {
+        let home = self.path(number);
+        let settings = self.settings(&home, number);
+        let node = Node::start(settings, &home).await.unwrap();
+        let seed = node.local().publish_address.clone();
+        if !self.seeds.contains(&seed) {
+            self.seeds.push(seed);
+        }
+        let url = format!("https://{}", node.http_addresses()[0]);
+        let trust = ToolTrust::CaFiles(vec![self.ca_file.clone()]);
+        let tls = SslContext::for_tools("test", trust, VerificationMode::Full).unwrap();
+        let password = SecretString::from(PASSWORD);
+        let client = HttpClient::new(&url, Some(tls), Some(("elastic", &password)));
+        self.nodes[number] = Some(Running {
+            node,
+            client: client.unwrap(),
+        });
+    }
+
+    fn settings(&self, home: &Path, number: usize) -> Settings {
+        let mut yml = format!(
+            "cluster.name: test\nnode.name: node-{number}\ntransport.port: 0\nhttp.port: 0\n\
+             cluster.initial_master_nodes: node-0\n\
+             cluster.fault_detection.follower_check.interval: 200ms\n"
+        );
+        for layer in ["transport", "http"] {
+            yml.push_str(&format!(
+                "xpack.security.{layer}.ssl:\n  enabled: true\n  keystore.path: node.p12\n  \
+                 truststore.path: node.p12\n"
+            ));
+        }
+        if !self.seeds.is_empty() {
+            yml.push_str(&format!("discovery.seed_hosts: {}\n", json!(self.seeds)));
+        }
+        let config = home.join("config");
+        std::fs::write(config.join("elasticsearch.yml"), yml).unwrap();
+        let keystore = config.join("elasticsearch.keystore");
+        let keystore = Keystore::load(&keystore, &SecretString::default()).unwrap();
+        Settings::load(&config, &[], Some(&keystore)).unwrap()
+    }
+
+    /// Stops a node in order.
+    pub async fn stop_node(&mut self, number: usize) {
+        let running = self.nodes[number].take().unwrap();
+        running.node.stop().await;
+    }
+
+    pub async fn wait_for_nodes(&self, count: usize) {
+        for running in self.nodes.iter().flatten() {
+            let all = running
+                .node
+                .wait_until(WITHIN, |state| state.nodes.len() == count)
+                .await;
+            assert!(all, "{} nodes expected", count);
+        }
+    }
+
+    /// Sends a request to a node; the body is JSON, or text for NDJSON.
+    pub async fn send(
+        &self,
+        number: usize,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> (u16, Value) {
+        let (kind, text) = match &body {
+            Value::Null => (None, String::new()),
+            Value::String(lines) => (Some("application/x-ndjson"), lines.clone()),
+            body => (Some("application/json"), body.to_string()),
+        };
+        let client = &self.nodes[number].as_ref().unwrap().client;
+        let response = client.request(method, path, kind, text).await.unwrap();
+        (response.status.as_u16(), response.json())
+    }
+
+    pub async fn get(&self, number: usize, path: &str) -> (u16, Value) {
+        self.send(number, Method::GET, path, Value::Null).await
+    }
+
+    pub async fn put(&self, number: usize, path: &str, body: Value) -> (u16, Value) {
+        self.send(number, Method::PUT, path, body).await
+    }
+
+    pub async fn post(&self, number: usize, path: &str, body: Value) -> (u16, Value) {
+        self.send(number, Method::POST, path, body).await
+    }
+
+    pub async fn delete(&self, number: usize, path: &str) -> (u16, Value) {
+        self.send(number, Method::DELETE, path, Value::Null).await
+    }
+
+    /// Waits for a health status, and returns what the cluster says then.
+    pub async fn wait_for_status(&self, number: usize, status: &str) -> Value {
+        let path = format!("/_cluster/health?wait_for_status={status}&timeout=60s");
+        let (_, health) = self.get(number, &path).await;
+        assert_eq!(health["timed_out"], false, "{health}");
+        health
+    }
+
+    pub async fn stop(mut self) {
+        for number in 0..self.nodes.len() {
+            if self.nodes[number].is_some() {
+                self.stop_node(number).await;
+            }
+        }
+    }
+}
