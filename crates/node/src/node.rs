@@ -121,10 +121,12 @@ impl Node {
         )
         .await?;
         let store: Arc<dyn SecurityStore> = Arc::new(ClusterSecurityStore::new(applied.clone()));
-        let authorizer = Arc::new(match settings.get(&security::SECURITY_ENABLED) {
+        let authorizer = match settings.get(&security::SECURITY_ENABLED) {
             true => Authorizer::new(store.clone())?,
             false => Authorizer::disabled(store.clone()),
-        });
+        };
+        let by_name = settings.get(&indices::DESTRUCTIVE_REQUIRES_NAME);
+        let authorizer = Arc::new(authorizer.with_destructive_requires_name(by_name));
         let (authenticator, passwords) = http::authentication(&settings, store)?;
         let cluster = ClusterService::new(applied, coordination.clone());
         let services = Arc::new(Services {

@@ -216,6 +216,8 @@ struct Metadata {
     dynamic_templates: Option<Map<String, Value>>,
     list_executed_pipelines: Option<bool>,
     op_type: Option<String>,
+    /// What an update returns of the new document; its body may say it too.
+    _source: Option<Value>,
 }
 
 impl Action {
@@ -260,7 +262,7 @@ impl Action {
             source: Bytes::new(),
             retry_on_conflict: metadata.retry_on_conflict.unwrap_or(0),
             require_alias: metadata.require_alias.unwrap_or(defaults.require_alias),
-            return_source: None,
+            return_source: metadata._source.as_ref().map(source_filter).transpose()?,
         })
     }
 }
@@ -281,7 +283,9 @@ fn set_returned_source(
     line: &[u8],
     defaults: &BulkDefaults,
 ) -> ApiResult<()> {
-    item.return_source = defaults.return_source.clone();
+    if item.return_source.is_none() {
+        item.return_source.clone_from(&defaults.return_source);
+    }
     if memmem::find(line, b"\"_source\"").is_some()
         && let Some(source) = json::parse_object(line)?.get("_source")
     {

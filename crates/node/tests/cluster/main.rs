@@ -1,9 +1,7 @@
 //! Documents in a cluster, through its HTTPS interface.
 
-mod support;
-
+use ringwall_testkit::Cluster;
 use serde_json::{Value, json};
-use support::Cluster;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn documents_are_written_read_searched_and_deleted() {

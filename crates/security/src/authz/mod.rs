@@ -35,6 +35,7 @@ pub struct Authorizer {
     store: Arc<dyn SecurityStore>,
     roles: HashMap<String, Arc<CompiledRole>>,
     enabled: bool,
+    destructive_requires_name: bool,
 }
 
 impl Authorizer {
@@ -50,7 +51,16 @@ impl Authorizer {
             store,
             roles,
             enabled: true,
+            destructive_requires_name: true,
         })
+    }
+
+    /// Sets whether indices are only deleted by their names. Setting
+    /// `action.destructive_requires_name`, on by default.
+    #[must_use]
+    pub fn with_destructive_requires_name(mut self, required: bool) -> Self {
+        self.destructive_requires_name = required;
+        self
     }
 
     /// Returns an authorizer for `xpack.security.enabled: false`: names are resolved, nothing is
@@ -60,6 +70,7 @@ impl Authorizer {
             store,
             roles: HashMap::new(),
             enabled: false,
+            destructive_requires_name: true,
         }
     }
 
@@ -254,6 +265,7 @@ impl Authorizer {
             names: &names,
             covers,
             action,
+            destructive_requires_name: self.destructive_requires_name,
         };
         resolver.resolve(target)
     }

@@ -14,6 +14,7 @@ pub(super) struct Resolver<'a> {
     /// Whether the caller may perform the action on an index or alias of this name.
     pub covers: &'a dyn Fn(&str) -> bool,
     pub action: &'a str,
+    pub destructive_requires_name: bool,
 }
 
 /// Why resolution failed.
@@ -77,7 +78,7 @@ impl Resolver<'_> {
 
     fn refuse_destructive_wildcards(&self, target: &IndicesTarget) -> ApiResult<()> {
         let wild = || expressions(target).any(is_wildcard);
-        if self.action == DELETE_INDEX && wild() {
+        if self.action == DELETE_INDEX && self.destructive_requires_name && wild() {
             return Err(ApiError::illegal_argument(
                 "Wildcard expressions or all indices are not allowed",
             ));

@@ -1,4 +1,5 @@
-//! A cluster of nodes in this process, with mutual TLS between them and HTTPS to clients.
+//! A cluster of nodes in this process, with mutual TLS between them and HTTPS to clients. For
+//! tests: whatever goes wrong panics.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -13,17 +14,22 @@ use ringwall_settings::{Keystore, Settings};
 use ringwall_tls::{SslContext, ToolTrust, VerificationMode};
 use serde_json::{Value, json};
 
+/// How long anything may take.
 pub const WITHIN: Duration = Duration::from_secs(60);
+/// The password of `elastic`.
 pub const PASSWORD: &str = "elastic-password";
 
+/// Nodes `node-0`, `node-1`... in homes of their own, each with a certificate of one authority.
 pub struct Cluster {
     root: tempfile::TempDir,
     authority: CertificateAuthority,
     ca_file: PathBuf,
+    /// `None` while a node is stopped.
     pub nodes: Vec<Option<Running>>,
     seeds: Vec<String>,
 }
 
+/// A node and an HTTPS client of it, as `elastic`.
 pub struct Running {
     pub node: Node,
     pub client: HttpClient,
@@ -139,6 +145,7 @@ impl Cluster {
         running.node.stop().await;
     }
 
+    /// Waits until every running node sees so many.
     pub async fn wait_for_nodes(&self, count: usize) {
         for running in self.nodes.iter().flatten() {
             let all = running
@@ -167,18 +174,22 @@ impl Cluster {
         (response.status.as_u16(), response.json())
     }
 
+    /// Sends a GET request.
     pub async fn get(&self, number: usize, path: &str) -> (u16, Value) {
         self.send(number, Method::GET, path, Value::Null).await
     }
 
+    /// Sends a PUT request.
     pub async fn put(&self, number: usize, path: &str, body: Value) -> (u16, Value) {
         self.send(number, Method::PUT, path, body).await
     }
 
+    /// Sends a POST request.
     pub async fn post(&self, number: usize, path: &str, body: Value) -> (u16, Value) {
         self.send(number, Method::POST, path, body).await
     }
 
+    /// Sends a DELETE request.
     pub async fn delete(&self, number: usize, path: &str) -> (u16, Value) {
         self.send(number, Method::DELETE, path, Value::Null).await
     }
@@ -191,6 +202,7 @@ impl Cluster {
         health
     }
 
+    /// Stops every node in order.
     pub async fn stop(mut self) {
         for number in 0..self.nodes.len() {
             if self.nodes[number].is_some() {
