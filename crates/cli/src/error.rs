@@ -7,6 +7,8 @@ use std::path::Path;
 /// The exit statuses of Elasticsearch's tools (BSD `sysexits`). Source: tools.md section 0.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitCode {
+    /// The user decided against it: said as an error, but none for a script.
+    Ok = 0,
     /// A failure without a status of its own, such as the end of standard input.
     Failure = 1,
     /// "Nothing to do"; only node auto-configuration uses it.

@@ -8,6 +8,7 @@ mod arguments;
 mod commands;
 #[allow(dead_code, reason = "the vocabulary of all tools; few use all of it")]
 mod error;
+mod password;
 #[allow(dead_code, reason = "the vocabulary of all tools; few use all of it")]
 mod paths;
 #[allow(dead_code, reason = "the vocabulary of all tools; few use all of it")]
@@ -20,7 +21,9 @@ use clap::error::ErrorKind;
 use clap::{Args, FromArgMatches, Parser};
 
 use crate::arguments::CommonArgs;
-use crate::commands::{certutil, init, keystore, start};
+use crate::commands::{
+    certutil, init, keystore, quickstart, reset_password, setup_passwords, start,
+};
 use crate::error::{CommandError, ExitCode};
 use crate::terminal::Terminal;
 
@@ -53,6 +56,15 @@ struct Tool {
 
 const TOOLS: &[Tool] = &[
     Tool {
+        word: "quickstart",
+        link: None,
+        about: "sets up a secured cluster on this machine, fills it and runs it",
+        run: |name, arguments, terminal| {
+            let (common, args) = parse(name, arguments, terminal)?;
+            args.map_or(Ok(()), |args| quickstart::run(args, &common, terminal))
+        },
+    },
+    Tool {
         word: "init",
         link: None,
         about: "lays out the home directory of a node",
@@ -67,7 +79,7 @@ const TOOLS: &[Tool] = &[
         about: "runs a node",
         run: |name, arguments, terminal| {
             let (common, args) = parse::<start::StartArgs>(name, arguments, terminal)?;
-            args.map_or(Ok(()), |_| start::run(&common, terminal))
+            args.map_or(Ok(()), |args| start::run(&args, &common, terminal))
         },
     },
     Tool {
@@ -86,6 +98,26 @@ const TOOLS: &[Tool] = &[
         run: |name, arguments, terminal| {
             let (_, args) = parse(name, arguments, terminal)?;
             args.map_or(Ok(()), |args| keystore::run(args, terminal))
+        },
+    },
+    Tool {
+        word: "setup-passwords",
+        link: Some("elasticsearch-setup-passwords"),
+        about: "sets the passwords of the built-in users of a new cluster",
+        run: |name, arguments, terminal| {
+            let (common, args) = parse(name, arguments, terminal)?;
+            args.map_or(Ok(()), |args| {
+                setup_passwords::run(&args, &common, terminal)
+            })
+        },
+    },
+    Tool {
+        word: "reset-password",
+        link: Some("elasticsearch-reset-password"),
+        about: "resets the password of a user",
+        run: |name, arguments, terminal| {
+            let (common, args) = parse(name, arguments, terminal)?;
+            args.map_or(Ok(()), |args| reset_password::run(&args, &common, terminal))
         },
     },
 ];

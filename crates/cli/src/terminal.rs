@@ -27,6 +27,8 @@ pub struct Terminal {
     /// Standard input is a terminal: secrets are read from it without echo.
     input_is_tty: bool,
     output_is_tty: bool,
+    /// The last line of the screen is a [`Terminal::status`], to be replaced.
+    shows_status: bool,
     verbosity: Verbosity,
     /// The first failure to write, reported by [`Terminal::finish`].
     failure: Option<io::Error>,
@@ -42,6 +44,7 @@ impl Terminal {
             input_is_tty: io::stdin().is_terminal(),
             output_is_tty: io::stdout().is_terminal(),
             verbosity: Verbosity::Normal,
+            shows_status: false,
             failure: None,
         }
     }
@@ -86,8 +89,20 @@ impl Terminal {
         self.print(Verbosity::Verbose, text.as_ref());
     }
 
+    /// Shows what is going on: on a screen, in a line that the next output replaces; elsewhere not.
+    pub fn status(&mut self, text: impl AsRef<str>) {
+        if !self.output_is_tty || self.is_silent() {
+            return;
+        }
+        let written = write!(self.output, "{CLEAR_LINE}{}", text.as_ref());
+        let flushed = written.and_then(|()| self.output.flush());
+        self.note(flushed);
+        self.shows_status = true;
+    }
+
     /// Prints a line to standard error, silent or not.
     pub fn err(&mut self, text: impl AsRef<str>) {
+        self.clear_status();
         let written = writeln!(self.errors, "{}", text.as_ref());
         self.note(written);
     }
@@ -168,8 +183,17 @@ impl Terminal {
         }
     }
 
+    fn clear_status(&mut self) {
+        if std::mem::take(&mut self.shows_status) {
+            let written = write!(self.output, "{CLEAR_LINE}");
+            let flushed = written.and_then(|()| self.output.flush());
+            self.note(flushed);
+        }
+    }
+
     fn print(&mut self, level: Verbosity, text: &str) {
         if self.verbosity >= level {
+            self.clear_status();
             let written = writeln!(self.output, "{text}");
             self.note(written);
         }
@@ -234,6 +258,9 @@ fn too_long() -> CommandError {
     ))
 }
 
+/// To the line's start, and erases it.
+const CLEAR_LINE: &str = "\r\x1b[2K";
+
 /// Bound of one answer and of a whole piped input: 64 MiB.
 const INPUT_BYTES_MAX: u64 = 64 << 20;
 
@@ -281,6 +308,7 @@ pub mod testing {
                 errors: Box::new(errors.clone()),
                 input_is_tty: false,
                 output_is_tty: false,
+                shows_status: false,
                 verbosity: Verbosity::Normal,
                 failure: None,
             };
@@ -314,6 +342,20 @@ mod tests {
         let error = terminal.prompt("Name: ").unwrap_err();
         assert_eq!(error.exit, ExitCode::Failure);
         assert_eq!(error.message, END_OF_INPUT);
+    }
+
+    #[test]
+    fn a_status_is_for_screens_and_goes_away() {
+        let (mut terminal, output, _) = Terminal::scripted("");
+        terminal.status("not shown");
+        terminal.output_is_tty = true;
+        terminal.status("one");
+        terminal.status("two");
+        terminal.out("done");
+        terminal.out("next");
+        let clear = CLEAR_LINE;
+        let expected = format!("{clear}one{clear}two{clear}done\nnext\n");
+        assert_eq!(output.text(), expected);
     }
 
     #[test]

@@ -25,9 +25,16 @@ pub struct InitArgs {
 pub fn run(args: InitArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
     let home = std::path::absolute(&args.directory)
         .map_err(|error| CommandError::io(&args.directory, &error))?;
-    let is_renewed = is_home(&home);
+    let is_renewed = lay_out(&home)?;
+    report(&home, is_renewed, terminal);
+    Ok(())
+}
+
+/// Makes the home at an absolute path, or completes the one there. Returns whether there was one.
+pub fn lay_out(home: &Path) -> Result<bool, CommandError> {
+    let is_renewed = is_home(home);
     if !is_renewed {
-        check_empty(&home)?;
+        check_empty(home)?;
     }
     for (name, mode) in DIRECTORIES {
         make_directory(&home.join(name), *mode)?;
@@ -38,8 +45,7 @@ pub fn run(args: InitArgs, terminal: &mut Terminal) -> Result<(), CommandError> 
             .map_err(|error| CommandError::io(&yml, &error))?;
     }
     link_programs(&home.join("bin"))?;
-    report(&home, is_renewed, terminal);
-    Ok(())
+    Ok(is_renewed)
 }
 
 fn is_home(directory: &Path) -> bool {
@@ -139,4 +145,6 @@ const PROGRAMS: &[&str] = &[
     "elasticsearch",
     "elasticsearch-certutil",
     "elasticsearch-keystore",
+    "elasticsearch-reset-password",
+    "elasticsearch-setup-passwords",
 ];

@@ -3,4 +3,8 @@
 pub mod certutil;
 pub mod init;
 pub mod keystore;
+mod online;
+pub mod quickstart;
+pub mod reset_password;
+pub mod setup_passwords;
 pub mod start;

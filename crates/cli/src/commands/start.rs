@@ -1,13 +1,17 @@
 //! `elasticsearch`: runs a node until it is told to stop.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::path::Path;
 
-use ringwall_base::SecretString;
 use ringwall_node::node::{Node, StartError};
-use ringwall_settings::{Keystore, KeystoreFile, Settings};
+use ringwall_settings::Settings;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
+use super::online::open_keystore;
 use crate::arguments::CommonArgs;
 use crate::error::{CommandError, ExitCode};
 use crate::paths::Paths;
@@ -16,10 +20,21 @@ use crate::terminal::Terminal;
 /// Arguments of `start`, beside the common ones.
 #[derive(Debug, clap::Args)]
 #[command(about = "Runs a node with the settings of its home, until SIGTERM or Ctrl-C")]
-pub struct StartArgs {}
+pub struct StartArgs {
+    /// Stop when standard input ends, too: a node started by a program then never outlives it
+    #[arg(long = UNTIL_STDIN_ENDS)]
+    until_stdin_ends: bool,
+}
+
+/// The long option by which `quickstart` ties its nodes to itself.
+pub const UNTIL_STDIN_ENDS: &str = "until-stdin-ends";
 
 /// Starts the node and returns when it has stopped in order.
-pub fn run(common: &CommonArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub fn run(
+    args: &StartArgs,
+    common: &CommonArgs,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
     let paths = Paths::resolve()?;
     let keystore = open_keystore(&paths.keystore(), terminal)?;
     let overrides = common.overrides()?;
@@ -30,30 +45,77 @@ pub fn run(common: &CommonArgs, terminal: &mut Terminal) -> Result<(), CommandEr
         tracing::warn!("{warning}");
     }
     let home = paths.home()?.to_owned();
+    let input_end = args.until_stdin_ends.then(input_end).transpose()?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| CommandError::io(&home, &error))?
-        .block_on(serve(settings, &home))
+        .block_on(serve(settings, &home, input_end))
 }
 
-async fn serve(settings: Settings, home: &Path) -> Result<(), CommandError> {
+async fn serve(
+    settings: Settings,
+    home: &Path,
+    input_end: Option<oneshot::Receiver<()>>,
+) -> Result<(), CommandError> {
     let stop = |kind| signal(kind).map_err(|error| CommandError::io(home, &error));
     let (mut terminate, mut interrupt) = (
         stop(SignalKind::terminate())?,
         stop(SignalKind::interrupt())?,
     );
     let node = Node::start(settings, home).await.map_err(start_error)?;
-    wait(&mut terminate, &mut interrupt).await;
+    wait(&mut terminate, &mut interrupt, input_end).await;
     node.stop().await;
     Ok(())
 }
 
-async fn wait(terminate: &mut Signal, interrupt: &mut Signal) {
+async fn wait(
+    terminate: &mut Signal,
+    interrupt: &mut Signal,
+    input_end: Option<oneshot::Receiver<()>>,
+) {
+    let input_ended = async {
+        match input_end {
+            // Either answer means that nobody reads the input any more.
+            Some(end) => drop(end.await),
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = input_ended => tracing::info!("standard input ended, and with it who started this node"),
     }
+}
+
+/// Returns what resolves when standard input ends.
+///
+/// A thread of its own reads it: one of the runtime's would keep the process from ending. It uses a
+/// second handle because the terminal holds the lock of the first.
+fn input_end() -> Result<oneshot::Receiver<()>, CommandError> {
+    let unreadable = |error| CommandError::io(Path::new("/dev/stdin"), &error);
+    let input = io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(unreadable)?;
+    let (sender, receiver) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("stdin".to_owned())
+        .spawn(move || {
+            let mut input = File::from(input);
+            let mut ignored = [0; 256];
+            loop {
+                match input.read(&mut ignored) {
+                    Ok(0) => break,
+                    Err(error) if error.kind() != io::ErrorKind::Interrupted => break,
+                    _ => {}
+                }
+            }
+            // Nobody waits any more when the node is stopping already.
+            let _ = sender.send(());
+        })
+        .map_err(unreadable)?;
+    Ok(receiver)
 }
 
 /// Source for the statuses: node.md section 1.6.
@@ -63,20 +125,6 @@ fn start_error(error: StartError) -> CommandError {
         _ => ExitCode::Failure,
     };
     CommandError::new(exit, error.to_string())
-}
-
-fn open_keystore(path: &Path, terminal: &mut Terminal) -> Result<Option<Keystore>, CommandError> {
-    if !path.exists() {
-        return Ok(None);
-    }
-    let file = KeystoreFile::read(path).map_err(|error| CommandError::data(error.to_string()))?;
-    let password = match file.has_password() {
-        true => terminal.secret("Enter password for the elasticsearch keystore : ")?,
-        false => SecretString::default(),
-    };
-    file.decrypt(&password)
-        .map(Some)
-        .map_err(|error| CommandError::data(error.to_string()))
 }
 
 /// Logs to standard error. Consensus logs every heartbeat at INFO; its own crate tells what

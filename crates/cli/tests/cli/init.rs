@@ -4,10 +4,12 @@ use std::fs;
 
 use crate::home::{Home, link_target, ringwall, run};
 
-const PROGRAMS: [&str; 3] = [
+const PROGRAMS: [&str; 5] = [
     "elasticsearch",
     "elasticsearch-certutil",
     "elasticsearch-keystore",
+    "elasticsearch-reset-password",
+    "elasticsearch-setup-passwords",
 ];
 
 #[test]

@@ -3,5 +3,8 @@
 mod home;
 mod init;
 mod keystore;
+mod passwords;
 mod procedure;
 mod program;
+mod quickstart;
+mod running;

@@ -1,0 +1,286 @@
+//! What the tools share that talk to a running node: where it listens, what it is trusted by, how
+//! its keystore opens. All of it comes from the node's own home. Source: tools.md section 6.1.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use ringwall_base::SecretString;
+use ringwall_rest::http_client::{HttpClient, HttpClientError, HttpResponse};
+use ringwall_settings::registry::{network, security, ssl};
+use ringwall_settings::{Keystore, KeystoreFile, Settings, keystore};
+use ringwall_tls::{SslConfig, SslContext};
+use serde_json::{Value, json};
+
+use crate::arguments::CommonArgs;
+use crate::error::{CommandError, ExitCode};
+use crate::paths::Paths;
+use crate::terminal::Terminal;
+
+/// The user that the tools act as.
+pub(super) const ELASTIC: &str = "elastic";
+
+/// A running node, as its home describes it.
+pub(super) struct OnlineNode {
+    url: String,
+    tls: Option<Arc<SslContext>>,
+    keystore: Option<Keystore>,
+    keystore_path: PathBuf,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl OnlineNode {
+    /// Reads the home's settings and keystore, asking for its password if it has one.
+    ///
+    /// Errors: no home, settings that no node would start with, security off (78), TLS files that
+    /// cannot be used, and no way to tell the address when `url` is `None` (64).
+    pub(super) fn open(
+        common: &CommonArgs,
+        url: Option<&str>,
+        terminal: &mut Terminal,
+    ) -> Result<Self, CommandError> {
+        let paths = Paths::resolve()?;
+        let keystore_path = paths.keystore();
+        let keystore = open_keystore(&keystore_path, terminal)?;
+        let settings = Settings::load(paths.config(), &common.overrides()?, keystore.as_ref())
+            .map_err(|error| CommandError::config(error.to_string()))?;
+        if !settings.get(&security::SECURITY_ENABLED) {
+            let message = "X-Pack Security is disabled by configuration.";
+            return Err(CommandError::config(message).with_hint(
+                "without security there are no passwords: remove [xpack.security.enabled]",
+            ));
+        }
+        let url = match url {
+            Some(url) => url.to_owned(),
+            None => default_url(&settings)?,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                CommandError::new(ExitCode::Failure, format!("cannot start: {error}"))
+            })?;
+        Ok(Self {
+            url,
+            tls: tls(&settings)?,
+            keystore,
+            keystore_path,
+            runtime,
+        })
+    }
+
+    /// Returns the base URL.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns the path of the keystore, there or not.
+    pub(super) fn keystore_path(&self) -> &Path {
+        &self.keystore_path
+    }
+
+    /// Returns the first password of `elastic`: `bootstrap.password`, else `keystore.seed`; `None`
+    /// without a keystore. Source: tools.md section 4.4.
+    pub(super) fn bootstrap_password(&self) -> Result<Option<SecretString>, CommandError> {
+        let Some(keystore) = &self.keystore else {
+            return Ok(None);
+        };
+        for name in [security::BOOTSTRAP_PASSWORD.key(), keystore::SEED] {
+            let value = keystore
+                .get(name)
+                .map_err(|error| CommandError::data(error.to_string()))?;
+            if value.is_some() {
+                return Ok(value);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sends a request as `elastic`. Each has a connection of its own: a person may think for
+    /// longer between two than the node keeps one open.
+    pub(super) fn request(
+        &self,
+        password: &SecretString,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<HttpResponse, HttpClientError> {
+        let client = HttpClient::new(&self.url, self.tls.clone(), Some((ELASTIC, password)))?
+            .with_timeout(TIMEOUT);
+        let content_type = body.map(|_| "application/json");
+        let body = body.map(Value::to_string).unwrap_or_default();
+        self.runtime
+            .block_on(client.request(method, path, content_type, body))
+    }
+
+    /// Sets the password of a user.
+    pub(super) fn set_password(
+        &self,
+        acting: &SecretString,
+        method: Method,
+        user: &str,
+        password: &SecretString,
+    ) -> Result<(), String> {
+        let path = format!("/_security/user/{}/_password?pretty", path_part(user));
+        let body = json!({ "password": password.expose() });
+        match self.request(acting, method, &path, Some(&body)) {
+            Ok(answer) if answer.status == StatusCode::OK => Ok(()),
+            Ok(answer) => Err(refusal(&answer)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// Reads a keystore, asking for its password if it has one. `None` if there is no such file.
+pub(super) fn open_keystore(
+    path: &Path,
+    terminal: &mut Terminal,
+) -> Result<Option<Keystore>, CommandError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let file = KeystoreFile::read(path).map_err(|error| CommandError::data(error.to_string()))?;
+    let password = match file.has_password() {
+        true => terminal.secret("Enter password for the elasticsearch keystore : ")?,
+        false => SecretString::default(),
+    };
+    file.decrypt(&password)
+        .map(Some)
+        .map_err(|error| CommandError::data(error.to_string()))
+}
+
+/// Words an answer that is not the one hoped for: its status, and the reason that the body gives.
+pub(super) fn refusal(answer: &HttpResponse) -> String {
+    let status = answer.status;
+    match reason(&answer.json()) {
+        Some(reason) => format!("HTTP status {status}: {reason}"),
+        None => format!("HTTP status {status}"),
+    }
+}
+
+/// Source: tools.md section 6.1.
+fn reason(body: &Value) -> Option<String> {
+    let error = body.get("error")?;
+    let found = [
+        error.get("reason"),
+        error.pointer("/root_cause/0/reason"),
+        error.pointer("/root_cause/0/type"),
+        error.get("type"),
+        Some(error),
+    ];
+    found
+        .into_iter()
+        .flatten()
+        .find_map(Value::as_str)
+        .map(str::to_owned)
+}
+
+/// Escapes a user's name for a path.
+fn path_part(name: &str) -> String {
+    let mut escaped = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                escaped.push(char::from(byte));
+            }
+            other => escaped.push_str(&format!("%{other:02X}")),
+        }
+    }
+    escaped
+}
+
+fn tls(settings: &Settings) -> Result<Option<Arc<SslContext>>, CommandError> {
+    let config = SslConfig::from_settings(settings, ssl::HTTP_SSL.prefix)
+        .map_err(|error| CommandError::config(error.to_string()))?;
+    // Dialling with the node's own material also satisfies a node that asks for certificates.
+    config
+        .map(|config| SslContext::load(config, &["http/1.1"]))
+        .transpose()
+        .map_err(|error| CommandError::config(error.to_string()))
+}
+
+/// Returns the address that the node publishes; the loopback one for a node that listens everywhere.
+fn default_url(settings: &Settings) -> Result<String, CommandError> {
+    let unknown = || {
+        CommandError::usage("unable to determine default URL from settings")
+            .with_hint("tell the address of the node with --url https://host:port")
+    };
+    let scheme = match settings.get(&ssl::HTTP_SSL.enabled) {
+        true => "https",
+        false => "http",
+    };
+    let hosts = settings.get(&network::HTTP_PUBLISH_HOST);
+    let host = hosts.first().ok_or_else(unknown)?.trim_matches(['[', ']']);
+    let host = match host.parse::<IpAddr>() {
+        Ok(address) if address.is_unspecified() => "127.0.0.1".to_owned(),
+        Ok(IpAddr::V6(address)) => format!("[{address}]"),
+        Ok(address) => address.to_string(),
+        Err(_) if host == "_local_" => "127.0.0.1".to_owned(),
+        Err(_) if host.starts_with('_') => return Err(unknown()),
+        Err(_) => host.to_owned(),
+    };
+    let port = match settings.get(&network::HTTP_PUBLISH_PORT) {
+        Some(port) => port,
+        None => usize::from(settings.get(&network::HTTP_PORT).first),
+    };
+    if port == 0 {
+        return Err(unknown());
+    }
+    Ok(format!("{scheme}://{host}:{port}"))
+}
+
+/// Source: tools.md section 6.1.
+const TIMEOUT: Duration = Duration::from_secs(35);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(settings: &[(&str, &str)]) -> Result<String, CommandError> {
+        default_url(&Settings::from_overrides(Path::new("/etc/es"), settings, None).unwrap())
+    }
+
+    #[test]
+    fn the_address_comes_from_the_settings() {
+        assert_eq!(url(&[]).unwrap(), "http://127.0.0.1:9200");
+        let on = ("xpack.security.http.ssl.enabled", "true");
+        assert_eq!(
+            url(&[on, ("network.host", "0.0.0.0"), ("http.port", "9250-9300")]).unwrap(),
+            "https://127.0.0.1:9250"
+        );
+        assert_eq!(
+            url(&[("http.host", "es01"), ("http.publish_port", "80")]).unwrap(),
+            "http://es01:80"
+        );
+        assert_eq!(
+            url(&[("http.publish_host", "::1")]).unwrap(),
+            "http://[::1]:9200"
+        );
+        for wrong in [("network.host", "_site_"), ("http.port", "0")] {
+            let error = url(&[wrong]).unwrap_err();
+            assert_eq!(error.exit, ExitCode::Usage);
+            assert!(error.hint.unwrap().contains("--url"));
+        }
+    }
+
+    #[test]
+    fn the_reason_of_a_refusal_is_found_where_it_is() {
+        let of = |body: Value| reason(&body).unwrap();
+        assert_eq!(of(json!({"error": {"reason": "a", "type": "b"}})), "a");
+        assert_eq!(
+            of(json!({"error": {"root_cause": [{"reason": "c"}], "type": "b"}})),
+            "c"
+        );
+        assert_eq!(of(json!({"error": {"type": "b"}})), "b");
+        assert_eq!(of(json!({"error": "text"})), "text");
+        assert!(reason(&json!({"status": 1})).is_none());
+    }
+
+    #[test]
+    fn names_are_escaped_in_paths() {
+        assert_eq!(path_part("kibana_system"), "kibana_system");
+        assert_eq!(path_part("a/b ü"), "a%2Fb%20%C3%BC");
+    }
+}
