@@ -586,7 +586,7 @@ fn shuffled() -> impl Strategy<Value = (Vec<Operation>, Vec<usize>, Vec<bool>)> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     /// Source: data.md section 8.4.
     #[test]

@@ -34,6 +34,8 @@ struct State {
     /// A commit has the writer, or it is being closed: changes wait.
     committing: bool,
     waiting: Vec<Change>,
+    /// So many may wait; callers with more wait themselves.
+    limit: usize,
     /// Changes that no commit holds.
     dirty: bool,
     last_change: Instant,
@@ -49,6 +51,7 @@ impl WriterQueue {
                 writer: None,
                 committing: false,
                 waiting: Vec::new(),
+                limit: MAX_WAITING,
                 dirty: false,
                 last_change: Instant::now(),
                 failed: None,
@@ -61,7 +64,7 @@ impl WriterQueue {
     /// exactly when it began after `recorded`.
     pub(crate) fn submit(&self, change: Change, recorded: impl FnOnce()) -> Result<()> {
         let mut state = self.state.lock();
-        while state.committing && state.waiting.len() >= MAX_WAITING && state.failed.is_none() {
+        while state.committing && state.waiting.len() >= state.limit && state.failed.is_none() {
             self.free.wait(&mut state);
         }
         state.check()?;
@@ -120,6 +123,7 @@ impl WriterQueue {
             let opened = self.open_writer(&mut state);
             state.note(opened)?;
             state.committing = true;
+            state.limit = MAX_WAITING;
             state.dirty = false;
             cut();
             // Invariant: `open_writer` has just put it there.
@@ -148,6 +152,7 @@ impl WriterQueue {
             };
             // It has the index locked until it is closed; another cannot be opened before.
             state.committing = true;
+            state.limit = MAX_WAITING;
             writer
         };
         let closed = writer
@@ -165,7 +170,9 @@ impl WriterQueue {
         state.note(result).map(|()| true)
     }
 
-    /// Applies what waited, at first beside those who go on adding, then under the lock.
+    /// Applies what waited, at first beside those who go on adding, then under the lock. Fewer and
+    /// fewer may be added meanwhile: else one who adds faster than the library takes would keep the
+    /// commit from ending.
     fn give_back(&self, writer: IndexWriter<ShardDocument>) -> Result<()> {
         loop {
             let mut state = self.state.lock();
@@ -178,6 +185,7 @@ impl WriterQueue {
                 state.committing = false;
                 return Ok(());
             }
+            state.limit = (state.limit / 4).max(FEW);
             self.free.notify_all();
             drop(state);
             for change in waiting {
@@ -258,7 +266,7 @@ fn commit_writer(writer: &mut IndexWriter<ShardDocument>, payload: &str) -> Resu
 }
 
 /// Changes that wait for a commit to end before their callers do.
-const MAX_WAITING: usize = 20_000;
+const MAX_WAITING: usize = 4_096;
 
 /// So many waiting changes are applied under the lock.
 const FEW: usize = 64;

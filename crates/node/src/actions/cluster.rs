@@ -1,19 +1,24 @@
 //! The cluster as a whole: its name, health and state.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures::future::join_all;
 
 use ringwall_api::cluster::{
     ClusterStateRequest, ClusterStateResponse, HealthRequest, HealthResponse, HealthStatus,
     MainRequest, MainResponse, SslCertificatesRequest, SslCertificatesResponse,
 };
-use ringwall_api::{ApiError, ApiResult, RequestContext};
-use ringwall_cluster::ClusterState;
+use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
+use ringwall_base::NodeId;
+use ringwall_cluster::{Change, ClusterState, Command};
 use ringwall_tls::CertificateEntry;
+use ringwall_transport::{DuplicateAction, TypedHandler};
 use serde_json::{Value, json};
 
 use super::ActionRegistry;
-use crate::cluster_service::no_master;
+use crate::cluster_service::{no_master, now_ms};
 use crate::services::Services;
 
 pub(super) fn register(registry: &mut ActionRegistry) {
@@ -48,16 +53,85 @@ async fn health(
     let conditions = Conditions::of(&request)?;
     let timeout = Duration::from_millis(request.timeout_ms);
     wait_for_master(&services, Duration::from_millis(request.master_timeout_ms)).await?;
-    let satisfied = services
-        .cluster
-        .applied()
-        .wait_for(timeout, |state| {
-            conditions.hold(state, &request.indices).then_some(())
-        })
-        .await
-        .is_some();
-    let state = services.cluster.state();
-    Ok(response(&services, &state, &request.indices, !satisfied))
+    let deadline = tokio::time::Instant::now() + timeout;
+    loop {
+        let mut changes = services.cluster.applied().subscribe();
+        changes.borrow_and_update();
+        let state = served(&services).await;
+        let holds = conditions.hold(&state, &request.indices);
+        if holds || tokio::time::Instant::now() >= deadline {
+            return Ok(response(&services, &state, &request.indices, !holds));
+        }
+        // Also without a change: whether nodes answer is no part of the state.
+        let next = tokio::time::timeout(LOOK_AGAIN, changes.changed());
+        let _ = tokio::time::timeout_at(deadline, next).await;
+    }
+}
+
+/// Returns the state as far as it is served. After a restart of many nodes the state still speaks of
+/// their earlier processes: what those held is not there until the new ones have joined.
+async fn served(services: &Arc<Services>) -> ClusterState {
+    let mut state = ClusterState::clone(&services.cluster.state());
+    let local = services.transport.local();
+    let connected: HashMap<NodeId, String> = services
+        .transport
+        .connected_nodes()
+        .into_iter()
+        .map(|peer| (peer.id, peer.ephemeral_id.clone()))
+        .collect();
+    let looks = state.nodes.values().map(|node| {
+        let known = match node.id == local.id {
+            true => Some(&local.ephemeral_id),
+            false => connected.get(&node.id),
+        };
+        let (id, expected) = (node.id, node.ephemeral_id.clone());
+        let known = known.cloned();
+        async move {
+            let is_there = match known {
+                Some(process) => process == expected,
+                None => answers_as(services, id, &expected).await,
+            };
+            (!is_there).then_some(id)
+        }
+    });
+    let gone: Vec<NodeId> = join_all(looks).await.into_iter().flatten().collect();
+    for node in gone {
+        state.apply(Command {
+            now_ms: now_ms(),
+            seed: String::new(),
+            change: Change::NodeLeave {
+                node,
+                ephemeral_id: None,
+                reason: "it is not there (any more)".to_owned(),
+            },
+        });
+    }
+    state
+}
+
+/// A node that does not answer in time counts as there: fault detection decides about it.
+async fn answers_as(services: &Services, node: NodeId, process: &str) -> bool {
+    match services.call::<String>(node, PING, &(), PING_TIMEOUT).await {
+        Ok(answered) => answered == process,
+        Err(error) => error.code == ErrorCode::ReceiveTimeout,
+    }
+}
+
+/// To any node: which process are you?
+const PING: &str = "internal:node/ping";
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Registers each node's side with the transport.
+pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
+    let shared = services.clone();
+    services.transport.register(
+        PING,
+        TypedHandler::new(move |_, (): ()| {
+            let process = shared.transport.local().ephemeral_id.clone();
+            async move { Ok(process) }
+        }),
+    )
 }
 
 async fn wait_for_master(services: &Services, timeout: Duration) -> ApiResult<()> {

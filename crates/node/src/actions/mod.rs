@@ -77,6 +77,7 @@ impl ActionRegistry {
 
 /// Registers what the actions of other nodes ask of this one.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
+    cluster::register_transport(services)?;
     get::register_transport(services)?;
     nodes::register_transport(services)?;
     stats::register_transport(services)

@@ -17,6 +17,16 @@ pub const RESYNC: &str = "internal:index/seq_no/resync[r]";
 /// From the primary to idle copies: how far every copy has come.
 pub const SYNC_CHECKPOINT: &str = "internal:index/seq_no/global_checkpoint_sync[r]";
 
+/// From the primary to every copy, after writes that wait for a refresh.
+pub const REFRESH_COPY: &str = "indices:admin/refresh[r]";
+
+/// See [`REFRESH_COPY`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RefreshCopyRequest {
+    pub shard: ShardId,
+    pub allocation_id: AllocationId,
+}
+
 /// See [`SHARD_BULK`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ShardBulkRequest {

@@ -11,8 +11,8 @@ use ringwall_api::{ApiError, ApiResult};
 use ringwall_transport::{DuplicateAction, InboundContext, TypedHandler};
 
 use self::messages::{
-    CheckpointRequest, REPLICATE, RESYNC, ReplicaRequest, ResyncRequest, SHARD_BULK,
-    SYNC_CHECKPOINT, ShardBulkRequest,
+    CheckpointRequest, REFRESH_COPY, REPLICATE, RESYNC, RefreshCopyRequest, ReplicaRequest,
+    ResyncRequest, SHARD_BULK, SYNC_CHECKPOINT, ShardBulkRequest,
 };
 use crate::services::Services;
 
@@ -46,6 +46,14 @@ pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
         TypedHandler::new(move |_, request: ResyncRequest| {
             let services = shared.clone();
             async move { replica::resync(&services, request).await }
+        }),
+    )?;
+    let shared = services.clone();
+    transport.register(
+        REFRESH_COPY,
+        TypedHandler::new(move |_, request: RefreshCopyRequest| {
+            let services = shared.clone();
+            async move { replica::refresh(&services, request).await }
         }),
     )?;
     let shared = services.clone();

@@ -14,8 +14,8 @@ use ringwall_index::Operation;
 
 use super::group::{ReplicationGroup, Target, holds_copy, replication_group};
 use super::messages::{
-    CheckpointRequest, REPLICATE, RESYNC, ReplicaRequest, ReplicaResponse, ResyncRequest,
-    SYNC_CHECKPOINT, ShardBulkRequest, ShardBulkResponse,
+    CheckpointRequest, REFRESH_COPY, REPLICATE, RESYNC, RefreshCopyRequest, ReplicaRequest,
+    ReplicaResponse, ResyncRequest, SYNC_CHECKPOINT, ShardBulkRequest, ShardBulkResponse,
 };
 use crate::services::Services;
 use crate::shards::LocalShard;
@@ -39,7 +39,6 @@ pub async fn shard_bulk(
     let term = shard.primary_term()?;
     let group = current_group(services, &shard, term)?;
     check_active_copies(&shard, &group, request.wait_for_active_shards)?;
-    let refreshes = shard.refreshes();
     let applied = apply_with_mapping(services, &shard, term, request.items).await?;
     let counts = if applied.operations.is_empty() {
         ShardCounts::default()
@@ -51,7 +50,7 @@ pub async fn shard_bulk(
     let mut forced_refresh = false;
     match request.refresh {
         RefreshPolicy::Immediate if wrote => forced_refresh = true,
-        RefreshPolicy::WaitFor if wrote => wait_for_refresh(services, &shard, refreshes).await?,
+        RefreshPolicy::WaitFor if wrote => wait_for_refresh(services, &shard, term).await?,
         _ => {}
     }
     Ok(ShardBulkResponse {
@@ -180,6 +179,7 @@ async fn replicate_to(
             ErrorCode::NodeDisconnected,
             "the copy left the cluster",
         )),
+        () = shard.closed() => return Err(closed(shard)),
     };
     match attempt {
         Ok(response) => {
@@ -273,7 +273,10 @@ pub async fn resync_all(services: &Arc<Services>, shard: &Arc<LocalShard>, term:
         return;
     };
     for target in &group.targets {
-        let result = resync_copy(services, shard, target, term).await;
+        let result = tokio::select! {
+            result = resync_copy(services, shard, target, term) => result,
+            () = shard.closed() => return,
+        };
         let Err(error) = result else { continue };
         tracing::warn!(
             shard = %shard.id, allocation_id = %target.allocation_id, node = %target.node, %error,
@@ -304,7 +307,11 @@ async fn mark_stale(
             mark_stale: true,
             reason: reason.to_owned(),
         };
-        let Err(error) = services.cluster.submit(change, MASTER_TIMEOUT).await else {
+        let submitted = tokio::select! {
+            submitted = services.cluster.submit(change, MASTER_TIMEOUT) => submitted,
+            () = shard.closed() => return Err(closed(shard)),
+        };
+        let Err(error) = submitted else {
             return Ok(());
         };
         // Its own state tells the primary that it was replaced, or that the copy is gone already.
@@ -321,8 +328,18 @@ async fn mark_stale(
             shard = %shard.id, %allocation_id, %error,
             "the master could not be asked to remove a copy; writes wait",
         );
-        tokio::time::sleep(MASTER_RETRY).await;
+        tokio::select! {
+            () = tokio::time::sleep(MASTER_RETRY) => {}
+            () = shard.closed() => return Err(closed(shard)),
+        }
     }
+}
+
+fn closed(shard: &LocalShard) -> ApiError {
+    ApiError::new(
+        ErrorCode::ShardNotFound,
+        format!("the copy of {} on this node is being closed", shard.id),
+    )
 }
 
 /// Makes the copy the primary of a term, and brings the other copies into line with it.
@@ -429,20 +446,35 @@ fn check_active_copies(
     ))
 }
 
-/// Waits for the next refresh; one is made at once when nothing else would make it.
+/// Waits until every copy shows what has been applied: for this copy's next refresh, then the
+/// others are refreshed too.
 async fn wait_for_refresh(
     services: &Arc<Services>,
     shard: &Arc<LocalShard>,
-    mut refreshes: tokio::sync::watch::Receiver<u64>,
+    term: Term,
 ) -> ApiResult<()> {
-    shard.note_search();
-    let limit = Duration::from_secs(60);
-    if tokio::time::timeout(limit, refreshes.changed())
-        .await
-        .is_ok()
-    {
-        return Ok(());
+    if !shard.next_refresh().wait(REFRESH_WAIT).await {
+        let local = shard.clone();
+        services.pools.disk.run(move || local.refresh()).await??;
     }
-    let local = shard.clone();
-    services.pools.disk.run(move || local.refresh()).await?
+    let Ok(group) = current_group(services, shard, term) else {
+        return Ok(());
+    };
+    let asked = group.targets.iter().map(|target| async move {
+        let request = RefreshCopyRequest {
+            shard: shard.id.clone(),
+            allocation_id: target.allocation_id.clone(),
+        };
+        let refreshed: ApiResult<()> = services
+            .call(target.node, REFRESH_COPY, &request, REPLICA_TIMEOUT)
+            .await;
+        if let Err(error) = refreshed {
+            tracing::debug!(shard = %shard.id, node = %target.node, %error, "copy not refreshed");
+        }
+    });
+    join_all(asked).await;
+    Ok(())
 }
+
+/// How long a write waits for a refresh before it makes one itself.
+const REFRESH_WAIT: Duration = Duration::from_secs(60);

@@ -7,7 +7,9 @@ use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::{AllocationId, SeqNo, ShardId, Term, encoding};
 use ringwall_index::Operation;
 
-use super::messages::{CheckpointRequest, ReplicaRequest, ReplicaResponse, ResyncRequest};
+use super::messages::{
+    CheckpointRequest, RefreshCopyRequest, ReplicaRequest, ReplicaResponse, ResyncRequest,
+};
 use crate::services::Services;
 use crate::shards::LocalShard;
 
@@ -80,6 +82,12 @@ pub async fn sync_checkpoint(services: &Services, request: CheckpointRequest) ->
         .engine
         .set_global_checkpoint(request.global_checkpoint);
     Ok(())
+}
+
+/// Makes what has been applied visible to search.
+pub async fn refresh(services: &Services, request: RefreshCopyRequest) -> ApiResult<()> {
+    let shard = copy(services, &request.shard, &request.allocation_id)?;
+    services.pools.disk.run(move || shard.refresh()).await?
 }
 
 /// Reads a message's operations.

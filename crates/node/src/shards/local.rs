@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::{AllocationId, NodeId, SeqNo, ShardId, Term};
 use ringwall_index::engine::Shard;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::cluster_service::now_ms;
 
@@ -18,8 +20,12 @@ pub struct LocalShard {
     pub allocation_id: AllocationId,
     pub engine: Arc<Shard>,
     role: Mutex<Role>,
-    /// Wakes with every refresh; the value counts them.
+    /// Numbers refreshes as they begin.
+    refreshes_begun: AtomicU64,
+    /// The number of the last refresh that has ended.
     refreshed: watch::Sender<u64>,
+    /// Writes that wait for a refresh.
+    refresh_waiters: Arc<AtomicUsize>,
     last_refresh_ms: AtomicU64,
     last_search_ms: AtomicU64,
     /// The mapping version that the engine was last given.
@@ -28,12 +34,34 @@ pub struct LocalShard {
     promoting: AtomicU64,
     /// Shared by operations of a primary elsewhere; exclusive for a change of primary.
     gate: RwLock<()>,
-    closed: AtomicBool,
+    closed: CancellationToken,
     /// The cluster counts the copy as in sync.
     serving: AtomicBool,
     settled: AtomicBool,
     maintaining: Arc<AtomicBool>,
     persisted_checkpoint: Mutex<(SeqNo, u64)>,
+}
+
+/// Waits for a refresh.
+pub struct RefreshWaiter {
+    number: u64,
+    ended: watch::Receiver<u64>,
+    waiters: Arc<AtomicUsize>,
+}
+
+impl RefreshWaiter {
+    /// Waits until the refresh has ended. Returns whether it came in time.
+    pub async fn wait(mut self, limit: Duration) -> bool {
+        let number = self.number;
+        let ended = self.ended.wait_for(|ended| *ended >= number);
+        matches!(tokio::time::timeout(limit, ended).await, Ok(Ok(_)))
+    }
+}
+
+impl Drop for RefreshWaiter {
+    fn drop(&mut self) {
+        self.waiters.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Held while maintenance runs on a copy.
@@ -81,13 +109,15 @@ impl LocalShard {
             allocation_id,
             engine,
             role: Mutex::new(Role::Replica { term }),
+            refreshes_begun: AtomicU64::new(0),
             refreshed: watch::Sender::new(0),
+            refresh_waiters: Arc::default(),
             last_refresh_ms: AtomicU64::new(now_ms()),
             last_search_ms: AtomicU64::new(now_ms()),
             mapping_version: AtomicU64::new(mapping_version),
             promoting: AtomicU64::new(0),
             gate: RwLock::new(()),
-            closed: AtomicBool::new(false),
+            closed: CancellationToken::new(),
             serving: AtomicBool::new(false),
             settled: AtomicBool::new(false),
             maintaining: Arc::default(),
@@ -140,11 +170,16 @@ impl LocalShard {
 
     /// Takes the copy out of service: what begins from now on is refused.
     pub fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.closed.cancel();
+    }
+
+    /// Completes when the copy is taken out of service.
+    pub async fn closed(&self) {
+        self.closed.cancelled().await;
     }
 
     fn check_open(&self) -> ApiResult<()> {
-        if !self.closed.load(Ordering::Acquire) {
+        if !self.closed.is_cancelled() {
             return Ok(());
         }
         Err(ApiError::new(
@@ -323,18 +358,29 @@ impl LocalShard {
         }
     }
 
-    /// Returns a receiver that wakes with the next refresh.
-    pub fn refreshes(&self) -> watch::Receiver<u64> {
-        let mut receiver = self.refreshed.subscribe();
-        receiver.borrow_and_update();
-        receiver
+    /// Returns what waits for a refresh that begins after this call, and so shows everything that
+    /// has been applied.
+    pub fn next_refresh(&self) -> RefreshWaiter {
+        self.refresh_waiters.fetch_add(1, Ordering::Relaxed);
+        RefreshWaiter {
+            number: self.refreshes_begun.load(Ordering::Acquire) + 1,
+            ended: self.refreshed.subscribe(),
+            waiters: self.refresh_waiters.clone(),
+        }
+    }
+
+    /// Returns whether a write waits for a refresh.
+    pub fn has_refresh_waiters(&self) -> bool {
+        self.refresh_waiters.load(Ordering::Relaxed) > 0
     }
 
     /// Makes every applied operation visible to search. Blocks.
     pub fn refresh(&self) -> ApiResult<()> {
+        let number = self.refreshes_begun.fetch_add(1, Ordering::AcqRel) + 1;
         self.engine.refresh()?;
         self.last_refresh_ms.store(now_ms(), Ordering::Relaxed);
-        self.refreshed.send_modify(|count| *count += 1);
+        self.refreshed
+            .send_modify(|ended| *ended = number.max(*ended));
         Ok(())
     }
 

@@ -124,7 +124,8 @@ fn refresh_is_due(shard: &LocalShard, metadata: &IndexMetadata) -> bool {
         return false;
     };
     let waited = Duration::from_millis(shard.since_refresh_ms()) >= interval;
-    waited && !is_search_idle(shard, metadata) && shard.engine.needs_refresh()
+    let wanted = shard.engine.needs_refresh() && !is_search_idle(shard, metadata);
+    waited && (wanted || shard.has_refresh_waiters())
 }
 
 /// Returns whether refreshes wait for the next search.
@@ -300,12 +301,14 @@ pub async fn close_all(services: &Services) {
         services.shards.remove(&shard.id);
         let id = shard.id.clone();
         drop(shard);
-        if let Err(error) = services.shards.wait_closed(&id).await {
+        if let Err(error) = services.shards.wait_closed(&id, STOP_WAIT).await {
             tracing::warn!(shard = %id, %error, "shard copy not closed");
         }
     }
 }
 
+/// How long the stop of a node waits for the users of a copy.
+const STOP_WAIT: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(250);
 const REROUTE_TIMEOUT: Duration = Duration::from_secs(5);
 const DELETE_WAIT: Duration = Duration::from_secs(120);

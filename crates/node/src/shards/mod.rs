@@ -95,8 +95,8 @@ impl Shards {
     }
 
     /// Waits until nobody holds the engine that was last removed, so that its directory is free.
-    async fn wait_closed(&self, shard: &ShardId) -> ApiResult<()> {
-        let deadline = tokio::time::Instant::now() + CLOSE_WAIT;
+    async fn wait_closed(&self, shard: &ShardId, limit: Duration) -> ApiResult<()> {
+        let deadline = tokio::time::Instant::now() + limit;
         loop {
             let held = self
                 .closing
@@ -109,7 +109,7 @@ impl Shards {
             }
             if tokio::time::Instant::now() >= deadline {
                 return Err(ApiError::internal(format!(
-                    "the earlier copy of {shard} is still in use after {CLOSE_WAIT:?}"
+                    "the earlier copy of {shard} is still in use after {limit:?}"
                 )));
             }
             tokio::time::sleep(CLOSE_POLL).await;
@@ -255,8 +255,6 @@ impl Shards {
     }
 }
 
-/// How long an engine that was taken out of service may stay in use.
-const CLOSE_WAIT: Duration = Duration::from_secs(120);
 const CLOSE_POLL: Duration = Duration::from_millis(10);
 const MAPPING_TIMEOUT: Duration = Duration::from_secs(30);
 const MERGE_ATTEMPTS: usize = 32;

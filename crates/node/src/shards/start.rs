@@ -24,12 +24,17 @@ pub struct Assignment {
     pub cancel: CancellationToken,
 }
 
+/// How long the engine of an earlier copy may stay in use.
+const CLOSE_WAIT: Duration = Duration::from_secs(120);
 /// How long a report to the master may take.
 pub const MASTER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Starts the copy and registers it.
 pub(super) async fn start(services: &Arc<Services>, assignment: Assignment) -> ApiResult<()> {
-    services.shards.wait_closed(&assignment.shard).await?;
+    services
+        .shards
+        .wait_closed(&assignment.shard, CLOSE_WAIT)
+        .await?;
     match assignment.source {
         RecoverySource::EmptyStore => create(services, &assignment).await,
         RecoverySource::ExistingStore => open_existing(services, &assignment).await,

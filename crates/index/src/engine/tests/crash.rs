@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     /// A crash at any moment, with any part of what was not synced lost.
     #[test]
@@ -79,7 +79,7 @@ fn last_generation(shard: &Path) -> (PathBuf, u64) {
 /// A commit made while others write holds exactly what its payload says: the rest is replayed.
 #[test]
 fn what_was_written_beside_a_commit_is_replayed() {
-    for round in 0..12 {
+    for round in 0..4 {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("shard");
         let shard = create(&path);

@@ -1,5 +1,6 @@
 //! Several threads on one copy.
 
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
@@ -42,38 +43,67 @@ fn writers_refreshes_and_flushes_at_the_same_time_lose_nothing() {
 fn a_writer_may_be_closed_while_others_write() {
     let dir = tempfile::tempdir().unwrap();
     let shard = create(dir.path());
-    let done = AtomicBool::new(false);
-    let mut closed = 0;
-    std::thread::scope(|scope| {
-        let (shard, done) = (&shard, &done);
-        let writers: Vec<_> = (0..2i64)
-            .map(|writer| {
-                scope.spawn(move || {
-                    for n in 0..150 {
-                        put(shard, &format!("{writer}-{}", n % 30), n);
-                        // A pause, in which the writer may be found idle.
-                        shard.sync().unwrap();
-                    }
-                })
-            })
-            .collect();
-        scope.spawn(move || {
-            for writer in writers {
-                writer.join().unwrap();
+    let together = Barrier::new(2);
+    let closed = std::thread::scope(|scope| {
+        // Neither side may panic, for the other would wait for ever.
+        scope.spawn(|| {
+            for round in 0..ROUNDS {
+                together.wait();
+                for n in 0..10 {
+                    let _ = put_if(&shard, &format!("{round}-{n}"), n, Condition::default());
+                }
+                together.wait();
             }
-            done.store(true, Ordering::Release);
         });
-        while !done.load(Ordering::Acquire) {
-            shard.refresh().unwrap();
-            closed += u32::from(shard.close_writer_if_idle(Duration::ZERO).unwrap());
+        let mut closed = 0;
+        for round in 0..ROUNDS {
+            let _ = shard.refresh();
+            together.wait();
+            // Before the writes, or sooner or later within them.
+            while shard.max_seq_no() < round * 10 + round % 4 - 1 && shard.failure().is_none() {
+                std::hint::spin_loop();
+            }
+            closed += u32::from(matches!(
+                shard.close_writer_if_idle(Duration::ZERO),
+                Ok(true)
+            ));
+            together.wait();
         }
+        closed
+    });
+    assert!(shard.failure().is_none(), "{:?}", shard.failure());
+    assert!(closed > 0);
+    shard.refresh().unwrap();
+    assert_eq!(searchable(&shard).len() as i64, ROUNDS * 10);
+}
+
+const ROUNDS: i64 = 40;
+
+#[test]
+fn a_refresh_ends_though_others_write_as_fast_as_they_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let shard = create(dir.path());
+    put(&shard, "first", 0);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for writer in 0..4 {
+            let (shard, done) = (&shard, &done);
+            scope.spawn(move || {
+                let mut n = 0;
+                while !done.load(Ordering::Acquire) {
+                    n += 1;
+                    put(shard, &format!("{writer}-{n}"), n);
+                }
+            });
+        }
+        for _ in 0..2 {
+            shard.refresh().unwrap();
+        }
+        done.store(true, Ordering::Release);
     });
     shard.refresh().unwrap();
-    assert_eq!(searchable(&shard).len(), 60);
-    assert_eq!(shard.local_checkpoint(), 299);
-    shard.close_writer_if_idle(Duration::ZERO).unwrap();
-    put(&shard, "last", 1);
-    assert!(shard.failure().is_none(), "closed {closed} times");
+    let documents = shard.max_seq_no() + 1;
+    assert_eq!(shard.stats().unwrap().docs as i64, documents);
 }
 
 /// Every refresh makes a segment, so that merges end all the time.
@@ -85,7 +115,7 @@ fn a_snapshot_is_whole_whatever_merges_do() {
     std::thread::scope(|scope| {
         let (shard, done) = (&shard, &done);
         scope.spawn(move || {
-            for n in 0..120 {
+            for n in 0..60 {
                 put(shard, &(n % 40).to_string(), n);
                 shard.refresh().unwrap();
             }
