@@ -10,7 +10,7 @@ use ringwall_security::{
     SecurityStore,
 };
 use ringwall_settings::Settings;
-use ringwall_settings::registry::{network, security, ssl};
+use ringwall_settings::registry::{indices, network, security, ssl};
 use ringwall_tls::{SslConfig, SslContext};
 
 use crate::node::{StartError, load_tls};
@@ -37,6 +37,7 @@ pub fn config(
     RestConfig {
         addresses,
         ports: ports.first..=ports.last,
+        max_in_flight_bytes: settings.get(&indices::INDEXING_MEMORY_LIMIT).bytes(),
         max_content_length: settings.get(&network::HTTP_MAX_CONTENT_LENGTH).bytes(),
         // As with Elasticsearch: off by default with TLS, where it would help an eavesdropper guess.
         compression: settings

@@ -15,7 +15,7 @@ use ringwall_security::{Authorizer, SecuredClient, SecurityStore};
 use ringwall_settings::registry::{cluster, indices, network, node, security, ssl};
 use ringwall_settings::{DiscoveryType, Setting, Settings};
 use ringwall_tls::{SslConfig, SslContext};
-use ringwall_transport::{ConnectionEvent, NodeIdentity, Transport, TransportConfig};
+use ringwall_transport::{ConnectionEvent, KeepAlive, NodeIdentity, Transport, TransportConfig};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -378,6 +378,16 @@ fn transport_config(
             defaults.handshake_timeout,
         ),
         max_connections: settings.get(&network::TRANSPORT_MAX_CONNECTIONS),
+        keep_alive: KeepAlive {
+            interval: set(
+                settings.get(&network::TRANSPORT_PING_INTERVAL),
+                defaults.keep_alive.interval,
+            ),
+            timeout: set(
+                settings.get(&network::TRANSPORT_PING_TIMEOUT),
+                defaults.keep_alive.timeout,
+            ),
+        },
         ..defaults
     }
 }

@@ -1,6 +1,8 @@
 //! The fetch phase: reads the documents that made it into the page. Source: data.md sections 2.10
 //! and 5.5.
 
+use std::sync::Arc;
+
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_index::dates::DateFormat;
 use ringwall_index::schema::{PRIMARY_TERM, SEQ_NO, VERSION, decode_ip};
@@ -99,11 +101,25 @@ fn fetch(
     for wanted in &source.docvalue_fields {
         docvalues(shard, reader, address.doc, wanted, &mut fields)?;
     }
-    if !source.fields.is_empty() {
+    let stored_fields = source.stored_fields.as_deref().unwrap_or_default();
+    if !(source.fields.is_empty() && stored_fields.is_empty()) {
         let document: Value = serde_json::from_slice(&stored.source)
             .map_err(|_| ApiError::internal("the stored _source is not JSON"))?;
         for wanted in &source.fields {
-            source_fields(shard, &document, wanted, &mut fields)?;
+            let mapped = shard.mapped_matching(&wanted.field);
+            source_fields(shard, &document, wanted, mapped, &mut fields)?;
+            if wanted.include_unmapped {
+                unmapped(shard, &document, "", &wanted.field, &mut fields);
+            }
+        }
+        for pattern in stored_fields {
+            let wanted = FieldAndFormat {
+                field: pattern.clone(),
+                format: None,
+                include_unmapped: false,
+            };
+            let mapped = shard.mapped_matching(pattern).filter(|field| field.store);
+            source_fields(shard, &document, &wanted, mapped, &mut fields)?;
         }
     }
     // Asked for but without values, the member is absent.
@@ -205,13 +221,14 @@ fn date_format(
 }
 
 /// The values of `fields`, read from `_source` through the mapping.
-fn source_fields(
+fn source_fields<'a>(
     shard: &Shard<'_>,
     document: &Value,
     wanted: &FieldAndFormat,
+    mapped: impl Iterator<Item = &'a Arc<FieldMapping>>,
     fields: &mut Map<String, Value>,
 ) -> Result<(), ApiError> {
-    for mapping in shard.mapped_matching(&wanted.field) {
+    for mapping in mapped {
         let mut found = Vec::new();
         collect(document, source_path(shard.mapping(), mapping), &mut found);
         let pattern = wanted.field.contains('*');
@@ -230,6 +247,43 @@ fn source_fields(
         }
     }
     Ok(())
+}
+
+/// Adds the leaves of a document whose path matches and that the mapping does not know.
+fn unmapped(
+    shard: &Shard<'_>,
+    value: &Value,
+    path: &str,
+    pattern: &str,
+    fields: &mut Map<String, Value>,
+) {
+    match value {
+        Value::Array(items) => items
+            .iter()
+            .for_each(|item| unmapped(shard, item, path, pattern, fields)),
+        Value::Object(members) => {
+            for (name, member) in members {
+                let path = if path.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{path}.{name}")
+                };
+                unmapped(shard, member, &path, pattern, fields);
+            }
+        }
+        Value::Null => {}
+        leaf => {
+            if shard.mapping().field(path).is_some() || !source_filter::glob(pattern, path) {
+                return;
+            }
+            let values = fields
+                .entry(path.to_owned())
+                .or_insert_with(|| Value::Array(Vec::new()));
+            if let Value::Array(values) = values {
+                values.push(leaf.clone());
+            }
+        }
+    }
 }
 
 /// A multi-field has the values of the field around it.
@@ -287,8 +341,11 @@ fn convert(mapping: &FieldMapping, value: &Value, dates: Option<&DateFormat>) ->
         number if number.is_integer() => match value {
             Value::Number(n) if n.is_i64() || n.is_u64() => value.clone(),
             _ => {
-                let number: f64 = text()?.trim().parse().ok()?;
-                (number as i64).into()
+                let text = text()?;
+                match text.trim().parse::<i64>() {
+                    Ok(whole) => whole.into(),
+                    Err(_) => (text.trim().parse::<f64>().ok()? as i64).into(),
+                }
             }
         },
         number if number.is_numeric() => {

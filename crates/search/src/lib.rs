@@ -40,6 +40,14 @@ pub use sort::{FieldSort, Missing, Sort, SortBy, SortMode, SortValue};
 /// `search.max_buckets`: the default bound on the buckets of an answer.
 pub const MAX_BUCKETS: usize = 65_536;
 
+/// Returns a score as JSON: a float written as a double would show digits it does not have.
+fn score_json(score: f32) -> serde_json::Value {
+    score
+        .to_string()
+        .parse::<f64>()
+        .map_or(serde_json::Value::Null, serde_json::Value::from)
+}
+
 /// Turns a failure of the engine into an answer; the detail goes to the log.
 fn engine_error(error: &dyn std::fmt::Display) -> ringwall_api::ApiError {
     tracing::error!(error.message = %error, "search engine failure");

@@ -176,7 +176,7 @@ impl<'a> Phase<'a> {
                 sort_field(shard, by)?;
             }
         }
-        let by_score = sort::is_score_only(&source.sort) && source.search_after.is_none();
+        let by_score = sort::is_score_only(&source.sort);
         let wanted = if source.size == 0 {
             0
         } else {
@@ -328,6 +328,7 @@ impl<'a> Phase<'a> {
             best: BestScores::new(if self.by_score { self.limit } else { 0 }),
             sorted: Vec::new(),
             partials: Vec::new(),
+            seen: 0,
             total: 0,
             max_score: None,
             terminated: false,
@@ -389,7 +390,6 @@ impl<'a> Phase<'a> {
             sorted = Some(TopCollector::new(keys, self.limit, after, shows_scores)?);
         }
         let terminate_after = source.terminate_after.unwrap_or(u64::MAX);
-        let mut seen = run.total;
         visit(weight, reader, scoring, |doc, score| {
             if source.min_score.is_some_and(|least| score < least) {
                 return run.watch.goes_on();
@@ -397,7 +397,7 @@ impl<'a> Phase<'a> {
             for (_, node) in &mut nodes {
                 node.collect(doc, score, 0);
             }
-            seen += 1;
+            run.seen += 1;
             if post_filter
                 .as_ref()
                 .is_none_or(|filter| filter.contains(doc))
@@ -411,7 +411,7 @@ impl<'a> Phase<'a> {
                     sorted.collect(doc, score);
                 }
             }
-            run.terminated = seen >= terminate_after;
+            run.terminated = run.seen >= terminate_after;
             run.watch.goes_on() && !run.terminated
         })?;
         if let Some(sorted) = sorted {
@@ -498,6 +498,8 @@ struct Run<'a> {
     best: BestScores,
     sorted: Vec<ShardDoc>,
     partials: Vec<Partial>,
+    /// Matches of the query, before `post_filter`.
+    seen: u64,
     total: u64,
     max_score: Option<Score>,
     terminated: bool,

@@ -103,21 +103,16 @@ fn winners(source: &SearchSource, mut docs: Vec<(usize, ShardDoc)>) -> Vec<Winne
 }
 
 fn sort_json(source: &SearchSource, doc: &ShardDoc) -> Option<Vec<serde_json::Value>> {
-    if source.sort.is_empty() {
+    // The reference drops a sort by score alone, and shows no values then.
+    if sort::is_score_only(&source.sort) {
         return None;
-    }
-    if doc.sort.is_empty() {
-        // An explicit sort by score alone.
-        let score = doc.score.map_or(0.0, f64::from);
-        return Some(vec![score.into()]);
     }
     let values = source
         .sort
         .iter()
         .zip(&doc.sort)
         .map(|(sort, value)| match (&sort.by, value) {
-            // A float written as a double would show digits it does not have.
-            (SortBy::Score, SortValue::Double(score)) => serde_json::json!(*score as f32),
+            (SortBy::Score, SortValue::Double(score)) => crate::score_json(*score as f32),
             (_, value) => value.to_json(),
         })
         .collect();

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::agg::{Agg, parse_aggs};
 use crate::parse::{Object, did_you_mean, i64_of, malformed, parsing, text_of, token_name};
 use crate::query::{Query, parse_query};
-use crate::sort::{Sort, parse_sort};
+use crate::sort::{self, Sort, parse_sort};
 use crate::source_filter;
 
 /// A parsed search request, ready for every shard.
@@ -34,6 +34,8 @@ pub struct SearchSource {
     pub seq_no_primary_term: bool,
     pub docvalue_fields: Vec<FieldAndFormat>,
     pub fields: Vec<FieldAndFormat>,
+    /// `None`: not given. Values come from `_source`, of fields mapped with `store`.
+    pub stored_fields: Option<Vec<String>>,
     /// Stop after so long and answer with what was found.
     pub timeout: Option<Duration>,
     /// Stop each shard after so many matching documents.
@@ -60,6 +62,7 @@ impl Default for SearchSource {
             seq_no_primary_term: false,
             docvalue_fields: Vec::new(),
             fields: Vec::new(),
+            stored_fields: None,
             timeout: None,
             terminate_after: None,
             typed_keys: false,
@@ -89,6 +92,8 @@ pub struct FieldAndFormat {
     pub field: String,
     /// A date format.
     pub format: Option<String>,
+    /// `fields` only: also values that the mapping does not know.
+    pub include_unmapped: bool,
 }
 
 /// Parses the body of a search.
@@ -105,13 +110,27 @@ pub fn parse_search(body: &Value) -> Result<SearchSource, ApiError> {
     };
     let mut source = SearchSource::default();
     for (key, value) in members {
-        if value.is_null() {
+        if value.is_null() && SUPPORTED.contains(&key.as_str()) {
             continue;
         }
         read_member(&mut source, key, value)?;
     }
+    finish(&mut source);
     validate(&source)?;
     Ok(source)
+}
+
+/// With a list of stored fields `_source` is read only when something asks for it.
+fn finish(source: &mut SearchSource) {
+    let Some(stored) = &source.stored_fields else {
+        return;
+    };
+    if source.source_filter.is_none() && !stored.iter().any(|field| field == "_source") {
+        source.source_filter = Some(SourceFilter {
+            enabled: false,
+            ..SourceFilter::default()
+        });
+    }
 }
 
 /// Parses the body of a count: only a query.
@@ -143,6 +162,7 @@ pub(crate) fn parse_top_hits(body: &Value) -> Result<SearchSource, ApiError> {
         }
         read_member(&mut source, key, value)?;
     }
+    finish(&mut source);
     if source.from.saturating_add(source.size) > MAX_TOP_HITS {
         return Err(ApiError::illegal_argument(format!(
             "Top hits result window is too large, the top hits aggregator's from + size must be \
@@ -172,7 +192,7 @@ const DEFAULT_SIZE: usize = 10;
 const MAX_TOP_HITS: usize = 100;
 const MAX_DOCVALUE_FIELDS: usize = 100;
 
-const TOP_HITS_MEMBERS: [&str; 10] = [
+const TOP_HITS_MEMBERS: [&str; 11] = [
     "from",
     "size",
     "sort",
@@ -181,12 +201,13 @@ const TOP_HITS_MEMBERS: [&str; 10] = [
     "seq_no_primary_term",
     "docvalue_fields",
     "fields",
+    "stored_fields",
     "track_scores",
     "explain",
 ];
 
 /// Members of a search body that exist but that this implementation refuses.
-const UNSUPPORTED: [&str; 16] = [
+const UNSUPPORTED: [&str; 15] = [
     "collapse",
     "ext",
     "highlight",
@@ -201,11 +222,10 @@ const UNSUPPORTED: [&str; 16] = [
     "script_fields",
     "slice",
     "stats",
-    "stored_fields",
     "suggest",
 ];
 
-const SUPPORTED: [&str; 20] = [
+const SUPPORTED: [&str; 21] = [
     "query",
     "from",
     "size",
@@ -222,6 +242,7 @@ const SUPPORTED: [&str; 20] = [
     "seq_no_primary_term",
     "docvalue_fields",
     "fields",
+    "stored_fields",
     "timeout",
     "terminate_after",
     "explain",
@@ -248,6 +269,7 @@ fn read_member(source: &mut SearchSource, key: &str, value: &Value) -> Result<()
         "seq_no_primary_term" => source.seq_no_primary_term = flag()?,
         "docvalue_fields" => source.docvalue_fields = field_list("docvalue_fields", value)?,
         "fields" => source.fields = field_list("fields", value)?,
+        "stored_fields" => source.stored_fields = Some(stored_fields(value)?),
         "timeout" => source.timeout = timeout(value)?,
         "terminate_after" => {
             let count = window_part("terminate_after", value)? as u64;
@@ -256,6 +278,9 @@ fn read_member(source: &mut SearchSource, key: &str, value: &Value) -> Result<()
         // Asking not to get what there is not is fine.
         "explain" | "profile" if !flag()? => {}
         "explain" => return Err(unsupported(key)),
+        // Dashboards send these empty: nothing is asked for.
+        "ext" | "runtime_mappings" | "script_fields" | "stats" | "indices_boost"
+            if is_empty(value) => {}
         key if UNSUPPORTED.contains(&key) => return Err(unsupported(key)),
         unknown => {
             return Err(parsing(format!(
@@ -266,6 +291,24 @@ fn read_member(source: &mut SearchSource, key: &str, value: &Value) -> Result<()
         }
     }
     Ok(())
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        _ => false,
+    }
+}
+
+fn stored_fields(value: &Value) -> Result<Vec<String>, ApiError> {
+    let fields = crate::parse::texts_of("search", "stored_fields", value)?;
+    if fields.iter().any(|field| field == "_none_") {
+        return Err(ApiError::illegal_argument(
+            "[stored_fields] does not support [_none_]: hits always have an [_id]",
+        ));
+    }
+    Ok(fields)
 }
 
 fn unsupported(key: &str) -> ApiError {
@@ -279,7 +322,7 @@ fn window_part(key: &str, value: &Value) -> Result<usize, ApiError> {
     }
     usize::try_from(number).map_err(|_| {
         ApiError::illegal_argument(format!(
-            "[{key}] parameter cannot be negative, found [{number}]"
+            "[{key}] parameter cannot be negative but was [{number}]"
         ))
     })
 }
@@ -334,6 +377,7 @@ fn field_item(key: &str, item: &Value) -> Result<FieldAndFormat, ApiError> {
         return Ok(FieldAndFormat {
             field: text_of(key, "field", item)?,
             format: None,
+            include_unmapped: false,
         });
     }
     let mut object = Object::new(key, item)?;
@@ -341,8 +385,8 @@ fn field_item(key: &str, item: &Value) -> Result<FieldAndFormat, ApiError> {
         field: text_of(key, "field", object.require("field")?)?,
         // `use_field_mapping` is the default, written out by old clients.
         format: object.text("format")?.filter(|f| f != "use_field_mapping"),
+        include_unmapped: key == "fields" && object.bool("include_unmapped")?.unwrap_or(false),
     };
-    object.only("include_unmapped", "false")?;
     object.finish()?;
     Ok(entry)
 }
@@ -362,7 +406,7 @@ fn validate(source: &SearchSource) -> Result<(), ApiError> {
                 "`from` parameter must be set to 0 when `search_after` is used",
             ]));
         }
-        if source.sort.is_empty() {
+        if sort::is_score_only(&source.sort) {
             return Err(ApiError::illegal_argument(
                 "Sort must contain at least one field.",
             ));

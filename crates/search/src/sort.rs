@@ -264,6 +264,10 @@ fn with_options(field: &str, options: &Value) -> Result<Sort, ApiError> {
         };
         by.unmapped_type = object.text("unmapped_type")?;
         by.format = object.text("format")?;
+    } else if sort.by == SortBy::Doc {
+        // Dashboards send the same options with every key; `_doc` is never missing or unmapped.
+        object.text("unmapped_type")?;
+        object.take("missing");
     }
     object.finish()?;
     Ok(sort)

@@ -345,16 +345,49 @@ fn encode_number(numbers: &Numbers, doc: DocId, mode: SortMode, kind: NumberKind
             });
             found.map(i64_to_u64)
         }
-        _ => {
+        (_, NumberKind::Long) => {
+            let mut values = Vec::new();
+            numbers.longs(doc, |value| values.push(value));
+            combine_longs(&mut values, mode).map(i64_to_u64)
+        }
+        (_, NumberKind::Double) => {
             let mut values = Vec::new();
             numbers.doubles(doc, |value| values.push(value));
-            let value = combine(&mut values, mode)?;
-            Some(match kind {
-                NumberKind::Long => i64_to_u64(value as i64),
-                NumberKind::Double => f64_to_u64(value),
-            })
+            combine(&mut values, mode).map(f64_to_u64)
         }
     }
+}
+
+/// Sums wrap and means are rounded half up, as the field does with integers.
+fn combine_longs(values: &mut [i64], mode: SortMode) -> Option<i64> {
+    let count = values.len();
+    let sum = || {
+        values
+            .iter()
+            .fold(0i64, |sum, value| sum.wrapping_add(*value))
+    };
+    match (mode, count) {
+        (_, 0) => None,
+        (SortMode::Min, _) => values.iter().copied().min(),
+        (SortMode::Max, _) => values.iter().copied().max(),
+        (SortMode::Sum, _) => Some(sum()),
+        (SortMode::Avg, 1) => Some(sum()),
+        (SortMode::Avg, _) => Some(round_half_up(sum() as f64 / count as f64)),
+        (SortMode::Median, _) => {
+            values.sort_unstable();
+            let middle = values[count / 2];
+            if count % 2 == 1 {
+                Some(middle)
+            } else {
+                let below = values[count / 2 - 1];
+                Some(round_half_up((below as f64 + middle as f64) / 2.0))
+            }
+        }
+    }
+}
+
+fn round_half_up(value: f64) -> i64 {
+    (value + 0.5).floor() as i64
 }
 
 fn combine(values: &mut [f64], mode: SortMode) -> Option<f64> {

@@ -64,9 +64,18 @@ async fn serve(
         stop(SignalKind::interrupt())?,
     );
     let node = Node::start(settings, home).await.map_err(start_error)?;
-    wait(&mut terminate, &mut interrupt, input_end).await;
+    let failure = tokio::select! {
+        () = wait(&mut terminate, &mut interrupt, input_end) => None,
+        reason = node.failed() => Some(reason),
+    };
     node.stop().await;
-    Ok(())
+    match failure {
+        None => Ok(()),
+        Some(reason) => Err(CommandError::new(
+            ExitCode::Failure,
+            format!("the node cannot go on: {reason}"),
+        )),
+    }
 }
 
 async fn wait(

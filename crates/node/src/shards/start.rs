@@ -26,6 +26,8 @@ pub struct Assignment {
 
 /// How long the engine of an earlier copy may stay in use.
 const CLOSE_WAIT: Duration = Duration::from_secs(120);
+/// The index buffer is never shared by fewer, so that later copies find some left.
+const LEAST_SHARES: u64 = 4;
 /// How long a report to the master may take.
 pub const MASTER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -140,11 +142,14 @@ impl Opening {
 fn options(services: &Services, metadata: &IndexMetadata) -> ShardOptions {
     let settings = &metadata.settings;
     let retention = settings.translog_retention_bytes();
+    // Each open copy gets a share; a writer that is open keeps the one it began with.
+    let buffer = services.settings.get(&indices::INDEX_BUFFER_SIZE).bytes();
+    let open = services.shards.all().len() as u64 + 1;
     ShardOptions {
         gc_deletes: settings.gc_deletes(),
         flush_threshold: ByteSizeValue::from_bytes(settings.flush_threshold_bytes()),
         translog_retention: ByteSizeValue::from_bytes(retention),
-        indexing_memory: services.settings.get(&indices::INDEX_BUFFER_SIZE),
+        indexing_memory: ByteSizeValue::from_bytes(buffer / open.max(LEAST_SHARES)),
         ..ShardOptions::default()
     }
 }

@@ -113,21 +113,21 @@ pub static FOLLOWER_CHECK_INTERVAL: Setting<TimeValue> = Setting::new(
     "cluster.fault_detection.follower_check.interval",
     "How often the master checks each node.",
 )
-.default("1s")
+.default("500ms")
 .at_least(100);
 
 pub static FOLLOWER_CHECK_TIMEOUT: Setting<TimeValue> = Setting::new(
     "cluster.fault_detection.follower_check.timeout",
-    "Time that a node has to answer the master's check.",
+    "Time that a node has to answer the master's check. Short, as nothing here pauses to collect garbage.",
 )
-.default("10s")
+.default("1500ms")
 .at_least(1);
 
 pub static FOLLOWER_CHECK_RETRY_COUNT: Setting<usize> = Setting::new(
     "cluster.fault_detection.follower_check.retry_count",
     "How many checks in a row must fail before the master removes a node.",
 )
-.default("3")
+.default("2")
 .at_least(1);
 
 pub static LEADER_CHECK_INTERVAL: Setting<TimeValue> = Setting::new(
