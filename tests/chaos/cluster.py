@@ -61,11 +61,9 @@ class Node:
 class Cluster:
     def __init__(self, binary, directory, http_port):
         self.directory = directory
-        self.make(binary, http_port)
-        with open(os.path.join(directory, "quickstart.json")) as file:
-            made = json.load(file)
-        self.tls = ssl.create_default_context(cafile=made["ca"])
-        if made["ca"] is None:
+        made = self.make(binary, http_port)
+        self.tls = ssl.create_default_context(cadata=made["ca_text"])
+        if made["ca_text"] is None:
             # Made here a moment ago, in a network of its own.
             self.tls.check_hostname = False
             self.tls.verify_mode = ssl.CERT_NONE
@@ -74,7 +72,7 @@ class Cluster:
         self.nodes = [Node(self, entry) for entry in made["nodes"]]
 
     def make(self, binary, http_port):
-        """Lets quickstart lay out the homes, then takes its nodes over."""
+        """Lets quickstart lay out the homes, then takes its nodes over. Returns its description."""
         made = os.path.join(self.directory, "quickstart.json")
         if os.path.exists(made):
             os.remove(made)
@@ -87,8 +85,13 @@ class Cluster:
             if process.poll() is not None or time.time() > deadline:
                 raise SystemExit(f"quickstart failed, see {log.name}")
             time.sleep(0.1)
+        with open(made) as file:
+            made = json.load(file)
+        with open(made["ca"]) as file:
+            made["ca_text"] = file.read()
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+        return made
 
     def start(self):
         for node in self.nodes:
@@ -132,7 +135,7 @@ class SeparateHosts(Cluster):
     def make(self, binary, http_port):
         self.tear_down()
         self.lay_cables()
-        passwords = {"elastic": "chaos-password"}
+        password = "chaos-password"
         os.makedirs(self.directory)
         ca = os.path.join(self.directory, "ca.p12")
 
@@ -152,14 +155,12 @@ class SeparateHosts(Cluster):
             keystore = os.path.join(home, "bin", "elasticsearch-keystore")
             subprocess.run([keystore, "create"], check=True, stdout=subprocess.DEVNULL)
             subprocess.run([keystore, "add", "--stdin", "bootstrap.password"], check=True,
-                           input=passwords["elastic"], text=True, stdout=subprocess.DEVNULL)
+                           input=password, text=True, stdout=subprocess.DEVNULL)
             with open(os.path.join(home, "config", "elasticsearch.yml"), "w") as file:
                 file.write(self.settings(name, number, names, http_port))
             entries.append({"name": name, "home": home, "transport": f"{self.ip(number)}:9300",
                             "http": f"https://{self.ip(number)}:{http_port}"})
-        made = {"nodes": entries, "ca": None, "username": "elastic", "password": passwords["elastic"]}
-        with open(os.path.join(self.directory, "quickstart.json"), "w") as file:
-            json.dump(made, file)
+        return {"nodes": entries, "ca_text": None, "username": "elastic", "password": password}
 
     def settings(self, name, number, names, http_port):
         lines = [

@@ -89,6 +89,8 @@ def missing(cluster, acknowledged):
             _, answer = node.request(
                 "POST", f"/{INDEX}/_mget", {"ids": [ident for ident, _ in part]}, timeout=60)
             for (ident, number), doc in zip(part, answer["docs"]):
+                if "error" in doc:
+                    raise SystemExit(f"{node.name} cannot read {ident}: {doc}")
                 if not doc.get("found") or doc["_source"]["n"] != number:
                     lost.add(ident)
         node.request("POST", f"/{INDEX}/_refresh")

@@ -1,5 +1,6 @@
 //! Reading documents by id, from any copy in sync.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use ringwall_api::document::{
 };
 use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext};
 use ringwall_base::ShardId;
+use ringwall_cluster::ClusterState;
 use ringwall_index::engine::GetDocument;
 use ringwall_search::source_filter;
 use ringwall_transport::{DuplicateAction, InboundContext, TypedHandler};
@@ -24,14 +26,17 @@ pub(super) fn register(registry: &mut ActionRegistry) {
     registry.add(multi_get);
 }
 
-/// To a node with a copy: read one document.
+/// To a node with a copy: read documents of one shard.
 const GET_SHARD: &str = "indices:data/read/get[s]";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct GetShardRequest {
     shard: ShardId,
-    request: GetRequest,
+    requests: Vec<GetRequest>,
 }
+
+/// One per request, in order.
+type GetResults = Vec<ApiResult<GetResult>>;
 
 /// Registers the data nodes' side with the transport.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
@@ -61,48 +66,85 @@ async fn get(
     context: RequestContext,
     request: GetRequest,
 ) -> ApiResult<GetResult> {
-    get_one(&services, &context.authentication, request).await
+    let state = services.cluster.state();
+    let index = one_index(&state, &request.index)?;
+    let message = GetShardRequest {
+        shard: shard_of(index, &request.id, request.routing.as_deref()),
+        requests: vec![request],
+    };
+    let mut results = get_of_shard(&services, &state, &context.authentication, message).await?;
+    results.pop().unwrap_or_else(|| Err(no_answer()))
 }
 
+/// One call for all documents of a shard.
 async fn multi_get(
     services: Arc<Services>,
     context: RequestContext,
     request: MultiGetRequest,
 ) -> ApiResult<MultiGetResponse> {
-    let reads = request.items.into_iter().map(|item| {
-        let services = &services;
-        let authentication = &context.authentication;
+    let state = services.cluster.state();
+    let authentication = &context.authentication;
+    let mut items: Vec<MultiGetItem> = Vec::with_capacity(request.items.len());
+    let mut groups: BTreeMap<ShardId, (Vec<usize>, Vec<GetRequest>)> = BTreeMap::new();
+    for (position, item) in request.items.into_iter().enumerate() {
+        let index = item.index.expressions.join(",");
+        let action = GetRequest::ACTION.name;
+        let allowed = services
+            .authorizer
+            .authorize_item(authentication, action, &index);
+        let shard = allowed.and_then(|()| {
+            let index = one_index(&state, &item.index)?;
+            Ok(shard_of(index, &item.id, item.routing.as_deref()))
+        });
+        items.push(MultiGetItem {
+            index,
+            id: item.id.clone(),
+            outcome: Err(shard.as_ref().err().cloned().unwrap_or_else(no_answer)),
+        });
+        if let Ok(shard) = shard {
+            let (positions, requests) = groups.entry(shard).or_default();
+            positions.push(position);
+            requests.push(item);
+        }
+    }
+    let reads = groups.into_iter().map(|(shard, (positions, requests))| {
+        let (services, state) = (&services, &state);
         async move {
-            let index = item.index.expressions.join(",");
-            let id = item.id.clone();
-            let allowed =
-                services
-                    .authorizer
-                    .authorize_item(authentication, GetRequest::ACTION.name, &index);
-            let outcome = match allowed {
-                Ok(()) => get_one(services, authentication, item).await,
-                Err(error) => Err(error),
-            };
-            MultiGetItem { index, id, outcome }
+            let message = GetShardRequest { shard, requests };
+            let results = get_of_shard(services, state, authentication, message).await;
+            (positions, results)
         }
     });
-    Ok(MultiGetResponse {
-        items: join_all(reads).await,
-    })
+    for (positions, results) in join_all(reads).await {
+        match results {
+            Ok(results) => {
+                for (position, result) in positions.into_iter().zip(results) {
+                    items[position].outcome = result;
+                }
+            }
+            Err(error) => {
+                for position in positions {
+                    items[position].outcome = Err(error.clone());
+                }
+            }
+        }
+    }
+    Ok(MultiGetResponse { items })
 }
 
-async fn get_one(
+fn no_answer() -> ApiError {
+    ApiError::internal("the shard gave no answer to the item")
+}
+
+async fn get_of_shard(
     services: &Arc<Services>,
+    state: &ClusterState,
     authentication: &Authentication,
-    request: GetRequest,
-) -> ApiResult<GetResult> {
-    let state = services.cluster.state();
-    let index = one_index(&state, &request.index)?;
-    let shard = shard_of(index, &request.id, request.routing.as_deref());
+    message: GetShardRequest,
+) -> ApiResult<GetResults> {
     let local = services.local_node();
-    let mut last = no_copy(&shard);
-    let message = GetShardRequest { shard, request };
-    for node in read_copies(&state, &message.shard, local) {
+    let mut last = no_copy(&message.shard);
+    for node in read_copies(state, &message.shard, local) {
         let result = if node == local {
             read(services, message.clone()).await
         } else {
@@ -121,19 +163,21 @@ async fn get_one(
     Err(last)
 }
 
-async fn read(services: &Services, message: GetShardRequest) -> ApiResult<GetResult> {
+async fn read(services: &Services, message: GetShardRequest) -> ApiResult<GetResults> {
     let shard = services.shards.require(&message.shard)?;
-    let work = move || -> ApiResult<GetResult> {
-        let request = message.request;
-        if request.refresh {
+    let work = move || -> ApiResult<GetResults> {
+        if message.requests.iter().any(|request| request.refresh) {
             shard.refresh()?;
         }
-        let document = if request.realtime {
-            shard.engine.get(&request.id)?
-        } else {
-            shard.engine.get_searchable(&request.id)?
-        };
-        result(&message.shard.index.name, request, document)
+        let mut results = Vec::with_capacity(message.requests.len());
+        for request in message.requests {
+            let document = match request.realtime {
+                true => shard.engine.get(&request.id)?,
+                false => shard.engine.get_searchable(&request.id)?,
+            };
+            results.push(result(&message.shard.index.name, request, document));
+        }
+        Ok(results)
     };
     services.pools.get.run(work).await?
 }
