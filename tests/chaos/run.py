@@ -29,6 +29,8 @@ class Writers:
         self.last = time.time()
         self.longest = 0.0
         self.refused = 0
+        # A node that clients have given up: what it costs the others is measured.
+        self.avoid = None
         self.stopping = threading.Event()
         self.threads = [threading.Thread(target=self.run, args=(n,), daemon=True) for n in range(count)]
         for thread in self.threads:
@@ -41,7 +43,7 @@ class Writers:
         while not self.stopping.is_set():
             number += 1
             ident = f"{writer}-{number}"
-            node = chance.choice(self.cluster.nodes)
+            node = chance.choice([node for node in self.cluster.nodes if node is not self.avoid])
             try:
                 connection = connections.get(node.name)
                 if connection is None:
@@ -141,9 +143,13 @@ def freeze(cluster, chance, writers):
     writers.mark()
     node = chance.choice(cluster.nodes)
     was_master = master(cluster) == node.name
+    writers.avoid = node
+    time.sleep(0.5)
+    writers.mark()
     node.signal(signal.SIGSTOP)
     time.sleep(10)
     node.signal(signal.SIGCONT)
+    writers.avoid = None
     green = cluster.wait_for("green", nodes=len(cluster.nodes))
     name = f"{node.name}{' (master)' if was_master else ''}"
     report(f"SIGSTOP of {name} for 10 s", writers, cluster, f"green {green:.1f} s later")
@@ -153,10 +159,14 @@ def cut(cluster, chance, writers):
     writers.mark()
     node = chance.choice(cluster.nodes)
     was_master = master(cluster) == node.name
+    writers.avoid = node
+    time.sleep(0.5)
+    writers.mark()
     cluster.cut(node, True)
     time.sleep(20)
     pause = writers.pause()
     cluster.cut(node, False)
+    writers.avoid = None
     green = cluster.wait_for("green", nodes=len(cluster.nodes))
     name = f"{node.name}{' (master)' if was_master else ''}"
     report(f"{name} cut off for 20 s", writers, cluster,

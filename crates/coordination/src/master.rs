@@ -40,6 +40,7 @@ pub(crate) async fn keep_mastering(shared: Arc<Shared>, mut events: mpsc::Receiv
     let mut master = Master {
         shared,
         checks: FollowerChecks::default(),
+        predecessor: None,
         term: None,
     };
     let mut status = master.shared.status.subscribe();
@@ -73,6 +74,8 @@ pub(crate) async fn keep_mastering(shared: Arc<Shared>, mut events: mpsc::Receiv
 struct Master {
     shared: Arc<Shared>,
     checks: FollowerChecks,
+    /// Who was master before, until its check has begun.
+    predecessor: Option<NodeId>,
     /// The term in which this node is an acting master.
     term: Option<u64>,
 }
@@ -96,7 +99,9 @@ impl Master {
         }
         self.checks.clear();
         self.term = term;
+        self.predecessor = None;
         if let Some(term) = term {
+            self.predecessor = self.shared.contact.lock().last_master();
             let metrics = self.shared.raft.metrics().borrow().clone();
             info!(
                 "elected-as-master ([{}] nodes joined), term: {term}, version: {}",
@@ -174,6 +179,10 @@ impl Master {
         }
         if self.shared.acting_term() == Some(term) {
             self.checks.follow(&self.shared, &self.members(), term);
+            // Silent long enough to be replaced: it is looked at before the others.
+            if let Some(predecessor) = self.predecessor.take() {
+                self.checks.suspect(predecessor);
+            }
         }
     }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringwall_api::auth::Authentication;
-use ringwall_api::{ApiError, ApiResult};
+use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::NodeId;
+use ringwall_cluster::ClusterState;
 use ringwall_coordination::Coordination;
 use ringwall_security::{Authorizer, PasswordService};
 use ringwall_settings::Settings;
@@ -66,10 +67,33 @@ impl Services {
         timeout: Duration,
     ) -> ApiResult<R> {
         self.set_address(node);
-        self.transport
-            .send_typed(node, action, message, Some(authentication), timeout)
-            .await
-            .map_err(ApiError::from)
+        let call = self
+            .transport
+            .send_typed(node, action, message, Some(authentication), timeout);
+        tokio::select! {
+            result = call => result.map_err(ApiError::from),
+            () = self.left(node) => Err(ApiError::new(
+                ErrorCode::NodeDisconnected,
+                format!("[{node}][{action}] the node left the cluster"),
+            )),
+        }
+    }
+
+    /// Completes when a node that is in the cluster now is no longer, or is another process: nobody
+    /// waits for a node that the master has given up.
+    async fn left(&self, node: NodeId) {
+        let process = |state: &ClusterState| state.nodes.get(&node).map(|n| n.ephemeral_id.clone());
+        let mut changes = self.cluster.applied().subscribe();
+        changes.borrow_and_update();
+        let Some(before) = process(&self.cluster.state()) else {
+            return std::future::pending().await;
+        };
+        while changes.changed().await.is_ok() {
+            if process(&self.cluster.state()).as_ref() != Some(&before) {
+                return;
+            }
+        }
+        std::future::pending().await
     }
 
     /// Tells the transport where a node of the cluster is, in case it never dialled it.

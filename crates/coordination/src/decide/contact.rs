@@ -37,6 +37,11 @@ impl Contact {
         self.suspected
     }
 
+    /// Returns the master last heard from, however long ago.
+    pub(crate) fn last_master(&self) -> Option<NodeId> {
+        self.last.map(|(master, _)| master)
+    }
+
     /// Returns when a master was last heard from.
     pub(crate) fn last_heard(&self) -> Option<Instant> {
         self.last.map(|(_, at)| at)

@@ -1,8 +1,8 @@
 //! One shard copy that this node serves: the engine, and the role the cluster gave it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
@@ -40,6 +40,8 @@ pub struct LocalShard {
     settled: AtomicBool,
     maintaining: Arc<AtomicBool>,
     persisted_checkpoint: Mutex<(SeqNo, u64)>,
+    // Last, and so dropped when the engine is closed for good.
+    alive: Arc<()>,
 }
 
 /// Waits for a refresh.
@@ -122,6 +124,7 @@ impl LocalShard {
             settled: AtomicBool::new(false),
             maintaining: Arc::default(),
             persisted_checkpoint: Mutex::new((persisted, now_ms())),
+            alive: Arc::new(()),
         })
     }
 
@@ -171,6 +174,11 @@ impl LocalShard {
     /// Takes the copy out of service: what begins from now on is refused.
     pub fn close(&self) {
         self.closed.cancel();
+    }
+
+    /// Returns what lives until the engine is closed, whoever still holds the copy.
+    pub fn alive(&self) -> Weak<()> {
+        Arc::downgrade(&self.alive)
     }
 
     /// Completes when the copy is taken out of service.

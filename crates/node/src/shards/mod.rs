@@ -17,7 +17,6 @@ use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::{IndexId, ShardId};
 use ringwall_cluster::{Change, ClusterState};
 use ringwall_index::Mapping;
-use ringwall_index::engine::Shard;
 use ringwall_index::mapping::MappingLimits;
 use serde_json::Value;
 
@@ -31,7 +30,7 @@ pub struct Shards {
     cluster: ClusterService,
     open: RwLock<HashMap<ShardId, Arc<LocalShard>>>,
     /// Engines that were taken out of service but may still be in somebody's hands.
-    closing: Mutex<HashMap<ShardId, Weak<Shard>>>,
+    closing: Mutex<HashMap<ShardId, Weak<()>>>,
     mappings: Mutex<HashMap<String, (u64, Arc<Mapping>)>>,
 }
 
@@ -89,8 +88,7 @@ impl Shards {
 
     fn remove(&self, shard: &ShardId) -> Option<Arc<LocalShard>> {
         let removed = self.open.write().remove(shard)?;
-        let engine = Arc::downgrade(&removed.engine);
-        self.closing.lock().insert(shard.clone(), engine);
+        self.closing.lock().insert(shard.clone(), removed.alive());
         Some(removed)
     }
 
