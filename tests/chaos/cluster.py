@@ -40,6 +40,15 @@ class Node:
         return http.client.HTTPSConnection(
             host, int(port), timeout=timeout, context=self.cluster.tls)
 
+    def certificate(self):
+        """What the node shows on a new connection, DER."""
+        connection = self.connect(5)
+        connection.connect()
+        try:
+            return connection.sock.getpeercert(binary_form=True)
+        finally:
+            connection.close()
+
     def request(self, method, path, body=None, connection=None, timeout=30):
         """Returns status and decoded body; raises OSError or HTTPException when there is no answer."""
         own = connection is None
@@ -133,6 +142,7 @@ class SeparateHosts(Cluster):
     BRIDGE = "rwchaos"
 
     def make(self, binary, http_port):
+        self.binary = binary
         self.tear_down()
         self.lay_cables()
         password = "chaos-password"
@@ -150,8 +160,7 @@ class SeparateHosts(Cluster):
             home = os.path.join(self.directory, name)
             tool("init", home)
             certificate = os.path.join(home, "config", "node.p12")
-            tool("certutil", "cert", "--silent", "--ca", ca, "--ca-pass", "", "--out", certificate,
-                 "--pass", "", "--ip", self.ip(number), "--name", name)
+            self.certify(number, certificate)
             keystore = os.path.join(home, "bin", "elasticsearch-keystore")
             subprocess.run([keystore, "create"], check=True, stdout=subprocess.DEVNULL)
             subprocess.run([keystore, "add", "--stdin", "bootstrap.password"], check=True,
@@ -161,6 +170,18 @@ class SeparateHosts(Cluster):
             entries.append({"name": name, "home": home, "transport": f"{self.ip(number)}:9300",
                             "http": f"https://{self.ip(number)}:{http_port}"})
         return {"nodes": entries, "ca_text": None, "username": "elastic", "password": password}
+
+    def certify(self, number, path):
+        subprocess.run(
+            [self.binary, "certutil", "cert", "--silent", "--ca", os.path.join(self.directory, "ca.p12"),
+             "--ca-pass", "", "--out", path, "--pass", "", "--ip", self.ip(number), "--name", f"node-{number}"],
+            check=True, stdout=subprocess.DEVNULL)
+
+    def replace_certificate(self, node):
+        """Puts a new certificate of the same authority in the place of the node's."""
+        path = os.path.join(node.home, "config", "node.p12")
+        self.certify(self.nodes.index(node), path + ".new")
+        os.replace(path + ".new", path)
 
     def settings(self, name, number, names, http_port):
         lines = [

@@ -29,6 +29,7 @@ class Writers:
         self.last = time.time()
         self.longest = 0.0
         self.refused = 0
+        self.broken = 0
         # A node that clients have given up: what it costs the others is measured.
         self.avoid = None
         self.stopping = threading.Event()
@@ -51,6 +52,8 @@ class Writers:
                 status, _ = node.request(
                     "PUT", f"/{INDEX}/_doc/{ident}?timeout=15s", {"n": number, "writer": writer}, connection)
             except (OSError, http.client.HTTPException):
+                with self.lock:
+                    self.broken += 1
                 connections.pop(node.name, None)
                 time.sleep(0.02)
                 continue
@@ -173,6 +176,29 @@ def cut(cluster, chance, writers):
            f"pause while cut off {pause:.2f} s, green {green:.1f} s later")
 
 
+def rotate(cluster, _chance, writers):
+    """New certificates on every node in turn, under load: no request may fail."""
+    writers.mark()
+    with writers.lock:
+        before = (writers.refused, writers.broken)
+    seconds = []
+    for node in cluster.nodes:
+        old = node.certificate()
+        cluster.replace_certificate(node)
+        begun = time.time()
+        while node.certificate() == old:
+            if time.time() - begun > 15:
+                raise SystemExit(f"{node.name} still shows its old certificate")
+            time.sleep(0.1)
+        seconds.append(f"{time.time() - begun:.1f}")
+    time.sleep(2)
+    with writers.lock:
+        after = (writers.refused, writers.broken)
+    if after != before:
+        raise SystemExit(f"requests failed: refused and broken went from {before} to {after}")
+    report("certificates replaced", writers, cluster, f"no failed request, new ones shown after {seconds} s")
+
+
 def master(cluster):
     for node in cluster.nodes:
         try:
@@ -185,7 +211,7 @@ def master(cluster):
 
 SCENARIOS = {"kill-one": kill_one, "kill-all": kill_all, "freeze": freeze}
 # These need `--separate-hosts`.
-NETWORK_SCENARIOS = {"cut": cut}
+NETWORK_SCENARIOS = {"cut": cut, "rotate": rotate}
 
 
 def main():
