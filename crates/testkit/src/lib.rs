@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http::Method;
+pub use http::Method;
 use ringwall_base::SecretString;
 use ringwall_node::node::Node;
 use ringwall_pki::{CaParams, CertificateAuthority, KeySpec, NodeCertParams};
-use ringwall_rest::http_client::HttpClient;
+use ringwall_rest::http_client::{HttpClient, HttpResponse};
 use ringwall_settings::{Keystore, Settings};
 use ringwall_tls::{SslContext, ToolTrust, VerificationMode};
 use serde_json::{Value, json};
@@ -106,15 +106,31 @@ impl Cluster {
         if !self.seeds.contains(&seed) {
             self.seeds.push(seed);
         }
+        let client = self.client_of(&node, Some(("elastic", PASSWORD)));
+        self.nodes[number] = Some(Running { node, client });
+    }
+
+    fn client_of(&self, node: &Node, login: Option<(&str, &str)>) -> HttpClient {
         let url = format!("https://{}", node.http_addresses()[0]);
         let trust = ToolTrust::CaFiles(vec![self.ca_file.clone()]);
         let tls = SslContext::for_tools("test", trust, VerificationMode::Full).unwrap();
-        let password = SecretString::from(PASSWORD);
-        let client = HttpClient::new(&url, Some(tls), Some(("elastic", &password)));
-        self.nodes[number] = Some(Running {
-            node,
-            client: client.unwrap(),
-        });
+        let password = login.map(|(_, password)| SecretString::from(password));
+        let login = login.map(|(user, _)| user).zip(password.as_ref());
+        HttpClient::new(&url, Some(tls), login).unwrap()
+    }
+
+    /// Sends a request as another user, or as nobody; returns the headers too.
+    pub async fn send_as(
+        &self,
+        login: Option<(&str, &str)>,
+        number: usize,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> HttpResponse {
+        let client = self.client_of(&self.nodes[number].as_ref().unwrap().node, login);
+        let (kind, text) = content(&body);
+        client.request(method, path, kind, text).await.unwrap()
     }
 
     fn settings(&self, home: &Path, number: usize) -> Settings {
@@ -164,11 +180,7 @@ impl Cluster {
         path: &str,
         body: Value,
     ) -> (u16, Value) {
-        let (kind, text) = match &body {
-            Value::Null => (None, String::new()),
-            Value::String(lines) => (Some("application/x-ndjson"), lines.clone()),
-            body => (Some("application/json"), body.to_string()),
-        };
+        let (kind, text) = content(&body);
         let client = &self.nodes[number].as_ref().unwrap().client;
         let response = client.request(method, path, kind, text).await.unwrap();
         (response.status.as_u16(), response.json())
@@ -209,5 +221,13 @@ impl Cluster {
                 self.stop_node(number).await;
             }
         }
+    }
+}
+
+fn content(body: &Value) -> (Option<&'static str>, String) {
+    match body {
+        Value::Null => (None, String::new()),
+        Value::String(lines) => (Some("application/x-ndjson"), lines.clone()),
+        body => (Some("application/json"), body.to_string()),
     }
 }

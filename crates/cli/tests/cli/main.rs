@@ -7,4 +7,5 @@ mod passwords;
 mod procedure;
 mod program;
 mod quickstart;
+mod reference;
 mod running;

@@ -1,5 +1,7 @@
 //! Documents in a cluster, through its HTTPS interface.
 
+mod users;
+
 use ringwall_testkit::Cluster;
 use serde_json::{Value, json};
 

@@ -1,0 +1,93 @@
+//! `docs/cli.md` is what every tool says of itself, and must follow it.
+
+use std::fmt::Write;
+use std::process::Command;
+
+const TOOLS: &[(&str, &[&str])] = &[
+    ("quickstart", &[]),
+    ("init", &[]),
+    ("start", &[]),
+    ("certutil", &["ca", "cert"]),
+    (
+        "keystore",
+        &[
+            "create",
+            "list",
+            "show",
+            "add",
+            "add-file",
+            "remove",
+            "upgrade",
+            "passwd",
+            "has-passwd",
+        ],
+    ),
+    ("setup-passwords", &["auto", "interactive"]),
+    ("reset-password", &[]),
+];
+
+fn help(words: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_ringwall"))
+        .args(words)
+        .arg("--help")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{words:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn reference() -> String {
+    let mut page =
+        "# Commands\n\nGenerated from `--help`; do not edit. Each tool also answers to its \
+                    `elasticsearch-` name in the `bin` of a home.\n"
+            .to_owned();
+    for (tool, commands) in TOOLS {
+        let mut section = |level: &str, words: &[&str]| {
+            let name = words.join(" ");
+            let text = help(words);
+            write!(
+                page,
+                "\n{level} ringwall {name}\n\n```text\n{}\n```\n",
+                text.trim()
+            )
+            .unwrap();
+        };
+        section("##", &[tool]);
+        for command in *commands {
+            section("###", &[tool, command]);
+        }
+    }
+    page
+}
+
+#[test]
+fn the_command_reference_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
+    let generated = reference();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, &generated).unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        committed == generated,
+        "docs/cli.md differs from the tools; run `UPDATE_DOCS=1 cargo test -p ringwall-cli reference`"
+    );
+}
+
+#[test]
+fn the_reference_has_every_tool() {
+    let overview = Command::new(env!("CARGO_BIN_EXE_ringwall"))
+        .arg("--help")
+        .output()
+        .unwrap();
+    let overview = String::from_utf8(overview.stdout).unwrap();
+    let listed: Vec<&str> = overview
+        .lines()
+        .skip_while(|line| *line != "Commands")
+        .skip(2)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    let documented: Vec<&str> = TOOLS.iter().map(|(tool, _)| *tool).collect();
+    assert_eq!(listed, documented, "{overview}");
+}
