@@ -324,13 +324,14 @@ def bench_handshakes(args, directory):
         return {"mutual handshakes per second": "SKIPPED: openssl is not installed"}
     cluster = Cluster(args.binary, directory, 1, True, args.port)
     store = os.path.join(cluster.homes[0], "config", "node.p12")
-    pem = os.path.join(directory, "node.pem")
-    subprocess.run(["openssl", "pkcs12", "-in", store, "-nodes", "-passin", "pass:", "-out", pem],
-                   check=True, stderr=subprocess.DEVNULL)
+    certificate, key = os.path.join(directory, "node.crt"), os.path.join(directory, "node.key")
+    for options, path in (["-clcerts", "-nokeys"], certificate), (["-nocerts", "-nodes"], key):
+        subprocess.run(["openssl", "pkcs12", "-in", store, "-passin", "pass:", "-out", path, *options],
+                       check=True, stderr=subprocess.DEVNULL)
     cluster.start()
     cluster.wait_listening()
     out = subprocess.run(
-        ["openssl", "s_time", "-connect", f"127.0.0.1:{args.port + 100}", "-cert", pem, "-key", pem,
+        ["openssl", "s_time", "-connect", f"127.0.0.1:{args.port + 100}", "-cert", certificate, "-key", key,
          "-new", "-time", "5"], capture_output=True, text=True).stdout
     cluster.stop()
     real = [line for line in out.splitlines() if "real seconds" in line]

@@ -45,7 +45,14 @@ impl Values {
     pub(crate) fn count(&self, doc: DocId) -> u64 {
         let count = match self {
             Self::None => 0,
-            Self::Text(column) => column.ords().values_for_doc(doc).count(),
+            Self::Text(column) => {
+                let mut ords: Vec<u64> = column.ords().values_for_doc(doc).collect();
+                if ords.len() > 1 {
+                    ords.sort_unstable();
+                    ords.dedup();
+                }
+                ords.len()
+            }
             Self::Number(numbers) => numbers.column.values_for_doc(doc).count(),
         };
         count as u64

@@ -27,7 +27,7 @@ pub fn fetch_phase(
     source: &SearchSource,
     docs: &[DocAddress],
 ) -> Result<Vec<FetchedHit>, ApiError> {
-    let shard = Shard::new(searcher, &ShardContext::default());
+    let shard = Shard::new(searcher, &ShardContext::default())?;
     docs.iter().map(|doc| fetch(&shard, source, *doc)).collect()
 }
 
@@ -66,19 +66,20 @@ fn fetch(
     source: &SearchSource,
     address: DocAddress,
 ) -> Result<FetchedHit, ApiError> {
-    let readers = shard.searcher().segment_readers();
-    let reader = readers
+    let segment = shard
+        .segments()
         .get(address.segment as usize)
-        .filter(|reader| address.doc < reader.max_doc())
+        .filter(|segment| address.doc < segment.reader.max_doc())
         .ok_or_else(|| {
             ApiError::new(
                 ErrorCode::SearchContextMissing,
                 "the document to fetch is not part of this search context",
             )
         })?;
+    let reader = segment.reader;
     let stored = shard
         .index_searcher()
-        .document(tantivy::DocAddress::new(address.segment, address.doc))
+        .document(tantivy::DocAddress::new(segment.ordinal, address.doc))
         .map_err(|e| engine_error(&e))?;
     let filter = source.source_filter.clone().unwrap_or_default();
     let mut hit = FetchedHit {

@@ -165,6 +165,24 @@ impl<'a> FieldRef<'a> {
         }))
     }
 
+    /// Returns the number of values of a keyword field, over all documents.
+    pub(crate) fn value_count(&self, searcher: &tantivy::Searcher) -> Result<u64, ApiError> {
+        let Some(name) = self.column_name() else {
+            return Ok(0);
+        };
+        if self.kind != FieldKind::Keyword {
+            return Ok(0);
+        }
+        let mut count = 0;
+        for reader in searcher.segment_readers() {
+            let column = reader.fast_fields().str(&name);
+            if let Some(column) = column.map_err(|e| engine_error(&e))? {
+                count += u64::from(column.ords().values.num_vals());
+            }
+        }
+        Ok(count)
+    }
+
     /// Returns the name of the column.
     pub(crate) fn column_name(&self) -> Option<String> {
         self.mapping.and_then(schema::column_name)

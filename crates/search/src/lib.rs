@@ -11,6 +11,7 @@
 //! searchers open).
 
 pub mod agg;
+mod best;
 mod columns;
 mod fetch;
 mod fields;
@@ -25,6 +26,7 @@ mod sort;
 pub mod source_filter;
 mod time;
 mod top;
+mod visit;
 
 pub use fetch::fetch_phase;
 pub use phase::{count, query_phase};

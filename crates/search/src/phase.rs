@@ -1,14 +1,12 @@
 //! The query phase: finds, counts and orders the matching documents of a shard.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
-
-use ringwall_api::{ApiError, ErrorCode};
+use ringwall_api::ApiError;
 use ringwall_index::{FieldType, Searcher};
-use tantivy::query::{EnableScoring, Scorer, Weight};
-use tantivy::{BitSet, COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet, Score, SegmentReader, TERMINATED};
+use tantivy::query::{EnableScoring, Weight};
+use tantivy::{BitSet, Score, SegmentReader};
 
 use crate::agg::{self, Agg, Node, Partial};
+use crate::best::BestScores;
 use crate::columns::Values;
 use crate::engine_error;
 use crate::fields::{FieldKind, FieldRef};
@@ -16,9 +14,10 @@ use crate::parse::query_shard;
 use crate::query::{Compiled, Query, compile, constant_score, counts_fast};
 use crate::request::{SearchSource, TrackTotalHits, check_window};
 use crate::result::{DocAddress, ShardDoc, ShardQueryResult};
-use crate::shard::{Interrupt, Shard, ShardContext};
+use crate::shard::{Shard, ShardContext};
 use crate::sort::{self, Sort, SortBy};
 use crate::top::{NumberKind, SegmentKey, SortField, TopCollector};
+use crate::visit::{Watch, visit};
 
 /// Runs a search on one shard.
 ///
@@ -31,7 +30,7 @@ pub fn query_phase(
     context: &ShardContext<'_>,
 ) -> Result<ShardQueryResult, ApiError> {
     check_window(source, context.limits.max_result_window)?;
-    let shard = Shard::new(searcher, context);
+    let shard = Shard::new(searcher, context)?;
     let phase = Phase::new(&shard, source)?;
     let result = if phase.is_plain() {
         phase.plain()?
@@ -56,7 +55,7 @@ pub fn count(
         track_total_hits: TrackTotalHits::Exact,
         ..SearchSource::default()
     };
-    let shard = Shard::new(searcher, context);
+    let shard = Shard::new(searcher, context)?;
     Phase::new(&shard, &source)?
         .plain()
         .map(|found| found.total)
@@ -69,7 +68,7 @@ type KeyMaker = Box<dyn Fn() -> Result<Vec<SegmentKey>, ApiError>>;
 pub(crate) fn segment_keys(
     shard: &Shard<'_>,
     sorts: &[Sort],
-    reader: &SegmentReader,
+    reader: Option<&SegmentReader>,
     segment: u32,
 ) -> Result<KeyMaker, ApiError> {
     let mut prepared: Vec<(Sort, Option<(SortField, Values)>)> = Vec::with_capacity(sorts.len());
@@ -78,9 +77,9 @@ pub(crate) fn segment_keys(
             SortBy::Score | SortBy::Doc => None,
             SortBy::Field(by) => {
                 let (sort_field, field) = sort_field(shard, by)?;
-                let values = match field {
-                    Some(field) => field.values(reader)?,
-                    None => Values::None,
+                let values = match (field, reader) {
+                    (Some(field), Some(reader)) => field.values(reader)?,
+                    _ => Values::None,
                 };
                 Some((sort_field, values))
             }
@@ -207,6 +206,15 @@ impl<'a> Phase<'a> {
             && self.post_filter.is_none()
     }
 
+    /// Tells whether anything depends on scores. Without hits only `min_score` and `top_hits` do.
+    fn needs_scores(&self) -> bool {
+        let source = self.source;
+        let sorts_by_score = source.sort.iter().any(|sort| sort.by == SortBy::Score);
+        let hits_show_scores =
+            self.limit > 0 && (self.by_score || sorts_by_score || source.track_scores);
+        hits_show_scores || source.min_score.is_some() || agg::uses_scores(&source.aggs)
+    }
+
     fn weight(&self, query: &Compiled, scoring: bool) -> Result<Box<dyn Weight>, ApiError> {
         let searcher = self.shard.searcher();
         let enabled = if scoring {
@@ -218,7 +226,8 @@ impl<'a> Phase<'a> {
     }
 
     fn readers(&self) -> impl Iterator<Item = (u32, &'a SegmentReader)> {
-        (0..).zip(self.shard.searcher().segment_readers())
+        let readers = self.shard.segments().iter().map(|segment| segment.reader);
+        (0..).zip(readers)
     }
 
     /// The best documents by score, skipping what cannot be among them, and a count.
@@ -271,6 +280,10 @@ impl<'a> Phase<'a> {
             let alive = reader.alive_bitset();
             weight
                 .for_each_pruning(best.threshold(), reader, &mut |doc, score| {
+                    if !watch.goes_on() {
+                        // No document scores more: the engine skips what is left.
+                        return Score::MAX;
+                    }
                     if alive.is_none_or(|alive| alive.is_alive(doc)) {
                         best.offer(segment, doc, score);
                     }
@@ -291,7 +304,7 @@ impl<'a> Phase<'a> {
         let fast = counts_fast(self.query.as_ref());
         let weight = self.weight(&self.query, false)?;
         for (_, reader) in self.readers() {
-            if watch.stopped() {
+            if !watch.check() {
                 result.total_is_exact = false;
                 break;
             }
@@ -319,11 +332,7 @@ impl<'a> Phase<'a> {
     /// Every matching document is looked at once, for everything asked.
     fn general(&self) -> Result<ShardQueryResult, ApiError> {
         let source = self.source;
-        let sort_needs_scores = source.sort.iter().any(|sort| sort.by == SortBy::Score);
-        let hits_show_scores =
-            self.limit > 0 && (self.by_score || sort_needs_scores || source.track_scores);
-        let scoring =
-            hits_show_scores || source.min_score.is_some() || agg::uses_scores(&source.aggs);
+        let scoring = self.needs_scores();
         let mut run = Run {
             best: BestScores::new(if self.by_score { self.limit } else { 0 }),
             sorted: Vec::new(),
@@ -336,12 +345,16 @@ impl<'a> Phase<'a> {
         };
         let weight = self.weight(&self.query, scoring)?;
         for (segment, reader) in self.readers() {
-            self.segment(&mut run, weight.as_ref(), scoring, segment, reader)?;
-            if run.terminated || run.watch.stopped() {
+            if run.terminated || !run.watch.check() {
                 break;
             }
+            self.segment(&mut run, weight.as_ref(), scoring, segment, reader)?;
         }
         self.global_aggs(&mut run)?;
+        if self.readers().next().is_none() {
+            self.absorb(&mut run, self.nodes(0, None, false)?)?;
+            self.absorb(&mut run, self.nodes(0, None, true)?)?;
+        }
         let mut result = ShardQueryResult {
             docs: if self.by_score {
                 run.best.finish()
@@ -379,11 +392,11 @@ impl<'a> Phase<'a> {
         reader: &SegmentReader,
     ) -> Result<(), ApiError> {
         let source = self.source;
-        let mut nodes = self.nodes(segment, reader, false)?;
+        let mut nodes = self.nodes(segment, Some(reader), false)?;
         let post_filter = self.post_filter(reader)?;
         let mut sorted = None;
         if !self.by_score && self.limit > 0 {
-            let keys = segment_keys(self.shard, &source.sort, reader, segment)?()?;
+            let keys = segment_keys(self.shard, &source.sort, Some(reader), segment)?()?;
             let shows_scores = scoring
                 && (source.track_scores || source.sort.iter().any(|s| s.by == SortBy::Score));
             let after = source.search_after.as_deref();
@@ -437,7 +450,7 @@ impl<'a> Phase<'a> {
         let everything: Compiled = Box::new(tantivy::query::AllQuery);
         let weight = self.weight(&everything, false)?;
         for (segment, reader) in self.readers() {
-            let mut nodes = self.nodes(segment, reader, true)?;
+            let mut nodes = self.nodes(segment, Some(reader), true)?;
             visit(weight.as_ref(), reader, false, |doc, _| {
                 for (_, node) in &mut nodes {
                     node.collect(doc, 1.0, 0);
@@ -453,7 +466,7 @@ impl<'a> Phase<'a> {
     fn nodes(
         &self,
         segment: u32,
-        reader: &SegmentReader,
+        reader: Option<&SegmentReader>,
         global: bool,
     ) -> Result<Vec<(usize, Node)>, ApiError> {
         let aggs = &self.source.aggs;
@@ -510,178 +523,110 @@ fn is_global(agg: &Agg) -> bool {
     agg.kind == agg::spec::AggKind::Global
 }
 
-/// Visits the live matching documents of a segment in order until told to stop. Without scoring
-/// the score is 0.
-fn visit(
-    weight: &dyn Weight,
-    reader: &SegmentReader,
-    scoring: bool,
-    mut each: impl FnMut(DocId, Score) -> bool,
-) -> Result<(), ApiError> {
-    let mut scorer = weight.scorer(reader, 1.0).map_err(|e| engine_error(&e))?;
-    let alive = reader.alive_bitset();
-    let lives = |doc: DocId| alive.is_none_or(|alive| alive.is_alive(doc));
-    if scoring {
-        visit_scored(scorer.as_mut(), |doc, score| {
-            !lives(doc) || each(doc, score)
-        });
-        return Ok(());
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ringwall_index::Mapping;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::request::parse_search;
+
+    fn searcher() -> Searcher {
+        let mapping = json!({"properties": {"t": {"type": "text"}, "k": {"type": "keyword"},
+            "n": {"type": "long"}}});
+        let mapping = Arc::new(Mapping::parse(&mapping).unwrap());
+        let docs = [
+            ("1", r#"{"t": "red blue", "k": "x", "n": 1}"#),
+            ("2", r#"{"t": "red"}"#),
+        ];
+        Searcher::in_memory(mapping, &[&docs]).unwrap()
     }
-    let mut block = [0; COLLECT_BLOCK_BUFFER_LEN];
-    loop {
-        let found = scorer.fill_buffer(&mut block);
-        for doc in &block[..found] {
-            if lives(*doc) && !each(*doc, 0.0) {
-                return Ok(());
+
+    fn with_phase<T>(body: &Value, look: impl FnOnce(&Phase<'_>) -> T) -> T {
+        let searcher = searcher();
+        let shard = Shard::new(&searcher, &ShardContext::default()).unwrap();
+        let source = parse_search(body).unwrap();
+        look(&Phase::new(&shard, &source).unwrap())
+    }
+
+    #[test]
+    fn one_term_is_a_bare_term_query() {
+        // The engine skips blocks of postings by their best score when the weight is that of a term
+        // with frequencies, with no query around it.
+        for query in [
+            json!({"match": {"t": "red"}}),
+            json!({"term": {"t": "red"}}),
+            json!({"match": {"t": {"query": "Red", "operator": "and"}}}),
+            json!({"multi_match": {"query": "red", "fields": ["t"]}}),
+            json!({"query_string": {"query": "t:red"}}),
+            json!({"simple_query_string": {"query": "red", "fields": ["t"]}}),
+        ] {
+            with_phase(&json!({"query": query}), |phase| {
+                assert!(phase.is_plain(), "{query}");
+                assert!(counts_fast(phase.query.as_ref()), "{query}");
+                assert!(constant_score(&phase.source.query).is_none(), "{query}");
+                let field = phase.shard.field("t").unwrap();
+                assert!(field.record_option().has_freq());
+            });
+        }
+    }
+
+    #[test]
+    fn without_hits_nothing_is_scored() {
+        let query = json!({"match": {"t": "red blue"}});
+        let aggs = json!({"m": {"max": {"field": "n"}}});
+        for (body, scored) in [
+            (json!({"size": 0}), false),
+            (json!({"size": 0, "aggs": aggs}), false),
+            (json!({"size": 0, "aggs": aggs, "sort": ["_score"]}), false),
+            (
+                json!({"size": 0, "aggs": aggs, "track_scores": true}),
+                false,
+            ),
+            (
+                json!({"size": 0, "aggs": {"h": {"top_hits": {"sort": "n"}}}}),
+                false,
+            ),
+            (json!({"size": 0, "aggs": {"h": {"top_hits": {}}}}), true),
+            (json!({"size": 0, "min_score": 1}), true),
+            (json!({"aggs": aggs}), true),
+            (json!({"sort": "n"}), false),
+            (json!({"sort": ["n", "_score"]}), true),
+            (json!({"sort": "n", "track_scores": true}), true),
+        ] {
+            let mut body = body;
+            body["query"] = query.clone();
+            with_phase(&body, |phase| {
+                assert_eq!(phase.needs_scores(), scored, "{body}")
+            });
+        }
+    }
+
+    #[test]
+    fn an_interrupted_search_says_so() {
+        let searcher = searcher();
+        for (state, body) in [
+            (
+                crate::Interrupt::TimedOut,
+                json!({"query": {"match": {"t": "red"}}}),
+            ),
+            (crate::Interrupt::Cancelled, json!({"sort": "n"})),
+        ] {
+            let interrupt = || state;
+            let context = ShardContext {
+                interrupt: &interrupt,
+                ..ShardContext::default()
+            };
+            let found = query_phase(&searcher, &parse_search(&body).unwrap(), &context);
+            match state {
+                crate::Interrupt::TimedOut => assert!(found.unwrap().timed_out),
+                _ => assert_eq!(
+                    found.unwrap_err().code,
+                    ringwall_api::ErrorCode::TaskCancelled
+                ),
             }
         }
-        if found < block.len() {
-            return Ok(());
-        }
-    }
-}
-
-fn visit_scored(scorer: &mut dyn Scorer, mut each: impl FnMut(DocId, Score) -> bool) {
-    let mut doc = scorer.doc();
-    while doc != TERMINATED {
-        let score = scorer.score();
-        if !each(doc, score) {
-            return;
-        }
-        doc = scorer.advance();
-    }
-}
-
-/// Asks now and then whether the search goes on.
-struct Watch<'a> {
-    shard: &'a Shard<'a>,
-    left: u32,
-    state: Interrupt,
-}
-
-/// Documents between two questions.
-const WATCH_EVERY: u32 = 4_096;
-
-impl<'a> Watch<'a> {
-    fn new(shard: &'a Shard<'a>) -> Self {
-        Self {
-            shard,
-            left: WATCH_EVERY,
-            state: Interrupt::Continue,
-        }
-    }
-
-    /// Counts a document; `false` means stop.
-    fn goes_on(&mut self) -> bool {
-        self.left -= 1;
-        if self.left == 0 {
-            self.left = WATCH_EVERY;
-            return self.check();
-        }
-        true
-    }
-
-    fn check(&mut self) -> bool {
-        if self.state == Interrupt::Continue {
-            self.state = (self.shard.context.interrupt)();
-        }
-        self.state == Interrupt::Continue
-    }
-
-    fn stopped(&self) -> bool {
-        self.state != Interrupt::Continue
-    }
-
-    /// Returns whether the time was up; a cancelled search is an error.
-    fn finish(self) -> Result<bool, ApiError> {
-        match self.state {
-            Interrupt::Continue => Ok(false),
-            Interrupt::TimedOut => Ok(true),
-            Interrupt::Cancelled => Err(ApiError::new(
-                ErrorCode::TaskCancelled,
-                "task cancelled: nobody waits for the search any more",
-            )),
-        }
-    }
-}
-
-/// Keeps the documents with the best scores; on a tie the earlier one.
-struct BestScores {
-    limit: usize,
-    /// The worst on top.
-    heap: BinaryHeap<Scored>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Scored {
-    score: Score,
-    address: DocAddress,
-}
-
-impl Eq for Scored {}
-
-impl PartialOrd for Scored {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Scored {
-    /// The worse document is the greater.
-    fn cmp(&self, other: &Self) -> Ordering {
-        other
-            .score
-            .total_cmp(&self.score)
-            .then(self.address.cmp(&other.address))
-    }
-}
-
-impl BestScores {
-    fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            heap: BinaryHeap::new(),
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.heap.len() >= self.limit
-    }
-
-    /// A document must score more than this to matter.
-    fn threshold(&self) -> Score {
-        match self.heap.peek() {
-            Some(worst) if self.is_full() => worst.score,
-            _ => Score::MIN,
-        }
-    }
-
-    fn offer(&mut self, segment: u32, doc: DocId, score: Score) {
-        if self.limit == 0 {
-            return;
-        }
-        let scored = Scored {
-            score,
-            address: DocAddress { segment, doc },
-        };
-        if self.is_full() {
-            if self.heap.peek().is_some_and(|worst| scored >= *worst) {
-                return;
-            }
-            self.heap.pop();
-        }
-        self.heap.push(scored);
-    }
-
-    fn finish(self) -> Vec<ShardDoc> {
-        self.heap
-            .into_sorted_vec()
-            .into_iter()
-            .map(|scored| ShardDoc {
-                address: scored.address,
-                score: Some(scored.score),
-                sort: Vec::new(),
-            })
-            .collect()
     }
 }

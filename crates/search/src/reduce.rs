@@ -1,15 +1,13 @@
 //! Adds up what shards answered. The same for one shard and for many. Source: data.md sections 5.4
 //! and 6.4.
 
-use std::cmp::Ordering;
-
 use ringwall_api::ApiError;
 use ringwall_api::search::TotalHits;
 
 use crate::agg::{self, Partial};
 use crate::request::{SearchSource, TrackTotalHits};
 use crate::result::{ReducedQuery, ShardDoc, ShardQueryResult, Winner};
-use crate::sort::{self, SortBy, SortValue};
+use crate::sort;
 
 /// Merges the results of shards: the hits of the page in order, counts and aggregations. `results`
 /// are in the order of their shards, which decides ties.
@@ -83,9 +81,7 @@ fn winners(source: &SearchSource, mut docs: Vec<(usize, ShardDoc)>) -> Vec<Winne
     docs.sort_by(|(_, left), (_, right)| {
         if by_score {
             let score = |doc: &ShardDoc| doc.score.unwrap_or(0.0);
-            score(right)
-                .partial_cmp(&score(left))
-                .unwrap_or(Ordering::Equal)
+            score(right).total_cmp(&score(left))
         } else {
             sort::compare(&source.sort, &left.sort, &right.sort)
         }
@@ -107,14 +103,5 @@ fn sort_json(source: &SearchSource, doc: &ShardDoc) -> Option<Vec<serde_json::Va
     if sort::is_score_only(&source.sort) {
         return None;
     }
-    let values = source
-        .sort
-        .iter()
-        .zip(&doc.sort)
-        .map(|(sort, value)| match (&sort.by, value) {
-            (SortBy::Score, SortValue::Double(score)) => crate::score_json(*score as f32),
-            (_, value) => value.to_json(),
-        })
-        .collect();
-    Some(values)
+    Some(sort::values_json(&source.sort, &doc.sort))
 }

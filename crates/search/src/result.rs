@@ -13,6 +13,7 @@ use crate::sort::SortValue;
 /// A document within the searcher that found it; meaningless with any other searcher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DocAddress {
+    /// The number of the segment in the order of writing.
     pub segment: u32,
     pub doc: u32,
 }

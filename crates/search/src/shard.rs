@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use ringwall_api::ApiError;
-use ringwall_index::schema::Layout;
+use ringwall_index::schema::{Layout, SEQ_NO};
 use ringwall_index::{FieldMapping, Mapping, Searcher};
-use tantivy::Term;
+use tantivy::{SegmentReader, Term};
 
 use crate::engine_error;
 use crate::fields::{FieldKind, FieldRef};
@@ -66,14 +66,32 @@ impl Default for ShardContext<'_> {
 pub(crate) struct Shard<'a> {
     searcher: &'a Searcher,
     pub(crate) context: ShardContext<'a>,
+    segments: Vec<Segment<'a>>,
+}
+
+/// A segment, and its number among those of the engine.
+#[derive(Clone, Copy)]
+pub(crate) struct Segment<'a> {
+    pub(crate) ordinal: u32,
+    pub(crate) reader: &'a SegmentReader,
 }
 
 impl<'a> Shard<'a> {
-    pub(crate) fn new(searcher: &'a Searcher, context: &ShardContext<'a>) -> Self {
-        Self {
+    pub(crate) fn new(
+        searcher: &'a Searcher,
+        context: &ShardContext<'a>,
+    ) -> Result<Self, ApiError> {
+        Ok(Self {
             searcher,
             context: *context,
-        }
+            segments: in_order_of_writing(searcher.tantivy())?,
+        })
+    }
+
+    /// Returns the segments, the one with the earliest write first. The place in this list is the
+    /// segment of a [`crate::DocAddress`].
+    pub(crate) fn segments(&self) -> &[Segment<'a>] {
+        &self.segments
     }
 
     pub(crate) fn index_searcher(&self) -> &'a Searcher {
@@ -115,11 +133,6 @@ impl<'a> Shard<'a> {
             )));
         }
         Ok(Some(field))
-    }
-
-    /// Tells whether the name is a mapped field with a dictionary of texts.
-    pub(crate) fn has_terms(&self, name: &str) -> bool {
-        self.field(name).is_some_and(|field| field.has_terms())
     }
 
     /// Tells whether terms of the field are lower case.
@@ -196,6 +209,21 @@ impl<'a> Shard<'a> {
             .doc_freq(&self.exists_term(name))
             .map_err(|e| engine_error(&e))
     }
+}
+
+/// The engine orders segments by their random names. Ties between documents go to the earlier
+/// write instead, so that every copy of a shard and every run answers alike.
+fn in_order_of_writing(searcher: &tantivy::Searcher) -> Result<Vec<Segment<'_>>, ApiError> {
+    let mut segments = (0..)
+        .zip(searcher.segment_readers())
+        .map(|(ordinal, reader)| {
+            let column = reader.fast_fields().u64(SEQ_NO);
+            let first = column.map_err(|e| engine_error(&e))?.min_value();
+            Ok((first, Segment { ordinal, reader }))
+        })
+        .collect::<Result<Vec<_>, ApiError>>()?;
+    segments.sort_by_key(|(first, segment)| (*first, segment.ordinal));
+    Ok(segments.into_iter().map(|(_, segment)| segment).collect())
 }
 
 /// Metadata that is stored or internal only.

@@ -157,6 +157,18 @@ pub fn compare(sorts: &[Sort], left: &[SortValue], right: &[SortValue]) -> Order
         .unwrap_or(Ordering::Equal)
 }
 
+/// Returns the values of a document as hits show them.
+pub(crate) fn values_json(sorts: &[Sort], values: &[SortValue]) -> Vec<Value> {
+    sorts
+        .iter()
+        .zip(values)
+        .map(|(sort, value)| match (&sort.by, value) {
+            (SortBy::Score, SortValue::Double(score)) => crate::score_json(*score as f32),
+            (_, value) => value.to_json(),
+        })
+        .collect()
+}
+
 /// Returns whether hits are ordered by score alone, which needs no sort values.
 pub fn is_score_only(sorts: &[Sort]) -> bool {
     match sorts {

@@ -303,7 +303,7 @@ impl SegmentKey {
 }
 
 /// The form in which a column holds a text.
-fn stored_text(text: &str, ip: bool) -> String {
+pub(crate) fn stored_text(text: &str, ip: bool) -> String {
     match text.parse() {
         Ok(address) if ip => encode_ip(address),
         _ => text.to_owned(),

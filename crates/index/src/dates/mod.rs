@@ -91,7 +91,7 @@ impl DateFormat {
     pub fn parse_number(&self, number: i64) -> Option<i64> {
         match self.alternatives.as_slice() {
             // The common case without a detour over text.
-            [Alternative::Iso { .. }, Alternative::EpochMillis] if number.abs() > 9999 => {
+            [Alternative::Iso { .. }, Alternative::EpochMillis] if number.unsigned_abs() > 9999 => {
                 Some(number)
             }
             _ => self.parse(&number.to_string()),

@@ -30,6 +30,8 @@ pub struct SearchContexts {
 
 struct Held {
     context: Arc<SearchContext>,
+    /// Who searched: nobody else may read the hits.
+    owner: Authentication,
     until: Instant,
 }
 
@@ -44,7 +46,7 @@ impl SearchContexts {
     ///
     /// # Errors
     /// 429 when too many are open.
-    fn keep(&self, context: SearchContext) -> ApiResult<u64> {
+    fn keep(&self, context: SearchContext, owner: Authentication) -> ApiResult<u64> {
         let mut open = self.open.lock();
         if open.len() >= MAX_OPEN {
             return Err(ApiError::new(
@@ -55,19 +57,25 @@ impl SearchContexts {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let held = Held {
             context: Arc::new(context),
+            owner,
             until: Instant::now() + KEEP_ALIVE,
         };
         open.insert(id, held);
         Ok(id)
     }
 
-    fn take(&self, id: u64) -> ApiResult<Arc<SearchContext>> {
-        let held = self.open.lock().remove(&id).ok_or_else(|| {
+    fn take(&self, id: u64, caller: &Authentication) -> ApiResult<Arc<SearchContext>> {
+        let missing = || {
             ApiError::new(
                 ErrorCode::SearchContextMissing,
                 format!("No search context found for id [{id}]"),
             )
-        })?;
+        };
+        let mut open = self.open.lock();
+        if open.get(&id).is_none_or(|held| held.owner != *caller) {
+            return Err(missing());
+        }
+        let held = open.remove(&id).ok_or_else(missing)?;
         Ok(held.context)
     }
 
@@ -94,17 +102,20 @@ pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
         TypedHandler::new(move |context: InboundContext, request: QueryRequest| {
             let services = shared.clone();
             async move {
-                recheck(&services, context.authentication.as_ref(), &request.shard)?;
-                shard::query(&services, request).await
+                let caller = recheck(&services, context.authentication, &request.shard)?;
+                shard::query(&services, request, caller).await
             }
         }),
     )?;
     let shared = services.clone();
     transport.register(
         FETCH,
-        TypedHandler::new(move |_, request: FetchRequest| {
+        TypedHandler::new(move |context: InboundContext, request: FetchRequest| {
             let services = shared.clone();
-            async move { shard::fetch(&services, request).await }
+            async move {
+                let caller = context.authentication.ok_or_else(no_user)?;
+                shard::fetch(&services, request, &caller).await
+            }
         }),
     )?;
     let shared = services.clone();
@@ -124,7 +135,7 @@ pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
         TypedHandler::new(move |context: InboundContext, request: CountShardRequest| {
             let services = shared.clone();
             async move {
-                recheck(&services, context.authentication.as_ref(), &request.shard)?;
+                recheck(&services, context.authentication, &request.shard)?;
                 shard::count(&services, request).await
             }
         }),
@@ -134,13 +145,17 @@ pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
 /// The coordinating node has authorized the search; this node does not take its word for it.
 fn recheck(
     services: &Services,
-    authentication: Option<&Authentication>,
+    authentication: Option<Authentication>,
     shard: &ShardId,
-) -> ApiResult<()> {
-    let authentication = authentication
-        .ok_or_else(|| ApiError::internal("a search came without the identity of its user"))?;
+) -> ApiResult<Authentication> {
+    let authentication = authentication.ok_or_else(no_user)?;
     let index = std::slice::from_ref(&shard.index.name);
     services
         .authorizer
-        .recheck(authentication, SearchRequest::ACTION.name, index)
+        .recheck(&authentication, SearchRequest::ACTION.name, index)?;
+    Ok(authentication)
+}
+
+fn no_user() -> ApiError {
+    ApiError::internal("a search came without the identity of its user")
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use ringwall_api::auth::Authentication;
 use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::ShardId;
 use ringwall_search::{
@@ -20,7 +21,11 @@ use crate::services::Services;
 use crate::shards::{LocalShard, maintenance};
 
 /// Runs the query phase, and the fetch phase with it when asked.
-pub async fn query(services: &Arc<Services>, request: QueryRequest) -> ApiResult<QueryResponse> {
+pub async fn query(
+    services: &Arc<Services>,
+    request: QueryRequest,
+    caller: Authentication,
+) -> ApiResult<QueryResponse> {
     let shard = ready(services, &request.shard).await?;
     let limits = limits(services, &request.shard)?;
     let waiting = Waiting::new(request.time_left_ms);
@@ -51,7 +56,7 @@ pub async fn query(services: &Arc<Services>, request: QueryRequest) -> ApiResult
         .await??;
     drop(waiting);
     let context = match context {
-        Some(context) => Some(services.searches.keep(context)?),
+        Some(context) => Some(services.searches.keep(context, caller)?),
         None => None,
     };
     Ok(QueryResponse {
@@ -77,8 +82,12 @@ fn page(
 }
 
 /// Runs the fetch phase with the searcher of the query phase.
-pub async fn fetch(services: &Services, request: FetchRequest) -> ApiResult<FetchResponse> {
-    let context = services.searches.take(request.context)?;
+pub async fn fetch(
+    services: &Services,
+    request: FetchRequest,
+    caller: &Authentication,
+) -> ApiResult<FetchResponse> {
+    let context = services.searches.take(request.context, caller)?;
     let read = move || fetch_phase(&context.searcher, &context.source, &request.docs);
     let hits = services.pools.search.run(read).await??;
     Ok(FetchResponse { hits })

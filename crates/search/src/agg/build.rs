@@ -9,7 +9,7 @@ use tantivy::query::EnableScoring;
 use tantivy::{BitSet, SegmentReader};
 
 use super::collect::{BucketState, Node, State, hash_double};
-use super::keyer::{Keyer, double_key};
+use super::keyer::{Keyer, MissingText, double_key};
 use super::partial::ValueFormat;
 use super::sketch::hash_bytes;
 use super::spec::*;
@@ -23,15 +23,17 @@ use crate::query::{Query, TermPattern, compile, date_value};
 use crate::shard::Shard;
 use crate::sort::SortBy;
 use crate::time::Zone;
+use crate::top::stored_text;
 
-/// Prepares aggregations for the documents of a segment.
+/// Prepares aggregations for the documents of a segment; without one they are only checked against
+/// the mapping, and find nothing.
 ///
 /// # Errors
 /// 400 when an aggregation does not fit the mapping.
 pub(crate) fn build(
     shard: &Shard<'_>,
     aggs: &[Agg],
-    reader: &SegmentReader,
+    reader: Option<&SegmentReader>,
     segment: u32,
 ) -> Result<Vec<Node>, ApiError> {
     aggs.iter()
@@ -63,7 +65,7 @@ pub(crate) fn uses_scores(aggs: &[Agg]) -> bool {
 
 struct Builder<'a> {
     shard: &'a Shard<'a>,
-    reader: &'a SegmentReader,
+    reader: Option<&'a SegmentReader>,
     segment: u32,
     agg: &'a Agg,
 }
@@ -178,7 +180,10 @@ impl<'a> Builder<'a> {
         };
         field.check_doc_values()?;
         Ok(Input {
-            values: field.values(self.reader)?,
+            values: match self.reader {
+                Some(reader) => field.values(reader)?,
+                None => Values::None,
+            },
             format: field.value_format(),
             field: Some(field),
         })
@@ -233,7 +238,11 @@ impl<'a> Builder<'a> {
             None => value.is_string(),
         };
         if is_text {
-            let text = scalar_text(value).unwrap_or_default();
+            let is_ip = input
+                .field
+                .as_ref()
+                .is_some_and(|field| field.kind == FieldKind::Ip);
+            let text = stored_text(&scalar_text(value).unwrap_or_default(), is_ip);
             return Ok(Some(hash_bytes(text.as_bytes())));
         }
         Ok(self.missing_number(source, input)?.map(hash_double))
@@ -300,26 +309,32 @@ impl<'a> Builder<'a> {
             Values::Text(column) => Some(column),
             Values::None | Values::Number(_) => None,
         };
+        let is_ip = input.field.is_some_and(|field| field.kind == FieldKind::Ip);
+        let stored = |value: &Value| stored_text(&scalar_text(value).unwrap_or_default(), is_ip);
         let mut accepted = None;
         if let Some(column) = &column
             && (spec.include.is_some() || spec.exclude.is_some())
         {
             let mut set = match &spec.include {
-                Some(filter) => accepted_ords(column, filter)?,
+                Some(filter) => accepted_ords(column, filter, &stored)?,
                 None => (0..column.num_terms() as u64).collect(),
             };
             if let Some(filter) = &spec.exclude {
-                for ord in accepted_ords(column, filter)? {
+                for ord in accepted_ords(column, filter, &stored)? {
                     set.remove(&ord);
                 }
             }
             accepted = Some(set);
         }
         let expected = column.as_ref().map_or(0, |column| column.num_terms());
+        let missing = match &spec.source.missing {
+            Some(value) => Some(MissingText::new(stored(value), column.as_ref())?),
+            None => None,
+        };
         let keyer = Keyer::Texts {
             column,
             accepted,
-            missing: spec.source.missing.as_ref().and_then(scalar_text),
+            missing,
         };
         Ok((keyer, expected))
     }
@@ -380,10 +395,7 @@ impl<'a> Builder<'a> {
             (None, Some(format)) => format.clone(),
             (None, None) => DateFormat::default(),
         };
-        match value {
-            Value::Number(number) if number.is_i64() => Ok(number.as_i64().unwrap_or_default()),
-            value => date_value(self.shard, &own, zone, value, false),
-        }
+        date_value(self.shard, &own, zone, value, false)
     }
 
     fn date_format(&self, format: Option<&str>, input: &Input<'_>, zone: &Zone) -> ValueFormat {
@@ -407,6 +419,10 @@ impl<'a> Builder<'a> {
         let end = |value: &Value| -> Result<Option<i64>, ApiError> {
             if value.is_null() {
                 return Ok(None);
+            }
+            // Bounds given as numbers are milliseconds, whatever the format.
+            if let Some(millis) = value.as_i64() {
+                return Ok(Some(millis));
             }
             self.date(spec.format.as_deref(), &input, &spec.zone, value)
                 .map(Some)
@@ -432,7 +448,7 @@ impl<'a> Builder<'a> {
         let missing = self.missing_number(&spec.source, &input)?;
         let keyer = Keyer::DateHistogram {
             numbers: input.values.into_numbers(),
-            spec: spec.clone(),
+            spec: Box::new(spec.clone()),
             missing: missing.map(|millis| millis as i64),
             hard_bounds,
             last: (0, 0),
@@ -491,9 +507,12 @@ impl<'a> Builder<'a> {
         let weight = compiled
             .weight(EnableScoring::disabled_from_searcher(self.shard.searcher()))
             .map_err(|e| engine_error(&e))?;
-        let mut docs = BitSet::with_max_value(self.reader.max_doc());
+        let Some(reader) = self.reader else {
+            return Ok(BitSet::with_max_value(0));
+        };
+        let mut docs = BitSet::with_max_value(reader.max_doc());
         weight
-            .for_each_no_score(self.reader, &mut |found| {
+            .for_each_no_score(reader, &mut |found| {
                 for doc in found {
                     docs.insert(*doc);
                 }
@@ -518,13 +537,13 @@ impl<'a> Builder<'a> {
 fn accepted_ords(
     column: &tantivy::columnar::StrColumn,
     filter: &TermFilter,
+    stored: &dyn Fn(&Value) -> String,
 ) -> Result<HashSet<u64>, ApiError> {
     let mut ords = HashSet::new();
     match filter {
         TermFilter::Values(values) => {
             for value in values {
-                let text = scalar_text(value).unwrap_or_default();
-                let ord = column.dictionary().term_ord(&text);
+                let ord = column.dictionary().term_ord(stored(value));
                 ords.extend(ord.map_err(|e| engine_error(&e))?);
             }
         }

@@ -5,7 +5,7 @@ use ringwall_api::{ApiError, ErrorCode};
 use tantivy::{DocId, Score};
 
 use super::keyer::Keyer;
-use super::partial::{Bucket, Buckets, Key, Partial, Stats, ValueFormat};
+use super::partial::{Bucket, Buckets, Key, KeyKind, Partial, Stats, ValueFormat};
 use super::sketch::{Distinct, HashedSet, Quantiles, hash_bytes, hash_u64};
 use super::spec::Agg;
 use super::table::{BucketTable, MAX_BUCKETS};
@@ -206,6 +206,7 @@ impl BucketState {
         let mut results: Vec<Buckets> = Vec::with_capacity(parents);
         results.resize_with(parents, || Buckets {
             format: self.format.clone(),
+            keys: names.kind(),
             bounds: self.bounds.clone(),
             ..Buckets::default()
         });
@@ -339,6 +340,14 @@ pub(super) enum Names {
 }
 
 impl Names {
+    fn kind(&self) -> KeyKind {
+        match self {
+            Self::Texts { .. } => KeyKind::Text,
+            Self::Longs => KeyKind::Long,
+            Self::Doubles => KeyKind::Double,
+        }
+    }
+
     fn get(&self, key: u64) -> Key {
         match self {
             Self::Texts {

@@ -84,7 +84,7 @@ pub(super) fn fill(
     };
     let mut filled: Vec<Bucket> = Vec::with_capacity(buckets.len());
     let mut key = start;
-    for bucket in buckets.drain(..) {
+    for bucket in std::mem::take(buckets) {
         let own = long(&bucket);
         while key < own {
             push_empty(&mut filled, key, limit)?;
@@ -94,6 +94,11 @@ pub(super) fn fill(
         filled.push(bucket);
         if filled.len() > limit {
             return Err(TooMany);
+        }
+        if key == own {
+            // The greatest key there is.
+            *buckets = filled;
+            return Ok(());
         }
     }
     while key <= end {

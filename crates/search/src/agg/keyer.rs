@@ -20,7 +20,7 @@ pub(super) enum Keyer {
         column: Option<StrColumn>,
         /// Which ordinals make buckets; all when absent.
         accepted: Option<HashSet<u64>>,
-        missing: Option<String>,
+        missing: Option<MissingText>,
     },
     Numbers {
         numbers: Option<Numbers>,
@@ -32,14 +32,14 @@ pub(super) enum Keyer {
     },
     Histogram {
         numbers: Option<Numbers>,
-        spec: HistogramSpec,
+        spec: Box<HistogramSpec>,
         missing: Option<f64>,
     },
     DateHistogram {
         numbers: Option<Numbers>,
-        spec: DateHistogramSpec,
+        spec: Box<DateHistogramSpec>,
         missing: Option<i64>,
-        /// Instants outside make no buckets.
+        /// Keys from the first and before the second make buckets.
         hard_bounds: (i64, i64),
         /// The bucket of the last value: start, end.
         last: (i64, i64),
@@ -57,7 +57,25 @@ pub(super) enum Keyer {
     Without(Values),
 }
 
-/// The key of documents without value among text ordinals.
+/// What stands for a missing text.
+pub(super) struct MissingText {
+    key: u64,
+    text: String,
+}
+
+impl MissingText {
+    /// Documents without value join those that have the text itself.
+    pub(super) fn new(text: String, column: Option<&StrColumn>) -> Result<Self, ApiError> {
+        let ord = match column {
+            Some(column) => column.dictionary().term_ord(&text),
+            None => Ok(None),
+        };
+        let key = ord.map_err(|e| engine_error(&e))?.unwrap_or(MISSING_ORD);
+        Ok(Self { key, text })
+    }
+}
+
+/// The key of documents without value when no document of the segment has the text.
 const MISSING_ORD: u64 = u64::MAX;
 
 impl Keyer {
@@ -79,8 +97,8 @@ impl Keyer {
                         }
                     }
                 }
-                if !any && missing.is_some() {
-                    keys.push(MISSING_ORD);
+                if !any && let Some(missing) = missing {
+                    keys.push(missing.key);
                 }
             }
             Self::Numbers {
@@ -118,8 +136,11 @@ impl Keyer {
                     .hard_bounds
                     .unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
                 each(numbers.as_ref(), *missing, doc, |value| {
-                    if value.is_finite() && low <= value && value <= high {
-                        keys.push(gaps::histogram_index(spec, value) as u64);
+                    let index = gaps::histogram_index(spec, value);
+                    // The reference tests the key before the offset is added.
+                    let key = index as f64 * spec.interval;
+                    if value.is_finite() && low <= key && key <= high {
+                        keys.push(index as u64);
                     }
                 });
             }
@@ -131,14 +152,13 @@ impl Keyer {
                 last,
             } => {
                 let mut add = |value: i64| {
-                    if value < hard_bounds.0 || value > hard_bounds.1 {
-                        return;
-                    }
                     if value < last.0 || value >= last.1 {
                         let start = gaps::date_key(spec, value);
                         *last = (start, gaps::next_date_key(spec, start));
                     }
-                    keys.push(last.0 as u64);
+                    if hard_bounds.0 <= last.0 && last.0 < hard_bounds.1 {
+                        keys.push(last.0 as u64);
+                    }
                 };
                 let mut any = false;
                 if let Some(numbers) = numbers {
@@ -220,7 +240,10 @@ impl Keyer {
                 Ok(Names::Texts {
                     ords: wanted,
                     texts,
-                    missing: missing.clone().unwrap_or_default(),
+                    missing: missing
+                        .as_ref()
+                        .map(|missing| missing.text.clone())
+                        .unwrap_or_default(),
                 })
             }
             Self::Numbers { double: true, .. } => Ok(Names::Doubles),

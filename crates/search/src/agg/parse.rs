@@ -104,7 +104,7 @@ fn parse_one(name: &str, body: &Value, depth: usize) -> Result<Agg, ApiError> {
     };
     let agg = Agg {
         name: name.to_owned(),
-        kind: parse_kind(type_name, body)?,
+        kind: parse_kind(name, type_name, body)?,
         subs: subs.unwrap_or_default(),
         meta,
     };
@@ -192,8 +192,8 @@ fn check_order(agg: &Agg, order: &Order) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn parse_kind(name: &str, body: &Value) -> Result<AggKind, ApiError> {
-    let metric = |kind| metric(name, body, kind);
+fn parse_kind(agg: &str, name: &str, body: &Value) -> Result<AggKind, ApiError> {
+    let metric = |kind| metric(agg, name, body, kind);
     match name {
         "avg" => metric(MetricKind::Avg),
         "min" => metric(MetricKind::Min),
@@ -202,7 +202,7 @@ fn parse_kind(name: &str, body: &Value) -> Result<AggKind, ApiError> {
         "value_count" => metric(MetricKind::ValueCount),
         "stats" => metric(MetricKind::Stats),
         "extended_stats" => metric(MetricKind::ExtendedStats { sigma: 2.0 }),
-        "cardinality" => cardinality(name, body),
+        "cardinality" => cardinality(agg, name, body),
         "percentiles" => percentiles(name, body, false),
         "percentile_ranks" => percentiles(name, body, true),
         "terms" => terms(body),
@@ -251,7 +251,7 @@ pub(super) fn value_source(name: &str, object: &mut Object<'_>) -> Result<ValueS
     })
 }
 
-fn metric(name: &str, body: &Value, kind: MetricKind) -> Result<AggKind, ApiError> {
+fn metric(agg: &str, name: &str, body: &Value, kind: MetricKind) -> Result<AggKind, ApiError> {
     let mut object = Object::new(name, body)?;
     let source = value_source(name, &mut object)?;
     let kind = match kind {
@@ -260,20 +260,27 @@ fn metric(name: &str, body: &Value, kind: MetricKind) -> Result<AggKind, ApiErro
         },
         other => other,
     };
-    if matches!(kind, MetricKind::ExtendedStats { sigma } if sigma < 0.0) {
-        return Err(ApiError::illegal_argument(
-            "[sigma] must be greater than or equal to 0",
-        ));
+    if let MetricKind::ExtendedStats { sigma } = kind
+        && sigma < 0.0
+    {
+        return Err(ApiError::illegal_argument(format!(
+            "[sigma] must be greater than or equal to 0. Found [{sigma:?}] in [{agg}]"
+        )));
     }
     object.finish()?;
     Ok(AggKind::Metric { kind, source })
 }
 
-fn cardinality(name: &str, body: &Value) -> Result<AggKind, ApiError> {
+fn cardinality(agg: &str, name: &str, body: &Value) -> Result<AggKind, ApiError> {
     let mut object = Object::new(name, body)?;
     let source = value_source(name, &mut object)?;
-    let threshold = object.usize("precision_threshold")?.unwrap_or(3_000);
+    let threshold = object.i64("precision_threshold")?.unwrap_or(3_000);
     object.finish()?;
+    if threshold < 0 {
+        return Err(ApiError::illegal_argument(format!(
+            "[precisionThreshold] must be greater than or equal to 0. Found [{threshold}] in [{agg}]"
+        )));
+    }
     Ok(AggKind::Cardinality {
         source,
         precision_threshold: threshold.min(40_000) as u32,
@@ -450,7 +457,7 @@ fn histogram(body: &Value) -> Result<AggKind, ApiError> {
         keyed: object.bool("keyed")?.unwrap_or(false),
     };
     object.finish()?;
-    Ok(AggKind::Histogram(spec))
+    Ok(AggKind::Histogram(Box::new(spec)))
 }
 
 fn number_bounds(

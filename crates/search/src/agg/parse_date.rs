@@ -32,7 +32,7 @@ pub(super) fn date_histogram(body: &Value) -> Result<AggKind, ApiError> {
         keyed: object.bool("keyed")?.unwrap_or(false),
     };
     object.finish()?;
-    Ok(AggKind::DateHistogram(spec))
+    Ok(AggKind::DateHistogram(Box::new(spec)))
 }
 
 /// Takes exactly one of the interval members; `interval`, long deprecated, is still sent by old

@@ -55,9 +55,20 @@ pub struct Buckets {
     pub error_bound: i64,
     /// How many shards contributed.
     pub sources: u32,
+    /// What the keys are, even when there is none.
+    pub keys: KeyKind,
     /// Ends that the shard resolved: the ranges of `range`, or the extended bounds of
     /// `date_histogram`.
     pub bounds: Vec<(Option<f64>, Option<f64>)>,
+}
+
+/// The type of the keys of buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum KeyKind {
+    #[default]
+    Text,
+    Long,
+    Double,
 }
 
 /// One bucket.
@@ -187,7 +198,7 @@ impl Stats {
 
     /// Adds all values of another.
     pub fn merge(&mut self, other: &Self) {
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         self.sum.merge(&other.sum);
@@ -254,13 +265,13 @@ pub fn merge(agg: &Agg, left: &mut Partial, right: Partial) {
 }
 
 fn merge_buckets(agg: &Agg, left: &mut Buckets, right: Buckets) {
-    left.other_doc_count += right.other_doc_count;
+    left.other_doc_count = left.other_doc_count.saturating_add(right.other_doc_count);
     left.error_bound = if left.error_bound < 0 || right.error_bound < 0 {
         -1
     } else {
-        left.error_bound + right.error_bound
+        left.error_bound.saturating_add(right.error_bound)
     };
-    left.sources += right.sources;
+    left.sources = left.sources.saturating_add(right.sources);
     if left.bounds.is_empty() {
         left.bounds = right.bounds;
     }
@@ -277,7 +288,7 @@ fn merge_buckets(agg: &Agg, left: &mut Buckets, right: Buckets) {
         match places.get(&bucket.key) {
             Some(index) => {
                 let ours = &mut left.buckets[*index];
-                ours.doc_count += bucket.doc_count;
+                ours.doc_count = ours.doc_count.saturating_add(bucket.doc_count);
                 merge_all(&agg.subs, &mut ours.subs, bucket.subs);
             }
             None => {
@@ -286,6 +297,12 @@ fn merge_buckets(agg: &Agg, left: &mut Buckets, right: Buckets) {
             }
         }
     }
+}
+
+/// Returns the documents of buckets, counted once per bucket.
+pub(super) fn doc_count(buckets: &[Bucket]) -> u64 {
+    let add = |sum: u64, bucket: &Bucket| sum.saturating_add(bucket.doc_count);
+    buckets.iter().fold(0, add)
 }
 
 /// Cuts the `terms` buckets of a shard to what it sends: the first `shard_size` in the order asked
@@ -299,7 +316,7 @@ pub fn cut_for_shard(agg: &Agg, partial: &mut Partial) {
         order::sort(&agg.subs, &spec.order, &mut buckets.buckets);
         if buckets.buckets.len() >= spec.shard_size {
             let rest = buckets.buckets.split_off(spec.shard_size);
-            buckets.other_doc_count += rest.iter().map(|bucket| bucket.doc_count).sum::<u64>();
+            buckets.other_doc_count = buckets.other_doc_count.saturating_add(doc_count(&rest));
             buckets.error_bound = match spec.order.first() {
                 Some(order) if order.by == OrderBy::Key => 0,
                 Some(order) if order.by == OrderBy::Count && !order.ascending => buckets

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::gaps;
 use super::order;
-use super::partial::{Bucket, Buckets, Key, Partial, Stats, ValueFormat};
+use super::partial::{Bucket, Buckets, Key, KeyKind, Partial, Stats, ValueFormat, doc_count};
 use super::sketch::Quantiles;
 use super::spec::*;
 use crate::time::Zone;
@@ -110,7 +110,6 @@ impl Renderer {
             }
             AggKind::Filter(_) | AggKind::Missing { .. } | AggKind::Global => {
                 let bucket = buckets_of(partial).and_then(|buckets| buckets.buckets.first());
-                self.count_bucket()?;
                 self.bucket_body(agg, bucket, body)?;
             }
             AggKind::Terms(spec) => self.terms(agg, spec, partial, body)?,
@@ -164,7 +163,7 @@ impl Renderer {
             .collect();
         order::sort(&agg.subs, &spec.order, &mut buckets);
         let rest = buckets.split_off(spec.size.min(buckets.len()));
-        let other = rest.iter().map(|bucket| bucket.doc_count).sum::<u64>();
+        let other = doc_count(&rest);
         let error = if merged.sources <= 1 {
             0
         } else {
@@ -173,7 +172,7 @@ impl Renderer {
         body.insert("doc_count_error_upper_bound".to_owned(), error.into());
         body.insert(
             "sum_other_doc_count".to_owned(),
-            (merged.other_doc_count + other).into(),
+            merged.other_doc_count.saturating_add(other).into(),
         );
         let text = Formatter::new(&merged.format)?;
         let mut rendered = Vec::with_capacity(buckets.len());
@@ -557,14 +556,11 @@ fn type_name(agg: &Agg, partial: &Partial) -> &'static str {
         AggKind::Cardinality { .. } => "cardinality",
         AggKind::Percentiles { ranks: false, .. } => "tdigest_percentiles",
         AggKind::Percentiles { ranks: true, .. } => "tdigest_percentile_ranks",
-        AggKind::Terms(_) => match buckets_of(partial).map(|b| b.buckets.first()) {
+        AggKind::Terms(_) => match buckets_of(partial).map(|buckets| buckets.keys) {
             None => "umterms",
-            Some(None) => "sterms",
-            Some(Some(bucket)) => match bucket.key {
-                Key::Text(_) => "sterms",
-                Key::Long(_) => "lterms",
-                Key::Double(_) => "dterms",
-            },
+            Some(KeyKind::Text) => "sterms",
+            Some(KeyKind::Long) => "lterms",
+            Some(KeyKind::Double) => "dterms",
         },
         AggKind::Histogram(_) => "histogram",
         AggKind::DateHistogram(_) => "date_histogram",

@@ -1,7 +1,5 @@
 //! `top_hits`: the best documents of each bucket, with their content. Source: data.md section 6.1.
 
-use std::cmp::Ordering;
-
 use ringwall_api::ApiError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -38,14 +36,12 @@ pub struct TopHit {
 impl TopHitsPartial {
     /// Adds the documents of another part and keeps the best.
     pub fn merge(&mut self, source: &SearchSource, other: Self) {
-        self.total += other.total;
+        self.total = self.total.saturating_add(other.total);
         self.hits.extend(other.hits);
         self.hits.sort_by(|left, right| {
             if sort::is_score_only(&source.sort) {
                 let score = |hit: &TopHit| hit.score.unwrap_or(0.0);
-                score(right)
-                    .partial_cmp(&score(left))
-                    .unwrap_or(Ordering::Equal)
+                score(right).total_cmp(&score(left))
             } else {
                 sort::compare(&source.sort, &left.sort, &right.sort)
             }
@@ -75,7 +71,7 @@ impl TopHitsPartial {
             .collect::<Result<Vec<Value>, ApiError>>()?;
         Ok(json!({
             "total": {"value": self.total, "relation": "eq"},
-            "max_score": max_score,
+            "max_score": max_score.map(crate::score_json),
             "hits": hits,
         }))
     }
@@ -147,21 +143,27 @@ pub(super) fn tracks_scores(source: &SearchSource) -> bool {
     source.track_scores || sort::is_score_only(&source.sort)
 }
 
+/// Reads one document as a hit.
+type ReadHit<'a> = dyn Fn(&SearchSource, DocAddress) -> Result<Map<String, Value>, ApiError> + 'a;
+
 /// Reads the documents that are left in `top_hits` partials of a shard. `fetch` returns a hit
 /// without score and sort values.
 pub(crate) fn resolve(
     aggs: &[Agg],
     partials: &mut [Partial],
-    fetch: &dyn Fn(&SearchSource, DocAddress) -> Result<Map<String, Value>, ApiError>,
+    fetch: &ReadHit<'_>,
 ) -> Result<(), ApiError> {
     for (agg, partial) in aggs.iter().zip(partials) {
         match (&agg.kind, partial) {
             (AggKind::TopHits(spec), Partial::TopHits(hits)) => {
                 for hit in &mut hits.hits {
                     let mut object = fetch(&spec.source, hit.address)?;
-                    object.insert("_score".to_owned(), hit.score.into());
-                    if !spec.source.sort.is_empty() {
-                        let values = hit.sort.iter().map(SortValue::to_json).collect();
+                    object.insert(
+                        "_score".to_owned(),
+                        hit.score.map_or(Value::Null, crate::score_json),
+                    );
+                    if !sort::is_score_only(&spec.source.sort) {
+                        let values = sort::values_json(&spec.source.sort, &hit.sort);
                         object.insert("sort".to_owned(), Value::Array(values));
                     }
                     hit.hit = Some(Value::Object(object).to_string());

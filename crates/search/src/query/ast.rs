@@ -247,6 +247,8 @@ pub struct QueryStringQuery {
     pub simple: bool,
     pub default_operator: Operator,
     pub allow_leading_wildcard: bool,
+    /// Prefixes on text fields are analyzed: `well-kn*` is `well` and a prefix `kn`.
+    pub analyze_wildcard: bool,
     pub phrase_slop: u32,
     pub fuzzy: FuzzyOptions,
     pub options: MatchOptions,

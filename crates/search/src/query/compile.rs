@@ -39,6 +39,11 @@ pub(crate) fn compile(shard: &Shard<'_>, query: &Query) -> Result<Compiled, ApiE
             values,
             boost,
         } if field == INDEX => Ok(index_name(shard, values, *boost)),
+        Query::Match(query) if query.field == INDEX => Ok(index_name(
+            shard,
+            std::slice::from_ref(&query.value),
+            query.boost,
+        )),
         Query::Match(query) => super::text::match_query(shard, query),
         Query::MatchPhrase(query) => super::text::phrase(shard, query),
         Query::MultiMatch(query) => super::text::multi_match(shard, query),
@@ -165,7 +170,7 @@ pub(super) fn dis_max(mut queries: Vec<Compiled>, tie_breaker: Score) -> Compile
 /// Returns a query of optional clauses, of which so many must match.
 pub(super) fn at_least(mut queries: Vec<Compiled>, required: usize) -> Compiled {
     match queries.len() {
-        0 => none(),
+        count if count == 0 || required > count => none(),
         1 if required == 1 => queries.remove(0),
         _ => {
             let clauses = queries.into_iter().map(|q| (Occur::Should, q)).collect();
@@ -184,7 +189,8 @@ pub(super) fn with_field(
 ) -> Result<Compiled, ApiError> {
     if name == INDEX {
         return Err(query_shard(
-            "Field [_index] is searched by [term] and [terms] queries only",
+            "Field [_index] is searched by [term], [terms], [match], [prefix], [wildcard] and [regexp] \
+             queries only",
         ));
     }
     match shard.searchable(name)? {
@@ -226,10 +232,15 @@ fn bool_query(shard: &Shard<'_>, query: &BoolQuery) -> Result<Compiled, ApiError
         return Ok(all(boost));
     }
     let required_clauses = !query.must.is_empty() || !query.filter.is_empty();
+    // Of optional clauses alone at least one matches, even with a minimum of zero.
+    let least = usize::from(should > 0 && !required_clauses);
     let required = match &query.minimum_should_match {
-        Some(minimum) => minimum.required(should),
-        None => usize::from(should > 0 && !required_clauses),
+        Some(minimum) if should > 0 => minimum.required(should).max(least),
+        _ => least,
     };
+    if required > should {
+        return Ok(none());
+    }
     if !required_clauses && required == 0 {
         // Only exclusions, or nothing that must match: everything else does.
         clauses.push((Occur::Must, all(0.0)));
@@ -258,6 +269,10 @@ fn exists(shard: &Shard<'_>, name: &str, boost: f32) -> Result<Compiled, ApiErro
 
 fn pattern(shard: &Shard<'_>, query: &PatternQuery) -> Result<Compiled, ApiError> {
     let pattern = TermPattern::compile(query.kind, &query.value, query.case_insensitive)?;
+    if query.field == INDEX {
+        let matches = pattern.is_match(shard.context.index);
+        return Ok(if matches { all(query.boost) } else { none() });
+    }
     with_field(shard, &query.field, |field| {
         if !field.has_terms() {
             let name = match query.kind {

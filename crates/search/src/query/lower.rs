@@ -2,17 +2,20 @@
 //! shard are known. Source: data.md section 5.2.
 
 use ringwall_api::ApiError;
+use ringwall_index::Analyzer;
 use serde_json::Value;
 
 use super::ast::*;
+use super::compile::compile;
 use super::syntax::{Clause, Leaf, Node, Role, Test};
 use super::{lucene, simple, text};
+use crate::fields::FieldKind;
 use crate::shard::Shard;
 
 /// Turns a text query into the queries it stands for.
 pub(super) fn lower(shard: &Shard<'_>, query: &QueryStringQuery) -> Result<Query, ApiError> {
     let root = if query.simple {
-        simple::parse(&query.query, query.default_operator)
+        simple::parse(&query.query, query.default_operator)?
     } else {
         lucene::parse(
             &query.query,
@@ -23,10 +26,11 @@ pub(super) fn lower(shard: &Shard<'_>, query: &QueryStringQuery) -> Result<Query
     let lowering = Lowering { shard, query };
     let lowered = match root {
         Node::Group { clauses, boost } => {
-            lowering.group(clauses, boost, query.options.minimum_should_match.as_ref())?
+            lowering.group(clauses, boost, query.options.minimum_should_match.as_ref())
         }
-        leaf => lowering.node(leaf)?,
+        leaf => lowering.node(leaf),
     };
+    let lowered = lowered.unwrap_or(Query::MatchNone);
     if query.boost == 1.0 {
         return Ok(lowered);
     }
@@ -42,8 +46,10 @@ struct Lowering<'a> {
     query: &'a QueryStringQuery,
 }
 
+/// The queries of the parts of a text. `None`: analysis leaves nothing of the part, which then
+/// counts as if it were not written.
 impl Lowering<'_> {
-    fn node(&self, node: Node) -> Result<Query, ApiError> {
+    fn node(&self, node: Node) -> Option<Query> {
         match node {
             Node::Group { clauses, boost } => self.group(clauses, boost, None),
             Node::Leaf(leaf) => self.leaf(&leaf),
@@ -52,58 +58,110 @@ impl Lowering<'_> {
 
     fn group(
         &self,
-        mut clauses: Vec<Clause>,
+        clauses: Vec<Clause>,
         boost: f32,
         minimum: Option<&super::min_match::MinimumShouldMatch>,
-    ) -> Result<Query, ApiError> {
-        if clauses.is_empty() {
-            return Ok(Query::MatchNone);
+    ) -> Option<Query> {
+        let mut lowered: Vec<(Role, Query)> = Vec::with_capacity(clauses.len());
+        for clause in self.joined(clauses) {
+            if let Some(query) = self.node(clause.node) {
+                lowered.push((clause.role, query));
+            }
         }
         // One clause needs no boolean query around it: cheaper, and fit for skipping.
-        if clauses.len() == 1 && boost == 1.0 && clauses[0].role != Role::MustNot {
-            let clause = clauses.remove(0);
-            return self.node(clause.node);
+        if let [(role, _)] = lowered.as_slice()
+            && boost == 1.0
+            && *role != Role::MustNot
+        {
+            return lowered.pop().map(|(_, query)| query);
+        }
+        if lowered.is_empty() {
+            return None;
         }
         let mut query = BoolQuery {
             boost: Some(boost),
             minimum_should_match: minimum.cloned(),
             ..BoolQuery::default()
         };
-        for clause in clauses {
-            let lowered = self.node(clause.node)?;
-            match clause.role {
+        for (role, lowered) in lowered {
+            match role {
                 Role::Must => query.must.push(lowered),
                 Role::Should => query.should.push(lowered),
                 Role::MustNot => query.must_not.push(lowered),
             }
         }
-        Ok(Query::Bool(query))
+        Some(Query::Bool(query))
     }
 
-    fn leaf(&self, leaf: &Leaf) -> Result<Query, ApiError> {
+    /// Joins words that stand side by side into one text, as fields with a say in where terms end
+    /// must see it. On one text field that makes no difference.
+    fn joined(&self, clauses: Vec<Clause>) -> Vec<Clause> {
+        let mut result: Vec<Clause> = Vec::with_capacity(clauses.len());
+        for clause in clauses {
+            if clause.bare
+                && let Some(previous) = result.last_mut()
+                && previous.bare
+                && let (Node::Leaf(before), Node::Leaf(leaf)) = (&mut previous.node, &clause.node)
+                && before.field == leaf.field
+                && let (Test::Terms(text), Test::Terms(more)) = (&mut before.test, &leaf.test)
+                && self.joins(leaf.field.as_deref())
+            {
+                text.push(' ');
+                text.push_str(more);
+                continue;
+            }
+            result.push(clause);
+        }
+        result
+    }
+
+    fn joins(&self, field: Option<&str>) -> bool {
+        let fields = self.fields(field);
+        match fields.as_slice() {
+            [(only, ..)] => self
+                .shard
+                .field(only)
+                .is_some_and(|field| field.kind == FieldKind::Keyword),
+            fields => !fields.is_empty(),
+        }
+    }
+
+    fn fields(&self, field: Option<&str>) -> Vec<(String, f32, bool)> {
+        match field {
+            Some(field) => text::expand_fields(self.shard, &[(field.to_owned(), 1.0)]),
+            None => text::expand_fields(self.shard, &self.query.fields),
+        }
+    }
+
+    fn leaf(&self, leaf: &Leaf) -> Option<Query> {
         if leaf.test == Test::All {
-            return Ok(Query::MatchAll { boost: leaf.boost });
+            return Some(Query::MatchAll { boost: leaf.boost });
         }
         if leaf.test == Test::Exists {
-            return Ok(Query::Exists {
+            return Some(Query::Exists {
                 field: leaf.field.clone().unwrap_or_default(),
                 boost: leaf.boost,
             });
         }
-        let fields = match &leaf.field {
-            Some(field) => text::expand_fields(self.shard, &[(field.clone(), 1.0)]),
-            None => text::expand_fields(self.shard, &self.query.fields),
-        };
+        let fields = self.fields(leaf.field.as_deref());
+        let found = fields.len();
+        let fields: Vec<_> = fields
+            .into_iter()
+            .filter(|(field, ..)| !self.vanishes(field, &leaf.test))
+            .collect();
+        if found > 0 && fields.is_empty() {
+            return None;
+        }
         let mut queries: Vec<Query> = fields
             .into_iter()
             .filter_map(|(field, boost, lenient)| {
                 self.leaf_on(leaf, &field, boost * leaf.boost, lenient)
             })
             .collect();
-        match queries.len() {
-            0 => Ok(Query::MatchNone),
-            1 => Ok(queries.remove(0)),
-            _ => Ok(Query::DisMax {
+        Some(match queries.len() {
+            0 => Query::MatchNone,
+            1 => queries.remove(0),
+            _ => Query::DisMax {
                 queries,
                 tie_breaker: if self.query.most_fields {
                     1.0
@@ -111,25 +169,41 @@ impl Lowering<'_> {
                     self.query.tie_breaker
                 },
                 boost: 1.0,
-            }),
-        }
+            },
+        })
+    }
+
+    /// Tells whether analysis leaves nothing of a text.
+    fn vanishes(&self, field: &str, test: &Test) -> bool {
+        let (Test::Terms(text) | Test::Phrase { text, .. }) = test else {
+            return false;
+        };
+        self.analyzer(field)
+            .is_some_and(|analyzer| analyzer.tokens(text).is_empty())
+    }
+
+    /// The analyzer of a text field, or the one that the query names.
+    fn analyzer(&self, field: &str) -> Option<Analyzer> {
+        let FieldKind::Text { analyzer } = self.shard.field(field)?.kind else {
+            return None;
+        };
+        let named = self.query.options.analyzer.as_deref();
+        Some(named.and_then(Analyzer::from_name).unwrap_or(analyzer))
     }
 
     /// The query of a leaf on one field; `None` when a pattern chose a field that cannot take it.
     fn leaf_on(&self, leaf: &Leaf, field: &str, boost: f32, from_pattern: bool) -> Option<Query> {
         let lenient = from_pattern || self.query.options.lenient;
-        let has_terms = self.shard.has_terms(field);
-        if lenient && !has_terms && !matches!(leaf.test, Test::Terms(_) | Test::Phrase { .. }) {
-            return None;
-        }
+        let forgives = matches!(leaf.test, Test::Terms(_) | Test::Phrase { .. });
         let field = field.to_owned();
+        let leaf_field = field.clone();
         let options = MatchOptions {
             operator: self.query.default_operator,
             minimum_should_match: None,
             lenient,
             ..self.query.options.clone()
         };
-        Some(match &leaf.test {
+        let query = match &leaf.test {
             Test::All => Query::MatchAll { boost },
             Test::Exists => Query::Exists { field, boost },
             Test::Terms(text) => Query::Match(MatchQuery {
@@ -158,7 +232,7 @@ impl Lowering<'_> {
                 },
                 boost,
             }),
-            Test::Prefix(text) => self.pattern(PatternKind::Prefix, field, text, boost),
+            Test::Prefix(text) => self.prefix(field, text, boost),
             Test::Wildcard(text) => self.pattern(PatternKind::Wildcard, field, text, boost),
             Test::Regexp(text) => self.pattern(PatternKind::Regexp, field, text, boost),
             Test::Range { lower, upper } => Query::Range(RangeQuery {
@@ -166,9 +240,66 @@ impl Lowering<'_> {
                 lower: lower.clone(),
                 upper: upper.clone(),
                 format: None,
-                time_zone: self.query.time_zone.clone(),
+                time_zone: self
+                    .query
+                    .time_zone
+                    .clone()
+                    .filter(|_| self.is_date(&leaf_field)),
                 boost,
             }),
+        };
+        // Other tests have no leniency of their own: whether they fit shows when they are compiled.
+        let fits = !lenient || forgives || compile(self.shard, &query).is_ok();
+        fits.then_some(query)
+    }
+
+    /// `time_zone` concerns dates alone; the text may hold other ranges too.
+    fn is_date(&self, field: &str) -> bool {
+        self.shard
+            .field(field)
+            .is_some_and(|field| field.kind == FieldKind::Date)
+    }
+
+    /// A prefix, which `analyze_wildcard` breaks into terms before the last.
+    fn prefix(&self, field: String, text: &str, boost: f32) -> Query {
+        let analyzer = self
+            .analyzer(&field)
+            .filter(|_| self.query.analyze_wildcard);
+        let Some(analyzer) = analyzer else {
+            return self.pattern(PatternKind::Prefix, field, text, boost);
+        };
+        let mut tokens: Vec<String> = analyzer.tokens(text).into_iter().map(|t| t.text).collect();
+        let Some(last) = tokens.pop() else {
+            return Query::MatchNone;
+        };
+        let last = Query::Pattern(PatternQuery {
+            kind: PatternKind::Prefix,
+            field: field.clone(),
+            value: last,
+            case_insensitive: false,
+            boost,
+        });
+        if tokens.is_empty() {
+            return last;
+        }
+        let mut clauses: Vec<Query> = tokens
+            .into_iter()
+            .map(|token| Query::Term {
+                field: field.clone(),
+                value: token.into(),
+                case_insensitive: false,
+                boost,
+            })
+            .collect();
+        clauses.push(last);
+        let (must, should) = match self.query.default_operator {
+            Operator::And => (clauses, Vec::new()),
+            Operator::Or => (Vec::new(), clauses),
+        };
+        Query::Bool(BoolQuery {
+            must,
+            should,
+            ..BoolQuery::default()
         })
     }
 

@@ -120,8 +120,12 @@ impl Parser<'_> {
             }
             let modifier = self.modifier();
             self.skip_spaces();
-            let node = self.clause(field, depth)?;
+            let (node, plain) = self.clause(field, depth)?;
+            let bare = plain && conjunction == Conjunction::None && modifier.is_none();
             add_clause(&mut clauses, conjunction, modifier, node, self.default);
+            if let Some(clause) = clauses.last_mut() {
+                clause.bare = bare && !self.at_conjunction();
+            }
             if clauses.len() > MAX_CLAUSES {
                 return Err(self.error(&format!(
                     "too many clauses, maxClauseCount is set to {MAX_CLAUSES},"
@@ -144,6 +148,15 @@ impl Parser<'_> {
         }
     }
 
+    /// Tells whether an `AND` or `OR` follows.
+    fn at_conjunction(&mut self) -> bool {
+        let at = self.at;
+        self.skip_spaces();
+        let found = self.conjunction() != Conjunction::None;
+        self.at = at;
+        found
+    }
+
     fn modifier(&mut self) -> Option<Role> {
         if self.keyword("NOT") || self.eat('!') || self.eat('-') {
             Some(Role::MustNot)
@@ -154,7 +167,8 @@ impl Parser<'_> {
         }
     }
 
-    fn clause(&mut self, field: Option<&str>, depth: usize) -> Result<Node, ApiError> {
+    /// Reads a clause; the flag says that it is a word and nothing more.
+    fn clause(&mut self, field: Option<&str>, depth: usize) -> Result<(Node, bool), ApiError> {
         let own = self.field_name()?;
         let field = own.as_deref().or(field);
         let node = match self.peek() {
@@ -173,9 +187,10 @@ impl Parser<'_> {
             Some(_) => self.term(field)?,
             None => return Err(self.error("the text ends where a term is expected")),
         };
+        let is_word = matches!(&node, Node::Leaf(leaf) if matches!(leaf.test, Test::Terms(_)));
         match self.boost()? {
-            Some(boost) => Ok(node.boosted(boost)),
-            None => Ok(node),
+            Some(boost) => Ok((node.boosted(boost), false)),
+            None => Ok((node, is_word && own.is_none())),
         }
     }
 
@@ -409,6 +424,13 @@ impl Parser<'_> {
         if wild(&word[0]) && !self.leading_wildcard {
             return Err(self.error("'*' or '?' not allowed as first character"));
         }
+        if let Some((last, stem)) = word.split_last()
+            && *last == ('*', false)
+            && !stem.iter().any(wild)
+        {
+            let stem = stem.iter().map(|(c, _)| *c).collect();
+            return Ok(leaf(field, Test::Prefix(stem)));
+        }
         let pattern = word
             .iter()
             .fold(String::new(), |mut pattern, (c, escaped)| {
@@ -444,60 +466,6 @@ fn leaf(field: Option<&str>, test: Test) -> Node {
 mod tests {
     use super::*;
 
-    /// Writes a tree compactly: `+must should -not`.
-    fn show(node: &Node) -> String {
-        let boosted = |text: String, boost: f32| {
-            if boost == 1.0 {
-                text
-            } else {
-                format!("{text}^{boost}")
-            }
-        };
-        match node {
-            Node::Group { clauses, boost } => {
-                let clauses: Vec<String> = clauses
-                    .iter()
-                    .map(|clause| {
-                        let sign = match clause.role {
-                            Role::Must => "+",
-                            Role::Should => "",
-                            Role::MustNot => "-",
-                        };
-                        format!("{sign}{}", show(&clause.node))
-                    })
-                    .collect();
-                boosted(format!("({})", clauses.join(" ")), *boost)
-            }
-            Node::Leaf(leaf) => {
-                let field = leaf
-                    .field
-                    .as_ref()
-                    .map(|f| format!("{f}:"))
-                    .unwrap_or_default();
-                let test = match &leaf.test {
-                    Test::All => "ALL".to_owned(),
-                    Test::Exists => "EXISTS".to_owned(),
-                    Test::Terms(text) => text.clone(),
-                    Test::Phrase { text, slop } => format!("\"{text}\"{slop:?}"),
-                    Test::Fuzzy { text, edits } => format!("{text}~{edits:?}"),
-                    Test::Prefix(text) => format!("prefix {text}"),
-                    Test::Wildcard(text) => format!("wild {text}"),
-                    Test::Regexp(text) => format!("/{text}/"),
-                    Test::Range { lower, upper } => {
-                        let end = |bound: &Option<RangeBound>| {
-                            bound.as_ref().map_or("*".to_owned(), |bound| {
-                                let sign = if bound.inclusive { "=" } else { "" };
-                                format!("{sign}{}", bound.value.as_str().unwrap_or("?"))
-                            })
-                        };
-                        format!("<{} {}>", end(lower), end(upper))
-                    }
-                };
-                boosted(format!("{field}{test}"), leaf.boost)
-            }
-        }
-    }
-
     #[test]
     fn syntax() {
         for (text, expected) in [
@@ -512,6 +480,8 @@ mod tests {
             ("f:\"a b\"~3", "(f:\"a b\"Some(3))"),
             ("a~ b~1", "(a~None b~Some(1))"),
             ("qu?ck*", "(wild qu?ck*)"),
+            ("quick*", "(prefix quick)"),
+            ("a\\*b*", "(prefix a*b)"),
             ("a\\*b", "(a*b)"),
             ("f:/a\\/b.*/", "(f:/a/b.*/)"),
             ("n:[1 TO 5}", "(n:<=1 5>)"),

@@ -38,7 +38,8 @@ impl MinimumShouldMatch {
         }])
     }
 
-    /// Returns how many of `clauses` optional clauses must match, between 0 and `clauses`.
+    /// Returns how many of `clauses` optional clauses must match. More than there are means that
+    /// nothing matches.
     pub fn required(&self, clauses: usize) -> usize {
         let total = i64::try_from(clauses).unwrap_or(i64::MAX);
         // Without a condition the single rule holds; with conditions the last one that holds does,
@@ -46,8 +47,7 @@ impl MinimumShouldMatch {
         let rule = self
             .0
             .iter()
-            .filter(|rule| rule.above.is_none_or(|above| total > above))
-            .next_back();
+            .rfind(|rule| rule.above.is_none_or(|above| total > above));
         let Some(rule) = rule else { return clauses };
         let amount = if rule.percent {
             // Rounded towards zero, as the field does: -25% of 5 allows one to be missing.
@@ -60,7 +60,7 @@ impl MinimumShouldMatch {
         } else {
             amount
         };
-        usize::try_from(required.clamp(0, total)).unwrap_or(0)
+        usize::try_from(required.max(0)).unwrap_or(usize::MAX)
     }
 
     fn parse_text(text: &str) -> Result<Self, ApiError> {
@@ -119,7 +119,7 @@ mod tests {
             (json!("2<-25% 9<-3"), 2, 2),
             (json!("2<-25% 9<-3"), 8, 6),
             (json!("2<-25% 9<-3"), 12, 9),
-            (json!(9), 4, 4),
+            (json!(9), 4, 9),
             (json!(-9), 4, 0),
             (json!("2 < 50%"), 4, 2),
         ] {

@@ -353,6 +353,12 @@ fn multi_match(body: &Value) -> Result<Query, ApiError> {
         None => 50,
     };
     let options = match_options(&mut object)?;
+    let is_phrase = matches!(kind, MultiMatchKind::Phrase | MultiMatchKind::PhrasePrefix);
+    if is_phrase && options.fuzziness.is_some() {
+        return Err(parsing(
+            "Fuzziness not allowed for type [phrase] and [phrase_prefix] in [multi_match]",
+        ));
+    }
     let query = MultiMatchQuery {
         fields,
         value,
@@ -375,6 +381,14 @@ pub(super) fn field_list(
     let Some(value) = object.take("fields") else {
         return Ok(Vec::new());
     };
+    if value
+        .as_array()
+        .is_some_and(|items| items.iter().any(Value::is_null))
+    {
+        return Err(parsing(format!(
+            "[{name}] field name in [fields] cannot be null"
+        )));
+    }
     texts_of(name, "fields", value)?
         .iter()
         .map(|text| parse_field_boost(name, text))
@@ -535,7 +549,7 @@ fn pattern(kind: PatternKind, body: &Value) -> Result<Query, ApiError> {
         };
         query.case_insensitive = object.bool("case_insensitive")?.unwrap_or(false);
         query.boost = object.boost()?;
-        object.only("rewrite", "constant_score")?;
+        constant_rewrite(&mut object)?;
         if kind == PatternKind::Regexp {
             object.only("flags", "ALL")?;
             object.usize("max_determinized_states")?;
@@ -546,6 +560,19 @@ fn pattern(kind: PatternKind, body: &Value) -> Result<Query, ApiError> {
     }
     super::regexp::check_length(&query)?;
     Ok(Query::Pattern(query))
+}
+
+/// Takes `rewrite`, of which the forms that score every match alike are supported.
+pub(super) fn constant_rewrite(object: &mut Object<'_>) -> Result<(), ApiError> {
+    match object.text("rewrite")?.as_deref() {
+        None | Some("constant_score" | "constant_score_blended" | "constant_score_boolean") => {
+            Ok(())
+        }
+        Some(other) => Err(ApiError::illegal_argument(format!(
+            "only [constant_score], [constant_score_blended] and [constant_score_boolean] are \
+             supported for [rewrite], got [{other}]"
+        ))),
+    }
 }
 
 fn fuzzy(body: &Value) -> Result<Query, ApiError> {

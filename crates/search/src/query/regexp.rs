@@ -107,7 +107,17 @@ fn translate(pattern: &str) -> Result<String, ApiError> {
     let mut body = String::new();
     let mut chars = pattern.chars().peekable();
     let mut class = false;
+    let mut repeated = false;
     while let Some(c) = chars.next() {
+        // `a+?` would repeat lazily here but is an optional `a+` there.
+        if std::mem::replace(&mut repeated, !class && matches!(c, '*' | '+' | '?' | '}'))
+            && c == '?'
+        {
+            return Err(invalid(
+                pattern,
+                "put parentheses around what [?] makes optional",
+            ));
+        }
         match c {
             '\\' => {
                 let next = chars
@@ -132,7 +142,7 @@ fn translate(pattern: &str) -> Result<String, ApiError> {
                 class = false;
                 body.push(']');
             }
-            '[' | '&' | '~' if class => {
+            '[' | '&' | '~' | '-' if class && (c != '-' || chars.peek() == Some(&'-')) => {
                 body.push('\\');
                 body.push(c);
             }
@@ -199,7 +209,9 @@ mod tests {
         check(Regexp, "\"a.b\"", "a.b", true);
         check(Regexp, "\"a.b\"", "axb", false);
         check(Regexp, "a^b$", "a^b$", true);
-        for bad in ["a~b", "<1-10>", "(", "a\\", "\"a", "a&b", "(?i)a"] {
+        for bad in [
+            "a+?", "a{2}?", "a~b", "<1-10>", "(", "a\\", "\"a", "a&b", "(?i)a",
+        ] {
             assert!(TermPattern::compile(Regexp, bad, false).is_err(), "{bad}");
         }
     }

@@ -1,211 +1,345 @@
-//! The syntax of `simple_query_string`, which has no errors: what cannot be an operator is text.
-//! Source: data.md section 5.2.
+//! The syntax of `simple_query_string`: what cannot be an operator is text. Operators are read from
+//! left to right, and each change from one to the other encloses what stands before it. Source:
+//! data.md section 5.2.
+
+use ringwall_api::ApiError;
 
 use super::ast::Operator;
 use super::syntax::*;
+use crate::parse::query_shard;
 
 /// Parses a text.
-pub(super) fn parse(text: &str, default: Operator) -> Node {
+///
+/// # Errors
+/// 400 when the text has more clauses or levels than a query may have; no syntax is wrong.
+pub(super) fn parse(text: &str, default: Operator) -> Result<Node, ApiError> {
+    if text.trim() == "*" {
+        return Ok(leaf(Test::All));
+    }
     let mut parser = Parser {
         chars: text.chars().collect(),
         at: 0,
         default,
+        clauses: 0,
     };
-    parser.group(0)
+    let tree = parser.query(usize::MAX, 0)?;
+    Ok(tree.top.unwrap_or(Node::Group {
+        clauses: Vec::new(),
+        boost: 1.0,
+    }))
 }
 
-/// Deeper parentheses are treated as spaces.
-const MAX_DEPTH: usize = 30;
+/// Levels of parentheses and of changes between operators.
+const MAX_DEPTH: usize = 100;
 
-/// Further clauses are dropped into the last: there is no way to report an error.
+/// Clauses of the whole text, `indices.query.bool.max_clause_count`.
 const MAX_CLAUSES: usize = 1_024;
 
 struct Parser {
     chars: Vec<char>,
     at: usize,
     default: Operator,
+    clauses: usize,
+}
+
+/// The tree read so far.
+#[derive(Default)]
+struct Tree {
+    top: Option<Node>,
+    /// The operator that joins the clauses of `top`.
+    joined_by: Option<Operator>,
+    /// The operator read before the next clause.
+    operator: Option<Operator>,
+    /// An odd number of `-` before the next clause.
+    negated: bool,
+    /// How deep `top` nests.
+    depth: usize,
+}
+
+impl Tree {
+    fn add(&mut self, branch: Node, depth: usize, default: Operator) {
+        let branch = if self.negated {
+            without(branch)
+        } else {
+            branch
+        };
+        self.negated = false;
+        let operator = self.operator.take();
+        let Some(top) = self.top.take() else {
+            self.top = Some(branch);
+            self.depth = depth;
+            return;
+        };
+        let operator = operator.unwrap_or(default);
+        let role = match operator {
+            Operator::And => Role::Must,
+            Operator::Or => Role::Should,
+        };
+        let clause = |node| Clause {
+            role,
+            node,
+            bare: false,
+        };
+        self.top = Some(match top {
+            Node::Group { mut clauses, boost } if self.joined_by == Some(operator) => {
+                clauses.push(clause(branch));
+                self.depth = self.depth.max(depth + 1);
+                Node::Group { clauses, boost }
+            }
+            top => {
+                self.depth = self.depth.max(depth) + 1;
+                Node::Group {
+                    clauses: vec![clause(top), clause(branch)],
+                    boost: 1.0,
+                }
+            }
+        });
+        self.joined_by = Some(operator);
+    }
 }
 
 impl Parser {
-    fn group(&mut self, depth: usize) -> Node {
-        let mut clauses = Vec::new();
-        let mut conjunction = Conjunction::None;
-        let mut modifier = None;
-        while let Some(c) = self.chars.get(self.at).copied() {
-            match c {
-                ')' if depth > 0 => break,
-                '+' => conjunction = Conjunction::And,
-                '|' => conjunction = Conjunction::Or,
-                '-' if self.starts_term() => modifier = Some(Role::MustNot),
-                c if c.is_whitespace() || c == ')' || c == '-' => {}
-                '(' if depth >= MAX_DEPTH => {}
-                _ => {
-                    let Some(node) = self.node(c, depth) else {
-                        continue;
-                    };
-                    if clauses.len() < MAX_CLAUSES {
-                        add_clause(&mut clauses, conjunction, modifier, node, self.default);
-                    }
-                    conjunction = Conjunction::None;
-                    modifier = None;
+    /// Reads up to `end` or the end of the text.
+    fn query(&mut self, end: usize, depth: usize) -> Result<Tree, ApiError> {
+        let mut tree = Tree::default();
+        let end = end.min(self.chars.len());
+        while self.at < end {
+            if depth.max(tree.depth) > MAX_DEPTH || self.clauses > MAX_CLAUSES {
+                return Err(query_shard(format!(
+                    "failed to create query: the text has more than [{MAX_CLAUSES}] clauses or \
+                     more than [{MAX_DEPTH}] levels"
+                )));
+            }
+            match self.chars[self.at] {
+                '-' => {
+                    tree.negated = !tree.negated;
+                    self.at += 1;
                     continue;
                 }
+                '+' => self.operator(&mut tree, Operator::And),
+                '|' => self.operator(&mut tree, Operator::Or),
+                '(' => self.parentheses(&mut tree, end, depth)?,
+                '"' => self.phrase(&mut tree, end),
+                c if c == ')' || c.is_whitespace() => self.at += 1,
+                _ => self.token(&mut tree, end),
             }
-            self.at += 1;
+            // A `-` stands directly before what it negates.
+            tree.negated = false;
         }
-        Node::Group {
-            clauses,
-            boost: 1.0,
-        }
+        Ok(tree)
     }
 
-    /// `-` negates only at the start of a term.
-    fn starts_term(&self) -> bool {
-        self.chars
-            .get(self.at + 1)
-            .is_some_and(|next| !next.is_whitespace())
+    fn operator(&mut self, tree: &mut Tree, operator: Operator) {
+        // The first of several operators counts, and one without a left side is text to ignore.
+        if tree.operator.is_none() && tree.top.is_some() {
+            tree.operator = Some(operator);
+        }
+        self.at += 1;
     }
 
-    /// Reads a group, a phrase or a term; always moves on.
-    fn node(&mut self, first: char, depth: usize) -> Option<Node> {
-        match first {
-            '(' => {
-                self.at += 1;
-                let node = self.group(depth + 1);
-                self.at += usize::from(self.chars.get(self.at) == Some(&')'));
-                let empty = matches!(&node, Node::Group { clauses, .. } if clauses.is_empty());
-                (!empty).then_some(node)
+    fn add(&mut self, tree: &mut Tree, node: Node) {
+        self.clauses += 1;
+        tree.add(node, 1, self.default);
+    }
+
+    fn parentheses(&mut self, tree: &mut Tree, end: usize, depth: usize) -> Result<(), ApiError> {
+        self.at += 1;
+        let Some(close) = self.closing(end) else {
+            // Without partner it is ignored.
+            return Ok(());
+        };
+        if close == self.at {
+            tree.operator = None;
+        } else {
+            let inner = self.query(close, depth + 1)?;
+            if let Some(node) = inner.top {
+                tree.add(node, inner.depth + 1, self.default);
             }
-            '"' => self.phrase(),
-            _ => self.term(),
         }
+        self.at = close + 1;
+        Ok(())
     }
 
-    fn phrase(&mut self) -> Option<Node> {
-        let start = self.at + 1;
-        let closed = self.chars[start..].iter().position(|c| *c == '"');
-        self.at = start;
-        // A quotation mark without partner is a space.
-        let length = closed?;
-        let text: String = self.chars[start..start + length].iter().collect();
-        self.at = start + length + 1;
-        let slop = self.suffix_number();
-        leaf(Test::Phrase { text, slop })
+    /// The place of the parenthesis that closes the one just read.
+    fn closing(&self, end: usize) -> Option<usize> {
+        let mut open = 1;
+        let mut escaped = false;
+        for at in self.at..end {
+            match self.chars[at] {
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                '(' => open += 1,
+                ')' if open == 1 => return Some(at),
+                ')' => open -= 1,
+                _ => {}
+            }
+        }
+        None
     }
 
-    fn term(&mut self) -> Option<Node> {
+    fn phrase(&mut self, tree: &mut Tree, end: usize) {
+        self.at += 1;
+        let start = self.at;
         let mut text = String::new();
-        while let Some(c) = self.chars.get(self.at).copied() {
-            match c {
+        let mut at = start;
+        while at < end && self.chars[at] != '"' {
+            if self.chars[at] == '\\' {
+                at += 1;
+            }
+            text.extend(self.chars.get(at).filter(|_| at < end));
+            at += 1;
+        }
+        if at >= end {
+            // A quotation mark without partner is ignored.
+            return;
+        }
+        self.at = at + 1;
+        if text.is_empty() {
+            tree.operator = None;
+            return;
+        }
+        let slop = self.suffix_number(end).flatten();
+        self.add(tree, leaf(Test::Phrase { text, slop }));
+    }
+
+    fn token(&mut self, tree: &mut Tree, end: usize) {
+        let mut text = String::new();
+        // The last character is a `*` that stands for any ending.
+        let mut prefix = false;
+        while self.at < end {
+            match self.chars[self.at] {
                 '\\' => {
+                    prefix = false;
                     self.at += 1;
-                    text.extend(self.chars.get(self.at));
+                    text.extend(self.chars.get(self.at).filter(|_| self.at < end));
                 }
-                c if c.is_whitespace() || "()\"|+~*".contains(c) => break,
-                c => text.push(c),
+                c if c.is_whitespace() || "()\"|+".contains(c) => break,
+                '~' if !text.is_empty() => break,
+                c => {
+                    prefix = c == '*' && !text.is_empty();
+                    text.push(c);
+                }
             }
             self.at += 1;
         }
-        match self.chars.get(self.at) {
-            Some('~') => {
-                let edits = self.suffix_number().map(|n| n.min(2) as u8);
-                leaf(Test::Fuzzy { text, edits })
-            }
-            Some('*') => {
-                self.at += 1;
-                if text.is_empty() {
-                    leaf(Test::All)
-                } else {
-                    leaf(Test::Prefix(text))
-                }
-            }
-            _ => leaf(Test::Terms(text)),
+        self.at = self.at.min(end);
+        if text.is_empty() {
+            return;
         }
+        let test = match self.suffix_number(end) {
+            Some(Some(0)) => Test::Terms(text),
+            Some(edits) => Test::Fuzzy {
+                text,
+                edits: Some(edits.unwrap_or(2).min(2) as u8),
+            },
+            None if prefix => {
+                text.pop();
+                Test::Prefix(text)
+            }
+            None => Test::Terms(text),
+        };
+        self.add(tree, leaf(test));
     }
 
-    /// Takes `~N`.
-    fn suffix_number(&mut self) -> Option<u32> {
-        if self.chars.get(self.at) != Some(&'~') {
+    /// Takes `~` and the number after it, if there is one.
+    fn suffix_number(&mut self, end: usize) -> Option<Option<u32>> {
+        if self.at >= end || self.chars[self.at] != '~' {
             return None;
         }
         self.at += 1;
         let mut digits = String::new();
-        while let Some(c) = self.chars.get(self.at).filter(|c| c.is_ascii_digit()) {
-            digits.push(*c);
+        while self.at < end && self.chars[self.at].is_ascii_digit() {
+            digits.push(self.chars[self.at]);
             self.at += 1;
         }
-        digits.parse().ok()
+        Some(match digits.as_str() {
+            "" => None,
+            digits => Some(digits.parse().unwrap_or(u32::MAX)),
+        })
     }
 }
 
-fn leaf(test: Test) -> Option<Node> {
-    let empty = matches!(
-        &test,
-        Test::Terms(text) | Test::Fuzzy { text, .. } if text.is_empty()
-    );
-    (!empty).then_some(Node::Leaf(Leaf {
+fn leaf(test: Test) -> Node {
+    Node::Leaf(Leaf {
         field: None,
         test,
         boost: 1.0,
-    }))
+    })
+}
+
+/// Everything but what the node matches.
+fn without(node: Node) -> Node {
+    let clause = |role, node| Clause {
+        role,
+        node,
+        bare: false,
+    };
+    Node::Group {
+        clauses: vec![
+            clause(Role::MustNot, node),
+            clause(Role::Should, leaf(Test::All)),
+        ],
+        boost: 1.0,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn roles(text: &str) -> Vec<(Role, Test)> {
-        let Node::Group { clauses, .. } = parse(text, Operator::Or) else {
-            return Vec::new();
-        };
-        clauses
-            .into_iter()
-            .filter_map(|clause| match clause.node {
-                Node::Leaf(leaf) => Some((clause.role, leaf.test)),
-                Node::Group { .. } => None,
-            })
-            .collect()
+    #[test]
+    fn operators() {
+        for (text, default, expected) in [
+            ("a b", Operator::Or, "(a b)"),
+            ("a b", Operator::And, "(+a +b)"),
+            ("a + b + c", Operator::Or, "(+a +b +c)"),
+            // Each change of operator encloses what stands before it.
+            ("a + b | c", Operator::Or, "((+a +b) c)"),
+            ("a | b + c", Operator::Or, "(+(a b) +c)"),
+            // With `or`, a negated clause is one more way to match.
+            ("a -b", Operator::Or, "(a (-b ALL))"),
+            ("a + -b", Operator::Or, "(+a +(-b ALL))"),
+            ("--a", Operator::Or, "a"),
+            ("- a", Operator::Or, "a"),
+            ("a-b", Operator::Or, "a-b"),
+            ("+a", Operator::Or, "a"),
+            ("(a | b) + c", Operator::Or, "(+(a b) +c)"),
+            ("(a b", Operator::Or, "(a b)"),
+            ("a) b", Operator::Or, "(a b)"),
+            ("a + () b", Operator::Or, "(a b)"),
+            (
+                "\"x y\"~2 foo*",
+                Operator::Or,
+                "(\"x y\"Some(2) prefix foo)",
+            ),
+            (
+                "ba~1 ca~ da~0 ea~9",
+                Operator::Or,
+                "(ba~Some(1) ca~Some(2) da ea~Some(2))",
+            ),
+            ("fo*o \\*x* f\\*", Operator::Or, "(fo*o prefix *x f*)"),
+            ("\"open", Operator::Or, "open"),
+            ("a + \"\" b", Operator::Or, "(a b)"),
+            ("*", Operator::Or, "ALL"),
+            ("", Operator::Or, "()"),
+        ] {
+            assert_eq!(show(&parse(text, default).unwrap()), expected, "{text}");
+        }
     }
 
     #[test]
-    fn operators() {
-        let terms = |text: &str| Test::Terms(text.to_owned());
-        assert_eq!(
-            roles("a + b | c -d"),
-            [
-                (Role::Must, terms("a")),
-                (Role::Must, terms("b")),
-                (Role::Should, terms("c")),
-                (Role::MustNot, terms("d")),
-            ]
-        );
-        assert_eq!(
-            roles("\"x y\"~2 foo* ba~1 \"open"),
-            [
-                (
-                    Role::Should,
-                    Test::Phrase {
-                        text: "x y".into(),
-                        slop: Some(2)
-                    }
-                ),
-                (Role::Should, Test::Prefix("foo".into())),
-                (
-                    Role::Should,
-                    Test::Fuzzy {
-                        text: "ba".into(),
-                        edits: Some(1)
-                    }
-                ),
-                (Role::Should, terms("open")),
-            ]
-        );
+    fn too_large_texts_are_refused() {
+        assert!(parse(&"a + b | ".repeat(200), Operator::Or).is_err());
+        assert!(parse(&"(a ".repeat(300), Operator::Or).is_ok());
+        let nested = format!("{}a{}", "(".repeat(300), ")".repeat(300));
+        assert!(parse(&nested, Operator::Or).is_err());
+        assert!(parse(&"a ".repeat(2_000), Operator::Or).is_err());
     }
 
     proptest::proptest! {
         #[test]
         fn every_text_parses(text in "[a-c:\"()~*\\\\ +|0-9-]{0,40}") {
-            let _ = parse(&text, Operator::Or);
+            parse(&text, Operator::Or).unwrap();
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::ast::*;
 use super::min_match::MinimumShouldMatch;
-use super::parse::{field_list, operator, parse_fuzziness, slop};
+use super::parse::{constant_rewrite, field_list, operator, parse_fuzziness, slop};
 use crate::parse::{Object, text_of};
 
 /// Reads the body of `query_string`.
@@ -41,7 +41,7 @@ pub(super) fn query_string(body: &Value) -> Result<Query, ApiError> {
         query.query = escape(&query.query);
     }
     object.usize("max_determinized_states")?;
-    object.only("rewrite", "constant_score")?;
+    constant_rewrite(&mut object)?;
     object.only("enable_position_increments", "true")?;
     object.only("quote_analyzer", "")?;
     object.finish()?;
@@ -55,7 +55,6 @@ pub(super) fn simple_query_string(body: &Value) -> Result<Query, ApiError> {
     let mut query = common(name, &mut object)?;
     query.simple = true;
     query.most_fields = true;
-    query.options.lenient = true;
     object.only("flags", "ALL")?;
     object.finish()?;
     Ok(Query::QueryString(query))
@@ -74,7 +73,7 @@ fn common(name: &str, object: &mut Object<'_>) -> Result<QueryStringQuery, ApiEr
             .unwrap_or(defaults.max_expansions),
         transpositions: object.bool("fuzzy_transpositions")?.unwrap_or(true),
     };
-    object.only("analyze_wildcard", "false")?;
+    let analyze_wildcard = object.bool("analyze_wildcard")?.unwrap_or(false);
     object.only("quote_field_suffix", "")?;
     object.bool("auto_generate_synonyms_phrase_query")?;
     let default_operator = operator(object, "default_operator")?;
@@ -84,6 +83,7 @@ fn common(name: &str, object: &mut Object<'_>) -> Result<QueryStringQuery, ApiEr
         simple: false,
         default_operator,
         allow_leading_wildcard: true,
+        analyze_wildcard,
         phrase_slop: 0,
         fuzzy,
         options: MatchOptions {

@@ -18,6 +18,8 @@ pub(super) enum Node {
 pub(super) struct Clause {
     pub(super) role: Role,
     pub(super) node: Node,
+    /// A word without field, operator or suffix: with its neighbours it makes one text.
+    pub(super) bare: bool,
 }
 
 /// Whether a clause must, should or must not match.
@@ -93,7 +95,11 @@ pub(super) fn add_clause(
         (None, Conjunction::None, Operator::And) => Role::Must,
         (None, _, _) => Role::Should,
     };
-    clauses.push(Clause { role, node });
+    clauses.push(Clause {
+        role,
+        node,
+        bare: false,
+    });
 }
 
 impl Node {
@@ -104,5 +110,60 @@ impl Node {
             Self::Leaf(leaf) => leaf.boost *= by,
         }
         self
+    }
+}
+
+/// Writes a tree compactly: `+must should -not`.
+#[cfg(test)]
+pub(super) fn show(node: &Node) -> String {
+    let boosted = |text: String, boost: f32| {
+        if boost == 1.0 {
+            text
+        } else {
+            format!("{text}^{boost}")
+        }
+    };
+    match node {
+        Node::Group { clauses, boost } => {
+            let clauses: Vec<String> = clauses
+                .iter()
+                .map(|clause| {
+                    let sign = match clause.role {
+                        Role::Must => "+",
+                        Role::Should => "",
+                        Role::MustNot => "-",
+                    };
+                    format!("{sign}{}", show(&clause.node))
+                })
+                .collect();
+            boosted(format!("({})", clauses.join(" ")), *boost)
+        }
+        Node::Leaf(leaf) => {
+            let field = leaf
+                .field
+                .as_ref()
+                .map(|f| format!("{f}:"))
+                .unwrap_or_default();
+            let test = match &leaf.test {
+                Test::All => "ALL".to_owned(),
+                Test::Exists => "EXISTS".to_owned(),
+                Test::Terms(text) => text.clone(),
+                Test::Phrase { text, slop } => format!("\"{text}\"{slop:?}"),
+                Test::Fuzzy { text, edits } => format!("{text}~{edits:?}"),
+                Test::Prefix(text) => format!("prefix {text}"),
+                Test::Wildcard(text) => format!("wild {text}"),
+                Test::Regexp(text) => format!("/{text}/"),
+                Test::Range { lower, upper } => {
+                    let end = |bound: &Option<RangeBound>| {
+                        bound.as_ref().map_or("*".to_owned(), |bound| {
+                            let sign = if bound.inclusive { "=" } else { "" };
+                            format!("{sign}{}", bound.value.as_str().unwrap_or("?"))
+                        })
+                    };
+                    format!("<{} {}>", end(lower), end(upper))
+                }
+            };
+            boosted(format!("{field}{test}"), leaf.boost)
+        }
     }
 }

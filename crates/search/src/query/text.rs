@@ -83,6 +83,10 @@ fn combine(queries: Vec<Compiled>, options: &MatchOptions) -> Compiled {
                 Some(minimum) => minimum.required(count).max(1),
                 None => 1,
             };
+            // A single term is no boolean query, to which the minimum would apply.
+            if count == 1 {
+                return at_least(queries, 1);
+            }
             at_least(queries, required)
         }
     }
@@ -362,8 +366,8 @@ fn statistics(
             }
             tokens.max(docs)
         }
-        // Every length is taken as one.
-        false => docs,
+        // Every length is taken as one; the mean counts the values of a document.
+        false => field.value_count(searcher)?.max(docs),
     };
     Ok(FieldStatistics {
         docs,

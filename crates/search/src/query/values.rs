@@ -117,7 +117,7 @@ pub(super) fn range(
                 field.name
             )));
         }
-        FieldKind::Text { .. } | FieldKind::Keyword => text_range(field, query, |text| Ok(text))?,
+        FieldKind::Text { .. } | FieldKind::Keyword => text_range(field, query, Ok)?,
         FieldKind::Ip => text_range(field, query, |text| parse_ip(field, &text))?,
         FieldKind::Date => {
             let (low, high) = date_ends(shard, field, query)?;
@@ -156,13 +156,20 @@ pub(crate) fn date_value(
                     .caused_by(ApiError::illegal_argument(reason))
             })
     };
+    let rounding = if round_up {
+        Rounding::Up
+    } else {
+        Rounding::Down
+    };
     match value {
         Value::Number(number) => match number.as_i64() {
+            // A small number is a year, whose end may be meant.
+            Some(long) if (-9999..=9999).contains(&long) => parse(&long.to_string(), rounding),
             Some(long) => match format.parse_number(long) {
                 Some(millis) => Ok(millis),
-                None => parse(&long.to_string(), Rounding::Down),
+                None => parse(&long.to_string(), rounding),
             },
-            None => parse(&number.to_string(), Rounding::Down),
+            None => parse(&number.to_string(), rounding),
         },
         other => math.eval(&text_value(other)?, &parse),
     }

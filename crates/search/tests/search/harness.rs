@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use ringwall_api::ApiError;
 use ringwall_base::encoding;
-use ringwall_index::{Mapping, Searcher};
+use ringwall_index::{Mapping, Searcher, parse_document};
 use ringwall_search::{
     Interrupt, MAX_BUCKETS, SearchLimits, SearchSource, ShardContext, ShardQueryResult, count,
     fetch_phase, parse_count, parse_search, query_phase, reduce,
@@ -61,6 +62,27 @@ impl Index {
         Self { shards }
     }
 
+    /// Shards that somebody else filled.
+    pub fn of(shards: Vec<Searcher>) -> Self {
+        Self { shards }
+    }
+
+    /// One shard whose fields are mapped as they appear, as the first write of a field does.
+    pub fn dynamic(docs: &[Value]) -> Self {
+        let mut mapping = Mapping::parse(&json!({})).unwrap();
+        for doc in docs {
+            let mut doc = doc.clone();
+            doc.as_object_mut()
+                .and_then(|members| members.shift_remove("_id"));
+            let text = Bytes::from(doc.to_string());
+            let parsed = parse_document(&mapping, "1", None, text).unwrap();
+            if let Some(update) = parsed.mapping_update {
+                mapping = mapping.merge(&update).unwrap();
+            }
+        }
+        Self::new(mapping.to_json(), docs)
+    }
+
     /// Runs a search and returns `{"total","relation","max_score","hits","aggregations"}`.
     pub fn try_search(&self, body: &Value) -> Result<Value, ApiError> {
         let source = parse_search(body)?;
@@ -68,6 +90,14 @@ impl Index {
     }
 
     pub fn run(&self, source: &SearchSource) -> Result<Value, ApiError> {
+        self.run_limited(source, MAX_BUCKETS)
+    }
+
+    pub fn run_limited(
+        &self,
+        source: &SearchSource,
+        max_buckets: usize,
+    ) -> Result<Value, ApiError> {
         let interrupt = || Interrupt::Continue;
         let context = ShardContext {
             index: "test",
@@ -87,7 +117,7 @@ impl Index {
                 Ok(decoded)
             })
             .collect::<Result<Vec<_>, ApiError>>()?;
-        let reduced = reduce(source, results, MAX_BUCKETS)?;
+        let reduced = reduce(source, results, max_buckets)?;
         let mut hits = Vec::new();
         for winner in reduced.winners {
             let fetched = fetch_phase(&self.shards[winner.shard], source, &[winner.address])?;
@@ -128,6 +158,19 @@ impl Index {
     pub fn search(&self, body: Value) -> Value {
         self.try_search(&body)
             .unwrap_or_else(|error| panic!("{body}: {error}"))
+    }
+
+    /// What each shard answers.
+    pub fn shard_results(&self, source: &SearchSource) -> Vec<ShardQueryResult> {
+        let context = ShardContext {
+            index: "test",
+            now_millis: NOW,
+            ..ShardContext::default()
+        };
+        let shards = self.shards.iter();
+        shards
+            .map(|shard| query_phase(shard, source, &context).unwrap())
+            .collect()
     }
 
     /// The ids of the hits of a query, in order.

@@ -1,9 +1,14 @@
 //! Searches over indexes in memory, through the public API: parse, query, encode, reduce, fetch.
 
+mod agg_requests;
 mod aggs;
+mod deletes;
 mod harness;
 mod paging;
 mod properties;
 mod queries;
+mod query_strings;
+mod requests;
 mod scoring;
 mod traps;
+mod wire;

@@ -291,8 +291,21 @@ fn compounds() {
             json!({"bool": {"filter": quick, "should": [positive], "minimum_should_match": 1}}),
             &["1"],
         ),
+        // Where nothing else must match, one of the optional clauses must.
         (
             json!({"bool": {"should": [fox], "minimum_should_match": 0}}),
+            &["1", "4"],
+        ),
+        (
+            json!({"bool": {"should": [fox], "filter": quick, "minimum_should_match": 0}}),
+            &["1", "2", "4"],
+        ),
+        (
+            json!({"bool": {"should": [fox, positive], "minimum_should_match": 3}}),
+            &[],
+        ),
+        (
+            json!({"bool": {"should": [], "minimum_should_match": 1}}),
             &["1", "2", "3", "4", "5"],
         ),
         (json!({"constant_score": {"filter": fox}}), &["1", "4"]),
@@ -389,5 +402,74 @@ fn wrong_values_are_refused() {
     ] {
         let error = index.error(json!({"query": query}));
         assert_eq!((error.status, error.reason.as_str()), (400, reason));
+    }
+}
+
+#[test]
+fn rounding_goes_away_from_what_must_not_match() {
+    let mapping = json!({"properties": {"at": {"type": "date"}}});
+    let docs = [
+        json!({"_id": "october", "at": "2014-10-31T23:59:59.999Z"}),
+        json!({"_id": "first", "at": "2014-11-01T00:00:00.000Z"}),
+        json!({"_id": "last", "at": "2014-11-30T23:59:59.999Z"}),
+        json!({"_id": "december", "at": "2014-12-01T00:00:00.000Z"}),
+    ];
+    let index = Index::new(mapping, &docs);
+    for (bound, expected) in [
+        (json!({"gt": "2014-11-18||/M"}), &["december"][..]),
+        (
+            json!({"gte": "2014-11-18||/M"}),
+            &["december", "first", "last"],
+        ),
+        (json!({"lt": "2014-11-18||/M"}), &["october"]),
+        (
+            json!({"lte": "2014-11-18||/M"}),
+            &["first", "last", "october"],
+        ),
+        // What is missing in a date is filled the same way.
+        (json!({"gt": "2014-11"}), &["december"]),
+        (json!({"gte": "2014-11"}), &["december", "first", "last"]),
+        (json!({"lt": "2014-11"}), &["october"]),
+        (json!({"lte": "2014-11"}), &["first", "last", "october"]),
+        (
+            json!({"lte": 2014}),
+            &["december", "first", "last", "october"],
+        ),
+        (json!({"gt": 2014}), &[]),
+        // The zone moves the ends of the month, and dates without one, but not `now` or a date
+        // that has one.
+        (
+            json!({"gte": "2014-11-18||/M", "time_zone": "-01:00"}),
+            &["december", "last"],
+        ),
+        (json!({"lt": "2014-11-01", "time_zone": "+01:00"}), &[]),
+        (
+            json!({"lt": "2014-11-01T00:00:00Z", "time_zone": "+01:00"}),
+            &["october"],
+        ),
+        (
+            json!({"lt": "now", "time_zone": "+14:00"}),
+            &["december", "first", "last", "october"],
+        ),
+        (
+            json!({"gte": "2014-12-01||-1M/M", "lt": "2014-12-01||/M"}),
+            &["first", "last"],
+        ),
+        (
+            json!({"gte": "01/11/2014||+1M", "format": "dd/MM/yyyy"}),
+            &["december"],
+        ),
+    ] {
+        check(&index, json!({"range": {"at": bound}}), expected);
+    }
+    for bad in [
+        "2014-11-18||/x",
+        "now+",
+        "2014-13",
+        "2014-11-18||1d",
+        "now/2d",
+    ] {
+        let error = index.error(json!({"query": {"range": {"at": {"gte": bad}}}}));
+        assert_eq!(error.status, 400, "{bad}");
     }
 }

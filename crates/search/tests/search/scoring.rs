@@ -201,3 +201,62 @@ fn skipping_finds_the_same_as_looking_at_everything() {
         assert_eq!(fast["max_score"], slow["max_score"], "{text}");
     }
 }
+
+#[test]
+fn several_keywords_in_a_document_lengthen_the_mean() {
+    // Three documents, five values: the mean length is 5/3, and each term counts as length one.
+    let docs = [
+        json!({"_id": "1", "k": ["x", "y", "z"]}),
+        json!({"_id": "2", "k": "x"}),
+        json!({"_id": "3", "k": "z"}),
+        json!({"_id": "4", "t": "no k"}),
+    ];
+    let mapping = json!({"properties": {"k": {"type": "keyword"}, "t": {"type": "text"}}});
+    let index = Index::split(mapping, &[&[&docs[..2], &docs[2..]]]);
+    let expected = bm25(idf(3.0, 2.0), 1.0, 1.0, 5.0 / 3.0);
+    for id in ["1", "2"] {
+        assert_close(score(&index, json!({"term": {"k": "x"}}), id), expected);
+    }
+}
+
+#[test]
+fn the_minimum_that_should_match_does_not_change_scores() {
+    let index = index();
+    let (red, blue) = (idf(T_DOCS, 2.0), idf(T_DOCS, 2.0));
+    let expected = bm25(red, 2.0, 3.0, T_AVERAGE) + bm25(blue, 1.0, 3.0, T_AVERAGE);
+    for minimum in [
+        json!(1),
+        json!(2),
+        json!("-1"),
+        json!("100%"),
+        json!("1<50%"),
+    ] {
+        let query = json!({"match": {"t": {"query": "red blue", "minimum_should_match": minimum}}});
+        assert_close(score(&index, query, "1"), expected);
+    }
+    // Optional clauses add to what must match.
+    let query = json!({"bool": {"must": {"match": {"t": "red"}},
+        "should": [{"match": {"t": "blue"}}, {"range": {"n": {"gte": 1, "boost": 0.5}}}],
+        "filter": {"exists": {"field": "t"}}, "boost": 2}});
+    assert_close(score(&index, query, "1"), 2.0 * (expected + 0.5));
+}
+
+#[test]
+fn several_shards_have_statistics_of_their_own() {
+    let mapping = json!({"properties": {"t": {"type": "text"}}});
+    let one = [
+        json!({"_id": "1", "t": "red"}),
+        json!({"_id": "2", "t": "blue sky"}),
+    ];
+    let two = [json!({"_id": "3", "t": "red"})];
+    let index = Index::split(mapping, &[&[&one], &[&two]]);
+    let query = json!({"match": {"t": "red"}});
+    assert_close(
+        score(&index, query.clone(), "1"),
+        bm25(idf(2.0, 1.0), 1.0, 1.0, 1.5),
+    );
+    assert_close(
+        score(&index, query, "3"),
+        bm25(idf(1.0, 1.0), 1.0, 1.0, 1.0),
+    );
+}

@@ -1,0 +1,89 @@
+//! The documents with the best scores.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use tantivy::{DocId, Score};
+
+use crate::result::{DocAddress, ShardDoc};
+
+/// Keeps the documents with the best scores; on a tie the earlier one.
+pub(crate) struct BestScores {
+    limit: usize,
+    /// The worst on top.
+    heap: BinaryHeap<Scored>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Scored {
+    score: Score,
+    address: DocAddress,
+}
+
+impl Eq for Scored {}
+
+impl PartialOrd for Scored {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scored {
+    /// The worse document is the greater.
+    fn cmp(&self, other: &Self) -> Ordering {
+        other
+            .score
+            .total_cmp(&self.score)
+            .then(self.address.cmp(&other.address))
+    }
+}
+
+impl BestScores {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            heap: BinaryHeap::new(),
+        }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.heap.len() >= self.limit
+    }
+
+    /// A document must score more than this to matter.
+    pub(crate) fn threshold(&self) -> Score {
+        match self.heap.peek() {
+            Some(worst) if self.is_full() => worst.score,
+            _ => Score::MIN,
+        }
+    }
+
+    pub(crate) fn offer(&mut self, segment: u32, doc: DocId, score: Score) {
+        if self.limit == 0 {
+            return;
+        }
+        let scored = Scored {
+            score,
+            address: DocAddress { segment, doc },
+        };
+        if self.is_full() {
+            if self.heap.peek().is_some_and(|worst| scored >= *worst) {
+                return;
+            }
+            self.heap.pop();
+        }
+        self.heap.push(scored);
+    }
+
+    pub(crate) fn finish(self) -> Vec<ShardDoc> {
+        self.heap
+            .into_sorted_vec()
+            .into_iter()
+            .map(|scored| ShardDoc {
+                address: scored.address,
+                score: Some(scored.score),
+                sort: Vec::new(),
+            })
+            .collect()
+    }
+}
