@@ -167,9 +167,7 @@ async fn create_missing(
                 continue;
             }
         };
-        if item.require_alias && state.indices.contains_key(&item.index)
-            || !exists && item.require_alias
-        {
+        if item.require_alias && (!exists || state.indices.contains_key(&item.index)) {
             let reason = format!(
                 "[require_alias] request flag is [true] and [{}] is not an alias",
                 item.index

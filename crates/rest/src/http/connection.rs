@@ -127,7 +127,9 @@ async fn answer_plaintext(mut tcp: TcpStream) {
     let exchange = async {
         // Read first: closing over unread bytes would reset the connection under the answer.
         let mut request = [0; 4096];
-        tcp.read(&mut request).await?;
+        if tcp.read(&mut request).await? == 0 {
+            return Ok(());
+        }
         tcp.write_all(answer.as_bytes()).await?;
         tcp.shutdown().await?;
         while tcp.read(&mut request).await? > 0 {}
