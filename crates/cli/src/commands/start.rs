@@ -7,9 +7,14 @@ use std::path::Path;
 
 use ringwall_node::node::{Node, StartError};
 use ringwall_settings::Settings;
+use ringwall_settings::registry::node;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing_subscriber::EnvFilter;
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt};
 
 use super::online::open_keystore;
 use crate::arguments::CommonArgs;
@@ -40,11 +45,11 @@ pub fn run(
     let overrides = common.overrides()?;
     let settings = Settings::load(paths.config(), &overrides, keystore.as_ref())
         .map_err(|error| CommandError::new(ExitCode::Failure, error.to_string()))?;
-    start_logging();
+    let home = paths.home()?.to_owned();
+    let _log = start_logging(&settings, &home)?;
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
-    let home = paths.home()?.to_owned();
     let input_end = args.until_stdin_ends.then(input_end).transpose()?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -138,11 +143,37 @@ fn start_error(error: StartError) -> CommandError {
 
 /// Logs to standard error. Consensus logs every heartbeat at INFO; its own crate tells what
 /// operators need.
-fn start_logging() {
-    let filter = EnvFilter::new("info,openraft=off");
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+/// Logs to standard error and to a file a day in `path.logs`, of which the newest are kept. What is
+/// returned writes out the rest when dropped.
+fn start_logging(settings: &Settings, home: &Path) -> Result<WorkerGuard, CommandError> {
+    let directory = home.join(settings.get(&node::PATH_LOGS));
+    let file = RollingFileAppender::builder()
+        .rotation(Rotation::DAILY)
+        .filename_prefix(settings.get(&node::CLUSTER_NAME))
+        .filename_suffix("log")
+        .max_log_files(LOG_FILES)
+        .build(&directory)
+        .map_err(|error| {
+            let reason = format!(
+                "cannot write logs to [{}] (setting path.logs): {error}",
+                directory.display()
+            );
+            CommandError::new(ExitCode::IoError, reason)
+        })?;
+    // Lines wait in a bounded queue; a disk that does not keep up costs lines, not requests.
+    let (file, guard) = tracing_appender::non_blocking(file);
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::registry()
+        .with(EnvFilter::new("info,openraft=off"))
+        .with(
+            fmt::layer()
+                .with_writer(std::io::stderr)
+                .with_ansi(terminal),
+        )
+        .with(fmt::layer().with_writer(file).with_ansi(false))
         .init();
+    Ok(guard)
 }
+
+/// Days of logs.
+const LOG_FILES: usize = 14;
