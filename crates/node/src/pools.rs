@@ -14,7 +14,7 @@ pub struct Pool {
 
 struct Inner {
     name: &'static str,
-    running: Semaphore,
+    running: Arc<Semaphore>,
     size: usize,
     queue_size: usize,
     /// Running and queued.
@@ -27,7 +27,7 @@ impl Pool {
         Self {
             inner: Arc::new(Inner {
                 name,
-                running: Semaphore::new(size),
+                running: Arc::new(Semaphore::new(size)),
                 size,
                 queue_size,
                 admitted: AtomicUsize::new(0),
@@ -35,7 +35,8 @@ impl Pool {
         }
     }
 
-    /// Runs the work on a thread of the pool.
+    /// Runs the work on a thread of the pool. Its place travels with it: a caller that goes away does
+    /// not free a thread that is still busy.
     ///
     /// # Errors
     /// `es_rejected_execution_exception` (429) when the queue is full; what the work panicked
@@ -44,15 +45,17 @@ impl Pool {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> ApiResult<T> {
-        let _place = Place::take(&self.inner)?;
-        let _permit = self
-            .inner
-            .running
-            .acquire()
+        let place = Place::take(&self.inner)?;
+        let permit = Arc::clone(&self.inner.running)
+            .acquire_owned()
             .await
             .map_err(|_| ApiError::internal("the pool is closed"))?;
         let name = self.inner.name;
-        tokio::task::spawn_blocking(work).await.map_err(|error| {
+        let task = tokio::task::spawn_blocking(move || {
+            let _held = (place, permit);
+            work()
+        });
+        task.await.map_err(|error| {
             tracing::error!(pool = name, %error, "work failed without an answer");
             ApiError::internal(format!(
                 "work on the [{name}] pool failed without an answer"
@@ -62,10 +65,10 @@ impl Pool {
 }
 
 /// A place in the pool or its queue, given back when dropped.
-struct Place<'a>(&'a Inner);
+struct Place(Arc<Inner>);
 
-impl<'a> Place<'a> {
-    fn take(inner: &'a Inner) -> ApiResult<Self> {
+impl Place {
+    fn take(inner: &Arc<Inner>) -> ApiResult<Self> {
         let limit = inner.size + inner.queue_size;
         if inner.admitted.fetch_add(1, Ordering::Relaxed) >= limit {
             inner.admitted.fetch_sub(1, Ordering::Relaxed);
@@ -78,11 +81,11 @@ impl<'a> Place<'a> {
                 ),
             ));
         }
-        Ok(Self(inner))
+        Ok(Self(inner.clone()))
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.admitted.fetch_sub(1, Ordering::Relaxed);
     }

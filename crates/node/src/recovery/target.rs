@@ -34,7 +34,8 @@ pub async fn recover(services: &Arc<Services>, assignment: &Assignment) -> ApiRe
         primary_term: assignment.primary_term,
         existing: existing.as_ref().map(|(_, history)| history.clone()),
     };
-    let started: StartResponse = retry_until_primary(services, source, &request).await?;
+    let started: StartResponse =
+        retry_until_primary(services, assignment, source, &request).await?;
     let recovery = Recovery {
         services,
         assignment,
@@ -111,14 +112,14 @@ fn existing(
 
 /// Waits for the primary to serve.
 async fn active_primary(services: &Services, assignment: &Assignment) -> ApiResult<NodeId> {
-    let found = services
-        .cluster
-        .applied()
-        .wait_for(PRIMARY_WAIT, |state| {
-            let (node, _) = state.shard(&assignment.shard)?.active_primary()?;
-            Some(node)
-        })
-        .await;
+    let active = services.cluster.applied().wait_for(PRIMARY_WAIT, |state| {
+        let (node, _) = state.shard(&assignment.shard)?.active_primary()?;
+        Some(node)
+    });
+    let found = tokio::select! {
+        found = active => found,
+        () = assignment.cancel.cancelled() => None,
+    };
     found.ok_or_else(|| {
         ApiError::new(
             ErrorCode::NoShardAvailable,
@@ -130,11 +131,13 @@ async fn active_primary(services: &Services, assignment: &Assignment) -> ApiResu
 /// The primary may learn of the assignment a little later than this node.
 async fn retry_until_primary(
     services: &Services,
+    assignment: &Assignment,
     source: NodeId,
     request: &StartRequest,
 ) -> ApiResult<StartResponse> {
     let deadline = tokio::time::Instant::now() + PRIMARY_WAIT;
     loop {
+        assignment.check()?;
         let result = services.call(source, START, request, START_TIMEOUT).await;
         match result {
             Err(error) if is_early(&error) && tokio::time::Instant::now() < deadline => {
@@ -209,6 +212,7 @@ impl Recovery<'_> {
         for file in files {
             let mut offset = 0;
             while offset < file.length {
+                self.assignment.check()?;
                 let bytes = self.chunk(&file, offset).await?;
                 let length = bytes.len() as u64;
                 if length == 0 {
@@ -290,6 +294,7 @@ impl Recovery<'_> {
             .await?;
         let mut copied = 0;
         while from <= tracked.max_seq_no {
+            self.assignment.check()?;
             let request = OperationsRequest {
                 recovery_id: self.id,
                 from,

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use ringwall_api::{ApiError, ApiResult};
+use ringwall_api::ApiResult;
 use ringwall_base::{AllocationId, NodeId, ShardId};
 use ringwall_cluster::{Change, ClusterState, CopyState, RecoverySource, ShardCopy};
 use tokio::sync::{Mutex, Semaphore};
@@ -244,13 +244,15 @@ async fn start_copy(services: Arc<Services>, assignment: Assignment) {
     let allocation_id = assignment.allocation_id.clone();
     let cancel = assignment.cancel.clone();
     let term = assignment.primary_term;
-    let result = tokio::select! {
-        result = start::start(&services, assignment) => result,
-        () = cancel.cancelled() => Err(ApiError::internal("the assignment was withdrawn")),
-    };
+    // Not dropped when the assignment is withdrawn, but waited for: what it does on disk must have
+    // ended before somebody else works in the directory. It looks for itself between its steps.
+    let result = start::start(&services, assignment).await;
+    if cancel.is_cancelled() {
+        services.shards.discard(&shard, &allocation_id);
+        return;
+    }
     match result {
         Ok(()) => report_started(&services, &shard, &allocation_id, term, &cancel).await,
-        Err(_) if cancel.is_cancelled() => services.shards.discard(&shard, &allocation_id),
         Err(error) => {
             tracing::warn!(%shard, %allocation_id, %error, "shard copy could not be started");
             services.shards.discard(&shard, &allocation_id);

@@ -24,6 +24,16 @@ pub struct Assignment {
     pub cancel: CancellationToken,
 }
 
+impl Assignment {
+    /// Fails once the assignment was withdrawn: there is no use in going on.
+    pub fn check(&self) -> ApiResult<()> {
+        match self.cancel.is_cancelled() {
+            true => Err(ApiError::internal("the assignment was withdrawn")),
+            false => Ok(()),
+        }
+    }
+}
+
 /// How long the engine of an earlier copy may stay in use.
 const CLOSE_WAIT: Duration = Duration::from_secs(120);
 /// The index buffer is never shared by fewer, so that later copies find some left.
