@@ -111,6 +111,44 @@ impl WriteItem {
     }
 }
 
+impl WriteItem {
+    /// Returns what is wrong with the combination of options. Source: data.md section 2.4.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut add = |problem: &str| problems.push(problem.to_owned());
+        let is_external = self.version_type != VersionType::Internal;
+        if is_external && self.op == OpType::Create {
+            add("create operations only support internal versioning. use index instead");
+        } else if is_external && self.op == OpType::Update {
+            add("external versioning is not supported by the update API");
+        } else if is_external && self.version.is_none() {
+            add("a version is missing, which external versioning needs");
+        }
+        if !is_external && self.version.is_some() {
+            add(
+                "internal versioning can not be used for optimistic concurrency control. Please use \
+                 `if_seq_no` and `if_primary_term` instead",
+            );
+        }
+        match (self.if_seq_no, self.if_primary_term) {
+            (Some(_), None) => add("ifSeqNo is set, but primary term is [0]"),
+            (None, Some(term)) => {
+                problems.push(format!(
+                    "ifSeqNo is unassigned, but primary term is [{term}]"
+                ));
+            }
+            (Some(_), Some(_)) if self.op == OpType::Create => {
+                add("create operations do not support compare and set. use index instead");
+            }
+            (Some(_), Some(_)) if self.version.is_some() || is_external => {
+                add("compare and write operations can not use versioning");
+            }
+            _ => {}
+        }
+        problems
+    }
+}
+
 /// Writes, in request order for each shard, without atomicity across items.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BulkRequest {
@@ -252,4 +290,59 @@ pub fn item_action(op: OpType) -> &'static str {
 /// Parses a JSON document kept as text.
 pub fn parse_source(source: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice(source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_do_not_go_together_are_named() {
+        let item = |op| WriteItem::new(op, "i", Some("1".into()), Bytes::new());
+        assert_eq!(item(OpType::Index).problems(), [""; 0]);
+        let external = |op, version| WriteItem {
+            version,
+            version_type: VersionType::External,
+            ..item(op)
+        };
+        let guarded = |op, if_seq_no, if_primary_term| WriteItem {
+            if_seq_no,
+            if_primary_term,
+            ..item(op)
+        };
+        assert_eq!(external(OpType::Delete, Some(0)).problems(), [""; 0]);
+        assert_eq!(
+            guarded(OpType::Update, Some(0), Some(1)).problems(),
+            [""; 0]
+        );
+        for (bad, expected) in [
+            (
+                external(OpType::Create, Some(0)),
+                "create operations only support internal",
+            ),
+            (
+                external(OpType::Update, Some(0)),
+                "external versioning is not supported",
+            ),
+            (external(OpType::Index, None), "a version is missing"),
+            (
+                guarded(OpType::Index, Some(0), None),
+                "ifSeqNo is set, but primary term is [0]",
+            ),
+            (
+                guarded(OpType::Index, None, Some(3)),
+                "ifSeqNo is unassigned, but primary term is [3]",
+            ),
+            (
+                guarded(OpType::Create, Some(0), Some(1)),
+                "create operations do not support",
+            ),
+        ] {
+            let problems = bad.problems();
+            assert!(
+                problems.len() == 1 && problems[0].starts_with(expected),
+                "{problems:?}"
+            );
+        }
+    }
 }

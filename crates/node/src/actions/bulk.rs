@@ -40,6 +40,10 @@ async fn bulk(
         wait_for_active_shards: request.wait_for_active_shards,
         deadline,
     };
+    let problems: Vec<String> = request.items.iter().flat_map(WriteItem::problems).collect();
+    if !problems.is_empty() {
+        return Err(ApiError::validation(&problems));
+    }
     let mut answers: Vec<Answer> = request.items.iter().map(Answer::of).collect();
     let mut items = authorized(
         &services,

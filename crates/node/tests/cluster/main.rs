@@ -88,6 +88,16 @@ async fn documents_are_written_read_searched_and_deleted() {
         (200, &json!("2")),
         "{body}"
     );
+    for (path, expected) in [
+        ("/books/_doc/1?if_seq_no=5", 400),
+        ("/books/_create/7?version=1&version_type=external", 400),
+        ("/books/_doc/1?if_seq_no=500&if_primary_term=1", 409),
+        ("/books/_doc/8?version=12&version_type=external", 201),
+        ("/books/_doc/8?version=12&version_type=external", 409),
+    ] {
+        let (status, body) = cluster.put(0, path, json!({"year": 1})).await;
+        assert_eq!(status, expected, "{path}: {body}");
+    }
     let (status, _) = cluster.delete(0, "/books/_doc/1?refresh=true").await;
     assert_eq!(status, 200);
     let (status, body) = cluster.get(0, "/books/_doc/1").await;
