@@ -1,10 +1,11 @@
 //! Actions that every copy takes part in: refresh, flush, statistics.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use ringwall_api::auth::Authentication;
 use ringwall_api::cluster::{IndexRow, ShardRow, ShardTableRequest, ShardTableResponse};
 use ringwall_api::document::ShardCounts;
 use ringwall_api::indices::{
@@ -12,11 +13,11 @@ use ringwall_api::indices::{
     ShardStats,
 };
 use ringwall_api::search::ShardFailure;
-use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext};
+use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext};
 use ringwall_base::{NodeId, ShardId};
 use ringwall_cluster::{ClusterState, CopyState, IndexMetadata, ShardCopy};
 use ringwall_index::engine;
-use ringwall_transport::{DuplicateAction, TypedHandler};
+use ringwall_transport::{DuplicateAction, InboundContext, TypedHandler};
 use serde::{Deserialize, Serialize};
 
 use super::ActionRegistry;
@@ -70,11 +71,38 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
     let shared = services.clone();
     services.transport.register(
         BROADCAST,
-        TypedHandler::new(move |_, request: NodeRequest| {
+        TypedHandler::new(move |context: InboundContext, request: NodeRequest| {
             let services = shared.clone();
-            async move { on_node(&services, request).await }
+            async move {
+                recheck(&services, context.authentication.as_ref(), &request)?;
+                on_node(&services, request).await
+            }
         }),
     )
+}
+
+/// The coordinating node has authorized the user; this node does not take its word for it.
+fn recheck(
+    services: &Services,
+    authentication: Option<&Authentication>,
+    request: &NodeRequest,
+) -> ApiResult<()> {
+    let authentication = authentication
+        .ok_or_else(|| ApiError::internal("a request came without the identity of its user"))?;
+    let action = match request.work {
+        Work::Refresh => RefreshRequest::ACTION.name,
+        Work::Flush => FlushRequest::ACTION.name,
+        Work::Stats => IndicesStatsRequest::ACTION.name,
+    };
+    let indices: BTreeSet<String> = request
+        .shards
+        .iter()
+        .map(|shard| shard.index.name.clone())
+        .collect();
+    let indices: Vec<String> = indices.into_iter().collect();
+    services
+        .authorizer
+        .recheck(authentication, action, &indices)
 }
 
 async fn on_node(services: &Services, request: NodeRequest) -> ApiResult<NodeResponse> {
@@ -120,6 +148,7 @@ struct CopyAnswer {
 /// Asks every serving copy of the indices.
 async fn broadcast(
     services: &Arc<Services>,
+    authentication: &Authentication,
     state: &ClusterState,
     indices: &[&IndexMetadata],
     work: Work,
@@ -135,8 +164,9 @@ async fn broadcast(
             work,
             shards: copies.iter().map(|(shard, _)| shard.clone()).collect(),
         };
-        let answer: ApiResult<NodeResponse> =
-            services.call(node, BROADCAST, &request, TIMEOUT).await;
+        let answer: ApiResult<NodeResponse> = services
+            .call_as(authentication, node, BROADCAST, &request, TIMEOUT)
+            .await;
         let results = match answer {
             Ok(answer) if answer.results.len() == copies.len() => answer.results,
             Ok(_) => {
@@ -206,42 +236,50 @@ fn counts(total: usize, answers: &[CopyAnswer]) -> (ShardCounts, Vec<ShardFailur
 
 async fn refresh(
     services: Arc<Services>,
-    _context: RequestContext,
+    context: RequestContext,
     request: RefreshRequest,
 ) -> ApiResult<BroadcastResponse> {
-    maintain(&services, &request.indices, Work::Refresh).await
+    maintain(&services, &context, &request.indices, Work::Refresh).await
 }
 
 async fn flush(
     services: Arc<Services>,
-    _context: RequestContext,
+    context: RequestContext,
     request: FlushRequest,
 ) -> ApiResult<BroadcastResponse> {
-    maintain(&services, &request.indices, Work::Flush).await
+    maintain(&services, &context, &request.indices, Work::Flush).await
 }
 
 async fn maintain(
     services: &Arc<Services>,
+    context: &RequestContext,
     target: &IndicesTarget,
     work: Work,
 ) -> ApiResult<BroadcastResponse> {
     let state = services.cluster.state();
     let indices = concrete(&state, target)?;
     let total = copies(&state, &indices).count();
-    let answers = broadcast(services, &state, &indices, work).await;
+    let answers = broadcast(services, &context.authentication, &state, &indices, work).await;
     let (shards, failures) = counts(total, &answers);
     Ok(BroadcastResponse { shards, failures })
 }
 
 async fn indices_stats(
     services: Arc<Services>,
-    _context: RequestContext,
+    context: RequestContext,
     request: IndicesStatsRequest,
 ) -> ApiResult<IndicesStatsResponse> {
     let state = services.cluster.state();
     let indices = concrete(&state, &request.indices)?;
     let total = copies(&state, &indices).count();
-    let answers = broadcast(&services, &state, &indices, Work::Stats).await;
+    let answers = broadcast(
+        &services,
+        &context.authentication,
+        &state,
+        &indices,
+        Work::Stats,
+    )
+    .await;
     let (counts, failures) = counts(total, &answers);
     let shards = answers
         .into_iter()
@@ -272,12 +310,19 @@ async fn indices_stats(
 
 async fn shard_table(
     services: Arc<Services>,
-    _context: RequestContext,
+    context: RequestContext,
     request: ShardTableRequest,
 ) -> ApiResult<ShardTableResponse> {
     let state = services.cluster.state();
     let indices = concrete(&state, &request.indices)?;
-    let answers = broadcast(&services, &state, &indices, Work::Stats).await;
+    let answers = broadcast(
+        &services,
+        &context.authentication,
+        &state,
+        &indices,
+        Work::Stats,
+    )
+    .await;
     let stats: HashMap<(ShardId, NodeId), CopyStats> = answers
         .into_iter()
         .filter_map(|answer| Some(((answer.shard, answer.node), answer.result.ok()?)))
