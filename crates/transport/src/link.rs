@@ -186,6 +186,21 @@ impl LinkWire {
         let request = wire::request(call.action, call.timeout, call.authentication, call.body)
             .map_err(CallError::Invalid)?;
         let _turn = self.turn().await?;
+        tokio::select! {
+            result = self.exchange(request, limit) => result,
+            // The connection's tasks end with the link and fail what they carry; a request handed
+            // over at that very moment must not wait for its deadline.
+            () = self.closed_for(CLOSED_GRACE) => {
+                Err(CallError::Broken(describe_end(&self.end, None)))
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        request: http::Request<Chunks>,
+        limit: usize,
+    ) -> Result<Bytes, CallError> {
         let sent = self.sender.clone().try_send_request(request).await;
         let response = sent.map_err(|mut failed| {
             let reason = self.reason(failed.error());
@@ -207,6 +222,12 @@ impl LinkWire {
             StatusCode::INTERNAL_SERVER_ERROR => Err(CallError::Remote(wire::decode_error(&body))),
             other => Err(CallError::Invalid(format!("status {other}"))),
         }
+    }
+
+    /// Completes when the link has been closed for so long.
+    async fn closed_for(&self, grace: Duration) {
+        self.close.cancelled().await;
+        tokio::time::sleep(grace).await;
     }
 
     async fn turn(&self) -> Result<impl Drop + '_, CallError> {
@@ -283,6 +304,9 @@ pub(crate) fn client_builder(
         .max_local_error_reset_streams(None);
     builder
 }
+
+/// What is in flight when a link closes has this long to say why it failed.
+const CLOSED_GRACE: Duration = Duration::from_millis(500);
 
 pub(crate) const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
