@@ -26,6 +26,7 @@ mod name;
 pub mod p12;
 pub mod pem;
 mod pem_key;
+mod profile;
 mod signature;
 
 pub use builder::{ExtendedKeyUsage, KeyUsage};
@@ -41,4 +42,5 @@ pub use load::{
     load_pem_key, load_pem_key_material, load_pem_trust, load_truststore,
 };
 pub use name::DistinguishedName;
+pub use profile::{authority_defect, leaf_defect};
 pub use rustls_pki_types::CertificateDer;

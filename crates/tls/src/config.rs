@@ -71,6 +71,8 @@ pub struct SslConfig {
     pub name: String,
     pub key: KeySource,
     pub trust: TrustSource,
+    /// Files with certificate revocation lists, PEM or DER.
+    pub revocation_lists: Vec<ConfiguredPath>,
     pub verification_mode: VerificationMode,
     pub client_authentication: ClientAuthentication,
     /// `supported_protocols` in Elasticsearch's spelling; versions below 1.2 are known and dropped.
@@ -86,6 +88,7 @@ impl SslConfig {
             name: name.into(),
             key,
             trust,
+            revocation_lists: Vec::new(),
             verification_mode: VerificationMode::Full,
             client_authentication: ClientAuthentication::Required,
             protocols: DEFAULT_PROTOCOLS.map(str::to_owned).to_vec(),
@@ -113,6 +116,11 @@ impl SslConfig {
             TrustSource::Pem(paths) => files.extend(paths.iter().map(|p| p.resolved.as_path())),
             TrustSource::Truststore { path, .. } => files.push(&path.resolved),
         }
+        files.extend(
+            self.revocation_lists
+                .iter()
+                .map(|path| path.resolved.as_path()),
+        );
         files.sort_unstable();
         files.dedup();
         files

@@ -190,6 +190,18 @@ fn write_distrust(f: &mut dyn Write, failure: &Details) -> Result {
             "; certificate [{subject}] is not valid before [{not_before}]; compare the clocks of this host and \
              of the one that issued it"
         ),
+        FailureReason::Revoked { subject, serial } => write!(
+            f,
+            "; certificate [{subject}] with serial number [{serial}] is revoked: a file of \
+             [{}.certificate_revocation_lists] names it; issue a new certificate for the {role}",
+            context.name
+        ),
+        FailureReason::UnverifiableName { dialled } => write!(
+            f,
+            "; the host name dialled, [{dialled}], has an underscore, and no certificate can vouch for such a \
+             name (RFC 5280 4.2.1.6); dial another name or the address, or set [{}.verification_mode: certificate]",
+            context.name
+        ),
         FailureReason::NameMismatch { dialled, .. } => write!(
             f,
             "; the issuer is trusted by this ssl context ([{0}]), but the certificate is not valid for \

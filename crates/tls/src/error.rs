@@ -27,6 +27,17 @@ pub enum SslError {
         files: Vec<PathBuf>,
         reason: String,
     },
+    /// A certificate revocation list is unusable.
+    #[error(
+        "failed to load SSL configuration [{context}] - cannot use [{}] of \
+         [{context}.certificate_revocation_lists]: {reason}",
+        path.display()
+    )]
+    RevocationList {
+        context: String,
+        path: PathBuf,
+        reason: String,
+    },
     /// The certificate belongs to another private key.
     #[error(
         "failed to load SSL configuration [{context}] - the private key in [{}] does not belong to the \

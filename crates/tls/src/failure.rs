@@ -68,8 +68,13 @@ pub enum FailureReason {
         subject: String,
         not_before: Timestamp,
     },
+    /// The authority of a certificate of the chain has taken it back: a certificate revocation list
+    /// configured here names it. `serial` is lower-case hex.
+    Revoked { subject: String, serial: String },
     /// The certificate is for other names than the one dialled.
     NameMismatch { dialled: String, sans: Vec<String> },
+    /// The name dialled is none that a certificate may hold.
+    UnverifiableName { dialled: String },
     /// The certificate is not for this use.
     WrongUsage { detail: String },
     /// The certificate is malformed or breaks another rule of path validation.
@@ -100,7 +105,9 @@ impl FailureReason {
             Self::UntrustedIssuer { .. } => "untrusted_issuer",
             Self::Expired { .. } => "expired",
             Self::NotYetValid { .. } => "not_yet_valid",
+            Self::Revoked { .. } => "revoked",
             Self::NameMismatch { .. } => "name_mismatch",
+            Self::UnverifiableName { .. } => "unverifiable_name",
             Self::WrongUsage { .. } => "wrong_usage",
             Self::BadCertificate(_) => "bad_certificate",
             Self::Plaintext(_) => "plaintext",
@@ -122,7 +129,9 @@ impl FailureReason {
                 | Self::UntrustedIssuer { .. }
                 | Self::Expired { .. }
                 | Self::NotYetValid { .. }
+                | Self::Revoked { .. }
                 | Self::NameMismatch { .. }
+                | Self::UnverifiableName { .. }
                 | Self::WrongUsage { .. }
                 | Self::BadCertificate(_)
         )

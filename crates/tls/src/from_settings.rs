@@ -122,6 +122,7 @@ impl Reader<'_> {
             name: ssl.prefix.to_owned(),
             key: self.key(),
             trust: self.trust(),
+            revocation_lists: self.revocation_lists(),
             verification_mode: settings.get(&ssl.verification_mode),
             client_authentication: settings.get(&ssl.client_authentication),
             protocols: or_default(&ssl.supported_protocols, &DEFAULT_PROTOCOLS),
@@ -185,6 +186,14 @@ impl Reader<'_> {
                 TrustSource::OwnCertificates
             }
         }
+    }
+
+    fn revocation_lists(&self) -> Vec<ConfiguredPath> {
+        let paths = self.settings.get(&self.ssl.certificate_revocation_lists);
+        paths
+            .iter()
+            .map(|path| self.path(Path::new(path)))
+            .collect()
     }
 
     /// Returns the secret of the keystore, else the deprecated one of elasticsearch.yml.

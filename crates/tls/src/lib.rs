@@ -20,10 +20,13 @@ mod display;
 mod error;
 mod failure;
 mod from_settings;
+#[cfg(test)]
+mod limbo;
 mod load;
 mod material;
 mod provider;
 mod reload;
+mod revocation;
 mod sniff;
 mod stream;
 mod tools;

@@ -11,6 +11,7 @@ use rustls_pki_types::CertificateDer;
 
 use crate::config::{ConfiguredPath, KeySource, SslConfig, TrustSource};
 use crate::error::SslError;
+use crate::revocation::RevocationLists;
 use crate::trust::Trust;
 
 /// A certificate in use by a context: one row of `GET /_ssl/certificates`. Source: node.md section 9.1.
@@ -131,11 +132,29 @@ pub(crate) fn load_trust(
             trusted = own_trust(config, own_chain, certificates)?;
         }
     }
-    Trust::new(config.verification_mode, trusted, pins).map_err(|reason| SslError::Trust {
+    let revoked = load_revocation_lists(config, oddities)?;
+    Trust::new(config.verification_mode, trusted, pins, revoked).map_err(|reason| SslError::Trust {
         context: config.name.clone(),
         files: config.files().into_iter().map(Path::to_owned).collect(),
         reason,
     })
+}
+
+fn load_revocation_lists(
+    config: &SslConfig,
+    oddities: &mut Vec<String>,
+) -> Result<RevocationLists, SslError> {
+    let mut lists = RevocationLists::default();
+    for path in &config.revocation_lists {
+        let refused = |reason| SslError::RevocationList {
+            context: config.name.clone(),
+            path: path.resolved.clone(),
+            reason,
+        };
+        let content = std::fs::read(&path.resolved).map_err(|error| refused(error.to_string()))?;
+        oddities.extend(lists.add(&content, &path.resolved).map_err(refused)?);
+    }
+    Ok(lists)
 }
 
 /// Returns what Elasticsearch trusts when no trust is configured. Source: node.md section 2.5.

@@ -134,6 +134,7 @@ impl Material {
 
     fn doubts(&self, config: &SslConfig) -> Vec<String> {
         let mut doubts = self.oddities.clone();
+        doubts.extend(self.trust.unusable(UnixTime::now()));
         if let Some(own) = &self.facts.own {
             let now = jiff::Timestamp::now();
             if !own.is_valid_at(now) {

@@ -25,7 +25,7 @@ pub enum ReloadOutcome {
         changed: Vec<PathBuf>,
         old: Option<Box<CertificateInfo>>,
         new: Option<Box<CertificateInfo>>,
-        /// Whether a certificate that was trusted no longer is: live links deserve another look.
+        /// Whether a certificate that was trusted no longer is, or may have been revoked: live links deserve another look.
         trust_removed: bool,
     },
     /// The new files do not make a context; the old material stays in use and the next look tries again.
@@ -125,12 +125,14 @@ impl SslContext {
             .issuers
             .iter()
             .any(|issuer| !new.facts.issuers.contains(issuer));
+        let lists = &self.config.revocation_lists;
+        let revoked = lists.iter().any(|list| changed.contains(&list.resolved));
         self.generation.send_modify(|generation| *generation += 1);
         ReloadOutcome::Reloaded {
             changed,
             old: old.facts.own.clone().map(Box::new),
             new: new.facts.own.clone().map(Box::new),
-            trust_removed,
+            trust_removed: trust_removed || revoked,
         }
     }
 

@@ -1,24 +1,52 @@
 //! The decision whether a peer's certificate chain is acceptable.
 
-use ringwall_pki::CertificateInfo;
+use jiff::Timestamp;
+use ringwall_pki::{CertificateInfo, authority_defect, leaf_defect};
 use ringwall_settings::VerificationMode;
 use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
 use crate::failure::{FailureReason, PeerRole, TrustedIssuer};
 use crate::provider;
+use crate::revocation::RevocationLists;
 
 /// The certificates one context trusts, and how strictly it looks. Immutable: a reload builds another.
 #[derive(Debug)]
 pub(crate) struct Trust {
     mode: VerificationMode,
     /// Authorities. A certificate that is not a CA never gets here: its key must not vouch for others.
-    anchors: Vec<TrustAnchor<'static>>,
+    authorities: Vec<Authority>,
     /// Certificates accepted as they are when a peer shows exactly them.
     exact: Vec<CertificateDer<'static>>,
     /// SHA-256 fingerprints of certificates to take from the peer's own chain as trusted.
     pins: Vec<[u8; 32]>,
+    revoked: RevocationLists,
     issuers: Vec<TrustedIssuer>,
+}
+
+/// A trusted CA certificate.
+#[derive(Debug)]
+struct Authority {
+    anchor: TrustAnchor<'static>,
+    /// RFC 2253 distinguished name.
+    subject: String,
+    not_before: Timestamp,
+    not_after: Timestamp,
+    /// Why it may not vouch for others.
+    defect: Option<String>,
+}
+
+impl Authority {
+    /// Returns why it cannot vouch for others at that moment.
+    fn refusal(&self, now: UnixTime) -> Option<FailureReason> {
+        if let Some(defect) = &self.defect {
+            let subject = &self.subject;
+            return Some(FailureReason::BadCertificate(format!(
+                "the CA certificate [{subject}], which is trusted here, cannot be used: {defect}"
+            )));
+        }
+        outside_dates(&self.subject, self.not_before, self.not_after, now)
+    }
 }
 
 impl Trust {
@@ -27,12 +55,14 @@ impl Trust {
         mode: VerificationMode,
         certificates: Vec<CertificateDer<'static>>,
         pins: Vec<[u8; 32]>,
+        revoked: RevocationLists,
     ) -> Result<Self, String> {
         let mut trust = Self {
             mode,
-            anchors: Vec::new(),
+            authorities: Vec::new(),
             exact: Vec::new(),
             pins,
+            revoked,
             issuers: Vec::new(),
         };
         for certificate in certificates {
@@ -44,6 +74,22 @@ impl Trust {
     /// Returns the trusted certificates, for messages.
     pub(crate) fn issuers(&self) -> &[TrustedIssuer] {
         &self.issuers
+    }
+
+    /// Returns what keeps trusted authorities from vouching for anyone.
+    pub(crate) fn unusable(&self, now: UnixTime) -> impl Iterator<Item = String> {
+        self.authorities.iter().filter_map(move |known| {
+            Some(match known.refusal(now)? {
+                FailureReason::BadCertificate(detail) => detail,
+                FailureReason::Expired { subject, not_after } => {
+                    format!("the CA certificate [{subject}], which is trusted here, expired on [{not_after}]")
+                }
+                FailureReason::NotYetValid { subject, not_before } => format!(
+                    "the CA certificate [{subject}], which is trusted here, is not valid before [{not_before}]"
+                ),
+                other => format!("{other:?}"),
+            })
+        })
     }
 
     /// Returns how strictly this trust looks.
@@ -70,6 +116,9 @@ impl Trust {
         }
         if self.is_exactly_trusted(leaf) {
             check_dates(leaf, now)?;
+            if self.revoked.names(leaf) {
+                return Err(revoked(leaf));
+            }
         } else {
             self.verify_chain(leaf, intermediates, peer, now)?;
         }
@@ -85,10 +134,26 @@ impl Trust {
         }
         let info = CertificateInfo::from_der(&certificate).map_err(|error| error.to_string())?;
         if info.is_ca {
+            let signs_lists = info
+                .key_usage
+                .as_ref()
+                .is_none_or(|usages| usages.contains(&"cRLSign"));
+            if !signs_lists && self.revoked.has_list_of(&certificate) {
+                return Err(format!(
+                    "the certificate revocation list of the CA [{}]: its keyUsage lacks cRLSign",
+                    info.subject
+                ));
+            }
             let anchor = webpki::anchor_from_trusted_cert(&certificate)
                 .map_err(|error| format!("certificate [{}]: {error}", info.subject))?
                 .to_owned();
-            self.anchors.push(anchor);
+            self.authorities.push(Authority {
+                anchor,
+                subject: info.subject.to_string(),
+                not_before: info.not_before,
+                not_after: info.not_after,
+                defect: authority_defect(&certificate),
+            });
         }
         self.issuers.push(TrustedIssuer {
             subject: info.subject.to_string(),
@@ -116,23 +181,75 @@ impl Trust {
         peer: PeerRole,
         now: UnixTime,
     ) -> Result<(), FailureReason> {
-        let pinned: Vec<TrustAnchor<'_>> = intermediates
+        let usable = self
+            .authorities
+            .iter()
+            .filter(|known| known.refusal(now).is_none());
+        let anchors: Vec<TrustAnchor<'_>> = intermediates
             .iter()
             .filter(|certificate| self.is_pinned(certificate) && is_ca(certificate))
             .filter_map(|certificate| webpki::anchor_from_trusted_cert(certificate).ok())
-            .chain(self.anchors.iter().cloned())
+            .chain(usable.map(|known| known.anchor.clone()))
             .collect();
+        self.check_path(leaf, intermediates, &anchors, peer, now)
+            .map_err(|failure| match failure {
+                PathFailure::Defect(reason) => reason,
+                PathFailure::Path(error) => self
+                    .unusable_authority(leaf, intermediates, peer, now)
+                    .unwrap_or_else(|| self.explain(error, leaf, intermediates, now)),
+            })
+    }
+
+    /// Returns what is wrong with the one trusted authority that would vouch for the chain if it could.
+    fn unusable_authority(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        peer: PeerRole,
+        now: UnixTime,
+    ) -> Option<FailureReason> {
+        self.authorities.iter().find_map(|known| {
+            let refusal = known.refusal(now)?;
+            let anchor = std::slice::from_ref(&known.anchor);
+            let vouches = self
+                .check_path(leaf, intermediates, anchor, peer, now)
+                .is_ok();
+            vouches.then_some(refusal)
+        })
+    }
+
+    fn check_path(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        anchors: &[TrustAnchor<'_>],
+        peer: PeerRole,
+        now: UnixTime,
+    ) -> Result<(), PathFailure> {
         let usage = match peer {
             PeerRole::Server => KeyUsage::server_auth(),
             PeerRole::Client => KeyUsage::client_auth(),
         };
-        let checked = EndEntityCert::try_from(leaf).and_then(|parsed| {
-            let algorithms = provider::signature_algorithms().all;
-            let path =
-                parsed.verify_for_usage(algorithms, &pinned, intermediates, now, usage, None, None);
-            path.map(drop)
-        });
-        checked.map_err(|error| self.explain(error, leaf, intermediates, now))
+        let algorithms = provider::signature_algorithms().all;
+        let parsed = EndEntityCert::try_from(leaf).map_err(PathFailure::Path)?;
+        let path = self
+            .revoked
+            .with_options(|lists| {
+                parsed.verify_for_usage(algorithms, anchors, intermediates, now, usage, lists, None)
+            })
+            .map_err(PathFailure::Path)?;
+        if let Some(defect) = leaf_defect(leaf) {
+            return Err(PathFailure::defect("the certificate", &defect));
+        }
+        for certificate in path.intermediate_certificates() {
+            if let Some(defect) = authority_defect(&certificate.der()) {
+                return Err(PathFailure::defect(
+                    "a CA certificate of the chain",
+                    &defect,
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn explain(
@@ -165,6 +282,16 @@ impl Trust {
                     .find_map(|certificate| check_dates(certificate, now).err());
                 culprit.unwrap_or_else(|| FailureReason::BadCertificate(error.to_string()))
             }
+            Error::CertRevoked => {
+                let culprit = std::iter::once(leaf)
+                    .chain(intermediates)
+                    .find(|certificate| self.revoked.names(certificate));
+                revoked(culprit.unwrap_or(leaf))
+            }
+            Error::IssuerNotCrlSigner => FailureReason::BadCertificate(
+                "a certificate revocation list configured here is of a CA whose keyUsage lacks cRLSign"
+                    .to_owned(),
+            ),
             Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => {
                 FailureReason::WrongUsage {
                     detail: "its extendedKeyUsage does not permit this use".to_owned(),
@@ -179,26 +306,64 @@ fn is_ca(certificate: &CertificateDer<'_>) -> bool {
     CertificateInfo::from_der(certificate).is_ok_and(|info| info.is_ca)
 }
 
+/// Why a chain does not lead to one of the anchors.
+enum PathFailure {
+    /// A certificate of an otherwise good path breaks a rule.
+    Defect(FailureReason),
+    Path(webpki::Error),
+}
+
+impl PathFailure {
+    fn defect(what: &str, defect: &str) -> Self {
+        Self::Defect(FailureReason::BadCertificate(format!("{what}: {defect}")))
+    }
+}
+
+fn revoked(certificate: &CertificateDer<'_>) -> FailureReason {
+    match CertificateInfo::from_der(certificate) {
+        Ok(info) => FailureReason::Revoked {
+            subject: info.subject.to_string(),
+            serial: info.serial,
+        },
+        Err(error) => FailureReason::BadCertificate(error.to_string()),
+    }
+}
+
 fn check_dates(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), FailureReason> {
     let info = CertificateInfo::from_der(certificate)
         .map_err(|error| FailureReason::BadCertificate(error.to_string()))?;
+    let subject = info.subject.to_string();
+    match outside_dates(&subject, info.not_before, info.not_after, now) {
+        Some(reason) => Err(reason),
+        None => Ok(()),
+    }
+}
+
+fn outside_dates(
+    subject: &str,
+    not_before: Timestamp,
+    not_after: Timestamp,
+    now: UnixTime,
+) -> Option<FailureReason> {
     let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    if seconds > info.not_after.as_second() {
-        return Err(FailureReason::Expired {
-            subject: info.subject.to_string(),
-            not_after: info.not_after,
-        });
+    let subject = subject.to_owned();
+    if seconds > not_after.as_second() {
+        return Some(FailureReason::Expired { subject, not_after });
     }
-    if seconds < info.not_before.as_second() {
-        return Err(FailureReason::NotYetValid {
-            subject: info.subject.to_string(),
-            not_before: info.not_before,
-        });
-    }
-    Ok(())
+    (seconds < not_before.as_second()).then_some(FailureReason::NotYetValid {
+        subject,
+        not_before,
+    })
 }
 
 fn check_name(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), FailureReason> {
+    if let ServerName::DnsName(dialled) = name
+        && dialled.as_ref().contains('_')
+    {
+        return Err(FailureReason::UnverifiableName {
+            dialled: dialled.as_ref().to_owned(),
+        });
+    }
     let checked = EndEntityCert::try_from(leaf)
         .and_then(|parsed| parsed.verify_is_valid_for_subject_name(name));
     checked.map_err(|error| match error {

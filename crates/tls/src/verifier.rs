@@ -179,7 +179,9 @@ fn to_rustls(reason: &FailureReason) -> Error {
         FailureReason::UntrustedIssuer { .. } => CertificateError::UnknownIssuer,
         FailureReason::Expired { .. } => CertificateError::Expired,
         FailureReason::NotYetValid { .. } => CertificateError::NotValidYet,
+        FailureReason::Revoked { .. } => CertificateError::Revoked,
         FailureReason::NameMismatch { .. } => CertificateError::NotValidForName,
+        FailureReason::UnverifiableName { .. } => CertificateError::NotValidForName,
         FailureReason::WrongUsage { .. } => CertificateError::InvalidPurpose,
         _ => CertificateError::BadEncoding,
     };

@@ -27,6 +27,7 @@ pub struct SslSettings {
     pub secure_key_passphrase: SecureSetting,
     pub certificate: Setting<Option<PathBuf>>,
     pub certificate_authorities: Setting<Vec<String>>,
+    pub certificate_revocation_lists: Setting<Vec<String>>,
     pub keystore_path: Setting<Option<PathBuf>>,
     pub keystore_type: Setting<Option<StoreType>>,
     pub keystore_password: Setting<Option<SecretString>>,
@@ -125,6 +126,12 @@ macro_rules! ssl_context {
                 "PEM files with the certificates that are trusted.",
             )
             .example("[ certs/ca.crt ]"),
+            certificate_revocation_lists: Setting::new(
+                concat!($prefix, ".certificate_revocation_lists"),
+                "Files with certificate revocation lists (PEM or DER), reloaded like certificates: \
+                 a certificate that its CA lists there is refused.",
+            )
+            .example("[ certs/ca.crl ]"),
             keystore_path: Setting::new(
                 concat!($prefix, ".keystore.path"),
                 "PKCS#12 file with the private key and its certificate; instead of `key` and \
@@ -200,6 +207,7 @@ macro_rules! ssl_list {
             &$settings.secure_key_passphrase,
             &$settings.certificate,
             &$settings.certificate_authorities,
+            &$settings.certificate_revocation_lists,
             &$settings.keystore_path,
             &$settings.keystore_type,
             &$settings.keystore_password,

@@ -211,3 +211,44 @@ async fn the_watcher_takes_up_changes_and_ends_with_its_context() {
         .expect("the watcher ends")
         .unwrap();
 }
+
+#[tokio::test]
+async fn a_certificate_is_refused_once_its_authority_lists_it_as_revoked() {
+    let fixture = Fixture::new();
+    let good = fixture.key(Cert::Good);
+    fixture.write("ca.crl", fixture.revocation_list(&[]));
+    let mut config = fixture.config(Cert::Good);
+    config.key = good.clone();
+    config.revocation_lists = vec![fixture.configured("ca.crl")];
+    let server = fixture.context(config.clone());
+    config.revocation_lists.clear();
+    let client = fixture.context(config);
+    let link = shake(&server, &client, "localhost").await.server.unwrap();
+    let identity = link.peer_identity().unwrap();
+
+    fixture.write("ca.crl", "nonsense");
+    let broken = server.reload();
+    let part = "ca.crl] of [xpack.security.transport.ssl.certificate_revocation_lists]";
+    assert!(
+        matches!(&broken, ReloadOutcome::Failed { reason, .. } if reason.contains(part)),
+        "{broken:?}"
+    );
+    let serial = identity.info.as_ref().unwrap().serial.clone();
+    fixture.write("ca.crl", fixture.revocation_list(&[&serial]));
+    let reloaded = server.reload();
+    let looks_again = matches!(
+        reloaded,
+        ReloadOutcome::Reloaded {
+            trust_removed: true,
+            ..
+        }
+    );
+    assert!(looks_again, "{reloaded:?}");
+    let refused = shake(&server, &client, "localhost").await.server;
+    check("after", &refused, &format!("[{serial}] is revoked"));
+    let again = server.would_trust(&identity.chain, PeerRole::Client, None);
+    assert!(
+        matches!(again, Err(FailureReason::Revoked { .. })),
+        "{again:?}"
+    );
+}

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{Timestamp, ToSpan};
+use rcgen::{
+    CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, RevokedCertParams, date_time_ymd,
+};
 use ringwall_pki::{
     CaParams, CertificateAuthority, DistinguishedName, ExtendedKeyUsage, IssuedCertificate,
     KeySpec, NodeCertParams, pem, self_signed,
@@ -127,6 +130,34 @@ impl Fixture {
             Cert::SelfSigned => self_signed(&params).unwrap(),
             _ => self.ca.issue(&params).unwrap(),
         }
+    }
+
+    /// Returns a revocation list of `ca` that names these serial numbers (hex), as PEM.
+    pub fn revocation_list(&self, serials: &[&str]) -> String {
+        let key = self.ca.private_key().pkcs8().expose().to_vec();
+        let key = KeyPair::try_from(key).unwrap();
+        let issuer = Issuer::from_ca_cert_der(self.ca.certificate(), key).unwrap();
+        let revoked = serials.iter().map(|serial| {
+            let even = format!(
+                "{serial:0>width$}",
+                width = serial.len().next_multiple_of(2)
+            );
+            RevokedCertParams {
+                serial_number: hex::decode(even).unwrap().into(),
+                revocation_time: date_time_ymd(2024, 1, 1),
+                reason_code: None,
+                invalidity_date: None,
+            }
+        });
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2024, 1, 1),
+            next_update: date_time_ymd(2124, 1, 1),
+            crl_number: 1.into(),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&issuer).unwrap().pem().unwrap()
     }
 }
 
