@@ -1,5 +1,6 @@
 //! TLS contexts against one another over loopback sockets.
 
+mod bad_peers;
 mod matrix;
 mod plaintext;
 mod reload;

@@ -1,0 +1,275 @@
+//! Peers that do not speak TLS as they should, or stop speaking, on either side.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ringwall_tls::{ClientAuthentication, HandshakeFailure, SslContext};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use super::{AUTHENTICATIONS, Bench, MODES, PROTOCOLS, raw};
+use crate::support::check;
+
+/// What the peer does after its bytes.
+#[derive(Clone, Copy)]
+enum Then {
+    /// Closes its sending half and reads on.
+    HalfClose,
+    /// Keeps the connection open and says nothing more.
+    Stall,
+    /// One byte more, and again, faster than any idle timeout.
+    Drip,
+}
+
+struct Peer {
+    name: &'static str,
+    says: Vec<u8>,
+    then: Then,
+    /// Parts of the line at an accepting and at a dialling side.
+    accepting: &'static str,
+    dialling: &'static str,
+}
+
+fn peers() -> Vec<Peer> {
+    let peer = |name, says: &[u8], then, accepting, dialling| Peer {
+        name,
+        says: says.to_vec(),
+        then,
+        accepting,
+        dialling,
+    };
+    let plaintext = "received plaintext traffic on an encrypted channel";
+    let hello = client_hello();
+    vec![
+        peer(
+            "plaintext",
+            b"hello\n",
+            Then::HalfClose,
+            plaintext,
+            "something that is not TLS",
+        ),
+        peer(
+            "HTTP",
+            b"GET / HTTP/1.1\r\n\r\n",
+            Then::HalfClose,
+            plaintext,
+            "something that is not TLS",
+        ),
+        peer(
+            "Elasticsearch without TLS",
+            b"ES\0\0\0\x10hello",
+            Then::HalfClose,
+            plaintext,
+            "something that is not TLS",
+        ),
+        peer(
+            "TLS 1.0 hello",
+            &tls10_hello(),
+            Then::HalfClose,
+            "has no TLS version or cipher suite in common",
+            "",
+        ),
+        peer("SSLv3 hello", &sslv3_hello(), Then::HalfClose, "", ""),
+        peer(
+            "SSLv2 hello",
+            SSLV2_HELLO,
+            Then::HalfClose,
+            plaintext,
+            "something that is not TLS",
+        ),
+        peer(
+            "random bytes",
+            &random_bytes(),
+            Then::HalfClose,
+            plaintext,
+            "something that is not TLS",
+        ),
+        peer("oversized record", &oversized_record(), Then::Stall, "", ""),
+        peer(
+            "half a record, then the end",
+            &hello[..40],
+            Then::HalfClose,
+            "closed",
+            "",
+        ),
+        peer(
+            "nothing, then the end",
+            b"",
+            Then::HalfClose,
+            "closed",
+            "closed",
+        ),
+        peer(
+            "silence",
+            b"",
+            Then::Stall,
+            "did not finish within",
+            "did not finish within",
+        ),
+        peer(
+            "half a record, then silence",
+            &hello[..40],
+            Then::Stall,
+            "did not finish within",
+            "",
+        ),
+        peer(
+            "slow-loris",
+            &hello[..5],
+            Then::Drip,
+            "did not finish within",
+            "",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn no_bytes_get_in_or_hold_a_place() {
+    let bench = Bench::new();
+    let mut tried = JoinSet::new();
+    for (protocol, _) in PROTOCOLS {
+        for mode in MODES {
+            for authentication in AUTHENTICATIONS {
+                let context = bench.context(protocol, mode, authentication);
+                for peer in peers() {
+                    let what = format!("{protocol} {mode:?} {authentication:?}: {}", peer.name);
+                    let context = Arc::clone(&context);
+                    tried.spawn(async move {
+                        judge(&what, accepted(&context, &peer).await, peer.accepting);
+                    });
+                }
+            }
+            let context = bench.context(protocol, mode, ClientAuthentication::Required);
+            for peer in peers() {
+                let what = format!("{protocol} {mode:?}, dialled: {}", peer.name);
+                let context = Arc::clone(&context);
+                tried.spawn(async move {
+                    judge(&what, dialled(&context, &peer).await, peer.dialling);
+                });
+            }
+        }
+    }
+    tried.join_all().await;
+}
+
+#[track_caller]
+fn judge(what: &str, (failure, took): (HandshakeFailure, Duration), expected: &str) {
+    let line = failure.to_string();
+    assert!(
+        !line.contains('\n') && line.contains("127.0.0.1:"),
+        "{what}: {line}"
+    );
+    if !expected.is_empty() {
+        check::<()>(what, &Err(failure), expected);
+    }
+    assert!(took < DEADLINE + SLACK, "{what}: held for {took:?}");
+}
+
+async fn accepted(context: &Arc<SslContext>, peer: &Peer) -> (HandshakeFailure, Duration) {
+    let ((accepted, address), stream) = raw().await;
+    let started = Instant::now();
+    tokio::select! {
+        verdict = context.accept(accepted, address, DEADLINE) => (verdict.unwrap_err(), started.elapsed()),
+        () = act(stream, peer) => unreachable!("the peer never ends first"),
+    }
+}
+
+async fn dialled(context: &Arc<SslContext>, peer: &Peer) -> (HandshakeFailure, Duration) {
+    let ((accepted, _), stream) = raw().await;
+    let address = stream.peer_addr().unwrap();
+    let started = Instant::now();
+    tokio::select! {
+        verdict = context.connect(stream, "127.0.0.1", address, DEADLINE) => {
+            (verdict.unwrap_err(), started.elapsed())
+        }
+        () = act(accepted, peer) => unreachable!("the peer never ends first"),
+    }
+}
+
+/// Behaves as the peer does, until dropped.
+async fn act(mut stream: TcpStream, peer: &Peer) {
+    // The side under test may close before everything is written.
+    let _ = stream.write_all(&peer.says).await;
+    match peer.then {
+        Then::HalfClose => {
+            let _ = stream.shutdown().await;
+            while matches!(stream.read(&mut [0; 256]).await, Ok(read) if read > 0) {}
+        }
+        Then::Stall => {}
+        Then::Drip => {
+            let rest = client_hello();
+            for byte in &rest[5..] {
+                tokio::time::sleep(DRIP).await;
+                if stream.write_all(&[*byte]).await.is_err() {
+                    break;
+                }
+            }
+        }
+    }
+    std::future::pending().await
+}
+
+/// Returns a ClientHello of TLS 1.2 in one record, with one suite and no extension.
+fn client_hello() -> Vec<u8> {
+    hello([3, 1], [3, 3])
+}
+
+fn tls10_hello() -> Vec<u8> {
+    hello([3, 1], [3, 1])
+}
+
+fn sslv3_hello() -> Vec<u8> {
+    hello([3, 0], [3, 0])
+}
+
+/// Source: RFC 5246 section 7.4.1.2.
+fn hello(record_version: [u8; 2], hello_version: [u8; 2]) -> Vec<u8> {
+    let mut body = hello_version.to_vec();
+    body.extend([7; 32]);
+    // No session id; one cipher suite; one compression method, none.
+    body.extend([0, 0, 2, 0xc0, 0x2f, 1, 0]);
+    let length = u8::try_from(body.len()).unwrap();
+    let mut record = vec![
+        22,
+        record_version[0],
+        record_version[1],
+        0,
+        length + 4,
+        1,
+        0,
+        0,
+        length,
+    ];
+    record.extend(body);
+    record
+}
+
+/// A handshake record that claims more than a record may hold: 2^14 + 2048 octets and one.
+fn oversized_record() -> Vec<u8> {
+    let mut record = vec![22, 3, 1, 0x48, 0x01];
+    record.resize(5 + 0x4801, 0);
+    record
+}
+
+/// The same bytes each time; the first is no record type.
+fn random_bytes() -> Vec<u8> {
+    let mut state = 0x9e37_79b9_u32;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_le_bytes()[1]
+    };
+    let mut bytes = vec![0xe7];
+    bytes.extend(std::iter::repeat_with(&mut next).take(700));
+    bytes
+}
+
+const SSLV2_HELLO: &[u8] = &[
+    0x80, 0x2e, 0x01, 0x00, 0x02, 0x00, 0x15, 0x00, 0x00, 0x00, 0x10, 0x07, 0x00, 0xc0,
+];
+const DEADLINE: Duration = Duration::from_millis(300);
+/// For a machine that is busy with other tests.
+const SLACK: Duration = Duration::from_secs(5);
+const DRIP: Duration = Duration::from_millis(40);

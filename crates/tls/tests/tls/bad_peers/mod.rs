@@ -1,0 +1,297 @@
+//! Every kind of peer against every setting: side × mode × client authentication × protocol.
+//!
+//! The peer is plain rustls that accepts anything; the side under test is a context. Each pair has an
+//! expected verdict and an expected line.
+
+mod bytes;
+mod certificates;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ringwall_tls::{
+    ClientAuthentication, ConfiguredPath, FailureReason, HandshakeFailure, KeySource, SslConfig,
+    SslContext, TrustSource, VerificationMode,
+};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
+use rustls::{SupportedProtocolVersion, version};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use self::certificates::{Certificates, Shown};
+use crate::support::{WITHIN, check, sockets};
+
+const MODES: [VerificationMode; 3] = [
+    VerificationMode::Full,
+    VerificationMode::Certificate,
+    VerificationMode::None,
+];
+const AUTHENTICATIONS: [ClientAuthentication; 3] = [
+    ClientAuthentication::Required,
+    ClientAuthentication::Optional,
+    ClientAuthentication::None,
+];
+const PROTOCOLS: [(&str, &SupportedProtocolVersion); 2] =
+    [("TLSv1.3", &version::TLS13), ("TLSv1.2", &version::TLS12)];
+
+#[tokio::test]
+async fn an_accepting_side_lets_in_whom_it_should() {
+    let bench = Bench::new();
+    for (protocol, version) in PROTOCOLS {
+        for mode in MODES {
+            for authentication in AUTHENTICATIONS {
+                let context = bench.context(protocol, mode, authentication);
+                for shown in &bench.certificates.shown {
+                    let verdict = accept(&context, shown, version).await;
+                    let what = format!("{protocol} {mode:?} {authentication:?}: {}", shown.name);
+                    expect(
+                        &what,
+                        &verdict,
+                        expected_of_client(shown, mode, authentication),
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dialling_side_trusts_whom_it_should() {
+    let bench = Bench::new();
+    for (protocol, version) in PROTOCOLS {
+        for mode in MODES {
+            let context = bench.context(protocol, mode, ClientAuthentication::Required);
+            // A server always shows a certificate.
+            for shown in bench
+                .certificates
+                .shown
+                .iter()
+                .filter(|shown| !shown.chain.is_empty())
+            {
+                let verdict = dial(&context, shown, version).await;
+                let what = format!("{protocol} {mode:?}: {}", shown.name);
+                expect(&what, &verdict, expected_of_server(shown, mode));
+            }
+        }
+    }
+}
+
+/// Returns what the line of the refusal says, `""` for any; `None` to be let in.
+fn expected_of_client(
+    shown: &Shown,
+    mode: VerificationMode,
+    authentication: ClientAuthentication,
+) -> Option<&'static str> {
+    if authentication == ClientAuthentication::None {
+        return None;
+    }
+    if shown.chain.is_empty() {
+        let required = authentication == ClientAuthentication::Required;
+        return required.then_some("the client did not provide a certificate");
+    }
+    match mode {
+        VerificationMode::None => shown.hopeless.then_some(""),
+        _ => shown.refused_client.or(shown.hopeless.then_some("")),
+    }
+}
+
+fn expected_of_server(shown: &Shown, mode: VerificationMode) -> Option<&'static str> {
+    let hopeless = shown.hopeless.then_some("");
+    match mode {
+        VerificationMode::None => hopeless,
+        VerificationMode::Certificate => shown.refused_server.or(hopeless),
+        VerificationMode::Full => shown.refused_server.or(shown.refused_name).or(hopeless),
+    }
+}
+
+#[track_caller]
+fn expect(what: &str, verdict: &Result<(), HandshakeFailure>, expected: Option<&str>) {
+    match (verdict, expected) {
+        // The cryptography library words the refusal of a bad signature.
+        (Err(failure), Some("")) => {
+            assert!(!failure.to_string().contains('\n'), "{what}: {failure}")
+        }
+        (verdict, expected) => check(what, verdict, expected.unwrap_or_default()),
+    }
+    if let Err(failure) = verdict {
+        let timed_out = matches!(failure.reason(), FailureReason::Timeout { .. });
+        assert!(!timed_out, "{what}: {failure}");
+        assert!(
+            failure.to_string().contains("127.0.0.1:"),
+            "{what}: {failure}"
+        );
+    }
+}
+
+/// The side under test accepts a peer that shows the certificate.
+async fn accept(
+    context: &Arc<SslContext>,
+    shown: &Shown,
+    version: &'static SupportedProtocolVersion,
+) -> Result<(), HandshakeFailure> {
+    let (dialled, (accepted, peer)) = sockets().await;
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Gullible));
+    let config = match shown.chain.is_empty() {
+        true => builder.with_no_client_auth(),
+        false => builder.with_client_cert_resolver(Arc::new(identity(shown))),
+    };
+    let name = ServerName::try_from("localhost").unwrap();
+    let connecting = TlsConnector::from(Arc::new(config)).connect(name, dialled);
+    let (verdict, ()) = tokio::join!(
+        async { context.accept(accepted, peer, WITHIN).await.map(drop) },
+        async {
+            if let Ok(stream) = connecting.await {
+                linger(stream).await;
+            }
+        }
+    );
+    verdict
+}
+
+/// The side under test dials a peer that shows the certificate.
+async fn dial(
+    context: &Arc<SslContext>,
+    shown: &Shown,
+    version: &'static SupportedProtocolVersion,
+) -> Result<(), HandshakeFailure> {
+    let (dialled, (accepted, _)) = sockets().await;
+    let address: SocketAddr = dialled.peer_addr().unwrap();
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(identity(shown)));
+    let accepting = TlsAcceptor::from(Arc::new(config)).accept(accepted);
+    let (verdict, ()) = tokio::join!(
+        async {
+            context
+                .connect(dialled, "127.0.0.1", address, WITHIN)
+                .await
+                .map(drop)
+        },
+        async {
+            if let Ok(stream) = accepting.await {
+                linger(stream).await;
+            }
+        }
+    );
+    verdict
+}
+
+/// Waits until the side under test has made up its mind and closed.
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    // How it ends is the other side's matter.
+    let _ = stream.read(&mut [0; 1]).await;
+    let _ = stream.shutdown().await;
+}
+
+struct Bench {
+    directory: TempDir,
+    certificates: Certificates,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let bench = Self {
+            directory: TempDir::new().unwrap(),
+            certificates: certificates::make(),
+        };
+        let write = |name: &str, text: &str| {
+            std::fs::write(bench.directory.path().join(name), text).unwrap();
+        };
+        let made = &bench.certificates;
+        write("ca.crt", &made.trusted);
+        write("ca.crl", &made.revoked);
+        write("node.key", &made.own.0);
+        write("node.crt", &made.own.1);
+        bench
+    }
+
+    fn context(
+        &self,
+        protocol: &str,
+        mode: VerificationMode,
+        authentication: ClientAuthentication,
+    ) -> Arc<SslContext> {
+        let path = |name: &str| ConfiguredPath::new(name, self.directory.path());
+        let key = KeySource::Pem {
+            key: path("node.key"),
+            passphrase: None,
+            certificate: path("node.crt"),
+        };
+        let trust = TrustSource::Pem(vec![path("ca.crt")]);
+        let mut config = SslConfig::new("xpack.security.transport.ssl", key, trust);
+        config.revocation_lists = vec![path("ca.crl")];
+        config.protocols = vec![protocol.to_owned()];
+        config.verification_mode = mode;
+        config.client_authentication = authentication;
+        SslContext::load(config, &[]).unwrap()
+    }
+}
+
+/// Returns the peer's certificate and key, without a look at whether they belong together.
+fn identity(shown: &Shown) -> SingleCertAndKey {
+    let key = aws_lc_rs::sign::any_supported_type(&shown.key).unwrap();
+    SingleCertAndKey::from(CertifiedKey::new(shown.chain.clone(), key))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// Believes everything.
+#[derive(Debug)]
+struct Gullible;
+
+impl ServerCertVerifier for Gullible {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+/// A connected pair: the side under test, with the peer's address, and the peer.
+async fn raw() -> ((TcpStream, SocketAddr), TcpStream) {
+    let (dialled, (accepted, peer)) = sockets().await;
+    ((accepted, peer), dialled)
+}
