@@ -7,6 +7,7 @@ pub mod bytesize;
 pub mod encoding;
 pub mod fs;
 pub mod ids;
+pub mod ip_filter;
 pub mod routing;
 pub mod secret;
 pub mod suggest;
@@ -17,6 +18,7 @@ pub use ids::{
     AllocationId, IndexId, NO_OPS_PERFORMED, NodeId, SeqNo, ShardId, Term, UNASSIGNED_SEQ_NO,
     random_bytes, random_uuid,
 };
+pub use ip_filter::{IpFilter, IpRule, IpRuleError};
 pub use secret::{SecretBytes, SecretString};
 pub use time_value::TimeValue;
 

@@ -4,13 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringwall_base::{IpFilter, IpRule};
 use ringwall_rest::RestConfig;
 use ringwall_security::{
     Authenticator, AuthenticatorConfig, HashPool, HashPoolConfig, Hasher, PasswordService,
     SecurityStore,
 };
-use ringwall_settings::Settings;
 use ringwall_settings::registry::{indices, network, security, ssl};
+use ringwall_settings::{Setting, Settings};
 use ringwall_tls::{SslConfig, SslContext};
 
 use crate::node::{StartError, load_tls};
@@ -35,6 +36,12 @@ pub fn config(
     let header = settings.get(&network::HTTP_MAX_HEADER_SIZE).bytes()
         + settings.get(&network::HTTP_MAX_INITIAL_LINE_LENGTH).bytes();
     RestConfig {
+        filter: ip_filter(
+            settings,
+            &addresses,
+            &security::HTTP_FILTER_ENABLED,
+            (&security::HTTP_FILTER_ALLOW, &security::HTTP_FILTER_DENY),
+        ),
         addresses,
         ports: ports.first..=ports.last,
         max_in_flight_bytes: settings.get(&indices::INDEXING_MEMORY_LIMIT).bytes(),
@@ -49,6 +56,28 @@ pub fn config(
         handshake_timeout: duration(settings, &network::HTTP_HANDSHAKE_TIMEOUT)
             .unwrap_or(defaults.handshake_timeout),
         ..defaults
+    }
+}
+
+/// Returns the rules of one layer: which addresses may connect to those bound.
+pub fn ip_filter(
+    settings: &Settings,
+    bound: &[IpAddr],
+    enabled: &'static Setting<bool>,
+    (allow, deny): (&'static Setting<Vec<IpRule>>, &'static Setting<Vec<IpRule>>),
+) -> IpFilter {
+    if !settings.get(enabled) {
+        return IpFilter::default();
+    }
+    let always_own = settings.get(&security::FILTER_ALWAYS_ALLOW_BOUND_ADDRESS);
+    IpFilter {
+        own: if always_own {
+            bound.to_vec()
+        } else {
+            Vec::new()
+        },
+        allow: settings.get(allow),
+        deny: settings.get(deny),
     }
 }
 

@@ -359,6 +359,15 @@ fn transport_config(
     let defaults = TransportConfig::default();
     let set = |value: TimeValue, default| value.duration().unwrap_or(default);
     TransportConfig {
+        filter: http::ip_filter(
+            settings,
+            &bind,
+            &security::TRANSPORT_FILTER_ENABLED,
+            (
+                &security::TRANSPORT_FILTER_ALLOW,
+                &security::TRANSPORT_FILTER_DENY,
+            ),
+        ),
         bind,
         ports: ports.first..=ports.last,
         publish_host: settings

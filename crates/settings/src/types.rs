@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use ringwall_base::{ByteSizeValue, SecretString, TimeValue};
+use ringwall_base::{ByteSizeValue, IpRule, IpRuleError, SecretString, TimeValue};
 
 use crate::raw::RawValue;
 
@@ -92,6 +92,23 @@ impl SettingValue for usize {
 
     fn magnitude(&self) -> Option<i128> {
         i128::try_from(*self).ok()
+    }
+}
+
+impl SettingValue for Vec<IpRule> {
+    const KIND: &'static str = "list of IP addresses, networks or `_all`";
+    const IS_LIST: bool = true;
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        let items = <Vec<String> as SettingValue>::parse(value)?;
+        let rules = items.iter().map(|item| item.parse());
+        rules
+            .collect::<Result<_, IpRuleError>>()
+            .map_err(|error| error.to_string())
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Vec::new())
     }
 }
 
@@ -440,7 +457,10 @@ mod tests {
             Ok(vec!["a".into(), "b".into()])
         );
         assert_eq!(parse::<Vec<String>>(""), Ok(Vec::new()));
-        assert_eq!(Vec::parse(&RawValue::List(Vec::new())), Ok(Vec::new()));
+        assert_eq!(
+            Vec::<String>::parse(&RawValue::List(Vec::new())),
+            Ok(Vec::new())
+        );
         assert!(parse::<Vec<String>>("a,,b").is_err());
         assert!(String::parse(&RawValue::List(vec!["a".into(), "b".into()])).is_err());
     }

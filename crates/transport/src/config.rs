@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringwall_base::IpFilter;
 use ringwall_tls::SslContext;
 
 /// How half-open links are noticed: a ping each interval, and death when it is not answered.
@@ -27,6 +28,8 @@ pub struct TransportConfig {
     pub publish_host: Option<String>,
     /// The port that other nodes are told to dial; by default the bound one.
     pub publish_port: Option<u16>,
+    /// Who may connect at all. Settings `xpack.security.transport.filter.*`.
+    pub filter: IpFilter,
     /// `None` only where the settings turn `xpack.security.transport.ssl.enabled` off.
     pub tls: Option<Arc<SslContext>>,
     /// `transport.connect_timeout`: name resolution and TCP connection, each.
@@ -58,6 +61,7 @@ impl Default for TransportConfig {
             ports: 9300..=9400,
             publish_host: None,
             publish_port: None,
+            filter: IpFilter::default(),
             tls: None,
             connect_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(30),

@@ -72,6 +72,14 @@ pub(crate) async fn accept_loop(core: Arc<Core>, listener: TcpListener) {
                 continue;
             }
         };
+        if let Some(rule) = core.config.filter.denied_by(peer.ip()) {
+            let line = format!(
+                "closing connection from [{peer}]: the rule [{rule}] of \
+                 [xpack.security.transport.filter.deny] is about it"
+            );
+            core.refusals.inbound(peer, "ip_filter", line);
+            continue;
+        }
         match Arc::clone(&core.handshakes).try_acquire_owned() {
             Ok(turn) => {
                 let serve = inbound::serve(Arc::clone(&core), tcp, peer, turn);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringwall_api::Client;
+use ringwall_base::IpFilter;
 use ringwall_security::Authenticator;
 use ringwall_tls::SslContext;
 use tokio::net::{TcpListener, TcpStream};
@@ -25,6 +26,8 @@ pub struct RestConfig {
     pub addresses: Vec<IpAddr>,
     /// The first free port of the range is taken; `0..=0` lets the system pick. Setting `http.port`.
     pub ports: RangeInclusive<u16>,
+    /// Who may connect at all. Settings `xpack.security.http.filter.*`.
+    pub filter: IpFilter,
     /// `None` serves plain HTTP. For HTTP/2, load the context with ALPN `["h2", "http/1.1"]`.
     pub tls: Option<Arc<SslContext>>,
     /// Setting `http.max_content_length`, bytes; also the bound after decompression.
@@ -50,6 +53,7 @@ impl Default for RestConfig {
         Self {
             addresses: vec![IpAddr::from([127, 0, 0, 1])],
             ports: 9200..=9300,
+            filter: IpFilter::default(),
             tls: None,
             max_content_length: 100 << 20,
             max_in_flight_bytes: 1 << 30,
@@ -210,7 +214,16 @@ async fn accept_loop(listener: TcpListener, connections: Arc<Connections>) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((tcp, peer)) => spawn_connection(&connections, tcp, peer, place),
+            Ok((tcp, peer)) => {
+                let rule = connections.config.filter.denied_by(peer.ip());
+                match rule {
+                    None => spawn_connection(&connections, tcp, peer, place),
+                    Some(rule) => tracing::debug!(
+                        %peer,
+                        "closing http connection, the rule [{rule}] of [xpack.security.http.filter.deny] is about it"
+                    ),
+                }
+            }
             Err(error) => {
                 // Out of file descriptors, most likely: wait for some connection to end.
                 tracing::warn!(%error, "cannot accept an http connection");

@@ -31,6 +31,7 @@ pub static SECTIONS: &[&Section] = &[
     &indices::THREAD_POOL_SECTION,
     &security::SECTION,
     &security::REALMS_SECTION,
+    &security::FILTER_SECTION,
     &ssl::TRANSPORT_SECTION,
     &ssl::HTTP_SECTION,
 ];

@@ -1,6 +1,6 @@
 //! Authentication and reload of files. Source: node.md section 4, security.md sections 1.5 to 1.7.
 
-use ringwall_base::TimeValue;
+use ringwall_base::{IpRule, TimeValue};
 
 use super::Section;
 use crate::setting::{AffixSetting, SecureSetting, Setting};
@@ -98,6 +98,69 @@ pub static AUTOCONFIGURATION_PASSWORD_HASH: SecureSetting = SecureSetting::new(
     "autoconfiguration.password_hash",
     "Hash of the password that was made for `elastic` at the first start.",
 );
+
+pub static TRANSPORT_FILTER_ENABLED: Setting<bool> = Setting::new(
+    "xpack.security.transport.filter.enabled",
+    "Whether the rules below decide which addresses may connect to the transport port.",
+)
+.default("true")
+.example("false");
+
+pub static TRANSPORT_FILTER_ALLOW: Setting<Vec<IpRule>> = Setting::new(
+    "xpack.security.transport.filter.allow",
+    "Addresses, networks or `_all` that may connect to the transport port; looked at before `deny`. \
+     Who matches neither list may connect.",
+)
+.example("[ 10.0.0.0/24 ]");
+
+pub static TRANSPORT_FILTER_DENY: Setting<Vec<IpRule>> = Setting::new(
+    "xpack.security.transport.filter.deny",
+    "Addresses, networks or `_all` whose connections to the transport port are closed at once.",
+)
+.example("_all");
+
+pub static HTTP_FILTER_ENABLED: Setting<bool> = Setting::new(
+    "xpack.security.http.filter.enabled",
+    "Whether the rules below decide which addresses may connect to the HTTP port.",
+)
+.default("true")
+.example("false");
+
+pub static HTTP_FILTER_ALLOW: Setting<Vec<IpRule>> = Setting::new(
+    "xpack.security.http.filter.allow",
+    "Addresses, networks or `_all` that may connect to the HTTP port; looked at before `deny`.",
+)
+.fallback(&["xpack.security.transport.filter.allow"])
+.example("[ 10.0.0.0/24, 192.168.7.5 ]");
+
+pub static HTTP_FILTER_DENY: Setting<Vec<IpRule>> = Setting::new(
+    "xpack.security.http.filter.deny",
+    "Addresses, networks or `_all` whose connections to the HTTP port are closed at once.",
+)
+.fallback(&["xpack.security.transport.filter.deny"])
+.example("_all");
+
+pub static FILTER_ALWAYS_ALLOW_BOUND_ADDRESS: Setting<bool> = Setting::new(
+    "xpack.security.filter.always_allow_bound_address",
+    "Whether the node's own addresses may connect whatever the rules say.",
+)
+.default("true")
+.example("false");
+
+pub(super) static FILTER_SECTION: Section = Section {
+    title: "IP filtering",
+    intro: "Decided when a connection is accepted, before TLS. Allow rules come before deny rules; an allow list \
+            alone keeps nobody out, add `deny: _all`.",
+    settings: &[
+        &TRANSPORT_FILTER_ENABLED,
+        &TRANSPORT_FILTER_ALLOW,
+        &TRANSPORT_FILTER_DENY,
+        &HTTP_FILTER_ENABLED,
+        &HTTP_FILTER_ALLOW,
+        &HTTP_FILTER_DENY,
+        &FILTER_ALWAYS_ALLOW_BOUND_ADDRESS,
+    ],
+};
 
 pub(super) static SECTION: Section = Section {
     title: "Security",

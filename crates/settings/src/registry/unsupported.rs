@@ -50,8 +50,6 @@ fn is_trust_restriction(key: &str) -> bool {
 const SWITCHED_OFF: &[&str] = &[
     "xpack.security.audit.enabled",
     "xpack.security.fips_mode.enabled",
-    "xpack.security.transport.filter.enabled",
-    "xpack.security.http.filter.enabled",
     "xpack.security.operator_privileges.enabled",
     "remote_cluster_server.enabled",
     "http.cors.enabled",
@@ -121,18 +119,6 @@ const REFUSED: &[(&str, &str)] = &[
         "is not supported: there is no audit log yet",
     ),
     ("xpack.security.fips_mode.", "is not supported"),
-    (
-        "xpack.security.transport.filter.",
-        "is not supported: use the firewall of the host to filter addresses",
-    ),
-    (
-        "xpack.security.http.filter.",
-        "is not supported: use the firewall of the host to filter addresses",
-    ),
-    (
-        "xpack.security.filter.",
-        "is not supported: use the firewall of the host to filter addresses",
-    ),
     ("xpack.security.operator_privileges.", "is not supported"),
     (
         "xpack.security.authc.anonymous.",
@@ -322,7 +308,6 @@ mod tests {
             "xpack.security.audit.enabled",
             "xpack.security.authc.realms.ldap.ldap1.order",
             "xpack.security.transport.ssl.trust_restrictions.path",
-            "xpack.security.http.filter.deny",
             "index.number_of_shards",
             "node.master",
         ] {
@@ -342,10 +327,6 @@ mod tests {
         let off = |key| verdict(key, "false");
         assert!(matches!(
             off("xpack.security.audit.enabled"),
-            Verdict::Ignored(_)
-        ));
-        assert!(matches!(
-            off("xpack.security.http.filter.enabled"),
             Verdict::Ignored(_)
         ));
     }

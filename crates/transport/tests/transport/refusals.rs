@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use ringwall_base::encoding;
+use ringwall_base::{IpFilter, IpRule, encoding};
 use ringwall_transport::{ConnectError, HANDSHAKE_ACTION, Refusal, Transport, TransportConfig};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -271,4 +271,24 @@ impl Stranger {
             response.into_body().collect().await.unwrap().to_bytes(),
         )
     }
+}
+
+#[tokio::test]
+async fn an_address_that_a_rule_denies_is_closed_without_a_byte() {
+    let logs = Logs::capture();
+    let closed_shop = TransportConfig {
+        filter: IpFilter {
+            deny: vec![IpRule::All],
+            ..IpFilter::default()
+        },
+        ..config()
+    };
+    let a = node_with(closed_shop, identity("a")).await;
+    let mut tcp = TcpStream::connect(address(&a)).await.unwrap();
+    let mut rest = Vec::new();
+    // Closed or reset: both are a refusal.
+    let _ = tcp.read_to_end(&mut rest).await;
+    assert!(rest.is_empty());
+    let line = logs.only("xpack.security.transport.filter.deny").await;
+    assert!(line.contains("the rule [_all]"), "{line}");
 }
