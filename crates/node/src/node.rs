@@ -14,7 +14,7 @@ use ringwall_rest::{RestServer, ServerHandle};
 use ringwall_security::{Authorizer, SecuredClient, SecurityStore};
 use ringwall_settings::registry::{cluster, indices, network, node, security, ssl};
 use ringwall_settings::{DiscoveryType, Setting, Settings};
-use ringwall_tls::{SslConfig, SslContext};
+use ringwall_tls::{SslConfig, SslContext, spawn_expiry_warnings};
 use ringwall_transport::{ConnectionEvent, KeepAlive, NodeIdentity, Transport, TransportConfig};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -105,6 +105,7 @@ impl Node {
         for context in &tls {
             watch(&settings, context);
         }
+        spawn_expiry_warnings(&tls);
         let http_addresses = addresses(&settings, &network::HTTP_BIND_HOST, "http.bind_host")?;
         let server = RestServer::bind(http::config(&settings, http_addresses, http_tls)).await?;
         let local = identity(&settings, &data);

@@ -18,6 +18,7 @@ mod config;
 mod context;
 mod display;
 mod error;
+mod expiry;
 mod failure;
 mod from_settings;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub use config::{
 };
 pub use context::SslContext;
 pub use error::SslError;
+pub use expiry::spawn_expiry_warnings;
 pub use failure::{FailureReason, HandshakeFailure, PeerRole, TrustedIssuer, explain_io_error};
 pub use from_settings::{SslConfigError, SslConfigProblem};
 pub use load::CertificateEntry;

@@ -1,0 +1,177 @@
+//! When certificates in use end, told long before.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::context::SslContext;
+use crate::load::CertificateEntry;
+
+/// Logs a line for each certificate in use that ends soon: at start, 30, 14, 7 and 1 days before its
+/// end, and when it has ended. Looks once an hour, and ends with the contexts.
+pub fn spawn_expiry_warnings(contexts: &[Arc<SslContext>]) {
+    let contexts: Vec<Weak<SslContext>> = contexts.iter().map(Arc::downgrade).collect();
+    tokio::spawn(async move {
+        let mut watch = ExpiryWatch::default();
+        let mut ticks = tokio::time::interval(INTERVAL);
+        loop {
+            ticks.tick().await;
+            let living: Vec<_> = contexts.iter().filter_map(Weak::upgrade).collect();
+            if living.is_empty() {
+                return;
+            }
+            for context in living {
+                for warning in watch.due(context.name(), &context.certificates(), Timestamp::now())
+                {
+                    tracing::warn!("{warning}");
+                }
+            }
+        }
+    });
+}
+
+/// Remembers what has been told, so that each certificate is warned of once per threshold.
+#[derive(Debug, Default)]
+struct ExpiryWatch {
+    /// By SHA-256 fingerprint: the smallest threshold told.
+    told: HashMap<String, i64>,
+}
+
+/// A certificate that ends soon, or has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ExpiryWarning {
+    /// The settings prefix of the context.
+    context: String,
+    /// As written in the setting.
+    path: String,
+    /// RFC 2253 distinguished name.
+    subject: String,
+    serial: String,
+    not_after: Timestamp,
+    /// Whole days left; negative when it has ended.
+    days_left: i64,
+    /// Whether this node shows the certificate; if not, it trusts it.
+    is_own: bool,
+}
+
+impl ExpiryWatch {
+    /// Returns the certificates of a context that passed another threshold since they were last told
+    /// of: 30, 14, 7 and 1 days before the end, and the end.
+    fn due(
+        &mut self,
+        context: &str,
+        certificates: &[CertificateEntry],
+        now: Timestamp,
+    ) -> Vec<ExpiryWarning> {
+        let mut warnings = Vec::new();
+        for certificate in certificates {
+            let info = &certificate.info;
+            let seconds_left = info.not_after.as_second() - now.as_second();
+            let days_left = seconds_left.div_euclid(SECONDS_PER_DAY);
+            let passed = THRESHOLDS.iter().find(|days| days_left < **days);
+            let Some(threshold) = passed else { continue };
+            let told = self.told.get(&info.fingerprint_sha256);
+            if told.is_some_and(|told| told <= threshold) {
+                continue;
+            }
+            self.told
+                .insert(info.fingerprint_sha256.clone(), *threshold);
+            warnings.push(ExpiryWarning {
+                context: context.to_owned(),
+                path: certificate.path.clone(),
+                subject: info.subject.to_string(),
+                serial: info.serial.clone(),
+                not_after: info.not_after,
+                days_left,
+                is_own: certificate.has_private_key,
+            });
+        }
+        warnings
+    }
+}
+
+impl fmt::Display for ExpiryWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            context,
+            path,
+            subject,
+            serial,
+            not_after,
+            days_left,
+            is_own,
+        } = self;
+        write!(
+            f,
+            "certificate [{subject}] with serial number [{serial}] in [{path}] of [{context}] "
+        )?;
+        match days_left {
+            ..0 => write!(f, "expired on [{not_after}]; ")?,
+            0 => write!(f, "expires within a day, on [{not_after}]; ")?,
+            days => write!(f, "expires in [{days}] days, on [{not_after}]; ")?,
+        }
+        f.write_str(match is_own {
+            true => {
+                "new connections to this node fail from then on; put a new certificate in its place, \
+                 it is taken up without a restart"
+            }
+            false => {
+                "certificates that it has signed are refused from then on; add its successor to the \
+                 trusted certificates of every node, then replace the nodes' certificates"
+            }
+        })
+    }
+}
+
+/// Days, smallest first; a certificate is told of when fewer are left.
+const THRESHOLDS: [i64; 5] = [0, 1, 7, 14, 30];
+const INTERVAL: Duration = Duration::from_secs(60 * 60);
+const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
+
+#[cfg(test)]
+mod tests {
+    use jiff::ToSpan;
+    use ringwall_pki::{CaParams, CertificateAuthority, KeySpec};
+
+    use super::*;
+
+    #[test]
+    fn each_threshold_is_told_once() {
+        let authority = CertificateAuthority::generate(&CaParams {
+            days: 40,
+            key: KeySpec::EcP256,
+            ..CaParams::default()
+        });
+        let info = ringwall_pki::CertificateInfo::from_der(authority.unwrap().certificate());
+        let info = info.unwrap();
+        let end = info.not_after;
+        let entry = CertificateEntry {
+            path: "certs/ca.crt".to_owned(),
+            format: "PEM",
+            alias: None,
+            info,
+            has_private_key: false,
+        };
+        let mut watch = ExpiryWatch::default();
+        let mut told = Vec::new();
+        for hours in (-30 * 24..40 * 24).rev() {
+            let now = end - hours.hours();
+            let due = watch.due("transport", std::slice::from_ref(&entry), now);
+            told.extend(
+                due.into_iter()
+                    .map(|warning| (warning.days_left, warning.to_string())),
+            );
+        }
+        let days: Vec<i64> = told.iter().map(|(days, _)| *days).collect();
+        assert_eq!(days, [29, 13, 6, 0, -1]);
+        assert!(
+            told[0]
+                .1
+                .contains("in [certs/ca.crt] of [transport] expires in [29] days")
+        );
+        assert!(told[4].1.contains("expired on ["));
+    }
+}
