@@ -1,8 +1,8 @@
 //! Files that are either whole or absent: written beside their target, synced, then renamed.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Writes a file so that a crash at any moment leaves the old content or the new, never a part.
@@ -16,6 +16,60 @@ pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         let _ = std::fs::remove_file(&temporary);
     }
     result
+}
+
+/// What of a replaced file could not be kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Replaced {
+    /// User ids of the old and the new file, where they differ.
+    pub owner: Option<(u32, u32)>,
+    /// Group ids of the old and the new file, where they differ.
+    pub group: Option<(u32, u32)>,
+}
+
+/// As [`write_atomic`], and the new file has the permissions, owner and group of the old one. `mode` is
+/// for a file that did not exist. Giving a file to another owner needs the right to; where it is
+/// missing, the answer says what changed.
+pub fn replace_atomic(path: &Path, content: &[u8], mode: u32) -> io::Result<Replaced> {
+    let old = match std::fs::metadata(path) {
+        Ok(old) => old,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            write_atomic(path, content, mode)?;
+            return Ok(Replaced::default());
+        }
+        Err(error) => return Err(error),
+    };
+    let temporary = temporary_beside(path);
+    let result = write_like(&old, &temporary, content).and_then(|replaced| {
+        std::fs::rename(&temporary, path)?;
+        sync_dir(parent(path))?;
+        Ok(replaced)
+    });
+    if result.is_err() {
+        // The original error matters more than a leftover that the next write replaces.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    result
+}
+
+fn write_like(old: &Metadata, temporary: &Path, content: &[u8]) -> io::Result<Replaced> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(temporary)?;
+    // Only the superuser may give files away; what could not be done is reported below.
+    let _ = fchown(&file, Some(old.uid()), Some(old.gid()));
+    file.set_permissions(Permissions::from_mode(old.mode() & 0o7777))?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    let new = file.metadata()?;
+    let differing = |old: u32, new: u32| (old != new).then_some((old, new));
+    Ok(Replaced {
+        owner: differing(old.uid(), new.uid()),
+        group: differing(old.gid(), new.gid()),
+    })
 }
 
 /// Syncs a directory, so that the renames and removals in it survive a power loss.

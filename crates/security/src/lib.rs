@@ -13,6 +13,7 @@ pub mod authc;
 pub mod authz;
 mod client;
 mod error;
+pub mod files;
 pub mod hash;
 mod pool;
 pub mod reserved;
