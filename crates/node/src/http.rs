@@ -1,18 +1,19 @@
 //! The HTTP layer of the node: its settings, and who is let in.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ringwall_base::{IpFilter, IpRule};
 use ringwall_rest::RestConfig;
 use ringwall_security::{
-    Authenticator, AuthenticatorConfig, HashPool, HashPoolConfig, Hasher, PasswordService,
-    SecurityStore,
+    Authenticator, AuthenticatorConfig, FileRealm, HashPool, HashPoolConfig, Hasher,
+    PasswordService, SecurityStore,
 };
-use ringwall_settings::registry::{indices, network, security, ssl};
+use ringwall_settings::registry::{indices, network, node, security, ssl};
 use ringwall_settings::{Setting, Settings};
 use ringwall_tls::{SslConfig, SslContext};
+use tokio::time::MissedTickBehavior;
 
 use crate::node::{StartError, load_tls};
 
@@ -123,7 +124,40 @@ pub fn publish_address(
     Some(format!("{host}:{port}"))
 }
 
-/// Returns who checks credentials, and who hashes new ones.
+/// Opens the file realm, unless it is disabled, and looks for changes of its files from then on.
+fn file_realm(settings: &Settings) -> Option<Arc<FileRealm>> {
+    let enabled = settings.family(&security::FILE_REALM.enabled);
+    let ordered = settings.family(&security::FILE_REALM.order);
+    let name = enabled.keys().chain(ordered.keys()).next();
+    if name.is_some_and(|name| enabled.get(name) == Some(&false)) {
+        return None;
+    }
+    let name = name.map_or(DEFAULT_FILE_REALM, String::as_str);
+    let realm = Arc::new(FileRealm::open(name, settings.config_dir()));
+    let interval = duration(settings, &security::RELOAD_INTERVAL_HIGH);
+    if let (true, Some(interval)) = (settings.get(&security::RELOAD_ENABLED), interval) {
+        tokio::spawn(poll_files(Arc::downgrade(&realm), interval));
+    }
+    Some(realm)
+}
+
+/// Ends with the realm.
+async fn poll_files(realm: Weak<FileRealm>, interval: Duration) {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(realm) = realm.upgrade() else {
+            return;
+        };
+        if let Err(error) = tokio::task::spawn_blocking(move || realm.poll()).await {
+            // Only a panic or a runtime shutting down gets here.
+            tracing::error!(%error, "reading the files of users failed");
+        }
+    }
+}
+
+/// Returns who checks credentials, and who hashes new ones. Blocking: reads the files of users.
 pub fn authentication(
     settings: &Settings,
     store: Arc<dyn SecurityStore>,
@@ -146,8 +180,15 @@ pub fn authentication(
         cache_ttl,
         cache_max_users: settings.get(&security::SUCCESS_CACHE_SIZE) as u64,
         pool: pool_config,
-        bootstrap_password: settings.secret(&security::BOOTSTRAP_PASSWORD),
+        bootstrap_password: settings
+            .secret(&security::BOOTSTRAP_PASSWORD)
+            .or_else(|| settings.secret(&node::KEYSTORE_SEED)),
+        autoconfiguration_hash: settings.secret(&security::AUTOCONFIGURATION_PASSWORD_HASH),
+        file_realm: file_realm(settings),
     };
     let authenticator = Authenticator::with_pool(store, config, pool);
     Ok((Arc::new(authenticator), passwords))
 }
+
+/// Name of the realm of files where the settings name none.
+const DEFAULT_FILE_REALM: &str = "default_file";

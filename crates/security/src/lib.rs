@@ -4,7 +4,7 @@
 //! Entry points: [`Authenticator`] turns an `Authorization` header into an identity, [`Authorizer`]
 //! decides and resolves index names, [`SecuredClient`] puts the decision in front of every action.
 //! Users and index names come from a [`SecurityStore`], which the node implements over the cluster
-//! state; nothing here reads files, opens sockets or knows the cluster state.
+//! state, and from the node's own [`files`]; nothing here opens sockets or knows the cluster state.
 //!
 //! Invariants: the authz modules have no clock, no randomness and no async; a role that this version
 //! cannot enforce in full (document or field level security) grants nothing.
@@ -13,6 +13,7 @@ pub mod authc;
 pub mod authz;
 mod client;
 mod error;
+pub mod file_realm;
 pub mod files;
 pub mod hash;
 mod pool;
@@ -24,6 +25,7 @@ pub use authc::{Authenticator, AuthenticatorConfig};
 pub use authz::Authorizer;
 pub use client::SecuredClient;
 pub use error::SecurityError;
+pub use file_realm::FileRealm;
 pub use hash::Hasher;
 pub use pool::{HashPool, HashPoolConfig};
 pub use store::{IndexNameInfo, IndexNames, SecurityStore, StoredReserved, StoredUser};

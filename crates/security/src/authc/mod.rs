@@ -15,7 +15,7 @@ use self::cache::{SuccessCache, Verifications};
 use self::challenge::{bad_basic, bad_user, missing, unsupported_scheme};
 use self::credential::{Basic, Credential};
 use crate::hash::{Hasher, verify};
-use crate::{HashPool, HashPoolConfig, SecurityStore, reserved};
+use crate::{FileRealm, HashPool, HashPoolConfig, SecurityStore, StoredUser, reserved};
 
 /// How logins are checked and remembered.
 #[derive(Debug, Clone)]
@@ -30,6 +30,11 @@ pub struct AuthenticatorConfig {
     pub pool: HashPoolConfig,
     /// The password of `elastic` until one is stored: keystore value `bootstrap.password`.
     pub bootstrap_password: Option<SecretString>,
+    /// The hash of the password made for `elastic` at the first start, until one is stored: keystore
+    /// value `autoconfiguration.password_hash`. Goes before the bootstrap password.
+    pub autoconfiguration_hash: Option<SecretString>,
+    /// Users in files of this node, if the realm is enabled.
+    pub file_realm: Option<Arc<FileRealm>>,
 }
 
 impl Default for AuthenticatorConfig {
@@ -40,11 +45,13 @@ impl Default for AuthenticatorConfig {
             cache_max_users: 100_000,
             pool: HashPoolConfig::default(),
             bootstrap_password: None,
+            autoconfiguration_hash: None,
+            file_realm: None,
         }
     }
 }
 
-/// Checks credentials against the reserved and native realms.
+/// Checks credentials against the reserved, file and native realms, in this order.
 pub struct Authenticator {
     /// `None` when security is off: everyone is the same anonymous superuser.
     realms: Option<Realms>,
@@ -55,6 +62,8 @@ struct Realms {
     pool: HashPool,
     dummy_hash: Arc<str>,
     bootstrap_password: Option<SecretString>,
+    autoconfiguration_hash: Option<SecretString>,
+    file_realm: Option<Arc<FileRealm>>,
     cache: SuccessCache,
     verifications: Verifications,
 }
@@ -80,6 +89,8 @@ impl Authenticator {
                 bootstrap_password: config
                     .bootstrap_password
                     .filter(|password| !password.is_empty()),
+                autoconfiguration_hash: config.autoconfiguration_hash,
+                file_realm: config.file_realm,
                 cache: SuccessCache::new(config.cache_ttl, config.cache_max_users),
                 verifications: Verifications::default(),
             }),
@@ -117,7 +128,7 @@ impl Authenticator {
 struct Candidate {
     /// `None` when the name cannot log in: unknown, disabled, internal, or without a password.
     user: Option<Arc<User>>,
-    realm: &'static str,
+    realm: RealmRef,
     secret: StoredSecret,
 }
 
@@ -130,67 +141,95 @@ enum StoredSecret {
 
 impl Realms {
     async fn authenticate(&self, basic: Basic, uri: &str) -> ApiResult<Authentication> {
-        let generation = self.store.generation();
+        let generation = self.generation();
         if let Some(found) = self.cache.find(&basic, generation) {
             return Ok(found);
         }
-        let candidate = self.candidate(&basic.username);
-        let secret = candidate.secret.clone();
-        if let (Some(user), StoredSecret::Hash(hash)) = (&candidate.user, &secret)
-            && self.cache.still_holds(&basic, hash)
-        {
-            let authentication = identity(Arc::clone(user), candidate.realm);
-            self.cache
-                .remember(&basic, hash, generation, authentication.clone());
-            return Ok(authentication);
-        }
-        let matches = self.verify(&basic, &secret).await?;
-        match candidate.user {
-            Some(user) if matches => {
-                let authentication = identity(user, candidate.realm);
-                if let StoredSecret::Hash(hash) = &secret {
-                    self.cache
-                        .remember(&basic, hash, generation, authentication.clone());
-                }
-                Ok(authentication)
+        for candidate in self.candidates(&basic.username) {
+            if let Some(found) = self.try_candidate(&basic, candidate, generation).await? {
+                return Ok(found);
             }
-            _ => {
+        }
+        Err(bad_user(&basic.username, uri))
+    }
+
+    /// A number that changes whenever any user changes: both grow only.
+    fn generation(&self) -> u64 {
+        let files = self
+            .file_realm
+            .as_ref()
+            .map_or(0, |realm| realm.generation());
+        self.store.generation().wrapping_add(files)
+    }
+
+    async fn try_candidate(
+        &self,
+        basic: &Basic,
+        candidate: Candidate,
+        generation: u64,
+    ) -> ApiResult<Option<Authentication>> {
+        let Candidate {
+            user,
+            realm,
+            secret,
+        } = candidate;
+        let remember = |user: Arc<User>, hash: &Arc<str>| {
+            let authentication = identity(user, realm.clone());
+            self.cache
+                .remember(basic, hash, generation, authentication.clone());
+            authentication
+        };
+        if let (Some(user), StoredSecret::Hash(hash)) = (&user, &secret)
+            && self.cache.still_holds(basic, hash)
+        {
+            return Ok(Some(remember(Arc::clone(user), hash)));
+        }
+        let matches = self.verify(basic, &secret).await?;
+        match (user, &secret) {
+            (Some(user), StoredSecret::Hash(hash)) if matches => Ok(Some(remember(user, hash))),
+            (Some(user), StoredSecret::Bootstrap(_)) if matches => Ok(Some(identity(user, realm))),
+            (user, _) => {
                 tracing::info!(
                     user.name = %basic.username,
-                    realm = candidate.realm,
-                    known = candidate.user.is_some(),
+                    realm = realm.name,
+                    known = user.is_some(),
                     "authentication failed"
                 );
-                Err(bad_user(&basic.username, uri))
+                Ok(None)
             }
         }
     }
 
-    /// Looks the name up. The reserved realm terminates: a native user of a reserved name is never
-    /// reached. Names that cannot log in get the dummy hash, so that refusing them takes as long.
-    fn candidate(&self, username: &str) -> Candidate {
-        let dummy = || StoredSecret::Hash(Arc::clone(&self.dummy_hash));
+    /// Looks the name up in each realm, in their order. The reserved realm terminates: a user of a
+    /// reserved name in another realm is never reached. A name that cannot log in anywhere gets the
+    /// dummy hash, so that refusing it takes as long.
+    fn candidates(&self, username: &str) -> Vec<Candidate> {
         if reserved::is_internal(username) {
-            return Candidate {
-                user: None,
-                realm: NATIVE,
-                secret: dummy(),
-            };
+            return vec![self.nobody()];
         }
         if reserved::is_reserved(username) {
-            return self.reserved_candidate(username);
+            return vec![self.reserved_candidate(username)];
         }
-        match self.store.native_user(username) {
-            Some(stored) if stored.user.enabled => Candidate {
-                user: Some(Arc::new(stored.user)),
-                realm: NATIVE,
-                secret: StoredSecret::Hash(stored.password_hash.into()),
-            },
-            _ => Candidate {
-                user: None,
-                realm: NATIVE,
-                secret: dummy(),
-            },
+        let in_files = self.file_realm.as_ref().and_then(|realm| {
+            let stored = realm.user(username)?;
+            Some(candidate(stored, realm_ref(realm.name(), FILE)))
+        });
+        let native = self.store.native_user(username);
+        let native = native
+            .filter(|stored| stored.user.enabled)
+            .map(|stored| candidate(stored, realm_ref(NATIVE_NAME, NATIVE)));
+        let found: Vec<Candidate> = in_files.into_iter().chain(native).collect();
+        match found.is_empty() {
+            true => vec![self.nobody()],
+            false => found,
+        }
+    }
+
+    fn nobody(&self) -> Candidate {
+        Candidate {
+            user: None,
+            realm: realm_ref(NATIVE_NAME, NATIVE),
+            secret: StoredSecret::Hash(Arc::clone(&self.dummy_hash)),
         }
     }
 
@@ -198,19 +237,26 @@ impl Realms {
         let stored = self.store.reserved_user(username);
         let enabled = stored.as_ref().is_none_or(|stored| stored.enabled);
         let hash = stored.and_then(|stored| stored.password_hash);
-        let secret = match (hash, &self.bootstrap_password) {
-            (Some(hash), _) => Some(StoredSecret::Hash(hash.into())),
-            (None, Some(bootstrap)) if username == reserved::ELASTIC => {
-                Some(StoredSecret::Bootstrap(bootstrap.clone()))
-            }
-            _ => None,
+        let secret = match hash {
+            Some(hash) => Some(StoredSecret::Hash(hash.into())),
+            None if username == reserved::ELASTIC => self.first_password(),
+            None => None,
         };
         let user = reserved::user(username, true).filter(|_| enabled && secret.is_some());
         Candidate {
             user: user.map(Arc::new),
-            realm: RESERVED,
+            realm: realm_ref(RESERVED, RESERVED),
             secret: secret.unwrap_or_else(|| StoredSecret::Hash(Arc::clone(&self.dummy_hash))),
         }
+    }
+
+    /// Returns what `elastic` logs in with while no password is stored.
+    fn first_password(&self) -> Option<StoredSecret> {
+        if let Some(hash) = &self.autoconfiguration_hash {
+            return Some(StoredSecret::Hash(hash.expose().into()));
+        }
+        let bootstrap = self.bootstrap_password.as_ref()?;
+        Some(StoredSecret::Bootstrap(bootstrap.clone()))
     }
 
     async fn verify(&self, basic: &Basic, secret: &StoredSecret) -> ApiResult<bool> {
@@ -242,15 +288,26 @@ fn verify_stored(username: &str, password: &SecretString, hash: &str) -> bool {
     })
 }
 
-fn identity(user: Arc<User>, realm: &'static str) -> Authentication {
-    let name = if realm == NATIVE { NATIVE_NAME } else { realm };
+fn candidate(stored: StoredUser, realm: RealmRef) -> Candidate {
+    Candidate {
+        user: Some(Arc::new(stored.user)),
+        realm,
+        secret: StoredSecret::Hash(stored.password_hash.into()),
+    }
+}
+
+fn identity(user: Arc<User>, realm: RealmRef) -> Authentication {
     Authentication {
         user,
-        realm: RealmRef {
-            name: name.to_owned(),
-            realm_type: realm.to_owned(),
-        },
+        realm,
         authentication_type: AuthenticationType::Realm,
+    }
+}
+
+fn realm_ref(name: &str, realm_type: &str) -> RealmRef {
+    RealmRef {
+        name: name.to_owned(),
+        realm_type: realm_type.to_owned(),
     }
 }
 
@@ -278,6 +335,7 @@ pub fn tampered_request(uri: &str) -> ApiError {
     challenge::tampered(uri)
 }
 
+const FILE: &str = "file";
 const NATIVE: &str = "native";
 const NATIVE_NAME: &str = "default_native";
 const RESERVED: &str = "reserved";

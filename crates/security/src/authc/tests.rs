@@ -75,9 +75,18 @@ fn hash_of(password: &str) -> String {
 const CHEAP: Hasher = Hasher::Bcrypt { cost: 4 };
 
 fn authenticator(store: &Arc<FakeStore>, bootstrap: Option<&str>) -> Authenticator {
+    with_files(store, bootstrap, None)
+}
+
+fn with_files(
+    store: &Arc<FakeStore>,
+    bootstrap: Option<&str>,
+    file_realm: Option<Arc<FileRealm>>,
+) -> Authenticator {
     let config = AuthenticatorConfig {
         hasher: CHEAP,
         bootstrap_password: bootstrap.map(SecretString::from),
+        file_realm,
         ..AuthenticatorConfig::default()
     };
     Authenticator::new(Arc::clone(store) as Arc<dyn SecurityStore>, config)
@@ -288,4 +297,86 @@ async fn disabled_security_accepts_everyone() {
 fn a_password_never_shows_in_debug() {
     let basic = credential::parse(Some("Basic YW5uOnNlY3JldA=="));
     assert!(!format!("{basic:?}").contains("secret"));
+}
+
+#[tokio::test]
+async fn users_of_files_log_in_before_native_ones_and_changes_count_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let write =
+        |name: &str, text: String| std::fs::write(directory.path().join(name), text).unwrap();
+    write(
+        "users",
+        format!("ann:{}\nelastic:{0}\n", hash_of("file-pass")),
+    );
+    write("users_roles", "superuser:ann\n".to_owned());
+    let store = Arc::new(FakeStore::default());
+    store.put("ann", "native-pass", true);
+    let realm = Arc::new(FileRealm::open("file1", directory.path()));
+    let auth = with_files(&store, None, Some(Arc::clone(&realm)));
+    let login = |user: &'static str, password: &'static str| {
+        let header = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        let auth = &auth;
+        async move { auth.authenticate(Some(&header), "/").await }
+    };
+
+    let in_file = login("ann", "file-pass").await.unwrap();
+    assert_eq!(
+        (
+            in_file.realm.name.as_str(),
+            in_file.realm.realm_type.as_str()
+        ),
+        ("file1", "file")
+    );
+    assert_eq!(in_file.user.roles, ["superuser"]);
+    let native = login("ann", "native-pass").await.unwrap();
+    assert_eq!(
+        (
+            native.realm.realm_type.as_str(),
+            native.user.roles[0].as_str()
+        ),
+        ("native", "viewer")
+    );
+    assert!(login("ann", "other").await.is_err());
+    // Reserved names belong to the reserved realm alone.
+    assert!(login("elastic", "file-pass").await.is_err());
+
+    assert!(login("ann", "file-pass").await.is_ok());
+    write("users_roles", "editor:ann\n".to_owned());
+    realm.poll();
+    assert_eq!(
+        login("ann", "file-pass").await.unwrap().user.roles,
+        ["editor"]
+    );
+    std::fs::write(directory.path().join("users"), [0xff, b'\n']).unwrap();
+    realm.poll();
+    assert!(
+        login("ann", "file-pass").await.is_ok(),
+        "an unreadable file changes nothing"
+    );
+    std::fs::remove_file(directory.path().join("users")).unwrap();
+    realm.poll();
+    assert!(login("ann", "file-pass").await.is_err());
+    assert!(login("ann", "native-pass").await.is_ok());
+}
+
+#[tokio::test]
+async fn the_password_of_the_first_start_holds_until_one_is_stored() {
+    let store = Arc::new(FakeStore::default());
+    let config = AuthenticatorConfig {
+        hasher: CHEAP,
+        bootstrap_password: Some("bootstrap".into()),
+        autoconfiguration_hash: Some(hash_of("generated").into()),
+        ..AuthenticatorConfig::default()
+    };
+    let auth = Authenticator::new(store.clone(), config);
+    let login = |password: &str| {
+        let header = format!("Basic {}", STANDARD.encode(format!("elastic:{password}")));
+        let auth = &auth;
+        async move { auth.authenticate(Some(&header), "/").await.is_ok() }
+    };
+    assert!(login("generated").await);
+    assert!(!login("bootstrap").await);
+    store.put_reserved("elastic", Some("stored"), true);
+    assert!(!login("generated").await);
+    assert!(login("stored").await);
 }

@@ -8,6 +8,7 @@ mod lines;
 mod rules;
 mod service_tokens;
 mod users;
+mod watched;
 
 use std::fs::File;
 use std::io;
@@ -19,6 +20,7 @@ use ringwall_base::fs::{Replaced, replace_atomic};
 pub use rules::{check_password, check_role_name, check_token_name, check_username};
 pub use service_tokens::{SERVICE_ACCOUNTS, ServiceAccountToken, ServiceTokensFile};
 pub use users::{UsersFile, UsersRolesFile};
+pub use watched::Watched;
 
 /// A line of a file that is skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
