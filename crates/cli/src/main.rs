@@ -22,7 +22,8 @@ use clap::{Args, FromArgMatches, Parser};
 
 use crate::arguments::CommonArgs;
 use crate::commands::{
-    certutil, init, keystore, quickstart, reset_password, setup_passwords, start,
+    certutil, init, keystore, quickstart, reset_password, service_tokens, setup_passwords, start,
+    users,
 };
 use crate::error::{CommandError, ExitCode};
 use crate::terminal::Terminal;
@@ -118,6 +119,24 @@ const TOOLS: &[Tool] = &[
         run: |name, arguments, terminal| {
             let (common, args) = parse(name, arguments, terminal)?;
             args.map_or(Ok(()), |args| reset_password::run(&args, &common, terminal))
+        },
+    },
+    Tool {
+        word: "users",
+        link: Some("elasticsearch-users"),
+        about: "manages the users of the file realm",
+        run: |name, arguments, terminal| {
+            let (common, args) = parse(name, arguments, terminal)?;
+            args.map_or(Ok(()), |args| users::run(args, &common, terminal))
+        },
+    },
+    Tool {
+        word: "service-tokens",
+        link: Some("elasticsearch-service-tokens"),
+        about: "manages the file tokens of service accounts",
+        run: |name, arguments, terminal| {
+            let (_, args) = parse(name, arguments, terminal)?;
+            args.map_or(Ok(()), |args| service_tokens::run(args, terminal))
         },
     },
 ];

@@ -146,5 +146,7 @@ const PROGRAMS: &[&str] = &[
     "elasticsearch-certutil",
     "elasticsearch-keystore",
     "elasticsearch-reset-password",
+    "elasticsearch-service-tokens",
     "elasticsearch-setup-passwords",
+    "elasticsearch-users",
 ];

@@ -6,5 +6,7 @@ pub mod keystore;
 mod online;
 pub mod quickstart;
 pub mod reset_password;
+pub mod service_tokens;
 pub mod setup_passwords;
 pub mod start;
+pub mod users;

@@ -9,7 +9,9 @@ const PROGRAMS: [&str; 5] = [
     "elasticsearch-certutil",
     "elasticsearch-keystore",
     "elasticsearch-reset-password",
+    "elasticsearch-service-tokens",
     "elasticsearch-setup-passwords",
+    "elasticsearch-users",
 ];
 
 #[test]

@@ -9,3 +9,4 @@ mod program;
 mod quickstart;
 mod reference;
 mod running;
+mod users;

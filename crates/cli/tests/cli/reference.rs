@@ -24,6 +24,8 @@ const TOOLS: &[(&str, &[&str])] = &[
     ),
     ("setup-passwords", &["auto", "interactive"]),
     ("reset-password", &[]),
+    ("users", &["useradd", "userdel", "passwd", "roles", "list"]),
+    ("service-tokens", &["create", "delete", "list"]),
 ];
 
 fn help(words: &[&str]) -> String {
