@@ -1,6 +1,7 @@
 //! One module per tool. Each has its arguments and a `run` that talks only to the terminal it is given.
 
 pub mod certutil;
+mod ephemeral;
 pub mod init;
 pub mod keystore;
 mod online;

@@ -19,12 +19,29 @@ use crate::error::{CommandError, ExitCode};
 use crate::paths::Paths;
 use crate::terminal::Terminal;
 
-/// The user that the tools act as.
+/// The user that the tools act as while its first password holds.
 pub(super) const ELASTIC: &str = "elastic";
+
+/// Who a request is sent as.
+pub(super) struct Login {
+    pub(super) user: String,
+    pub(super) password: SecretString,
+}
+
+impl Login {
+    /// Returns a login as `elastic`.
+    pub(super) fn elastic(password: SecretString) -> Self {
+        Self {
+            user: ELASTIC.to_owned(),
+            password,
+        }
+    }
+}
 
 /// A running node, as its home describes it.
 pub(super) struct OnlineNode {
     url: String,
+    settings: Settings,
     tls: Option<Arc<SslContext>>,
     keystore: Option<Keystore>,
     keystore_path: PathBuf,
@@ -65,6 +82,7 @@ impl OnlineNode {
         Ok(Self {
             url,
             tls: tls(&settings)?,
+            settings,
             keystore,
             keystore_path,
             runtime,
@@ -74,6 +92,11 @@ impl OnlineNode {
     /// Returns the base URL.
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Returns the settings of the home.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Returns the path of the keystore, there or not.
@@ -98,17 +121,21 @@ impl OnlineNode {
         Ok(None)
     }
 
-    /// Sends a request as `elastic`. Each has a connection of its own: a person may think for
+    /// Sends a request. Each has a connection of its own: a person may think for
     /// longer between two than the node keeps one open.
     pub(super) fn request(
         &self,
-        password: &SecretString,
+        acting: &Login,
         method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> Result<HttpResponse, HttpClientError> {
-        let client = HttpClient::new(&self.url, self.tls.clone(), Some((ELASTIC, password)))?
-            .with_timeout(TIMEOUT);
+        let client = HttpClient::new(
+            &self.url,
+            self.tls.clone(),
+            Some((&acting.user, &acting.password)),
+        )?
+        .with_timeout(TIMEOUT);
         let content_type = body.map(|_| "application/json");
         let body = body.map(Value::to_string).unwrap_or_default();
         self.runtime
@@ -118,7 +145,7 @@ impl OnlineNode {
     /// Sets the password of a user.
     pub(super) fn set_password(
         &self,
-        acting: &SecretString,
+        acting: &Login,
         method: Method,
         user: &str,
         password: &SecretString,

@@ -1,15 +1,20 @@
 //! `elasticsearch-reset-password`: gives a built-in or native user a new password.
 //! Source: tools.md section 7.
 //!
-//! Elasticsearch's tool makes itself a superuser for a moment by writing into the node's files. This
-//! one acts as `elastic`: with the first password in the node's keystore while that still holds, else
-//! with the current password, which it asks for.
+//! Acts as `elastic` while the first password in the node's keystore holds. Else it makes itself a
+//! superuser for a moment by writing into the node's files of users, so whoever may write there may
+//! reset any password; or, with --password-stdin, it uses the current password of `elastic`.
+
+use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use ringwall_base::SecretString;
 use ringwall_rest::http_client::HttpResponse;
+use ringwall_security::file_realm::USERS;
+use ringwall_settings::registry::security;
 
-use super::online::{ELASTIC, OnlineNode, refusal};
+use super::ephemeral::EphemeralSuperuser;
+use super::online::{ELASTIC, Login, OnlineNode, refusal};
 use super::setup_passwords::confirm;
 use crate::arguments::CommonArgs;
 use crate::error::{CommandError, ExitCode};
@@ -21,10 +26,14 @@ use crate::terminal::Terminal;
 #[command(
     about = "Resets the password of a built-in or native user",
     long_about = "Resets the password of a built-in or native user.\n\n\
-        Acts as the user `elastic`: with `bootstrap.password` of this node's keystore as long as \
-        `elastic` has not been given another one, else with its current password, which is asked \
-        for or, with --password-stdin, read from standard input. A password of `elastic` that \
-        nobody knows any more cannot be reset yet."
+        Run it on the host of a node, as a user that may write its configuration: it makes itself a \
+        superuser for a moment in the node's file `users`, which the node sees within five seconds. \
+        While the first password of `elastic` in the node's keystore holds, it is used instead. With \
+        --password-stdin nothing is written, and the tool works from another host with --url.",
+    after_help = "Examples:\n  \
+        elasticsearch-reset-password -u elastic              generates a password and prints it\n  \
+        elasticsearch-reset-password -u kibana_system -i     asks for it\n  \
+        elasticsearch-reset-password -u elastic -b -s        prints the password alone, for scripts"
 )]
 pub struct ResetPasswordArgs {
     /// User whose password is reset
@@ -61,8 +70,24 @@ pub fn run(
         return Err(CommandError::usage(message));
     }
     let node = OnlineNode::open(common, args.url.as_deref(), terminal)?;
-    let acting = credentials(&node, args, terminal)?;
-    check_health(&node, &acting, args.force, terminal)?;
+    if let Some(acting) = credentials(&node, args, terminal)? {
+        return reset(&node, &acting, args, terminal);
+    }
+    let superuser = EphemeralSuperuser::create(node.settings(), terminal)?;
+    wait_for(&node, &superuser.login, terminal)?;
+    let outcome = reset(&node, &superuser.login, args, terminal);
+    superuser.remove(terminal)?;
+    outcome
+}
+
+/// Checks the cluster, then asks and resets.
+fn reset(
+    node: &OnlineNode,
+    acting: &Login,
+    args: &ResetPasswordArgs,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    check_health(node, acting, args.force, terminal)?;
     let user = &args.username;
     if !args.batch {
         announce(user, args.interactive, terminal);
@@ -73,7 +98,7 @@ pub fn run(
         true => password::choose(user, "Re-enter", terminal)?,
         false => password::generate(password::WITH_PUNCTUATION),
     };
-    node.set_password(&acting, Method::POST, user, &password)
+    node.set_password(acting, Method::POST, user, &password)
         .map_err(|reason| {
             let message = format!("Failed to reset password for the [{user}] user");
             CommandError::new(ExitCode::TempFailure, message).with_hint(reason)
@@ -83,6 +108,30 @@ pub fn run(
     ));
     if !args.interactive {
         report(&password, terminal);
+    }
+    Ok(())
+}
+
+/// Waits until the node has read its files of users.
+fn wait_for(node: &OnlineNode, login: &Login, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let interval = node.settings().get(&security::RELOAD_INTERVAL_HIGH);
+    let interval = interval.duration().unwrap_or_default();
+    let deadline = Instant::now() + interval + GRACE;
+    while !holds(node, login)? {
+        if Instant::now() > deadline {
+            return Err(CommandError::unavailable(format!(
+                "the node at {} did not take notice of [{}] within {:?}",
+                node.url(),
+                node.settings().config_path(USERS).display(),
+                interval + GRACE
+            ))
+            .with_hint(
+                "the tool must run with the configuration of the node that answers at that address, and the node \
+                 must be able to read the file and have [resource.reload.enabled]",
+            ));
+        }
+        terminal.detail("Waiting for the node to read its files of users");
+        std::thread::sleep(RETRY);
     }
     Ok(())
 }
@@ -109,46 +158,29 @@ fn report(password: &SecretString, terminal: &mut Terminal) {
     }
 }
 
-/// Returns a password that `elastic` has now.
+/// Returns a login that works as things are, if one is known.
 fn credentials(
     node: &OnlineNode,
     args: &ResetPasswordArgs,
     terminal: &mut Terminal,
-) -> Result<SecretString, CommandError> {
+) -> Result<Option<Login>, CommandError> {
     if args.password_stdin {
-        let password = SecretString::new(terminal.read_stdin_line()?);
-        return match holds(node, &password)? {
-            true => Ok(password),
+        let login = Login::elastic(SecretString::new(terminal.read_stdin_line()?));
+        return match holds(node, &login)? {
+            true => Ok(Some(login)),
             false => Err(wrong_password(node)),
         };
     }
-    if let Some(bootstrap) = node.bootstrap_password()?
-        && holds(node, &bootstrap)?
-    {
-        return Ok(bootstrap);
-    }
-    if args.batch && !terminal.is_interactive() {
-        let path = node.keystore_path().display();
-        return Err(CommandError::config(format!(
-            "the first password of [{ELASTIC}] in the keystore [{path}] does not hold any more"
-        ))
-        .with_hint("give its current password with --password-stdin"));
-    }
-    let password = terminal.secret(&format!("Enter the current password for [{ELASTIC}]: "))?;
-    match holds(node, &password)? {
-        true => Ok(password),
-        false => Err(wrong_password(node)),
-    }
+    let Some(bootstrap) = node.bootstrap_password()? else {
+        return Ok(None);
+    };
+    let login = Login::elastic(bootstrap);
+    Ok(holds(node, &login)?.then_some(login))
 }
 
-fn holds(node: &OnlineNode, password: &SecretString) -> Result<bool, CommandError> {
+fn holds(node: &OnlineNode, login: &Login) -> Result<bool, CommandError> {
     let answer = node
-        .request(
-            password,
-            Method::GET,
-            "/_security/_authenticate?pretty",
-            None,
-        )
+        .request(login, Method::GET, "/_security/_authenticate?pretty", None)
         .map_err(|error| {
             CommandError::unavailable(unreachable_node(node)).with_hint(error.to_string())
         })?;
@@ -176,7 +208,7 @@ fn wrong_password(node: &OnlineNode) -> CommandError {
 
 fn check_health(
     node: &OnlineNode,
-    acting: &SecretString,
+    acting: &Login,
     is_forced: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
@@ -222,6 +254,10 @@ fn health(answer: &HttpResponse) -> Result<Health, CommandError> {
         )),
     }
 }
+
+/// Beyond the node's reload interval.
+const GRACE: Duration = Duration::from_secs(5);
+const RETRY: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use ringwall_base::SecretString;
 use ringwall_rest::http_client::{HttpClientError, HttpResponse};
 
-use super::online::{ELASTIC, OnlineNode, refusal};
+use super::online::{ELASTIC, Login, OnlineNode, refusal};
 use crate::arguments::CommonArgs;
 use crate::error::{CommandError, ExitCode};
 use crate::password;
@@ -70,6 +70,7 @@ pub fn run(
         ))
         .with_hint("make one with elasticsearch-keystore create, and restart the node"));
     };
+    let bootstrap = Login::elastic(bootstrap);
     verify(&node, &bootstrap, terminal)?;
     check_health(&node, &bootstrap, args.batch, terminal)?;
     if !args.batch {
@@ -86,7 +87,7 @@ pub fn run(
 
 fn verify(
     node: &OnlineNode,
-    bootstrap: &SecretString,
+    bootstrap: &Login,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
     let answer = node
@@ -135,7 +136,7 @@ fn unreachable_node(error: &HttpClientError, url: &str) -> CommandError {
 /// Warns when the cluster cannot keep what is set, and asks whether to go on.
 fn check_health(
     node: &OnlineNode,
-    bootstrap: &SecretString,
+    bootstrap: &Login,
     is_batch: bool,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
@@ -199,7 +200,7 @@ fn collect(
 
 fn change(
     node: &OnlineNode,
-    bootstrap: &SecretString,
+    bootstrap: &Login,
     passwords: &[(&str, SecretString)],
     is_auto: bool,
     terminal: &mut Terminal,

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::home::{Home, link_target, ringwall, run};
 
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 7] = [
     "elasticsearch",
     "elasticsearch-certutil",
     "elasticsearch-keystore",
