@@ -11,7 +11,7 @@ use sha1::{Digest, Sha1};
 
 use crate::der;
 use crate::key::PrivateKey;
-use crate::{DistinguishedName, PkiError};
+use crate::{DistinguishedName, NodeCertParams, PkiError};
 
 /// A bit of the key usage extension. Source: tools.md section 2.4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,30 +173,57 @@ fn extensions(
         false,
         &authority_key_id,
     ));
-    let names = alternative_names(template)?;
-    if !names.is_empty() {
-        all.extend(extension(
-            SUBJECT_ALT_NAME,
-            false,
-            &der::value(der::SEQUENCE, &names),
-        ));
-    }
+    all.extend(alternative_name_extension(
+        template.dns,
+        template.ips,
+        template.common_names,
+    )?);
     let constraints: &[u8] = if template.is_ca { der::TRUE } else { &[] };
     all.extend(extension(
         BASIC_CONSTRAINTS,
         template.is_ca,
         &der::sequence(&[constraints]),
     ));
-    if !template.key_usage.is_empty() {
-        all.extend(extension(
-            KEY_USAGE,
-            true,
-            &key_usage_bits(template.key_usage),
-        ));
+    all.extend(usage_extensions(
+        template.key_usage,
+        template.extended_key_usage,
+    ));
+    Ok(all)
+}
+
+/// The extensions that a signing request asks for, in certutil's order.
+pub(crate) fn request_extensions(params: &NodeCertParams) -> Result<Vec<u8>, PkiError> {
+    let mut all = alternative_name_extension(&params.dns, &params.ips, &params.common_names)?;
+    all.extend(usage_extensions(
+        &params.key_usage,
+        &params.extended_key_usage,
+    ));
+    Ok(all)
+}
+
+fn alternative_name_extension(
+    dns: &[String],
+    ips: &[IpAddr],
+    common_names: &[String],
+) -> Result<Vec<u8>, PkiError> {
+    let names = alternative_names(dns, ips, common_names)?;
+    if names.is_empty() {
+        return Ok(names);
     }
-    if !template.extended_key_usage.is_empty() {
-        let purposes: Vec<Vec<u8>> = template
-            .extended_key_usage
+    Ok(extension(
+        SUBJECT_ALT_NAME,
+        false,
+        &der::value(der::SEQUENCE, &names),
+    ))
+}
+
+fn usage_extensions(key_usage: &[KeyUsage], extended_key_usage: &[ExtendedKeyUsage]) -> Vec<u8> {
+    let mut all = Vec::new();
+    if !key_usage.is_empty() {
+        all.extend(extension(KEY_USAGE, true, &key_usage_bits(key_usage)));
+    }
+    if !extended_key_usage.is_empty() {
+        let purposes: Vec<Vec<u8>> = extended_key_usage
             .iter()
             .map(|purpose| match purpose {
                 ExtendedKeyUsage::ServerAuth => der::oid(SERVER_AUTH),
@@ -209,7 +236,7 @@ fn extensions(
             &der::value(der::SEQUENCE, &purposes.concat()),
         ));
     }
-    Ok(all)
+    all
 }
 
 fn extension(oid: &[u64], critical: bool, content: &[u8]) -> Vec<u8> {
@@ -222,21 +249,25 @@ fn extension(oid: &[u64], critical: bool, content: &[u8]) -> Vec<u8> {
 }
 
 /// Source: tools.md section 2.5.
-fn alternative_names(template: &Template<'_>) -> Result<Vec<u8>, PkiError> {
+fn alternative_names(
+    dns: &[String],
+    ips: &[IpAddr],
+    common_names: &[String],
+) -> Result<Vec<u8>, PkiError> {
     let mut names = Vec::new();
-    for dns in template.dns {
+    for dns in dns {
         if dns.is_empty() || !dns.is_ascii() {
             return Err(PkiError::InvalidDnsName(dns.clone()));
         }
         names.extend(der::value(0x82, dns.as_bytes()));
     }
-    for ip in template.ips {
+    for ip in ips {
         match ip {
             IpAddr::V4(ip) => names.extend(der::value(0x87, &ip.octets())),
             IpAddr::V6(ip) => names.extend(der::value(0x87, &ip.octets())),
         }
     }
-    for common_name in template.common_names {
+    for common_name in common_names {
         let text = der::value(der::UTF8_STRING, common_name.as_bytes());
         let other_name = [der::oid(COMMON_NAME), der::explicit(0, &text)].concat();
         names.extend(der::value(0xa0, &other_name));

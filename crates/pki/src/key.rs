@@ -16,10 +16,14 @@ use crate::der;
 /// What kind of key to generate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeySpec {
-    /// RSA with 2048, 3072 or 4096 bits: what certutil makes. 2048 bits take about 0.2 s.
+    /// RSA with 2048, 3072, 4096 or 8192 bits: what certutil makes. 2048 bits take about 0.2 s.
     Rsa(u32),
     /// Elliptic curve P-256: made in a fraction of a millisecond.
     EcP256,
+    /// Elliptic curve P-384.
+    EcP384,
+    /// Curve25519 for signatures. Java and browsers of today take it in TLS 1.3 only.
+    Ed25519,
 }
 
 impl Default for KeySpec {
@@ -48,15 +52,17 @@ impl PrivateKey {
                     2048 => KeySize::Rsa2048,
                     3072 => KeySize::Rsa3072,
                     4096 => KeySize::Rsa4096,
+                    8192 => KeySize::Rsa8192,
                     other => return Err(PkiError::KeySize(other)),
                 };
                 let pair = RsaKeyPair::generate(size).map_err(failed)?;
                 let der: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
                 SecretBytes::new(der.as_ref())
             }
-            KeySpec::EcP256 => {
-                let pair = EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_ASN1_SIGNING)
-                    .map_err(failed)?;
+            KeySpec::EcP256 => generate_ec(&signature::ECDSA_P256_SHA256_ASN1_SIGNING)?,
+            KeySpec::EcP384 => generate_ec(&signature::ECDSA_P384_SHA384_ASN1_SIGNING)?,
+            KeySpec::Ed25519 => {
+                let pair = Ed25519KeyPair::generate().map_err(failed)?;
                 SecretBytes::new(pair.to_pkcs8v1().map_err(failed)?.as_ref())
             }
         };
@@ -138,6 +144,14 @@ impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PrivateKey({}, ***)", self.algorithm())
     }
+}
+
+fn generate_ec(algorithm: &'static EcdsaSigningAlgorithm) -> Result<SecretBytes, PkiError> {
+    let failed = |_| PkiError::Crypto("generate a private key");
+    let pair = EcdsaKeyPair::generate(algorithm).map_err(failed)?;
+    Ok(SecretBytes::new(
+        pair.to_pkcs8v1().map_err(failed)?.as_ref(),
+    ))
 }
 
 /// Returns whether a private key (PKCS#8 DER) belongs to a certificate (DER).
@@ -316,7 +330,7 @@ mod tests {
         let error = PrivateKey::generate(KeySpec::Rsa(1024)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "RSA key size 1024 is not supported; use 2048, 3072 or 4096"
+            "RSA key size 1024 is not supported; use 2048, 3072, 4096 or 8192"
         );
     }
 

@@ -27,6 +27,7 @@ pub mod p12;
 pub mod pem;
 mod pem_key;
 mod profile;
+mod request;
 mod signature;
 
 pub use builder::{ExtendedKeyUsage, KeyUsage};
@@ -43,4 +44,5 @@ pub use load::{
 };
 pub use name::DistinguishedName;
 pub use profile::{authority_defect, leaf_defect};
+pub use request::CertificateRequest;
 pub use rustls_pki_types::CertificateDer;

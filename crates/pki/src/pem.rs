@@ -110,7 +110,7 @@ fn encrypt(pkcs8: &SecretBytes, passphrase: &SecretString) -> Result<SecretDocum
         .map_err(|error| failed(&error))
 }
 
-fn encode(label: &str, der: &[u8]) -> String {
+pub(crate) fn encode(label: &str, der: &[u8]) -> String {
     let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
     ::pem::encode_config(&Pem::new(label, der), config)
 }

@@ -3,8 +3,11 @@
 
 mod ca;
 mod cert;
+mod csr;
 mod instances;
+mod keys;
 mod output;
+mod parallel;
 mod password;
 
 use clap::Subcommand;
@@ -23,6 +26,8 @@ pub struct CertutilArgs {
 
 #[derive(Debug, Subcommand)]
 enum CertutilCommand {
+    /// Make keys and signing requests for nodes, for another CA to sign
+    Csr(csr::CsrArgs),
     /// Make X.509 certificates and keys for nodes
     Cert(cert::CertArgs),
     /// Make a new local certificate authority
@@ -32,6 +37,7 @@ enum CertutilCommand {
 /// Runs a certutil command.
 pub fn run(args: CertutilArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
     match args.command {
+        CertutilCommand::Csr(args) => csr::run(args, terminal),
         CertutilCommand::Cert(args) => cert::run(args, terminal),
         CertutilCommand::Ca(args) => ca::run(args, terminal),
     }

@@ -7,7 +7,7 @@ const TOOLS: &[(&str, &[&str])] = &[
     ("quickstart", &[]),
     ("init", &[]),
     ("start", &[]),
-    ("certutil", &["ca", "cert"]),
+    ("certutil", &["csr", "cert", "ca"]),
     (
         "keystore",
         &[

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use ringwall_base::SecretString;
 use ringwall_pki::{
-    CaParams, CertificateAuthority, CertificateInfo, DEFAULT_CA_DN, DEFAULT_DAYS, DEFAULT_KEY_SIZE,
-    DistinguishedName, KeySpec, KeyUsage, pem,
+    CaParams, CertificateAuthority, CertificateInfo, DEFAULT_CA_DN, DEFAULT_DAYS,
+    DistinguishedName, KeyUsage, pem,
 };
 
 use super::failed;
+use super::keys::KeyArgs;
 use super::output::{self, Bundle};
 use super::password;
 use crate::error::CommandError;
@@ -23,9 +24,8 @@ pub(super) struct CaArgs {
     /// Password of the CA's private key; without a value it is asked for
     #[arg(long, value_name = "PASSWORD", num_args = 0..=1)]
     pass: Option<Option<SecretString>>,
-    /// Size of the RSA key in bits: 2048, 3072 or 4096
-    #[arg(long, value_name = "BITS", default_value_t = DEFAULT_KEY_SIZE)]
-    keysize: u32,
+    #[command(flatten)]
+    key: KeyArgs,
     /// Validity in days
     #[arg(long, value_name = "DAYS", default_value_t = DEFAULT_DAYS)]
     days: u32,
@@ -94,7 +94,7 @@ fn generate(args: &CaArgs, terminal: &mut Terminal) -> Result<CertificateAuthori
     let params = CaParams {
         dn: DistinguishedName::parse(&args.ca_dn).map_err(failed)?,
         days: args.days,
-        key: KeySpec::Rsa(args.keysize),
+        key: args.key.spec()?,
         key_usage: if key_usage.is_empty() {
             defaults.key_usage
         } else {

@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 
 use ringwall_base::SecretString;
 use ringwall_pki::{
-    CertificateAuthority, DEFAULT_DAYS, DEFAULT_INSTANCE_NAME, DEFAULT_KEY_SIZE, IssuedCertificate,
-    KeySpec, NodeCertParams, PkiError, pem, self_signed,
+    CertificateAuthority, CertificateInfo, DEFAULT_DAYS, KeySpec, NodeCertParams, PkiError, pem,
+    self_signed,
 };
+use zeroize::Zeroizing;
 
 use super::failed;
-use super::instances::{self, Details, Instance};
+use super::instances::{Instance, InstanceArgs};
+use super::keys::KeyArgs;
 use super::output::{self, Bundle};
+use super::parallel::make_all;
 use super::password;
 use crate::error::CommandError;
 use crate::terminal::Terminal;
@@ -33,40 +36,16 @@ pub(super) struct CertArgs {
     /// Make certificates that sign themselves
     #[arg(long, conflicts_with_all = ["ca", "ca_cert", "ca_key", "ca_pass"])]
     self_signed: bool,
-    /// Name of the node, or a whole distinguished name
-    #[arg(long, value_name = "NAME", conflicts_with = "multiple")]
-    name: Option<String>,
-    /// DNS names of the node, separated by commas; repeatable
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        conflicts_with = "multiple"
-    )]
-    dns: Vec<String>,
-    /// IP addresses of the node, separated by commas; repeatable
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        conflicts_with = "multiple"
-    )]
-    ip: Vec<String>,
-    /// Ask for several nodes
-    #[arg(long)]
-    multiple: bool,
-    /// YAML file that lists the nodes; wins over the options above
-    #[arg(long = "in", value_name = "FILE")]
-    input: Option<PathBuf>,
+    #[command(flatten)]
+    instances: InstanceArgs,
     /// File to write
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Password of the private keys; without a value it is asked for
     #[arg(long, value_name = "PASSWORD", num_args = 0..=1)]
     pass: Option<Option<SecretString>>,
-    /// Size of the RSA keys in bits: 2048, 3072 or 4096
-    #[arg(long, value_name = "BITS", default_value_t = DEFAULT_KEY_SIZE)]
-    keysize: u32,
+    #[command(flatten)]
+    key: KeyArgs,
     /// Validity in days
     #[arg(long, value_name = "DAYS", default_value_t = DEFAULT_DAYS)]
     days: u32,
@@ -85,11 +64,12 @@ pub(super) fn run(args: CertArgs, terminal: &mut Terminal) -> Result<(), Command
     if args.ca.is_none() && args.ca_cert.is_none() && !args.self_signed {
         return Err(CommandError::usage(NO_CA));
     }
+    let key = args.key.spec()?;
     terminal.out(INTRODUCTION);
     let issuer = issuer(&args, terminal)?;
-    let nodes = nodes(&args, terminal)?;
-    let is_zip = args.multiple || args.input.is_some() || args.pem;
-    let default = match &args.name {
+    let nodes = args.instances.nodes(terminal)?;
+    let is_zip = args.instances.are_many() || args.pem;
+    let default = match args.instances.name() {
         _ if is_zip => "certificate-bundle.zip".to_owned(),
         Some(name) => format!("{name}.p12"),
         None => "elastic-certificates.p12".to_owned(),
@@ -97,6 +77,7 @@ pub(super) fn run(args: CertArgs, terminal: &mut Terminal) -> Result<(), Command
     let target = output::choose(args.out.as_deref(), &default, terminal)?;
     let maker = Maker {
         args: &args,
+        key,
         issuer,
     };
     let content = match nodes.as_slice() {
@@ -170,41 +151,17 @@ fn load_pem(
     }
 }
 
-fn nodes(args: &CertArgs, terminal: &mut Terminal) -> Result<Vec<Instance>, CommandError> {
-    if let Some(file) = &args.input {
-        return instances::from_file(&output::absolute(file)?, terminal);
-    }
-    if args.multiple {
-        let nodes = instances::multiple(terminal)?;
-        let nothing = CommandError::config("No instance was specified");
-        return if nodes.is_empty() {
-            Err(nothing)
-        } else {
-            Ok(nodes)
-        };
-    }
-    let items = |list: &[String]| {
-        list.iter()
-            .filter(|item| !item.is_empty())
-            .cloned()
-            .collect()
-    };
-    let details = Details {
-        name: args
-            .name
-            .clone()
-            .unwrap_or_else(|| DEFAULT_INSTANCE_NAME.to_owned()),
-        dns: items(&args.dns),
-        ips: items(&args.ip),
-        ..Details::default()
-    };
-    Ok(vec![instances::single(details, terminal)?])
-}
-
 /// Makes what is written.
 struct Maker<'a> {
     args: &'a CertArgs,
+    key: KeySpec,
     issuer: Issuer,
+}
+
+/// The files of one node, by their extension, and the certificate for those who want details.
+struct Made {
+    files: Vec<(&'static str, Zeroizing<Vec<u8>>)>,
+    info: CertificateInfo,
 }
 
 impl Maker<'_> {
@@ -214,19 +171,12 @@ impl Maker<'_> {
         node: &Instance,
         described: &str,
         terminal: &mut Terminal,
-    ) -> Result<zeroize::Zeroizing<Vec<u8>>, CommandError> {
-        let password = match &self.args.pass {
-            Some(Some(given)) => password::given(given, terminal),
-            _ => password::ask(described, terminal)?,
-        };
-        if !password.expose().is_ascii() {
-            return Err(failed(PkiError::NonAsciiPassword));
-        }
-        let issued = self.issue(node, terminal)?;
-        issued
-            .to_p12(&node.name, &password)
-            .map(zeroize::Zeroizing::new)
-            .map_err(failed)
+    ) -> Result<Zeroizing<Vec<u8>>, CommandError> {
+        let password = self.keystore_password(described, terminal)?;
+        let mut made = self.make(node, Some(&password))?;
+        detail(&made.info, terminal);
+        // A node has one file here.
+        Ok(made.files.remove(0).1)
     }
 
     /// Returns the zip file of all nodes.
@@ -234,60 +184,52 @@ impl Maker<'_> {
         &self,
         nodes: &[Instance],
         terminal: &mut Terminal,
-    ) -> Result<zeroize::Zeroizing<Vec<u8>>, CommandError> {
-        let mut bundle = Bundle::new();
+    ) -> Result<Zeroizing<Vec<u8>>, CommandError> {
+        let mut jobs = Vec::with_capacity(nodes.len());
         for node in nodes {
             let name = &node.filename;
+            let password = match self.args.pem {
+                true => password::of_pem_key(&self.args.pass, &format!("{name}.key"), terminal)?,
+                false => Some(self.keystore_password(&format!("{name}/{name}.p12"), terminal)?),
+            };
+            jobs.push((node, password));
+        }
+        let made = make_all(
+            &jobs,
+            |(node, password)| self.make(node, password.as_ref()),
+            terminal,
+        )?;
+        let mut bundle = Bundle::new();
+        for (Instance { filename: name, .. }, made) in nodes.iter().zip(&made) {
+            detail(&made.info, terminal);
             bundle.directory(name)?;
-            if self.args.pem {
-                let password = self.pem_password(&format!("{name}.key"), terminal)?;
-                let issued = self.issue(node, terminal)?;
-                let key =
-                    pem::encode_private_key(&issued.key, password.as_ref()).map_err(failed)?;
-                bundle.file(&format!("{name}/{name}.crt"), issued.chain_pem().as_bytes())?;
-                bundle.file(&format!("{name}/{name}.key"), key.expose().as_bytes())?;
-            } else {
-                let entry = format!("{name}/{name}.p12");
-                let content = self.keystore(node, &entry, terminal)?;
-                bundle.file(&entry, &content)?;
+            for (extension, content) in &made.files {
+                bundle.file(&format!("{name}/{name}.{extension}"), content)?;
             }
         }
         bundle.finish()
     }
 
-    /// Returns the password of a PEM key: none unless `--pass` is there.
-    fn pem_password(
+    fn keystore_password(
         &self,
         described: &str,
         terminal: &mut Terminal,
-    ) -> Result<Option<SecretString>, CommandError> {
+    ) -> Result<SecretString, CommandError> {
         let password = match &self.args.pass {
-            None => return Ok(None),
             Some(Some(given)) => password::given(given, terminal),
-            Some(None) => password::ask(described, terminal)?,
+            _ => password::ask(described, terminal)?,
         };
-        if password.is_empty() {
-            return Err(CommandError::config(
-                "A PEM private key cannot be encrypted with an empty password",
-            )
-            .with_hint("leave out --pass to write the key unencrypted"));
+        match password.expose().is_ascii() {
+            true => Ok(password),
+            false => Err(failed(PkiError::NonAsciiPassword)),
         }
-        Ok(Some(password))
     }
 
-    fn issue(
-        &self,
-        node: &Instance,
-        terminal: &mut Terminal,
-    ) -> Result<IssuedCertificate, CommandError> {
+    fn make(&self, node: &Instance, password: Option<&SecretString>) -> Result<Made, CommandError> {
         let params = NodeCertParams {
-            name: node.dn.clone(),
-            dns: node.dns.clone(),
-            ips: node.ips.clone(),
-            common_names: node.common_names.clone(),
             days: self.args.days,
-            key: KeySpec::Rsa(self.args.keysize),
-            ..NodeCertParams::default()
+            key: self.key,
+            ..node.params()
         };
         let issued = match &self.issuer {
             Issuer::Authority(authority) => authority.issue(&params),
@@ -295,12 +237,26 @@ impl Maker<'_> {
         };
         let issued = issued.map_err(failed)?;
         let info = issued.info().map_err(failed)?;
-        terminal.detail(format!(
-            "certificate [{}] of [{}] valid until {}, SHA-256 fingerprint {}",
-            info.subject, info.issuer, info.not_after, info.fingerprint_sha256
-        ));
-        Ok(issued)
+        let files = if self.args.pem {
+            let key = pem::encode_private_key(&issued.key, password).map_err(failed)?;
+            vec![
+                ("crt", Zeroizing::new(issued.chain_pem().into_bytes())),
+                ("key", Zeroizing::new(key.expose().as_bytes().to_vec())),
+            ]
+        } else {
+            let password = password.cloned().unwrap_or_default();
+            let content = issued.to_p12(&node.name, &password).map_err(failed)?;
+            vec![("p12", Zeroizing::new(content))]
+        };
+        Ok(Made { files, info })
     }
+}
+
+fn detail(info: &CertificateInfo, terminal: &mut Terminal) {
+    terminal.detail(format!(
+        "certificate [{}] of [{}] valid until {}, SHA-256 fingerprint {}",
+        info.subject, info.issuer, info.not_after, info.fingerprint_sha256
+    ));
 }
 
 /// Source: tools.md section 1.1.

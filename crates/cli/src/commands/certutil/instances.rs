@@ -2,11 +2,12 @@
 //! Source: tools.md sections 1.4 to 1.6.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use ringwall_pki::DistinguishedName;
+use ringwall_pki::{DEFAULT_INSTANCE_NAME, DistinguishedName, NodeCertParams};
 use serde::Deserialize;
 
+use super::output;
 use crate::error::{CommandError, ExitCode};
 use crate::terminal::Terminal;
 
@@ -75,6 +76,89 @@ impl Details {
                 common_names: self.common_names,
             }),
             _ => Err(wrong),
+        }
+    }
+}
+
+/// The options that say for which nodes.
+#[derive(Debug, clap::Args)]
+pub(super) struct InstanceArgs {
+    /// Name of the node, or a whole distinguished name
+    #[arg(long, value_name = "NAME", conflicts_with = "multiple")]
+    name: Option<String>,
+    /// DNS names of the node, separated by commas; repeatable
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        conflicts_with = "multiple"
+    )]
+    dns: Vec<String>,
+    /// IP addresses of the node, separated by commas; repeatable
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        conflicts_with = "multiple"
+    )]
+    ip: Vec<String>,
+    /// Ask for several nodes
+    #[arg(long)]
+    multiple: bool,
+    /// YAML file that lists the nodes; wins over the options above
+    #[arg(long = "in", value_name = "FILE")]
+    input: Option<PathBuf>,
+}
+
+impl InstanceArgs {
+    /// Returns whether the options can mean several nodes.
+    pub(super) fn are_many(&self) -> bool {
+        self.multiple || self.input.is_some()
+    }
+
+    /// Returns the name of the one node.
+    pub(super) fn name(&self) -> Option<&String> {
+        self.name.as_ref()
+    }
+
+    /// Returns the nodes: at least one.
+    ///
+    /// Errors: invalid details (78), and those of [`from_file`].
+    pub(super) fn nodes(&self, terminal: &mut Terminal) -> Result<Vec<Instance>, CommandError> {
+        if let Some(file) = &self.input {
+            return from_file(&output::absolute(file)?, terminal);
+        }
+        if self.multiple {
+            let nodes = multiple(terminal)?;
+            return match nodes.is_empty() {
+                true => Err(CommandError::config("No instance was specified")),
+                false => Ok(nodes),
+            };
+        }
+        let items = |list: &[String]| {
+            let given = list.iter().filter(|item| !item.is_empty());
+            given.cloned().collect()
+        };
+        let name = self.name.as_deref().unwrap_or(DEFAULT_INSTANCE_NAME);
+        let details = Details {
+            name: name.to_owned(),
+            dns: items(&self.dns),
+            ips: items(&self.ip),
+            ..Details::default()
+        };
+        Ok(vec![single(details, terminal)?])
+    }
+}
+
+impl Instance {
+    /// Returns what its certificate is to say.
+    pub(super) fn params(&self) -> NodeCertParams {
+        NodeCertParams {
+            name: self.dn.clone(),
+            dns: self.dns.clone(),
+            ips: self.ips.clone(),
+            common_names: self.common_names.clone(),
+            ..NodeCertParams::default()
         }
     }
 }

@@ -27,6 +27,26 @@ pub(super) fn given(password: &SecretString, terminal: &mut Terminal) -> SecretS
     password.clone()
 }
 
+/// Returns the password of a PEM key: none unless `--pass` is there.
+pub(super) fn of_pem_key(
+    option: &Option<Option<SecretString>>,
+    described: &str,
+    terminal: &mut Terminal,
+) -> Result<Option<SecretString>, CommandError> {
+    let password = match option {
+        None => return Ok(None),
+        Some(Some(password)) => given(password, terminal),
+        Some(None) => ask(described, terminal)?,
+    };
+    if password.is_empty() {
+        return Err(CommandError::config(
+            "A PEM private key cannot be encrypted with an empty password",
+        )
+        .with_hint("leave out --pass to write the key unencrypted"));
+    }
+    Ok(Some(password))
+}
+
 const OPENSSL_LIMIT: usize = 50;
 const TOO_LONG: &str = "Warning: Your password exceeds 50 characters. Versions of OpenSSL older \
                         than 1.1.0 may not be able to read this file.";

@@ -313,7 +313,7 @@ fn mistakes_have_their_exit_status() {
         (
             &["ca", "--keysize", "1000", "--pass", "x"],
             ExitCode::Usage,
-            "use 2048, 3072 or 4096",
+            "use 2048, 3072, 4096 or 8192",
         ),
         (
             &["ca", "--days", "0", "--pass", "x"],
@@ -447,4 +447,176 @@ fn mode(path: &Path) -> u32 {
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+#[test]
+fn csr_writes_requests_that_openssl_verifies() {
+    let bench = Bench::new();
+    for (key_type, algorithm) in [
+        ("rsa", "rsaEncryption"),
+        ("ec-p384", "P-384"),
+        ("ed25519", "ED25519"),
+    ] {
+        let file = bench.path(&format!("{key_type}.zip"));
+        let options = [
+            "csr",
+            "--name",
+            "es01",
+            "--dns",
+            "es01.example,localhost",
+            "--ip",
+            "192.0.2.1",
+            "--key-type",
+            key_type,
+            "--out",
+            text(&file),
+            "--pass",
+            "secret",
+        ];
+        let done = bench.run(&options, "");
+        done.result.unwrap();
+        assert!(done.output.contains(&format!(
+            "Certificate signing requests have been written to {}",
+            file.display()
+        )));
+        assert_eq!(mode(&file), 0o600);
+        assert_eq!(entries(&file), ["es01/", "es01/es01.csr", "es01/es01.key"]);
+        let key = std::fs::read_to_string(bench.unzip(&file, "es01/es01.key")).unwrap();
+        assert!(
+            key.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"),
+            "{key}"
+        );
+        let request = bench.unzip(&file, "es01/es01.csr");
+        let Ok(said) = std::process::Command::new("openssl")
+            .args(["req", "-verify", "-noout", "-text", "-in", text(&request)])
+            .output()
+        else {
+            eprintln!("SKIPPED: no openssl to judge requests");
+            return;
+        };
+        let said = [said.stdout, said.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        for part in [
+            algorithm,
+            "OK",
+            "DNS:es01.example, DNS:localhost, IP Address:192.0.2.1",
+            "CN = es01",
+        ] {
+            assert!(said.contains(part), "{key_type}: [{part}] is not in {said}");
+        }
+    }
+    let outcome = bench.run(
+        &[
+            "csr",
+            "--key-type",
+            "ec-p256",
+            "--keysize",
+            "2048",
+            "--out",
+            "x",
+        ],
+        "",
+    );
+    assert_eq!(outcome.result.unwrap_err().exit, ExitCode::Usage);
+}
+
+#[test]
+fn keys_of_every_type_serve_authorities_and_nodes() {
+    let bench = Bench::new();
+    for key_type in ["ec-p256", "ec-p384", "ed25519"] {
+        let ca = bench.path(&format!("{key_type}-ca.p12"));
+        let node = bench.path(&format!("{key_type}.p12"));
+        bench
+            .run(
+                &[
+                    "ca",
+                    "--key-type",
+                    key_type,
+                    "--out",
+                    text(&ca),
+                    "--pass",
+                    "a",
+                ],
+                "",
+            )
+            .result
+            .unwrap();
+        let options = [
+            "cert",
+            "--ca",
+            text(&ca),
+            "--ca-pass",
+            "a",
+            "--key-type",
+            key_type,
+            "--out",
+            text(&node),
+            "--pass",
+            "b",
+        ];
+        bench.run(&options, "").result.unwrap();
+        let material = load_keystore(&node, &"b".into()).unwrap();
+        let info = CertificateInfo::from_der(&material.chain[0]).unwrap();
+        assert!(
+            key_type.ends_with(
+                &info
+                    .key_algorithm
+                    .to_lowercase()
+                    .replace("ec ", "")
+                    .replace("p-", "p")
+            ),
+            "{info:?}"
+        );
+    }
+}
+
+#[test]
+fn many_instances_come_in_their_order() {
+    let bench = Bench::new();
+    let instances: String = (0..40)
+        .rev()
+        .map(|n| format!("  - name: node{n}\n"))
+        .collect();
+    let list = bench.path("instances.yml");
+    std::fs::write(&list, format!("instances:\n{instances}")).unwrap();
+    let (ca, out) = (bench.path("ca.p12"), bench.path("all.zip"));
+    bench
+        .run(
+            &[
+                "ca",
+                "--key-type",
+                "ec-p256",
+                "--out",
+                text(&ca),
+                "--pass",
+                "",
+            ],
+            "",
+        )
+        .result
+        .unwrap();
+    let options = [
+        "cert",
+        "--ca",
+        text(&ca),
+        "--ca-pass",
+        "",
+        "--in",
+        text(&list),
+        "--pem",
+        "--key-type",
+        "ec-p256",
+        "--out",
+        text(&out),
+    ];
+    bench.run(&options, "").result.unwrap();
+    let names: Vec<String> = entries(&out)
+        .into_iter()
+        .filter(|name| name.ends_with(".crt"))
+        .collect();
+    let expected: Vec<String> = (0..40)
+        .rev()
+        .map(|n| format!("node{n}/node{n}.crt"))
+        .collect();
+    assert_eq!(names, expected);
 }
