@@ -10,7 +10,8 @@ use crate::error::CommandError;
 pub struct Paths {
     home: Option<PathBuf>,
     config: PathBuf,
-    working: PathBuf,
+    /// Where relative paths given to tools start.
+    base: PathBuf,
 }
 
 impl Paths {
@@ -51,11 +52,22 @@ impl Paths {
         self.config.join("elasticsearch.keystore")
     }
 
-    /// Returns the absolute form of a path given to a tool: relative paths start at the home,
-    /// not at the working directory, because Elasticsearch's scripts change to the home first.
-    /// Without a home (`ES_PATH_CONF` alone is set) they start at the working directory.
+    /// Returns the absolute form of a path that a tool writes: relative paths start where the caller
+    /// is. Elasticsearch's scripts change to the home first; who relies on that sets `ES_HOME`, and then
+    /// they start there.
     pub fn tool_path(&self, path: impl AsRef<Path>) -> PathBuf {
-        normalized(&self.home.as_ref().unwrap_or(&self.working).join(path))
+        normalized(&self.base.join(path))
+    }
+
+    /// Returns the absolute form of a path that a tool reads: as [`Paths::tool_path`], else below the
+    /// home if it is only there.
+    pub fn input_path(&self, path: impl AsRef<Path>) -> PathBuf {
+        let near = self.tool_path(&path);
+        let far = self.home.as_ref().map(|home| normalized(&home.join(path)));
+        match far {
+            Some(far) if !near.exists() && far.exists() => far,
+            _ => near,
+        }
     }
 
     /// Returns the absolute form of a path typed at a question that means the configuration
@@ -75,9 +87,12 @@ impl Paths {
             (None, None) => return Err(no_home()),
         };
         Ok(Self {
+            base: match set(&environment.home) {
+                Some(home) => environment.absolute(Path::new(home)),
+                None => environment.working.clone(),
+            },
             home,
             config,
-            working: environment.working.clone(),
         })
     }
 }

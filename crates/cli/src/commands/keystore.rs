@@ -191,7 +191,7 @@ impl Tool<'_> {
             if !self.may_set(&keystore, name, force)? {
                 return Ok(());
             }
-            let content = read_file(&paths.tool_path(path))?;
+            let content = read_file(&paths.input_path(path))?;
             keystore.set_file(name, content).map_err(command_error)?;
         }
         self.save(&keystore)

@@ -104,3 +104,53 @@ async fn homes_of_one_ca_trust_each_other_and_strangers_are_refused() {
     assert!(refusal.contains("127.0.0.1"), "{refusal}");
     assert!(!refusal.contains('\n'), "{refusal}");
 }
+
+#[test]
+fn relative_paths_start_where_the_caller_is_unless_es_home_is_set() {
+    let home = Home::new();
+    let here = tempfile::tempdir().unwrap();
+    let certutil = |arguments: &[&str], es_home: bool| {
+        let mut command = home.tool("elasticsearch-certutil");
+        command.current_dir(here.path()).args(arguments);
+        if es_home {
+            command.env("ES_HOME", home.path());
+        }
+        run(&mut command, "").quiet()
+    };
+    let ca = [
+        "ca",
+        "--key-type",
+        "ec-p256",
+        "--pass",
+        "",
+        "--out",
+        "ca.p12",
+    ];
+    certutil(&ca, false);
+    assert!(here.path().join("ca.p12").is_file() && !home.path().join("ca.p12").exists());
+    certutil(&ca, true);
+    assert!(home.path().join("ca.p12").is_file());
+    // What is read is also found in the home.
+    std::fs::remove_file(here.path().join("ca.p12")).unwrap();
+    let said = certutil(
+        &[
+            "cert",
+            "--ca",
+            "ca.p12",
+            "--ca-pass",
+            "",
+            "--pass",
+            "",
+            "--key-type",
+            "ec-p256",
+            "--out",
+            "node.p12",
+        ],
+        false,
+    );
+    let written = std::fs::canonicalize(here.path()).unwrap().join("node.p12");
+    assert!(
+        said.contains(&format!("Certificates written to {}", written.display())),
+        "{said}"
+    );
+}

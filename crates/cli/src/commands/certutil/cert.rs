@@ -110,11 +110,11 @@ fn issuer(args: &CertArgs, terminal: &mut Terminal) -> Result<Issuer, CommandErr
                     terminal.secret(&format!("Enter password for CA ({}) : ", file.display()))?
                 }
             };
-            CertificateAuthority::load_p12(&output::absolute(file)?, &password)
+            CertificateAuthority::load_p12(&output::input(file)?, &password)
         }
         (None, Some(certificate), Some(key)) => load_pem(
-            &output::absolute(certificate)?,
-            &output::absolute(key)?,
+            &output::input(certificate)?,
+            &output::input(key)?,
             given,
             terminal,
         )?,

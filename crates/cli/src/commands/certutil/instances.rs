@@ -126,7 +126,7 @@ impl InstanceArgs {
     /// Errors: invalid details (78), and those of [`from_file`].
     pub(super) fn nodes(&self, terminal: &mut Terminal) -> Result<Vec<Instance>, CommandError> {
         if let Some(file) = &self.input {
-            return from_file(&output::absolute(file)?, terminal);
+            return from_file(&output::input(file)?, terminal);
         }
         if self.multiple {
             let nodes = multiple(terminal)?;

@@ -40,13 +40,20 @@ pub(super) fn choose(
     Ok(path)
 }
 
-/// Returns the absolute form of a path given to the tool: relative paths start at the home, where there
-/// is one, as with Elasticsearch's scripts. Source: tools.md section 0.5.
-pub(super) fn absolute(path: &Path) -> Result<PathBuf, CommandError> {
+/// Returns the absolute form of a path to write. Source: tools.md sections 0.5 and 15.
+fn absolute(path: &Path) -> Result<PathBuf, CommandError> {
     match Paths::resolve() {
         Ok(paths) => Ok(paths.tool_path(path)),
         // The tool needs no node: outside of any home the working directory serves.
         Err(_) => std::path::absolute(path).map_err(|error| CommandError::io(path, &error)),
+    }
+}
+
+/// Returns the absolute form of a path to read.
+pub(super) fn input(path: &Path) -> Result<PathBuf, CommandError> {
+    match Paths::resolve() {
+        Ok(paths) => Ok(paths.input_path(path)),
+        Err(_) => absolute(path),
     }
 }
 
