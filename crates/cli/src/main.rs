@@ -11,6 +11,7 @@ mod error;
 mod password;
 #[allow(dead_code, reason = "the vocabulary of all tools; few use all of it")]
 mod paths;
+mod reference;
 #[allow(dead_code, reason = "the vocabulary of all tools; few use all of it")]
 mod terminal;
 
@@ -51,6 +52,8 @@ struct Tool {
     /// Name of the link in `bin`, for tools that Elasticsearch has.
     link: Option<&'static str>,
     about: &'static str,
+    /// Returns its options and sub-commands under a name.
+    command: fn(name: &str) -> clap::Command,
     /// Reads the arguments after the name, and runs.
     run: fn(name: &str, Vec<OsString>, &mut Terminal) -> Result<(), CommandError>,
 }
@@ -60,6 +63,7 @@ const TOOLS: &[Tool] = &[
         word: "quickstart",
         link: None,
         about: "sets up a secured cluster on this machine, fills it and runs it",
+        command: command::<quickstart::QuickstartArgs>,
         run: |name, arguments, terminal| {
             let (common, args) = parse(name, arguments, terminal)?;
             args.map_or(Ok(()), |args| quickstart::run(args, &common, terminal))
@@ -69,6 +73,7 @@ const TOOLS: &[Tool] = &[
         word: "init",
         link: None,
         about: "lays out the home directory of a node",
+        command: command::<init::InitArgs>,
         run: |name, arguments, terminal| {
             let (_, args) = parse(name, arguments, terminal)?;
             args.map_or(Ok(()), |args| init::run(args, terminal))
@@ -78,6 +83,7 @@ const TOOLS: &[Tool] = &[
         word: "start",
         link: Some("elasticsearch"),
         about: "runs a node",
+        command: command::<start::StartArgs>,
         run: |name, arguments, terminal| {
             let (common, args) = parse::<start::StartArgs>(name, arguments, terminal)?;
             args.map_or(Ok(()), |args| start::run(&args, &common, terminal))
@@ -87,6 +93,7 @@ const TOOLS: &[Tool] = &[
         word: "certutil",
         link: Some("elasticsearch-certutil"),
         about: "makes certificates for TLS between nodes and towards clients",
+        command: command::<certutil::CertutilArgs>,
         run: |name, arguments, terminal| {
             let (_, args) = parse(name, arguments, terminal)?;
             args.map_or(Ok(()), |args| certutil::run(args, terminal))
@@ -96,6 +103,7 @@ const TOOLS: &[Tool] = &[
         word: "keystore",
         link: Some("elasticsearch-keystore"),
         about: "manages the secure settings of a node",
+        command: command::<keystore::KeystoreArgs>,
         run: |name, arguments, terminal| {
             let (_, args) = parse(name, arguments, terminal)?;
             args.map_or(Ok(()), |args| keystore::run(args, terminal))
@@ -105,6 +113,7 @@ const TOOLS: &[Tool] = &[
         word: "setup-passwords",
         link: Some("elasticsearch-setup-passwords"),
         about: "sets the passwords of the built-in users of a new cluster",
+        command: command::<setup_passwords::SetupPasswordsArgs>,
         run: |name, arguments, terminal| {
             let (common, args) = parse(name, arguments, terminal)?;
             args.map_or(Ok(()), |args| {
@@ -116,6 +125,7 @@ const TOOLS: &[Tool] = &[
         word: "reset-password",
         link: Some("elasticsearch-reset-password"),
         about: "resets the password of a user",
+        command: command::<reset_password::ResetPasswordArgs>,
         run: |name, arguments, terminal| {
             let (common, args) = parse(name, arguments, terminal)?;
             args.map_or(Ok(()), |args| reset_password::run(&args, &common, terminal))
@@ -125,6 +135,7 @@ const TOOLS: &[Tool] = &[
         word: "users",
         link: Some("elasticsearch-users"),
         about: "manages the users of the file realm",
+        command: command::<users::UsersArgs>,
         run: |name, arguments, terminal| {
             let (common, args) = parse(name, arguments, terminal)?;
             args.map_or(Ok(()), |args| users::run(args, &common, terminal))
@@ -134,9 +145,30 @@ const TOOLS: &[Tool] = &[
         word: "service-tokens",
         link: Some("elasticsearch-service-tokens"),
         about: "manages the file tokens of service accounts",
+        command: command::<service_tokens::ServiceTokensArgs>,
         run: |name, arguments, terminal| {
             let (_, args) = parse(name, arguments, terminal)?;
             args.map_or(Ok(()), |args| service_tokens::run(args, terminal))
+        },
+    },
+    Tool {
+        word: "completions",
+        link: None,
+        about: "prints what a shell needs to complete these commands",
+        command: command::<reference::CompletionsArgs>,
+        run: |name, arguments, terminal| {
+            let (_, args) = parse(name, arguments, terminal)?;
+            args.map_or(Ok(()), |args| reference::completions(&args, terminal))
+        },
+    },
+    Tool {
+        word: "man",
+        link: None,
+        about: "writes the manual pages into a directory",
+        command: command::<reference::ManArgs>,
+        run: |name, arguments, terminal| {
+            let (_, args) = parse(name, arguments, terminal)?;
+            args.map_or(Ok(()), |args| reference::man(&args, terminal))
         },
     },
 ];
@@ -195,9 +227,7 @@ fn parse<A: Args>(
     arguments: Vec<OsString>,
     terminal: &mut Terminal,
 ) -> Result<(CommonArgs, Option<A>), CommandError> {
-    let command = ToolArgs::<A>::augment_args(clap::Command::new(name.to_owned()))
-        .bin_name(name)
-        .infer_long_args(true);
+    let command = command::<A>(name).bin_name(name);
     let mut words = vec![OsString::from(name)];
     words.extend(arguments::normalize(&command, arguments));
     let parsed = command
@@ -220,6 +250,10 @@ fn parse<A: Args>(
     // Checked for every tool, so that a mistake is told even by a tool that needs no setting.
     common.overrides()?;
     Ok((common, Some(args)))
+}
+
+fn command<A: Args>(name: &str) -> clap::Command {
+    ToolArgs::<A>::augment_args(clap::Command::new(name.to_owned())).infer_long_args(true)
 }
 
 #[derive(Parser)]

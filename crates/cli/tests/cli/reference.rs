@@ -26,6 +26,8 @@ const TOOLS: &[(&str, &[&str])] = &[
     ("reset-password", &[]),
     ("users", &["useradd", "userdel", "passwd", "roles", "list"]),
     ("service-tokens", &["create", "delete", "list"]),
+    ("completions", &[]),
+    ("man", &[]),
 ];
 
 fn help(words: &[&str]) -> String {
@@ -92,4 +94,55 @@ fn the_reference_has_every_tool() {
         .collect();
     let documented: Vec<&str> = TOOLS.iter().map(|(tool, _)| *tool).collect();
     assert_eq!(listed, documented, "{overview}");
+}
+
+#[test]
+fn completions_and_manual_pages_come_from_the_definitions() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = Command::new(env!("CARGO_BIN_EXE_ringwall"))
+            .args(["completions", shell])
+            .output()
+            .unwrap();
+        assert!(script.status.success(), "{script:?}");
+        let script = String::from_utf8(script.stdout).unwrap();
+        for word in [
+            "elasticsearch-keystore",
+            "add-file",
+            "reset-password",
+            "key-type",
+        ] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+        // The judge of the syntax, where it is installed.
+        let mut check = match Command::new(shell)
+            .arg("-n")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+        {
+            Ok(check) => check,
+            Err(_) => {
+                eprintln!("SKIPPED: no {shell} to judge the completions");
+                continue;
+            }
+        };
+        let mut input = check.stdin.take().unwrap();
+        std::io::Write::write_all(&mut input, script.as_bytes()).unwrap();
+        drop(input);
+        assert!(check.wait().unwrap().success(), "{shell}");
+    }
+    let pages = tempfile::tempdir().unwrap();
+    let written = Command::new(env!("CARGO_BIN_EXE_ringwall"))
+        .arg("man")
+        .arg(pages.path())
+        .output()
+        .unwrap();
+    assert!(written.status.success(), "{written:?}");
+    for name in [
+        "ringwall.1",
+        "elasticsearch-certutil.1",
+        "elasticsearch-certutil-csr.1",
+    ] {
+        let page = std::fs::read_to_string(pages.path().join(name)).unwrap();
+        assert!(page.contains(".TH"), "{name}: {page}");
+    }
 }
