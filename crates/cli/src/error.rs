@@ -11,6 +11,10 @@ pub enum ExitCode {
     Ok = 0,
     /// A failure without a status of its own, such as the end of standard input.
     Failure = 1,
+    /// Of `certutil check`: a certificate has ended or will in days.
+    Critical = 2,
+    /// Of `certutil check`: something could not be read.
+    Unknown = 3,
     /// "Nothing to do"; only node auto-configuration uses it.
     Noop = 63,
     Usage = 64,

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{ExtendedKeyUsage, GeneralName};
 use x509_parser::public_key::PublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::builder::KeyUsage;
 use crate::chain::{authority_key_id, subject_key_id};
@@ -95,7 +96,7 @@ impl CertificateInfo {
             authority_key_id: authority_key_id(&parsed).map(hex::encode),
             key_usage: key_usage(&parsed),
             extended_key_usage: extended_key_usage(&parsed),
-            key_algorithm: key_algorithm(&parsed),
+            key_algorithm: key_algorithm(parsed.public_key()),
             self_signed: parsed.subject().as_raw() == parsed.issuer().as_raw()
                 && signed_by(&parsed, &parsed) == Verdict::Signed,
         })
@@ -169,7 +170,7 @@ fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<SubjectAlternativ
         .collect()
 }
 
-fn alternative_name(name: &GeneralName<'_>) -> SubjectAlternativeName {
+pub(crate) fn alternative_name(name: &GeneralName<'_>) -> SubjectAlternativeName {
     match name {
         GeneralName::DNSName(name) => SubjectAlternativeName::Dns((*name).to_owned()),
         GeneralName::IPAddress(octets) => match ip(octets) {
@@ -247,8 +248,8 @@ fn extended_key_usage(certificate: &X509Certificate<'_>) -> Option<Vec<String>> 
     )
 }
 
-fn key_algorithm(certificate: &X509Certificate<'_>) -> String {
-    let spki = certificate.public_key();
+/// Returns the algorithm and size of a public key in words.
+pub(crate) fn key_algorithm(spki: &SubjectPublicKeyInfo<'_>) -> String {
     let oid = spki.algorithm.algorithm.to_id_string();
     match (oid.as_str(), spki.parsed()) {
         (_, Ok(PublicKey::RSA(key))) => format!("RSA {}", key.key_size()),

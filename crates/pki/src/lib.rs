@@ -44,5 +44,5 @@ pub use load::{
 };
 pub use name::DistinguishedName;
 pub use profile::{authority_defect, leaf_defect};
-pub use request::CertificateRequest;
+pub use request::{CertificateRequest, RequestInfo};
 pub use rustls_pki_types::CertificateDer;

@@ -44,6 +44,17 @@ pub fn certificates(content: &[u8], path: &Path) -> Result<Vec<CertificateDer<'s
     }
 }
 
+/// Returns every block of a PEM file: its label and its content as DER.
+///
+/// Errors: [`PkiError::Malformed`].
+pub fn labelled(content: &[u8], path: &Path) -> Result<Vec<(String, Vec<u8>)>, PkiError> {
+    let blocks = blocks(content, path)?;
+    Ok(blocks
+        .into_iter()
+        .map(|block| (block.tag().to_owned(), block.into_contents()))
+        .collect())
+}
+
 /// Encodes certificates one after the other.
 pub fn encode_certificates(certificates: &[CertificateDer<'static>]) -> String {
     certificates

@@ -2,6 +2,7 @@
 
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use x509_parser::certificate::X509Certificate;
+use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
 /// What is known about "this issuer signed that certificate".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,16 +18,29 @@ pub(crate) fn signed_by(
     certificate: &X509Certificate<'_>,
     issuer: &X509Certificate<'_>,
 ) -> Verdict {
-    let public = &issuer.public_key().subject_public_key.data;
-    let algorithms = candidates(&certificate.signature_algorithm.algorithm.to_id_string());
+    signed(
+        &certificate.signature_algorithm,
+        certificate.tbs_certificate.as_ref(),
+        certificate.signature_value.data.as_ref(),
+        issuer.public_key(),
+    )
+}
+
+/// Verifies a signature over DER with a public key.
+pub(crate) fn signed(
+    algorithm: &AlgorithmIdentifier<'_>,
+    message: &[u8],
+    signature: &[u8],
+    key: &SubjectPublicKeyInfo<'_>,
+) -> Verdict {
+    let public = &key.subject_public_key.data;
+    let algorithms = candidates(&algorithm.algorithm.to_id_string());
     if algorithms.is_empty() {
         return Verdict::Unknown;
     }
-    let tbs: &[u8] = certificate.tbs_certificate.as_ref();
-    let signed = certificate.signature_value.data.as_ref();
     let verified = algorithms.iter().any(|algorithm| {
         UnparsedPublicKey::new(*algorithm, public)
-            .verify(tbs, signed)
+            .verify(message, signature)
             .is_ok()
     });
     if verified {

@@ -3,7 +3,9 @@
 
 mod ca;
 mod cert;
+mod check;
 mod csr;
+mod inspect;
 mod instances;
 mod keys;
 mod output;
@@ -32,6 +34,10 @@ enum CertutilCommand {
     Cert(cert::CertArgs),
     /// Make a new local certificate authority
     Ca(ca::CaArgs),
+    /// Say what is in a file of keys or certificates, and what a node can use it for
+    Inspect(inspect::InspectArgs),
+    /// List when certificates end, with an exit status for monitoring
+    Check(check::CheckArgs),
 }
 
 /// Runs a certutil command.
@@ -40,6 +46,8 @@ pub fn run(args: CertutilArgs, terminal: &mut Terminal) -> Result<(), CommandErr
         CertutilCommand::Csr(args) => csr::run(args, terminal),
         CertutilCommand::Cert(args) => cert::run(args, terminal),
         CertutilCommand::Ca(args) => ca::run(args, terminal),
+        CertutilCommand::Check(args) => check::run(args, terminal),
+        CertutilCommand::Inspect(args) => inspect::run(args, terminal),
     }
 }
 

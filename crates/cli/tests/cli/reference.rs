@@ -7,7 +7,7 @@ const TOOLS: &[(&str, &[&str])] = &[
     ("quickstart", &[]),
     ("init", &[]),
     ("start", &[]),
-    ("certutil", &["csr", "cert", "ca"]),
+    ("certutil", &["csr", "cert", "ca", "inspect", "check"]),
     (
         "keystore",
         &[

@@ -1,9 +1,54 @@
 //! Passwords of the files that certutil writes. Source: tools.md section 1.4.
 
+use std::path::PathBuf;
+
 use ringwall_base::SecretString;
+
+use crate::commands::users::first_line;
 
 use crate::error::CommandError;
 use crate::terminal::Terminal;
+
+/// Where the password of a file to read comes from: an option, or a question, asked once.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct PasswordSource {
+    /// Password of the file; better use --pass-file, since others can list processes
+    #[arg(long, value_name = "PASSWORD")]
+    pass: Option<SecretString>,
+    /// Read the password from the first line of a file
+    #[arg(long, value_name = "FILE", conflicts_with = "pass")]
+    pass_file: Option<PathBuf>,
+    /// Read the password from the first line of standard input
+    #[arg(long, conflicts_with_all = ["pass", "pass_file"])]
+    pass_stdin: bool,
+}
+
+impl PasswordSource {
+    /// Returns whether an option names the password.
+    pub(super) fn is_given(&self) -> bool {
+        self.pass.is_some() || self.pass_file.is_some() || self.pass_stdin
+    }
+
+    /// Returns the password, asking for it if no option does.
+    pub(super) fn get(
+        &mut self,
+        what: &str,
+        terminal: &mut Terminal,
+    ) -> Result<SecretString, CommandError> {
+        if let Some(password) = &self.pass {
+            return Ok(password.clone());
+        }
+        let password = if let Some(file) = &self.pass_file {
+            first_line(file)?
+        } else if self.pass_stdin {
+            SecretString::new(terminal.read_stdin_line()?)
+        } else {
+            return terminal.secret(&format!("Enter password for {what} : "));
+        };
+        self.pass = Some(password.clone());
+        Ok(password)
+    }
+}
 
 /// Asks once for the password of something. An empty answer is the empty password.
 pub(super) fn ask(what: &str, terminal: &mut Terminal) -> Result<SecretString, CommandError> {

@@ -620,3 +620,171 @@ fn many_instances_come_in_their_order() {
         .collect();
     assert_eq!(names, expected);
 }
+
+#[test]
+fn inspect_says_what_is_there_and_what_it_is_good_for() {
+    let bench = Bench::new();
+    let (ca, node, pem, csr) = (
+        bench.path("ca.p12"),
+        bench.path("node.p12"),
+        bench.path("node.zip"),
+        bench.path("csr.zip"),
+    );
+    let fast = |options: &[&str]| {
+        let mut all = options.to_vec();
+        all.extend(["--key-type", "ec-p256"]);
+        bench.run(&all, "").result.unwrap();
+    };
+    fast(&["ca", "--out", text(&ca), "--pass", "a"]);
+    let signed = [
+        "cert",
+        "--ca",
+        text(&ca),
+        "--ca-pass",
+        "a",
+        "--dns",
+        "localhost",
+        "--out",
+    ];
+    fast(&[&signed[..], &[text(&node), "--pass", "b"]].concat());
+    fast(&[&signed[..], &[text(&pem), "--pem"]].concat());
+    fast(&["csr", "--out", text(&csr), "--name", "es01"]);
+    for (file, password, parts) in [
+        (
+            &ca,
+            "a",
+            &[
+                "private key [ca]",
+                "CA, EC P-256",
+                "keystore: no, its only key is that of a CA",
+                "truststore: no, none of",
+            ][..],
+        ),
+        (
+            &node,
+            "b",
+            &[
+                "private key [instance]",
+                "names: DNS:localhost",
+                "trusted certificate [ca]",
+                " days left)",
+                "keystore: yes",
+                "truststore: yes",
+            ],
+        ),
+        (
+            &pem,
+            "",
+            &[
+                "instance/instance.crt: PEM",
+                "keystore: no, a certificate without its key",
+                "instance/instance.key: PEM",
+                "keystore: no, a key without its certificate",
+            ],
+        ),
+        (
+            &csr,
+            "",
+            &["signing request", "subject: CN=es01", "signature: valid"],
+        ),
+    ] {
+        let done = bench.run(&["inspect", text(file)], &format!("{password}\n"));
+        done.result.unwrap();
+        for part in parts {
+            assert!(
+                done.output.contains(part),
+                "{}: [{part}] is not in {}",
+                file.display(),
+                done.output
+            );
+        }
+    }
+    let json = bench
+        .run(&["inspect", text(&node), "--pass", "b", "--json"], "")
+        .output;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["keystore"]["usable"], true);
+    assert_eq!(json[0]["entries"][0]["subject"], "CN=instance");
+    let wrong = bench
+        .run(&["inspect", text(&node), "--pass", "x"], "")
+        .result
+        .unwrap_err();
+    assert_eq!(wrong.exit, ExitCode::DataError);
+    let other = bench.path("letter.txt");
+    std::fs::write(&other, "dear").unwrap();
+    assert_eq!(
+        bench
+            .run(&["inspect", text(&other)], "")
+            .result
+            .unwrap_err()
+            .exit,
+        ExitCode::DataError
+    );
+}
+
+#[test]
+fn check_lists_when_certificates_end_and_ends_with_a_status_for_monitoring() {
+    let bench = Bench::new();
+    let config = bench.path("config");
+    std::fs::create_dir_all(config.join("certs")).unwrap();
+    let make = |name: &str, days: &str, password: &str| {
+        let file = config.join("certs").join(name);
+        let options = [
+            "cert",
+            "--self-signed",
+            "--key-type",
+            "ec-p256",
+            "--days",
+            days,
+            "--out",
+            text(&file),
+            "--pass",
+            password,
+        ];
+        bench.run(&options, "").result.unwrap();
+    };
+    let status = |more: &[&str]| {
+        let mut options = vec!["check", text(&config)];
+        options.extend(more);
+        let done = bench.run(&options, "");
+        (
+            done.result.map_or_else(|error| error.exit.code(), |()| 0),
+            done.output,
+        )
+    };
+    assert_eq!(status(&[]).0, 3, "nothing to check is no good news");
+    make("long.p12", "365", "");
+    assert_eq!(status(&[]).0, 0);
+    make("soon.p12", "20", "secret");
+    let (code, table) = status(&[]);
+    assert!(code == 3 && table.contains("soon.p12: locked"), "{table}");
+    let mut keystore = ringwall_settings::Keystore::create(SecretString::default());
+    keystore
+        .set(
+            "xpack.security.http.ssl.keystore.secure_password",
+            &"secret".into(),
+        )
+        .unwrap();
+    keystore
+        .save(&config.join("elasticsearch.keystore"))
+        .unwrap();
+    let (code, table) = status(&[]);
+    assert_eq!(code, 1, "{table}");
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(
+        lines[1].starts_with("warning ") && lines[1].contains("CN=instance in "),
+        "{table}"
+    );
+    assert!(
+        lines[2].starts_with("ok ") && lines[2].contains("long.p12"),
+        "{table}"
+    );
+    make("now.p12", "3", "secret");
+    let (code, json) = status(&["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (code, &json[0]["status"]),
+        (2, &serde_json::json!("critical"))
+    );
+    assert_eq!(status(&["--warn-days", "2", "--critical-days", "1"]).0, 0);
+}
