@@ -37,12 +37,24 @@ pub enum AuthenticationType {
     Internal,
 }
 
+/// The token behind an identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRef {
+    pub name: String,
+    /// Such as `_service_account_file`.
+    #[serde(rename = "type")]
+    pub token_type: String,
+}
+
 /// An established identity. Cheap to clone; crosses the transport with the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authentication {
     pub user: Arc<User>,
     pub realm: RealmRef,
     pub authentication_type: AuthenticationType,
+    /// What was shown instead of a password, where `_authenticate` names it.
+    #[serde(default)]
+    pub token: Option<TokenRef>,
 }
 
 impl Authentication {
@@ -62,6 +74,7 @@ impl Authentication {
                 realm_type: "__attach".to_owned(),
             },
             authentication_type: AuthenticationType::Internal,
+            token: None,
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ringwall_base::{IpFilter, IpRule};
 use ringwall_rest::RestConfig;
+use ringwall_security::files::{ServiceTokensFile, Watched};
 use ringwall_security::{
     Authenticator, AuthenticatorConfig, FileRealm, HashPool, HashPoolConfig, Hasher,
     PasswordService, SecurityStore,
@@ -134,25 +135,43 @@ fn file_realm(settings: &Settings) -> Option<Arc<FileRealm>> {
     }
     let name = name.map_or(DEFAULT_FILE_REALM, String::as_str);
     let realm = Arc::new(FileRealm::open(name, settings.config_dir()));
-    let interval = duration(settings, &security::RELOAD_INTERVAL_HIGH);
-    if let (true, Some(interval)) = (settings.get(&security::RELOAD_ENABLED), interval) {
-        tokio::spawn(poll_files(Arc::downgrade(&realm), interval));
-    }
+    poll(settings, &realm, FileRealm::poll);
     Some(realm)
 }
 
-/// Ends with the realm.
-async fn poll_files(realm: Weak<FileRealm>, interval: Duration) {
+/// Opens the file of service account tokens, and looks for changes of it from then on.
+fn service_tokens(settings: &Settings) -> Arc<Watched<ServiceTokensFile>> {
+    let path = settings.config_path("service_tokens");
+    let tokens = Arc::new(Watched::open(path, ServiceTokensFile::parse));
+    poll(settings, &tokens, |tokens| {
+        tokens.poll();
+    });
+    tokens
+}
+
+fn poll<T: Send + Sync + 'static>(settings: &Settings, watched: &Arc<T>, look: fn(&T)) {
+    let interval = duration(settings, &security::RELOAD_INTERVAL_HIGH);
+    if let (true, Some(interval)) = (settings.get(&security::RELOAD_ENABLED), interval) {
+        tokio::spawn(poll_forever(Arc::downgrade(watched), look, interval));
+    }
+}
+
+/// Ends with what it watches.
+async fn poll_forever<T: Send + Sync + 'static>(
+    watched: Weak<T>,
+    look: fn(&T),
+    interval: Duration,
+) {
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let Some(realm) = realm.upgrade() else {
+        let Some(watched) = watched.upgrade() else {
             return;
         };
-        if let Err(error) = tokio::task::spawn_blocking(move || realm.poll()).await {
+        if let Err(error) = tokio::task::spawn_blocking(move || look(&watched)).await {
             // Only a panic or a runtime shutting down gets here.
-            tracing::error!(%error, "reading the files of users failed");
+            tracing::error!(%error, "reading the files of users and tokens failed");
         }
     }
 }
@@ -185,6 +204,7 @@ pub fn authentication(
             .or_else(|| settings.secret(&node::KEYSTORE_SEED)),
         autoconfiguration_hash: settings.secret(&security::AUTOCONFIGURATION_PASSWORD_HASH),
         file_realm: file_realm(settings),
+        service_tokens: Some(service_tokens(settings)),
     };
     let authenticator = Authenticator::with_pool(store, config, pool);
     Ok((Arc::new(authenticator), passwords))

@@ -191,6 +191,10 @@ fn authentication_json(authentication: &Authentication) -> Value {
     body.insert("authentication_realm".to_owned(), realm.clone());
     body.insert("lookup_realm".to_owned(), realm);
     body.insert("authentication_type".to_owned(), kind.into());
+    if let Some(token) = &authentication.token {
+        let token = json!({"name": token.name, "type": token.token_type});
+        body.insert("token".to_owned(), token);
+    }
     Value::Object(body)
 }
 

@@ -16,13 +16,18 @@ pub(super) fn bad_user(username: &str, uri: &str) -> ApiError {
     ))
 }
 
-/// A credential of a scheme that nothing here accepts.
-pub(super) fn unsupported_scheme() -> ApiError {
-    unauthorized(
+/// A token or key that does not hold, or of a scheme that nothing here accepts. `why` goes into a field of
+/// its own, as with Elasticsearch.
+pub(super) fn bad_token(why: Option<&str>) -> ApiError {
+    let error = unauthorized(
         "unable to authenticate with provided credentials and anonymous access is not allowed for this \
          request"
             .to_owned(),
-    )
+    );
+    match why {
+        None => error,
+        Some(why) => error.with("additional_unsuccessful_credentials", why),
+    }
 }
 
 /// A `Basic` value that cannot be read.

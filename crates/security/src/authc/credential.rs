@@ -17,8 +17,9 @@ pub(super) struct Basic {
 pub(super) enum Credential {
     /// No header, or a scheme nobody handles.
     None,
-    /// `Bearer` or `ApiKey`: known schemes that no realm here accepts.
+    /// `ApiKey`: a known scheme that nothing here accepts.
     Unsupported,
+    Bearer(SecretString),
     BadBasic(&'static str),
     Basic(Basic),
 }
@@ -33,7 +34,8 @@ pub(super) fn parse(authorization: Option<&str>) -> Credential {
     }
     match scheme.to_ascii_lowercase().as_str() {
         "basic" => parse_basic(value),
-        "bearer" | "apikey" => Credential::Unsupported,
+        "bearer" => Credential::Bearer(value.trim().into()),
+        "apikey" => Credential::Unsupported,
         _ => Credential::None,
     }
 }
@@ -62,6 +64,7 @@ mod tests {
         match parse(header) {
             Credential::None => "none".to_owned(),
             Credential::Unsupported => "unsupported".to_owned(),
+            Credential::Bearer(token) => format!("bearer {}", token.expose()),
             Credential::BadBasic(reason) => reason.to_owned(),
             Credential::Basic(basic) => {
                 format!("{}|{}", basic.username, basic.password.expose())
@@ -77,7 +80,7 @@ mod tests {
             (Some("Basic"), "none"),
             (Some("Basic "), "none"),
             (Some("Negotiate abc"), "none"),
-            (Some("Bearer abc"), "unsupported"),
+            (Some("Bearer abc"), "bearer abc"),
             (Some("apikey abc"), "unsupported"),
             (Some("Basic YW5uOmE6Yg=="), "ann|a:b"),
             (Some("bAsIc YW5uOmE6Yg=="), "ann|a:b"),

@@ -7,13 +7,14 @@ mod credential;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringwall_api::auth::{Authentication, AuthenticationType, RealmRef, User};
+use ringwall_api::auth::{Authentication, AuthenticationType, RealmRef, TokenRef, User};
 use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::SecretString;
 
 use self::cache::{SuccessCache, Verifications};
-use self::challenge::{bad_basic, bad_user, missing, unsupported_scheme};
+use self::challenge::{bad_basic, bad_token, bad_user, missing};
 use self::credential::{Basic, Credential};
+use crate::files::{SERVICE_ACCOUNTS, ServiceAccountToken, ServiceTokensFile, Watched};
 use crate::hash::{Hasher, verify};
 use crate::{FileRealm, HashPool, HashPoolConfig, SecurityStore, StoredUser, reserved};
 
@@ -35,6 +36,8 @@ pub struct AuthenticatorConfig {
     pub autoconfiguration_hash: Option<SecretString>,
     /// Users in files of this node, if the realm is enabled.
     pub file_realm: Option<Arc<FileRealm>>,
+    /// Tokens of service accounts in a file of this node.
+    pub service_tokens: Option<Arc<Watched<ServiceTokensFile>>>,
 }
 
 impl Default for AuthenticatorConfig {
@@ -47,6 +50,7 @@ impl Default for AuthenticatorConfig {
             bootstrap_password: None,
             autoconfiguration_hash: None,
             file_realm: None,
+            service_tokens: None,
         }
     }
 }
@@ -64,6 +68,7 @@ struct Realms {
     bootstrap_password: Option<SecretString>,
     autoconfiguration_hash: Option<SecretString>,
     file_realm: Option<Arc<FileRealm>>,
+    service_tokens: Option<Arc<Watched<ServiceTokensFile>>>,
     cache: SuccessCache,
     verifications: Verifications,
 }
@@ -91,6 +96,7 @@ impl Authenticator {
                     .filter(|password| !password.is_empty()),
                 autoconfiguration_hash: config.autoconfiguration_hash,
                 file_realm: config.file_realm,
+                service_tokens: config.service_tokens,
                 cache: SuccessCache::new(config.cache_ttl, config.cache_max_users),
                 verifications: Verifications::default(),
             }),
@@ -117,7 +123,8 @@ impl Authenticator {
         };
         match credential::parse(authorization) {
             Credential::None => Err(missing(uri)),
-            Credential::Unsupported => Err(unsupported_scheme()),
+            Credential::Unsupported => Err(bad_token(None)),
+            Credential::Bearer(bearer) => realms.service_account(&bearer).await,
             Credential::BadBasic(reason) => Err(bad_basic(reason)),
             Credential::Basic(basic) => realms.authenticate(basic, uri).await,
         }
@@ -151,6 +158,49 @@ impl Realms {
             }
         }
         Err(bad_user(&basic.username, uri))
+    }
+
+    /// Checks the token of a service account. Source: security.md section 8.3.
+    async fn service_account(&self, bearer: &SecretString) -> ApiResult<Authentication> {
+        let Some(token) = ServiceAccountToken::parse_bearer(bearer.expose()) else {
+            return Err(bad_token(None));
+        };
+        let ServiceAccountToken {
+            principal,
+            name,
+            secret,
+        } = token;
+        let known = self.service_tokens.as_ref().and_then(|tokens| {
+            let hash = tokens.get().hash(&principal, &name)?.to_owned();
+            Some(hash.into())
+        });
+        let is_known = known.is_some() && SERVICE_ACCOUNTS.contains(&principal.as_str());
+        let hash: Arc<str> = known.unwrap_or_else(|| Arc::clone(&self.dummy_hash));
+        let basic = Basic {
+            // No user has a slash and a colon in its name.
+            username: format!("{principal}/{name}:"),
+            password: secret,
+        };
+        let holds = self.cache.still_holds(&basic, &hash)
+            || self
+                .verifications
+                .verify(&self.pool, &basic, Arc::clone(&hash))
+                .await?;
+        if !(is_known && holds) {
+            tracing::info!(
+                user.name = principal,
+                token.name = name,
+                known = is_known,
+                "authentication of a service account failed"
+            );
+            return Err(bad_token(Some(&format!(
+                "failed to authenticate service account [{principal}] with token name [{name}]"
+            ))));
+        }
+        let authentication = service_account(principal, name);
+        self.cache
+            .remember(&basic, &hash, self.generation(), authentication.clone());
+        Ok(authentication)
     }
 
     /// A number that changes whenever any user changes: both grow only.
@@ -301,6 +351,29 @@ fn identity(user: Arc<User>, realm: RealmRef) -> Authentication {
         user,
         realm,
         authentication_type: AuthenticationType::Realm,
+        token: None,
+    }
+}
+
+fn service_account(principal: String, name: String) -> Authentication {
+    let user = User {
+        full_name: Some(format!("Service account - {principal}")),
+        username: principal,
+        roles: Vec::new(),
+        email: None,
+        metadata: [("_elastic_service_account".to_owned(), true.into())]
+            .into_iter()
+            .collect(),
+        enabled: true,
+    };
+    Authentication {
+        user: Arc::new(user),
+        realm: realm_ref(SERVICE_ACCOUNT, SERVICE_ACCOUNT),
+        authentication_type: AuthenticationType::Token,
+        token: Some(TokenRef {
+            name,
+            token_type: "_service_account_file".to_owned(),
+        }),
     }
 }
 
@@ -327,6 +400,7 @@ fn anonymous_superuser() -> Authentication {
             realm_type: "__anonymous".to_owned(),
         },
         authentication_type: AuthenticationType::Anonymous,
+        token: None,
     }
 }
 
@@ -339,6 +413,8 @@ const FILE: &str = "file";
 const NATIVE: &str = "native";
 const NATIVE_NAME: &str = "default_native";
 const RESERVED: &str = "reserved";
+/// Name and type of the realm of service accounts.
+pub(crate) const SERVICE_ACCOUNT: &str = "_service_account";
 
 #[cfg(test)]
 mod tests;

@@ -380,3 +380,54 @@ async fn the_password_of_the_first_start_holds_until_one_is_stored() {
     assert!(!login("generated").await);
     assert!(login("stored").await);
 }
+
+#[tokio::test]
+async fn service_accounts_show_their_tokens() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("service_tokens");
+    let token = ServiceAccountToken::generate("elastic/kibana", "t1");
+    let hash = CHEAP.hash(&token.secret).unwrap();
+    std::fs::write(&path, format!("elastic/kibana/t1:{hash}\n")).unwrap();
+    let tokens = Arc::new(Watched::open(path.clone(), ServiceTokensFile::parse));
+    let store = Arc::new(FakeStore::default());
+    let config = AuthenticatorConfig {
+        hasher: CHEAP,
+        service_tokens: Some(Arc::clone(&tokens)),
+        ..AuthenticatorConfig::default()
+    };
+    let auth = Authenticator::new(store, config);
+    let show = |token: &ServiceAccountToken| {
+        let header = format!("Bearer {}", token.bearer().expose());
+        let auth = &auth;
+        async move { auth.authenticate(Some(&header), "/").await }
+    };
+    for _ in 0..2 {
+        let kibana = show(&token).await.unwrap();
+        assert_eq!(kibana.user.username, "elastic/kibana");
+        assert_eq!(kibana.realm.realm_type, "_service_account");
+        assert_eq!(kibana.token.unwrap().name, "t1");
+        assert_eq!(kibana.user.roles, Vec::<String>::new());
+    }
+    let other_secret = ServiceAccountToken {
+        secret: "another-secret".into(),
+        ..token.clone()
+    };
+    let other_name = ServiceAccountToken {
+        name: "t2".to_owned(),
+        ..token.clone()
+    };
+    for wrong in [other_secret, other_name] {
+        let refused = show(&wrong).await.unwrap_err();
+        assert_eq!(refused.status, 401);
+        let why = refused.metadata["additional_unsuccessful_credentials"].to_string();
+        assert!(
+            why.contains("service account [elastic/kibana] with token name ["),
+            "{why}"
+        );
+        assert!(!why.contains("secret"), "{why}");
+    }
+    assert!(auth.authenticate(Some("Bearer abc"), "/").await.is_err());
+    std::fs::remove_file(&path).unwrap();
+    tokens.poll();
+    assert!(show(&token).await.is_err(), "a removed token ends at once");
+}

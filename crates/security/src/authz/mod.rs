@@ -21,19 +21,22 @@ pub use self::privilege::{
     cluster_privilege_names, cluster_privileges_granting, index_privilege_names,
     index_privileges_granting, is_cluster_action,
 };
-pub use self::reserved_roles::reserved_roles;
+pub use self::reserved_roles::{reserved_roles, service_account_roles};
 use self::resolve::{Resolver, Unresolved};
 pub use self::restricted::is_restricted;
 pub use self::role::{
     ApplicationPrivileges, CompiledRole, EffectiveRole, FieldSecurity, IndicesPrivileges,
     RoleDescriptor,
 };
+use crate::authc::SERVICE_ACCOUNT;
 use crate::{SecurityError, SecurityStore};
 
 /// Decides what identities may do. Every decision of the process goes through here.
 pub struct Authorizer {
     store: Arc<dyn SecurityStore>,
     roles: HashMap<String, Arc<CompiledRole>>,
+    /// By principal.
+    service_accounts: HashMap<String, Arc<CompiledRole>>,
     enabled: bool,
     destructive_requires_name: bool,
 }
@@ -41,15 +44,10 @@ pub struct Authorizer {
 impl Authorizer {
     /// Returns an authorizer over the reserved roles and the index names of the store.
     pub fn new(store: Arc<dyn SecurityStore>) -> Result<Self, SecurityError> {
-        let roles = reserved_roles()
-            .map(|(name, descriptor)| {
-                let compiled = CompiledRole::compile(name, &descriptor)?;
-                Ok((name.to_owned(), Arc::new(compiled)))
-            })
-            .collect::<Result<_, SecurityError>>()?;
         Ok(Self {
             store,
-            roles,
+            roles: compile(reserved_roles())?,
+            service_accounts: compile(service_account_roles())?,
             enabled: true,
             destructive_requires_name: true,
         })
@@ -69,6 +67,7 @@ impl Authorizer {
         Self {
             store,
             roles: HashMap::new(),
+            service_accounts: HashMap::new(),
             enabled: false,
             destructive_requires_name: true,
         }
@@ -172,8 +171,12 @@ impl Authorizer {
         self.authorize_self_service(authentication, action, subject)
     }
 
-    /// Returns the union of the caller's roles.
+    /// Returns the union of the caller's roles; of a service account, its one fixed role.
     pub fn effective_role(&self, authentication: &Authentication) -> EffectiveRole {
+        if is_service_account(authentication) {
+            let role = self.service_accounts.get(&authentication.user.username);
+            return EffectiveRole::new(role.into_iter().cloned().collect(), Vec::new());
+        }
         let mut found = Vec::new();
         let mut not_found = Vec::new();
         for name in &authentication.user.roles {
@@ -280,10 +283,13 @@ impl Authorizer {
         indices: &[String],
     ) -> ApiError {
         let user = &authentication.user.username;
-        let mut reason = format!(
-            "action [{action}] is unauthorized for user [{user}] with effective roles [{}]",
-            role.names().join(",")
-        );
+        let mut reason = match is_service_account(authentication) {
+            true => format!("action [{action}] is unauthorized for service account [{user}]"),
+            false => format!(
+                "action [{action}] is unauthorized for user [{user}] with effective roles [{}]",
+                role.names().join(",")
+            ),
+        };
         if !role.not_found.is_empty() {
             let mut missing = role.not_found.clone();
             missing.sort_unstable();
@@ -304,6 +310,21 @@ impl Authorizer {
         tracing::info!(user.name = %user, event.action = %action, "access denied");
         ApiError::new(ErrorCode::Security, reason).with_status(403)
     }
+}
+
+fn is_service_account(authentication: &Authentication) -> bool {
+    authentication.realm.realm_type == SERVICE_ACCOUNT
+}
+
+fn compile(
+    descriptors: impl Iterator<Item = (&'static str, RoleDescriptor)>,
+) -> Result<HashMap<String, Arc<CompiledRole>>, SecurityError> {
+    descriptors
+        .map(|(name, descriptor)| {
+            let compiled = CompiledRole::compile(name, &descriptor)?;
+            Ok((name.to_owned(), Arc::new(compiled)))
+        })
+        .collect()
 }
 
 fn on_indices(indices: &[String]) -> String {

@@ -10,6 +10,19 @@ pub fn reserved_roles() -> impl Iterator<Item = (&'static str, RoleDescriptor)> 
     ROLES.iter().map(|role| (role.name, role.descriptor()))
 }
 
+/// Returns what service accounts may do, by principal. Source: security.md section 8.3, without the
+/// privileges on API keys, which do not exist yet.
+pub fn service_account_roles() -> impl Iterator<Item = (&'static str, RoleDescriptor)> {
+    let as_user = |principal, role| {
+        let descriptor = reserved_roles().find(|(name, _)| *name == role);
+        descriptor.map(|(_, descriptor)| (principal, descriptor))
+    };
+    let own = SERVICE_ACCOUNT_ROLES
+        .iter()
+        .map(|role| (role.name, role.descriptor()));
+    own.chain(as_user("elastic/kibana", "kibana_system"))
+}
+
 struct ReservedRole {
     name: &'static str,
     cluster: &'static [&'static str],
@@ -85,6 +98,27 @@ const fn role(
 }
 
 const NOT_HIDDEN: &str = "/~(([.]|ilm-history-).*)/";
+
+#[rustfmt::skip]
+const SERVICE_ACCOUNT_ROLES: &[ReservedRole] = &[
+    role("elastic/fleet-server", &["monitor", "read_fleet_secrets"], &[
+        on(&[
+            "logs-*", "metrics-*", "traces-*", "synthetics-*", ".logs-endpoint.diagnostic.collection-*",
+            ".logs-endpoint.action.responses-*",
+        ], &["write", "create_index", "auto_configure"]),
+        on(&["traces-apm.sampled-*"], &["read", "monitor", "maintenance"]),
+        on_restricted(&[".fleet-*"], &["read", "write", "monitor", "create_index", "auto_configure", "maintenance"]),
+    ]),
+    role("elastic/enterprise-search-server", &["manage", "manage_security"], &[
+        on(&[
+            "search-*", ".ent-search-*", ".monitoring-ent-search-*", "metricbeat-ent-search-*", "enterprise-search-*",
+            "logs-app_search.analytics-default", "logs-enterprise_search.api-default",
+            "logs-enterprise_search.audit-default", "logs-app_search.search_relevance_suggestions-default",
+            "logs-crawler-default", "logs-elastic_crawler-default", "logs-workplace_search.analytics-default",
+            "logs-workplace_search.content_events-default",
+        ], &["manage", "read", "write"]),
+    ]),
+];
 
 #[rustfmt::skip]
 const ROLES: &[ReservedRole] = &[

@@ -85,6 +85,7 @@ fn caller(roles: &[&str]) -> Authentication {
             realm_type: "native".to_owned(),
         },
         authentication_type: AuthenticationType::Realm,
+        token: None,
     }
 }
 
