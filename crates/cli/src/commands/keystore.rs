@@ -1,5 +1,7 @@
 //! `elasticsearch-keystore`: manages the secure settings of a node. Source: tools.md section 4.
 
+mod import;
+
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -7,14 +9,26 @@ use ringwall_base::{SecretBytes, SecretString};
 use ringwall_settings::keystore::{FormatVersion, Keystore, KeystoreFile, check_name};
 use ringwall_settings::{KeystoreError, SettingSpec, registry};
 
+use super::users::first_line;
 use crate::error::{CommandError, ExitCode};
 use crate::paths::Paths;
 use crate::terminal::Terminal;
 
 /// Arguments of `keystore`.
 #[derive(Debug, clap::Args)]
-#[command(about = "Manages the secure settings of a node, in config/elasticsearch.keystore")]
+#[command(
+    about = "Manages the secure settings of a node, in config/elasticsearch.keystore",
+    after_help = "Examples:\n  \
+        elasticsearch-keystore create -p\n  \
+        elasticsearch-keystore add xpack.security.transport.ssl.keystore.secure_password\n  \
+        printf '%s\\n' \"$SECRET\" | elasticsearch-keystore set --if-changed -x bootstrap.password\n  \
+        elasticsearch-keystore import --dir /run/secrets --prune --dry-run\n\n\
+        From a pipe, the first line is the password of a protected keystore, unless --password-file names it."
+)]
 pub struct KeystoreArgs {
+    /// Read the password of the keystore from the first line of a file
+    #[arg(long, value_name = "FILE", global = true)]
+    password_file: Option<PathBuf>,
     #[command(subcommand)]
     command: KeystoreCommand,
 }
@@ -28,7 +42,11 @@ enum KeystoreCommand {
         password: bool,
     },
     /// List the names of the settings
-    List,
+    List {
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
     /// Show the value of a setting
     Show {
         #[arg(value_name = "SETTING")]
@@ -44,6 +62,34 @@ enum KeystoreCommand {
         stdin: bool,
         #[arg(value_name = "SETTING")]
         settings: Vec<String>,
+    },
+    /// Set a text setting, whether it is there or not; says `changed` or `unchanged`
+    Set {
+        /// Leave the file as it is when the setting has that value already
+        #[arg(long)]
+        if_changed: bool,
+        /// Read the value from standard input, one line
+        #[arg(short = 'x', long)]
+        stdin: bool,
+        /// Read the value from a file, without the line end at its end
+        #[arg(long, value_name = "FILE", conflicts_with = "stdin")]
+        value_file: Option<PathBuf>,
+        /// Take the value of an environment variable
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["stdin", "value_file"])]
+        value_env: Option<String>,
+        #[arg(value_name = "SETTING")]
+        setting: String,
+    },
+    /// Make the keystore hold the settings of a JSON object, a directory or the environment
+    Import {
+        #[command(flatten)]
+        sources: import::ImportSources,
+        /// Remove settings that the sources do not name, except keystore.seed
+        #[arg(long)]
+        prune: bool,
+        /// Say what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Add settings whose values are files
     AddFile {
@@ -65,7 +111,12 @@ enum KeystoreCommand {
         format: Option<i32>,
     },
     /// Change or remove the password
-    Passwd,
+    #[command(visible_alias = "rotate-password")]
+    Passwd {
+        /// Read the new password from the first line of a file
+        #[arg(long, value_name = "FILE")]
+        new_password_file: Option<PathBuf>,
+    },
     /// Succeed if the keystore has a password
     HasPasswd,
 }
@@ -75,27 +126,45 @@ pub fn run(args: KeystoreArgs, terminal: &mut Terminal) -> Result<(), CommandErr
     let paths = Paths::resolve()?;
     let mut tool = Tool {
         path: paths.keystore(),
+        password_file: args.password_file,
         terminal,
     };
     match args.command {
         KeystoreCommand::Create { password } => tool.create(password),
-        KeystoreCommand::List => tool.list(),
+        KeystoreCommand::List { json } => tool.list(json),
         KeystoreCommand::Show { settings } => tool.show(&settings),
         KeystoreCommand::Add {
             force,
             stdin,
             settings,
         } => tool.add(&settings, force, stdin),
+        KeystoreCommand::Set {
+            if_changed,
+            stdin,
+            value_file,
+            value_env,
+            setting,
+        } => {
+            let mut keystore = tool.open_or_new()?;
+            let value = tool.value(&setting, stdin, value_file.as_deref(), value_env.as_deref())?;
+            tool.set(&mut keystore, &setting, value, if_changed)
+        }
+        KeystoreCommand::Import {
+            sources,
+            prune,
+            dry_run,
+        } => tool.import(&sources, prune, dry_run),
         KeystoreCommand::AddFile { force, pairs } => tool.add_file(&pairs, force, &paths),
         KeystoreCommand::Remove { settings } => tool.remove(&settings),
         KeystoreCommand::Upgrade { format } => tool.upgrade(format),
-        KeystoreCommand::Passwd => tool.passwd(),
+        KeystoreCommand::Passwd { new_password_file } => tool.passwd(new_password_file.as_deref()),
         KeystoreCommand::HasPasswd => tool.has_passwd(),
     }
 }
 
 struct Tool<'a> {
     path: PathBuf,
+    password_file: Option<PathBuf>,
     terminal: &'a mut Terminal,
 }
 
@@ -118,8 +187,13 @@ impl Tool<'_> {
         Ok(())
     }
 
-    fn list(&mut self) -> Result<(), CommandError> {
+    fn list(&mut self, as_json: bool) -> Result<(), CommandError> {
         let keystore = self.open()?;
+        if as_json {
+            let names: Vec<&str> = keystore.list().collect();
+            self.terminal.result(serde_json::json!(names).to_string());
+            return Ok(());
+        }
         for name in keystore.list() {
             self.terminal.result(name);
         }
@@ -166,6 +240,101 @@ impl Tool<'_> {
                 false => self.terminal.secret(&format!("Enter value for {name}: "))?,
             };
             keystore.set(name, &value).map_err(command_error)?;
+        }
+        self.save(&keystore)
+    }
+
+    fn value(
+        &mut self,
+        name: &str,
+        stdin: bool,
+        file: Option<&Path>,
+        variable: Option<&str>,
+    ) -> Result<SecretString, CommandError> {
+        if let Some(variable) = variable {
+            let value = std::env::var(variable).map_err(|_| {
+                CommandError::usage(format!(
+                    "there is no environment variable [{variable}] of text"
+                ))
+            })?;
+            return Ok(SecretString::new(value));
+        }
+        if let Some(file) = file {
+            let content = read_file(file)?;
+            let text = std::str::from_utf8(content.expose()).map_err(|_| {
+                let message = format!("[{}] is not UTF-8; use add-file", file.display());
+                CommandError::data(message)
+            })?;
+            let text = text.strip_suffix('\n').unwrap_or(text);
+            return Ok(text.strip_suffix('\r').unwrap_or(text).into());
+        }
+        match stdin {
+            true => Ok(SecretString::new(self.terminal.read_stdin_line()?)),
+            false => self.terminal.secret(&format!("Enter value for {name}: ")),
+        }
+    }
+
+    fn set(
+        &mut self,
+        keystore: &mut Keystore,
+        name: &str,
+        value: SecretString,
+        if_changed: bool,
+    ) -> Result<(), CommandError> {
+        check_name(name).map_err(command_error)?;
+        if let Some(warning) = name_warning(name) {
+            self.terminal.err(warning);
+        }
+        let bytes = SecretBytes::new(value.expose().as_bytes());
+        let is_same = keystore.get_bytes(name) == Some(&bytes);
+        if !is_same || !if_changed {
+            keystore.set(name, &value).map_err(command_error)?;
+            self.save(keystore)?;
+        }
+        self.terminal
+            .out(if is_same { "unchanged" } else { "changed" });
+        Ok(())
+    }
+
+    fn import(
+        &mut self,
+        sources: &import::ImportSources,
+        prune: bool,
+        dry_run: bool,
+    ) -> Result<(), CommandError> {
+        let mut keystore = self.open_or_new()?;
+        let wanted = sources.read(self.terminal)?;
+        for name in wanted.keys() {
+            check_name(name).map_err(command_error)?;
+            if let Some(warning) = name_warning(name) {
+                self.terminal.err(warning);
+            }
+        }
+        let changes = import::Changes::between(&keystore, &wanted, prune);
+        for (word, names) in [
+            ("added", &changes.added),
+            ("changed", &changes.changed),
+            ("removed", &changes.removed),
+        ] {
+            for name in names {
+                self.terminal.out(format!("{word} {name}"));
+            }
+        }
+        if changes.is_empty() {
+            self.terminal.out("unchanged");
+        }
+        if dry_run || changes.is_empty() {
+            return Ok(());
+        }
+        for name in changes.added.iter().chain(&changes.changed) {
+            if let Some(value) = wanted.get(name) {
+                keystore
+                    .set_file(name, value.clone())
+                    .map_err(command_error)?;
+            }
+        }
+        for name in &changes.removed {
+            keystore.remove(name);
         }
         self.save(&keystore)
     }
@@ -223,9 +392,12 @@ impl Tool<'_> {
         keystore.save_as(&self.path, version).map_err(command_error)
     }
 
-    fn passwd(&mut self) -> Result<(), CommandError> {
+    fn passwd(&mut self, new: Option<&Path>) -> Result<(), CommandError> {
         let mut keystore = self.open()?;
-        keystore.set_password(self.new_password()?);
+        keystore.set_password(match new {
+            Some(file) => first_line(file)?,
+            None => self.new_password()?,
+        });
         self.save(&keystore)?;
         self.terminal
             .out("Elasticsearch keystore password changed successfully.");
@@ -254,11 +426,20 @@ impl Tool<'_> {
     /// Reads the keystore; asks for its password if it has one.
     fn open(&mut self) -> Result<Keystore, CommandError> {
         let file = KeystoreFile::read(&self.path).map_err(command_error)?;
-        let password = match file.has_password() {
-            true => self.terminal.secret(ENTER_PASSWORD)?,
-            false => SecretString::default(),
+        let password = match (file.has_password(), &self.password_file) {
+            (true, Some(file)) => first_line(file)?,
+            (true, None) => self.terminal.secret(ENTER_PASSWORD)?,
+            (false, _) => SecretString::default(),
         };
         file.decrypt(&password).map_err(command_error)
+    }
+
+    /// Reads the keystore or, if it is missing, returns a new one that is not saved yet.
+    fn open_or_new(&mut self) -> Result<Keystore, CommandError> {
+        match self.path.exists() {
+            true => self.open(),
+            false => Ok(Keystore::create(SecretString::default())),
+        }
     }
 
     /// Reads the keystore or, if it is missing, offers to create one. `None` if that is declined.

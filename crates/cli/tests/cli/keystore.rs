@@ -276,3 +276,61 @@ fn missing_and_damaged_keystores_are_told_apart() {
         "{foreign:?}"
     );
 }
+
+#[test]
+fn set_and_import_change_only_what_differs() {
+    let home = Home::new();
+    let name = "xpack.security.http.ssl.keystore.secure_password";
+    let set = |value: &str| {
+        home.keystore(&["set", "--if-changed", "-x", name], &format!("{value}\n"))
+            .quiet()
+    };
+    assert_eq!(set("one"), "changed\n");
+    let before = std::fs::read(home.keystore_file()).unwrap();
+    assert_eq!(set("one"), "unchanged\n");
+    assert_eq!(std::fs::read(home.keystore_file()).unwrap(), before);
+    assert_eq!(set("two"), "changed\n");
+    assert_eq!(home.keystore(&["show", name], "").quiet(), "two");
+
+    let secrets = tempfile::tempdir().unwrap();
+    let directory = secrets.path().to_str().unwrap();
+    std::fs::write(secrets.path().join("bootstrap.password"), "boot\n").unwrap();
+    std::fs::create_dir(secrets.path().join("..data")).unwrap();
+    let import = |more: &[&str]| {
+        let mut arguments = vec!["import", "--dir", directory];
+        arguments.extend(more);
+        home.keystore(&arguments, "").quiet()
+    };
+    let planned = format!("added bootstrap.password\nremoved {name}\n");
+    assert_eq!(import(&["--prune", "--dry-run"]), planned);
+    assert_eq!(import(&["--prune"]), planned);
+    assert_eq!(import(&["--prune"]), "unchanged\n");
+    assert_eq!(
+        home.keystore(&["list", "--json"], "").quiet(),
+        "[\"bootstrap.password\",\"keystore.seed\"]\n"
+    );
+    assert_eq!(
+        home.keystore(&["show", "bootstrap.password"], "").quiet(),
+        "boot"
+    );
+    let json = "{\"bootstrap.password\":\"other\"}";
+    assert_eq!(
+        home.keystore(&["import", "--json", "-"], json).quiet(),
+        "changed bootstrap.password\n"
+    );
+    let wrong = home.keystore(&["import", "--json", "-"], "{\"bootstrap.password\":17}");
+    assert!(
+        wrong.status == 65 && !wrong.stderr.contains("17}"),
+        "{wrong:?}"
+    );
+    assert_eq!(home.keystore(&["import"], "").status, 64);
+
+    let passwords = secrets.path().join("passwords");
+    std::fs::write(&passwords, "keystore-secret\n").unwrap();
+    let file = passwords.to_str().unwrap();
+    home.keystore(&["rotate-password", "--new-password-file", file, "-s"], "")
+        .quiet();
+    assert_eq!(home.keystore(&["list"], "wrong\n").status, 65);
+    home.keystore(&["list", "--password-file", file], "")
+        .quiet();
+}

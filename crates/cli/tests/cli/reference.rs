@@ -15,6 +15,8 @@ const TOOLS: &[(&str, &[&str])] = &[
             "list",
             "show",
             "add",
+            "set",
+            "import",
             "add-file",
             "remove",
             "upgrade",
