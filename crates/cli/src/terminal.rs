@@ -7,6 +7,7 @@
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use ringwall_base::{SecretBytes, SecretString};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use crate::error::{CommandError, ExitCode};
@@ -124,13 +125,13 @@ impl Terminal {
 
     /// Asks for a secret: without echo on a terminal, else a line of standard input.
     pub fn secret(&mut self, prompt: &str) -> Result<SecretString, CommandError> {
+        // Before the question: who answers at once, as a program does, must not see the answer either.
+        let _silence = match self.input_is_tty {
+            true => Some(Silence::of_input().map_err(|error| cannot_read(&error))?),
+            false => None,
+        };
         self.ask(prompt)?;
-        if !self.input_is_tty {
-            return self.read_stdin_line().map(SecretString::new);
-        }
-        rpassword::read_password()
-            .map(SecretString::new)
-            .map_err(|error| cannot_read(&error))
+        self.read_stdin_line().map(SecretString::new)
     }
 
     /// Asks a yes/no question until the answer is `y`, `n` or empty (the default).
@@ -241,6 +242,29 @@ impl Terminal {
         if let Err(error) = written {
             self.failure.get_or_insert(error);
         }
+    }
+}
+
+/// The terminal shows nothing of what is typed but the end of the line, until dropped.
+struct Silence {
+    before: Termios,
+}
+
+impl Silence {
+    fn of_input() -> io::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        silent.local_modes.insert(LocalModes::ECHONL);
+        tcsetattr(io::stdin(), OptionalActions::Now, &silent)?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        // The terminal may be gone; there is nothing left to restore then.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
     }
 }
 
