@@ -31,6 +31,8 @@ pub struct Terminal {
     /// The last line of the screen is a [`Terminal::status`], to be replaced.
     shows_status: bool,
     verbosity: Verbosity,
+    /// Yes/no questions are not asked but answered with yes.
+    assumes_yes: bool,
     /// The first failure to write, reported by [`Terminal::finish`].
     failure: Option<io::Error>,
 }
@@ -45,6 +47,7 @@ impl Terminal {
             input_is_tty: io::stdin().is_terminal(),
             output_is_tty: io::stdout().is_terminal(),
             verbosity: Verbosity::Normal,
+            assumes_yes: false,
             shows_status: false,
             failure: None,
         }
@@ -73,6 +76,11 @@ impl Terminal {
     /// Shows details as well.
     pub fn set_verbose(&mut self) {
         self.verbosity = Verbosity::Verbose;
+    }
+
+    /// Answers every yes/no question with yes from now on.
+    pub fn set_assume_yes(&mut self) {
+        self.assumes_yes = true;
     }
 
     /// Prints a line to standard output, unless silent.
@@ -138,6 +146,9 @@ impl Terminal {
     ///
     /// `[y/N]` or `[Y/n]` is appended to the question.
     pub fn confirm(&mut self, prompt: &str, default: bool) -> Result<bool, CommandError> {
+        if self.assumes_yes {
+            return Ok(true);
+        }
         let choices = if default { " [Y/n]" } else { " [y/N]" };
         loop {
             let answer = self.prompt(&format!("{prompt}{choices}"))?.to_lowercase();
@@ -334,6 +345,7 @@ pub mod testing {
                 output_is_tty: false,
                 shows_status: false,
                 verbosity: Verbosity::Normal,
+                assumes_yes: false,
                 failure: None,
             };
             (terminal, output, errors)

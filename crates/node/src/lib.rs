@@ -1,5 +1,6 @@
 //! The node: the only crate that knows all the others.
 
+mod acknowledge;
 mod actions;
 pub mod bootstrap_checks;
 pub mod cluster_service;

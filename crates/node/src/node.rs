@@ -19,6 +19,7 @@ use ringwall_transport::{ConnectionEvent, KeepAlive, NodeIdentity, Transport, Tr
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::acknowledge;
 use crate::actions::{self, ActionRegistry};
 use crate::bootstrap_checks::{self, Facts};
 use crate::cluster_service::{AppliedState, ClusterService};
@@ -228,6 +229,7 @@ impl Node {
 
 /// Registers what other nodes may call.
 fn register(services: &Arc<Services>) -> Result<(), ringwall_transport::DuplicateAction> {
+    acknowledge::register(services)?;
     replication::register(services)?;
     recovery::register(services)?;
     search::register(services)?;

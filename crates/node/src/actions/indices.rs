@@ -18,6 +18,7 @@ use ringwall_settings::registry::indices::MAX_SHARDS_PER_NODE;
 use serde_json::{Map, Value};
 
 use super::ActionRegistry;
+use crate::acknowledge;
 use crate::services::Services;
 
 pub(super) fn register(registry: &mut ActionRegistry) {
@@ -61,7 +62,7 @@ async fn create(
         })
         .await;
     Ok(CreateIndexResponse {
-        acknowledged: true,
+        acknowledged: acknowledge::by_all(&services, timeout).await,
         shards_acknowledged: active.is_some(),
         index: name.clone(),
     })
@@ -169,7 +170,12 @@ async fn delete(
     let change = Change::DeleteIndices { indices };
     let timeout = Duration::from_millis(request.timeout_ms);
     services.cluster.submit(change, timeout).await?;
-    Ok(Acknowledged { acknowledged: true })
+    acknowledged(&services, timeout).await
+}
+
+async fn acknowledged(services: &Services, timeout: Duration) -> ApiResult<Acknowledged> {
+    let acknowledged = acknowledge::by_all(services, timeout).await;
+    Ok(Acknowledged { acknowledged })
 }
 
 /// Returns the indices of a resolved target.
@@ -232,7 +238,7 @@ async fn put_mapping(
             .put_mapping(&index.id, &request.mappings, timeout)
             .await?;
     }
-    Ok(Acknowledged { acknowledged: true })
+    acknowledged(&services, timeout).await
 }
 
 async fn update_settings(
@@ -244,7 +250,7 @@ async fn update_settings(
     for name in &request.indices.expressions {
         update_one(&services, name, &request.settings, timeout).await?;
     }
-    Ok(Acknowledged { acknowledged: true })
+    acknowledged(&services, timeout).await
 }
 
 async fn update_one(

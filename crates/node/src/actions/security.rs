@@ -15,6 +15,7 @@ use ringwall_cluster::metadata::{NativeUser, ReservedUser};
 use ringwall_security::{reserved, users};
 
 use super::ActionRegistry;
+use crate::acknowledge;
 use crate::services::Services;
 
 pub(super) fn register(registry: &mut ActionRegistry) {
@@ -69,6 +70,7 @@ async fn change_password(
         }
     };
     services.cluster.submit(change, TIMEOUT).await?;
+    acknowledge::by_all(&services, TIMEOUT).await;
     Ok(Empty)
 }
 
@@ -104,6 +106,7 @@ async fn put_user(
         user: Box::new(user),
     };
     services.cluster.submit(change, TIMEOUT).await?;
+    acknowledge::by_all(&services, TIMEOUT).await;
     Ok(PutUserResponse { created })
 }
 
@@ -117,7 +120,10 @@ async fn delete_user(
         username: request.username,
     };
     match services.cluster.submit(change, TIMEOUT).await {
-        Ok(()) => Ok(DeleteUserResponse { found: true }),
+        Ok(()) => {
+            acknowledge::by_all(&services, TIMEOUT).await;
+            Ok(DeleteUserResponse { found: true })
+        }
         Err(error) if error.code == ErrorCode::ResourceNotFound => {
             Ok(DeleteUserResponse { found: false })
         }
@@ -184,6 +190,7 @@ async fn set_enabled(
         }
     };
     services.cluster.submit(change, TIMEOUT).await?;
+    acknowledge::by_all(&services, TIMEOUT).await;
     Ok(Empty)
 }
 

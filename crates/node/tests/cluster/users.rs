@@ -123,3 +123,40 @@ async fn wait_for(cluster: &Cluster, number: usize, login: Option<(&str, &str)>,
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_acknowledged_is_seen_by_every_node() {
+    let cluster = Cluster::start(3).await;
+    for round in 0..20 {
+        let (asked, other) = (round % 3, (round + 1) % 3);
+        let path = format!("/index-{round}");
+        let (status, body) = cluster.put(asked, &path, json!({})).await;
+        assert_eq!(
+            (status, &body["acknowledged"]),
+            (200, &json!(true)),
+            "{body}"
+        );
+        assert_eq!(cluster.get(other, &path).await.0, 200, "round {round}");
+        let (status, body) = cluster.delete(asked, &path).await;
+        assert_eq!(
+            (status, &body["acknowledged"]),
+            (200, &json!(true)),
+            "{body}"
+        );
+        assert_eq!(cluster.get(other, &path).await.0, 404, "round {round}");
+    }
+    let user = json!({"password": "first-password", "roles": ["viewer"]});
+    cluster.put(0, "/_security/user/jo", user).await;
+    let login = Some(("jo", "first-password"));
+    let path = "/_security/_authenticate";
+    let known = cluster
+        .send_as(login, 1, Method::GET, path, Value::Null)
+        .await;
+    assert_eq!(known.status.as_u16(), 200);
+    cluster.delete(2, "/_security/user/jo").await;
+    let gone = cluster
+        .send_as(login, 1, Method::GET, path, Value::Null)
+        .await;
+    assert_eq!(gone.status.as_u16(), 401);
+    cluster.stop().await;
+}

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use ringwall_base::SecretString;
 use ringwall_pki::{
     CaParams, CertificateAuthority, CertificateInfo, DEFAULT_CA_DN, DEFAULT_DAYS,
     DistinguishedName, KeyUsage, pem,
@@ -11,7 +10,7 @@ use ringwall_pki::{
 use super::failed;
 use super::keys::KeyArgs;
 use super::output::{self, Bundle};
-use super::password;
+use super::password::{self, NewPasswordArgs};
 use crate::error::CommandError;
 use crate::terminal::Terminal;
 
@@ -21,9 +20,8 @@ pub(super) struct CaArgs {
     /// File to write
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Password of the CA's private key; without a value it is asked for
-    #[arg(long, value_name = "PASSWORD", num_args = 0..=1)]
-    pass: Option<Option<SecretString>>,
+    #[command(flatten)]
+    password: NewPasswordArgs,
     #[command(flatten)]
     key: KeyArgs,
     /// Validity in days
@@ -47,13 +45,14 @@ pub(super) struct CaArgs {
 
 /// Makes the key and the certificate, then asks where to write them. Source: tools.md section 1.4.
 pub(super) fn run(args: CaArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let pass = args.password.read(terminal)?;
     terminal.out(if args.pem {
         INTRODUCTION_PEM
     } else {
         INTRODUCTION_P12
     });
     let authority = generate(&args, terminal)?;
-    let password = match &args.pass {
+    let password = match &pass {
         Some(None) => Some(password::ask(PRIVATE_KEY, terminal)?),
         Some(Some(given)) => Some(password::given(given, terminal)),
         None => None,

@@ -14,7 +14,8 @@ use super::instances::{Instance, InstanceArgs};
 use super::keys::KeyArgs;
 use super::output::{self, Bundle};
 use super::parallel::make_all;
-use super::password;
+use super::password::{self, NewPassword, NewPasswordArgs};
+use crate::commands::users::first_line;
 use crate::error::CommandError;
 use crate::terminal::Terminal;
 
@@ -33,17 +34,19 @@ pub(super) struct CertArgs {
     /// Password of the CA's private key; without a value it is asked for
     #[arg(long, value_name = "PASSWORD", num_args = 0..=1)]
     ca_pass: Option<Option<SecretString>>,
+    /// Read that password from the first line of a file
+    #[arg(long, value_name = "FILE", conflicts_with = "ca_pass")]
+    ca_pass_file: Option<PathBuf>,
     /// Make certificates that sign themselves
-    #[arg(long, conflicts_with_all = ["ca", "ca_cert", "ca_key", "ca_pass"])]
+    #[arg(long, conflicts_with_all = ["ca", "ca_cert", "ca_key", "ca_pass", "ca_pass_file"])]
     self_signed: bool,
     #[command(flatten)]
     instances: InstanceArgs,
     /// File to write
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Password of the private keys; without a value it is asked for
-    #[arg(long, value_name = "PASSWORD", num_args = 0..=1)]
-    pass: Option<Option<SecretString>>,
+    #[command(flatten)]
+    password: NewPasswordArgs,
     #[command(flatten)]
     key: KeyArgs,
     /// Validity in days
@@ -65,6 +68,7 @@ pub(super) fn run(args: CertArgs, terminal: &mut Terminal) -> Result<(), Command
         return Err(CommandError::usage(NO_CA));
     }
     let key = args.key.spec()?;
+    let pass = args.password.read(terminal)?;
     terminal.out(INTRODUCTION);
     let issuer = issuer(&args, terminal)?;
     let nodes = args.instances.nodes(terminal)?;
@@ -78,6 +82,7 @@ pub(super) fn run(args: CertArgs, terminal: &mut Terminal) -> Result<(), Command
     let maker = Maker {
         args: &args,
         key,
+        pass,
         issuer,
     };
     let content = match nodes.as_slice() {
@@ -100,7 +105,9 @@ enum Issuer {
 
 /// Returns the CA named by the options.
 fn issuer(args: &CertArgs, terminal: &mut Terminal) -> Result<Issuer, CommandError> {
+    let from_file = args.ca_pass_file.as_deref().map(first_line).transpose()?;
     let given = args.ca_pass.as_ref().and_then(Option::as_ref);
+    let given = given.or(from_file.as_ref());
     let authority = match (&args.ca, &args.ca_cert, &args.ca_key) {
         (Some(file), _, _) => {
             let password = match given {
@@ -155,6 +162,7 @@ fn load_pem(
 struct Maker<'a> {
     args: &'a CertArgs,
     key: KeySpec,
+    pass: NewPassword,
     issuer: Issuer,
 }
 
@@ -189,7 +197,7 @@ impl Maker<'_> {
         for node in nodes {
             let name = &node.filename;
             let password = match self.args.pem {
-                true => password::of_pem_key(&self.args.pass, &format!("{name}.key"), terminal)?,
+                true => password::of_pem_key(&self.pass, &format!("{name}.key"), terminal)?,
                 false => Some(self.keystore_password(&format!("{name}/{name}.p12"), terminal)?),
             };
             jobs.push((node, password));
@@ -215,7 +223,7 @@ impl Maker<'_> {
         described: &str,
         terminal: &mut Terminal,
     ) -> Result<SecretString, CommandError> {
-        let password = match &self.args.pass {
+        let password = match &self.pass {
             Some(Some(given)) => password::given(given, terminal),
             _ => password::ask(described, terminal)?,
         };

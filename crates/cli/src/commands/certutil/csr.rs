@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use ringwall_base::SecretString;
 use ringwall_pki::{CertificateRequest, NodeCertParams, pem};
 
 use super::failed;
@@ -10,7 +9,7 @@ use super::instances::{Instance, InstanceArgs};
 use super::keys::KeyArgs;
 use super::output::{self, Bundle};
 use super::parallel::make_all;
-use super::password;
+use super::password::{self, NewPasswordArgs};
 use crate::error::CommandError;
 use crate::terminal::Terminal;
 
@@ -26,9 +25,8 @@ pub(super) struct CsrArgs {
     /// File to write
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Password of the private keys; without a value it is asked for
-    #[arg(long, value_name = "PASSWORD", num_args = 0..=1)]
-    pass: Option<Option<SecretString>>,
+    #[command(flatten)]
+    password: NewPasswordArgs,
     #[command(flatten)]
     key: KeyArgs,
 }
@@ -36,16 +34,14 @@ pub(super) struct CsrArgs {
 /// Asks for what is missing, then makes and writes. Source: tools.md section 1.4.
 pub(super) fn run(args: CsrArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
     let key = args.key.spec()?;
+    let pass = args.password.read(terminal)?;
     terminal.out(INTRODUCTION);
     let nodes = args.instances.nodes(terminal)?;
     let target = output::choose(args.out.as_deref(), "csr-bundle.zip", terminal)?;
     let mut jobs = Vec::with_capacity(nodes.len());
     for node in &nodes {
         let described = format!("{0}/{0}.key", node.filename);
-        jobs.push((
-            node,
-            password::of_pem_key(&args.pass, &described, terminal)?,
-        ));
+        jobs.push((node, password::of_pem_key(&pass, &described, terminal)?));
     }
     let made = make_all(
         &jobs,

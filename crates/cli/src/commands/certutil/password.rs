@@ -50,6 +50,42 @@ impl PasswordSource {
     }
 }
 
+/// The password of new keys, and the answer to questions that only a person needs.
+#[derive(Debug, clap::Args)]
+pub(super) struct NewPasswordArgs {
+    /// Password of the new private keys; without a value it is asked for
+    #[arg(long, value_name = "PASSWORD", num_args = 0..=1)]
+    pass: Option<Option<SecretString>>,
+    /// Read that password from the first line of a file
+    #[arg(long, value_name = "FILE", conflicts_with = "pass")]
+    pass_file: Option<PathBuf>,
+    /// Read that password from the first line of standard input
+    #[arg(long, conflicts_with_all = ["pass", "pass_file"])]
+    pass_stdin: bool,
+    /// Answer every yes/no question with yes
+    #[arg(long)]
+    yes: bool,
+}
+
+/// `None` without any option about it, `Some(None)` when it is to be asked for.
+pub(super) type NewPassword = Option<Option<SecretString>>;
+
+impl NewPasswordArgs {
+    /// Reads the password, where a file or standard input has it. Comes before every question.
+    pub(super) fn read(&self, terminal: &mut Terminal) -> Result<NewPassword, CommandError> {
+        if self.yes {
+            terminal.set_assume_yes();
+        }
+        if let Some(file) = &self.pass_file {
+            return Ok(Some(Some(first_line(file)?)));
+        }
+        match self.pass_stdin {
+            true => Ok(Some(Some(SecretString::new(terminal.read_stdin_line()?)))),
+            false => Ok(self.pass.clone()),
+        }
+    }
+}
+
 /// Asks once for the password of something. An empty answer is the empty password.
 pub(super) fn ask(what: &str, terminal: &mut Terminal) -> Result<SecretString, CommandError> {
     loop {
@@ -74,7 +110,7 @@ pub(super) fn given(password: &SecretString, terminal: &mut Terminal) -> SecretS
 
 /// Returns the password of a PEM key: none unless `--pass` is there.
 pub(super) fn of_pem_key(
-    option: &Option<Option<SecretString>>,
+    option: &NewPassword,
     described: &str,
     terminal: &mut Terminal,
 ) -> Result<Option<SecretString>, CommandError> {

@@ -788,3 +788,44 @@ fn check_lists_when_certificates_end_and_ends_with_a_status_for_monitoring() {
     );
     assert_eq!(status(&["--warn-days", "2", "--critical-days", "1"]).0, 0);
 }
+
+#[test]
+fn nothing_is_asked_of_a_script_that_says_everything() {
+    let bench = Bench::new();
+    let (ca, node, secret) = (
+        bench.path("new/ca.p12"),
+        bench.path("other/node.p12"),
+        bench.path("secret"),
+    );
+    std::fs::write(&secret, "from-file\r\nsecond line\n").unwrap();
+    let make = [
+        "ca",
+        "--yes",
+        "--key-type",
+        "ec-p256",
+        "--pass-file",
+        text(&secret),
+        "--out",
+        text(&ca),
+    ];
+    let done = bench.run(&make, "");
+    done.result.unwrap();
+    assert_eq!(done.errors, "");
+    let issue = [
+        "cert",
+        "--yes",
+        "--key-type",
+        "ec-p256",
+        "--ca",
+        text(&ca),
+        "--ca-pass-file",
+        text(&secret),
+        "--pass-stdin",
+        "--out",
+        text(&node),
+    ];
+    let done = bench.run(&issue, "from-pipe\n");
+    done.result.unwrap();
+    assert_eq!(done.errors, "");
+    assert!(load_keystore(&node, &"from-pipe".into()).is_ok());
+}
