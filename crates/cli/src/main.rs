@@ -23,8 +23,8 @@ use clap::{Args, FromArgMatches, Parser};
 
 use crate::arguments::CommonArgs;
 use crate::commands::{
-    certutil, init, keystore, quickstart, reset_password, service_tokens, setup_passwords, start,
-    users,
+    certutil, init, keystore, quickstart, reset_password, service_tokens, settings,
+    setup_passwords, start, users,
 };
 use crate::error::{CommandError, ExitCode};
 use crate::terminal::Terminal;
@@ -149,6 +149,16 @@ const TOOLS: &[Tool] = &[
         run: |name, arguments, terminal| {
             let (_, args) = parse(name, arguments, terminal)?;
             args.map_or(Ok(()), |args| service_tokens::run(args, terminal))
+        },
+    },
+    Tool {
+        word: "settings",
+        link: None,
+        about: "prints the reference of all settings",
+        command: command::<settings::SettingsArgs>,
+        run: |name, arguments, terminal| {
+            let (_, args) = parse(name, arguments, terminal)?;
+            args.map_or(Ok(()), |args| settings::run(&args, terminal))
         },
     },
     Tool {

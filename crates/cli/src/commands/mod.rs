@@ -8,6 +8,7 @@ mod online;
 pub mod quickstart;
 pub mod reset_password;
 pub mod service_tokens;
+pub mod settings;
 pub mod setup_passwords;
 pub mod start;
 pub mod users;

@@ -28,6 +28,7 @@ const TOOLS: &[(&str, &[&str])] = &[
     ("reset-password", &[]),
     ("users", &["useradd", "userdel", "passwd", "roles", "list"]),
     ("service-tokens", &["create", "delete", "list"]),
+    ("settings", &[]),
     ("completions", &[]),
     ("man", &[]),
 ];
@@ -147,4 +148,35 @@ fn completions_and_manual_pages_come_from_the_definitions() {
         let page = std::fs::read_to_string(pages.path().join(name)).unwrap();
         assert!(page.contains(".TH"), "{name}: {page}");
     }
+}
+
+#[test]
+fn settings_are_told_by_name_and_as_json() {
+    let ask = |words: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_ringwall"))
+            .arg("settings")
+            .args(words)
+            .output()
+            .unwrap();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    let (status, text) = ask(&["http.port"]);
+    assert!(
+        status == 0 && text.contains("http.port (") && !text.contains("cluster.name"),
+        "{text}"
+    );
+    let (status, json) = ask(&["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let crl = "xpack.security.http.ssl.certificate_revocation_lists";
+    let found = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|setting| setting["name"] == crl)
+        .unwrap();
+    assert!(status == 0 && found["only_here"] == true, "{found}");
+    assert_eq!(ask(&["http.prot"]).0, 65);
 }

@@ -131,7 +131,8 @@ macro_rules! ssl_context {
                 "Files with certificate revocation lists (PEM or DER), reloaded like certificates: \
                  a certificate that its CA lists there is refused.",
             )
-            .example("[ certs/ca.crl ]"),
+            .example("[ certs/ca.crl ]")
+            .ours(),
             keystore_path: Setting::new(
                 concat!($prefix, ".keystore.path"),
                 "PKCS#12 file with the private key and its certificate; instead of `key` and \
