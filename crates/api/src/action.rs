@@ -106,6 +106,12 @@ pub trait ActionRequest: Serialize + DeserializeOwned + Send + 'static {
     fn subject_user(&self) -> Option<&str> {
         None
     }
+
+    /// Returns whether the request can only touch API keys of the caller, which the privilege
+    /// `manage_own_api_key` is enough for.
+    fn is_about_own_api_keys(&self, _caller: &Authentication) -> bool {
+        false
+    }
 }
 
 /// What travels beside a request: who asks, and how long the answer is worth waiting for.
@@ -156,6 +162,7 @@ pub struct ErasedRequest {
     message: AnyMessage,
     indices: fn(&mut AnyMessage) -> Option<&mut IndicesTarget>,
     subject: fn(&AnyMessage) -> Option<&str>,
+    own_api_keys: fn(&AnyMessage, &Authentication) -> bool,
 }
 
 impl ErasedRequest {
@@ -166,6 +173,10 @@ impl ErasedRequest {
             message: Box::new(request),
             indices: |message| message.downcast_mut::<R>()?.indices_mut(),
             subject: |message| message.downcast_ref::<R>()?.subject_user(),
+            own_api_keys: |message, caller| {
+                let request = message.downcast_ref::<R>();
+                request.is_some_and(|request| request.is_about_own_api_keys(caller))
+            },
         }
     }
 
@@ -183,6 +194,11 @@ impl ErasedRequest {
     /// Returns the user acted on, if the action is about one.
     pub fn subject_user(&self) -> Option<&str> {
         (self.subject)(&self.message)
+    }
+
+    /// Returns whether the request can only touch API keys of the caller.
+    pub fn is_about_own_api_keys(&self, caller: &Authentication) -> bool {
+        (self.own_api_keys)(&self.message, caller)
     }
 
     /// Returns the typed request, or an error if the action was registered for another type.
@@ -243,7 +259,7 @@ impl ClientExt for Arc<dyn Client> {
 
 /// Implements [`ActionRequest`] for a request type.
 macro_rules! action {
-    ($request:ty => $response:ty, $name:literal, $scope:ident $(, indices: $field:ident)? $(, user: $user:ident)?) => {
+    ($request:ty => $response:ty, $name:literal, $scope:ident $(, indices: $field:ident)? $(, user: $user:ident)? $(, own: $own:expr)?) => {
         impl $crate::ActionRequest for $request {
             type Response = $response;
             const ACTION: $crate::ActionSpec = $crate::ActionSpec {
@@ -255,6 +271,10 @@ macro_rules! action {
             })?
             $(fn subject_user(&self) -> Option<&str> {
                 Some(&self.$user)
+            })?
+            $(fn is_about_own_api_keys(&self, caller: &$crate::auth::Authentication) -> bool {
+                let own: fn(&Self, &$crate::auth::Authentication) -> bool = $own;
+                own(self, caller)
             })?
         }
     };

@@ -46,6 +46,13 @@ pub struct TokenRef {
     pub token_type: String,
 }
 
+/// The API key behind an identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKeyRef {
+    pub id: String,
+    pub name: String,
+}
+
 /// An established identity. Cheap to clone; crosses the transport with the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authentication {
@@ -55,6 +62,9 @@ pub struct Authentication {
     /// What was shown instead of a password, where `_authenticate` names it.
     #[serde(default)]
     pub token: Option<TokenRef>,
+    /// Of an identity of type [`AuthenticationType::ApiKey`].
+    #[serde(default)]
+    pub api_key: Option<ApiKeyRef>,
 }
 
 impl Authentication {
@@ -75,6 +85,7 @@ impl Authentication {
             },
             authentication_type: AuthenticationType::Internal,
             token: None,
+            api_key: None,
         }
     }
 

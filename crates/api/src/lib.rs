@@ -6,13 +6,16 @@
 //! translates HTTP into a request of this crate and a response back into JSON.
 
 pub mod action;
+pub mod api_keys;
 pub mod auth;
 pub mod cluster;
 pub mod document;
 pub mod error;
 pub mod indices;
 pub mod search;
+mod secret_text;
 pub mod security;
+pub mod service_accounts;
 
 pub use action::{
     ActionRequest, ActionSpec, Client, ClientExt, IndicesOptions, IndicesTarget, RequestContext,

@@ -14,6 +14,7 @@ use crate::routing::{
     CopyState, IndexRouting, RecoverySource, ShardCopy, ShardRouting, UnassignedInfo,
     UnassignedReason,
 };
+use crate::security;
 use crate::{Change, ClusterState, Command, Outcome};
 
 impl ClusterState {
@@ -113,6 +114,28 @@ impl Step<'_> {
                 self.state.security.reserved_users.insert(username, user);
                 self.state.security.generation += 1;
                 return Ok(());
+            }
+            Change::InitReservedUser {
+                username,
+                password_hash,
+            } => {
+                security::init_reserved_user(self.state, username, password_hash);
+                return Ok(());
+            }
+            Change::PutApiKey {
+                key,
+                retention_ms,
+                limit,
+            } => return security::put_api_key(self.state, *key, retention_ms, limit, self.now_ms),
+            Change::InvalidateApiKeys { ids } => {
+                security::invalidate_api_keys(self.state, &ids, self.now_ms);
+                return Ok(());
+            }
+            Change::PutServiceToken { name, hash } => {
+                return security::put_service_token(self.state, name, hash);
+            }
+            Change::DeleteServiceToken { name } => {
+                return security::delete_service_token(self.state, &name);
             }
         }
         allocation::reroute(self.state, self.now_ms, &mut self.identifiers);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ringwall_api::ApiError;
+use ringwall_api::api_keys::StoredApiKey;
 use ringwall_base::{AllocationId, IndexId, NodeId, ShardId, Term};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -88,6 +89,30 @@ pub enum Change {
     PutReservedUser {
         username: String,
         user: ReservedUser,
+    },
+    /// Gives a reserved user its first password; refused silently when it has one.
+    InitReservedUser {
+        username: String,
+        password_hash: String,
+    },
+    /// Adds or replaces an API key, and forgets those that ended longer ago than the retention.
+    PutApiKey {
+        key: Box<StoredApiKey>,
+        retention_ms: u64,
+        /// Refused when there are as many already.
+        limit: usize,
+    },
+    /// Ends API keys for good; those that have ended or do not exist are passed over.
+    InvalidateApiKeys {
+        ids: Vec<String>,
+    },
+    PutServiceToken {
+        /// `namespace/service/name`.
+        name: String,
+        hash: String,
+    },
+    DeleteServiceToken {
+        name: String,
     },
 }
 

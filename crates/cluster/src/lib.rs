@@ -17,6 +17,7 @@ pub mod names;
 pub mod nodes;
 pub mod render;
 pub mod routing;
+mod security;
 mod snapshot;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,9 @@
 //! What the cluster remembers about indices and users.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use ringwall_api::api_keys::StoredApiKey;
 use ringwall_api::auth::User;
 use ringwall_base::{AllocationId, IndexId, NodeId, Term};
 use serde::{Deserialize, Serialize};
@@ -35,12 +37,18 @@ pub struct ShardMetadata {
     pub in_sync: BTreeMap<AllocationId, NodeId>,
 }
 
-/// Users and their password hashes.
+/// Users, API keys and tokens, with the hashes of their secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SecurityMetadata {
     pub native_users: BTreeMap<String, NativeUser>,
     pub reserved_users: BTreeMap<String, ReservedUser>,
-    /// Grows with every change of a user, so that caches know to drop.
+    /// By id. Those that have ended are kept for a while.
+    #[serde(default)]
+    pub api_keys: BTreeMap<String, Arc<StoredApiKey>>,
+    /// Hashes of the tokens of service accounts, by `namespace/service/name`.
+    #[serde(default)]
+    pub service_tokens: BTreeMap<String, String>,
+    /// Grows with every change of a user or token, so that caches know to drop.
     pub generation: u64,
 }
 

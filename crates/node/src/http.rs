@@ -176,24 +176,37 @@ async fn poll_forever<T: Send + Sync + 'static>(
     }
 }
 
+/// Who checks credentials, and what else the actions need of it.
+pub struct Authentication {
+    pub authenticator: Arc<Authenticator>,
+    pub passwords: PasswordService,
+    /// `None` when security is off.
+    pub service_tokens: Option<Arc<Watched<ServiceTokensFile>>>,
+}
+
 /// Returns who checks credentials, and who hashes new ones. Blocking: reads the files of users.
 pub fn authentication(
     settings: &Settings,
     store: Arc<dyn SecurityStore>,
-) -> Result<(Arc<Authenticator>, PasswordService), StartError> {
+) -> Result<Authentication, StartError> {
     let algorithm = settings.get(&security::PASSWORD_HASHING_ALGORITHM);
     let hasher = Hasher::from_setting(&algorithm)?;
     let pool_config = HashPoolConfig::default();
     let pool = HashPool::new(pool_config);
     let passwords = PasswordService::new(hasher, pool.clone());
     if !settings.get(&security::SECURITY_ENABLED) {
-        return Ok((Arc::new(Authenticator::disabled()), passwords));
+        return Ok(Authentication {
+            authenticator: Arc::new(Authenticator::disabled()),
+            passwords,
+            service_tokens: None,
+        });
     }
     let defaults = AuthenticatorConfig::default();
     let cache_ttl = match settings.get(&security::SUCCESS_CACHE_ENABLED) {
         true => duration(settings, &security::SUCCESS_CACHE_EXPIRE).unwrap_or(defaults.cache_ttl),
         false => Duration::ZERO,
     };
+    let service_tokens = service_tokens(settings);
     let config = AuthenticatorConfig {
         hasher,
         cache_ttl,
@@ -204,10 +217,15 @@ pub fn authentication(
             .or_else(|| settings.secret(&node::KEYSTORE_SEED)),
         autoconfiguration_hash: settings.secret(&security::AUTOCONFIGURATION_PASSWORD_HASH),
         file_realm: file_realm(settings),
-        service_tokens: Some(service_tokens(settings)),
+        service_tokens: Some(service_tokens.clone()),
+        api_keys: settings.get(&security::API_KEY_ENABLED),
     };
     let authenticator = Authenticator::with_pool(store, config, pool);
-    Ok((Arc::new(authenticator), passwords))
+    Ok(Authentication {
+        authenticator: Arc::new(authenticator),
+        passwords,
+        service_tokens: Some(service_tokens),
+    })
 }
 
 /// Name of the realm of files where the settings name none.

@@ -4,6 +4,7 @@ mod acknowledge;
 mod actions;
 pub mod bootstrap_checks;
 pub mod cluster_service;
+mod first_password;
 mod http;
 pub mod identity;
 pub mod node;

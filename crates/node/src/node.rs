@@ -23,6 +23,7 @@ use crate::acknowledge;
 use crate::actions::{self, ActionRegistry};
 use crate::bootstrap_checks::{self, Facts};
 use crate::cluster_service::{AppliedState, ClusterService};
+use crate::first_password;
 use crate::http;
 use crate::identity::{DataPath, DataPathError};
 use crate::peers::{self, TransportPeers};
@@ -129,7 +130,11 @@ impl Node {
         };
         let by_name = settings.get(&indices::DESTRUCTIVE_REQUIRES_NAME);
         let authorizer = Arc::new(authorizer.with_destructive_requires_name(by_name));
-        let (authenticator, passwords) = http::authentication(&settings, store)?;
+        let http::Authentication {
+            authenticator,
+            passwords,
+            service_tokens,
+        } = http::authentication(&settings, store)?;
         let cluster = ClusterService::new(applied, coordination.clone());
         let services = Arc::new(Services {
             shards: Shards::new(data.indices_dir(), cluster.clone()),
@@ -141,6 +146,7 @@ impl Node {
             searches: SearchContexts::default(),
             authorizer: authorizer.clone(),
             passwords,
+            service_tokens,
             tls,
             cluster_name: settings.get(&node::CLUSTER_NAME),
             started_at: begun,
@@ -156,6 +162,7 @@ impl Node {
         let background = TaskTracker::new();
         background.spawn(reconcile::run(services.clone(), stopping.clone()));
         background.spawn(maintenance::run(services.clone(), stopping.clone()));
+        background.spawn(first_password::promote(services.clone(), stopping.clone()));
         background.close();
         let actions: Arc<dyn Client> = ActionRegistry::new(services.clone());
         let client: Arc<dyn Client> = Arc::new(SecuredClient::new(actions, authorizer));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use ringwall_api::api_keys::StoredApiKey;
 use ringwall_security::{IndexNameInfo, IndexNames, SecurityStore, StoredReserved, StoredUser};
 
 use crate::cluster_service::AppliedState;
@@ -41,6 +42,20 @@ impl SecurityStore for ClusterSecurityStore {
             password_hash: user.password_hash.clone(),
             enabled: user.enabled,
         })
+    }
+
+    fn api_key(&self, id: &str) -> Option<Arc<StoredApiKey>> {
+        self.applied.load().security.api_keys.get(id).cloned()
+    }
+
+    fn service_token(&self, principal: &str, name: &str) -> Option<String> {
+        let name = format!("{principal}/{name}");
+        self.applied
+            .load()
+            .security
+            .service_tokens
+            .get(&name)
+            .cloned()
     }
 
     fn generation(&self) -> u64 {

@@ -8,6 +8,7 @@ use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::NodeId;
 use ringwall_cluster::ClusterState;
 use ringwall_coordination::Coordination;
+use ringwall_security::files::{ServiceTokensFile, Watched};
 use ringwall_security::{Authorizer, PasswordService};
 use ringwall_settings::Settings;
 use ringwall_tls::SslContext;
@@ -33,6 +34,8 @@ pub struct Services {
     pub searches: SearchContexts,
     pub authorizer: Arc<Authorizer>,
     pub passwords: PasswordService,
+    /// Tokens of service accounts in a file of this node; `None` when security is off.
+    pub service_tokens: Option<Arc<Watched<ServiceTokensFile>>>,
     /// The TLS contexts in use, for `GET /_ssl/certificates`.
     pub tls: Vec<Arc<SslContext>>,
     pub cluster_name: String,

@@ -157,6 +157,17 @@ impl CertificateAuthority {
         Self::from_parts(pkcs8, chain, key, certificate)
     }
 
+    /// Returns a CA of a key, PKCS#8 DER, and its certificate. `origin` is for the messages only.
+    ///
+    /// Errors: [`PkiError::KeyMismatch`], [`PkiError::NotACa`].
+    pub fn from_der(
+        pkcs8: ringwall_base::SecretBytes,
+        certificate: CertificateDer<'static>,
+        origin: &Path,
+    ) -> Result<Self, PkiError> {
+        Self::from_parts(pkcs8, vec![certificate], origin, origin)
+    }
+
     fn from_parts(
         pkcs8: ringwall_base::SecretBytes,
         chain: Vec<CertificateDer<'static>>,

@@ -104,6 +104,11 @@ pub fn load_keystore(path: &Path, password: &SecretString) -> Result<KeyMaterial
     Ok(material)
 }
 
+/// Reads everything in a PKCS#12 file. No password = the empty password.
+pub fn load_pkcs12(path: &Path, password: &SecretString) -> Result<p12::Pkcs12, PkiError> {
+    p12::read(&read_pkcs12_file(path)?, password, path)
+}
+
 /// Loads the trusted certificates of a PKCS#12 truststore. No password = the empty password.
 ///
 /// Certificates count that carry Java's trusted attribute. A file with certificates only and no such attribute

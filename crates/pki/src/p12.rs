@@ -14,6 +14,7 @@ use p12_keystore::{
 use ringwall_base::{SecretBytes, SecretString};
 use rustls_pki_types::CertificateDer;
 
+use crate::info::CertificateInfo;
 use crate::key::{PrivateKey, certificate_public_bits};
 use crate::{PkiError, chain, der};
 
@@ -28,6 +29,30 @@ pub struct Pkcs12 {
     pub others: Vec<CertificateEntry>,
     /// Whether a MAC protects the file. Without one a wrong password may show only as malformed content.
     pub has_mac: bool,
+}
+
+impl Pkcs12 {
+    /// Returns the one key whose certificate is a CA's. Errors: there is none, or more than one; in the
+    /// words of Elasticsearch's enrolment. Source: tools.md section 8.
+    pub fn authority(&self) -> Result<&KeyEntry, &'static str> {
+        let is_authority = |entry: &&KeyEntry| {
+            let certificate = entry.chain.first();
+            let info = certificate.and_then(|der| CertificateInfo::from_der(der).ok());
+            info.is_some_and(|info| info.is_ca)
+        };
+        let mut authorities = self.keys.iter().filter(is_authority);
+        match (authorities.next(), authorities.next()) {
+            (Some(authority), None) => Ok(authority),
+            (None, _) => Err(
+                "Elasticsearch node HTTP layer SSL configuration Keystore doesn't contain any PrivateKey entries \
+                 where the associated certificate is a CA certificate",
+            ),
+            (Some(_), Some(_)) => Err(
+                "Elasticsearch node HTTP layer SSL configuration Keystore contains multiple PrivateKey entries \
+                 where the associated certificate is a CA certificate",
+            ),
+        }
+    }
 }
 
 /// A private key with its certificates.

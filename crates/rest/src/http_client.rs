@@ -88,6 +88,17 @@ impl HttpClient {
         })
     }
 
+    /// Sends another `Authorization` header than that of a user, such as `ApiKey …`; none when the text cannot
+    /// be a header's value.
+    pub fn with_authorization(mut self, authorization: &SecretString) -> Self {
+        let value = HeaderValue::from_str(authorization.expose()).ok();
+        self.authorization = value.map(|mut value| {
+            value.set_sensitive(true);
+            value
+        });
+        self
+    }
+
     /// Sets the time that connecting and each request may take; 60 seconds by default.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

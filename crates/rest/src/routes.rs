@@ -6,7 +6,10 @@
 use http::Method;
 
 use crate::cat_table::CAT_PARAMS;
-use crate::handlers::{bulk, cat, cluster, document, indices, nodes, root, search, security, ssl};
+use crate::handlers::{
+    api_keys, bulk, cat, cluster, document, indices, nodes, root, search, security,
+    service_accounts, ssl,
+};
 pub use crate::router::Route;
 
 /// Builds a row from an `async fn` handler.
@@ -110,6 +113,19 @@ pub static ROUTES: &[Route] = &[
     route!(GET, "/{index}/_stats", indices::stats, indices::INDICES_PARAMS, &["level"]),
 
     route!(GET, "/_security/_authenticate", security::authenticate),
+    route!(PUT_POST, "/_security/api_key", api_keys::create, security::CHANGE_PARAMS),
+    route!(GET, "/_security/api_key", api_keys::get, api_keys::GET_PARAMS),
+    route!(DELETE, "/_security/api_key", api_keys::invalidate),
+    route!(PUT, "/_security/api_key/{id}", api_keys::update, security::CHANGE_PARAMS),
+    route!(GET, "/_security/service", service_accounts::get),
+    route!(GET, "/_security/service/{namespace}", service_accounts::get),
+    route!(GET, "/_security/service/{namespace}/{service}", service_accounts::get),
+    route!(GET, "/_security/service/{namespace}/{service}/credential", service_accounts::get_credentials),
+    route!(PUT_POST, "/_security/service/{namespace}/{service}/credential/token", service_accounts::create_token, security::CHANGE_PARAMS),
+    route!(PUT_POST, "/_security/service/{namespace}/{service}/credential/token/{name}", service_accounts::create_token, security::CHANGE_PARAMS),
+    route!(DELETE, "/_security/service/{namespace}/{service}/credential/token/{name}", service_accounts::delete_token, security::CHANGE_PARAMS),
+    route!(GET, "/_security/enroll/node", service_accounts::enroll_node),
+    route!(GET, "/_security/enroll/kibana", service_accounts::enroll_kibana),
     route!(GET, "/_security/user", security::get_users, security::GET_PARAMS),
     route!(GET, "/_security/user/{username}", security::get_users, security::GET_PARAMS),
     route!(PUT_POST, "/_security/user/{username}", security::put_user, security::CHANGE_PARAMS),

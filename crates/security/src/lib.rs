@@ -9,9 +9,11 @@
 //! Invariants: the authz modules have no clock, no randomness and no async; a role that this version
 //! cannot enforce in full (document or field level security) grants nothing.
 
+pub mod api_keys;
 pub mod authc;
 pub mod authz;
 mod client;
+pub mod enrollment;
 mod error;
 pub mod file_realm;
 pub mod files;
@@ -19,6 +21,7 @@ pub mod hash;
 mod pool;
 pub mod reserved;
 mod store;
+pub mod token_hash;
 pub mod users;
 
 pub use authc::{Authenticator, AuthenticatorConfig};

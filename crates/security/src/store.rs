@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ringwall_api::api_keys::StoredApiKey;
 use ringwall_api::auth::User;
 
 /// Users and index names, as of the node's current cluster state. Every call is answered from
@@ -13,6 +14,12 @@ pub trait SecurityStore: Send + Sync + 'static {
 
     /// Returns what is stored about a reserved user; `None` when nothing is.
     fn reserved_user(&self, username: &str) -> Option<StoredReserved>;
+
+    /// Returns an API key; also one that has ended, for as long as it is kept.
+    fn api_key(&self, id: &str) -> Option<Arc<StoredApiKey>>;
+
+    /// Returns the hash of a token that was made through the API for a service account.
+    fn service_token(&self, principal: &str, name: &str) -> Option<String>;
 
     /// Returns a number that changes whenever any user changes.
     fn generation(&self) -> u64;

@@ -133,6 +133,23 @@ impl Cluster {
         client.request(method, path, kind, text).await.unwrap()
     }
 
+    /// Sends a request with an `Authorization` header of any kind.
+    pub async fn send_with(
+        &self,
+        authorization: Option<&str>,
+        number: usize,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> HttpResponse {
+        let mut client = self.client_of(&self.nodes[number].as_ref().unwrap().node, None);
+        if let Some(text) = authorization {
+            client = client.with_authorization(&text.into());
+        }
+        let (kind, text) = content(&body);
+        client.request(method, path, kind, text).await.unwrap()
+    }
+
     fn settings(&self, home: &Path, number: usize) -> Settings {
         let mut yml = format!(
             "cluster.name: test\nnode.name: node-{number}\ntransport.port: 0\nhttp.port: 0\n\

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::SslError;
 use ringwall_base::SecretString;
+use ringwall_pki::load_pkcs12;
+use ringwall_pki::p12::Pkcs12;
 use ringwall_settings::{ClientAuthentication, VerificationMode};
 
 /// A path as the operator wrote it, and as it is opened.
@@ -99,6 +102,20 @@ impl SslConfig {
     /// Returns whether this is the HTTP layer's context, whose log sentences differ.
     pub(crate) fn is_http(&self) -> bool {
         self.name.contains(".http.")
+    }
+
+    /// Reads everything in the context's keystore, from its file. Errors: the context has no keystore, or
+    /// it cannot be read.
+    pub fn read_keystore(&self) -> Result<Pkcs12, SslError> {
+        let context = || self.name.clone();
+        let KeySource::Keystore { path, password, .. } = &self.key else {
+            return Err(SslError::NoKeystore { context: context() });
+        };
+        load_pkcs12(&path.resolved, password).map_err(|source| SslError::File {
+            context: context(),
+            kind: "keystore",
+            source,
+        })
     }
 
     /// Returns every file the context is built from.

@@ -17,6 +17,9 @@ pub enum SslError {
         kind: &'static str,
         source: PkiError,
     },
+    /// A keystore is needed where the context has none.
+    #[error("[{context}] is not configured with a keystore: set [{context}.keystore.path]")]
+    NoKeystore { context: String },
     /// A trusted certificate is unusable.
     #[error(
         "failed to load SSL configuration [{context}] - cannot trust {reason} (from {})",

@@ -1,13 +1,16 @@
 //! What each action does. The registry is the inner client: only the secured client in front of
 //! it is handed to the HTTP edge.
 
+pub mod api_keys;
 pub mod bulk;
 pub mod cluster;
+pub mod enroll;
 pub mod get;
 pub mod indices;
 pub mod nodes;
 pub mod search;
 pub mod security;
+pub mod service_accounts;
 pub mod stats;
 
 use std::any::TypeId;
@@ -53,6 +56,9 @@ impl ActionRegistry {
         get::register(&mut registry);
         search::register(&mut registry);
         security::register(&mut registry);
+        api_keys::register(&mut registry);
+        service_accounts::register(&mut registry);
+        enroll::register(&mut registry);
         Arc::new(registry)
     }
 
@@ -80,6 +86,7 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
     cluster::register_transport(services)?;
     get::register_transport(services)?;
     nodes::register_transport(services)?;
+    service_accounts::register_transport(services)?;
     stats::register_transport(services)
 }
 

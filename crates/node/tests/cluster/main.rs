@@ -1,5 +1,6 @@
 //! Documents in a cluster, through its HTTPS interface.
 
+mod api_keys;
 mod users;
 
 use ringwall_testkit::Cluster;

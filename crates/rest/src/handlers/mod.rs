@@ -1,5 +1,6 @@
 //! One module per family of endpoints. A handler translates and nothing else.
 
+pub mod api_keys;
 pub mod bulk;
 pub mod cat;
 pub mod cluster;
@@ -9,6 +10,7 @@ pub mod nodes;
 pub mod root;
 pub mod search;
 pub mod security;
+pub mod service_accounts;
 pub mod ssl;
 
 use ringwall_api::document::ShardCounts;

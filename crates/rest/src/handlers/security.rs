@@ -145,7 +145,7 @@ fn new_password(body: &mut Map<String, Value>) -> ApiResult<Option<NewPassword>>
     }
 }
 
-fn text(body: &mut Map<String, Value>, name: &str) -> ApiResult<Option<String>> {
+pub(super) fn text(body: &mut Map<String, Value>, name: &str) -> ApiResult<Option<String>> {
     match body.remove(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -153,7 +153,7 @@ fn text(body: &mut Map<String, Value>, name: &str) -> ApiResult<Option<String>> 
     }
 }
 
-fn strings(name: &str, value: Value) -> ApiResult<Vec<String>> {
+pub(super) fn strings(name: &str, value: Value) -> ApiResult<Vec<String>> {
     match value {
         Value::String(one) => Ok(vec![one]),
         Value::Array(items) => items
@@ -168,7 +168,7 @@ fn strings(name: &str, value: Value) -> ApiResult<Vec<String>> {
 }
 
 /// The value is never quoted: it may be a password in the wrong place.
-fn wrong_type(name: &str, expected: &str) -> ApiError {
+pub(super) fn wrong_type(name: &str, expected: &str) -> ApiError {
     ApiError::new(
         ErrorCode::Parsing,
         format!("field [{name}] must be {expected}"),
@@ -194,6 +194,10 @@ fn authentication_json(authentication: &Authentication) -> Value {
     if let Some(token) = &authentication.token {
         let token = json!({"name": token.name, "type": token.token_type});
         body.insert("token".to_owned(), token);
+    }
+    if let Some(key) = &authentication.api_key {
+        let key = json!({"id": key.id, "name": key.name});
+        body.insert("api_key".to_owned(), key);
     }
     Value::Object(body)
 }

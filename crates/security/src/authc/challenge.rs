@@ -50,4 +50,4 @@ fn unauthorized(reason: String) -> ApiError {
 }
 
 /// One value per scheme that can succeed, in order of priority.
-const CHALLENGES: &[&str] = &[r#"Basic realm="security", charset="UTF-8""#];
+const CHALLENGES: &[&str] = &[r#"Basic realm="security", charset="UTF-8""#, "ApiKey"];

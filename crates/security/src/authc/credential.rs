@@ -17,8 +17,7 @@ pub(super) struct Basic {
 pub(super) enum Credential {
     /// No header, or a scheme nobody handles.
     None,
-    /// `ApiKey`: a known scheme that nothing here accepts.
-    Unsupported,
+    ApiKey(SecretString),
     Bearer(SecretString),
     BadBasic(&'static str),
     Basic(Basic),
@@ -35,7 +34,7 @@ pub(super) fn parse(authorization: Option<&str>) -> Credential {
     match scheme.to_ascii_lowercase().as_str() {
         "basic" => parse_basic(value),
         "bearer" => Credential::Bearer(value.trim().into()),
-        "apikey" => Credential::Unsupported,
+        "apikey" => Credential::ApiKey(value.trim().into()),
         _ => Credential::None,
     }
 }
@@ -63,7 +62,7 @@ mod tests {
     fn describe(header: Option<&str>) -> String {
         match parse(header) {
             Credential::None => "none".to_owned(),
-            Credential::Unsupported => "unsupported".to_owned(),
+            Credential::ApiKey(key) => format!("key {}", key.expose()),
             Credential::Bearer(token) => format!("bearer {}", token.expose()),
             Credential::BadBasic(reason) => reason.to_owned(),
             Credential::Basic(basic) => {
@@ -81,7 +80,7 @@ mod tests {
             (Some("Basic "), "none"),
             (Some("Negotiate abc"), "none"),
             (Some("Bearer abc"), "bearer abc"),
-            (Some("apikey abc"), "unsupported"),
+            (Some("apikey abc"), "key abc"),
             (Some("Basic YW5uOmE6Yg=="), "ann|a:b"),
             (Some("bAsIc YW5uOmE6Yg=="), "ann|a:b"),
             (Some("Basic YW5uOg=="), "ann|"),

@@ -5,7 +5,7 @@ mod challenge;
 mod credential;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ringwall_api::auth::{Authentication, AuthenticationType, RealmRef, TokenRef, User};
 use ringwall_api::{ApiError, ApiResult};
@@ -14,8 +14,10 @@ use ringwall_base::SecretString;
 use self::cache::{SuccessCache, Verifications};
 use self::challenge::{bad_basic, bad_token, bad_user, missing};
 use self::credential::{Basic, Credential};
+use crate::api_keys::ApiKeyCredential;
 use crate::files::{SERVICE_ACCOUNTS, ServiceAccountToken, ServiceTokensFile, Watched};
 use crate::hash::{Hasher, verify};
+use crate::token_hash;
 use crate::{FileRealm, HashPool, HashPoolConfig, SecurityStore, StoredUser, reserved};
 
 /// How logins are checked and remembered.
@@ -38,6 +40,8 @@ pub struct AuthenticatorConfig {
     pub file_realm: Option<Arc<FileRealm>>,
     /// Tokens of service accounts in a file of this node.
     pub service_tokens: Option<Arc<Watched<ServiceTokensFile>>>,
+    /// Setting `xpack.security.authc.api_key.enabled`, on by default.
+    pub api_keys: bool,
 }
 
 impl Default for AuthenticatorConfig {
@@ -51,6 +55,7 @@ impl Default for AuthenticatorConfig {
             autoconfiguration_hash: None,
             file_realm: None,
             service_tokens: None,
+            api_keys: true,
         }
     }
 }
@@ -69,6 +74,7 @@ struct Realms {
     autoconfiguration_hash: Option<SecretString>,
     file_realm: Option<Arc<FileRealm>>,
     service_tokens: Option<Arc<Watched<ServiceTokensFile>>>,
+    api_keys: bool,
     cache: SuccessCache,
     verifications: Verifications,
 }
@@ -97,6 +103,7 @@ impl Authenticator {
                 autoconfiguration_hash: config.autoconfiguration_hash,
                 file_realm: config.file_realm,
                 service_tokens: config.service_tokens,
+                api_keys: config.api_keys,
                 cache: SuccessCache::new(config.cache_ttl, config.cache_max_users),
                 verifications: Verifications::default(),
             }),
@@ -123,7 +130,7 @@ impl Authenticator {
         };
         match credential::parse(authorization) {
             Credential::None => Err(missing(uri)),
-            Credential::Unsupported => Err(bad_token(None)),
+            Credential::ApiKey(key) => realms.api_key(&key),
             Credential::Bearer(bearer) => realms.service_account(&bearer).await,
             Credential::BadBasic(reason) => Err(bad_basic(reason)),
             Credential::Basic(basic) => realms.authenticate(basic, uri).await,
@@ -160,6 +167,22 @@ impl Realms {
         Err(bad_user(&basic.username, uri))
     }
 
+    /// Checks an API key. Its hash is a fast one, so nothing is remembered.
+    fn api_key(&self, encoded: &SecretString) -> ApiResult<Authentication> {
+        let Some(key) = ApiKeyCredential::parse(encoded.expose()).filter(|_| self.api_keys) else {
+            return Err(bad_token(None));
+        };
+        let stored = self.store.api_key(&key.id);
+        key.check(stored.as_deref(), now_ms()).map_err(|why| {
+            tracing::info!(
+                api_key.id = key.id,
+                why,
+                "authentication with an API key failed"
+            );
+            bad_token(Some(&format!("API key: {why}")))
+        })
+    }
+
     /// Checks the token of a service account. Source: security.md section 8.3.
     async fn service_account(&self, bearer: &SecretString) -> ApiResult<Authentication> {
         let Some(token) = ServiceAccountToken::parse_bearer(bearer.expose()) else {
@@ -170,12 +193,19 @@ impl Realms {
             name,
             secret,
         } = token;
-        let known = self.service_tokens.as_ref().and_then(|tokens| {
+        // Tokens in files go first.
+        let in_file = self.service_tokens.as_ref().and_then(|tokens| {
             let hash = tokens.get().hash(&principal, &name)?.to_owned();
-            Some(hash.into())
+            Some(Arc::<str>::from(hash))
         });
-        let is_known = known.is_some() && SERVICE_ACCOUNTS.contains(&principal.as_str());
-        let hash: Arc<str> = known.unwrap_or_else(|| Arc::clone(&self.dummy_hash));
+        let stored = self.store.service_token(&principal, &name);
+        if let (None, Some(stored)) = (&in_file, stored)
+            && token_hash::matches(&secret, &stored)
+        {
+            return Ok(service_account(principal, name, "_service_account_index"));
+        }
+        let is_known = in_file.is_some() && SERVICE_ACCOUNTS.contains(&principal.as_str());
+        let hash: Arc<str> = in_file.unwrap_or_else(|| Arc::clone(&self.dummy_hash));
         let basic = Basic {
             // No user has a slash and a colon in its name.
             username: format!("{principal}/{name}:"),
@@ -197,7 +227,7 @@ impl Realms {
                 "failed to authenticate service account [{principal}] with token name [{name}]"
             ))));
         }
-        let authentication = service_account(principal, name);
+        let authentication = service_account(principal, name, "_service_account_file");
         self.cache
             .remember(&basic, &hash, self.generation(), authentication.clone());
         Ok(authentication)
@@ -338,6 +368,11 @@ fn verify_stored(username: &str, password: &SecretString, hash: &str) -> bool {
     })
 }
 
+fn now_ms() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_epoch.map_or(0, |elapsed| elapsed.as_millis() as u64)
+}
+
 fn candidate(stored: StoredUser, realm: RealmRef) -> Candidate {
     Candidate {
         user: Some(Arc::new(stored.user)),
@@ -352,10 +387,11 @@ fn identity(user: Arc<User>, realm: RealmRef) -> Authentication {
         realm,
         authentication_type: AuthenticationType::Realm,
         token: None,
+        api_key: None,
     }
 }
 
-fn service_account(principal: String, name: String) -> Authentication {
+fn service_account(principal: String, name: String, token_type: &str) -> Authentication {
     let user = User {
         full_name: Some(format!("Service account - {principal}")),
         username: principal,
@@ -372,8 +408,9 @@ fn service_account(principal: String, name: String) -> Authentication {
         authentication_type: AuthenticationType::Token,
         token: Some(TokenRef {
             name,
-            token_type: "_service_account_file".to_owned(),
+            token_type: token_type.to_owned(),
         }),
+        api_key: None,
     }
 }
 
@@ -401,6 +438,7 @@ fn anonymous_superuser() -> Authentication {
         },
         authentication_type: AuthenticationType::Anonymous,
         token: None,
+        api_key: None,
     }
 }
 

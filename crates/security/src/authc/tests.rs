@@ -5,9 +5,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use ringwall_api::ErrorCode;
+use ringwall_api::api_keys::{ApiKeyInfo, StoredApiKey};
 use serde_json::json;
 
 use super::*;
+use crate::api_keys::ApiKeyCredential;
 use crate::{IndexNames, StoredReserved, StoredUser};
 
 #[derive(Default)]
@@ -15,6 +17,9 @@ struct FakeStore {
     users: Mutex<HashMap<String, StoredUser>>,
     reserved: Mutex<HashMap<String, StoredReserved>>,
     generation: AtomicU64,
+    api_key: Mutex<Option<Arc<StoredApiKey>>>,
+    /// Its full name and hash.
+    service_token: Mutex<Option<(String, String)>>,
     lookups: AtomicU64,
 }
 
@@ -57,6 +62,16 @@ impl SecurityStore for FakeStore {
 
     fn reserved_user(&self, username: &str) -> Option<StoredReserved> {
         self.reserved.lock().get(username).cloned()
+    }
+
+    fn api_key(&self, _: &str) -> Option<Arc<StoredApiKey>> {
+        self.api_key.lock().clone()
+    }
+
+    fn service_token(&self, principal: &str, name: &str) -> Option<String> {
+        let token = self.service_token.lock();
+        let (known, hash) = token.as_ref()?;
+        (*known == format!("{principal}/{name}")).then(|| hash.clone())
     }
 
     fn generation(&self) -> u64 {
@@ -124,7 +139,7 @@ async fn native_users_log_in_and_every_refusal_looks_the_same() {
         let reason = format!("unable to authenticate user [{user}] for REST request [/x]");
         let root = json!({
             "type": "security_exception", "reason": reason,
-            "header": {"WWW-Authenticate": "Basic realm=\"security\", charset=\"UTF-8\""},
+            "header": {"WWW-Authenticate": ["Basic realm=\"security\", charset=\"UTF-8\"", "ApiKey"]},
         });
         let mut expected = root.clone();
         expected["root_cause"] = json!([root]);
@@ -156,7 +171,7 @@ async fn missing_and_foreign_credentials_have_their_own_words() {
             .unwrap_err();
         assert!(error.reason.contains(part), "{}", error.reason);
         assert_eq!((error.code, error.status), (ErrorCode::Security, 401));
-        assert_eq!(error.headers.len(), 1);
+        assert_eq!(error.headers.len(), 2);
     }
 }
 
@@ -430,4 +445,56 @@ async fn service_accounts_show_their_tokens() {
     std::fs::remove_file(&path).unwrap();
     tokens.poll();
     assert!(show(&token).await.is_err(), "a removed token ends at once");
+}
+
+#[tokio::test]
+async fn stored_tokens_and_api_keys_are_accepted() {
+    let store = Arc::new(FakeStore::default());
+    let auth = authenticator(&store, None);
+    let token = ServiceAccountToken::generate("elastic/kibana", "t2");
+    let hash = crate::token_hash::hash(&token.secret);
+    *store.service_token.lock() = Some(("elastic/kibana/t2".to_owned(), hash));
+    let header = format!("Bearer {}", token.bearer().expose());
+    let kibana = auth.authenticate(Some(&header), "/").await.unwrap();
+    assert_eq!(kibana.token.unwrap().token_type, "_service_account_index");
+
+    let key = ApiKeyCredential::generate();
+    let header = format!("ApiKey {}", key.encoded().expose());
+    let unknown = auth.authenticate(Some(&header), "/").await.unwrap_err();
+    let why = format!("API key: unable to find apikey with id {}", key.id);
+    assert_eq!(unknown.metadata["additional_unsuccessful_credentials"], why);
+    let info = ApiKeyInfo {
+        id: key.id.clone(),
+        name: "k".to_owned(),
+        creation_ms: 0,
+        expiration_ms: None,
+        invalidation_ms: None,
+        role_descriptors: serde_json::Map::new(),
+        limited_by: serde_json::Map::new(),
+        metadata: serde_json::Map::new(),
+        owner: crate::api_keys::owner(&native_ann(), None),
+    };
+    let stored = StoredApiKey {
+        info,
+        hash: key.hash(),
+    };
+    *store.api_key.lock() = Some(Arc::new(stored));
+    let found = auth.authenticate(Some(&header), "/").await.unwrap();
+    assert_eq!(found.authentication_type, AuthenticationType::ApiKey);
+    assert_eq!(
+        (found.user.username.as_str(), found.realm.name.as_str()),
+        ("ann", "_es_api_key")
+    );
+}
+
+fn native_ann() -> Authentication {
+    let user = User {
+        username: "ann".to_owned(),
+        roles: Vec::new(),
+        full_name: None,
+        email: None,
+        metadata: serde_json::Map::new(),
+        enabled: true,
+    };
+    identity(Arc::new(user), realm_ref(NATIVE_NAME, NATIVE))
 }

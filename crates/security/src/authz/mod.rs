@@ -1,6 +1,7 @@
 //! Authorization: may this identity perform this action, and on which indices?
 //! Source: security.md section 3.
 
+mod descriptor;
 mod pattern;
 mod privilege;
 mod privilege_tables;
@@ -13,15 +14,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ringwall_api::action::ErasedRequest;
+use ringwall_api::api_keys::StoredApiKey;
 use ringwall_api::auth::{Authentication, AuthenticationType};
 use ringwall_api::{ActionSpec, ApiError, ApiResult, ErrorCode, IndicesTarget, Scope};
 
-pub use self::pattern::Pattern;
+pub use self::pattern::{Pattern, wildcard_matches};
 pub use self::privilege::{
     cluster_privilege_names, cluster_privileges_granting, index_privilege_names,
     index_privileges_granting, is_cluster_action,
 };
 pub use self::reserved_roles::{reserved_roles, service_account_roles};
+use serde_json::{Map, Value};
+
 use self::resolve::{Resolver, Unresolved};
 pub use self::restricted::is_restricted;
 pub use self::role::{
@@ -37,6 +41,8 @@ pub struct Authorizer {
     roles: HashMap<String, Arc<CompiledRole>>,
     /// By principal.
     service_accounts: HashMap<String, Arc<CompiledRole>>,
+    /// Roles of API keys, by id, compiled when first used.
+    api_keys: moka::sync::Cache<String, Arc<ApiKeyRole>>,
     enabled: bool,
     destructive_requires_name: bool,
 }
@@ -48,6 +54,7 @@ impl Authorizer {
             store,
             roles: compile(reserved_roles())?,
             service_accounts: compile(service_account_roles())?,
+            api_keys: moka::sync::Cache::new(MAX_COMPILED_KEYS),
             enabled: true,
             destructive_requires_name: true,
         })
@@ -68,6 +75,7 @@ impl Authorizer {
             store,
             roles: HashMap::new(),
             service_accounts: HashMap::new(),
+            api_keys: moka::sync::Cache::new(0),
             enabled: false,
             destructive_requires_name: true,
         }
@@ -94,7 +102,10 @@ impl Authorizer {
                 });
         }
         match scope {
-            Scope::Cluster => self.authorize_cluster(authentication, name),
+            Scope::Cluster => {
+                let is_own = request.is_about_own_api_keys(authentication);
+                self.authorize_cluster(authentication, name, is_own)
+            }
             Scope::Indices => self.authorize_indices(authentication, name, request.indices_mut()),
             Scope::Composite => self.authorize_action_name(authentication, name),
             Scope::SelfService => {
@@ -134,7 +145,7 @@ impl Authorizer {
             return Ok(());
         }
         if is_cluster_action(action) {
-            return self.authorize_cluster(authentication, action);
+            return self.authorize_cluster(authentication, action, false);
         }
         let role = self.effective_role(authentication);
         let right = role.on_indices(action);
@@ -171,11 +182,15 @@ impl Authorizer {
         self.authorize_self_service(authentication, action, subject)
     }
 
-    /// Returns the union of the caller's roles; of a service account, its one fixed role.
+    /// Returns the union of the caller's roles; of a service account, its one fixed role; of an API key, its
+    /// own roles within those of its owner.
     pub fn effective_role(&self, authentication: &Authentication) -> EffectiveRole {
         if is_service_account(authentication) {
             let role = self.service_accounts.get(&authentication.user.username);
             return EffectiveRole::new(role.into_iter().cloned().collect(), Vec::new());
+        }
+        if let Some(key) = &authentication.api_key {
+            return self.api_key_role(&key.id);
         }
         let mut found = Vec::new();
         let mut not_found = Vec::new();
@@ -188,16 +203,70 @@ impl Authorizer {
         EffectiveRole::new(found, not_found)
     }
 
+    /// Returns the descriptors of what the caller may do, by role name, for an API key to be limited by.
+    pub fn role_descriptors(&self, authentication: &Authentication) -> Map<String, Value> {
+        if let Some(key) = &authentication.api_key {
+            let stored = self.store.api_key(&key.id);
+            return stored.map_or_else(Map::new, |key| key.info.limited_by.clone());
+        }
+        let name = &authentication.user.username;
+        let json =
+            |(name, descriptor): (&str, RoleDescriptor)| (name.to_owned(), descriptor.to_json());
+        if is_service_account(authentication) {
+            let own = service_account_roles().filter(|(principal, _)| principal == name);
+            return own.map(json).collect();
+        }
+        let roles = &authentication.user.roles;
+        let assigned = reserved_roles().filter(|(name, _)| roles.iter().any(|role| role == name));
+        assigned.map(json).collect()
+    }
+
+    /// Returns the service accounts with what each may do.
+    pub fn service_accounts(&self) -> impl Iterator<Item = (&'static str, RoleDescriptor)> {
+        service_account_roles()
+    }
+
+    fn api_key_role(&self, id: &str) -> EffectiveRole {
+        let nothing = || EffectiveRole::new(Vec::new(), Vec::new());
+        let stored = self.store.api_key(id);
+        let Some(stored) = stored.filter(|key| key.info.invalidation_ms.is_none()) else {
+            return nothing();
+        };
+        if let Some(known) = self.api_keys.get(id)
+            && Arc::ptr_eq(&known.stored, &stored)
+        {
+            return known.role.clone();
+        }
+        let role = match compile_key(&stored) {
+            Ok(role) => role,
+            Err(error) => {
+                tracing::error!(api_key.id = id, %error, "an API key grants nothing: its roles cannot be used");
+                nothing()
+            }
+        };
+        let compiled = ApiKeyRole {
+            stored,
+            role: role.clone(),
+        };
+        self.api_keys.insert(id.to_owned(), Arc::new(compiled));
+        role
+    }
+
     fn is_unchecked(&self, authentication: &Authentication) -> bool {
         !self.enabled || authentication.is_system()
     }
 
-    fn authorize_cluster(&self, authentication: &Authentication, action: &str) -> ApiResult<()> {
+    fn authorize_cluster(
+        &self,
+        authentication: &Authentication,
+        action: &str,
+        is_own: bool,
+    ) -> ApiResult<()> {
         let role = self.effective_role(authentication);
-        if role.allows_cluster(action) {
+        if role.allows_cluster(action, is_own) {
             return Ok(());
         }
-        Err(self.denied(authentication, &role, action, &[]))
+        Err(self.denied_of(authentication, &role, action, &[], is_own))
     }
 
     fn authorize_action_name(
@@ -251,7 +320,7 @@ impl Authorizer {
         if own {
             return Ok(());
         }
-        self.authorize_cluster(authentication, action)
+        self.authorize_cluster(authentication, action, false)
     }
 
     fn resolve(
@@ -273,8 +342,6 @@ impl Authorizer {
         resolver.resolve(target)
     }
 
-    /// Returns the 403, which names the action, the caller, its roles and what would grant it.
-    /// Source: security.md section 3.6.
     fn denied(
         &self,
         authentication: &Authentication,
@@ -282,10 +349,29 @@ impl Authorizer {
         action: &str,
         indices: &[String],
     ) -> ApiError {
+        self.denied_of(authentication, role, action, indices, false)
+    }
+
+    /// Returns the 403, which names the action, the caller, its roles and what would grant it.
+    /// Source: security.md section 3.6.
+    fn denied_of(
+        &self,
+        authentication: &Authentication,
+        role: &EffectiveRole,
+        action: &str,
+        indices: &[String],
+        is_own: bool,
+    ) -> ApiError {
         let user = &authentication.user.username;
-        let mut reason = match is_service_account(authentication) {
-            true => format!("action [{action}] is unauthorized for service account [{user}]"),
-            false => format!(
+        let mut reason = match (&authentication.api_key, is_service_account(authentication)) {
+            (Some(key), _) => {
+                let id = &key.id;
+                format!("action [{action}] is unauthorized for API key id [{id}] of user [{user}]")
+            }
+            (None, true) => {
+                format!("action [{action}] is unauthorized for service account [{user}]")
+            }
+            (None, false) => format!(
                 "action [{action}] is unauthorized for user [{user}] with effective roles [{}]",
                 role.names().join(",")
             ),
@@ -297,7 +383,7 @@ impl Authorizer {
         }
         reason += &on_indices(indices);
         let (kind, granting) = if is_cluster_action(action) {
-            ("cluster", cluster_privileges_granting(action))
+            ("cluster", cluster_privileges_granting(action, is_own))
         } else {
             ("index", index_privileges_granting(action))
         };
@@ -311,6 +397,31 @@ impl Authorizer {
         ApiError::new(ErrorCode::Security, reason).with_status(403)
     }
 }
+
+struct ApiKeyRole {
+    /// What was compiled; a changed key is another object.
+    stored: Arc<StoredApiKey>,
+    role: EffectiveRole,
+}
+
+fn compile_key(key: &StoredApiKey) -> ApiResult<EffectiveRole> {
+    let compile = |descriptors: &Map<String, Value>| {
+        let roles = descriptors.iter().map(|(name, value)| {
+            let descriptor = RoleDescriptor::parse(name, value)?;
+            Ok(Arc::new(CompiledRole::compile(name, &descriptor)?))
+        });
+        let roles = roles.collect::<ApiResult<_>>()?;
+        Ok::<_, ApiError>(EffectiveRole::new(roles, Vec::new()))
+    };
+    let limit = compile(&key.info.limited_by)?;
+    match key.info.role_descriptors.is_empty() {
+        true => Ok(limit),
+        false => Ok(compile(&key.info.role_descriptors)?.limited_by(limit)),
+    }
+}
+
+/// How many API keys have their roles at hand in compiled form; others are compiled when used.
+const MAX_COMPILED_KEYS: u64 = 10_000;
 
 fn is_service_account(authentication: &Authentication) -> bool {
     authentication.realm.realm_type == SERVICE_ACCOUNT

@@ -12,11 +12,22 @@ use crate::SecurityError;
 pub struct Actions {
     grants: Vec<String>,
     excludes: Vec<String>,
+    /// Only where a request can touch nothing but API keys of the caller.
+    own_api_keys: bool,
 }
 
 impl Actions {
-    /// Returns whether the action is in the set.
+    /// Returns whether the action is in the set, whatever the request is about.
     pub fn allow(&self, action: &str) -> bool {
+        !self.own_api_keys && self.match_action(action)
+    }
+
+    /// Returns whether the action is in the set for a request about API keys of the caller alone.
+    pub fn allow_on_own(&self, action: &str) -> bool {
+        self.match_action(action)
+    }
+
+    fn match_action(&self, action: &str) -> bool {
         let matches = |pattern: &String| wildcard_matches(pattern, action);
         self.grants.iter().any(matches) && !self.excludes.iter().any(matches)
     }
@@ -29,12 +40,13 @@ impl Actions {
                     || (wildcard_matches(pattern, excluded) && !other.excludes.contains(excluded))
             })
         };
-        other.grants.iter().all(|pattern| {
-            self.grants
-                .iter()
-                .any(|granted| wildcard_matches(granted, pattern))
-                && !touched(pattern)
-        })
+        (!self.own_api_keys || other.own_api_keys)
+            && other.grants.iter().all(|pattern| {
+                self.grants
+                    .iter()
+                    .any(|granted| wildcard_matches(granted, pattern))
+                    && !touched(pattern)
+            })
     }
 }
 
@@ -43,6 +55,7 @@ pub(super) struct NamedPrivilege {
     pub name: &'static str,
     pub grants: &'static [&'static str],
     pub excludes: &'static [&'static str],
+    pub own_api_keys: bool,
 }
 
 impl NamedPrivilege {
@@ -51,6 +64,7 @@ impl NamedPrivilege {
         Actions {
             grants: owned(self.grants),
             excludes: owned(self.excludes),
+            own_api_keys: self.own_api_keys,
         }
     }
 }
@@ -92,14 +106,15 @@ pub fn index_privilege_names() -> Vec<&'static str> {
     INDEX.by_name.keys().copied().collect()
 }
 
-/// Returns the cluster privileges that grant an action, the least powerful first.
-pub fn cluster_privileges_granting(action: &str) -> Vec<&'static str> {
-    CLUSTER.granting(action)
+/// Returns the cluster privileges that grant an action, the least powerful first. `is_own` tells of a
+/// request that is about API keys of the caller alone.
+pub fn cluster_privileges_granting(action: &str, is_own: bool) -> Vec<&'static str> {
+    CLUSTER.granting(action, is_own)
 }
 
 /// Returns the index privileges that grant an action, the least powerful first.
 pub fn index_privileges_granting(action: &str) -> Vec<&'static str> {
-    INDEX.granting(action)
+    INDEX.granting(action, false)
 }
 
 /// Returns whether the action is decided by cluster privileges. Index templates are, in spite of
@@ -151,13 +166,17 @@ impl Table {
         is_action.then(|| Actions {
             grants: vec![format!("{lower}*")],
             excludes: Vec::new(),
+            own_api_keys: false,
         })
     }
 
-    fn granting(&self, action: &str) -> Vec<&'static str> {
+    fn granting(&self, action: &str, is_own: bool) -> Vec<&'static str> {
         self.by_power
             .iter()
-            .filter(|name| self.by_name[**name].allow(action))
+            .filter(|name| {
+                let actions = &self.by_name[**name];
+                actions.allow(action) || (is_own && actions.allow_on_own(action))
+            })
             .copied()
             .collect()
     }
@@ -209,11 +228,31 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                cluster_privileges_granting(action).join(","),
+                cluster_privileges_granting(action, false).join(","),
                 expected,
                 "{action}"
             );
         }
+    }
+
+    #[test]
+    fn own_api_keys_take_a_lesser_privilege() {
+        let create = "cluster:admin/xpack/security/api_key/create";
+        for (is_own, expected) in [
+            (false, "manage_api_key,manage_security,all"),
+            (
+                true,
+                "manage_own_api_key,manage_api_key,manage_security,all",
+            ),
+        ] {
+            assert_eq!(
+                cluster_privileges_granting(create, is_own).join(","),
+                expected
+            );
+        }
+        let own = cluster_privilege("manage_own_api_key").unwrap();
+        assert!(own.allow_on_own(create) && !own.allow(create));
+        assert!(!own.allow_on_own("cluster:admin/xpack/security/api_key/grant"));
     }
 
     #[test]

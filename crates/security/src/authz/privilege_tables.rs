@@ -1,7 +1,6 @@
 //! The privilege tables. Source: security.md sections 3.1 and 3.2.
 //!
-//! Left out: `manage_own_api_key`, whose meaning depends on the request, and names that grant no
-//! action.
+//! Left out: names that grant no action.
 
 use super::privilege::NamedPrivilege;
 
@@ -10,6 +9,7 @@ const fn grants(name: &'static str, grants: &'static [&'static str]) -> NamedPri
         name,
         grants,
         excludes: &[],
+        own_api_keys: false,
     }
 }
 
@@ -22,6 +22,16 @@ const fn except(
         name,
         grants,
         excludes,
+        own_api_keys: false,
+    }
+}
+
+const fn own_api_keys(name: &'static str) -> NamedPrivilege {
+    NamedPrivilege {
+        name,
+        grants: &["cluster:admin/xpack/security/api_key/*"],
+        excludes: &["cluster:admin/xpack/security/api_key/grant*"],
+        own_api_keys: true,
     }
 }
 
@@ -68,6 +78,7 @@ pub(super) const CLUSTER_PRIVILEGES: &[NamedPrivilege] = &[
     except("manage_security", &["cluster:admin/xpack/security/*"], &["cluster:admin/xpack/security/delegate_pki"]),
     grants("read_security", &["cluster:admin/xpack/security/api_key/get", "cluster:admin/xpack/security/api_key/query", "cluster:admin/xpack/security/privilege/builtin/get", "cluster:admin/xpack/security/privilege/get", "cluster:admin/xpack/security/profile/get", "cluster:admin/xpack/security/profile/has_privileges", "cluster:admin/xpack/security/profile/suggest", "cluster:admin/xpack/security/role/get", "cluster:admin/xpack/security/role/query", "cluster:admin/xpack/security/role_mapping/get", "cluster:admin/xpack/security/service_account/get", "cluster:admin/xpack/security/service_account/credential/get*", "cluster:admin/xpack/security/user/get", "cluster:admin/xpack/security/user/query", "cluster:admin/xpack/security/user/list_privileges", "cluster:admin/xpack/security/user/has_privileges", "cluster:admin/xpack/security/settings/get"]),
     grants("manage_api_key", &["cluster:admin/xpack/security/api_key/*"]),
+    own_api_keys("manage_own_api_key"),
     grants("grant_api_key", &["cluster:admin/xpack/security/api_key/grant*"]),
     grants("manage_service_account", &["cluster:admin/xpack/security/service_account/*"]),
     grants("manage_user_profile", &["cluster:admin/xpack/security/profile/*"]),

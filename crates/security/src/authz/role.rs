@@ -135,12 +135,25 @@ pub struct EffectiveRole {
     roles: Vec<Arc<CompiledRole>>,
     /// Assigned names that no store knows.
     pub not_found: Vec<String>,
+    /// What must allow everything, too: of an API key, what its owner could do.
+    limit: Option<Box<EffectiveRole>>,
 }
 
 impl EffectiveRole {
     /// Returns the union of roles found and names not found.
     pub fn new(roles: Vec<Arc<CompiledRole>>, not_found: Vec<String>) -> Self {
-        Self { roles, not_found }
+        Self {
+            roles,
+            not_found,
+            limit: None,
+        }
+    }
+
+    /// Returns what both this role and the other allow.
+    #[must_use]
+    pub fn limited_by(mut self, limit: Self) -> Self {
+        self.limit = Some(Box::new(limit));
+        self
     }
 
     /// Returns the names of the roles found, sorted.
@@ -150,12 +163,16 @@ impl EffectiveRole {
         names
     }
 
-    /// Returns whether cluster privileges grant the action.
-    pub fn allows_cluster(&self, action: &str) -> bool {
-        self.roles
-            .iter()
-            .flat_map(|role| &role.cluster)
-            .any(|actions| actions.allow(action))
+    /// Returns whether cluster privileges grant the action. `is_own` tells of a request that is about API
+    /// keys of the caller alone.
+    pub fn allows_cluster(&self, action: &str, is_own: bool) -> bool {
+        let mut privileges = self.roles.iter().flat_map(|role| &role.cluster);
+        privileges.any(|actions| actions.allow(action) || (is_own && actions.allow_on_own(action)))
+            && self.limit_allows(|limit| limit.allows_cluster(action, is_own))
+    }
+
+    fn limit_allows(&self, test: impl FnOnce(&Self) -> bool) -> bool {
+        self.limit.as_deref().is_none_or(test)
     }
 
     /// Returns the right to one index action, to be asked about names.
@@ -166,7 +183,11 @@ impl EffectiveRole {
             .flat_map(|role| &role.indices)
             .filter(|group| group.allows_action(action))
             .collect();
-        IndexRight { groups }
+        let limit = self.limit.as_ref();
+        IndexRight {
+            groups,
+            limit: limit.map(|limit| Box::new(limit.on_indices(action))),
+        }
     }
 
     /// Returns whether requests may be made as that user.
@@ -175,6 +196,7 @@ impl EffectiveRole {
             .iter()
             .flat_map(|role| &role.run_as)
             .any(|pattern| pattern.matches(username))
+            && self.limit_allows(|limit| limit.allows_run_as(username))
     }
 }
 
@@ -182,12 +204,13 @@ impl EffectiveRole {
 #[derive(Debug)]
 pub struct IndexRight<'a> {
     groups: Vec<&'a IndexGroup>,
+    limit: Option<Box<IndexRight<'a>>>,
 }
 
 impl IndexRight<'_> {
     /// Returns whether the action is allowed nowhere at all.
     pub fn is_nowhere(&self) -> bool {
-        self.groups.is_empty()
+        self.groups.is_empty() || self.limit.as_ref().is_some_and(|limit| limit.is_nowhere())
     }
 
     /// Returns whether the action is allowed on an index or alias of this name.
@@ -196,6 +219,7 @@ impl IndexRight<'_> {
         self.groups
             .iter()
             .any(|group| group.covers(name, restricted))
+            && self.limit.as_ref().is_none_or(|limit| limit.covers(name))
     }
 }
 

@@ -1,4 +1,7 @@
 use ringwall_api::action::ErasedRequest;
+use ringwall_api::api_keys::{
+    ApiKeyFilter, ApiKeyInfo, CreateApiKeyRequest, GetApiKeysRequest, StoredApiKey,
+};
 use ringwall_api::auth::{RealmRef, User};
 use ringwall_api::cluster::{HealthRequest, MainRequest};
 use ringwall_api::document::{BulkRequest, GetRequest, RefreshPolicy, SourceFilter};
@@ -11,7 +14,8 @@ use serde_json::json;
 use super::*;
 use crate::{IndexNameInfo, IndexNames, StoredReserved, StoredUser};
 
-struct FakeStore(Arc<IndexNames>);
+#[derive(Default)]
+struct FakeStore(Arc<IndexNames>, Option<Arc<StoredApiKey>>);
 
 impl SecurityStore for FakeStore {
     fn native_user(&self, _: &str) -> Option<StoredUser> {
@@ -20,6 +24,14 @@ impl SecurityStore for FakeStore {
     fn reserved_user(&self, _: &str) -> Option<StoredReserved> {
         None
     }
+    fn api_key(&self, _: &str) -> Option<Arc<StoredApiKey>> {
+        self.1.clone()
+    }
+
+    fn service_token(&self, _: &str, _: &str) -> Option<String> {
+        None
+    }
+
     fn generation(&self) -> u64 {
         0
     }
@@ -34,14 +46,17 @@ fn store() -> Arc<dyn SecurityStore> {
         hidden,
         aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
     };
-    Arc::new(FakeStore(Arc::new(IndexNames::new([
-        index("logs-1", &["logs-now"], false),
-        index("logs-2", &["logs-now", "two"], false),
-        index("secret", &["open"], false),
-        index("veiled", &[], true),
-        index(".internal", &[], false),
-        index(".kibana_1", &[], false),
-    ]))))
+    Arc::new(FakeStore(
+        Arc::new(IndexNames::new([
+            index("logs-1", &["logs-now"], false),
+            index("logs-2", &["logs-now", "two"], false),
+            index("secret", &["open"], false),
+            index("veiled", &[], true),
+            index(".internal", &[], false),
+            index(".kibana_1", &[], false),
+        ])),
+        None,
+    ))
 }
 
 /// An authorizer that also knows some roles made for these tests.
@@ -86,6 +101,7 @@ fn caller(roles: &[&str]) -> Authentication {
         },
         authentication_type: AuthenticationType::Realm,
         token: None,
+        api_key: None,
     }
 }
 
@@ -406,4 +422,93 @@ fn every_reserved_role_compiles_and_editor_cannot_write() {
     let write = "indices:data/write/index:op_type/index";
     assert!(!editor.on_indices(write).covers("logs-1"));
     assert!(editor.on_indices(write).covers("observability-annotations"));
+}
+
+fn key(
+    role_descriptors: serde_json::Value,
+    limited_by: serde_json::Value,
+) -> (Authorizer, Authentication) {
+    let object = |value: serde_json::Value| value.as_object().unwrap().clone();
+    let owner = crate::api_keys::owner(&caller(&[]), None);
+    let info = ApiKeyInfo {
+        id: "k1".to_owned(),
+        name: "k".to_owned(),
+        creation_ms: 0,
+        expiration_ms: None,
+        invalidation_ms: None,
+        role_descriptors: object(role_descriptors),
+        limited_by: object(limited_by),
+        metadata: serde_json::Map::new(),
+        owner,
+    };
+    let mut caller = caller(&[]);
+    caller.authentication_type = AuthenticationType::ApiKey;
+    caller.api_key = Some(ringwall_api::auth::ApiKeyRef {
+        id: "k1".to_owned(),
+        name: "k".to_owned(),
+    });
+    let stored = StoredApiKey {
+        info,
+        hash: String::new(),
+    };
+    let store = FakeStore(Arc::default(), Some(Arc::new(stored)));
+    (Authorizer::new(Arc::new(store)).unwrap(), caller)
+}
+
+#[test]
+fn a_key_can_do_what_both_it_and_its_owner_can() {
+    let read = |names: &str| json!({"r": {"cluster": ["monitor"], "indices": [{"names": [names], "privileges": ["read", "write"]}]}});
+    let owner = json!({"o": {"cluster": ["manage_own_api_key"], "indices": [{"names": ["logs-*"], "privileges": ["read"]}]}});
+    let (authorizer, caller) = key(read("*"), owner.clone());
+    let allowed =
+        |action: &str, index: &str| authorizer.authorize_item(&caller, action, index).is_ok();
+    assert!(allowed("indices:data/read/get", "logs-1"));
+    assert!(!allowed("indices:data/read/get", "other"));
+    assert!(!allowed("indices:data/write/index", "logs-1"));
+    let refused = authorizer
+        .authorize(&caller, &mut ErasedRequest::new(MainRequest))
+        .unwrap_err();
+    assert!(
+        refused.reason.contains("API key id [k1] of user ["),
+        "{}",
+        refused.reason
+    );
+
+    let (authorizer, caller) = key(json!({}), owner);
+    assert!(
+        authorizer
+            .authorize_item(&caller, "indices:data/read/get", "logs-1")
+            .is_ok()
+    );
+    assert!(
+        authorizer
+            .authorize_item(&caller, "indices:data/read/get", "other")
+            .is_err()
+    );
+    let ask = |request: GetApiKeysRequest| {
+        authorizer.authorize(&caller, &mut ErasedRequest::new(request))
+    };
+    let about = |ids: &[&str], owner| GetApiKeysRequest {
+        filter: ApiKeyFilter {
+            ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+            owner,
+            ..ApiKeyFilter::default()
+        },
+        active_only: false,
+    };
+    assert!(ask(about(&["k1"], false)).is_ok());
+    assert!(ask(about(&[], true)).is_ok());
+    assert!(ask(about(&["k2"], false)).is_err());
+    assert!(ask(about(&[], false)).is_err());
+    let create = CreateApiKeyRequest {
+        name: "n".to_owned(),
+        lifetime_ms: None,
+        role_descriptors: serde_json::Map::new(),
+        metadata: serde_json::Map::new(),
+    };
+    assert!(
+        authorizer
+            .authorize(&caller, &mut ErasedRequest::new(create))
+            .is_ok()
+    );
 }

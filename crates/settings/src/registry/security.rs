@@ -99,6 +99,41 @@ pub static AUTOCONFIGURATION_PASSWORD_HASH: SecureSetting = SecureSetting::new(
     "Hash of the password that was made for `elastic` at the first start.",
 );
 
+pub static API_KEY_ENABLED: Setting<bool> = Setting::new(
+    "xpack.security.authc.api_key.enabled",
+    "Whether API keys can be made and used.",
+)
+.default("true")
+.example("false");
+
+pub static API_KEY_RETENTION: Setting<TimeValue> = Setting::new(
+    "xpack.security.authc.api_key.delete.retention_period",
+    "How long an API key that has expired or was invalidated is still listed.",
+)
+.default("7d");
+
+pub static API_KEY_MAX: Setting<usize> = Setting::new(
+    "xpack.security.authc.api_key.max_keys",
+    "Number of API keys that the cluster keeps at most. They are part of the cluster state, in the memory \
+     of every node: about 2 KB each.",
+)
+.default("20000")
+.at_least(1);
+
+pub static ENROLLMENT_ENABLED: Setting<bool> = Setting::new(
+    "xpack.security.enrollment.enabled",
+    "Whether new nodes and consoles may be enrolled with tokens. The first start turns it on.",
+)
+.default("false")
+.example("true");
+
+pub static AUTOCONFIGURATION_ENABLED: Setting<bool> = Setting::new(
+    "xpack.security.autoconfiguration.enabled",
+    "Whether a node that starts for the first time, with nothing of security configured, secures itself.",
+)
+.default("true")
+.example("false");
+
 pub static TRANSPORT_FILTER_ENABLED: Setting<bool> = Setting::new(
     "xpack.security.transport.filter.enabled",
     "Whether the rules below decide which addresses may connect to the transport port.",
@@ -180,6 +215,11 @@ pub(super) static SECTION: Section = Section {
         &RELOAD_INTERVAL_LOW,
         &BOOTSTRAP_PASSWORD,
         &AUTOCONFIGURATION_PASSWORD_HASH,
+        &API_KEY_ENABLED,
+        &API_KEY_RETENTION,
+        &API_KEY_MAX,
+        &ENROLLMENT_ENABLED,
+        &AUTOCONFIGURATION_ENABLED,
     ],
 };
 

@@ -187,14 +187,6 @@ const IGNORED: &[(&str, &str)] = &[
     ("xpack.searchable.snapshot.", NO_FEATURE),
     ("xpack.license.", "is ignored: there is nothing to license"),
     (
-        "xpack.security.enrollment.enabled",
-        "is ignored: nodes do not enrol with tokens yet",
-    ),
-    (
-        "xpack.security.autoconfiguration.enabled",
-        "is ignored: `ringwall quickstart` configures security",
-    ),
-    (
         "xpack.security.authc.token.",
         "is ignored: there is no token service yet",
     ),

@@ -1,0 +1,238 @@
+//! API keys, kept in the cluster state. Source: security.md sections 5.7 and 8.1.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ringwall_api::api_keys::{
+    ApiKeyFilter, ApiKeyInfo, CreateApiKeyRequest, CreateApiKeyResponse, GetApiKeysRequest,
+    GetApiKeysResponse, InvalidateApiKeysRequest, InvalidateApiKeysResponse, StoredApiKey,
+    UpdateApiKeyRequest, UpdateApiKeyResponse,
+};
+use ringwall_api::{ApiError, ApiResult, Authentication, ErrorCode, RequestContext};
+use ringwall_cluster::{Change, ClusterState};
+use ringwall_security::api_keys::{self, ApiKeyCredential};
+use ringwall_security::authz::wildcard_matches;
+use ringwall_settings::registry::security;
+
+use super::ActionRegistry;
+use crate::acknowledge;
+use crate::services::Services;
+
+pub(super) fn register(registry: &mut ActionRegistry) {
+    registry.add(create);
+    registry.add(get);
+    registry.add(invalidate);
+    registry.add(update);
+}
+
+async fn create(
+    services: Arc<Services>,
+    context: RequestContext,
+    request: CreateApiKeyRequest,
+) -> ApiResult<CreateApiKeyResponse> {
+    check_enabled(&services)?;
+    api_keys::check_name(&request.name)?;
+    let caller = &context.authentication;
+    let role_descriptors = api_keys::role_descriptors(&request.role_descriptors, caller)?;
+    let now = now_ms();
+    let credential = ApiKeyCredential::generate();
+    let expiration_ms = expiration(now, request.lifetime_ms)?;
+    let info = ApiKeyInfo {
+        id: credential.id.clone(),
+        name: request.name.clone(),
+        creation_ms: now,
+        expiration_ms,
+        invalidation_ms: None,
+        role_descriptors,
+        limited_by: services.authorizer.role_descriptors(caller),
+        metadata: request.metadata,
+        owner: owner(&services.cluster.state(), caller),
+    };
+    let hash = credential.hash();
+    put(&services, StoredApiKey { info, hash }).await?;
+    Ok(CreateApiKeyResponse {
+        id: credential.id,
+        name: request.name,
+        expiration_ms,
+        secret: credential.secret,
+    })
+}
+
+async fn get(
+    services: Arc<Services>,
+    context: RequestContext,
+    request: GetApiKeysRequest,
+) -> ApiResult<GetApiKeysResponse> {
+    check_enabled(&services)?;
+    let now = now_ms();
+    let mut keys = select(&services, &context.authentication, &request.filter)?;
+    keys.retain(|key| !request.active_only || key.is_active(now));
+    keys.sort_by(|a, b| (a.creation_ms, &a.id).cmp(&(b.creation_ms, &b.id)));
+    Ok(GetApiKeysResponse { keys })
+}
+
+async fn invalidate(
+    services: Arc<Services>,
+    context: RequestContext,
+    request: InvalidateApiKeysRequest,
+) -> ApiResult<InvalidateApiKeysResponse> {
+    check_enabled(&services)?;
+    let filter = &request.filter;
+    let is_all = filter.ids.is_empty()
+        && filter.name.is_none()
+        && filter.realm_name.is_none()
+        && filter.username.is_none()
+        && !filter.owner;
+    if is_all {
+        return Err(ApiError::validation(&[
+            "One of [api key id(s), api key name, username, realm name] must be specified if [owner] flag is false",
+        ]));
+    }
+    let keys = select(&services, &context.authentication, filter)?;
+    let (ended, running): (Vec<_>, Vec<_>) = keys
+        .into_iter()
+        .partition(|key| key.invalidation_ms.is_some());
+    let ids = |keys: Vec<ApiKeyInfo>| keys.into_iter().map(|key| key.id).collect::<Vec<_>>();
+    let (previously_invalidated, invalidated) = (ids(ended), ids(running));
+    if !invalidated.is_empty() {
+        let change = Change::InvalidateApiKeys {
+            ids: invalidated.clone(),
+        };
+        services.cluster.submit(change, TIMEOUT).await?;
+        acknowledge::by_all(&services, TIMEOUT).await;
+    }
+    Ok(InvalidateApiKeysResponse {
+        invalidated,
+        previously_invalidated,
+    })
+}
+
+async fn update(
+    services: Arc<Services>,
+    context: RequestContext,
+    request: UpdateApiKeyRequest,
+) -> ApiResult<UpdateApiKeyResponse> {
+    check_enabled(&services)?;
+    let caller = &context.authentication;
+    if caller.api_key.is_some() {
+        return Err(ApiError::illegal_argument(
+            "authentication via API key not supported: only the owner user can update an API key",
+        ));
+    }
+    let id = &request.id;
+    let state = services.cluster.state();
+    let own = owner(&state, caller);
+    let found = state.security.api_keys.get(id);
+    let Some(stored) = found.filter(|key| api_keys::is_same_owner(&key.info.owner, &own)) else {
+        return Err(ApiError::new(
+            ErrorCode::ResourceNotFound,
+            format!("no API key owned by requesting user found for ID [{id}]"),
+        ));
+    };
+    let now = now_ms();
+    let problem = match &stored.info {
+        key if key.invalidation_ms.is_some() => Some("invalidated"),
+        key if key.is_expired(now) => Some("expired"),
+        _ => None,
+    };
+    if let Some(problem) = problem {
+        return Err(ApiError::illegal_argument(format!(
+            "cannot update {problem} API key [{id}]"
+        )));
+    }
+    let mut changed = StoredApiKey::clone(stored);
+    let info = &mut changed.info;
+    if let Some(written) = &request.role_descriptors {
+        info.role_descriptors = api_keys::role_descriptors(written, caller)?;
+    }
+    if let Some(metadata) = request.metadata {
+        info.metadata = metadata;
+    }
+    if request.lifetime_ms.is_some() {
+        info.expiration_ms = expiration(now, request.lifetime_ms)?;
+    }
+    info.limited_by = services.authorizer.role_descriptors(caller);
+    info.owner = own;
+    let updated = changed != **stored;
+    if updated {
+        put(&services, changed).await?;
+    }
+    Ok(UpdateApiKeyResponse { updated })
+}
+
+async fn put(services: &Arc<Services>, key: StoredApiKey) -> ApiResult<()> {
+    let retention = services.settings.get(&security::API_KEY_RETENTION);
+    let retention = retention.duration().unwrap_or(Duration::MAX).as_millis();
+    let change = Change::PutApiKey {
+        key: Box::new(key),
+        retention_ms: u64::try_from(retention).unwrap_or(u64::MAX),
+        limit: services.settings.get(&security::API_KEY_MAX),
+    };
+    services.cluster.submit(change, TIMEOUT).await?;
+    acknowledge::by_all(services, TIMEOUT).await;
+    Ok(())
+}
+
+/// Returns the keys that every criterion is true of.
+fn select(
+    services: &Services,
+    caller: &Authentication,
+    filter: &ApiKeyFilter,
+) -> ApiResult<Vec<ApiKeyInfo>> {
+    if filter.owner && (filter.realm_name.is_some() || filter.username.is_some()) {
+        return Err(ApiError::validation(&[
+            "neither username nor realm-name may be specified when retrieving owned API keys",
+        ]));
+    }
+    let state = services.cluster.state();
+    let own = filter.owner.then(|| owner(&state, caller));
+    let is_meant = |key: &ApiKeyInfo| {
+        let matches =
+            |wanted: &Option<String>, has: &str| wanted.as_deref().is_none_or(|w| w == has);
+        (filter.ids.is_empty() || filter.ids.contains(&key.id))
+            && filter
+                .name
+                .as_deref()
+                .is_none_or(|name| wildcard_matches(name, &key.name))
+            && matches(&filter.realm_name, &key.owner.realm.name)
+            && matches(&filter.username, &key.owner.principal)
+            && own
+                .as_ref()
+                .is_none_or(|own| api_keys::is_same_owner(own, &key.owner))
+    };
+    let keys = state.security.api_keys.values().map(|key| &key.info);
+    Ok(keys.filter(|key| is_meant(key)).cloned().collect())
+}
+
+fn owner(state: &ClusterState, caller: &Authentication) -> ringwall_api::api_keys::ApiKeyOwner {
+    let key = caller.api_key.as_ref();
+    let key = key.and_then(|key| state.security.api_keys.get(&key.id));
+    api_keys::owner(caller, key.map(|key| &**key))
+}
+
+/// Returns the moment, in milliseconds since the epoch, that lies so far ahead.
+fn expiration(now_ms: u64, lifetime_ms: Option<u64>) -> ApiResult<Option<u64>> {
+    match lifetime_ms {
+        Some(0) => Err(ApiError::validation(&[
+            "[expiration] must be greater than zero",
+        ])),
+        Some(lifetime) => Ok(Some(now_ms.saturating_add(lifetime))),
+        None => Ok(None),
+    }
+}
+
+fn check_enabled(services: &Services) -> ApiResult<()> {
+    if services.settings.get(&security::API_KEY_ENABLED) {
+        return Ok(());
+    }
+    Err(ApiError::illegal_argument(
+        "api keys are not enabled: [xpack.security.authc.api_key.enabled] is [false] on this node",
+    ))
+}
+
+fn now_ms() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_epoch.map_or(0, |elapsed| elapsed.as_millis() as u64)
+}
+
+const TIMEOUT: Duration = Duration::from_secs(30);
