@@ -23,8 +23,8 @@ use clap::{Args, FromArgMatches, Parser};
 
 use crate::arguments::CommonArgs;
 use crate::commands::{
-    certutil, init, keystore, quickstart, reset_password, service_tokens, settings,
-    setup_passwords, start, users,
+    certutil, enrollment, init, keystore, quickstart, reconfigure_node, reset_password,
+    service_tokens, settings, setup_passwords, start, users,
 };
 use crate::error::{CommandError, ExitCode};
 use crate::terminal::Terminal;
@@ -129,6 +129,28 @@ const TOOLS: &[Tool] = &[
         run: |name, arguments, terminal| {
             let (common, args) = parse(name, arguments, terminal)?;
             args.map_or(Ok(()), |args| reset_password::run(&args, &common, terminal))
+        },
+    },
+    Tool {
+        word: "create-enrollment-token",
+        link: Some("elasticsearch-create-enrollment-token"),
+        about: "makes a token that enrols a node or a console",
+        command: command::<enrollment::EnrollmentTokenArgs>,
+        run: |name, arguments, terminal| {
+            let (common, args) = parse(name, arguments, terminal)?;
+            args.map_or(Ok(()), |args| enrollment::run(&args, &common, terminal))
+        },
+    },
+    Tool {
+        word: "reconfigure-node",
+        link: Some("elasticsearch-reconfigure-node"),
+        about: "enrols a node that secured itself to an existing cluster",
+        command: command::<reconfigure_node::ReconfigureArgs>,
+        run: |name, arguments, terminal| {
+            let (common, args) = parse(name, arguments, terminal)?;
+            args.map_or(Ok(()), |args| {
+                reconfigure_node::run(&args, &common, terminal)
+            })
         },
     },
     Tool {
@@ -263,7 +285,15 @@ fn parse<A: Args>(
 }
 
 fn command<A: Args>(name: &str) -> clap::Command {
-    ToolArgs::<A>::augment_args(clap::Command::new(name.to_owned())).infer_long_args(true)
+    let command = clap::Command::new(name.to_owned());
+    let command = ToolArgs::<A>::augment_args(command).infer_long_args(true);
+    // `create-enrollment-token` has its own meaning for -s, as in Elasticsearch.
+    let own_s = |arg: &clap::Arg| arg.get_short() == Some('s') && arg.get_id() != "common.silent";
+    let has_own = command.get_arguments().any(own_s);
+    match has_own {
+        true => command.mut_arg("common.silent", |silent| silent.short(None)),
+        false => command,
+    }
 }
 
 #[derive(Parser)]

@@ -14,6 +14,7 @@ use ringwall_security::{
 use ringwall_settings::registry::{indices, network, node, security, ssl};
 use ringwall_settings::{Setting, Settings};
 use ringwall_tls::{SslConfig, SslContext};
+use ringwall_transport::outward_ip;
 use tokio::time::MissedTickBehavior;
 
 use crate::node::{StartError, load_tls};
@@ -95,27 +96,27 @@ fn duration(
     settings.get(setting).duration()
 }
 
+/// Returns the first host that others can dial: names and addresses, but no `_local_` and no wildcard.
+pub fn named_host(hosts: Vec<String>) -> Option<String> {
+    let is_wildcard = |host: &str| {
+        let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        ip.is_ok_and(|ip| ip.is_unspecified())
+    };
+    let mut hosts = hosts.into_iter();
+    hosts.find(|host| host != "_local_" && !is_wildcard(host))
+}
+
 /// Returns the address that clients are told, as `host:port`.
-pub fn publish_address(
-    settings: &Settings,
-    bound: &[SocketAddr],
-    transport_publish: &str,
-) -> Option<String> {
+pub fn publish_address(settings: &Settings, bound: &[SocketAddr]) -> Option<String> {
     let first = bound.first()?;
     let port = settings
         .get(&network::HTTP_PUBLISH_PORT)
         .and_then(|port| u16::try_from(port).ok())
         .unwrap_or(first.port());
-    let named = settings
-        .get(&network::HTTP_PUBLISH_HOST)
-        .into_iter()
-        .find(|host| host != "_local_");
-    let host = match named {
+    let host = match named_host(settings.get(&network::HTTP_PUBLISH_HOST)) {
         Some(host) => host,
-        // Every address is bound: the one that other nodes use reaches this machine.
-        None if first.ip().is_unspecified() => transport_publish
-            .rsplit_once(':')
-            .map_or_else(|| first.ip().to_string(), |(host, _)| host.to_owned()),
+        // Every address is bound: one that others reach is told.
+        None if first.ip().is_unspecified() => outward_ip().to_string(),
         None => first.ip().to_string(),
     };
     let host = match host.contains(':') && !host.starts_with('[') {

@@ -113,8 +113,7 @@ impl Node {
         let local = identity(&settings, &data);
         let transport =
             Transport::bind(transport_config(&settings, bind, transport_tls), local).await?;
-        let publish = transport.local().publish_address.clone();
-        let http_address = http::publish_address(&settings, server.addresses(), &publish);
+        let http_address = http::publish_address(&settings, server.addresses());
         transport.update_local(|local| local.http_address = http_address);
         let applied = AppliedState::new(settings.get(&node::CLUSTER_NAME));
         let coordination = Coordination::open(
@@ -380,10 +379,7 @@ fn transport_config(
         ),
         bind,
         ports: ports.first..=ports.last,
-        publish_host: settings
-            .get(&network::TRANSPORT_PUBLISH_HOST)
-            .into_iter()
-            .find(|host| host != "_local_"),
+        publish_host: http::named_host(settings.get(&network::TRANSPORT_PUBLISH_HOST)),
         publish_port: settings
             .get(&network::TRANSPORT_PUBLISH_PORT)
             .and_then(|port| u16::try_from(port).ok()),

@@ -39,5 +39,6 @@ pub use handler::{InboundContext, RequestHandler, TypedHandler};
 pub use handshake::{HANDSHAKE_ACTION, PROTOCOL_VERSION, Refusal};
 pub use identity::NodeIdentity;
 pub use link::LinkKind;
+pub use listener::outward_ip;
 pub use pool::ConnectionEvent;
 pub use transport::{Request, Transport};

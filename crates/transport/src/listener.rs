@@ -260,7 +260,7 @@ fn without_covered(addresses: &[IpAddr]) -> Vec<IpAddr> {
 }
 
 /// Returns the address of the interface with the default route, or loopback. Nothing is sent.
-fn outward_ip() -> IpAddr {
+pub fn outward_ip() -> IpAddr {
     let routed = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
         // TEST-NET-1: asks the routing table for "anywhere else".
         socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;

@@ -144,7 +144,9 @@ const DIRECTORIES: &[(&str, u32)] = &[
 const PROGRAMS: &[&str] = &[
     "elasticsearch",
     "elasticsearch-certutil",
+    "elasticsearch-create-enrollment-token",
     "elasticsearch-keystore",
+    "elasticsearch-reconfigure-node",
     "elasticsearch-reset-password",
     "elasticsearch-service-tokens",
     "elasticsearch-setup-passwords",

@@ -113,7 +113,11 @@ fn reset(
 }
 
 /// Waits until the node has read its files of users.
-fn wait_for(node: &OnlineNode, login: &Login, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub(super) fn wait_for(
+    node: &OnlineNode,
+    login: &Login,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
     let interval = node.settings().get(&security::RELOAD_INTERVAL_HIGH);
     let interval = interval.duration().unwrap_or_default();
     let deadline = Instant::now() + interval + GRACE;
@@ -206,7 +210,7 @@ fn wrong_password(node: &OnlineNode) -> CommandError {
     ))
 }
 
-fn check_health(
+pub(super) fn check_health(
     node: &OnlineNode,
     acting: &Login,
     is_forced: bool,

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::time::Duration;
 
+use ringwall_base::SecretString;
 use ringwall_node::node::{Node, StartError};
 use ringwall_settings::Settings;
 use ringwall_settings::registry::node;
@@ -16,6 +18,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
+use super::auto_configuration::{self, Announcement};
 use super::online::open_keystore;
 use crate::arguments::CommonArgs;
 use crate::error::{CommandError, ExitCode};
@@ -24,12 +27,24 @@ use crate::terminal::Terminal;
 
 /// Arguments of `start`, beside the common ones.
 #[derive(Debug, clap::Args)]
-#[command(about = "Runs a node with the settings of its home, until SIGTERM or Ctrl-C")]
+#[command(
+    about = "Runs a node with the settings of its home, until SIGTERM or Ctrl-C",
+    after_help = "Examples:\n  \
+        bin/elasticsearch                             the first start secures the node and prints a password\n  \
+        bin/elasticsearch --enrollment-token TOKEN    the first start joins the cluster of the token\n  \
+        bin/elasticsearch -E node.name=node-1         with a setting for this run"
+)]
 pub struct StartArgs {
     /// Stop when standard input ends, too: a node started by a program then never outlives it
     #[arg(long = UNTIL_STDIN_ENDS)]
     until_stdin_ends: bool,
+    /// Join the cluster of this token, at the first start; `-` reads it from standard input
+    #[arg(long, value_name = "TOKEN")]
+    enrollment_token: Option<String>,
 }
+
+/// How long the first start waits for its cluster to form before it tells what it can.
+const FORMED_WITHIN: Duration = Duration::from_secs(30);
 
 /// The long option by which `quickstart` ties its nodes to itself.
 pub const UNTIL_STDIN_ENDS: &str = "until-stdin-ends";
@@ -41,8 +56,18 @@ pub fn run(
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
     let paths = Paths::resolve()?;
-    let keystore = open_keystore(&paths.keystore(), terminal)?;
+    let mut keystore = open_keystore(&paths.keystore(), terminal)?;
     let overrides = common.overrides()?;
+    let token = match args.enrollment_token.as_deref() {
+        Some("-") => Some(SecretString::new(terminal.read_stdin_line()?)),
+        other => other.map(SecretString::from),
+    };
+    let start = auto_configuration::Start {
+        paths: &paths,
+        overrides: &overrides,
+        token: token.as_ref(),
+    };
+    let announcement = auto_configuration::before_start(&start, &mut keystore, terminal)?;
     let settings = Settings::load(paths.config(), &overrides, keystore.as_ref())
         .map_err(|error| CommandError::new(ExitCode::Failure, error.to_string()))?;
     let home = paths.home()?.to_owned();
@@ -55,13 +80,15 @@ pub fn run(
         .enable_all()
         .build()
         .map_err(|error| CommandError::io(&home, &error))?
-        .block_on(serve(settings, &home, input_end))
+        .block_on(serve(settings, &home, input_end, announcement, terminal))
 }
 
 async fn serve(
     settings: Settings,
     home: &Path,
     input_end: Option<oneshot::Receiver<()>>,
+    announcement: Option<Announcement>,
+    terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
     let stop = |kind| signal(kind).map_err(|error| CommandError::io(home, &error));
     let (mut terminate, mut interrupt) = (
@@ -69,8 +96,13 @@ async fn serve(
         stop(SignalKind::interrupt())?,
     );
     let node = Node::start(settings, home).await.map_err(start_error)?;
+    let announced = announce(&node, announcement, terminal);
+    let stopping = async {
+        wait(&mut terminate, &mut interrupt, input_end).await;
+    };
     let failure = tokio::select! {
-        () = wait(&mut terminate, &mut interrupt, input_end) => None,
+        () = async { tokio::join!(announced, std::future::pending::<()>()); } => None,
+        () = stopping => None,
         reason = node.failed() => Some(reason),
     };
     node.stop().await;
@@ -81,6 +113,24 @@ async fn serve(
             format!("the node cannot go on: {reason}"),
         )),
     }
+}
+
+/// Tells the person who watches a first start what nobody is told again.
+async fn announce(node: &Node, announcement: Option<Announcement>, terminal: &mut Terminal) {
+    let Some(announcement) = announcement else {
+        return;
+    };
+    if !terminal.output_is_terminal() {
+        tracing::info!(
+            "security was configured; give elastic a password with elasticsearch-reset-password -u elastic"
+        );
+        return;
+    }
+    // Until there is a master no API key can be made; what is missing then is said.
+    node.wait_until(FORMED_WITHIN, |state| !state.nodes.is_empty())
+        .await;
+    let text = auto_configuration::compose(&announcement, node.http_addresses()).await;
+    terminal.out(text);
 }
 
 async fn wait(
