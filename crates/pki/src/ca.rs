@@ -253,6 +253,11 @@ impl CertificateAuthority {
         pem::encode_certificates(&self.chain[..1])
     }
 
+    /// Returns the CA certificate as PEM, followed by its issuers as far as they are known.
+    pub fn chain_pem(&self) -> String {
+        pem::encode_certificates(&self.chain)
+    }
+
     fn signer(&self) -> Signer<'_> {
         Signer {
             name: &self.subject,

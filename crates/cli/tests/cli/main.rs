@@ -1,7 +1,9 @@
 //! The real program, called as a user calls it.
 
+mod certutil_http;
 mod home;
 mod init;
+mod judges;
 mod keystore;
 mod passwords;
 mod procedure;
