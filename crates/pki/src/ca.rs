@@ -205,8 +205,15 @@ impl CertificateAuthority {
     ///
     /// Errors: [`PkiError::KeySize`], [`PkiError::Validity`], [`PkiError::InvalidDnsName`], [`PkiError::Crypto`].
     pub fn issue(&self, params: &NodeCertParams) -> Result<IssuedCertificate, PkiError> {
-        let key = PrivateKey::generate(params.key)?;
-        let certificate = sign(&node_template(params), &key, &self.signer())?;
+        self.issue_for(PrivateKey::generate(params.key)?, &node_template(params))
+    }
+
+    pub(crate) fn issue_for(
+        &self,
+        key: PrivateKey,
+        template: &Template<'_>,
+    ) -> Result<IssuedCertificate, PkiError> {
+        let certificate = sign(template, &key, &self.signer())?;
         let mut chain = vec![certificate.clone()];
         chain.extend(self.chain.iter().cloned());
         Ok(IssuedCertificate {
@@ -361,6 +368,7 @@ fn ca_template(params: &CaParams) -> Template<'_> {
         common_names: &[],
         key_usage: &params.key_usage,
         extended_key_usage: &[],
+        encoded: &[],
     }
 }
 
@@ -375,6 +383,7 @@ fn node_template(params: &NodeCertParams) -> Template<'_> {
         common_names: &params.common_names,
         key_usage: &params.key_usage,
         extended_key_usage: &params.extended_key_usage,
+        encoded: &[],
     }
 }
 

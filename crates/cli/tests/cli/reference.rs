@@ -9,7 +9,7 @@ const TOOLS: &[(&str, &[&str])] = &[
     ("start", &[]),
     (
         "certutil",
-        &["csr", "cert", "ca", "http", "inspect", "check"],
+        &["csr", "cert", "ca", "http", "renew", "inspect", "check"],
     ),
     (
         "keystore",
