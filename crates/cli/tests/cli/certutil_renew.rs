@@ -3,6 +3,9 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use ringwall_base::SecretString;
+use ringwall_pki::{CertificateAuthority, KeySpec, NodeCertParams, p12};
+
 use crate::bench::{Bench, read};
 use crate::home::Outcome;
 use crate::judges::{judge, unzip};
@@ -373,4 +376,48 @@ fn what_cannot_be_renewed_is_told_with_what_to_do() {
     bench
         .renew(&["alone.crt", "--key", "n/instance/instance.key"], "")
         .quiet();
+}
+
+#[test]
+fn what_else_is_in_a_keystore_stays() {
+    let bench = Bench::new();
+    bench.ca("ca.p12");
+    // As Elasticsearch sets up its nodes by itself: the key of the CA beside that of the node.
+    let password = SecretString::from("p");
+    let authority =
+        CertificateAuthority::load_p12(&bench.path("ca.p12"), &"capass".into()).unwrap();
+    let issued = authority
+        .issue(&NodeCertParams {
+            key: KeySpec::EcP256,
+            days: 5000,
+            ..NodeCertParams::default()
+        })
+        .unwrap();
+    let entries = [
+        p12::WriteEntry::Key {
+            alias: "http_ca",
+            key: authority.private_key(),
+            chain: &[authority.certificate().clone()],
+        },
+        p12::WriteEntry::Key {
+            alias: "http",
+            key: &issued.key,
+            chain: &issued.chain,
+        },
+    ];
+    let file = bench.path("http.p12");
+    std::fs::write(&file, p12::write(&entries, &password).unwrap()).unwrap();
+    let done = bench.renew(&["http.p12", "--pass", "p", "--keep-key"], "");
+    assert_eq!(done.status, 0, "{done:?}");
+    let shorter = "is valid for 1094 days instead of 5000, since the CA ends then";
+    assert!(done.stderr.contains(shorter), "{done:?}");
+    let renewed = p12::read(&std::fs::read(&file).unwrap(), &password, &file).unwrap();
+    let key_of = |alias: &str| {
+        let entry = |entry: &&p12::KeyEntry| entry.alias.as_deref() == Some(alias);
+        renewed.keys.iter().find(entry).unwrap()
+    };
+    assert_eq!(key_of("http_ca").chain, [authority.certificate().clone()]);
+    assert_eq!(&key_of("http").private_key, issued.key.pkcs8());
+    assert_ne!(key_of("http").chain[0], issued.certificate);
+    assert!(renewed.keys.len() == 2 && renewed.trusted.is_empty());
 }
