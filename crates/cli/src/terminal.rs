@@ -4,7 +4,8 @@
 //! go to standard error and every answer, secrets included, is one line of standard input: that is
 //! what scripts such as `printf '…\n…\n' | elasticsearch-keystore add …` rely on.
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, BufRead, Cursor, IsTerminal, Read, Write};
+use std::path::Path;
 
 use ringwall_base::{SecretBytes, SecretString};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -33,6 +34,8 @@ pub struct Terminal {
     verbosity: Verbosity,
     /// Yes/no questions are not asked but answered with yes.
     assumes_yes: bool,
+    /// The file that answers come from instead of standard input.
+    answers: Option<String>,
     /// The first failure to write, reported by [`Terminal::finish`].
     failure: Option<io::Error>,
 }
@@ -49,8 +52,35 @@ impl Terminal {
             verbosity: Verbosity::Normal,
             assumes_yes: false,
             shows_status: false,
+            answers: None,
             failure: None,
         }
+    }
+
+    /// Takes every answer, secrets included, from the lines of a file's content from now on. The
+    /// answers are shown after their questions, but not the secrets.
+    pub fn answer_from(&mut self, file: &Path, content: SecretBytes) {
+        self.input = Box::new(Cursor::new(Lines(content)));
+        self.input_is_tty = false;
+        self.answers = Some(file.display().to_string());
+    }
+
+    /// Fails if the file of [`Terminal::answer_from`] has answers that no question took: then the
+    /// others may have met the wrong questions.
+    pub fn check_answers_used(&mut self) -> Result<(), CommandError> {
+        let Some(file) = self.answers.clone() else {
+            return Ok(());
+        };
+        let rest = self.read_stdin_all()?;
+        let lines = rest.expose().split(|byte| *byte == b'\n');
+        let left = lines.filter(|line| !line.trim_ascii().is_empty()).count();
+        if left == 0 {
+            return Ok(());
+        }
+        Err(CommandError::data(format!(
+            "[{file}] has {left} more answers than there are questions"
+        ))
+        .with_hint("the questions above show which answer each one took"))
     }
 
     /// Returns whether a person is there: standard input and output are both a terminal.
@@ -127,7 +157,8 @@ impl Terminal {
     /// Fails at the end of input, as every reading method here does.
     pub fn prompt(&mut self, prompt: &str) -> Result<String, CommandError> {
         self.ask(prompt)?;
-        let line = self.read_line()?;
+        let line = self.read_answer(prompt)?;
+        self.show_answer(prompt, &line);
         Ok(line.to_string())
     }
 
@@ -139,7 +170,9 @@ impl Terminal {
             false => None,
         };
         self.ask(prompt)?;
-        self.read_stdin_line().map(SecretString::new)
+        let mut line = self.read_answer(prompt)?;
+        self.show_answer(prompt, "***");
+        Ok(SecretString::new(std::mem::take(&mut *line)))
     }
 
     /// Asks a yes/no question until the answer is `y`, `n` or empty (the default).
@@ -226,6 +259,25 @@ impl Terminal {
             })
     }
 
+    fn read_answer(&mut self, prompt: &str) -> Result<Zeroizing<String>, CommandError> {
+        self.read_line().map_err(|error| match &self.answers {
+            Some(file) if error.message == END_OF_INPUT => CommandError::data(format!(
+                "[{file}] has no answer to the question [{}]",
+                prompt.trim()
+            ))
+            .with_hint("the questions above show which answer each one took"),
+            _ => error,
+        })
+    }
+
+    /// Completes a question that no person answered, so that each has a line.
+    fn show_answer(&mut self, prompt: &str, answer: &str) {
+        if self.answers.is_some() {
+            let blank = if prompt.ends_with(' ') { "" } else { " " };
+            self.err(format!("{blank}{answer}"));
+        }
+    }
+
     fn read_line(&mut self) -> Result<Zeroizing<String>, CommandError> {
         let mut line = Zeroizing::new(String::new());
         let read = self
@@ -253,6 +305,15 @@ impl Terminal {
         if let Err(error) = written {
             self.failure.get_or_insert(error);
         }
+    }
+}
+
+/// The content of a file of answers, wiped when dropped.
+struct Lines(SecretBytes);
+
+impl AsRef<[u8]> for Lines {
+    fn as_ref(&self) -> &[u8] {
+        self.0.expose()
     }
 }
 
@@ -346,6 +407,7 @@ pub mod testing {
                 shows_status: false,
                 verbosity: Verbosity::Normal,
                 assumes_yes: false,
+                answers: None,
                 failure: None,
             };
             (terminal, output, errors)
@@ -370,6 +432,27 @@ mod tests {
             errors.text(),
             "Name: Secret: Empty? [Y/n]Sure? [y/N]Did not understand answer 'yes'\nSure? [y/N]"
         );
+    }
+
+    #[test]
+    fn answers_of_a_file_are_shown_but_secrets_are_not() {
+        let (mut terminal, output, errors) = Terminal::scripted("of standard input\n");
+        let answers = SecretBytes::new(*b"name\r\nhunter2\n\nmore\n");
+        terminal.answer_from(Path::new("answers.txt"), answers);
+        assert_eq!(terminal.prompt("Name:").unwrap(), "name");
+        assert_eq!(terminal.secret("Secret:").unwrap().expose(), "hunter2");
+        assert!(terminal.confirm("Sure?", true).unwrap());
+        assert_eq!(output.text(), "");
+        assert_eq!(errors.text(), "Name: name\nSecret: ***\nSure? [Y/n] \n");
+        let error = terminal.check_answers_used().unwrap_err();
+        assert!(error.message.contains("1 more answers"), "{error}");
+        let error = terminal.prompt("Next:").unwrap_err();
+        assert_eq!(error.exit, ExitCode::DataError);
+        assert_eq!(
+            error.message,
+            "[answers.txt] has no answer to the question [Next:]"
+        );
+        terminal.check_answers_used().unwrap();
     }
 
     #[test]

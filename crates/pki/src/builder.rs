@@ -68,6 +68,8 @@ pub(crate) struct Template<'a> {
     pub(crate) common_names: &'a [String],
     pub(crate) key_usage: &'a [KeyUsage],
     pub(crate) extended_key_usage: &'a [ExtendedKeyUsage],
+    /// Further extensions, already encoded one after the other.
+    pub(crate) encoded: &'a [u8],
 }
 
 /// Who signs.
@@ -188,6 +190,7 @@ fn extensions(
         template.key_usage,
         template.extended_key_usage,
     ));
+    all.extend_from_slice(template.encoded);
     Ok(all)
 }
 

@@ -216,8 +216,15 @@ impl CertificateAuthority {
     ///
     /// Errors: [`PkiError::KeySize`], [`PkiError::Validity`], [`PkiError::InvalidDnsName`], [`PkiError::Crypto`].
     pub fn issue(&self, params: &NodeCertParams) -> Result<IssuedCertificate, PkiError> {
-        let key = PrivateKey::generate(params.key)?;
-        let certificate = sign(&node_template(params), &key, &self.signer())?;
+        self.issue_for(PrivateKey::generate(params.key)?, &node_template(params))
+    }
+
+    pub(crate) fn issue_for(
+        &self,
+        key: PrivateKey,
+        template: &Template<'_>,
+    ) -> Result<IssuedCertificate, PkiError> {
+        let certificate = sign(template, &key, &self.signer())?;
         let mut chain = vec![certificate.clone()];
         chain.extend(self.chain.iter().cloned());
         Ok(IssuedCertificate {
@@ -262,6 +269,11 @@ impl CertificateAuthority {
     /// Returns the CA certificate as PEM.
     pub fn certificate_pem(&self) -> String {
         pem::encode_certificates(&self.chain[..1])
+    }
+
+    /// Returns the CA certificate as PEM, followed by its issuers as far as they are known.
+    pub fn chain_pem(&self) -> String {
+        pem::encode_certificates(&self.chain)
     }
 
     fn signer(&self) -> Signer<'_> {
@@ -367,6 +379,7 @@ fn ca_template(params: &CaParams) -> Template<'_> {
         common_names: &[],
         key_usage: &params.key_usage,
         extended_key_usage: &[],
+        encoded: &[],
     }
 }
 
@@ -381,6 +394,7 @@ fn node_template(params: &NodeCertParams) -> Template<'_> {
         common_names: &params.common_names,
         key_usage: &params.key_usage,
         extended_key_usage: &params.extended_key_usage,
+        encoded: &[],
     }
 }
 

@@ -22,6 +22,8 @@ pub enum KeySpec {
     EcP256,
     /// Elliptic curve P-384.
     EcP384,
+    /// Elliptic curve P-521.
+    EcP521,
     /// Curve25519 for signatures. Java and browsers of today take it in TLS 1.3 only.
     Ed25519,
 }
@@ -61,6 +63,7 @@ impl PrivateKey {
             }
             KeySpec::EcP256 => generate_ec(&signature::ECDSA_P256_SHA256_ASN1_SIGNING)?,
             KeySpec::EcP384 => generate_ec(&signature::ECDSA_P384_SHA384_ASN1_SIGNING)?,
+            KeySpec::EcP521 => generate_ec(&signature::ECDSA_P521_SHA512_ASN1_SIGNING)?,
             KeySpec::Ed25519 => {
                 let pair = Ed25519KeyPair::generate().map_err(failed)?;
                 SecretBytes::new(pair.to_pkcs8v1().map_err(failed)?.as_ref())

@@ -27,6 +27,7 @@ pub mod p12;
 pub mod pem;
 mod pem_key;
 mod profile;
+mod renewal;
 mod request;
 mod signature;
 
@@ -44,5 +45,6 @@ pub use load::{
 };
 pub use name::DistinguishedName;
 pub use profile::{authority_defect, leaf_defect};
+pub use renewal::Renewal;
 pub use request::{CertificateRequest, RequestInfo};
 pub use rustls_pki_types::CertificateDer;

@@ -5,12 +5,15 @@ mod ca;
 mod cert;
 mod check;
 mod csr;
+mod http;
 mod inspect;
 mod instances;
+mod issuer;
 mod keys;
 mod output;
 mod parallel;
 mod password;
+mod renew;
 
 use clap::Subcommand;
 use ringwall_pki::PkiError;
@@ -34,6 +37,10 @@ enum CertutilCommand {
     Cert(cert::CertArgs),
     /// Make a new local certificate authority
     Ca(ca::CaArgs),
+    /// Make certificates or signing requests for HTTPS between clients and nodes, by questions
+    Http(http::HttpArgs),
+    /// Replace certificates that end by new ones with the same names
+    Renew(renew::RenewArgs),
     /// Say what is in a file of keys or certificates, and what a node can use it for
     Inspect(inspect::InspectArgs),
     /// List when certificates end, with an exit status for monitoring
@@ -46,6 +53,8 @@ pub fn run(args: CertutilArgs, terminal: &mut Terminal) -> Result<(), CommandErr
         CertutilCommand::Csr(args) => csr::run(args, terminal),
         CertutilCommand::Cert(args) => cert::run(args, terminal),
         CertutilCommand::Ca(args) => ca::run(args, terminal),
+        CertutilCommand::Http(args) => http::run(args, terminal),
+        CertutilCommand::Renew(args) => renew::run(args, terminal),
         CertutilCommand::Check(args) => check::run(args, terminal),
         CertutilCommand::Inspect(args) => inspect::run(args, terminal),
     }

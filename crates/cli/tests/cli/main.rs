@@ -1,7 +1,12 @@
 //! The real program, called as a user calls it.
 
+mod bench;
+mod certutil_http;
+mod certutil_http_ca;
+mod certutil_renew;
 mod home;
 mod init;
+mod judges;
 mod keystore;
 mod passwords;
 mod procedure;

@@ -7,7 +7,10 @@ const TOOLS: &[(&str, &[&str])] = &[
     ("quickstart", &[]),
     ("init", &[]),
     ("start", &[]),
-    ("certutil", &["csr", "cert", "ca", "inspect", "check"]),
+    (
+        "certutil",
+        &["csr", "cert", "ca", "http", "renew", "inspect", "check"],
+    ),
     (
         "keystore",
         &[

@@ -1,6 +1,6 @@
 //! `certutil cert`: makes node certificates.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ringwall_base::SecretString;
 use ringwall_pki::{
@@ -11,32 +11,19 @@ use zeroize::Zeroizing;
 
 use super::failed;
 use super::instances::{Instance, InstanceArgs};
+use super::issuer::IssuerArgs;
 use super::keys::KeyArgs;
 use super::output::{self, Bundle};
 use super::parallel::make_all;
 use super::password::{self, NewPassword, NewPasswordArgs};
-use crate::commands::users::first_line;
 use crate::error::CommandError;
 use crate::terminal::Terminal;
 
 /// Arguments of `certutil cert`.
 #[derive(Debug, clap::Args)]
 pub(super) struct CertArgs {
-    /// PKCS#12 file of the CA, with exactly one private key
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["ca_cert", "ca_key"])]
-    ca: Option<PathBuf>,
-    /// PEM file of the CA certificate
-    #[arg(long, value_name = "FILE", requires = "ca_key")]
-    ca_cert: Option<PathBuf>,
-    /// PEM file of the CA's private key
-    #[arg(long, value_name = "FILE", requires = "ca_cert")]
-    ca_key: Option<PathBuf>,
-    /// Password of the CA's private key; without a value it is asked for
-    #[arg(long, value_name = "PASSWORD", num_args = 0..=1)]
-    ca_pass: Option<Option<SecretString>>,
-    /// Read that password from the first line of a file
-    #[arg(long, value_name = "FILE", conflicts_with = "ca_pass")]
-    ca_pass_file: Option<PathBuf>,
+    #[command(flatten)]
+    authority: IssuerArgs,
     /// Make certificates that sign themselves
     #[arg(long, conflicts_with_all = ["ca", "ca_cert", "ca_key", "ca_pass", "ca_pass_file"])]
     self_signed: bool,
@@ -64,13 +51,16 @@ pub(super) fn run(args: CertArgs, terminal: &mut Terminal) -> Result<(), Command
     if args.keep_ca_key {
         return Err(CommandError::usage(NO_GENERATED_CA));
     }
-    if args.ca.is_none() && args.ca_cert.is_none() && !args.self_signed {
+    if !args.authority.is_given() && !args.self_signed {
         return Err(CommandError::usage(NO_CA));
     }
     let key = args.key.spec()?;
     let pass = args.password.read(terminal)?;
     terminal.out(INTRODUCTION);
-    let issuer = issuer(&args, terminal)?;
+    let issuer = match args.authority.load(terminal)? {
+        Some(authority) => Issuer::Authority(Box::new(authority)),
+        None => Issuer::Itself,
+    };
     let nodes = args.instances.nodes(terminal)?;
     let is_zip = args.instances.are_many() || args.pem;
     let default = match args.instances.name() {
@@ -101,61 +91,6 @@ pub(super) fn run(args: CertArgs, terminal: &mut Terminal) -> Result<(), Command
 enum Issuer {
     Authority(Box<CertificateAuthority>),
     Itself,
-}
-
-/// Returns the CA named by the options.
-fn issuer(args: &CertArgs, terminal: &mut Terminal) -> Result<Issuer, CommandError> {
-    let from_file = args.ca_pass_file.as_deref().map(first_line).transpose()?;
-    let given = args.ca_pass.as_ref().and_then(Option::as_ref);
-    let given = given.or(from_file.as_ref());
-    let authority = match (&args.ca, &args.ca_cert, &args.ca_key) {
-        (Some(file), _, _) => {
-            let password = match given {
-                Some(given) => given.clone(),
-                // The path as it was given: that is how the user knows the file.
-                None => {
-                    terminal.secret(&format!("Enter password for CA ({}) : ", file.display()))?
-                }
-            };
-            CertificateAuthority::load_p12(&output::input(file)?, &password)
-        }
-        (None, Some(certificate), Some(key)) => load_pem(
-            &output::input(certificate)?,
-            &output::input(key)?,
-            given,
-            terminal,
-        )?,
-        // Nothing else is left: `run` refuses a command without any issuer.
-        _ => return Ok(Issuer::Itself),
-    };
-    authority
-        .map(Box::new)
-        .map(Issuer::Authority)
-        .map_err(failed)
-}
-
-/// Loads a PEM CA; asks for the passphrase only when the key is encrypted.
-fn load_pem(
-    certificate: &Path,
-    key: &Path,
-    given: Option<&SecretString>,
-    terminal: &mut Terminal,
-) -> Result<Result<CertificateAuthority, PkiError>, CommandError> {
-    match CertificateAuthority::load_pem(certificate, key, given) {
-        Err(PkiError::PassphraseRequired { .. }) => {
-            let prompt = format!(
-                "Enter password for CA private key ({}) : ",
-                output::file_name(key)
-            );
-            let answer = terminal.secret(&prompt)?;
-            Ok(CertificateAuthority::load_pem(
-                certificate,
-                key,
-                Some(&answer),
-            ))
-        }
-        other => Ok(other),
-    }
 }
 
 /// Makes what is written.

@@ -338,7 +338,7 @@ fn report(name: &str, wrong: &[String], terminal: &mut Terminal) {
 }
 
 /// Source: tools.md section 1.6.
-fn is_filename(text: &str) -> bool {
+pub(super) fn is_filename(text: &str) -> bool {
     let allowed =
         |byte: u8| byte.is_ascii_alphanumeric() || b"!@#$%^&{}[]()_+-=,.~'` ".contains(&byte);
     (1..=FILENAME_MAX).contains(&text.len()) && !text.starts_with('.') && text.bytes().all(allowed)

@@ -31,17 +31,23 @@ pub(super) fn choose(
         }
     };
     let path = absolute(&path)?;
-    if path.symlink_metadata().is_ok() {
-        let message = format!("Output file '{}' already exists", path.display());
-        let hint = "nothing is ever overwritten: choose another file, or move this one away";
-        return Err(CommandError::new(ExitCode::IoError, message).with_hint(hint));
-    }
+    check_absent(&path)?;
     make_parent(&path, terminal)?;
     Ok(path)
 }
 
+/// Fails (74) if something is at the path.
+pub(super) fn check_absent(path: &Path) -> Result<(), CommandError> {
+    if path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let message = format!("Output file '{}' already exists", path.display());
+    let hint = "nothing is ever overwritten: choose another file, or move this one away";
+    Err(CommandError::new(ExitCode::IoError, message).with_hint(hint))
+}
+
 /// Returns the absolute form of a path to write. Source: tools.md sections 0.5 and 15.
-fn absolute(path: &Path) -> Result<PathBuf, CommandError> {
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, CommandError> {
     match Paths::resolve() {
         Ok(paths) => Ok(paths.tool_path(path)),
         // The tool needs no node: outside of any home the working directory serves.
@@ -108,7 +114,10 @@ impl Bundle {
     }
 }
 
-fn make_parent(path: &Path, terminal: &mut Terminal) -> Result<(), CommandError> {
+/// Makes the directory of a path after a question, if it is missing.
+///
+/// Errors: it cannot be made or is a file (73).
+pub(super) fn make_parent(path: &Path, terminal: &mut Terminal) -> Result<(), CommandError> {
     let Some(parent) = path.parent() else {
         return Err(CommandError::cant_create(format!(
             "Cannot write to {}",

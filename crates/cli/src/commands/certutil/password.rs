@@ -90,14 +90,22 @@ impl NewPasswordArgs {
 pub(super) fn ask(what: &str, terminal: &mut Terminal) -> Result<SecretString, CommandError> {
     loop {
         let password = terminal.secret(&format!("Enter password for {what} : "))?;
-        if password.char_count() <= OPENSSL_LIMIT {
-            return Ok(password);
-        }
-        terminal.result(TOO_LONG);
-        if terminal.confirm("Do you want to continue?", true)? {
+        if is_length_accepted(&password, terminal)? {
             return Ok(password);
         }
     }
+}
+
+/// Warns of a long password and asks whether to take it all the same.
+pub(super) fn is_length_accepted(
+    password: &SecretString,
+    terminal: &mut Terminal,
+) -> Result<bool, CommandError> {
+    if password.char_count() <= OPENSSL_LIMIT {
+        return Ok(true);
+    }
+    terminal.result(TOO_LONG);
+    terminal.confirm("Do you want to continue?", true)
 }
 
 /// Takes a password from the command line; a long one is only warned about.

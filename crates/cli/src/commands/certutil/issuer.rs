@@ -1,0 +1,91 @@
+//! The CA that signs, out of its files.
+
+use std::path::{Path, PathBuf};
+
+use ringwall_base::SecretString;
+use ringwall_pki::{CertificateAuthority, PkiError};
+
+use super::{failed, output};
+use crate::commands::users::first_line;
+use crate::error::CommandError;
+use crate::terminal::Terminal;
+
+/// The options about the CA.
+#[derive(Debug, clap::Args)]
+pub(super) struct IssuerArgs {
+    /// PKCS#12 file of the CA, with exactly one private key
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["ca_cert", "ca_key"])]
+    ca: Option<PathBuf>,
+    /// PEM file of the CA certificate
+    #[arg(long, value_name = "FILE", requires = "ca_key")]
+    ca_cert: Option<PathBuf>,
+    /// PEM file of the CA's private key
+    #[arg(long, value_name = "FILE", requires = "ca_cert")]
+    ca_key: Option<PathBuf>,
+    /// Password of the CA's private key; without a value it is asked for
+    #[arg(long, value_name = "PASSWORD", num_args = 0..=1)]
+    ca_pass: Option<Option<SecretString>>,
+    /// Read that password from the first line of a file
+    #[arg(long, value_name = "FILE", conflicts_with = "ca_pass")]
+    ca_pass_file: Option<PathBuf>,
+}
+
+impl IssuerArgs {
+    /// Returns whether the options name a CA.
+    pub(super) fn is_given(&self) -> bool {
+        self.ca.is_some() || self.ca_cert.is_some()
+    }
+
+    /// Loads the CA that the options name.
+    pub(super) fn load(
+        &self,
+        terminal: &mut Terminal,
+    ) -> Result<Option<CertificateAuthority>, CommandError> {
+        let from_file = self.ca_pass_file.as_deref().map(first_line).transpose()?;
+        let given = self.ca_pass.as_ref().and_then(Option::as_ref);
+        let given = given.or(from_file.as_ref());
+        let authority = match (&self.ca, &self.ca_cert, &self.ca_key) {
+            (Some(file), _, _) => {
+                let password = match given {
+                    Some(given) => given.clone(),
+                    // The path as it was given: that is how the user knows the file.
+                    None => terminal
+                        .secret(&format!("Enter password for CA ({}) : ", file.display()))?,
+                };
+                CertificateAuthority::load_p12(&output::input(file)?, &password)
+            }
+            (None, Some(certificate), Some(key)) => load_pem(
+                &output::input(certificate)?,
+                &output::input(key)?,
+                given,
+                terminal,
+            )?,
+            _ => return Ok(None),
+        };
+        authority.map(Some).map_err(failed)
+    }
+}
+
+/// Loads a PEM CA; asks for the passphrase only when the key is encrypted.
+fn load_pem(
+    certificate: &Path,
+    key: &Path,
+    given: Option<&SecretString>,
+    terminal: &mut Terminal,
+) -> Result<Result<CertificateAuthority, PkiError>, CommandError> {
+    match CertificateAuthority::load_pem(certificate, key, given) {
+        Err(PkiError::PassphraseRequired { .. }) => {
+            let prompt = format!(
+                "Enter password for CA private key ({}) : ",
+                output::file_name(key)
+            );
+            let answer = terminal.secret(&prompt)?;
+            Ok(CertificateAuthority::load_pem(
+                certificate,
+                key,
+                Some(&answer),
+            ))
+        }
+        other => Ok(other),
+    }
+}
