@@ -79,6 +79,7 @@ pub(super) fn before_start(
     let block = SettingsBlock {
         settings: &settings,
         discovery,
+        replaced: Vec::new(),
         kept: Vec::new(),
     };
     Writer::new(start.paths)?.write(&material, &block, &mut opened)?;
@@ -91,19 +92,21 @@ pub(super) fn before_start(
     }))
 }
 
-/// Enrols a node that was auto-configured as a cluster of its own but has never started as one. `kept` are
-/// lines of its owner inside the block of settings. Source: tools.md section 9.3.
+/// Enrols a node that was auto-configured as a cluster of its own but has never started as one. `lines` are
+/// those of its block of settings; what its owner added there is kept. Source: tools.md section 9.3.
 pub(super) fn reconfigure(
     paths: &Paths,
     token: &EnrollmentToken,
     settings: &Settings,
-    kept: Vec<String>,
+    lines: &[String],
     keystore: &mut Keystore,
 ) -> Result<(), CommandError> {
     let (material, discovery) = enroll(token, settings)?;
+    let (replaced, kept) = files::sort_block(lines);
     let block = SettingsBlock {
         settings,
         discovery,
+        replaced,
         kept,
     };
     Writer::new(paths)?.write(&material, &block, keystore)
@@ -146,8 +149,8 @@ fn first_password(
     Ok(password)
 }
 
-/// Returns whether the configuration says anything of addresses.
-fn has_addresses(settings: &Settings) -> bool {
+/// Returns whether the configuration says anything of addresses, apart from keys that are replaced.
+fn has_addresses(settings: &Settings, replaced: &[String]) -> bool {
     let keys = [
         network::NETWORK_HOST.key(),
         network::NETWORK_BIND_HOST.key(),
@@ -159,5 +162,6 @@ fn has_addresses(settings: &Settings) -> bool {
         network::TRANSPORT_BIND_HOST.key(),
         network::TRANSPORT_PUBLISH_HOST.key(),
     ];
-    keys.iter().any(|key| settings.is_set(key))
+    let is_kept = |key: &&&str| !replaced.iter().any(|replaced| replaced == **key);
+    keys.iter().filter(is_kept).any(|key| settings.is_set(key))
 }

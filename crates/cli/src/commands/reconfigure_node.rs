@@ -77,7 +77,7 @@ pub fn run(
     }
     let keystore = keystore.get_or_insert_with(|| Keystore::create(SecretString::default()));
     keystore.remove(security::AUTOCONFIGURATION_PASSWORD_HASH.key());
-    auto_configuration::reconfigure(&paths, &token, &settings, added_by_owner(&block), keystore)?;
+    auto_configuration::reconfigure(&paths, &token, &settings, &block, keystore)?;
     terminal.out("The node is enrolled: it joins the cluster when it starts.");
     Ok(())
 }
@@ -98,25 +98,3 @@ fn ask(terminal: &mut Terminal) -> Result<(), CommandError> {
         false => Err(CommandError::new(ExitCode::Ok, "User cancelled operation")),
     }
 }
-
-/// Returns the lines of a block that this program does not write itself.
-fn added_by_owner(block: &[String]) -> Vec<String> {
-    let own = |line: &str| {
-        line.is_empty()
-            || line.starts_with('#')
-            || line.starts_with(' ')
-            || OWN.iter().any(|key| line.starts_with(&format!("{key}:")))
-    };
-    block.iter().filter(|line| !own(line)).cloned().collect()
-}
-
-const OWN: &[&str] = &[
-    "xpack.security.enabled",
-    "xpack.security.enrollment.enabled",
-    "xpack.security.http.ssl",
-    "xpack.security.transport.ssl",
-    "cluster.initial_master_nodes",
-    "discovery.seed_hosts",
-    "http.host",
-    "transport.host",
-];

@@ -4,10 +4,12 @@ use std::fs;
 
 use crate::home::{Home, link_target, ringwall, run};
 
-const PROGRAMS: [&str; 7] = [
+const PROGRAMS: [&str; 9] = [
     "elasticsearch",
     "elasticsearch-certutil",
+    "elasticsearch-create-enrollment-token",
     "elasticsearch-keystore",
+    "elasticsearch-reconfigure-node",
     "elasticsearch-reset-password",
     "elasticsearch-service-tokens",
     "elasticsearch-setup-passwords",

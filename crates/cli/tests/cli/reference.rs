@@ -29,6 +29,8 @@ const TOOLS: &[(&str, &[&str])] = &[
     ),
     ("setup-passwords", &["auto", "interactive"]),
     ("reset-password", &[]),
+    ("create-enrollment-token", &[]),
+    ("reconfigure-node", &[]),
     ("users", &["useradd", "userdel", "passwd", "roles", "list"]),
     ("service-tokens", &["create", "delete", "list"]),
     ("settings", &[]),

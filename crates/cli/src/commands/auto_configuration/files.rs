@@ -31,6 +31,8 @@ pub(super) enum Discovery {
 pub(super) struct SettingsBlock<'a> {
     pub(super) settings: &'a Settings,
     pub(super) discovery: Discovery,
+    /// Keys of an earlier block, which goes: its settings do not count as set.
+    pub(super) replaced: Vec<String>,
     /// Lines of the owner that stood in an earlier block.
     pub(super) kept: Vec<String>,
 }
@@ -185,7 +187,8 @@ impl SettingsBlock<'_> {
             String::new(),
             "xpack.security.enabled: true".to_owned(),
         ];
-        if !self.settings.is_set(security::ENROLLMENT_ENABLED.key()) {
+        let enrollment = security::ENROLLMENT_ENABLED.key();
+        if !self.settings.is_set(enrollment) || self.replaced.iter().any(|key| key == enrollment) {
             lines.push("xpack.security.enrollment.enabled: true".to_owned());
         }
         lines.extend(TLS.lines().map(str::to_owned));
@@ -207,7 +210,7 @@ impl SettingsBlock<'_> {
                 addresses.iter().any(|address| !is_loopback(address))
             }
         };
-        if !has_addresses(self.settings) {
+        if !has_addresses(self.settings, &self.replaced) {
             lines.push(String::new());
             lines.push(
                 "# HTTPS for clients on every address; they need a user or an API key".to_owned(),
@@ -249,6 +252,20 @@ pub(in crate::commands) fn settings_block(text: &str) -> Option<Vec<String>> {
     Some(inside.map(str::to_owned).collect())
 }
 
+/// Returns the keys that this program wrote into a block, and the lines that its owner added.
+pub(super) fn sort_block(lines: &[String]) -> (Vec<String>, Vec<String>) {
+    let (mut keys, mut added) = (Vec::new(), Vec::new());
+    for line in lines {
+        let own = OWN.iter().find(|key| line.starts_with(&format!("{key}:")));
+        match own {
+            Some(key) => keys.push((*key).to_owned()),
+            None if line.is_empty() || line.starts_with(['#', ' ']) => {}
+            None => added.push(line.clone()),
+        }
+    }
+    (keys, added)
+}
+
 fn without_block(text: &str) -> String {
     let mut is_inside = false;
     let mut kept = String::new();
@@ -268,7 +285,6 @@ pub(super) fn is_interrupted(config: &Path) -> bool {
     config.join(CERTS).join(HTTP_CA).exists()
 }
 
-/// What the block sets, in this order; used to find what its owner added.
 pub(in crate::commands) const BLOCK_BEGIN: &str =
     "#----------------------- BEGIN SECURITY AUTO CONFIGURATION -----------------------";
 const BLOCK_END: &str =
@@ -285,6 +301,18 @@ xpack.security.transport.ssl:
   verification_mode: certificate
   keystore.path: certs/transport.p12
   truststore.path: certs/transport.p12";
+
+/// The keys at the beginning of a line that a block may have.
+const OWN: &[&str] = &[
+    "xpack.security.enabled",
+    "xpack.security.enrollment.enabled",
+    "xpack.security.http.ssl",
+    "xpack.security.transport.ssl",
+    "cluster.initial_master_nodes",
+    "discovery.seed_hosts",
+    "http.host",
+    "transport.host",
+];
 
 /// Below the configuration directory.
 pub(in crate::commands) const CERTS: &str = "certs";
@@ -307,5 +335,20 @@ mod tests {
         assert_eq!(settings_block(&text).unwrap(), ["b: 2", "c: 3"]);
         assert_eq!(without_block(&text), "a: 1\nd: 4");
         assert_eq!(settings_block("a: 1\n"), None);
+        let lines = [
+            "http.host: 0.0.0.0",
+            "  enabled: true",
+            "# c",
+            "",
+            "node.name: x",
+        ];
+        let (keys, added) = sort_block(&lines.map(str::to_owned));
+        assert_eq!(
+            (keys, added),
+            (
+                vec!["http.host".to_owned()],
+                vec!["node.name: x".to_owned()]
+            )
+        );
     }
 }
