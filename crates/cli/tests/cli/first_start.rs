@@ -1,12 +1,9 @@
 //! The first start of an untouched home, enrolling others, and reconfiguring, on a pseudo-terminal.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
 
 use http::{Method, StatusCode};
 use ringwall_base::SecretString;
@@ -14,10 +11,10 @@ use ringwall_rest::http_client::{HttpClient, HttpResponse};
 use ringwall_security::enrollment::EnrollmentToken;
 use ringwall_settings::VerificationMode;
 use ringwall_tls::{SslContext, ToolTrust};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
 use crate::home::{Home, run};
+use crate::terminal::{WITHIN, pseudo_terminal, watch};
 
 /// A node on a terminal; stopped when dropped.
 struct Node {
@@ -52,7 +49,7 @@ impl Node {
             child,
             told: String::new(),
         };
-        node.told = read_announcement(screen);
+        node.told = read_announcement(&screen);
         node
     }
 
@@ -75,30 +72,12 @@ impl Drop for Node {
     }
 }
 
-fn pseudo_terminal() -> (OwnedFd, File) {
-    let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&screen).unwrap();
-    unlockpt(&screen).unwrap();
-    let name = ptsname(&screen, Vec::new()).unwrap().into_string().unwrap();
-    let terminal = File::options().write(true).open(name).unwrap();
-    (screen, terminal)
-}
-
-/// Reads until the second frame; the rest is read and dropped, so that the node never waits.
-fn read_announcement(screen: OwnedFd) -> String {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut screen = File::from(screen);
-        let mut buffer = [0; 4096];
-        // Ends with an error when the node closes its side.
-        while let Ok(length @ 1..) = screen.read(&mut buffer) {
-            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            let _ = sender.send(text);
-        }
-    });
+/// Reads until the second frame.
+fn read_announcement(screen: &OwnedFd) -> String {
+    let seen = watch(screen);
     let mut told = String::new();
     while told.matches(FRAME).count() < 2 {
-        match receiver.recv_timeout(WITHIN) {
+        match seen.recv_timeout(WITHIN) {
             Ok(text) => told += &text,
             Err(error) => panic!("{error}: {told}"),
         }
@@ -333,5 +312,3 @@ fn a_home_with_settings_of_its_own_is_left_alone() {
 }
 
 const FRAME: &str = "------------------------------------------------------------------";
-/// Far more than it takes on an idle machine.
-const WITHIN: Duration = Duration::from_secs(120);

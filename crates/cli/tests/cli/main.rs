@@ -15,4 +15,6 @@ mod program;
 mod quickstart;
 mod reference;
 mod running;
+mod terminal;
+mod transcripts;
 mod users;
