@@ -66,6 +66,8 @@ struct Base {
     host: String,
     port: u16,
     authority: String,
+    /// What every path begins with, such as behind a proxy; no slash at its end.
+    prefix: String,
 }
 
 impl HttpClient {
@@ -187,7 +189,7 @@ impl HttpClient {
             url: self.base.url.clone(),
             reason,
         };
-        let uri: Uri = path
+        let uri: Uri = format!("{}{path}", self.base.prefix)
             .parse()
             .map_err(|error| exchange(format!("[{path}] is not a path: {error}")))?;
         let host = HeaderValue::try_from(self.base.authority.as_str())
@@ -271,8 +273,8 @@ impl Base {
             Some("http") => 80,
             _ => return Err(invalid("expected https://host:port")),
         };
-        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-            return Err(invalid("it must not have a path"));
+        if uri.query().is_some() {
+            return Err(invalid("it must not have a query"));
         }
         let authority = uri.authority().ok_or_else(|| invalid("it has no host"))?;
         if authority.as_str().contains('@') {
@@ -287,6 +289,7 @@ impl Base {
             host: host.to_owned(),
             port: authority.port_u16().unwrap_or(default_port),
             authority: authority.to_string(),
+            prefix: uri.path().trim_end_matches('/').to_owned(),
         })
     }
 }
@@ -313,11 +316,13 @@ mod tests {
         assert_eq!((base.host.as_str(), base.port), ("::1", 9200));
         assert_eq!(base.authority, "[::1]:9200");
         assert_eq!(Base::parse("http://es01/", false).unwrap().port, 80);
+        let behind_a_proxy = Base::parse("http://es01/a/b/", false).unwrap();
+        assert_eq!(behind_a_proxy.prefix, "/a/b");
         for url in [
             "es01:9200",
             "ftp://es01",
             "https://u:p@es01",
-            "http://es01/x",
+            "http://es01/x?y",
             "https://",
             "",
         ] {
