@@ -23,7 +23,14 @@ use crate::terminal::Terminal;
 
 /// Arguments of `certutil`.
 #[derive(Debug, clap::Args)]
-#[command(about = "Makes certificates for TLS between nodes and towards clients")]
+#[command(
+    about = "Makes certificates for TLS between nodes and towards clients",
+    after_help = "Examples:\n  \
+        elasticsearch-certutil ca                                 elastic-stack-ca.p12\n  \
+        elasticsearch-certutil cert --ca elastic-stack-ca.p12     elastic-certificates.p12, for every node\n  \
+        elasticsearch-certutil http                               asks for what HTTPS needs\n  \
+        elasticsearch-certutil check config                       when do certificates end?"
+)]
 pub struct CertutilArgs {
     #[command(subcommand)]
     command: CertutilCommand,
@@ -34,8 +41,16 @@ enum CertutilCommand {
     /// Make keys and signing requests for nodes, for another CA to sign
     Csr(csr::CsrArgs),
     /// Make X.509 certificates and keys for nodes
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-certutil cert --ca elastic-stack-ca.p12\n  \
+        elasticsearch-certutil cert --ca elastic-stack-ca.p12 --in instances.yml --out certs.zip\n  \
+        elasticsearch-certutil cert --ca-cert ca.crt --ca-key ca.key --pem --name n1 --dns n1.example")]
     Cert(cert::CertArgs),
     /// Make a new local certificate authority
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-certutil ca\n  \
+        elasticsearch-certutil ca --pem --days 1825 --out ca.zip\n  \
+        elasticsearch-certutil ca --key-type ec-p256 --pass-file ca-password.txt --out ca.p12")]
     Ca(ca::CaArgs),
     /// Make certificates or signing requests for HTTPS between clients and nodes, by questions
     Http(http::HttpArgs),

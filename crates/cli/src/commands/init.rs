@@ -12,7 +12,11 @@ use crate::terminal::Terminal;
 
 /// Arguments of `init`.
 #[derive(Debug, clap::Args)]
-#[command(about = "Lays out the home directory of a node: bin, config, data and logs")]
+#[command(
+    about = "Lays out the home directory of a node: bin, config, data and logs",
+    after_help = "Examples:\n  \
+        ringwall init node-1        then node-1/bin/elasticsearch starts it"
+)]
 pub struct InitArgs {
     /// Directory to make; on an existing home, missing parts are added and links renewed
     #[arg(value_name = "DIR")]

@@ -36,23 +36,34 @@ pub struct KeystoreArgs {
 #[derive(Debug, Subcommand)]
 enum KeystoreCommand {
     /// Create a new keystore
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-keystore create        without a password\n  \
+        elasticsearch-keystore create -p     asks for one")]
     Create {
         /// Prompt for a password to encrypt the keystore with
         #[arg(short, long)]
         password: bool,
     },
     /// List the names of the settings
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-keystore list\n  \
+        elasticsearch-keystore list --json")]
     List {
         /// Print a JSON array
         #[arg(long)]
         json: bool,
     },
     /// Show the value of a setting
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-keystore show bootstrap.password")]
     Show {
         #[arg(value_name = "SETTING")]
         settings: Vec<String>,
     },
     /// Add text settings
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-keystore add bootstrap.password\n  \
+        printf '%s\\n' \"$SECRET\" | elasticsearch-keystore add -x -f bootstrap.password")]
     Add {
         /// Overwrite existing settings without asking, and create the keystore if missing
         #[arg(short, long)]
@@ -64,6 +75,9 @@ enum KeystoreCommand {
         settings: Vec<String>,
     },
     /// Set a text setting, whether it is there or not; says `changed` or `unchanged`
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-keystore set bootstrap.password\n  \
+        elasticsearch-keystore set --if-changed --value-file secret.txt bootstrap.password")]
     Set {
         /// Leave the file as it is when the setting has that value already
         #[arg(long)]
@@ -81,6 +95,9 @@ enum KeystoreCommand {
         setting: String,
     },
     /// Make the keystore hold the settings of a JSON object, a directory or the environment
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-keystore import --dir /run/secrets --prune --dry-run\n  \
+        elasticsearch-keystore import --json secrets.json")]
     Import {
         #[command(flatten)]
         sources: import::ImportSources,
@@ -92,6 +109,8 @@ enum KeystoreCommand {
         dry_run: bool,
     },
     /// Add settings whose values are files
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-keystore add-file gcs.client.default.credentials_file account.json")]
     AddFile {
         /// Overwrite existing settings without asking, and create the keystore if missing
         #[arg(short, long)]
@@ -100,24 +119,36 @@ enum KeystoreCommand {
         pairs: Vec<String>,
     },
     /// Remove settings
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-keystore remove bootstrap.password")]
     Remove {
         #[arg(value_name = "SETTING")]
         settings: Vec<String>,
     },
     /// Rewrite the keystore in a newer format
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-keystore upgrade\n  \
+        elasticsearch-keystore upgrade --format 4    for a node of version 7")]
     Upgrade {
         /// Format to write instead of the default, for sharing the file with an older node: 4 to 7
         #[arg(long, value_name = "VERSION")]
         format: Option<i32>,
     },
     /// Change or remove the password
-    #[command(visible_alias = "rotate-password")]
+    #[command(
+        visible_alias = "rotate-password",
+        after_help = "Examples:\n  \
+        elasticsearch-keystore passwd\n  \
+        elasticsearch-keystore --password-file old.txt passwd --new-password-file new.txt"
+    )]
     Passwd {
         /// Read the new password from the first line of a file
         #[arg(long, value_name = "FILE")]
         new_password_file: Option<PathBuf>,
     },
     /// Succeed if the keystore has a password
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-keystore has-passwd && echo protected")]
     HasPasswd,
 }
 

@@ -35,7 +35,10 @@ use crate::terminal::Terminal;
         elasticsearch.yml; starts the nodes with mutual TLS between them and HTTPS towards \
         clients, all on loopback; waits until the cluster is green and loads a corpus. \
         DIR/quickstart.json, there while the cluster runs, tells programs where it is. \
-        Run again on the same directory, it starts the same cluster with its data."
+        Run again on the same directory, it starts the same cluster with its data.",
+    after_help = "Examples:\n  \
+        ringwall quickstart                           three nodes in ./ringwall-quickstart\n  \
+        ringwall quickstart --nodes 1 --dir /tmp/one"
 )]
 pub struct QuickstartArgs {
     /// Number of nodes of a new cluster [default: 3]

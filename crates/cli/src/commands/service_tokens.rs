@@ -31,6 +31,8 @@ pub struct ServiceTokensArgs {
 #[derive(Debug, Subcommand)]
 enum ServiceTokensCommand {
     /// Make a token and print it
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-service-tokens create elastic/kibana token-1")]
     Create {
         #[arg(value_name = "PRINCIPAL NAME")]
         words: Vec<String>,
@@ -39,11 +41,15 @@ enum ServiceTokensCommand {
         json: bool,
     },
     /// Remove a token
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-service-tokens delete elastic/kibana token-1")]
     Delete {
         #[arg(value_name = "PRINCIPAL NAME")]
         words: Vec<String>,
     },
     /// List the tokens, of one principal or all
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-service-tokens list elastic/kibana")]
     List {
         #[arg(value_name = "PRINCIPAL")]
         words: Vec<String>,

@@ -18,7 +18,10 @@ use crate::terminal::Terminal;
     about = "Sets the passwords of the built-in users of a new cluster",
     long_about = "Sets the passwords of the built-in users of a new cluster.\n\n\
         Works while `elastic` still has its first password: `bootstrap.password` of this node's \
-        keystore. Later, use reset-password."
+        keystore. Later, use reset-password.",
+    after_help = "Examples:\n  \
+        elasticsearch-setup-passwords interactive    asks for each password\n  \
+        elasticsearch-setup-passwords auto -b        generates and prints them, asks nothing"
 )]
 pub struct SetupPasswordsArgs {
     #[command(subcommand)]
@@ -28,8 +31,12 @@ pub struct SetupPasswordsArgs {
 #[derive(Debug, Subcommand)]
 enum Mode {
     /// Generate the passwords and print them
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-setup-passwords auto -b > passwords.txt")]
     Auto(ModeArgs),
     /// Ask for each password
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-setup-passwords interactive -u https://node-1:9200")]
     Interactive(ModeArgs),
 }
 

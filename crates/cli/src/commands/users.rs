@@ -41,6 +41,8 @@ pub struct UsersArgs {
 #[derive(Debug, Subcommand)]
 enum UsersCommand {
     /// Add a user
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-users useradd ann -r superuser")]
     Useradd {
         #[arg(value_name = "USERNAME")]
         names: Vec<String>,
@@ -51,11 +53,15 @@ enum UsersCommand {
         roles: Vec<String>,
     },
     /// Remove a user
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-users userdel ann")]
     Userdel {
         #[arg(value_name = "USERNAME")]
         names: Vec<String>,
     },
     /// Change the password of a user
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-users passwd ann")]
     Passwd {
         #[arg(value_name = "USERNAME")]
         names: Vec<String>,
@@ -63,6 +69,8 @@ enum UsersCommand {
         password: PasswordArgs,
     },
     /// Show or change the roles of a user
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-users roles ann -a viewer -r superuser")]
     Roles {
         #[arg(value_name = "USERNAME")]
         names: Vec<String>,
@@ -74,6 +82,8 @@ enum UsersCommand {
         remove: Vec<String>,
     },
     /// List users with their roles
+    #[command(after_help = "Examples:\n  \
+        elasticsearch-users list --json")]
     List {
         #[arg(value_name = "USERNAME")]
         names: Vec<String>,

@@ -57,6 +57,10 @@ fn reference() -> String {
         let mut section = |level: &str, words: &[&str]| {
             let name = words.join(" ");
             let text = help(words);
+            assert!(
+                text.contains("Examples:\n"),
+                "the help of {name} has no examples"
+            );
             write!(
                 page,
                 "\n{level} ringwall {name}\n\n```text\n{}\n```\n",

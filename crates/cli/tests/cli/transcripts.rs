@@ -46,7 +46,7 @@ impl Transcript<'_> {
     }
 
     #[track_caller]
-    fn from_a_pipe(&self, bin: &Path, directory: &Path) {
+    fn through_a_pipe(&self, bin: &Path, directory: &Path) {
         let lines: String = self
             .answers
             .iter()
@@ -272,7 +272,7 @@ const OFFLINE: &[Transcript<'_>] = &[
 ];
 
 #[test]
-fn offline_tools_ask_the_same_on_a_terminal_and_from_a_pipe() {
+fn offline_tools_ask_the_same_on_a_terminal_and_through_a_pipe() {
     for is_terminal in [true, false] {
         let home = Home::new();
         let work = tempfile::tempdir().unwrap();
@@ -280,7 +280,7 @@ fn offline_tools_ask_the_same_on_a_terminal_and_from_a_pipe() {
         for transcript in OFFLINE {
             match is_terminal {
                 true => transcript.on_a_terminal(&bin, work.path()),
-                false => transcript.from_a_pipe(&bin, work.path()),
+                false => transcript.through_a_pipe(&bin, work.path()),
             }
         }
         assert!(work.path().join("new/node.p12").exists());
@@ -289,7 +289,7 @@ fn offline_tools_ask_the_same_on_a_terminal_and_from_a_pipe() {
 }
 
 #[test]
-fn online_tools_ask_the_same_on_a_terminal_and_from_a_pipe() {
+fn online_tools_ask_the_same_on_a_terminal_and_through_a_pipe() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("one.ndjson");
     fs::write(&data, "{\"a\":1}\n").unwrap();
@@ -353,6 +353,6 @@ fn online_tools_ask_the_same_on_a_terminal_and_from_a_pipe() {
     setup.on_a_terminal(&bin, &home);
     for transcript in [&reset, &declined] {
         transcript.on_a_terminal(&bin, &home);
-        transcript.from_a_pipe(&bin, &home);
+        transcript.through_a_pipe(&bin, &home);
     }
 }
