@@ -4,10 +4,14 @@ mod import;
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
 use ringwall_base::{SecretBytes, SecretString};
 use ringwall_settings::keystore::{FormatVersion, Keystore, KeystoreFile, check_name};
 use ringwall_settings::{KeystoreError, SettingSpec, registry};
+
+use zeroize::Zeroizing;
 
 use super::users::first_line;
 use crate::error::{CommandError, ExitCode};
@@ -29,6 +33,9 @@ pub struct KeystoreArgs {
     /// Read the password of the keystore from the first line of a file
     #[arg(long, value_name = "FILE", global = true)]
     password_file: Option<PathBuf>,
+    /// Format to write instead of the default, for sharing the file with an older node: 4 to 7
+    #[arg(long, value_name = "VERSION", global = true)]
+    format: Option<i32>,
     #[command(subcommand)]
     command: KeystoreCommand,
 }
@@ -57,6 +64,9 @@ enum KeystoreCommand {
     #[command(after_help = "Examples:\n  \
         elasticsearch-keystore show bootstrap.password")]
     Show {
+        /// Print a JSON object: `value`, or `base64` where it is no text
+        #[arg(long)]
+        json: bool,
         #[arg(value_name = "SETTING")]
         settings: Vec<String>,
     },
@@ -129,11 +139,7 @@ enum KeystoreCommand {
     #[command(after_help = "Examples:\n  \
         elasticsearch-keystore upgrade\n  \
         elasticsearch-keystore upgrade --format 4    for a node of version 7")]
-    Upgrade {
-        /// Format to write instead of the default, for sharing the file with an older node: 4 to 7
-        #[arg(long, value_name = "VERSION")]
-        format: Option<i32>,
-    },
+    Upgrade,
     /// Change or remove the password
     #[command(
         visible_alias = "rotate-password",
@@ -149,7 +155,11 @@ enum KeystoreCommand {
     /// Succeed if the keystore has a password
     #[command(after_help = "Examples:\n  \
         elasticsearch-keystore has-passwd && echo protected")]
-    HasPasswd,
+    HasPasswd {
+        /// Print a JSON object: `exists` and `protected`
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Runs a keystore command.
@@ -158,12 +168,13 @@ pub fn run(args: KeystoreArgs, terminal: &mut Terminal) -> Result<(), CommandErr
     let mut tool = Tool {
         path: paths.keystore(),
         password_file: args.password_file,
+        format: args.format.map(format_version).transpose()?,
         terminal,
     };
     match args.command {
         KeystoreCommand::Create { password } => tool.create(password),
         KeystoreCommand::List { json } => tool.list(json),
-        KeystoreCommand::Show { settings } => tool.show(&settings),
+        KeystoreCommand::Show { json, settings } => tool.show(&settings, json),
         KeystoreCommand::Add {
             force,
             stdin,
@@ -187,15 +198,17 @@ pub fn run(args: KeystoreArgs, terminal: &mut Terminal) -> Result<(), CommandErr
         } => tool.import(&sources, prune, dry_run),
         KeystoreCommand::AddFile { force, pairs } => tool.add_file(&pairs, force, &paths),
         KeystoreCommand::Remove { settings } => tool.remove(&settings),
-        KeystoreCommand::Upgrade { format } => tool.upgrade(format),
+        KeystoreCommand::Upgrade => tool.upgrade(),
         KeystoreCommand::Passwd { new_password_file } => tool.passwd(new_password_file.as_deref()),
-        KeystoreCommand::HasPasswd => tool.has_passwd(),
+        KeystoreCommand::HasPasswd { json } => tool.has_passwd(json),
     }
 }
 
 struct Tool<'a> {
     path: PathBuf,
     password_file: Option<PathBuf>,
+    /// `None` for the format that suits the password.
+    format: Option<FormatVersion>,
     terminal: &'a mut Terminal,
 }
 
@@ -209,9 +222,7 @@ impl Tool<'_> {
             self.terminal.out(NOT_CREATED);
             return Ok(());
         }
-        Keystore::create(password)
-            .save(&self.path)
-            .map_err(command_error)?;
+        self.save(&Keystore::create(password))?;
         let path = self.path.display().to_string();
         self.terminal
             .out(format!("Created elasticsearch keystore in {path}"));
@@ -231,7 +242,7 @@ impl Tool<'_> {
         Ok(())
     }
 
-    fn show(&mut self, settings: &[String]) -> Result<(), CommandError> {
+    fn show(&mut self, settings: &[String], as_json: bool) -> Result<(), CommandError> {
         let [name] = settings else {
             return Err(CommandError::usage(
                 "Must provide a single setting name to show",
@@ -241,7 +252,19 @@ impl Tool<'_> {
         let Some(value) = keystore.get_bytes(name) else {
             return Err(not_in_keystore(name));
         };
-        let is_text = std::str::from_utf8(value.expose()).is_ok();
+        let text = std::str::from_utf8(value.expose()).ok();
+        if as_json {
+            let json = Zeroizing::new(match text {
+                Some(text) => serde_json::json!({"name": name, "value": text}).to_string(),
+                None => {
+                    let base64 = STANDARD.encode(value.expose());
+                    serde_json::json!({"name": name, "base64": base64}).to_string()
+                }
+            });
+            self.terminal.result(json.as_str());
+            return Ok(());
+        }
+        let is_text = text.is_some();
         let is_screen = self.terminal.output_is_terminal();
         if is_screen && !is_text {
             let message = "Please redirect binary output to a file instead";
@@ -411,16 +434,12 @@ impl Tool<'_> {
         self.save(&keystore)
     }
 
-    fn upgrade(&mut self, format: Option<i32>) -> Result<(), CommandError> {
+    fn upgrade(&mut self) -> Result<(), CommandError> {
         let mut keystore = self.open()?;
-        let due = keystore.upgrade();
-        let Some(number) = format else {
-            return if due { self.save(&keystore) } else { Ok(()) };
-        };
-        let version = FormatVersion::from_number(number)
-            .filter(|version| *version > FormatVersion::V3)
-            .ok_or_else(|| CommandError::usage(format!("format [{number}] is none of 4 to 7")))?;
-        keystore.save_as(&self.path, version).map_err(command_error)
+        match keystore.upgrade() || self.format.is_some() {
+            true => self.save(&keystore),
+            false => Ok(()),
+        }
     }
 
     fn passwd(&mut self, new: Option<&Path>) -> Result<(), CommandError> {
@@ -436,10 +455,19 @@ impl Tool<'_> {
     }
 
     /// Never decrypts. Fails with status 1, and without a word when silent.
-    fn has_passwd(&mut self) -> Result<(), CommandError> {
-        let message = match KeystoreFile::read(&self.path) {
+    fn has_passwd(&mut self, as_json: bool) -> Result<(), CommandError> {
+        let file = KeystoreFile::read(&self.path);
+        if as_json {
+            let exists = !matches!(file, Err(KeystoreError::NotFound { .. }));
+            let protected = matches!(&file, Ok(file) if file.has_password());
+            let json = serde_json::json!({"exists": exists, "protected": protected});
+            self.terminal.result(json.to_string());
+        }
+        let message = match file {
             Ok(file) if file.has_password() => {
-                self.terminal.out("Keystore is password-protected");
+                if !as_json {
+                    self.terminal.out("Keystore is password-protected");
+                }
                 return Ok(());
             }
             Ok(_) => "Keystore is not password-protected",
@@ -518,8 +546,19 @@ impl Tool<'_> {
     }
 
     fn save(&self, keystore: &Keystore) -> Result<(), CommandError> {
-        keystore.save(&self.path).map_err(command_error)
+        let saved = match self.format {
+            Some(version) => keystore.save_as(&self.path, version),
+            None => keystore.save(&self.path),
+        };
+        saved.map_err(command_error)
     }
+}
+
+/// Errors: 64 for a number of no format that can be written.
+fn format_version(number: i32) -> Result<FormatVersion, CommandError> {
+    FormatVersion::from_number(number)
+        .filter(|version| *version > FormatVersion::V3)
+        .ok_or_else(|| CommandError::usage(format!("format [{number}] is none of 4 to 7")))
 }
 
 fn read_file(path: &Path) -> Result<SecretBytes, CommandError> {

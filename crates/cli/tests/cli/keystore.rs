@@ -334,3 +334,30 @@ fn set_and_import_change_only_what_differs() {
     home.keystore(&["list", "--password-file", file], "")
         .quiet();
 }
+
+#[test]
+fn programs_get_json_and_the_format_they_ask_for() {
+    let home = Home::new();
+    let json = |arguments: &[&str]| {
+        let outcome = home.keystore(arguments, "");
+        let value: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+        (outcome.status, value.to_string())
+    };
+    let absent = r#"{"exists":false,"protected":false}"#.to_owned();
+    assert_eq!(json(&["has-passwd", "--json"]), (1, absent));
+    home.keystore(&["create", "--format", "4"], "").quiet();
+    let there = r#"{"exists":true,"protected":false}"#.to_owned();
+    assert_eq!(json(&["has-passwd", "--json"]), (1, there));
+    let first = fs::read(home.keystore_file()).unwrap();
+    home.keystore(&["upgrade"], "").quiet();
+    assert_ne!(fs::read(home.keystore_file()).unwrap(), first);
+    home.keystore(&["set", "-x", "bootstrap.password"], "a \"b\"\n");
+    let shown = r#"{"name":"bootstrap.password","value":"a \"b\""}"#.to_owned();
+    assert_eq!(json(&["show", "--json", "bootstrap.password"]), (0, shown));
+    let file = home.path().join("binary");
+    fs::write(&file, [0xff, 0]).unwrap();
+    home.keystore(&["add-file", "a.file", file.to_str().unwrap()], "");
+    let shown = r#"{"name":"a.file","base64":"/wA="}"#.to_owned();
+    assert_eq!(json(&["show", "--json", "a.file"]), (0, shown));
+    assert_eq!(home.keystore(&["add", "--format", "9", "x"], "").status, 64);
+}
