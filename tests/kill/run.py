@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,11 +25,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 class Home:
     def __init__(self, binary, path):
         self.path = path
+        self.binary = binary
         subprocess.run([binary, "init", path], check=True, capture_output=True)
         self.config = path / "config"
 
     def command(self, tool, *words):
-        return [str(self.path / "bin" / f"elasticsearch-{tool}"), *map(str, words)]
+        return [str(self.path / "bin" / f"elasticsearch-{tool}".rstrip("-")), *map(str, words)]
 
     def run(self, tool, *words, stdin="", check=True):
         done = subprocess.run(self.command(tool, *words), input=stdin, text=True, capture_output=True, cwd=self.path)
@@ -96,6 +98,35 @@ def certutil_cert(home, number):
     return killed
 
 
+def certutil_renew(home, number):
+    file = home.path / "node.p12"
+    if not file.exists():
+        home.run("certutil", "cert", "--ca", home.path / "ca.p12", "--ca-pass", "", "--pass", "", "--key-type", "ec-p256",
+                 "--out", file)
+    killed = home.kill(
+        "certutil", "renew", "--ca", home.path / "ca.p12", "--ca-pass", "", "--pass", "", file, within=home.typical)
+    home.run("certutil", "inspect", file)
+    return killed
+
+
+def first_start(home, number):
+    """A start that is killed while the node secures itself; the next one completes it."""
+    other = Home(home.binary, home.path / f"first-{number}")
+    words = ("-E", "http.port=0", "-E", "transport.port=0", "--until-stdin-ends")
+    killed = other.kill("", *words, within=home.typical)
+    # Its input has ended, so it stops when it has started.
+    other.run("", *words)
+    yml = (other.config / "elasticsearch.yml").read_text()
+    if yml.count("BEGIN SECURITY AUTO CONFIGURATION") != 1 or yml.count("END SECURITY AUTO CONFIGURATION") != 1:
+        raise Broken(f"not one whole block of settings in {other.config}")
+    secrets = other.run("keystore", "list").split()
+    for name in ("http.ssl.keystore", "transport.ssl.keystore", "transport.ssl.truststore"):
+        if f"xpack.security.{name}.secure_password" not in secrets:
+            raise Broken(f"no password of {name} in {other.config}")
+    shutil.rmtree(other.path)
+    return killed
+
+
 def prepare(home):
     home.run("certutil", "ca", "--key-type", "ec-p256", "--pass", "", "--out", home.path / "ca.p12")
     home.run("users", "useradd", "keeper", "-p", "a-password", "-r", "viewer")
@@ -105,6 +136,8 @@ SCENARIOS = {
     "keystore add": (keystore_add, ("keystore", "add", "-f", "-x", "bootstrap.password"), "value\n"),
     "keystore passwd": (keystore_passwd, ("keystore", "passwd"), "\n\n"),
     "users useradd": (useradd, ("users", "useradd", "first", "-p", "a-password", "-r", "viewer"), ""),
+    "first start": (first_start, ("", "-E", "http.port=0", "-E", "transport.port=0", "--until-stdin-ends"), ""),
+    "certutil renew": (certutil_renew, ("certutil", "cert", "--self-signed", "--pass", "", "--key-type", "ec-p256", "--out", "first.p12"), ""),
     "certutil cert": (certutil_cert, ("certutil", "cert", "--self-signed", "--pass", "", "--key-type", "ec-p256", "--out", "first.p12"), ""),
 }
 
@@ -113,10 +146,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=500)
     parser.add_argument("--binary", default=str(ROOT / "target/release/ringwall"))
+    parser.add_argument("--only", help="scenarios whose title has this text")
     arguments = parser.parse_args()
     binary = os.path.abspath(arguments.binary)
     directory = tempfile.mkdtemp(prefix="ringwall-kill-")
     for title, (scenario, words, stdin) in SCENARIOS.items():
+        if arguments.only and arguments.only not in title:
+            continue
         home = Home(binary, pathlib.Path(directory) / title.replace(" ", "-"))
         prepare(home)
         home.run("keystore", "create")

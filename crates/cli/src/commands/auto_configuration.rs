@@ -42,6 +42,7 @@ pub(super) fn before_start(
     terminal: &mut Terminal,
 ) -> Result<Option<Announcement>, CommandError> {
     let token = start.token.map(enrollment::parse).transpose()?;
+    forget_interrupted(start.paths, keystore)?;
     let loaded = Settings::load(start.paths.config(), start.overrides, keystore.as_ref());
     let settings = match (loaded, &token) {
         (Ok(settings), _) => settings,
@@ -90,6 +91,28 @@ pub(super) fn before_start(
         fingerprint: material.http_ca_fingerprint(),
         is_enrolling,
     }))
+}
+
+/// Takes the passwords of an attempt that did not come to the settings out of the opened keystore: they are
+/// of certificates that nothing refers to, and no node starts with them.
+fn forget_interrupted(paths: &Paths, keystore: &mut Option<Keystore>) -> Result<(), CommandError> {
+    let Some(keystore) = keystore else {
+        return Ok(());
+    };
+    if !files::is_interrupted(paths.config()) {
+        return Ok(());
+    }
+    let yml = paths.yml();
+    let text = std::fs::read_to_string(&yml).map_err(|error| CommandError::io(&yml, &error))?;
+    let mentions_tls = text
+        .lines()
+        .any(|line| !line.trim_start().starts_with('#') && line.contains("ssl"));
+    if !mentions_tls {
+        for name in files::KEYSTORE_PASSWORDS {
+            keystore.remove(name);
+        }
+    }
+    Ok(())
 }
 
 /// Enrols a node that was auto-configured as a cluster of its own but has never started as one. `lines` are

@@ -312,3 +312,24 @@ fn a_home_with_settings_of_its_own_is_left_alone() {
 }
 
 const FRAME: &str = "------------------------------------------------------------------";
+
+#[test]
+fn an_interrupted_attempt_is_made_again() {
+    let home = Home::new();
+    let untouched = yml(&home);
+    Node::first_start(&home, &[]).stop();
+    // As if it had been killed before the settings were written.
+    fs::write(home.path().join("config/elasticsearch.yml"), untouched).unwrap();
+    fs::remove_dir_all(home.path().join("data")).unwrap();
+    let certificate = home.path().join("config/certs/http_ca.crt");
+    let first = fs::read(&certificate).unwrap();
+    let node = Node::first_start(&home, &[]);
+    assert!(
+        node.told.contains("Password for the elastic user"),
+        "{}",
+        node.told
+    );
+    assert!(yml(&home).contains("BEGIN SECURITY AUTO CONFIGURATION"));
+    assert_ne!(fs::read(&certificate).unwrap(), first);
+    node.stop();
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ringwall_settings::registry::{cluster, node, security};
 use ringwall_settings::{DiscoveryType, Keystore, Settings};
 
-use super::files::{KEYSTORE_PASSWORDS, is_interrupted};
+use super::files::KEYSTORE_PASSWORDS;
 
 /// Returns why the node is left as it is, to end a sentence with; `None` when it is to be secured.
 pub(super) fn reason_to_skip(
@@ -25,11 +25,10 @@ pub(super) fn reason_to_skip(
     if settings.is_set(security::SECURITY_ENABLED.key()) {
         return Some(format!("[{}] is set", security::SECURITY_ENABLED.key()));
     }
-    let passwords_only = |key: &String| KEYSTORE_PASSWORDS.contains(&key.as_str());
-    let is_again = is_interrupted(settings.config_dir());
     for prefix in ["xpack.security.transport.ssl", "xpack.security.http.ssl"] {
         let set = settings.keys_with_prefix(prefix);
-        if let Some(key) = set.iter().find(|key| !passwords_only(key)) {
+        let is_password = |key: &str| KEYSTORE_PASSWORDS.contains(&key);
+        if let Some(key) = set.iter().find(|key| !is_password(key)) {
             return Some(format!("[{key}] is set"));
         }
     }
@@ -38,7 +37,7 @@ pub(super) fn reason_to_skip(
             .iter()
             .any(|name| keystore.contains(name))
     });
-    if has_password && !is_again {
+    if has_password {
         return Some("the node keystore contains password settings already".to_owned());
     }
     if is_multi_node(settings) {
