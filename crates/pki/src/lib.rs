@@ -20,6 +20,7 @@ mod chain;
 mod der;
 mod error;
 mod info;
+pub mod instances;
 mod key;
 mod load;
 mod name;

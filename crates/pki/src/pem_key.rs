@@ -80,6 +80,10 @@ impl KeyFile<'_> {
             Some(dek_info) => self.decrypt_legacy(dek_info, block.contents(), passphrase)?,
             None => SecretBytes::new(block.contents()),
         };
+        // One wrong passphrase in 256 leaves a padding that looks right.
+        if dek_info.is_some() && !is_numbered_sequence(plain.expose()) {
+            return Err(self.wrong_password());
+        }
         let pkcs8 = match block.tag() {
             "PRIVATE KEY" => plain,
             "RSA PRIVATE KEY" => pkcs1_to_pkcs8(plain.expose()),
@@ -101,13 +105,7 @@ impl KeyFile<'_> {
 
     /// Returns the key if it is one. What a wrong passphrase decrypts to is not.
     fn checked(&self, pkcs8: SecretBytes, was_encrypted: bool) -> Result<SecretBytes, PkiError> {
-        let is_der = der::Reader::new(pkcs8.expose())
-            .next_if(der::SEQUENCE)
-            .is_some_and(|value| {
-                let mut fields = der::Reader::new(value.content);
-                fields.next_if(der::INTEGER).is_some()
-            });
-        if was_encrypted && !is_der {
+        if was_encrypted && !is_numbered_sequence(pkcs8.expose()) {
             return Err(self.wrong_password());
         }
         match PrivateKey::from_pkcs8(pkcs8.clone()) {
@@ -195,6 +193,15 @@ impl KeyFile<'_> {
             hint,
         }
     }
+}
+
+/// Returns whether this is a sequence that begins with a number, as every form of a private key is.
+fn is_numbered_sequence(der: &[u8]) -> bool {
+    let sequence = der::Reader::new(der).next_if(der::SEQUENCE);
+    sequence.is_some_and(|value| {
+        let mut fields = der::Reader::new(value.content);
+        fields.next_if(der::INTEGER).is_some()
+    })
 }
 
 /// Returns 32 bytes of OpenSSL's one-round `EVP_BytesToKey`; a cipher uses the first ones.

@@ -35,8 +35,13 @@ impl KeystoreFile {
             .take(FILE_BYTES_MAX as u64 + 1)
             .read_to_end(&mut bytes)
             .map_err(io_error)?;
+        Self::parse(&bytes, path)
+    }
+
+    /// Checks the structure and checksum of a keystore file's content. `path` is for the messages only.
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<Self, KeystoreError> {
         let sealed = match bytes.len() {
-            0..=FILE_BYTES_MAX => format::open(&bytes),
+            0..=FILE_BYTES_MAX => format::open(bytes),
             _ => Err(FormatError::Foreign("it is too large".to_owned())),
         };
         let sealed = sealed.map_err(|error| with_path(error, path))?;

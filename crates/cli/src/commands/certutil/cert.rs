@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ringwall_base::SecretString;
+use ringwall_pki::instances::Instance;
 use ringwall_pki::{
     CertificateAuthority, CertificateInfo, DEFAULT_DAYS, KeySpec, NodeCertParams, PkiError, pem,
     self_signed,
@@ -10,7 +11,7 @@ use ringwall_pki::{
 use zeroize::Zeroizing;
 
 use super::failed;
-use super::instances::{Instance, InstanceArgs};
+use super::instances::InstanceArgs;
 use super::issuer::IssuerArgs;
 use super::keys::KeyArgs;
 use super::output::{self, Bundle};

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use ringwall_pki::instances::Instance;
 use ringwall_pki::{CertificateRequest, NodeCertParams, pem};
 
 use super::failed;
-use super::instances::{Instance, InstanceArgs};
+use super::instances::InstanceArgs;
 use super::keys::KeyArgs;
 use super::output::{self, Bundle};
 use super::parallel::make_all;

@@ -1,84 +1,14 @@
 //! The nodes that certificates are made for: from options, from questions, from a YAML file.
 //! Source: tools.md sections 1.4 to 1.6.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use ringwall_pki::{DEFAULT_INSTANCE_NAME, DistinguishedName, NodeCertParams};
-use serde::Deserialize;
+use ringwall_pki::DEFAULT_INSTANCE_NAME;
+use ringwall_pki::instances::{self, Details, Instance, InvalidInstance, is_filename};
 
 use super::output;
 use crate::error::{CommandError, ExitCode};
 use crate::terminal::Terminal;
-
-/// One node, checked.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Instance {
-    /// The name as given: alias in the keystore.
-    pub(super) name: String,
-    /// Name of its directory and files.
-    pub(super) filename: String,
-    pub(super) dn: DistinguishedName,
-    pub(super) ips: Vec<IpAddr>,
-    pub(super) dns: Vec<String>,
-    pub(super) common_names: Vec<String>,
-}
-
-/// One node as given.
-#[derive(Debug, Default)]
-pub(super) struct Details {
-    pub(super) name: String,
-    pub(super) filename: String,
-    pub(super) ips: Vec<String>,
-    pub(super) dns: Vec<String>,
-    pub(super) common_names: Vec<String>,
-}
-
-impl Details {
-    /// Checks everything and returns the node, or all that is wrong.
-    fn check(self) -> Result<Instance, Vec<String>> {
-        let mut wrong = Vec::new();
-        if self.name.is_empty() {
-            wrong.push("instance name may not be null".to_owned());
-        }
-        // The alias of the trusted CA beside the node's key.
-        if self.name.eq_ignore_ascii_case("ca") {
-            wrong.push("[ca] may not be used as an instance name".to_owned());
-        }
-        let dn = DistinguishedName::of_instance(&self.name);
-        if let Err(error) = &dn {
-            wrong.push(error.to_string());
-        }
-        if !is_filename(&self.filename) {
-            wrong.push(format!("[{}] is not a valid filename", self.filename));
-        }
-        let mut ips = Vec::with_capacity(self.ips.len());
-        for text in &self.ips {
-            match text.parse() {
-                Ok(ip) => ips.push(ip),
-                Err(_) => wrong.push(format!("[{text}] is not a valid IP address")),
-            }
-        }
-        for dns in self
-            .dns
-            .iter()
-            .filter(|dns| dns.is_empty() || !dns.is_ascii())
-        {
-            wrong.push(format!("[{dns}] is not a valid DNS name"));
-        }
-        match dn {
-            Ok(dn) if wrong.is_empty() => Ok(Instance {
-                name: self.name,
-                filename: self.filename,
-                dn,
-                ips,
-                dns: self.dns,
-                common_names: self.common_names,
-            }),
-            _ => Err(wrong),
-        }
-    }
-}
 
 /// The options that say for which nodes.
 #[derive(Debug, clap::Args)]
@@ -150,19 +80,6 @@ impl InstanceArgs {
     }
 }
 
-impl Instance {
-    /// Returns what its certificate is to say.
-    pub(super) fn params(&self) -> NodeCertParams {
-        NodeCertParams {
-            name: self.dn.clone(),
-            dns: self.dns.clone(),
-            ips: self.ips.clone(),
-            common_names: self.common_names.clone(),
-            ..NodeCertParams::default()
-        }
-    }
-}
-
 /// Checks the one node of the command line. Asks for a file name when the name is not usable as one.
 pub(super) fn single(
     mut details: Details,
@@ -209,29 +126,16 @@ pub(super) fn from_file(
             format!("cannot read [{}]: {error}", path.display()),
         )
     })?;
-    let file: InstancesFile = serde_saphyr::from_str(&text).map_err(|error| {
+    let entries = instances::parse(&text).map_err(|error| {
         let message = format!("[{}] is not a file of instances: {error}", path.display());
         CommandError::new(ExitCode::Failure, message)
     })?;
-    let mut instances: Vec<Instance> = Vec::new();
+    let mut instances = Vec::with_capacity(entries.len());
     let mut all_valid = true;
-    for entry in file.instances {
-        let name = entry.name.clone();
-        match entry.details().check() {
-            Ok(instance)
-                if instances
-                    .iter()
-                    .any(|known| known.filename == instance.filename) =>
-            {
-                let wrong = format!(
-                    "the filename [{}] is used by another instance",
-                    instance.filename
-                );
-                report(&name, &[wrong], terminal);
-                all_valid = false;
-            }
+    for entry in entries {
+        match entry {
             Ok(instance) => instances.push(instance),
-            Err(wrong) => {
+            Err(InvalidInstance { name, wrong }) => {
                 report(&name, &wrong, terminal);
                 all_valid = false;
             }
@@ -337,91 +241,13 @@ fn report(name: &str, wrong: &[String], terminal: &mut Terminal) {
     }
 }
 
-/// Source: tools.md section 1.6.
-pub(super) fn is_filename(text: &str) -> bool {
-    let allowed =
-        |byte: u8| byte.is_ascii_alphanumeric() || b"!@#$%^&{}[]()_+-=,.~'` ".contains(&byte);
-    (1..=FILENAME_MAX).contains(&text.len()) && !text.starts_with('.') && text.bytes().all(allowed)
-}
-
-/// Source: tools.md section 1.5.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct InstancesFile {
-    instances: Vec<InstanceEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct InstanceEntry {
-    name: String,
-    filename: Option<String>,
-    #[serde(default)]
-    ip: OneOrMany,
-    #[serde(default)]
-    dns: OneOrMany,
-    #[serde(default)]
-    cn: OneOrMany,
-}
-
-impl InstanceEntry {
-    fn details(self) -> Details {
-        Details {
-            filename: self.filename.unwrap_or_else(|| self.name.clone()),
-            name: self.name,
-            ips: self.ip.into_vec(),
-            dns: self.dns.into_vec(),
-            common_names: self.cn.into_vec(),
-        }
-    }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    #[default]
-    None,
-    One(String),
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    fn into_vec(self) -> Vec<String> {
-        match self {
-            Self::None => Vec::new(),
-            Self::One(one) => vec![one],
-            Self::Many(many) => many,
-        }
-    }
-}
-
-/// 255 bytes less the longest extension.
-const FILENAME_MAX: usize = 251;
 const ANOTHER: &str = "Would you like to specify another instance? Press 'y' to continue entering instance information: ";
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::net::IpAddr;
 
-    #[test]
-    fn filenames_follow_the_rule() {
-        for good in ["node1", "cn=node5,ou=it", "a b", "x`~'"] {
-            assert!(is_filename(good), "{good}");
-        }
-        for bad in [
-            "",
-            ".",
-            "..",
-            ".a",
-            "a/b",
-            "a\\b",
-            "a:b",
-            "ä",
-            &"x".repeat(252),
-        ] {
-            assert!(!is_filename(bad), "{bad}");
-        }
-    }
+    use super::*;
 
     #[test]
     fn a_name_that_is_no_filename_leads_to_a_question() {

@@ -1,12 +1,12 @@
 //! The questions about the nodes: one certificate for all, or one for each. Source: tools.md
 //! section 1.7.
 
+use ringwall_pki::instances::is_filename;
 use std::net::IpAddr;
 
 use ringwall_pki::{DistinguishedName, KeySpec, KeyUsage};
 
 use super::questions;
-use crate::commands::certutil::instances::is_filename;
 use crate::error::CommandError;
 use crate::terminal::Terminal;
 
