@@ -140,7 +140,9 @@ pub enum PkiError {
     #[error("ca certificate is not a CA! [{subject}] has no basicConstraints CA:TRUE")]
     NotACa { subject: String },
     /// The requested RSA key size cannot be generated.
-    #[error("RSA key size {0} is not supported; use 2048, 3072, 4096 or 8192")]
+    #[error(
+        "RSA key size {0} is not supported; use a multiple of 8 from 2048 to 8192: shorter keys are not safe, and nodes take no others"
+    )]
     KeySize(u32),
     /// The requested validity is out of range. Source: tools.md section 1.1.
     #[error("{0}")]

@@ -9,6 +9,7 @@ use aws_lc_rs::signature::{
     self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaKeyPair,
 };
 use ringwall_base::SecretBytes;
+use rsa::pkcs8::EncodePrivateKey;
 
 use crate::PkiError;
 use crate::der;
@@ -16,7 +17,7 @@ use crate::der;
 /// What kind of key to generate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeySpec {
-    /// RSA with 2048, 3072, 4096 or 8192 bits: what certutil makes. 2048 bits take about 0.2 s.
+    /// RSA with 2048 to 8192 bits, a multiple of 8: what certutil makes. 2048 bits take about 0.2 s.
     Rsa(u32),
     /// Elliptic curve P-256: made in a fraction of a millisecond.
     EcP256,
@@ -51,15 +52,21 @@ impl PrivateKey {
         let pkcs8 = match spec {
             KeySpec::Rsa(bits) => {
                 let size = match bits {
-                    2048 => KeySize::Rsa2048,
-                    3072 => KeySize::Rsa3072,
-                    4096 => KeySize::Rsa4096,
-                    8192 => KeySize::Rsa8192,
+                    2048 => Some(KeySize::Rsa2048),
+                    3072 => Some(KeySize::Rsa3072),
+                    4096 => Some(KeySize::Rsa4096),
+                    8192 => Some(KeySize::Rsa8192),
+                    2056..8192 if bits.is_multiple_of(8) => None,
                     other => return Err(PkiError::KeySize(other)),
                 };
-                let pair = RsaKeyPair::generate(size).map_err(failed)?;
-                let der: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
-                SecretBytes::new(der.as_ref())
+                match size {
+                    Some(size) => {
+                        let pair = RsaKeyPair::generate(size).map_err(failed)?;
+                        let der: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
+                        SecretBytes::new(der.as_ref())
+                    }
+                    None => generate_rsa(bits)?,
+                }
             }
             KeySpec::EcP256 => generate_ec(&signature::ECDSA_P256_SHA256_ASN1_SIGNING)?,
             KeySpec::EcP384 => generate_ec(&signature::ECDSA_P384_SHA384_ASN1_SIGNING)?,
@@ -97,7 +104,7 @@ impl PrivateKey {
     /// Returns the algorithm and size, for example `RSA 2048` or `EC P-256`.
     pub fn algorithm(&self) -> String {
         match &self.pair {
-            Pair::Rsa(pair) => format!("RSA {}", pair.public_modulus_len() * 8),
+            Pair::Rsa(pair) => format!("RSA {}", modulus_bits(pair)),
             Pair::Ec(_, curve) => format!("EC {}", curve.name),
             Pair::Ed25519(_) => "Ed25519".to_owned(),
         }
@@ -147,6 +154,35 @@ impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PrivateKey({}, ***)", self.algorithm())
     }
+}
+
+/// Makes an RSA key of a size that AWS-LC does not make. It makes only the key; AWS-LC signs with it.
+fn generate_rsa(bits: u32) -> Result<SecretBytes, PkiError> {
+    let failed = || PkiError::Crypto("generate a private key");
+    let mut random = rsa::rand_core::UnwrapErr(getrandom::SysRng);
+    let bits = usize::try_from(bits).map_err(|_| failed())?;
+    let key = rsa::PrivateKey::new(&mut random, bits).map_err(|_| failed())?;
+    let der = key.to_pkcs8_der().map_err(|_| failed())?;
+    Ok(SecretBytes::new(der.as_bytes()))
+}
+
+/// Returns the size of a key: the bits of its modulus without leading zeros.
+fn modulus_bits(pair: &RsaKeyPair) -> usize {
+    // Source: RFC 8017, A.1.1: RSAPublicKey is a sequence of the modulus and the exponent.
+    let modulus = der::Reader::new(pair.public_key().as_ref())
+        .next_if(der::SEQUENCE)
+        .and_then(|key| der::Reader::new(key.content).next_if(der::INTEGER));
+    let Some(modulus) = modulus else {
+        return pair.public_modulus_len() * 8;
+    };
+    let zeros = modulus
+        .content
+        .iter()
+        .take_while(|byte| **byte == 0)
+        .count();
+    let bytes = &modulus.content[zeros..];
+    let unused = bytes.first().map_or(0, |first| first.leading_zeros());
+    bytes.len() * 8 - unused as usize
 }
 
 fn generate_ec(algorithm: &'static EcdsaSigningAlgorithm) -> Result<SecretBytes, PkiError> {
@@ -331,10 +367,27 @@ mod tests {
     #[test]
     fn other_rsa_sizes_are_refused_by_name() {
         let error = PrivateKey::generate(KeySpec::Rsa(1024)).unwrap_err();
+        assert!(PrivateKey::generate(KeySpec::Rsa(2050)).is_err());
         assert_eq!(
             error.to_string(),
-            "RSA key size 1024 is not supported; use 2048, 3072, 4096 or 8192"
+            "RSA key size 1024 is not supported; use a multiple of 8 from 2048 to 8192: shorter keys are \
+             not safe, and nodes take no others"
         );
+    }
+
+    #[test]
+    fn any_rsa_size_within_the_limits_is_made_and_signs() {
+        for bits in [2056, 2560, 3000] {
+            let key = PrivateKey::generate(KeySpec::Rsa(bits)).unwrap();
+            assert_eq!(key.algorithm(), format!("RSA {bits}"));
+            let signed = key.sign(b"message").unwrap();
+            let public = signature::UnparsedPublicKey::new(
+                &signature::RSA_PKCS1_2048_8192_SHA256,
+                key.public_bits(),
+            );
+            public.verify(b"message", &signed).unwrap();
+            assert!(public.verify(b"another", &signed).is_err());
+        }
     }
 
     #[test]

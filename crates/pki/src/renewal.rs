@@ -97,7 +97,7 @@ fn encode(extension: &X509Extension<'_>) -> Vec<u8> {
     ])
 }
 
-/// Returns how to make a key of that kind. An RSA key of a size that cannot be made becomes the next larger.
+/// Returns how to make a key of that kind. An RSA key of a size that is not made becomes the next larger.
 fn key_like(algorithm: &str) -> Option<KeySpec> {
     match algorithm {
         "EC P-256" => Some(KeySpec::EcP256),
@@ -106,11 +106,8 @@ fn key_like(algorithm: &str) -> Option<KeySpec> {
         "Ed25519" => Some(KeySpec::Ed25519),
         other => {
             let bits: u32 = other.strip_prefix("RSA ")?.parse().ok()?;
-            let sizes = [2048, 3072, 4096, 8192];
-            sizes
-                .into_iter()
-                .find(|size| bits <= *size)
-                .map(KeySpec::Rsa)
+            let bits = bits.max(2048).next_multiple_of(8);
+            (bits <= 8192).then_some(KeySpec::Rsa(bits))
         }
     }
 }
@@ -189,7 +186,8 @@ mod tests {
     #[test]
     fn keys_of_odd_sizes_become_the_next_larger() {
         assert_eq!(key_like("RSA 1024"), Some(KeySpec::Rsa(2048)));
-        assert_eq!(key_like("RSA 2560"), Some(KeySpec::Rsa(3072)));
+        assert_eq!(key_like("RSA 2560"), Some(KeySpec::Rsa(2560)));
+        assert_eq!(key_like("RSA 2559"), Some(KeySpec::Rsa(2560)));
         assert_eq!(key_like("EC P-521"), Some(KeySpec::EcP521));
         assert_eq!(key_like("RSA 16384"), None);
         assert_eq!(key_like("DSA"), None);

@@ -92,7 +92,7 @@ const FAILURES: &[Failure<'_>] = &[
     Failure { tool: CERTUTIL, arguments: &["csr", "--in", "config/bad.yml", "--out", "x.zip"], stdin: "", setup: |home| config(home, "bad.yml", "instances:\n  - name: a\n    filename: ../a\n"), status: 78, message: "../a" },
     Failure { tool: CERTUTIL, arguments: &["ca", "--pass", "passw\u{f6}rd", "--out", "x.p12"], stdin: "", setup: nothing, status: 78, message: "ASCII" },
     Failure { tool: CERTUTIL, arguments: &["cert", "--pass", "", "--out", "x.p12"], stdin: "", setup: nothing, status: 64, message: "--self-signed" },
-    Failure { tool: CERTUTIL, arguments: &["cert", "--self-signed", "--keep-ca-key", "--pass", "", "--out", "x.p12"], stdin: "", setup: nothing, status: 64, message: "no longer supported" },
+    Failure { tool: CERTUTIL, arguments: &["cert", "--self-signed", "--keep-ca-key", "--pass", "", "--out", "x.p12"], stdin: "", setup: nothing, status: 64, message: "--keep-ca-key" },
     Failure { tool: CERTUTIL, arguments: &["http"], stdin: "n\ny\nbad.p12\nsecret\n", setup: |home| config(home, "bad.p12", "no PKCS#12"), status: 65, message: "bad.p12" },
     // keystore.
     Failure { tool: KEYSTORE, arguments: &["list"], stdin: "", setup: nothing, status: 65, message: "Elasticsearch keystore not found at [" },

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ringwall_base::SecretString;
 use ringwall_pki::{
     CaParams, CertificateAuthority, CertificateInfo, DEFAULT_CA_DN, DEFAULT_DAYS,
     DistinguishedName, KeyUsage, pem,
@@ -65,12 +66,8 @@ pub(super) fn run(args: CaArgs, terminal: &mut Terminal) -> Result<(), CommandEr
     let target = output::choose(args.out.as_deref(), default, terminal)?;
     if args.pem {
         let mut bundle = Bundle::new();
-        bundle.directory("ca")?;
-        bundle.file("ca/ca.crt", authority.certificate_pem().as_bytes())?;
         let password = password.filter(|password| !password.is_empty());
-        let key =
-            pem::encode_private_key(authority.private_key(), password.as_ref()).map_err(failed)?;
-        bundle.file("ca/ca.key", key.expose().as_bytes())?;
+        add_pem(&authority, password.as_ref(), &mut bundle)?;
         return output::write(&target, &bundle.finish()?);
     }
     let password = match password {
@@ -79,6 +76,18 @@ pub(super) fn run(args: CaArgs, terminal: &mut Terminal) -> Result<(), CommandEr
     };
     let content = zeroize::Zeroizing::new(authority.to_p12(&password).map_err(failed)?);
     output::write(&target, &content)
+}
+
+/// Puts the certificate and the key of a CA into a zip file. Source: tools.md section 1.3.
+pub(super) fn add_pem(
+    authority: &CertificateAuthority,
+    password: Option<&SecretString>,
+    bundle: &mut Bundle,
+) -> Result<(), CommandError> {
+    bundle.directory("ca")?;
+    bundle.file("ca/ca.crt", authority.certificate_pem().as_bytes())?;
+    let key = pem::encode_private_key(authority.private_key(), password).map_err(failed)?;
+    bundle.file("ca/ca.key", key.expose().as_bytes())
 }
 
 fn generate(args: &CaArgs, terminal: &mut Terminal) -> Result<CertificateAuthority, CommandError> {
@@ -111,7 +120,7 @@ fn generate(args: &CaArgs, terminal: &mut Terminal) -> Result<CertificateAuthori
 }
 
 /// Source: tools.md section 1.4.
-const PRIVATE_KEY: &str = "CA Private key";
+pub(super) const PRIVATE_KEY: &str = "CA Private key";
 
 const INTRODUCTION_P12: &str = "\
 Makes a new certificate authority: a certificate and the private key that signs node certificates.

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use ringwall_base::SecretString;
 use ringwall_pki::instances::Instance;
 use ringwall_pki::{
-    CertificateAuthority, CertificateInfo, DEFAULT_DAYS, KeySpec, NodeCertParams, PkiError, pem,
-    self_signed,
+    CaParams, CertificateAuthority, CertificateInfo, DEFAULT_CA_DN, DEFAULT_DAYS,
+    DistinguishedName, KeySpec, NodeCertParams, PkiError, pem, self_signed,
 };
 use zeroize::Zeroizing;
 
+use super::ca;
 use super::failed;
 use super::instances::InstanceArgs;
 use super::issuer::IssuerArgs;
@@ -26,7 +27,7 @@ pub(super) struct CertArgs {
     #[command(flatten)]
     authority: IssuerArgs,
     /// Make certificates that sign themselves
-    #[arg(long, conflicts_with_all = ["ca", "ca_cert", "ca_key", "ca_pass", "ca_pass_file"])]
+    #[arg(long, conflicts_with_all = ["ca", "ca_cert", "ca_key", "ca_pass", "ca_pass_file", "keep_ca_key"])]
     self_signed: bool,
     #[command(flatten)]
     instances: InstanceArgs,
@@ -43,16 +44,17 @@ pub(super) struct CertArgs {
     /// Write PEM files in a zip file instead of PKCS#12
     #[arg(long)]
     pem: bool,
-    #[arg(long, hide = true)]
+    /// Make a CA for these certificates, and keep it beside them in the zip file, under ca/
+    #[arg(long, conflicts_with_all = ["ca", "ca_cert", "ca_key", "self_signed"])]
     keep_ca_key: bool,
+    /// Distinguished name of the CA that --keep-ca-key makes
+    #[arg(long, value_name = "DN", default_value = DEFAULT_CA_DN, conflicts_with_all = ["ca", "ca_cert"])]
+    ca_dn: String,
 }
 
 /// Loads the CA, finds the nodes, asks where to write, then makes and writes. Source: tools.md section 1.4.
 pub(super) fn run(args: CertArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
-    if args.keep_ca_key {
-        return Err(CommandError::usage(NO_GENERATED_CA));
-    }
-    if !args.authority.is_given() && !args.self_signed {
+    if !args.authority.is_given() && !args.self_signed && !args.keep_ca_key {
         return Err(CommandError::usage(NO_CA));
     }
     let key = args.key.spec()?;
@@ -60,10 +62,11 @@ pub(super) fn run(args: CertArgs, terminal: &mut Terminal) -> Result<(), Command
     terminal.out(INTRODUCTION);
     let issuer = match args.authority.load(terminal)? {
         Some(authority) => Issuer::Authority(Box::new(authority)),
+        None if args.keep_ca_key => Issuer::Kept(Box::new(generate_ca(&args, key)?)),
         None => Issuer::Itself,
     };
     let nodes = args.instances.nodes(terminal)?;
-    let is_zip = args.instances.are_many() || args.pem;
+    let is_zip = args.instances.are_many() || args.pem || args.keep_ca_key;
     let default = match args.instances.name() {
         _ if is_zip => "certificate-bundle.zip".to_owned(),
         Some(name) => format!("{name}.p12"),
@@ -91,7 +94,20 @@ pub(super) fn run(args: CertArgs, terminal: &mut Terminal) -> Result<(), Command
 /// Who signs.
 enum Issuer {
     Authority(Box<CertificateAuthority>),
+    /// A CA that is made with the certificates, and written beside them.
+    Kept(Box<CertificateAuthority>),
     Itself,
+}
+
+/// Source: tools.md section 1.1, the form of 7.17.
+fn generate_ca(args: &CertArgs, key: KeySpec) -> Result<CertificateAuthority, CommandError> {
+    let params = CaParams {
+        dn: DistinguishedName::parse(&args.ca_dn).map_err(failed)?,
+        days: args.days,
+        key,
+        ..CaParams::default()
+    };
+    CertificateAuthority::generate(&params).map_err(failed)
 }
 
 /// Makes what is written.
@@ -129,6 +145,10 @@ impl Maker<'_> {
         nodes: &[Instance],
         terminal: &mut Terminal,
     ) -> Result<Zeroizing<Vec<u8>>, CommandError> {
+        let mut bundle = Bundle::new();
+        if let Issuer::Kept(authority) = &self.issuer {
+            self.add_authority(authority, &mut bundle, terminal)?;
+        }
         let mut jobs = Vec::with_capacity(nodes.len());
         for node in nodes {
             let name = &node.filename;
@@ -143,7 +163,6 @@ impl Maker<'_> {
             |(node, password)| self.make(node, password.as_ref()),
             terminal,
         )?;
-        let mut bundle = Bundle::new();
         for (Instance { filename: name, .. }, made) in nodes.iter().zip(&made) {
             detail(&made.info, terminal);
             bundle.directory(name)?;
@@ -152,6 +171,27 @@ impl Maker<'_> {
             }
         }
         bundle.finish()
+    }
+
+    /// Puts the CA into the zip file. Source: tools.md section 1.3.
+    fn add_authority(
+        &self,
+        authority: &CertificateAuthority,
+        bundle: &mut Bundle,
+        terminal: &mut Terminal,
+    ) -> Result<(), CommandError> {
+        let option = self.args.authority.new_password()?;
+        if self.args.pem {
+            let password = password::of_pem_key(&option, ca::PRIVATE_KEY, terminal)?;
+            return ca::add_pem(authority, password.as_ref(), bundle);
+        }
+        let password = match &option {
+            Some(Some(given)) => password::given(given, terminal),
+            _ => password::ask("ca/ca.p12", terminal)?,
+        };
+        let content = Zeroizing::new(authority.to_p12(&password).map_err(failed)?);
+        bundle.directory("ca")?;
+        bundle.file("ca/ca.p12", &content)
     }
 
     fn keystore_password(
@@ -176,7 +216,7 @@ impl Maker<'_> {
             ..node.params()
         };
         let issued = match &self.issuer {
-            Issuer::Authority(authority) => authority.issue(&params),
+            Issuer::Authority(authority) | Issuer::Kept(authority) => authority.issue(&params),
             Issuer::Itself => self_signed(&params),
         };
         let issued = issued.map_err(failed)?;
@@ -205,12 +245,6 @@ fn detail(info: &CertificateInfo, terminal: &mut Terminal) {
 
 /// Source: tools.md section 1.1.
 const NO_CA: &str = "Must specify either --ca or --ca-cert/--ca-key or --self-signed";
-
-/// Source: tools.md section 1.1.
-const NO_GENERATED_CA: &str = "\
-Generating certificates without providing a CA is no longer supported.
-Please first generate a CA with the 'ca' sub-command and provide the ca file
-with either --ca or --ca-cert/--ca-key to generate certificates.";
 
 const INTRODUCTION: &str = "\
 Makes X.509 certificates and private keys for the nodes of a cluster.

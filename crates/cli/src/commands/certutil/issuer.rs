@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use ringwall_base::SecretString;
 use ringwall_pki::{CertificateAuthority, PkiError};
 
+use super::password::NewPassword;
 use super::{failed, output};
 use crate::commands::users::first_line;
 use crate::error::CommandError;
@@ -34,6 +35,14 @@ impl IssuerArgs {
     /// Returns whether the options name a CA.
     pub(super) fn is_given(&self) -> bool {
         self.ca.is_some() || self.ca_cert.is_some()
+    }
+
+    /// Returns the password for the key of a CA that is made, as the options say.
+    pub(super) fn new_password(&self) -> Result<NewPassword, CommandError> {
+        match &self.ca_pass_file {
+            Some(file) => Ok(Some(Some(first_line(file)?))),
+            None => Ok(self.ca_pass.clone()),
+        }
     }
 
     /// Loads the CA that the options name.

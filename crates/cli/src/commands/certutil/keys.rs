@@ -8,7 +8,7 @@ use crate::error::CommandError;
 /// The options about new keys.
 #[derive(Debug, clap::Args)]
 pub(super) struct KeyArgs {
-    /// Size of an RSA key in bits: 2048 (the default), 3072, 4096 or 8192
+    /// Size of an RSA key in bits: 2048 (the default) to 8192, a multiple of 8
     #[arg(long, value_name = "BITS")]
     keysize: Option<u32>,
     /// Type of the key; elliptic curve keys are made a thousand times faster

@@ -232,6 +232,57 @@ fn self_signed_has_no_trusted_entry() {
 }
 
 #[test]
+fn a_kept_authority_lies_beside_its_certificates() {
+    let bench = Bench::new();
+    let file = bench.path("bundle.zip");
+    let options = [
+        "cert",
+        "--keep-ca-key",
+        "--ca-dn",
+        "CN=Kept",
+        "--key-type",
+        "ec-p256",
+        "--name",
+        "n1",
+        "--out",
+    ];
+    let done = bench.run(
+        &[&options[..], &[text(&file)]].concat(),
+        "capass\nnodepass\n",
+    );
+    done.result.unwrap();
+    assert_eq!(
+        done.errors,
+        "Enter password for ca/ca.p12 : Enter password for n1/n1.p12 : "
+    );
+    assert_eq!(entries(&file), ["ca/", "ca/ca.p12", "n1/", "n1/n1.p12"]);
+    let ca = bench.unzip(&file, "ca/ca.p12");
+    let authority = CertificateAuthority::load_p12(&ca, &"capass".into()).unwrap();
+    let node = load_truststore(&bench.unzip(&file, "n1/n1.p12"), &"nodepass".into()).unwrap();
+    assert_eq!(node.certs(), std::slice::from_ref(authority.certificate()));
+
+    let pem = bench.path("pem.zip");
+    let options = [&options[..], &[text(&pem), "--pem", "--ca-pass", "p"]].concat();
+    bench.run(&options, "").result.unwrap();
+    assert_eq!(
+        entries(&pem),
+        [
+            "ca/",
+            "ca/ca.crt",
+            "ca/ca.key",
+            "n1/",
+            "n1/n1.crt",
+            "n1/n1.key"
+        ]
+    );
+    let (crt, key) = (
+        bench.unzip(&pem, "ca/ca.crt"),
+        bench.unzip(&pem, "ca/ca.key"),
+    );
+    CertificateAuthority::load_pem(&crt, &key, Some(&"p".into())).unwrap();
+}
+
+#[test]
 fn nothing_is_overwritten_and_no_directory_is_made_unasked() {
     let bench = Bench::new();
     let file = bench.ca();
@@ -274,16 +325,11 @@ fn nothing_is_overwritten_and_no_directory_is_made_unasked() {
 fn mistakes_have_their_exit_status() {
     let bench = Bench::new();
     let (ca, out) = (bench.ca(), bench.path("out"));
-    let cases: [(&[&str], ExitCode, &str); 10] = [
+    let cases: [(&[&str], ExitCode, &str); 9] = [
         (
             &["cert"],
             ExitCode::Usage,
             "Must specify either --ca or --ca-cert/--ca-key or --self-signed",
-        ),
-        (
-            &["cert", "--keep-ca-key"],
-            ExitCode::Usage,
-            "is no longer supported",
         ),
         (
             &["cert", "--ca", text(&ca), "--ca-pass", "no"],
@@ -313,7 +359,7 @@ fn mistakes_have_their_exit_status() {
         (
             &["ca", "--keysize", "1000", "--pass", "x"],
             ExitCode::Usage,
-            "use 2048, 3072, 4096 or 8192",
+            "use a multiple of 8 from 2048 to 8192",
         ),
         (
             &["ca", "--days", "0", "--pass", "x"],

@@ -111,14 +111,12 @@ pub(super) fn key_size(answer: &str) -> Result<KeySpec, String> {
         .parse()
         .map_err(|_| format!("'{answer}' is not a number of bits"))?;
     match bits {
-        2048 | 3072 | 4096 | 8192 => Ok(KeySpec::Rsa(bits)),
+        2048..=8192 if bits.is_multiple_of(8) => Ok(KeySpec::Rsa(bits)),
+        2048..=8192 => Err(format!("{bits}: Keysize must be a multiple of 8")),
         0..2048 => Err(format!(
             "{bits} bits are not safe: Keysize must be at least 2048"
         )),
         8193.. => Err(format!("{bits} is too large: Keysize must be at most 8192")),
-        _ => Err(format!(
-            "Keysize {bits} is not supported; use 2048, 3072, 4096 or 8192"
-        )),
     }
 }
 
@@ -166,10 +164,11 @@ mod tests {
     #[test]
     fn key_sizes_that_cannot_be_made_are_refused_with_the_reason() {
         assert_eq!(key_size("4096").unwrap(), KeySpec::Rsa(4096));
+        assert_eq!(key_size("5120").unwrap(), KeySpec::Rsa(5120));
         for (text, reason) in [
             ("many", "not a number"),
             ("1024", "at least 2048"),
-            ("5120", "use 2048"),
+            ("2050", "a multiple of 8"),
             ("16384", "at most 8192"),
         ] {
             assert!(key_size(text).unwrap_err().contains(reason), "{text}");
