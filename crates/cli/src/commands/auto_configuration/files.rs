@@ -46,6 +46,16 @@ pub(super) struct Writer {
     moment: u64,
 }
 
+/// Returns the first moment from `now` on that names nothing yet: an attempt that was killed may have been
+/// made in the same second.
+fn free_moment(config: &Path, now: u64) -> u64 {
+    let is_free = |moment: &u64| {
+        let taken = |suffix: &str| config.join(format!("{CERTS}.{moment}.{suffix}"));
+        !taken("tmp").exists() && !taken("orig").exists()
+    };
+    (now..).find(is_free).unwrap_or(now)
+}
+
 impl Writer {
     /// Errors: the configuration directory cannot be written to.
     pub(super) fn new(paths: &Paths) -> Result<Self, CommandError> {
@@ -60,8 +70,8 @@ impl Writer {
         Ok(Self {
             yml: paths.yml(),
             keystore: paths.keystore(),
+            moment: free_moment(&config, since_epoch.map_or(0, |elapsed| elapsed.as_secs())),
             config,
-            moment: since_epoch.map_or(0, |elapsed| elapsed.as_secs()),
         })
     }
 
@@ -328,6 +338,15 @@ pub(super) const KEYSTORE_PASSWORDS: [&str; 3] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_attempts_in_one_second_do_not_meet() {
+        let config = tempfile::tempdir().unwrap();
+        assert_eq!(free_moment(config.path(), 7), 7);
+        fs::create_dir(config.path().join("certs.7.tmp")).unwrap();
+        fs::create_dir(config.path().join("certs.8.orig")).unwrap();
+        assert_eq!(free_moment(config.path(), 7), 9);
+    }
 
     #[test]
     fn a_block_is_found_and_taken_out() {
