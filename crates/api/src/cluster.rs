@@ -103,6 +103,37 @@ pub struct ClusterStateResponse {
     pub state: Value,
 }
 
+/// `GET /_cluster/settings`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GetClusterSettingsRequest {
+    pub include_defaults: bool,
+}
+
+/// Flat keys; values are texts or lists of texts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GetClusterSettingsResponse {
+    pub persistent: BTreeMap<String, Value>,
+    pub transient: BTreeMap<String, Value>,
+    /// Those of the node that answers, if asked for.
+    pub defaults: Option<BTreeMap<String, Value>>,
+}
+
+/// `PUT /_cluster/settings`: flat keys; null resets, and a key may be a pattern with `*` then.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PutClusterSettingsRequest {
+    pub persistent: BTreeMap<String, Value>,
+    pub transient: BTreeMap<String, Value>,
+    pub timeout_ms: u64,
+}
+
+/// What was set, not what was reset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PutClusterSettingsResponse {
+    pub acknowledged: bool,
+    pub persistent: BTreeMap<String, Value>,
+    pub transient: BTreeMap<String, Value>,
+}
+
 /// `GET /_nodes`: what each node is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NodesInfoRequest {
@@ -222,6 +253,8 @@ pub struct SslCertificatesResponse {
 
 action!(MainRequest => MainResponse, "cluster:monitor/main", Cluster);
 action!(HealthRequest => HealthResponse, "cluster:monitor/health", Cluster);
+action!(GetClusterSettingsRequest => GetClusterSettingsResponse, "cluster:monitor/settings", Cluster);
+action!(PutClusterSettingsRequest => PutClusterSettingsResponse, "cluster:admin/settings/update", Cluster);
 action!(ClusterStateRequest => ClusterStateResponse, "cluster:monitor/state", Cluster);
 action!(NodesInfoRequest => NodesInfoResponse, "cluster:monitor/nodes/info", Cluster);
 action!(NodesStatsRequest => NodesStatsResponse, "cluster:monitor/nodes/stats", Cluster);

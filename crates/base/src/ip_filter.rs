@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// One rule: an address, a network in CIDR notation, or `_all`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +97,29 @@ impl IpFilter {
             true => None,
             false => self.deny.iter().find(|rule| rule.matches(address)).copied(),
         }
+    }
+}
+
+/// A filter that many read and that may be replaced while they do.
+#[derive(Debug, Clone, Default)]
+pub struct SharedIpFilter(Arc<RwLock<IpFilter>>);
+
+impl SharedIpFilter {
+    /// Returns the rule that keeps the address out, if one does.
+    pub fn denied_by(&self, address: IpAddr) -> Option<IpRule> {
+        let filter = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        filter.denied_by(address)
+    }
+
+    /// Replaces the rules; who is connected already stays, as with Elasticsearch.
+    pub fn set(&self, filter: IpFilter) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = filter;
+    }
+}
+
+impl From<IpFilter> for SharedIpFilter {
+    fn from(filter: IpFilter) -> Self {
+        Self(Arc::new(RwLock::new(filter)))
     }
 }
 

@@ -12,15 +12,17 @@ pub mod routing;
 pub mod secret;
 pub mod suggest;
 pub mod time_value;
+pub mod transport_tls;
 
 pub use bytesize::ByteSizeValue;
 pub use ids::{
     AllocationId, IndexId, NO_OPS_PERFORMED, NodeId, SeqNo, ShardId, Term, UNASSIGNED_SEQ_NO,
     random_bytes, random_uuid,
 };
-pub use ip_filter::{IpFilter, IpRule, IpRuleError};
+pub use ip_filter::{IpFilter, IpRule, IpRuleError, SharedIpFilter};
 pub use secret::{SecretBytes, SecretString};
 pub use time_value::TimeValue;
+pub use transport_tls::TransportTls;
 
 /// The Elasticsearch version whose HTTP behaviour Ringwall presents to clients.
 pub const COMPATIBLE_VERSION: &str = "8.17.0";

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::allocation::{self, Identifiers};
 use crate::index_settings::IndexSettings;
-use crate::metadata::{IndexMetadata, ShardMetadata};
+use crate::metadata::{ClusterSettings, IndexMetadata, ShardMetadata};
 use crate::nodes::NodeRecord;
 use crate::routing::{
     CopyState, IndexRouting, RecoverySource, ShardCopy, ShardRouting, UnassignedInfo,
@@ -35,6 +35,7 @@ impl ClusterState {
         };
         let result = step.apply(change);
         if result.is_ok() {
+            self.note_transport_tls(now_ms);
             self.version += 1;
         }
         Outcome {
@@ -81,6 +82,11 @@ impl Step<'_> {
                 base_version,
                 settings,
             } => self.put_settings(&index, base_version, settings)?,
+            Change::PutClusterSettings {
+                base_version,
+                persistent,
+                transient,
+            } => return self.put_cluster_settings(base_version, persistent, transient),
             Change::ShardStarted {
                 shard,
                 allocation_id,
@@ -150,6 +156,27 @@ impl Step<'_> {
         }
         self.state.cluster_name = name;
         self.state.cluster_uuid = Some(uuid);
+        Ok(())
+    }
+
+    fn put_cluster_settings(
+        &mut self,
+        base_version: u64,
+        persistent: BTreeMap<String, Value>,
+        transient: BTreeMap<String, Value>,
+    ) -> Result<(), ApiError> {
+        let settings = &mut self.state.settings;
+        if settings.version != base_version {
+            return Err(ApiError::new(
+                ErrorCode::VersionConflict,
+                "the cluster settings have changed meanwhile",
+            ));
+        }
+        *settings = ClusterSettings {
+            persistent,
+            transient,
+            version: base_version + 1,
+        };
         Ok(())
     }
 

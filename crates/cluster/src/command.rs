@@ -61,6 +61,12 @@ pub enum Change {
         base_version: u64,
         settings: IndexSettings,
     },
+    /// Replaces the cluster settings if they are still the version the proposer changed.
+    PutClusterSettings {
+        base_version: u64,
+        persistent: BTreeMap<String, Value>,
+        transient: BTreeMap<String, Value>,
+    },
     /// A node reports that its copy has recovered.
     ShardStarted {
         shard: ShardId,

@@ -19,6 +19,7 @@ pub mod render;
 pub mod routing;
 mod security;
 mod snapshot;
+pub mod transport_tls;
 
 use std::collections::BTreeMap;
 
@@ -26,7 +27,7 @@ use ringwall_base::{IndexId, NodeId, ShardId};
 use serde::{Deserialize, Serialize};
 
 pub use command::{Change, Command, Outcome};
-pub use metadata::{IndexMetadata, SecurityMetadata};
+pub use metadata::{ClusterSettings, IndexMetadata, SecurityMetadata};
 pub use nodes::NodeRecord;
 pub use routing::{CopyState, IndexRouting, RecoverySource, ShardCopy, ShardRouting};
 pub use snapshot::SnapshotError;
@@ -45,6 +46,11 @@ pub struct ClusterState {
     /// By index name; has an entry for exactly the names in `indices`.
     pub routing: BTreeMap<String, IndexRouting>,
     pub security: SecurityMetadata,
+    #[serde(default)]
+    pub settings: ClusterSettings,
+    /// Since when some links between nodes may be encrypted and others not; milliseconds since the epoch.
+    #[serde(default)]
+    pub transport_tls_mixed_since_ms: Option<u64>,
 }
 
 impl ClusterState {

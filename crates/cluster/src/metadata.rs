@@ -37,6 +37,29 @@ pub struct ShardMetadata {
     pub in_sync: BTreeMap<AllocationId, NodeId>,
 }
 
+/// Settings that the cluster settings API changed: flat keys, texts or lists of texts.
+///
+/// Transient ones win over persistent ones, both over those of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ClusterSettings {
+    pub persistent: BTreeMap<String, Value>,
+    pub transient: BTreeMap<String, Value>,
+    /// Grows with every change; the base of compare-and-set updates.
+    pub version: u64,
+}
+
+impl ClusterSettings {
+    /// Returns the values in force, those that win last.
+    pub fn in_force(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.persistent.iter().chain(&self.transient)
+    }
+
+    /// Returns the value of a key in force.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.transient.get(key).or_else(|| self.persistent.get(key))
+    }
+}
+
 /// Users, API keys and tokens, with the hashes of their secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SecurityMetadata {

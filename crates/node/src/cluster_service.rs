@@ -1,12 +1,12 @@
 //! The applied cluster state on this node, and how changes to it are proposed.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::{NodeId, encoding, random_uuid};
-use ringwall_cluster::{Change, ClusterState, Command, NodeRecord, Outcome};
+use ringwall_cluster::{Change, ClusterSettings, ClusterState, Command, NodeRecord, Outcome};
 use ringwall_coordination::{Coordination, PeerInfo, ProposeError, StateMachine};
 use tokio::sync::watch;
 
@@ -15,7 +15,11 @@ pub struct AppliedState {
     cluster_name: String,
     current: ArcSwap<ClusterState>,
     changed: watch::Sender<u64>,
+    /// Told of new cluster settings before the state that has them is seen by anyone.
+    on_settings: OnceLock<SettingsListener>,
 }
+
+type SettingsListener = Box<dyn Fn(&ClusterSettings) + Send + Sync>;
 
 impl AppliedState {
     /// Returns the empty state of a node that has not joined a cluster.
@@ -24,7 +28,15 @@ impl AppliedState {
             cluster_name,
             current: ArcSwap::from_pointee(ClusterState::default()),
             changed: watch::Sender::new(0),
+            on_settings: OnceLock::new(),
         })
+    }
+
+    /// Sets who is told of the cluster settings: now, and with every change. There is one listener.
+    pub fn on_settings(&self, listener: impl Fn(&ClusterSettings) + Send + Sync + 'static) {
+        listener(&self.load().settings);
+        let taken = self.on_settings.set(Box::new(listener)).is_err();
+        debug_assert!(!taken, "two listeners to the cluster settings");
     }
 
     /// Returns the newest state.
@@ -60,6 +72,11 @@ impl AppliedState {
 
     fn publish(&self, state: ClusterState) {
         let version = state.version;
+        if let Some(listener) = self.on_settings.get()
+            && state.settings != self.load().settings
+        {
+            listener(&state.settings);
+        }
         self.current.store(Arc::new(state));
         self.changed.send_replace(version);
     }

@@ -15,6 +15,7 @@ use crate::services::Services;
 pub async fn promote(services: Arc<Services>, stop: CancellationToken) {
     let Some(hash) = services
         .settings
+        .node()
         .secret(&security::AUTOCONFIGURATION_PASSWORD_HASH)
     else {
         return;

@@ -39,12 +39,6 @@ pub fn config(
     let header = settings.get(&network::HTTP_MAX_HEADER_SIZE).bytes()
         + settings.get(&network::HTTP_MAX_INITIAL_LINE_LENGTH).bytes();
     RestConfig {
-        filter: ip_filter(
-            settings,
-            &addresses,
-            &security::HTTP_FILTER_ENABLED,
-            (&security::HTTP_FILTER_ALLOW, &security::HTTP_FILTER_DENY),
-        ),
         addresses,
         ports: ports.first..=ports.last,
         max_in_flight_bytes: settings.get(&indices::INDEXING_MEMORY_LIMIT).bytes(),

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringwall_api::Client;
-use ringwall_base::{TimeValue, VERSION, random_uuid};
+use ringwall_base::{TimeValue, TransportTls, VERSION, random_uuid};
 use ringwall_cluster::ClusterState;
 use ringwall_coordination::{Config, Coordination};
-use ringwall_rest::{RestServer, ServerHandle};
+use ringwall_rest::{RestConfig, RestServer, ServerHandle};
 use ringwall_security::{Authorizer, SecuredClient, SecurityStore};
 use ringwall_settings::registry::{cluster, indices, network, node, security, ssl};
 use ringwall_settings::{DiscoveryType, Setting, Settings};
@@ -24,8 +24,10 @@ use crate::actions::{self, ActionRegistry};
 use crate::bootstrap_checks::{self, Facts};
 use crate::cluster_service::{AppliedState, ClusterService};
 use crate::first_password;
+use crate::follow_settings::{self, Filters};
 use crate::http;
 use crate::identity::{DataPath, DataPathError};
+use crate::live_settings::LiveSettings;
 use crate::peers::{self, TransportPeers};
 use crate::pools::{Pool, Pools};
 use crate::recovery::{self, RecoverySessions};
@@ -109,10 +111,21 @@ impl Node {
         }
         spawn_expiry_warnings(&tls);
         let http_addresses = addresses(&settings, &network::HTTP_BIND_HOST, "http.bind_host")?;
-        let server = RestServer::bind(http::config(&settings, http_addresses, http_tls)).await?;
-        let local = identity(&settings, &data);
-        let transport =
-            Transport::bind(transport_config(&settings, bind, transport_tls), local).await?;
+        let filters = Filters::new(&settings, &bind, &http_addresses);
+        let http_config = RestConfig {
+            filter: filters.http(),
+            ..http::config(&settings, http_addresses, http_tls)
+        };
+        let server = RestServer::bind(http_config).await?;
+        let mut local = identity(&settings, &data);
+        let mode = follow_settings::transport_tls(&settings, transport_tls.is_some());
+        follow_settings::set_mode(&mut local.attributes, mode);
+        let transport_config = TransportConfig {
+            filter: filters.transport(),
+            dual_stack: mode == TransportTls::DualStack,
+            ..transport_config(&settings, bind, transport_tls)
+        };
+        let transport = Transport::bind(transport_config, local).await?;
         let http_address = http::publish_address(&settings, server.addresses());
         transport.update_local(|local| local.http_address = http_address);
         let applied = AppliedState::new(settings.get(&node::CLUSTER_NAME));
@@ -122,6 +135,12 @@ impl Node {
             applied.clone(),
         )
         .await?;
+        let live_settings = Arc::new(LiveSettings::new(Settings::clone(&settings)));
+        applied.on_settings(follow_settings::follower(
+            live_settings.clone(),
+            filters,
+            transport.clone(),
+        ));
         let store: Arc<dyn SecurityStore> = Arc::new(ClusterSecurityStore::new(applied.clone()));
         let authorizer = match settings.get(&security::SECURITY_ENABLED) {
             true => Authorizer::new(store.clone())?,
@@ -149,7 +168,7 @@ impl Node {
             tls,
             cluster_name: settings.get(&node::CLUSTER_NAME),
             started_at: begun,
-            settings,
+            settings: live_settings,
         });
         // Reachable before it looks for others: a master asks a joining node back.
         peers::register(&transport, &coordination)?;
@@ -222,7 +241,7 @@ impl Node {
     /// Stops in order: no new requests, then what is under way, then the data, then the cluster.
     pub async fn stop(self) {
         tracing::info!("stopping ...");
-        let grace = http::grace_period(&self.services.settings);
+        let grace = http::grace_period(&self.services.settings.current());
         self.http.shutdown(grace).await;
         self.stopping.cancel();
         self.background.wait().await;
@@ -368,15 +387,6 @@ fn transport_config(
     let defaults = TransportConfig::default();
     let set = |value: TimeValue, default| value.duration().unwrap_or(default);
     TransportConfig {
-        filter: http::ip_filter(
-            settings,
-            &bind,
-            &security::TRANSPORT_FILTER_ENABLED,
-            (
-                &security::TRANSPORT_FILTER_ALLOW,
-                &security::TRANSPORT_FILTER_DENY,
-            ),
-        ),
         bind,
         ports: ports.first..=ports.last,
         publish_host: http::named_host(settings.get(&network::TRANSPORT_PUBLISH_HOST)),

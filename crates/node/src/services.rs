@@ -10,13 +10,13 @@ use ringwall_cluster::ClusterState;
 use ringwall_coordination::Coordination;
 use ringwall_security::files::{ServiceTokensFile, Watched};
 use ringwall_security::{Authorizer, PasswordService};
-use ringwall_settings::Settings;
 use ringwall_tls::SslContext;
 use ringwall_transport::Transport;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cluster_service::ClusterService;
+use crate::live_settings::LiveSettings;
 use crate::pools::Pools;
 use crate::recovery::RecoverySessions;
 use crate::search::SearchContexts;
@@ -24,7 +24,7 @@ use crate::shards::Shards;
 
 /// Everything that the actions of a node work with.
 pub struct Services {
-    pub settings: Arc<Settings>,
+    pub settings: Arc<LiveSettings>,
     pub cluster: ClusterService,
     pub coordination: Arc<Coordination>,
     pub transport: Transport,

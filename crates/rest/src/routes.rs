@@ -42,6 +42,8 @@ pub static ROUTES: &[Route] = &[
 
     route!(GET, "/_cluster/health", cluster::health, cluster::HEALTH_PARAMS),
     route!(GET, "/_cluster/health/{index}", cluster::health, cluster::HEALTH_PARAMS),
+    route!(GET, "/_cluster/settings", cluster::settings, cluster::SETTINGS_PARAMS),
+    route!(PUT, "/_cluster/settings", cluster::put_settings, cluster::SETTINGS_PARAMS),
     route!(GET, "/_cluster/state", cluster::state, cluster::STATE_PARAMS),
     route!(GET, "/_cluster/state/{metrics}", cluster::state, cluster::STATE_PARAMS),
     route!(GET, "/_cluster/state/{metrics}/{index}", cluster::state, cluster::STATE_PARAMS),

@@ -26,7 +26,7 @@ pub use keystore::{Keystore, KeystoreError, KeystoreFile};
 pub use problem::{Problem, SettingsError, Warning};
 pub use raw::{RawValue, Source};
 pub use setting::{AffixSetting, Info, SecureSetting, Setting, SettingSpec};
-pub use settings::Settings;
+pub use settings::{Settings, check_dynamic};
 pub use types::{
     ClientAuthentication, DiscoveryType, NoMasterBlock, NodeRole, NodeRoles, PortRange,
     SettingValue, StoreType, VerificationMode,

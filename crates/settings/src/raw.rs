@@ -17,6 +17,8 @@ pub enum Source {
     CommandLine,
     /// elasticsearch.keystore.
     Keystore,
+    /// The cluster settings API.
+    ClusterState,
 }
 
 impl fmt::Display for Source {
@@ -25,6 +27,7 @@ impl fmt::Display for Source {
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::CommandLine => f.write_str("command line"),
             Self::Keystore => f.write_str("keystore"),
+            Self::ClusterState => f.write_str("cluster settings"),
         }
     }
 }

@@ -8,14 +8,15 @@ use crate::registry::cluster::{DISCOVERY_SEED_PROVIDERS, DISCOVERY_TYPE, INITIAL
 use crate::registry::indices::AUTO_CREATE_INDEX;
 use crate::registry::network::{HTTP_MAX_CONTENT_LENGTH, TRANSPORT_MAX_MESSAGE_SIZE};
 use crate::registry::node::{CLUSTER_NAME, NODE_NAME};
-use crate::registry::security::PASSWORD_HASHING_ALGORITHM;
+use crate::registry::security::{PASSWORD_HASHING_ALGORITHM, SECURITY_ENABLED};
+use crate::registry::ssl::{DUAL_STACK_ENABLED, TRANSPORT_SSL};
 use crate::settings::Settings;
 use crate::types::DiscoveryType;
 
 /// Notes every rule that the settings break.
 pub(crate) fn check(settings: &Settings, problems: &mut Problems) {
     type Rule = fn(&Settings) -> Option<String>;
-    let rules: [(&str, Rule); 8] = [
+    let rules: [(&str, Rule); 9] = [
         (CLUSTER_NAME.key(), cluster_name),
         (NODE_NAME.key(), node_name),
         (INITIAL_MASTER_NODES.key(), single_node),
@@ -24,6 +25,7 @@ pub(crate) fn check(settings: &Settings, problems: &mut Problems) {
         (PASSWORD_HASHING_ALGORITHM.key(), hashing),
         (HTTP_MAX_CONTENT_LENGTH.key(), message_size),
         (AUTO_CREATE_INDEX.key(), auto_create),
+        (DUAL_STACK_ENABLED.key(), dual_stack),
     ];
     for (key, rule) in rules {
         if let Some(reason) = rule(settings) {
@@ -37,6 +39,15 @@ fn cluster_name(settings: &Settings) -> Option<String> {
     let name = settings.get(&CLUSTER_NAME);
     (name.trim().is_empty() || name.contains(':'))
         .then(|| format!("[cluster.name] must be a text without a colon, but was [{name}]"))
+}
+
+fn dual_stack(settings: &Settings) -> Option<String> {
+    let has_tls = settings.get(&SECURITY_ENABLED) && settings.get(&TRANSPORT_SSL.enabled);
+    (settings.get(&DUAL_STACK_ENABLED) && !has_tls).then(|| {
+        "[xpack.security.transport.ssl.dual_stack.enabled] is for nodes that have TLS: set \
+         [xpack.security.transport.ssl.enabled] to [true] too, or take it out"
+            .to_owned()
+    })
 }
 
 fn node_name(settings: &Settings) -> Option<String> {

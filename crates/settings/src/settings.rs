@@ -9,7 +9,7 @@ use ringwall_base::{SecretBytes, SecretString, suggest};
 
 use crate::keystore::Keystore;
 use crate::problem::{Problem, Problems, SettingsError, Warning};
-use crate::raw::{self, RawSettings, RawValue, Source};
+use crate::raw::{self, RawSetting, RawSettings, RawValue, Source};
 use crate::registry::{self, Verdict};
 use crate::rules;
 use crate::setting::{AffixSetting, SecureSetting, Setting, SettingSpec};
@@ -150,6 +150,45 @@ impl Settings {
             .map(|(key, given)| (key.as_str(), &given.value))
     }
 
+    /// Returns these settings with the values of the cluster state over them, which win. A value that this
+    /// version does not take, as one of a newer node, is left out.
+    ///
+    /// Source: node.md section 1.3, precedence of dynamic settings.
+    #[must_use]
+    pub fn overlaid(&self, cluster: impl IntoIterator<Item = (String, RawValue)>) -> Self {
+        let mut values = self.inner.values.clone();
+        for (key, value) in cluster {
+            if check_dynamic(&key, &value).is_ok() {
+                let source = Source::ClusterState;
+                values.insert(key, RawSetting { value, source });
+            }
+        }
+        Self {
+            inner: Arc::new(Inner {
+                config_dir: self.inner.config_dir.clone(),
+                values,
+                secure: self.inner.secure.clone(),
+                warnings: self.inner.warnings.clone(),
+            }),
+        }
+    }
+
+    /// Returns every setting with the value in force here, by key: given ones, else the default where it
+    /// is known. Families without a given member and secrets are left out.
+    pub fn in_force(&self) -> BTreeMap<String, RawValue> {
+        let defaults = registry::registry()
+            .filter(|spec| !spec.info().is_secure && !registry::may_be_secret(spec.info().key))
+            .filter(|spec| spec.pattern() == spec.info().key)
+            .filter_map(|spec| {
+                let default = spec.default_text().filter(|text| !text.starts_with('('))?;
+                Some((spec.info().key.to_owned(), RawValue::Text(default)))
+            });
+        let given = self
+            .visible()
+            .map(|(key, value)| (key.to_owned(), value.clone()));
+        defaults.chain(given).collect()
+    }
+
     /// Returns the settings that were ignored, to be logged at start.
     pub fn warnings(&self) -> &[Warning] {
         &self.inner.warnings
@@ -195,6 +234,27 @@ impl Settings {
         rules::check(&settings, &mut conflicts);
         conflicts.or(settings)
     }
+}
+
+/// Checks a value that the cluster settings API is to store. The error is what Elasticsearch answers,
+/// without the word `persistent` or `transient` before it.
+pub fn check_dynamic(key: &str, value: &RawValue) -> Result<(), String> {
+    let Some(spec) = registry::find(key) else {
+        return match registry::verdict(key, &value.to_string()) {
+            // Elasticsearch has it and Ringwall does not need it: taken, without an effect.
+            Verdict::Ignored(_) => Ok(()),
+            Verdict::Refused(reason) => Err(format!("setting [{key}], not supported: {reason}")),
+            Verdict::Unknown => Err(match nearest(key, false).as_slice() {
+                [] => format!("setting [{key}], not recognized"),
+                [near, ..] => format!("setting [{key}], not recognized; did you mean [{near}]?"),
+            }),
+        };
+    };
+    if !spec.info().is_dynamic {
+        return Err(format!("setting [{key}], not dynamically updateable"));
+    }
+    spec.check(value)
+        .map_err(|expected| format!("setting [{key}] with value [{value}]: {expected}"))
 }
 
 impl fmt::Debug for Settings {

@@ -26,6 +26,8 @@ pub struct Cluster {
     ca_file: PathBuf,
     /// `None` while a node is stopped.
     pub nodes: Vec<Option<Running>>,
+    /// Settings that a node starts with beside those that all have, by node.
+    pub extra: Vec<Vec<(String, String)>>,
     seeds: Vec<String>,
 }
 
@@ -38,6 +40,11 @@ pub struct Running {
 impl Cluster {
     /// Starts so many nodes and waits until they know each other.
     pub async fn start(count: usize) -> Self {
+        Self::start_with(count, &[]).await
+    }
+
+    /// Starts so many nodes with these settings beside those that all have.
+    pub async fn start_with(count: usize, extra: &[(&str, &str)]) -> Self {
         // `RUST_LOG=info` shows what the nodes say.
         let _ = tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
@@ -56,6 +63,7 @@ impl Cluster {
             authority,
             ca_file,
             nodes: Vec::new(),
+            extra: vec![settings(extra); count],
             seeds: Vec::new(),
         };
         for number in 0..count {
@@ -169,7 +177,14 @@ impl Cluster {
         std::fs::write(config.join("elasticsearch.yml"), yml).unwrap();
         let keystore = config.join("elasticsearch.keystore");
         let keystore = Keystore::load(&keystore, &SecretString::default()).unwrap();
-        Settings::load(&config, &[], Some(&keystore)).unwrap()
+        Settings::load(&config, &self.extra[number], Some(&keystore)).unwrap()
+    }
+
+    /// Stops a node and starts it with these settings beside those that all have.
+    pub async fn restart_with(&mut self, number: usize, extra: &[(&str, &str)]) {
+        self.stop_node(number).await;
+        self.extra[number] = settings(extra);
+        self.start_node(number).await;
     }
 
     /// Stops a node in order.
@@ -239,6 +254,13 @@ impl Cluster {
             }
         }
     }
+}
+
+fn settings(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    let owned = pairs
+        .iter()
+        .map(|(key, value)| (key.to_string(), value.to_string()));
+    owned.collect()
 }
 
 fn content(body: &Value) -> (Option<&'static str>, String) {

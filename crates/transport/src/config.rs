@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringwall_base::IpFilter;
+use ringwall_base::SharedIpFilter;
 use ringwall_tls::SslContext;
 
 /// How half-open links are noticed: a ping each interval, and death when it is not answered.
@@ -29,9 +29,11 @@ pub struct TransportConfig {
     /// The port that other nodes are told to dial; by default the bound one.
     pub publish_port: Option<u16>,
     /// Who may connect at all. Settings `xpack.security.transport.filter.*`.
-    pub filter: IpFilter,
+    pub filter: SharedIpFilter,
     /// `None` only where the settings turn `xpack.security.transport.ssl.enabled` off.
     pub tls: Option<Arc<SslContext>>,
+    /// Whether to talk without TLS too, to nodes that have it off.
+    pub dual_stack: bool,
     /// `transport.connect_timeout`: name resolution and TCP connection, each.
     pub connect_timeout: Duration,
     /// TLS and the node handshake, each, on both sides.
@@ -61,8 +63,9 @@ impl Default for TransportConfig {
             ports: 9300..=9400,
             publish_host: None,
             publish_port: None,
-            filter: IpFilter::default(),
+            filter: SharedIpFilter::default(),
             tls: None,
+            dual_stack: false,
             connect_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(30),
             keep_alive: KeepAlive {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -43,6 +43,8 @@ pub(crate) struct Core {
     pub(crate) stopping: CancellationToken,
     /// Everything ends.
     pub(crate) stopped: CancellationToken,
+    /// See [`TransportConfig::dual_stack`]; may end while the node runs.
+    dual_stack: AtomicBool,
     next_id: AtomicU64,
 }
 
@@ -62,6 +64,7 @@ impl Core {
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             stopped: CancellationToken::new(),
+            dual_stack: AtomicBool::new(config.dual_stack && config.tls.is_some()),
             next_id: AtomicU64::new(1),
             config,
         })
@@ -69,6 +72,16 @@ impl Core {
 
     pub(crate) fn local(&self) -> Arc<NodeIdentity> {
         Arc::clone(&self.local.read())
+    }
+
+    /// Returns whether plaintext is let in beside TLS.
+    pub(crate) fn is_dual_stack(&self) -> bool {
+        self.dual_stack.load(Ordering::Relaxed)
+    }
+
+    /// Lets plaintext in no more. Returns whether it was.
+    pub(crate) fn end_dual_stack(&self) -> bool {
+        self.dual_stack.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) fn next_id(&self) -> u64 {

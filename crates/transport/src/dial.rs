@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
 use ringwall_base::NodeId;
-use ringwall_tls::{MaybeTlsStream, PeerIdentity};
+use ringwall_tls::{FailureReason, HandshakeFailure, MaybeTlsStream, PeerIdentity};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -18,7 +18,7 @@ use crate::error::ConnectError;
 use crate::handshake::{Refusal, Welcome, judge};
 use crate::identity::NodeIdentity;
 use crate::link::{CallError, Link, LinkKind, LinkWire, client_builder, describe_end};
-use crate::refusal::with_certificate;
+use crate::refusal::{DUAL_STACK_REMEDY, with_certificate};
 use crate::stream::{EndCause, LinkStream, StreamEnd};
 
 /// One address of a node, and the name it was found under, which TLS verifies.
@@ -118,7 +118,8 @@ impl Attempt<'_> {
         certificate: &mut Option<PeerIdentity>,
     ) -> Result<Arc<Link>, ConnectError> {
         let generation = self.generation();
-        let stream = self.secure(self.connect().await?).await?;
+        let stream = self.secure_or_plain().await?;
+        let encrypted = stream.is_tls();
         *certificate = stream.peer_identity().cloned();
         let (id, wire) = self.open(stream).await?;
         let close = wire.close.clone().drop_guard();
@@ -130,10 +131,26 @@ impl Attempt<'_> {
             Ok(Err(error)) => return Err(self.broken(&wire.end, error).await),
             Err(_elapsed) => return Err(self.late("handshake", within)),
         };
-        let node = self.accept(&local, welcome, expected)?;
+        let node = self.accept(&local, welcome, expected, encrypted)?;
+        if !encrypted && self.core.config.tls.is_some() {
+            let line = format!(
+                "made an UNENCRYPTED link to node [{node}] at [{}], which has TLS off; {DUAL_STACK_REMEDY}",
+                self.written
+            );
+            self.core
+                .refusals
+                .outbound(&self.written, "unencrypted", line);
+        }
         let place = (self.target.host.clone(), self.target.address);
         close.disarm();
-        let link = Link::new(id, self.kind, place, certificate.clone(), node, wire);
+        let link = Link::new(
+            id,
+            self.kind,
+            place,
+            (encrypted, certificate.clone()),
+            node,
+            wire,
+        );
         if generation != self.generation() {
             reverify(self.core, &link);
         }
@@ -151,6 +168,19 @@ impl Attempt<'_> {
         let tcp = tcp.map_err(failed)?;
         tcp.set_nodelay(true).map_err(failed)?;
         Ok(tcp)
+    }
+
+    /// Connects with TLS; while both are let in, without it to a peer that does not speak TLS at all. A peer
+    /// that speaks TLS and refuses, or is refused, is never asked without.
+    async fn secure_or_plain(&self) -> Result<MaybeTlsStream, ConnectError> {
+        match self.secure(self.connect().await?).await {
+            Err(ConnectError::Tls(failure))
+                if self.core.is_dual_stack() && knows_no_tls(&failure) =>
+            {
+                Ok(self.connect().await?.into())
+            }
+            secured => secured,
+        }
     }
 
     async fn secure(&self, tcp: TcpStream) -> Result<MaybeTlsStream, ConnectError> {
@@ -210,6 +240,7 @@ impl Attempt<'_> {
         local: &NodeIdentity,
         welcome: Welcome,
         expected: Option<NodeId>,
+        encrypted: bool,
     ) -> Result<NodeIdentity, ConnectError> {
         let node = welcome.node;
         let mut verdict = judge(
@@ -217,6 +248,7 @@ impl Attempt<'_> {
             &node,
             welcome.protocol_version,
             welcome.min_protocol_version,
+            encrypted,
         );
         if let (Ok(()), Some(reason)) = (&verdict, welcome.refusal) {
             verdict = Err(Refusal::ByPeer(reason));
@@ -308,6 +340,14 @@ impl Attempt<'_> {
         let tls = self.core.config.tls.as_ref();
         tls.map_or(0, |tls| *tls.subscribe().borrow())
     }
+}
+
+/// Returns whether a peer answered a TLS hello as one does that has TLS off: by closing, or in plaintext.
+fn knows_no_tls(failure: &HandshakeFailure) -> bool {
+    matches!(
+        failure.reason(),
+        FailureReason::Closed | FailureReason::Io(_) | FailureReason::Plaintext(_)
+    )
 }
 
 /// Closes a link whose peer the trust of today refuses. Returns whether it did.

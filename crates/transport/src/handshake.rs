@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ringwall_base::NodeId;
+use ringwall_base::{NodeId, TransportTls};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::{NodeIdentity, printable};
@@ -76,6 +76,8 @@ pub enum Refusal {
     DuplicateNodeId { id: NodeId, remote_name: String },
     /// Another node than the one wanted answers at the address.
     UnexpectedNode { expected: NodeId, found: String },
+    /// The link has no TLS although both nodes can: something in between interferes.
+    Unencrypted,
     /// The peer refused for a reason this program does not know.
     ByPeer(String),
 }
@@ -88,6 +90,7 @@ impl Refusal {
             Self::ProtocolVersion { .. } => "protocol_version",
             Self::DuplicateNodeId { .. } => "duplicate_node_id",
             Self::UnexpectedNode { .. } => "unexpected_node",
+            Self::Unencrypted => "unencrypted",
             Self::ByPeer(_) => "refused_by_peer",
         }
     }
@@ -106,6 +109,9 @@ impl Refusal {
             }
             Self::UnexpectedNode { .. } => {
                 "the node has moved or its address was given to another; this resolves when it is discovered again"
+            }
+            Self::Unencrypted => {
+                "look for what lies between the nodes: a proxy or an attacker that breaks off TLS"
             }
             Self::ByPeer(_) => "see the log of that node",
         }
@@ -143,6 +149,9 @@ impl fmt::Display for Refusal {
                     "unexpected remote node [{found}], expected node with id [{expected}]"
                 )
             }
+            Self::Unencrypted => f.write_str(
+                "the link is not encrypted although both nodes have TLS, so it is not used",
+            ),
             Self::ByPeer(reason) => write!(f, "the remote node refused: {}", printable(reason)),
         }
     }
@@ -156,6 +165,7 @@ pub(crate) fn judge(
     remote: &NodeIdentity,
     remote_version: u32,
     remote_min: u32,
+    encrypted: bool,
 ) -> Result<(), Refusal> {
     if remote_version < MIN_PROTOCOL_VERSION || remote_min > PROTOCOL_VERSION {
         return Err(Refusal::ProtocolVersion {
@@ -170,6 +180,12 @@ pub(crate) fn judge(
             local: local.cluster_name.clone(),
             remote: remote.cluster_name.clone(),
         });
+    }
+    let has_tls = |node: &NodeIdentity| {
+        TransportTls::of(&node.attributes).is_some_and(|mode| mode != TransportTls::Off)
+    };
+    if !encrypted && has_tls(local) && has_tls(remote) {
+        return Err(Refusal::Unencrypted);
     }
     if remote.id == local.id && remote.ephemeral_id != local.ephemeral_id {
         return Err(Refusal::DuplicateNodeId {
@@ -203,7 +219,7 @@ mod tests {
     fn peers_are_judged() {
         let local = node(1, "e1", "a");
         let verdict = |remote: NodeIdentity, version, min| {
-            judge(&local, &remote, version, min).map_err(|refusal| refusal.kind())
+            judge(&local, &remote, version, min, true).map_err(|refusal| refusal.kind())
         };
         assert_eq!(verdict(node(2, "e2", "a"), 1, 1), Ok(()));
         assert_eq!(verdict(local.clone(), 1, 1), Ok(()));
@@ -215,8 +231,35 @@ mod tests {
     }
 
     #[test]
+    fn nodes_that_both_have_tls_do_not_talk_without() {
+        let with = |mode: TransportTls| {
+            let mut node = node(mode as u128, "e", "a");
+            let value = mode.as_str().to_owned();
+            node.attributes
+                .insert(TransportTls::ATTRIBUTE.to_owned(), value);
+            node
+        };
+        use TransportTls::{DualStack, Off, Required};
+        let verdict = |a, b, encrypted| judge(&with(a), &with(b), 1, 1, encrypted);
+        for (a, b, encrypted, fits) in [
+            (DualStack, Off, false, true),
+            (Off, DualStack, false, true),
+            (Off, Off, false, true),
+            (DualStack, DualStack, false, false),
+            (DualStack, Required, false, false),
+            (DualStack, DualStack, true, true),
+        ] {
+            assert_eq!(
+                verdict(a, b, encrypted).is_ok(),
+                fits,
+                "{a:?} {b:?} {encrypted}"
+            );
+        }
+    }
+
+    #[test]
     fn the_cluster_name_sentence_is_elasticsearchs() {
-        let refusal = judge(&node(1, "e1", "a"), &node(2, "e2", "b"), 1, 1).unwrap_err();
+        let refusal = judge(&node(1, "e1", "a"), &node(2, "e2", "b"), 1, 1, true).unwrap_err();
         assert_eq!(
             refusal.to_string(),
             "remote cluster name [b] does not match local cluster name [a]"

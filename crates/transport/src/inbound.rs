@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::{ByteSizeValue, encoding};
-use ringwall_tls::{MaybeTlsStream, PeerIdentity, PeerRole};
+use ringwall_tls::{MaybeTlsStream, PeerIdentity, PeerRole, detect_tls};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -29,7 +29,7 @@ use crate::link::{
     SEND_BUFFER_BYTES, STREAM_WINDOW_BYTES, describe_end,
 };
 use crate::listener::{Opening, answer_http, read_opening};
-use crate::refusal::with_certificate;
+use crate::refusal::{DUAL_STACK_REMEDY, with_certificate};
 use crate::stream::LinkStream;
 use crate::wire::{self, BodyError, Chunks, RequestHead};
 
@@ -39,6 +39,7 @@ pub(crate) struct Session {
     core: Arc<Core>,
     peer: SocketAddr,
     certificate: Option<PeerIdentity>,
+    encrypted: bool,
     /// Set by the handshake.
     node: OnceLock<Arc<NodeIdentity>>,
     introduced: CancellationToken,
@@ -88,6 +89,7 @@ pub(crate) async fn serve(
         id: core.next_id(),
         peer,
         certificate: stream.peer_identity().cloned(),
+        encrypted: stream.is_tls(),
         node: OnceLock::new(),
         introduced: CancellationToken::new(),
         close: core.stopping.child_token(),
@@ -127,6 +129,15 @@ impl Session {
                 true
             }
         }
+    }
+
+    /// Lets a connection without TLS finish what runs, then closes it. Returns whether it is one.
+    pub(crate) fn close_unencrypted(&self) -> bool {
+        if self.encrypted {
+            return false;
+        }
+        self.close.cancel();
+        true
     }
 
     /// Moves the connection's bytes until it ends or is to end.
@@ -246,6 +257,7 @@ impl Session {
             &node,
             hello.protocol_version,
             hello.min_protocol_version,
+            self.encrypted,
         );
         if let Err(refusal) = verdict {
             let line = format!(
@@ -267,6 +279,13 @@ impl Session {
             self.core.pool.set_address(node.id, &node.publish_address);
         }
         tracing::debug!(peer.address = %self.peer, node = %node, link = ?hello.link, "peer introduced itself");
+        if !self.encrypted && self.core.config.tls.is_some() {
+            let line = format!(
+                "accepted an UNENCRYPTED link from node [{node}] at [{}]; {DUAL_STACK_REMEDY}",
+                self.peer
+            );
+            self.core.refusals.inbound(self.peer, "unencrypted", line);
+        }
         self.introduced.cancel();
         None
     }
@@ -346,14 +365,29 @@ impl Session {
 }
 
 async fn secure(core: &Core, tcp: TcpStream, peer: SocketAddr) -> Option<MaybeTlsStream> {
+    let within = core.config.handshake_timeout;
+    let plaintext = || {
+        let prepared = tcp.set_nodelay(true);
+        prepared.inspect_err(|error| tracing::debug!(peer.address = %peer, %error, "connection closed before its first request"))
+    };
     let Some(tls) = &core.config.tls else {
-        if let Err(error) = tcp.set_nodelay(true) {
-            tracing::debug!(peer.address = %peer, %error, "connection closed before its first request");
-            return None;
-        }
+        plaintext().ok()?;
         return Some(tcp.into());
     };
-    match tls.accept(tcp, peer, core.config.handshake_timeout).await {
+    if core.is_dual_stack() {
+        match detect_tls(&tcp, peer, within).await {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                plaintext().ok()?;
+                return Some(tcp.into());
+            }
+            Err(error) => {
+                tracing::debug!(peer.address = %peer, %error, "connection closed before its first byte");
+                return None;
+            }
+        }
+    }
+    match tls.accept(tcp, peer, within).await {
         Ok(stream) => Some(stream.into()),
         Err(failure) => {
             if failure.is_routine() {

@@ -53,6 +53,7 @@ pub(crate) struct Link {
     pub(crate) host: String,
     pub(crate) remote: SocketAddr,
     pub(crate) certificate: Option<PeerIdentity>,
+    pub(crate) encrypted: bool,
     identity: RwLock<Arc<NodeIdentity>>,
     wire: LinkWire,
 }
@@ -101,7 +102,7 @@ impl Link {
         id: u64,
         kind: LinkKind,
         (host, remote): (String, SocketAddr),
-        certificate: Option<PeerIdentity>,
+        (encrypted, certificate): (bool, Option<PeerIdentity>),
         identity: NodeIdentity,
         wire: LinkWire,
     ) -> Self {
@@ -111,6 +112,7 @@ impl Link {
             host,
             remote,
             certificate,
+            encrypted,
             identity: RwLock::new(Arc::new(identity)),
             wire,
         }

@@ -99,6 +99,10 @@ pub(crate) fn with_certificate(peer: Option<&PeerIdentity>) -> String {
     }
 }
 
+/// What to do about links without TLS while both are let in.
+pub(crate) const DUAL_STACK_REMEDY: &str = "turn TLS on there too \
+    ([xpack.security.transport.ssl.enabled]), then end [xpack.security.transport.ssl.dual_stack.enabled]";
+
 /// A line of one cause and peer is logged at most once in this time.
 const INTERVAL: Duration = Duration::from_secs(30);
 const MAX_ENTRIES: usize = 1024;

@@ -261,6 +261,42 @@ impl Transport {
         dialled + sessions.iter().filter(|session| session.reverify()).count()
     }
 
+    /// Lets plaintext in no more, and closes the links that have none; what runs on accepted ones may finish.
+    /// Returns how many links were without TLS, or `None` if plaintext was not let in.
+    pub fn end_dual_stack(&self) -> Option<usize> {
+        if !self.core.end_dual_stack() {
+            return None;
+        }
+        let links = self.core.pool.links();
+        let dialled = links.iter().filter(|link| !link.encrypted);
+        let dialled = dialled
+            .inspect(|link| {
+                self.core.pool.closed(link.id, "it is not encrypted");
+                link.close();
+            })
+            .count();
+        let sessions = self.core.sessions.lock();
+        let accepted = sessions
+            .values()
+            .filter(|session| session.close_unencrypted());
+        Some(dialled + accepted.count())
+    }
+
+    /// Returns the nodes that this one has links without TLS to, although it has TLS.
+    pub fn unencrypted_nodes(&self) -> Vec<Arc<NodeIdentity>> {
+        if self.core.config.tls.is_none() {
+            return Vec::new();
+        }
+        let links = self.core.pool.links();
+        let mut nodes: Vec<_> = links
+            .iter()
+            .filter(|link| !link.encrypted && !link.is_closed())
+            .map(|link| link.identity())
+            .collect();
+        nodes.dedup_by_key(|node| node.id);
+        nodes
+    }
+
     /// Stops accepting, lets inbound requests finish for the configured grace, then closes everything.
     pub async fn shutdown(&self) {
         let core = &self.core;

@@ -195,7 +195,7 @@ fn matching_names(state: &ClusterState, expressions: &[String]) -> Vec<String> {
         .collect()
 }
 
-fn wildcard_matches(pattern: &str, name: &str) -> bool {
+pub(super) fn wildcard_matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
         Some((head, tail)) => {

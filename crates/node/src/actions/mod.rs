@@ -4,6 +4,7 @@
 pub mod api_keys;
 pub mod bulk;
 pub mod cluster;
+pub mod cluster_settings;
 pub mod enroll;
 pub mod get;
 pub mod indices;
@@ -49,6 +50,7 @@ impl ActionRegistry {
             handlers: HashMap::new(),
         };
         cluster::register(&mut registry);
+        cluster_settings::register(&mut registry);
         nodes::register(&mut registry);
         indices::register(&mut registry);
         stats::register(&mut registry);

@@ -1,6 +1,8 @@
 //! Documents in a cluster, through its HTTPS interface.
 
 mod api_keys;
+mod rolling_tls;
+mod settings;
 mod users;
 
 use ringwall_testkit::Cluster;

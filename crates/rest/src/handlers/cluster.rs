@@ -1,13 +1,18 @@
 //! `_cluster/*`.
 
+use std::collections::BTreeMap;
+
 use http::StatusCode;
 use ringwall_api::cluster::{
-    ClusterStateRequest, HealthRequest, HealthResponse, HealthStatus, IndexHealth,
+    ClusterStateRequest, GetClusterSettingsRequest, HealthRequest, HealthResponse, HealthStatus,
+    IndexHealth, PutClusterSettingsRequest,
 };
-use ringwall_api::{ApiError, ApiResult};
+use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use serde_json::{Map, Value, json};
 
 use super::MASTER_TIMEOUT_MS;
+use super::indices::{flattened, nested};
+use crate::json::check_keys;
 use crate::params::Params;
 use crate::request::{ResponseBody, RestRequest, RestResponse};
 
@@ -68,6 +73,69 @@ pub async fn state(request: RestRequest) -> ApiResult<RestResponse> {
         })
         .await?;
     Ok(RestResponse::json(state.state))
+}
+
+/// Query parameters of `_cluster/settings`.
+pub const SETTINGS_PARAMS: &[&str] = &[
+    "flat_settings",
+    "include_defaults",
+    "master_timeout",
+    "timeout",
+];
+
+/// `GET /_cluster/settings`.
+pub async fn settings(request: RestRequest) -> ApiResult<RestResponse> {
+    let include_defaults = request.params.flag("include_defaults", false)?;
+    let flat = request.params.flag("flat_settings", false)?;
+    let answer = request
+        .execute(GetClusterSettingsRequest { include_defaults })
+        .await?;
+    let mut body = json!({
+        "persistent": shown(answer.persistent, flat),
+        "transient": shown(answer.transient, flat),
+    });
+    if let Some(defaults) = answer.defaults {
+        body["defaults"] = shown(defaults, flat);
+    }
+    Ok(RestResponse::json(body))
+}
+
+/// `PUT /_cluster/settings`.
+pub async fn put_settings(request: RestRequest) -> ApiResult<RestResponse> {
+    let mut body = request.body_object()?;
+    check_keys(
+        "cluster_update_settings",
+        &body,
+        &["persistent", "transient"],
+    )?;
+    let flat = request.params.flag("flat_settings", false)?;
+    let mut part = |name: &str| match body.remove(name) {
+        None | Some(Value::Null) => Ok(BTreeMap::new()),
+        Some(settings @ Value::Object(_)) => Ok(flattened(&settings)),
+        Some(other) => Err(ApiError::new(
+            ErrorCode::Parsing,
+            format!("[{name}] must be an object, not [{other}]"),
+        )),
+    };
+    let answer = request
+        .execute(PutClusterSettingsRequest {
+            persistent: part("persistent")?,
+            transient: part("transient")?,
+            timeout_ms: request.params.time_ms("timeout", MASTER_TIMEOUT_MS)?,
+        })
+        .await?;
+    Ok(RestResponse::json(json!({
+        "acknowledged": answer.acknowledged,
+        "persistent": shown(answer.persistent, flat),
+        "transient": shown(answer.transient, flat),
+    })))
+}
+
+fn shown(settings: BTreeMap<String, Value>, flat: bool) -> Value {
+    match flat {
+        true => settings.into_iter().collect::<Map<_, _>>().into(),
+        false => nested(settings),
+    }
 }
 
 /// Returns a health request that waits for nothing.

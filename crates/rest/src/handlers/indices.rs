@@ -245,8 +245,7 @@ fn sum(shards: &[&ShardStats]) -> Value {
 
 /// Returns settings nested or as flat keys, reduced to the names wanted.
 fn settings_json(settings: Value, flat: bool, wanted: &[String]) -> Value {
-    let mut leaves = BTreeMap::new();
-    flatten("", &settings, &mut leaves);
+    let mut leaves = flattened(&settings);
     if !wanted.is_empty() {
         leaves.retain(|key, _| wanted.iter().any(|pattern| name_matches(pattern, key)));
     } else if !flat {
@@ -255,6 +254,18 @@ fn settings_json(settings: Value, flat: bool, wanted: &[String]) -> Value {
     if flat {
         return leaves.into_iter().collect::<Map<String, Value>>().into();
     }
+    nested(leaves)
+}
+
+/// Returns settings by their whole keys.
+pub(super) fn flattened(settings: &Value) -> BTreeMap<String, Value> {
+    let mut leaves = BTreeMap::new();
+    flatten("", settings, &mut leaves);
+    leaves
+}
+
+/// Returns settings as objects within objects.
+pub(super) fn nested(leaves: BTreeMap<String, Value>) -> Value {
     let mut nested = json!({});
     for (key, leaf) in leaves {
         put_nested(&mut nested, &key, leaf);
@@ -290,7 +301,11 @@ fn put_nested(target: &mut Value, key: &str, leaf: Value) {
         }
         Some((first, rest)) => {
             let child = object.entry(first).or_insert_with(|| json!({}));
-            put_nested(child, rest, leaf);
+            match child.is_object() {
+                true => put_nested(child, rest, leaf),
+                // A setting whose key begins with another's, as `a` and `a.b`.
+                false => drop(object.insert(key.to_owned(), leaf)),
+            }
         }
     }
 }

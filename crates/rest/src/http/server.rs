@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringwall_api::Client;
-use ringwall_base::IpFilter;
+use ringwall_base::SharedIpFilter;
 use ringwall_security::Authenticator;
 use ringwall_tls::SslContext;
 use tokio::net::{TcpListener, TcpStream};
@@ -27,7 +27,7 @@ pub struct RestConfig {
     /// The first free port of the range is taken; `0..=0` lets the system pick. Setting `http.port`.
     pub ports: RangeInclusive<u16>,
     /// Who may connect at all. Settings `xpack.security.http.filter.*`.
-    pub filter: IpFilter,
+    pub filter: SharedIpFilter,
     /// `None` serves plain HTTP. For HTTP/2, load the context with ALPN `["h2", "http/1.1"]`.
     pub tls: Option<Arc<SslContext>>,
     /// Setting `http.max_content_length`, bytes; also the bound after decompression.
@@ -53,7 +53,7 @@ impl Default for RestConfig {
         Self {
             addresses: vec![IpAddr::from([127, 0, 0, 1])],
             ports: 9200..=9300,
-            filter: IpFilter::default(),
+            filter: SharedIpFilter::default(),
             tls: None,
             max_content_length: 100 << 20,
             max_in_flight_bytes: 1 << 30,

@@ -139,6 +139,7 @@ pub static TRANSPORT_FILTER_ENABLED: Setting<bool> = Setting::new(
     "Whether the rules below decide which addresses may connect to the transport port.",
 )
 .default("true")
+.dynamic()
 .example("false");
 
 pub static TRANSPORT_FILTER_ALLOW: Setting<Vec<IpRule>> = Setting::new(
@@ -146,12 +147,14 @@ pub static TRANSPORT_FILTER_ALLOW: Setting<Vec<IpRule>> = Setting::new(
     "Addresses, networks or `_all` that may connect to the transport port; looked at before `deny`. \
      Who matches neither list may connect.",
 )
+.dynamic()
 .example("[ 10.0.0.0/24 ]");
 
 pub static TRANSPORT_FILTER_DENY: Setting<Vec<IpRule>> = Setting::new(
     "xpack.security.transport.filter.deny",
     "Addresses, networks or `_all` whose connections to the transport port are closed at once.",
 )
+.dynamic()
 .example("_all");
 
 pub static HTTP_FILTER_ENABLED: Setting<bool> = Setting::new(
@@ -159,6 +162,7 @@ pub static HTTP_FILTER_ENABLED: Setting<bool> = Setting::new(
     "Whether the rules below decide which addresses may connect to the HTTP port.",
 )
 .default("true")
+.dynamic()
 .example("false");
 
 pub static HTTP_FILTER_ALLOW: Setting<Vec<IpRule>> = Setting::new(
@@ -166,6 +170,7 @@ pub static HTTP_FILTER_ALLOW: Setting<Vec<IpRule>> = Setting::new(
     "Addresses, networks or `_all` that may connect to the HTTP port; looked at before `deny`.",
 )
 .fallback(&["xpack.security.transport.filter.allow"])
+.dynamic()
 .example("[ 10.0.0.0/24, 192.168.7.5 ]");
 
 pub static HTTP_FILTER_DENY: Setting<Vec<IpRule>> = Setting::new(
@@ -173,6 +178,7 @@ pub static HTTP_FILTER_DENY: Setting<Vec<IpRule>> = Setting::new(
     "Addresses, networks or `_all` whose connections to the HTTP port are closed at once.",
 )
 .fallback(&["xpack.security.transport.filter.deny"])
+.dynamic()
 .example("_all");
 
 pub static FILTER_ALWAYS_ALLOW_BOUND_ADDRESS: Setting<bool> = Setting::new(

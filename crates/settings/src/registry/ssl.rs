@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ringwall_base::SecretString;
+use ringwall_base::{SecretString, TimeValue};
 
 use super::Section;
 use crate::setting::{SecureSetting, Setting};
@@ -55,10 +55,31 @@ pub fn ssl_settings(prefix: &str) -> Option<&'static SslSettings> {
         .find(|settings| settings.prefix == prefix)
 }
 
+/// Turns TLS on node by node. Source: node.md section 7.7.
+pub static DUAL_STACK_ENABLED: Setting<bool> = Setting::new(
+    "xpack.security.transport.ssl.dual_stack.enabled",
+    "Whether a node with TLS also talks without it, to nodes that have it off. Only for the time in which TLS \
+     is turned on node by node: who needs no certificate is kept out by nothing. In the cluster settings it \
+     can only be set to `false`, which ends that time on all nodes at once.",
+)
+.default("false")
+.dynamic()
+.example("true")
+.ours();
+
+pub static DUAL_STACK_MAX_DURATION: Setting<TimeValue> = Setting::new(
+    "xpack.security.transport.ssl.dual_stack.max_duration",
+    "How long some nodes may have TLS and others not before the health of the cluster says red.",
+)
+.default("7d")
+.dynamic()
+.at_least(1)
+.ours();
+
 pub(super) static TRANSPORT_SECTION: Section = Section {
     title: "TLS between nodes",
     intro: "Required in production mode. Relative paths start at the configuration directory.",
-    settings: ssl_list!(TRANSPORT_SSL),
+    settings: ssl_list!(TRANSPORT_SSL, &DUAL_STACK_ENABLED, &DUAL_STACK_MAX_DURATION),
 };
 
 pub(super) static HTTP_SECTION: Section = Section {
@@ -196,7 +217,7 @@ macro_rules! ssl_context {
 }
 
 macro_rules! ssl_list {
-    ($settings:ident) => {
+    ($settings:ident $(, $more:expr)*) => {
         &[
             &$settings.enabled,
             &$settings.supported_protocols,
@@ -221,6 +242,7 @@ macro_rules! ssl_list {
             &$settings.truststore_password,
             &$settings.truststore_secure_password,
             &$settings.truststore_algorithm,
+            $($more,)*
         ]
     };
 }

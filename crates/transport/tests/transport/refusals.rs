@@ -280,7 +280,8 @@ async fn an_address_that_a_rule_denies_is_closed_without_a_byte() {
         filter: IpFilter {
             deny: vec![IpRule::All],
             ..IpFilter::default()
-        },
+        }
+        .into(),
         ..config()
     };
     let a = node_with(closed_shop, identity("a")).await;
