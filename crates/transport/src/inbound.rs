@@ -31,6 +31,7 @@ use crate::link::{
 use crate::listener::{Opening, answer_http, read_opening};
 use crate::refusal::{DUAL_STACK_REMEDY, with_certificate};
 use crate::stream::LinkStream;
+use crate::transport::LinkInfo;
 use crate::wire::{self, BodyError, Chunks, RequestHead};
 
 /// What is known about the peer of an inbound connection.
@@ -129,6 +130,16 @@ impl Session {
                 true
             }
         }
+    }
+
+    /// Returns what is to be told of the connection once its peer has introduced itself.
+    pub(crate) fn link(&self) -> Option<LinkInfo> {
+        Some(LinkInfo {
+            node: Arc::clone(self.node.get()?),
+            dialled: false,
+            encrypted: self.encrypted,
+            certificate: self.certificate.clone(),
+        })
     }
 
     /// Lets a connection without TLS finish what runs, then closes it. Returns whether it is one.

@@ -41,4 +41,4 @@ pub use identity::NodeIdentity;
 pub use link::LinkKind;
 pub use listener::outward_ip;
 pub use pool::ConnectionEvent;
-pub use transport::{Request, Transport};
+pub use transport::{LinkInfo, Request, Transport};

@@ -9,6 +9,7 @@ use futures::FutureExt;
 use parking_lot::Mutex;
 use ringwall_api::Authentication;
 use ringwall_base::{NodeId, encoding};
+use ringwall_tls::PeerIdentity;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
@@ -34,6 +35,17 @@ pub struct Request<'a> {
     pub authentication: Option<&'a Authentication>,
     /// How long to wait for the response, all included; at most a day.
     pub timeout: Duration,
+}
+
+/// A link to another node, or from it.
+#[derive(Debug, Clone)]
+pub struct LinkInfo {
+    pub node: Arc<NodeIdentity>,
+    /// Whether this node dialled.
+    pub dialled: bool,
+    pub encrypted: bool,
+    /// What the other node showed.
+    pub certificate: Option<PeerIdentity>,
 }
 
 /// Sends requests to other nodes and answers theirs. Cheap to clone.
@@ -282,19 +294,19 @@ impl Transport {
         Some(dialled + accepted.count())
     }
 
-    /// Returns the nodes that this one has links without TLS to, although it has TLS.
-    pub fn unencrypted_nodes(&self) -> Vec<Arc<NodeIdentity>> {
-        if self.core.config.tls.is_none() {
-            return Vec::new();
-        }
-        let links = self.core.pool.links();
-        let mut nodes: Vec<_> = links
-            .iter()
-            .filter(|link| !link.encrypted && !link.is_closed())
-            .map(|link| link.identity())
-            .collect();
-        nodes.dedup_by_key(|node| node.id);
-        nodes
+    /// Returns the live links of both directions whose peers have introduced themselves.
+    pub fn links(&self) -> Vec<LinkInfo> {
+        let dialled = self.core.pool.links();
+        let dialled = dialled.iter().filter(|link| !link.is_closed());
+        let dialled = dialled.map(|link| LinkInfo {
+            node: link.identity(),
+            dialled: true,
+            encrypted: link.encrypted,
+            certificate: link.certificate.clone(),
+        });
+        let sessions = self.core.sessions.lock();
+        let accepted = sessions.values().filter_map(|session| session.link());
+        dialled.chain(accepted).collect()
     }
 
     /// Stops accepting, lets inbound requests finish for the configured grace, then closes everything.

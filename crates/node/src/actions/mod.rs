@@ -7,12 +7,15 @@ pub mod cluster;
 pub mod cluster_settings;
 pub mod enroll;
 pub mod get;
+pub mod health_report;
 pub mod indices;
+pub mod metrics;
 pub mod nodes;
 pub mod search;
 pub mod security;
 pub mod service_accounts;
 pub mod stats;
+pub mod tls;
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -61,6 +64,9 @@ impl ActionRegistry {
         api_keys::register(&mut registry);
         service_accounts::register(&mut registry);
         enroll::register(&mut registry);
+        tls::register(&mut registry);
+        health_report::register(&mut registry);
+        metrics::register(&mut registry);
         Arc::new(registry)
     }
 
@@ -89,6 +95,7 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
     get::register_transport(services)?;
     nodes::register_transport(services)?;
     service_accounts::register_transport(services)?;
+    tls::register_transport(services)?;
     stats::register_transport(services)
 }
 

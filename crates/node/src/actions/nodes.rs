@@ -67,7 +67,7 @@ fn describe(node: &NodeRecord, master: Option<NodeId>) -> NodeInfo {
 }
 
 /// Returns the nodes that the filters name; without filters, all.
-fn selected<'a>(
+pub(super) fn selected<'a>(
     services: &Services,
     state: &'a ClusterState,
     filters: &'a [String],
@@ -94,8 +94,16 @@ async fn stats(
     _context: RequestContext,
     request: NodesStatsRequest,
 ) -> ApiResult<NodesStatsResponse> {
+    all_stats(&services, &request).await
+}
+
+/// Asks the nodes that the request names.
+pub(super) async fn all_stats(
+    services: &Arc<Services>,
+    request: &NodesStatsRequest,
+) -> ApiResult<NodesStatsResponse> {
     let state = services.cluster.state();
-    let asked = selected(&services, &state, &request.nodes).map(|node| {
+    let asked = selected(services, &state, &request.nodes).map(|node| {
         let services = services.clone();
         async move {
             let answer: ApiResult<NodeStats> =
@@ -117,7 +125,7 @@ async fn stats(
     })
 }
 
-async fn local_stats(services: &Arc<Services>) -> ApiResult<NodeStats> {
+pub(super) async fn local_stats(services: &Arc<Services>) -> ApiResult<NodeStats> {
     let shards = services.shards.all();
     let root = services.shards.root().to_owned();
     let (docs, store_bytes, usage) = services

@@ -3,6 +3,7 @@
 mod api_keys;
 mod rolling_tls;
 mod settings;
+mod tls_view;
 mod users;
 
 use ringwall_testkit::Cluster;

@@ -14,6 +14,8 @@ async fn tls_is_turned_on_without_stopping_the_cluster() {
     cluster.wait_for_status(0, "green").await;
     let mut written = 0;
     assert_eq!(modes(&cluster).await, ["off", "off", "off"]);
+    let (_, report) = cluster.get(0, "/_health_report").await;
+    assert_eq!(report["indicators"]["transport_tls"]["status"], "yellow");
 
     for number in 0..3 {
         cluster.restart_with(number, &[(DUAL_STACK, "true")]).await;
@@ -44,6 +46,17 @@ async fn tls_is_turned_on_without_stopping_the_cluster() {
         node.cluster().state().transport_tls_mixed_since_ms
     };
     assert!(since(&cluster).is_some());
+    let (_, report) = cluster.get(0, "/_health_report/transport_tls").await;
+    let indicator = &report["indicators"]["transport_tls"];
+    assert_eq!(indicator["status"], "yellow", "{indicator}");
+    let action = indicator["diagnosis"][0]["action"].as_str().unwrap();
+    assert!(action.contains("PUT /_cluster/settings"), "{action}");
+    // Between nodes that can, TLS is what is used.
+    let (_, view) = cluster.get(0, "/_ssl/nodes").await;
+    for node in view["nodes"].as_object().unwrap().values() {
+        let links = node["links"].as_array().unwrap();
+        assert!(links.iter().all(|link| link["encrypted"] == true), "{node}");
+    }
     assert!(is_plaintext_let_in(&cluster, 1).await);
 
     let on = json!({"persistent": {DUAL_STACK: true}});

@@ -7,6 +7,7 @@ use ringwall_api::cluster::{
     ClusterStateRequest, GetClusterSettingsRequest, HealthRequest, HealthResponse, HealthStatus,
     IndexHealth, PutClusterSettingsRequest,
 };
+use ringwall_api::tls::HealthReportRequest;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use serde_json::{Map, Value, json};
 
@@ -73,6 +74,34 @@ pub async fn state(request: RestRequest) -> ApiResult<RestResponse> {
         })
         .await?;
     Ok(RestResponse::json(state.state))
+}
+
+/// Query parameters of `_health_report`.
+pub const REPORT_PARAMS: &[&str] = &["size", "timeout", "verbose"];
+
+/// `GET /_health_report[/{indicator}]`.
+pub async fn report(request: RestRequest) -> ApiResult<RestResponse> {
+    let size = request.params.owned("size");
+    let size = size.map(|text| {
+        text.parse().map_err(|_| {
+            ApiError::illegal_argument(format!(
+                "[size] must be a number of resources, not [{text}]"
+            ))
+        })
+    });
+    let answer = request
+        .execute(HealthReportRequest {
+            indicator: request.path("indicator").map(str::to_owned),
+            verbose: request.params.flag("verbose", true)?,
+            size: size.transpose()?.unwrap_or(1000),
+        })
+        .await?;
+    let mut body = json!({"cluster_name": answer.cluster_name});
+    if let Some(status) = answer.status {
+        body["status"] = status.into();
+    }
+    body["indicators"] = answer.indicators.into_iter().collect::<Map<_, _>>().into();
+    Ok(RestResponse::json(body))
 }
 
 /// Query parameters of `_cluster/settings`.

@@ -1,12 +1,149 @@
-//! `GET /_ssl/certificates`. Source: node.md section 9.1.
+//! TLS of the nodes. Source: node.md section 9.1; `_ssl/nodes` and `_cat/certificates` are ours.
 
 use ringwall_api::ApiResult;
 use ringwall_api::cluster::SslCertificatesRequest;
+use ringwall_api::tls::{MetricsRequest, NodeTls, NodesTlsRequest, TlsCertificate, TlsLink};
+use serde_json::{Map, Value, json};
 
+use crate::cat_table::{Column, Table, column, extra, help, respond};
 use crate::request::{RestRequest, RestResponse};
 
-/// Lists the TLS certificates of the node that answers.
+/// `GET /_ssl/certificates`: the TLS certificates of the node that answers.
 pub async fn certificates(request: RestRequest) -> ApiResult<RestResponse> {
     let answer = request.execute(SslCertificatesRequest).await?;
     Ok(RestResponse::json(answer.certificates))
+}
+
+/// `GET /_ssl/nodes[/{node_id}]`: what every node has loaded, and the links between them.
+pub async fn nodes(request: RestRequest) -> ApiResult<RestResponse> {
+    let nodes = request.path_list("node_id");
+    let answer = request.execute(NodesTlsRequest { nodes }).await?;
+    let (successful, failed) = (answer.nodes.len(), answer.failures.len());
+    let nodes: Map<String, Value> = answer
+        .nodes
+        .iter()
+        .map(|(id, node)| (id.clone(), node_json(node)))
+        .collect();
+    let failures = answer
+        .failures
+        .iter()
+        .map(|(node, reason)| json!({"node_id": node, "reason": reason}));
+    let mut header = json!({
+        "total": successful + failed, "successful": successful, "failed": failed,
+    });
+    if failed > 0 {
+        header["failures"] = failures.collect();
+    }
+    Ok(RestResponse::json(json!({
+        "_nodes": header, "cluster_name": answer.cluster_name, "nodes": nodes,
+    })))
+}
+
+fn node_json(node: &NodeTls) -> Value {
+    let context = |context: &ringwall_api::tls::TlsContextInfo| {
+        json!({
+            "name": context.name,
+            "reloads": context.reloads,
+            "reload_error": context.reload_error,
+            "certificates": context.certificates.iter().map(certificate_json).collect::<Value>(),
+        })
+    };
+    json!({
+        "name": node.name,
+        "transport": node.transport,
+        "contexts": node.contexts.iter().map(context).collect::<Value>(),
+        "links": node.links.iter().map(link_json).collect::<Value>(),
+    })
+}
+
+fn certificate_json(certificate: &TlsCertificate) -> Value {
+    json!({
+        "path": certificate.path,
+        "format": certificate.format,
+        "alias": certificate.alias,
+        "subject_dn": certificate.subject,
+        "issuer": certificate.issuer,
+        "serial_number": certificate.serial,
+        "fingerprint_sha256": certificate.sha256,
+        "has_private_key": certificate.has_private_key,
+        "is_ca": certificate.is_ca,
+        "not_before": time(certificate.not_before),
+        "expiry": time(certificate.not_after),
+        "days_left": days_left(certificate.not_after),
+    })
+}
+
+fn link_json(link: &TlsLink) -> Value {
+    json!({
+        "node_id": link.node_id,
+        "node_name": link.node_name,
+        "direction": if link.dialled { "dialled" } else { "accepted" },
+        "encrypted": link.encrypted,
+        "subject_dn": link.subject,
+        "issuer": link.issuer,
+        "serial_number": link.serial,
+        "expiry": link.not_after.map(time),
+    })
+}
+
+/// `GET /_cat/certificates`: one table of all nodes.
+pub async fn cat_certificates(request: RestRequest) -> ApiResult<RestResponse> {
+    if let Some(help) = help(&request, CERTIFICATES)? {
+        return Ok(help);
+    }
+    let nodes = Vec::new();
+    let answer = request.execute(NodesTlsRequest { nodes }).await?;
+    let mut rows = Vec::new();
+    for node in answer.nodes.values() {
+        for context in &node.contexts {
+            for certificate in &context.certificates {
+                rows.push(vec![
+                    node.name.clone().into(),
+                    context.name.clone().into(),
+                    certificate.path.clone().into(),
+                    certificate.alias.clone().into(),
+                    certificate.subject.clone().into(),
+                    certificate.issuer.clone().into(),
+                    certificate.serial.clone().into(),
+                    certificate.has_private_key.to_string().into(),
+                    time(certificate.not_after).into(),
+                    days_left(certificate.not_after).to_string().into(),
+                    certificate.sha256.clone().into(),
+                    context.reload_error.clone().into(),
+                ]);
+            }
+        }
+    }
+    let columns = CERTIFICATES;
+    respond(&request, Table { columns, rows })
+}
+
+const CERTIFICATES: &[Column] = &[
+    column("node", &["n", "name"], "node name"),
+    column("context", &["c"], "settings prefix of the TLS context"),
+    column("path", &["p"], "file, as written in the setting"),
+    extra("alias", &["a"], "alias within a PKCS#12 file"),
+    column("subject", &["s"], "subject"),
+    column("issuer", &["i"], "issuer"),
+    column("serial", &["sn"], "serial number"),
+    column("own", &["key"], "whether the node has its private key"),
+    column("expiry", &["e"], "end of its validity"),
+    column("days", &["d", "days_left"], "days left"),
+    extra("fingerprint", &["f", "sha256"], "SHA-256 fingerprint"),
+    extra("reload_error", &["re"], "why changed files are not in use"),
+];
+
+/// `GET /_prometheus/metrics`.
+pub async fn metrics(request: RestRequest) -> ApiResult<RestResponse> {
+    let answer = request.execute(MetricsRequest).await?;
+    Ok(RestResponse::text(answer.text))
+}
+
+fn time(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds)
+        .map_or_else(|_| seconds.to_string(), |at| format!("{at:.3}"))
+}
+
+fn days_left(not_after: i64) -> i64 {
+    (not_after - jiff::Timestamp::now().as_second()).div_euclid(86_400)
 }

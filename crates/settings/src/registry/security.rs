@@ -134,6 +134,24 @@ pub static AUTOCONFIGURATION_ENABLED: Setting<bool> = Setting::new(
 .default("true")
 .example("false");
 
+pub static CERTIFICATE_EXPIRY_YELLOW: Setting<TimeValue> = Setting::new(
+    "health.tls_certificates.yellow",
+    "How long before the end of a certificate in use the health of the cluster says yellow.",
+)
+.default("30d")
+.dynamic()
+.at_least(0)
+.ours();
+
+pub static CERTIFICATE_EXPIRY_RED: Setting<TimeValue> = Setting::new(
+    "health.tls_certificates.red",
+    "How long before the end of a certificate in use the health of the cluster says red.",
+)
+.default("7d")
+.dynamic()
+.at_least(0)
+.ours();
+
 pub static TRANSPORT_FILTER_ENABLED: Setting<bool> = Setting::new(
     "xpack.security.transport.filter.enabled",
     "Whether the rules below decide which addresses may connect to the transport port.",
@@ -215,6 +233,8 @@ pub(super) static SECTION: Section = Section {
         &SUCCESS_CACHE_EXPIRE,
         &ROLES_CACHE_SIZE,
         &DIAGNOSE_TRUST,
+        &CERTIFICATE_EXPIRY_YELLOW,
+        &CERTIFICATE_EXPIRY_RED,
         &RELOAD_ENABLED,
         &RELOAD_INTERVAL_HIGH,
         &RELOAD_INTERVAL_MEDIUM,

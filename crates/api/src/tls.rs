@@ -1,0 +1,115 @@
+//! What every node uses TLS with, and how the cluster fares altogether.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::action::action;
+
+/// `GET /_ssl/nodes[/{node_id}]` and `GET /_cat/certificates`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodesTlsRequest {
+    /// Node filters as of `GET /_nodes`; empty means all.
+    pub nodes: Vec<String>,
+}
+
+/// One entry per node, by node id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodesTlsResponse {
+    pub cluster_name: String,
+    pub nodes: BTreeMap<String, NodeTls>,
+    /// Why a node did not answer, by its id.
+    pub failures: BTreeMap<String, String>,
+}
+
+/// TLS of one node as it is in use, not as it lies on disk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeTls {
+    pub name: String,
+    /// `off`, `dual_stack` or `required`.
+    pub transport: String,
+    pub contexts: Vec<TlsContextInfo>,
+    pub links: Vec<TlsLink>,
+}
+
+/// One TLS context.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TlsContextInfo {
+    /// The settings prefix.
+    pub name: String,
+    /// Successful reloads since the start of the node.
+    pub reloads: u64,
+    /// Why the files as they are now are not in use; the ones before them are.
+    pub reload_error: Option<String>,
+    pub certificates: Vec<TlsCertificate>,
+}
+
+/// A certificate in use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TlsCertificate {
+    /// As written in the setting.
+    pub path: String,
+    pub format: String,
+    pub alias: Option<String>,
+    pub subject: String,
+    pub issuer: String,
+    /// Lower-case hex.
+    pub serial: String,
+    /// Lower-case hex.
+    pub sha256: String,
+    pub has_private_key: bool,
+    pub is_ca: bool,
+    /// Seconds since the epoch.
+    pub not_before: i64,
+    pub not_after: i64,
+}
+
+/// A link to or from another node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TlsLink {
+    pub node_id: String,
+    pub node_name: String,
+    /// Whether this node dialled.
+    pub dialled: bool,
+    pub encrypted: bool,
+    /// Of the certificate that the other node showed.
+    pub subject: Option<String>,
+    pub issuer: Option<String>,
+    pub serial: Option<String>,
+    /// Seconds since the epoch.
+    pub not_after: Option<i64>,
+}
+
+/// `GET /_health_report[/{indicator}]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HealthReportRequest {
+    pub indicator: Option<String>,
+    /// With details, impacts and diagnoses.
+    pub verbose: bool,
+    /// Most resources that a diagnosis names.
+    pub size: usize,
+}
+
+/// As published, by the names of the indicators.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HealthReportResponse {
+    pub cluster_name: String,
+    /// The worst of the indicators; `None` when one was asked for.
+    pub status: Option<String>,
+    pub indicators: BTreeMap<String, Value>,
+}
+
+/// `GET /_prometheus/metrics`, of the node that answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricsRequest;
+
+/// The text format 0.0.4.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricsResponse {
+    pub text: String,
+}
+
+action!(NodesTlsRequest => NodesTlsResponse, "cluster:monitor/nodes/ssl", Cluster);
+action!(HealthReportRequest => HealthReportResponse, "cluster:monitor/health_api", Cluster);
+action!(MetricsRequest => MetricsResponse, "cluster:monitor/prometheus/metrics", Cluster);

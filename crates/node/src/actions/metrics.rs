@@ -1,0 +1,176 @@
+//! `GET /_prometheus/metrics`: numbers of this node in the text format of Prometheus.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use ringwall_api::tls::{MetricsRequest, MetricsResponse};
+use ringwall_api::{ApiResult, RequestContext};
+
+use super::ActionRegistry;
+use super::{nodes, tls};
+use crate::services::Services;
+
+pub(super) fn register(registry: &mut ActionRegistry) {
+    registry.add(metrics);
+}
+
+async fn metrics(
+    services: Arc<Services>,
+    _context: RequestContext,
+    _request: MetricsRequest,
+) -> ApiResult<MetricsResponse> {
+    let stats = nodes::local_stats(&services).await?;
+    let state = services.cluster.state();
+    let tls = tls::local(&services);
+    let mut page = Page::default();
+    page.gauge(
+        "ringwall_process_resident_bytes",
+        "Resident memory.",
+        &[],
+        stats.resident_bytes as f64,
+    );
+    page.gauge(
+        "ringwall_process_open_fds",
+        "Open file descriptors.",
+        &[],
+        stats.open_file_descriptors as f64,
+    );
+    page.gauge(
+        "ringwall_uptime_seconds",
+        "Time since the start.",
+        &[],
+        stats.uptime_ms as f64 / 1000.0,
+    );
+    page.gauge(
+        "ringwall_disk_free_bytes",
+        "Room left on the disk of the data path.",
+        &[],
+        stats.disk_free_bytes as f64,
+    );
+    page.gauge(
+        "ringwall_disk_total_bytes",
+        "Size of the disk of the data path.",
+        &[],
+        stats.disk_total_bytes as f64,
+    );
+    page.gauge(
+        "ringwall_docs",
+        "Documents in the shard copies of this node.",
+        &[],
+        stats.docs as f64,
+    );
+    page.gauge(
+        "ringwall_store_bytes",
+        "Bytes of the shard copies of this node.",
+        &[],
+        stats.store_bytes as f64,
+    );
+    page.gauge(
+        "ringwall_cluster_nodes",
+        "Nodes in the cluster.",
+        &[],
+        state.nodes.len() as f64,
+    );
+    page.gauge(
+        "ringwall_cluster_status",
+        "0 green, 1 yellow, 2 red.",
+        &[],
+        state.health(&[]).status as u8 as f64,
+    );
+    page.gauge(
+        "ringwall_cluster_has_master",
+        "Whether this node knows a living master.",
+        &[],
+        f64::from(services.cluster.master().is_some()),
+    );
+    for context in &tls.contexts {
+        for certificate in &context.certificates {
+            let labels = [
+                ("context", context.name.as_str()),
+                ("path", &certificate.path),
+                ("subject", &certificate.subject),
+                ("serial", &certificate.serial),
+                (
+                    "own",
+                    if certificate.has_private_key {
+                        "true"
+                    } else {
+                        "false"
+                    },
+                ),
+            ];
+            let help = "End of a TLS certificate in use, seconds since the epoch.";
+            page.gauge(
+                "ringwall_tls_certificate_not_after_seconds",
+                help,
+                &labels,
+                certificate.not_after as f64,
+            );
+        }
+    }
+    for context in &tls.contexts {
+        let failed = f64::from(context.reload_error.is_some());
+        let help = "Whether changed TLS files could not be loaded.";
+        page.gauge(
+            "ringwall_tls_reload_failed",
+            help,
+            &[("context", &context.name)],
+            failed,
+        );
+    }
+    let plain = tls.links.iter().filter(|link| !link.encrypted).count();
+    page.gauge(
+        "ringwall_transport_unencrypted_links",
+        "Links to other nodes without TLS.",
+        &[],
+        plain as f64,
+    );
+    Ok(MetricsResponse { text: page.text })
+}
+
+#[derive(Default)]
+struct Page {
+    text: String,
+    last: &'static str,
+}
+
+impl Page {
+    fn gauge(&mut self, name: &'static str, help: &str, labels: &[(&str, &str)], value: f64) {
+        // Writing to a text does not fail.
+        if self.last != name {
+            let _ = write!(self.text, "# HELP {name} {help}\n# TYPE {name} gauge\n");
+            self.last = name;
+        }
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(key, value)| format!("{key}=\"{}\"", escaped(value)))
+            .collect();
+        let labels = match labels.as_slice() {
+            [] => String::new(),
+            labels => format!("{{{}}}", labels.join(",")),
+        };
+        let _ = writeln!(self.text, "{name}{labels} {value}");
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_escaped_and_help_is_said_once() {
+        let mut page = Page::default();
+        page.gauge("a", "A.", &[("x", "say \"hi\"\\")], 1.0);
+        page.gauge("a", "A.", &[("x", "b")], 2.5);
+        assert_eq!(
+            page.text,
+            "# HELP a A.\n# TYPE a gauge\na{x=\"say \\\"hi\\\"\\\\\"} 1\na{x=\"b\"} 2.5\n"
+        );
+    }
+}

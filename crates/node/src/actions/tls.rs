@@ -1,0 +1,129 @@
+//! What every node uses TLS with. Source: node.md section 9.1.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use ringwall_api::tls::{
+    NodeTls, NodesTlsRequest, NodesTlsResponse, TlsCertificate, TlsContextInfo, TlsLink,
+};
+use ringwall_api::{ApiResult, RequestContext};
+use ringwall_base::TransportTls;
+use ringwall_tls::{CertificateEntry, SslContext};
+use ringwall_transport::{DuplicateAction, LinkInfo, TypedHandler};
+
+use super::ActionRegistry;
+use super::nodes::selected;
+use crate::services::Services;
+
+pub(super) fn register(registry: &mut ActionRegistry) {
+    registry.add(nodes);
+}
+
+/// To every node: what do you use TLS with?
+const NODE_TLS: &str = "cluster:monitor/nodes/ssl[n]";
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Registers each node's side with the transport.
+pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
+    let shared = services.clone();
+    services.transport.register(
+        NODE_TLS,
+        TypedHandler::new(move |_, (): ()| {
+            let services = shared.clone();
+            async move { Ok(local(&services)) }
+        }),
+    )
+}
+
+async fn nodes(
+    services: Arc<Services>,
+    _context: RequestContext,
+    request: NodesTlsRequest,
+) -> ApiResult<NodesTlsResponse> {
+    Ok(of_nodes(&services, &request.nodes).await)
+}
+
+/// Asks the nodes that the filters name.
+pub(super) async fn of_nodes(services: &Arc<Services>, filters: &[String]) -> NodesTlsResponse {
+    let state = services.cluster.state();
+    let asked = selected(services, &state, filters).map(|node| async move {
+        let answer: ApiResult<NodeTls> = services.call(node.id, NODE_TLS, &(), TIMEOUT).await;
+        (node.id.to_string(), answer)
+    });
+    let mut response = NodesTlsResponse {
+        cluster_name: services.cluster_name.clone(),
+        nodes: Default::default(),
+        failures: Default::default(),
+    };
+    for (id, answer) in join_all(asked).await {
+        match answer {
+            Ok(tls) => drop(response.nodes.insert(id, tls)),
+            Err(error) => drop(response.failures.insert(id, error.reason)),
+        }
+    }
+    response
+}
+
+/// Returns what this node uses.
+pub(super) fn local(services: &Services) -> NodeTls {
+    let identity = services.transport.local();
+    let mode = TransportTls::of(&identity.attributes).unwrap_or(TransportTls::Off);
+    let mut links: Vec<TlsLink> = services.transport.links().iter().map(link).collect();
+    links.sort_by(|a, b| (&a.node_name, a.dialled).cmp(&(&b.node_name, b.dialled)));
+    // A node has several links to another, all alike.
+    links.dedup();
+    NodeTls {
+        name: identity.name.clone(),
+        transport: mode.as_str().to_owned(),
+        contexts: services
+            .tls
+            .iter()
+            .map(|context| describe(context))
+            .collect(),
+        links,
+    }
+}
+
+fn describe(context: &SslContext) -> TlsContextInfo {
+    TlsContextInfo {
+        name: context.name().to_owned(),
+        reloads: *context.subscribe().borrow(),
+        reload_error: context.last_reload_error(),
+        certificates: context.certificates().iter().map(certificate).collect(),
+    }
+}
+
+fn certificate(entry: &CertificateEntry) -> TlsCertificate {
+    let info = &entry.info;
+    TlsCertificate {
+        path: entry.path.clone(),
+        format: entry.format.to_string(),
+        alias: entry.alias.clone(),
+        subject: info.subject.to_string(),
+        issuer: info.issuer.to_string(),
+        serial: info.serial.clone(),
+        sha256: info.fingerprint_sha256.clone(),
+        has_private_key: entry.has_private_key,
+        is_ca: info.is_ca,
+        not_before: info.not_before.as_second(),
+        not_after: info.not_after.as_second(),
+    }
+}
+
+fn link(link: &LinkInfo) -> TlsLink {
+    let info = link
+        .certificate
+        .as_ref()
+        .and_then(|peer| peer.info.as_ref());
+    TlsLink {
+        node_id: link.node.id.to_string(),
+        node_name: link.node.name.clone(),
+        dialled: link.dialled,
+        encrypted: link.encrypted,
+        subject: info.map(|info| info.subject.to_string()),
+        issuer: info.map(|info| info.issuer.to_string()),
+        serial: info.map(|info| info.serial.clone()),
+        not_after: info.map(|info| info.not_after.as_second()),
+    }
+}
