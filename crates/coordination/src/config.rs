@@ -16,6 +16,9 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `cluster.initial_master_nodes`.
     pub initial_master_nodes: Vec<String>,
+    /// After this time of finding no cluster, one of the nodes found founds one. Only where the settings say
+    /// nothing about discovery: `discovery.unconfigured_bootstrap_timeout`.
+    pub unconfigured_bootstrap: Option<Duration>,
     /// `discovery.type: single-node`.
     pub single_node: bool,
     /// `discovery.seed_hosts` and the other providers, ports filled in.
@@ -36,6 +39,7 @@ impl Config {
             local,
             data_dir,
             initial_master_nodes: Vec::new(),
+            unconfigured_bootstrap: None,
             single_node: false,
             seed_hosts,
             auto_shrink_voting_configuration: true,

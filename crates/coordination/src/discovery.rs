@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use crate::decide::bootstrap::{Candidate, Decision, decide};
+use crate::decide::bootstrap::{Candidate, Decision, decide, decide_unconfigured};
 use crate::decide::formation::{FormationFacts, explain};
 use crate::error::Error;
 use crate::peer::PeerInfo;
@@ -138,6 +138,7 @@ pub(crate) async fn keep_discovering(shared: Arc<Shared>) {
         join_not_before: Instant::now(),
         refusal_shown: None,
         ambiguity_shown: false,
+        begun: Instant::now(),
     };
     let mut searching_since = None;
     let mut next_round = Instant::now();
@@ -180,6 +181,7 @@ struct Search {
     join_not_before: Instant,
     refusal_shown: Option<(String, Instant)>,
     ambiguity_shown: bool,
+    begun: Instant,
 }
 
 impl Search {
@@ -348,8 +350,13 @@ impl Search {
             return;
         }
         let candidates = shared.discovery.lock().candidates();
-        let required = &shared.config.initial_master_nodes;
-        match decide(&shared.config.local, required, &candidates) {
+        let local = &shared.config.local;
+        let decision = match shared.config.unconfigured_bootstrap {
+            Some(patience) if self.begun.elapsed() < patience => return,
+            Some(_) => decide_unconfigured(local, &candidates),
+            None => decide(local, &shared.config.initial_master_nodes, &candidates),
+        };
+        match decision {
             Decision::Found(founders) => {
                 if let Err(error) = found(shared, founders.into_values().collect()).await {
                     warn!(%error, "could not found the cluster, trying again");

@@ -90,24 +90,18 @@ fn duration(
     settings.get(setting).duration()
 }
 
-/// Returns the first host that others can dial: names and addresses, but no `_local_` and no wildcard.
-pub fn named_host(hosts: Vec<String>) -> Option<String> {
-    let is_wildcard = |host: &str| {
-        let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        ip.is_ok_and(|ip| ip.is_unspecified())
-    };
-    let mut hosts = hosts.into_iter();
-    hosts.find(|host| host != "_local_" && !is_wildcard(host))
-}
-
 /// Returns the address that clients are told, as `host:port`.
-pub fn publish_address(settings: &Settings, bound: &[SocketAddr]) -> Option<String> {
+pub fn publish_address(
+    settings: &Settings,
+    published: Option<String>,
+    bound: &[SocketAddr],
+) -> Option<String> {
     let first = bound.first()?;
     let port = settings
         .get(&network::HTTP_PUBLISH_PORT)
         .and_then(|port| u16::try_from(port).ok())
         .unwrap_or(first.port());
-    let host = match named_host(settings.get(&network::HTTP_PUBLISH_HOST)) {
+    let host = match published {
         Some(host) => host,
         // Every address is bound: one that others reach is told.
         None if first.ip().is_unspecified() => outward_ip().to_string(),

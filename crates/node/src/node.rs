@@ -1,7 +1,7 @@
 //! Starts a node, and stops it.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use ringwall_coordination::{Config, Coordination};
 use ringwall_rest::{RestConfig, RestServer, ServerHandle};
 use ringwall_security::{Authorizer, SecuredClient, SecurityStore};
 use ringwall_settings::registry::{cluster, indices, network, node, security, ssl};
-use ringwall_settings::{DiscoveryType, Setting, Settings};
+use ringwall_settings::{DiscoveryType, Settings};
 use ringwall_tls::{SslConfig, SslContext, spawn_expiry_warnings};
 use ringwall_transport::{ConnectionEvent, KeepAlive, NodeIdentity, Transport, TransportConfig};
 use tokio_util::sync::CancellationToken;
@@ -28,12 +28,15 @@ use crate::follow_settings::{self, Filters};
 use crate::http;
 use crate::identity::{DataPath, DataPathError};
 use crate::live_settings::LiveSettings;
+use crate::network::Interfaces;
 use crate::peers::{self, TransportPeers};
 use crate::pools::{Pool, Pools};
+use crate::process;
 use crate::recovery::{self, RecoverySessions};
 use crate::replication;
 use crate::search::{self, SearchContexts};
 use crate::security_store::ClusterSecurityStore;
+use crate::seed_hosts::{self, Seeds};
 use crate::services::Services;
 use crate::shards::{Shards, maintenance, reconcile};
 
@@ -47,17 +50,19 @@ pub enum StartError {
     #[error("{0}")]
     SslFiles(#[from] ringwall_tls::SslError),
     #[error(
-        "cannot use [{setting}] value [{value}]: {reason}; expected IP addresses, host names or \
-         _local_"
+        "cannot use [{setting}] value [{value}]: {reason}; expected IP addresses, host names, _local_, \
+         _site_, _global_ or _<interface>_"
     )]
     Address {
         setting: &'static str,
         value: String,
         reason: String,
     },
-    /// Every failed check, one per line.
-    #[error("bootstrap checks failed; you must address the points below before starting\n{}", .0.join("\n"))]
+    /// Every failed check.
+    #[error("{}", bootstrap_checks::frame(.0))]
     BootstrapChecks(Vec<String>),
+    #[error("{0}")]
+    Environment(String),
     #[error("{0}")]
     Bind(#[from] ringwall_transport::BindError),
     #[error("{0}")]
@@ -96,12 +101,14 @@ impl Node {
         let settings = Arc::new(settings);
         let transport_tls = transport_tls(&settings).await?;
         let http_tls = http::tls(&settings).await?;
-        let bind = addresses(
-            &settings,
-            &network::TRANSPORT_BIND_HOST,
-            "transport.bind_host",
-        )?;
-        run_checks(&settings, &bind, transport_tls.is_some())?;
+        let has_tls = transport_tls.is_some();
+        let checked = Arc::clone(&settings);
+        let network = tokio::task::spawn_blocking(move || {
+            let mut network = Network::resolve(&checked)?;
+            network.keep_strangers_out(&checked, has_tls);
+            run_checks(&checked, &network, has_tls).map(|()| network)
+        })
+        .await??;
         let tls: Vec<Arc<SslContext>> = [transport_tls.clone(), http_tls.clone()]
             .into_iter()
             .flatten()
@@ -110,11 +117,10 @@ impl Node {
             watch(&settings, context);
         }
         spawn_expiry_warnings(&tls);
-        let http_addresses = addresses(&settings, &network::HTTP_BIND_HOST, "http.bind_host")?;
-        let filters = Filters::new(&settings, &bind, &http_addresses);
+        let filters = Filters::new(&settings, &network.transport, &network.http);
         let http_config = RestConfig {
             filter: filters.http(),
-            ..http::config(&settings, http_addresses, http_tls)
+            ..http::config(&settings, network.http, http_tls)
         };
         let server = RestServer::bind(http_config).await?;
         let mut local = identity(&settings, &data);
@@ -123,10 +129,13 @@ impl Node {
         let transport_config = TransportConfig {
             filter: filters.transport(),
             dual_stack: mode == TransportTls::DualStack,
-            ..transport_config(&settings, bind, transport_tls)
+            bind: network.transport,
+            publish_host: network.transport_publish,
+            ..transport_config(&settings, transport_tls)
         };
         let transport = Transport::bind(transport_config, local).await?;
-        let http_address = http::publish_address(&settings, server.addresses());
+        let http_address =
+            http::publish_address(&settings, network.http_publish, server.addresses());
         transport.update_local(|local| local.http_address = http_address);
         let applied = AppliedState::new(settings.get(&node::CLUSTER_NAME));
         let coordination = Coordination::open(
@@ -307,44 +316,29 @@ fn watch(settings: &Settings, context: &Arc<SslContext>) {
     }
 }
 
-fn addresses(
-    settings: &Settings,
-    setting: &'static Setting<Vec<String>>,
-    name: &'static str,
-) -> Result<Vec<IpAddr>, StartError> {
-    let mut found = Vec::new();
-    for value in settings.get(setting) {
-        let failed = |reason: String| StartError::Address {
-            setting: name,
-            value: value.clone(),
-            reason,
-        };
-        if value == "_local_" {
-            found.push(IpAddr::from([127, 0, 0, 1]));
-            continue;
-        }
-        let resolved = (value.trim_matches(['[', ']']), 0)
-            .to_socket_addrs()
-            .map_err(|error| failed(error.to_string()))?;
-        found.extend(resolved.map(|address| address.ip()));
-    }
-    found.dedup();
-    Ok(found)
-}
-
-fn run_checks(settings: &Settings, bind: &[IpAddr], tls: bool) -> Result<(), StartError> {
-    let discovery = [
-        "discovery.seed_hosts",
-        "discovery.seed_providers",
-        "cluster.initial_master_nodes",
-    ];
-    let verdict = bootstrap_checks::check(&Facts {
-        addresses: bind.to_vec(),
+/// Refuses the start where the checks do. Blocks shortly: reads files of the system.
+fn run_checks(settings: &Settings, network: &Network, tls: bool) -> Result<(), StartError> {
+    let java_options = std::env::var("ES_JAVA_OPTS").unwrap_or_default();
+    let published = network.transport_publish.as_deref();
+    let facts = Facts {
+        addresses: network
+            .transport
+            .iter()
+            .copied()
+            // A name stands for an address that others reach.
+            .chain(published.map_or_else(Vec::new, crate::network::resolved))
+            .collect(),
         single_node: is_single_node(settings),
+        enforced: bootstrap_checks::is_enforced(&java_options).map_err(StartError::Environment)?,
         security_enabled: settings.get(&security::SECURITY_ENABLED),
         transport_tls: tls,
-        discovery_configured: discovery.iter().any(|key| settings.is_set(key)),
-    });
+        discovery_configured: seed_hosts::is_configured(settings),
+        limits: process::limits(),
+    };
+    let verdict = bootstrap_checks::check(&facts);
+    if let Some(why) = verdict.enforced_because {
+        tracing::info!("{why}");
+    }
     for warning in &verdict.warnings {
         tracing::warn!("{warning}");
     }
@@ -352,6 +346,43 @@ fn run_checks(settings: &Settings, bind: &[IpAddr], tls: bool) -> Result<(), Sta
         return Ok(());
     }
     Err(StartError::BootstrapChecks(verdict.failures))
+}
+
+/// The addresses of both layers.
+struct Network {
+    transport: Vec<IpAddr>,
+    transport_publish: Option<String>,
+    http: Vec<IpAddr>,
+    http_publish: Option<String>,
+}
+
+impl Network {
+    /// Blocks: resolves names.
+    fn resolve(settings: &Settings) -> Result<Self, StartError> {
+        let interfaces = Interfaces::of_this_machine();
+        Ok(Self {
+            transport: interfaces.addresses(settings, &network::TRANSPORT_BIND_HOST)?,
+            transport_publish: interfaces
+                .publish_host(settings, &network::TRANSPORT_PUBLISH_HOST)?,
+            http: interfaces.addresses(settings, &network::HTTP_BIND_HOST)?,
+            http_publish: interfaces.publish_host(settings, &network::HTTP_PUBLISH_HOST)?,
+        })
+    }
+
+    /// A node that ignores others, and that anybody could talk to as if he were one, talks to its own machine
+    /// only.
+    fn keep_strangers_out(&mut self, settings: &Settings, tls: bool) {
+        let open = self.transport.iter().any(|address| !address.is_loopback());
+        let alone = is_single_node(settings) && settings.get(&security::SECURITY_ENABLED);
+        if open && alone && !tls {
+            tracing::warn!(
+                "[discovery.type] is [single-node] and [xpack.security.transport.ssl.enabled] is off: the \
+                 transport layer is bound to loopback only"
+            );
+            self.transport = vec![IpAddr::from([127, 0, 0, 1])];
+            self.transport_publish = None;
+        }
+    }
 }
 
 fn is_single_node(settings: &Settings) -> bool {
@@ -378,18 +409,12 @@ fn identity(settings: &Settings, data: &DataPath) -> NodeIdentity {
     }
 }
 
-fn transport_config(
-    settings: &Settings,
-    bind: Vec<IpAddr>,
-    tls: Option<Arc<SslContext>>,
-) -> TransportConfig {
+fn transport_config(settings: &Settings, tls: Option<Arc<SslContext>>) -> TransportConfig {
     let ports = settings.get(&network::TRANSPORT_PORT);
     let defaults = TransportConfig::default();
     let set = |value: TimeValue, default| value.duration().unwrap_or(default);
     TransportConfig {
-        bind,
         ports: ports.first..=ports.last,
-        publish_host: http::named_host(settings.get(&network::TRANSPORT_PUBLISH_HOST)),
         publish_port: settings
             .get(&network::TRANSPORT_PUBLISH_PORT)
             .and_then(|port| u16::try_from(port).ok()),
@@ -418,17 +443,20 @@ fn transport_config(
 }
 
 fn coordination_config(settings: &Settings, transport: &Transport, data: &DataPath) -> Config {
-    let ports = settings.get(&network::TRANSPORT_PORT);
-    let seeds: Vec<String> = settings
-        .get(&cluster::DISCOVERY_SEED_HOSTS)
-        .into_iter()
-        .map(|seed| with_port(seed, ports.first))
-        .collect();
     let mut config = Config::new(
         peers::peer_info(&transport.local()),
         data.cluster_state_dir(),
-        Arc::new(seeds),
+        Arc::new(Seeds::new(settings)),
     );
+    let loopback_only = transport
+        .bound_addresses()
+        .iter()
+        .all(|address| address.ip().is_loopback());
+    if loopback_only && !seed_hosts::is_configured(settings) {
+        config.unconfigured_bootstrap = settings
+            .get(&cluster::UNCONFIGURED_BOOTSTRAP_TIMEOUT)
+            .duration();
+    }
     config.initial_master_nodes = settings.get(&cluster::INITIAL_MASTER_NODES);
     config.single_node = is_single_node(settings);
     config.auto_shrink_voting_configuration =
@@ -466,19 +494,6 @@ fn coordination_config(settings: &Settings, transport: &Transport, data: &DataPa
     config
 }
 
-/// `host` becomes `host:port`; what has a port keeps it.
-fn with_port(seed: String, port: u16) -> String {
-    let has_port = match seed.rsplit_once(':') {
-        Some((host, _)) => !host.contains(':') || host.ends_with(']'),
-        None => false,
-    };
-    match (has_port, seed.contains(':') && !seed.starts_with('[')) {
-        (true, _) => seed,
-        (false, true) => format!("[{seed}]:{port}"),
-        (false, false) => format!("{seed}:{port}"),
-    }
-}
-
 fn report_disconnects(transport: &Transport, coordination: Arc<Coordination>) {
     let mut events = transport.events();
     tokio::spawn(async move {
@@ -494,23 +509,4 @@ fn report_disconnects(transport: &Transport, coordination: Arc<Coordination>) {
             }
         }
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seeds_get_the_port_they_lack() {
-        for (seed, expected) in [
-            ("a", "a:9300"),
-            ("a:1", "a:1"),
-            ("10.0.0.1", "10.0.0.1:9300"),
-            ("[::1]:1", "[::1]:1"),
-            ("[::1]", "[::1]:9300"),
-            ("::1", "[::1]:9300"),
-        ] {
-            assert_eq!(with_port(seed.to_owned(), 9300), expected);
-        }
-    }
 }

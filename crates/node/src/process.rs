@@ -4,6 +4,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use parking_lot::Mutex;
+use rustix::process::{Resource, Rlimit, getrlimit, getuid, setrlimit};
+
+use crate::bootstrap_checks::Limits;
 
 /// Numbers of one moment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,6 +32,31 @@ pub fn usage(data: &Path) -> Usage {
             .map_or(0, |entries| entries.count() as u64),
         disk_total_bytes: fs4::total_space(data).unwrap_or(0),
         disk_free_bytes: fs4::available_space(data).unwrap_or(0),
+    }
+}
+
+/// Lets this process open as many files as it may at all, as the JVM does, and returns what the operating
+/// system lets it have.
+pub fn limits() -> Limits {
+    let mut files = getrlimit(Resource::Nofile);
+    if files.current != files.maximum {
+        let raised = Rlimit {
+            current: files.maximum,
+            maximum: files.maximum,
+        };
+        match setrlimit(Resource::Nofile, raised) {
+            Ok(()) => files = raised,
+            Err(error) => tracing::debug!(%error, "cannot raise the limit of open files"),
+        }
+    }
+    let map_count = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok();
+    Limits {
+        user: std::env::var("USER").unwrap_or_else(|_| getuid().as_raw().to_string()),
+        open_files: files.current,
+        threads: getrlimit(Resource::Nproc).current,
+        address_space: getrlimit(Resource::As).current,
+        file_size: getrlimit(Resource::Fsize).current,
+        map_count: map_count.and_then(|text| text.trim().parse().ok()),
     }
 }
 

@@ -43,11 +43,20 @@ impl Target {
     }
 }
 
-/// Returns every address of `host:port` or `[v6]:port`.
+/// Returns every address of `host:port` or `[v6]:port`; of `name/address:port`, that address under that name.
 pub(crate) async fn resolve(address: &str, within: Duration) -> Result<Vec<Target>, ConnectError> {
     if let Ok(literal) = address.parse::<SocketAddr>() {
         return Ok(vec![Target {
             host: literal.ip().to_string(),
+            address: literal,
+        }]);
+    }
+    if let Some((name, literal)) = address.split_once('/')
+        && let Ok(literal) = literal.parse::<SocketAddr>()
+        && !name.is_empty()
+    {
+        return Ok(vec![Target {
+            host: name.to_owned(),
             address: literal,
         }]);
     }
@@ -387,6 +396,10 @@ mod tests {
         let second = Duration::from_secs(5);
         let v6 = resolve("[::1]:9300", second).await.unwrap();
         assert_eq!((v6[0].host.as_str(), v6[0].address.port()), ("::1", 9300));
+        let one = resolve("es01.example/192.0.2.1:9300", second)
+            .await
+            .unwrap();
+        assert_eq!(one[0].written(), "es01.example:9300 (192.0.2.1)");
         let named = resolve("localhost:9301", second).await.unwrap();
         assert!(
             named

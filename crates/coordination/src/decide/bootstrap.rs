@@ -71,9 +71,46 @@ pub(crate) fn decide(local: &PeerInfo, required: &[String], discovered: &[Candid
     }
 }
 
+/// Decides for a node that holds no cluster state and whose settings say nothing about discovery: of the nodes
+/// found, the one with the smallest id founds a cluster alone, and the others join it.
+pub(crate) fn decide_unconfigured(local: &PeerInfo, discovered: &[Candidate]) -> Decision {
+    if !local.master_eligible {
+        return Decision::NotForMe;
+    }
+    if discovered.iter().any(|candidate| candidate.initialized) {
+        return Decision::JoinExisting;
+    }
+    let others = discovered.iter().map(|candidate| &candidate.peer);
+    let smaller = others
+        .filter(|peer| peer.master_eligible)
+        .find(|peer| peer.id < local.id);
+    match smaller {
+        Some(peer) => Decision::LeaveTo(peer.name.clone()),
+        None => Decision::Found(BTreeMap::from([(local.id, local.clone())])),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_settings_the_smallest_founds_alone() {
+        let alone = Decision::Found(BTreeMap::from([(peer("a").id, peer("a"))]));
+        assert_eq!(decide_unconfigured(&peer("a"), &[found("b")]), alone);
+        assert_eq!(decide_unconfigured(&peer("a"), &[]), alone);
+        let leave = Decision::LeaveTo("a".to_owned());
+        assert_eq!(
+            decide_unconfigured(&peer("b"), &[found("a"), found("c")]),
+            leave
+        );
+        let mut there = found("c");
+        there.initialized = true;
+        assert_eq!(
+            decide_unconfigured(&peer("a"), &[there]),
+            Decision::JoinExisting
+        );
+    }
 
     fn peer(name: &str) -> PeerInfo {
         PeerInfo {
