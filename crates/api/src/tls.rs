@@ -1,10 +1,13 @@
 //! What every node uses TLS with, and how the cluster fares altogether.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use ringwall_base::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::ApiError;
 use crate::action::action;
 
 /// `GET /_ssl/nodes[/{node_id}]` and `GET /_cat/certificates`.
@@ -81,6 +84,45 @@ pub struct TlsLink {
     pub not_after: Option<i64>,
 }
 
+/// `POST /_nodes[/{node_id}]/reload_secure_settings`.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReloadSecureSettingsRequest {
+    /// Node filters as of `GET /_nodes`; empty means all.
+    pub nodes: Vec<String>,
+    /// Of the keystores, where they have one.
+    #[serde(with = "crate::secret_text")]
+    pub password: SecretString,
+}
+
+impl fmt::Debug for ReloadSecureSettingsRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReloadSecureSettingsRequest")
+            .field("nodes", &self.nodes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One entry per node, by node id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReloadSecureSettingsResponse {
+    pub cluster_name: String,
+    pub nodes: BTreeMap<String, ReloadedNode>,
+}
+
+/// What a node read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReloadedNode {
+    pub name: String,
+    /// Why the node goes on with what it had.
+    pub error: Option<ApiError>,
+    pub setting_names: Vec<String>,
+    pub keystore_path: String,
+    /// SHA-256 of the file, lower-case hex.
+    pub keystore_digest: Option<String>,
+    /// Milliseconds since the epoch.
+    pub keystore_modified_ms: Option<u64>,
+}
+
 /// `GET /_health_report[/{indicator}]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HealthReportRequest {
@@ -111,5 +153,6 @@ pub struct MetricsResponse {
 }
 
 action!(NodesTlsRequest => NodesTlsResponse, "cluster:monitor/nodes/ssl", Cluster);
+action!(ReloadSecureSettingsRequest => ReloadSecureSettingsResponse, "cluster:admin/nodes/reload_secure_settings", Cluster);
 action!(HealthReportRequest => HealthReportResponse, "cluster:monitor/health_api", Cluster);
 action!(MetricsRequest => MetricsResponse, "cluster:monitor/prometheus/metrics", Cluster);

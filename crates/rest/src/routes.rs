@@ -61,6 +61,9 @@ pub static ROUTES: &[Route] = &[
     route!(GET, "/_nodes/{node_id}/stats", nodes::stats, nodes::STATS_PARAMS),
     route!(GET, "/_nodes/{node_id}/stats/{metric}", nodes::stats, nodes::STATS_PARAMS),
 
+    route!(POST, "/_nodes/reload_secure_settings", ssl::reload_secure_settings, &["timeout"]),
+    route!(POST, "/_nodes/{node_id}/reload_secure_settings", ssl::reload_secure_settings, &["timeout"]),
+
     route!(GET, "/_cat", cat::overview),
     route!(GET, "/_cat/aliases", cat::aliases, CAT_PARAMS, indices::INDICES_PARAMS),
     route!(GET, "/_cat/aliases/{name}", cat::aliases, CAT_PARAMS, indices::INDICES_PARAMS),

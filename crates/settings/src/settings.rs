@@ -173,6 +173,29 @@ impl Settings {
         }
     }
 
+    /// Returns these settings with the secure settings of a keystore that has changed since.
+    ///
+    /// Fails with the list of all problems.
+    pub fn with_keystore(&self, keystore: &Keystore) -> Result<Self, SettingsError> {
+        let mut checker = Checker {
+            problems: Problems::default(),
+            warnings: Vec::new(),
+        };
+        let secure = checker.secure(keystore);
+        let settings = Self {
+            inner: Arc::new(Inner {
+                config_dir: self.inner.config_dir.clone(),
+                values: self.inner.values.clone(),
+                secure,
+                warnings: self.inner.warnings.clone(),
+            }),
+        };
+        let settings = checker.problems.or(settings)?;
+        let mut conflicts = Problems::default();
+        rules::check(&settings, &mut conflicts);
+        conflicts.or(settings)
+    }
+
     /// Returns every setting with the value in force here, by key: given ones, else the default where it
     /// is known. Families without a given member and secrets are left out.
     pub fn in_force(&self) -> BTreeMap<String, RawValue> {

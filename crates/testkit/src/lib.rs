@@ -82,15 +82,30 @@ impl Cluster {
     fn home(&self, number: usize) {
         let config = self.path(number).join("config");
         std::fs::create_dir_all(&config).unwrap();
+        self.write_certificate(number, "secret");
+        self.write_keystore(number, "secret");
+    }
+
+    /// Gives a node a new certificate, in a file with this password.
+    pub fn write_certificate(&self, number: usize, password: &str) {
         let params = NodeCertParams {
             key: KeySpec::EcP256,
             ips: vec![IpAddr::from([127, 0, 0, 1])],
             ..NodeCertParams::default()
         };
-        let password = SecretString::from("secret");
         let certificate = self.authority.issue(&params).unwrap();
-        let store = certificate.to_p12("instance", &password).unwrap();
-        std::fs::write(config.join("node.p12"), store).unwrap();
+        let store = certificate
+            .to_p12("instance", &SecretString::from(password))
+            .unwrap();
+        let file = self.path(number).join("config/node.p12");
+        let beside = file.with_extension("new");
+        std::fs::write(&beside, store).unwrap();
+        std::fs::rename(&beside, &file).unwrap();
+    }
+
+    /// Writes a node's keystore, in which its TLS files have this password.
+    pub fn write_keystore(&self, number: usize, password: &str) {
+        let password = SecretString::from(password);
         let mut keystore = Keystore::create(SecretString::default());
         for layer in ["transport", "http"] {
             for kind in ["keystore", "truststore"] {
@@ -100,9 +115,8 @@ impl Cluster {
         }
         let bootstrap = SecretString::from(PASSWORD);
         keystore.set("bootstrap.password", &bootstrap).unwrap();
-        keystore
-            .save(&config.join("elasticsearch.keystore"))
-            .unwrap();
+        let file = self.path(number).join("config/elasticsearch.keystore");
+        keystore.save(&file).unwrap();
     }
 
     /// Starts a node, again if it ran before.

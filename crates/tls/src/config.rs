@@ -66,8 +66,8 @@ pub enum TrustSource {
     Fingerprints(Vec<[u8; 32]>),
 }
 
-/// Everything that defines a TLS context. Passwords are fixed for the life of the process;
-/// the content of the files is not.
+/// Everything that defines a TLS context. While the process lives, passwords and the content of the files may
+/// change, the rest may not.
 #[derive(Debug, Clone)]
 pub struct SslConfig {
     /// The settings prefix, such as `xpack.security.transport.ssl`.
@@ -97,6 +97,66 @@ impl SslConfig {
             protocols: DEFAULT_PROTOCOLS.map(str::to_owned).to_vec(),
             cipher_suites: DEFAULT_CIPHER_SUITES.map(str::to_owned).to_vec(),
         }
+    }
+
+    /// Returns whether the passwords are those of another configuration of the same context.
+    pub(crate) fn has_secrets_of(&self, other: &Self) -> bool {
+        self.secrets() == other.secrets()
+    }
+
+    fn secrets(&self) -> Vec<Option<&str>> {
+        let mut secrets = match &self.key {
+            KeySource::None => Vec::new(),
+            KeySource::Pem { passphrase, .. } => vec![passphrase.as_ref()],
+            KeySource::Keystore {
+                password,
+                key_password,
+                ..
+            } => vec![Some(password), key_password.as_ref()],
+        };
+        if let TrustSource::Truststore { password, .. } = &self.trust {
+            secrets.push(Some(password));
+        }
+        let secrets = secrets.into_iter();
+        secrets
+            .map(|secret| secret.map(SecretString::expose))
+            .collect()
+    }
+
+    /// Returns this configuration with the passwords of another of the same context.
+    pub(crate) fn with_secrets_of(&self, other: Self) -> Self {
+        let mut changed = self.clone();
+        match (&mut changed.key, other.key) {
+            (
+                KeySource::Pem { passphrase, .. },
+                KeySource::Pem {
+                    passphrase: new, ..
+                },
+            ) => {
+                *passphrase = new;
+            }
+            (
+                KeySource::Keystore {
+                    password,
+                    key_password,
+                    ..
+                },
+                KeySource::Keystore {
+                    password: new,
+                    key_password: new_key,
+                    ..
+                },
+            ) => (*password, *key_password) = (new, new_key),
+            _ => {}
+        }
+        if let (
+            TrustSource::Truststore { password, .. },
+            TrustSource::Truststore { password: new, .. },
+        ) = (&mut changed.trust, other.trust)
+        {
+            *password = new;
+        }
+        changed
     }
 
     /// Returns whether this is the HTTP layer's context, whose log sentences differ.

@@ -31,7 +31,8 @@ use crate::verifier::{ConnectionVerifier, ObservedSlot};
 /// Every handshake uses the material current when it starts; established connections keep theirs.
 #[derive(Debug)]
 pub struct SslContext {
-    pub(crate) config: SslConfig,
+    pub(crate) name: String,
+    pub(crate) config: ArcSwap<SslConfig>,
     pub(crate) alpn: Vec<Vec<u8>>,
     pub(crate) material: ArcSwap<Material>,
     pub(crate) offer: Offer,
@@ -55,7 +56,8 @@ impl SslContext {
         let material = Material::load(&config, &offer)?;
         material.log_doubts(&config);
         Ok(Arc::new(Self {
-            config,
+            name: config.name.clone(),
+            config: ArcSwap::from_pointee(config),
             alpn,
             offer,
             material: ArcSwap::from_pointee(material),
@@ -67,12 +69,12 @@ impl SslContext {
 
     /// Returns the settings prefix.
     pub fn name(&self) -> &str {
-        &self.config.name
+        &self.name
     }
 
-    /// Returns the configuration the context was loaded with.
-    pub fn config(&self) -> &SslConfig {
-        &self.config
+    /// Returns the configuration in use.
+    pub fn config(&self) -> Arc<SslConfig> {
+        self.config.load_full()
     }
 
     /// Performs the accepting side of a handshake, within `within`.
@@ -106,7 +108,7 @@ impl SslContext {
             }
         }
         no_delay(&tcp, &subject)?;
-        let authentication = self.config.client_authentication;
+        let authentication = self.config.load().client_authentication;
         let (verifier, observed) =
             ConnectionVerifier::new(Arc::clone(&material.trust), authentication);
         let config = material
@@ -141,7 +143,7 @@ impl SslContext {
         let name = server_name(host).unwrap_or_else(|| ServerName::IpAddress(peer.ip().into()));
         let (verifier, observed) = ConnectionVerifier::new(
             Arc::clone(&material.trust),
-            self.config.client_authentication,
+            self.config.load().client_authentication,
         );
         let config = material
             .client_config(verifier, &self.alpn)

@@ -12,6 +12,7 @@ use tokio::time::{MissedTickBehavior, interval_at};
 
 use crate::config::SslConfig;
 use crate::context::SslContext;
+use crate::error::SslError;
 use crate::material::Material;
 use crate::provider::sha256;
 
@@ -65,16 +66,17 @@ impl SslContext {
     /// After a failure every call tries again, even when the files have not changed since.
     pub fn reload(&self) -> ReloadOutcome {
         let mut state = self.reload.lock();
-        let now = digests(&self.config);
+        let config = self.config();
+        let now = digests(&config);
         let changed = changed_files(&state.seen, &now);
         let failure = self.reload_failure.load_full();
         if changed.is_empty() && failure.is_none() {
             return ReloadOutcome::Unchanged;
         }
-        let outcome = match Material::load(&self.config, &self.offer) {
+        let outcome = match Material::load(&config, &self.offer) {
             Ok(material) => {
                 self.reload_failure.store(None);
-                self.publish(material, changed)
+                self.publish(&config, material, changed)
             }
             Err(error) => {
                 let reason = error.to_string();
@@ -86,6 +88,28 @@ impl SslContext {
         state.seen = now;
         self.log(&outcome);
         outcome
+    }
+
+    /// Takes up passwords of the files that changed, and the files with them: all of it or nothing. Returns
+    /// whether any password was another. The rest of the configuration stays. Blocking like [`Self::reload`].
+    ///
+    /// Errors: the files do not load with the new passwords; those in use stay.
+    pub fn reload_with(&self, config: SslConfig) -> Result<bool, SslError> {
+        let mut state = self.reload.lock();
+        let before = self.config();
+        if before.has_secrets_of(&config) {
+            return Ok(false);
+        }
+        let config = before.with_secrets_of(config);
+        let now = digests(&config);
+        let material = Material::load(&config, &self.offer)?;
+        self.reload_failure.store(None);
+        self.config.store(Arc::new(config.clone()));
+        let changed = changed_files(&state.seen, &now);
+        state.seen = now;
+        let outcome = self.publish(&config, material, changed);
+        self.log(&outcome);
+        Ok(true)
     }
 
     /// Returns why the last look failed, or `None` when the material in use is that of the files.
@@ -116,8 +140,13 @@ impl SslContext {
         })
     }
 
-    fn publish(&self, material: Material, changed: Vec<PathBuf>) -> ReloadOutcome {
-        material.log_doubts(&self.config);
+    fn publish(
+        &self,
+        config: &SslConfig,
+        material: Material,
+        changed: Vec<PathBuf>,
+    ) -> ReloadOutcome {
+        material.log_doubts(config);
         let old = self.material.swap(Arc::new(material));
         let new = self.material.load();
         let trust_removed = old
@@ -125,7 +154,7 @@ impl SslContext {
             .issuers
             .iter()
             .any(|issuer| !new.facts.issuers.contains(issuer));
-        let lists = &self.config.revocation_lists;
+        let lists = &config.revocation_lists;
         let revoked = lists.iter().any(|list| changed.contains(&list.resolved));
         self.generation.send_modify(|generation| *generation += 1);
         ReloadOutcome::Reloaded {

@@ -11,6 +11,7 @@ pub mod health_report;
 pub mod indices;
 pub mod metrics;
 pub mod nodes;
+pub mod reload_secure_settings;
 pub mod search;
 pub mod security;
 pub mod service_accounts;
@@ -65,6 +66,7 @@ impl ActionRegistry {
         service_accounts::register(&mut registry);
         enroll::register(&mut registry);
         tls::register(&mut registry);
+        reload_secure_settings::register(&mut registry);
         health_report::register(&mut registry);
         metrics::register(&mut registry);
         Arc::new(registry)
@@ -96,6 +98,7 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
     nodes::register_transport(services)?;
     service_accounts::register_transport(services)?;
     tls::register_transport(services)?;
+    reload_secure_settings::register_transport(services)?;
     stats::register_transport(services)
 }
 
