@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ringwall_base::{IpFilter, IpRule};
-use ringwall_rest::RestConfig;
+use ringwall_rest::{Cors, CorsSettings, RestConfig};
 use ringwall_security::files::{ServiceTokensFile, Watched};
 use ringwall_security::{
     Authenticator, AuthenticatorConfig, FileRealm, HashPool, HashPoolConfig, Hasher,
@@ -28,17 +28,39 @@ pub async fn tls(settings: &Arc<Settings>) -> Result<Option<Arc<SslContext>>, St
     load_tls(config, &["h2", "http/1.1"]).await
 }
 
+/// Returns who may use the node from a browser.
+fn cors(settings: &Settings) -> Result<Option<Cors>, StartError> {
+    if !settings.get(&network::CORS_ENABLED) {
+        return Ok(None);
+    }
+    let max_age = settings.get(&network::CORS_MAX_AGE);
+    let cors = Cors::new(&CorsSettings {
+        allow_origin: settings.get(&network::CORS_ALLOW_ORIGIN),
+        allow_methods: settings.get(&network::CORS_ALLOW_METHODS),
+        allow_headers: settings.get(&network::CORS_ALLOW_HEADERS),
+        expose_headers: settings.get(&network::CORS_EXPOSE_HEADERS),
+        allow_credentials: settings.get(&network::CORS_ALLOW_CREDENTIALS),
+        max_age: Duration::from_secs(max_age as u64),
+    });
+    cors.map(Some).map_err(StartError::Setting)
+}
+
 /// Returns the server's configuration.
+///
+/// # Errors
+/// The settings of `http.cors` contradict each other.
 pub fn config(
     settings: &Settings,
     addresses: Vec<IpAddr>,
     tls: Option<Arc<SslContext>>,
-) -> RestConfig {
+) -> Result<RestConfig, StartError> {
     let ports = settings.get(&network::HTTP_PORT);
     let defaults = RestConfig::default();
     let header = settings.get(&network::HTTP_MAX_HEADER_SIZE).bytes()
         + settings.get(&network::HTTP_MAX_INITIAL_LINE_LENGTH).bytes();
-    RestConfig {
+    Ok(RestConfig {
+        cors: cors(settings)?,
+        hsts: duration(settings, &network::HTTP_HSTS_MAX_AGE).filter(|age| !age.is_zero()),
         addresses,
         ports: ports.first..=ports.last,
         max_in_flight_bytes: settings.get(&indices::INDEXING_MEMORY_LIMIT).bytes(),
@@ -53,7 +75,7 @@ pub fn config(
         handshake_timeout: duration(settings, &network::HTTP_HANDSHAKE_TIMEOUT)
             .unwrap_or(defaults.handshake_timeout),
         ..defaults
-    }
+    })
 }
 
 /// Returns the rules of one layer: which addresses may connect to those bound.

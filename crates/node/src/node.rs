@@ -63,6 +63,9 @@ pub enum StartError {
     BootstrapChecks(Vec<String>),
     #[error("{0}")]
     Environment(String),
+    /// The text names the settings.
+    #[error("{0}")]
+    Setting(String),
     #[error("{0}")]
     Bind(#[from] ringwall_transport::BindError),
     #[error("{0}")]
@@ -120,7 +123,7 @@ impl Node {
         let filters = Filters::new(&settings, &network.transport, &network.http);
         let http_config = RestConfig {
             filter: filters.http(),
-            ..http::config(&settings, network.http, http_tls)
+            ..http::config(&settings, network.http, http_tls)?
         };
         let server = RestServer::bind(http_config).await?;
         let mut local = identity(&settings, &data);

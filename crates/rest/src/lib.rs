@@ -9,6 +9,7 @@
 
 mod bulk;
 mod cat_table;
+mod cors;
 mod filter_path;
 mod handlers;
 mod http;
@@ -21,4 +22,5 @@ mod router;
 pub mod routes;
 mod service;
 
+pub use cors::{Cors, CorsSettings};
 pub use http::{RestConfig, RestError, RestServer, ServerHandle};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::{HeaderValue, ORIGIN, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -12,6 +13,7 @@ use ringwall_security::Authenticator;
 use ringwall_security::authc::tampered_request;
 use serde_json::json;
 
+use crate::cors::Cors;
 use crate::http::body::{BodyBudget, BodyLimits, read_body};
 use crate::json::did_you_mean;
 use crate::params::Params;
@@ -27,22 +29,44 @@ pub struct Service {
     pub limits: BodyLimits,
     pub budget: BodyBudget,
     pub compression: bool,
+    pub cors: Option<Cors>,
+    /// The value of `Strict-Transport-Security`.
+    pub hsts: Option<HeaderValue>,
 }
 
 impl Service {
     /// Answers a request. Failures are answers too.
     pub async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
+        let refused = self.cors.as_ref().and_then(|cors| cors.answer(&parts));
+        let mut response = match refused {
+            Some(answer) => answer,
+            None => {
+                let mut response = self.answer(&parts, body).await;
+                if let Some(cors) = &self.cors {
+                    cors.decorate(parts.headers.get(ORIGIN), response.headers_mut());
+                }
+                response
+            }
+        };
+        if let Some(value) = &self.hsts {
+            let headers = response.headers_mut();
+            headers.insert(STRICT_TRANSPORT_SECURITY, value.clone());
+        }
+        response
+    }
+
+    async fn answer(&self, parts: &Parts, body: Incoming) -> Response<Full<Bytes>> {
         let mut rendering = Rendering::from_headers(&parts.headers, self.compression);
         if parts.method == Method::OPTIONS {
-            return options(&rendering, &parts);
+            return options(&rendering, parts);
         }
-        let authentication = match self.authenticate(&parts).await {
+        let authentication = match self.authenticate(parts).await {
             Ok(authentication) => authentication,
             Err(error) => return rendering.error(&error),
         };
         match self
-            .routed(&parts, body, authentication, &mut rendering)
+            .routed(parts, body, authentication, &mut rendering)
             .await
         {
             Ok(Answer::Rest(answer)) => render(rendering, answer).await,

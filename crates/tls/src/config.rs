@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::SslError;
+use crate::restrictions::RestrictedField;
 use ringwall_base::SecretString;
 use ringwall_pki::load_pkcs12;
 use ringwall_pki::p12::Pkcs12;
@@ -76,6 +77,8 @@ pub struct SslConfig {
     pub trust: TrustSource,
     /// Files with certificate revocation lists, PEM or DER.
     pub revocation_lists: Vec<ConfiguredPath>,
+    /// A file with the names that peers' certificates must have, and where in them it is looked for.
+    pub restrictions: Option<(ConfiguredPath, Vec<RestrictedField>)>,
     pub verification_mode: VerificationMode,
     pub client_authentication: ClientAuthentication,
     /// `supported_protocols` in Elasticsearch's spelling; versions below 1.2 are known and dropped.
@@ -92,6 +95,7 @@ impl SslConfig {
             key,
             trust,
             revocation_lists: Vec::new(),
+            restrictions: None,
             verification_mode: VerificationMode::Full,
             client_authentication: ClientAuthentication::Required,
             protocols: DEFAULT_PROTOCOLS.map(str::to_owned).to_vec(),
@@ -198,6 +202,9 @@ impl SslConfig {
                 .iter()
                 .map(|path| path.resolved.as_path()),
         );
+        if let Some((path, _)) = &self.restrictions {
+            files.push(&path.resolved);
+        }
         files.sort_unstable();
         files.dedup();
         files

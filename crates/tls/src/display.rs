@@ -196,6 +196,14 @@ fn write_distrust(f: &mut dyn Write, failure: &Details) -> Result {
              [{}.certificate_revocation_lists] names it; issue a new certificate for the {role}",
             context.name
         ),
+        FailureReason::Restricted { names, trusted } => write!(
+            f,
+            "; certificate with common-names [{}] does not match the trusted names [{}] of the file of \
+             [{}.trust_restrictions.path]; add a name there, or issue the {role} a certificate that has one",
+            names.join(", "),
+            trusted.join(", "),
+            context.name
+        ),
         FailureReason::UnverifiableName { dialled } => write!(
             f,
             "; the host name dialled, [{dialled}], has an underscore, and no certificate can vouch for such a \

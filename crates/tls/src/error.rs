@@ -41,6 +41,17 @@ pub enum SslError {
         path: PathBuf,
         reason: String,
     },
+    /// The file of trusted names is unusable.
+    #[error(
+        "failed to load SSL configuration [{context}] - cannot use [{}] of \
+         [{context}.trust_restrictions.path]: {reason}",
+        path.display()
+    )]
+    Restrictions {
+        context: String,
+        path: PathBuf,
+        reason: String,
+    },
     /// The certificate belongs to another private key.
     #[error(
         "failed to load SSL configuration [{context}] - the private key in [{}] does not belong to the \

@@ -71,6 +71,11 @@ pub enum FailureReason {
     /// The authority of a certificate of the chain has taken it back: a certificate revocation list
     /// configured here names it. `serial` is lower-case hex.
     Revoked { subject: String, serial: String },
+    /// The certificate has none of the names that `trust_restrictions` asks for.
+    Restricted {
+        names: Vec<String>,
+        trusted: Vec<String>,
+    },
     /// The certificate is for other names than the one dialled.
     NameMismatch { dialled: String, sans: Vec<String> },
     /// The name dialled is none that a certificate may hold.
@@ -106,6 +111,7 @@ impl FailureReason {
             Self::Expired { .. } => "expired",
             Self::NotYetValid { .. } => "not_yet_valid",
             Self::Revoked { .. } => "revoked",
+            Self::Restricted { .. } => "trust_restrictions",
             Self::NameMismatch { .. } => "name_mismatch",
             Self::UnverifiableName { .. } => "unverifiable_name",
             Self::WrongUsage { .. } => "wrong_usage",
@@ -130,6 +136,7 @@ impl FailureReason {
                 | Self::Expired { .. }
                 | Self::NotYetValid { .. }
                 | Self::Revoked { .. }
+                | Self::Restricted { .. }
                 | Self::NameMismatch { .. }
                 | Self::UnverifiableName { .. }
                 | Self::WrongUsage { .. }

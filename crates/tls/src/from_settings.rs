@@ -10,6 +10,7 @@ use ringwall_settings::{SecureSetting, Setting, Settings};
 use crate::config::{
     ConfiguredPath, DEFAULT_CIPHER_SUITES, DEFAULT_PROTOCOLS, KeySource, SslConfig, TrustSource,
 };
+use crate::restrictions::RestrictedField;
 
 /// The settings of a prefix contradict one another. Lists every problem found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +59,11 @@ pub enum SslConfigProblem {
     /// Two settings for one thing.
     #[error("cannot specify both [{first}] and [{second}]; remove one")]
     Both { first: String, second: String },
+    /// A part of certificates that restrictions cannot look at.
+    #[error(
+        "[{setting}] does not know [{name}]; there are subjectAltName.otherName.commonName and subjectAltName.dnsName"
+    )]
+    UnknownField { setting: String, name: String },
     /// Half of a pair.
     #[error("cannot specify [{given}] without also setting [{missing}]")]
     Without { given: String, missing: String },
@@ -123,6 +129,7 @@ impl Reader<'_> {
             key: self.key(),
             trust: self.trust(),
             revocation_lists: self.revocation_lists(),
+            restrictions: self.restrictions(),
             verification_mode: settings.get(&ssl.verification_mode),
             client_authentication: settings.get(&ssl.client_authentication),
             protocols: or_default(&ssl.supported_protocols, &DEFAULT_PROTOCOLS),
@@ -194,6 +201,22 @@ impl Reader<'_> {
             .iter()
             .map(|path| self.path(Path::new(path)))
             .collect()
+    }
+
+    fn restrictions(&mut self) -> Option<(ConfiguredPath, Vec<RestrictedField>)> {
+        let path = self.settings.get(&self.ssl.trust_restrictions_path)?;
+        let setting = &self.ssl.trust_restrictions_fields;
+        let mut fields = Vec::new();
+        for name in self.settings.get(setting) {
+            match RestrictedField::named(&name) {
+                Some(field) => fields.push(field),
+                None => self.problems.push(SslConfigProblem::UnknownField {
+                    setting: setting.key().to_owned(),
+                    name,
+                }),
+            }
+        }
+        Some((self.path(&path), fields))
     }
 
     /// Returns the secret of the keystore, else the deprecated one of elasticsearch.yml.

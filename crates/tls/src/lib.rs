@@ -27,6 +27,7 @@ mod load;
 mod material;
 mod provider;
 mod reload;
+mod restrictions;
 mod revocation;
 mod sniff;
 mod stream;
@@ -44,6 +45,7 @@ pub use failure::{FailureReason, HandshakeFailure, PeerRole, TrustedIssuer, expl
 pub use from_settings::{SslConfigError, SslConfigProblem};
 pub use load::CertificateEntry;
 pub use reload::ReloadOutcome;
+pub use restrictions::RestrictedField;
 pub use ringwall_settings::{ClientAuthentication, VerificationMode};
 pub use sniff::{PlaintextKind, UnexpectedTls, detect_tls};
 pub use stream::{ClientStream, MaybeTlsStream, PeerIdentity, ServerStream, TlsStream};

@@ -11,6 +11,7 @@ use rustls_pki_types::CertificateDer;
 
 use crate::config::{ConfiguredPath, KeySource, SslConfig, TrustSource};
 use crate::error::SslError;
+use crate::restrictions::Restrictions;
 use crate::revocation::RevocationLists;
 use crate::trust::Trust;
 
@@ -133,9 +134,24 @@ pub(crate) fn load_trust(
         }
     }
     let revoked = load_revocation_lists(config, oddities)?;
-    Trust::new(config.verification_mode, trusted, pins, revoked).map_err(|reason| SslError::Trust {
+    let trust = Trust::new(config.verification_mode, trusted, pins, revoked);
+    let trust = trust.map_err(|reason| SslError::Trust {
         context: config.name.clone(),
         files: config.files().into_iter().map(Path::to_owned).collect(),
+        reason,
+    })?;
+    Ok(trust.with_restrictions(load_restrictions(config)?))
+}
+
+fn load_restrictions(config: &SslConfig) -> Result<Option<Restrictions>, SslError> {
+    let Some((path, fields)) = &config.restrictions else {
+        return Ok(None);
+    };
+    let text = std::fs::read_to_string(&path.resolved).map_err(|error| error.to_string());
+    let parsed = text.and_then(|text| Restrictions::parse(&text, fields.clone()));
+    parsed.map(Some).map_err(|reason| SslError::Restrictions {
+        context: config.name.clone(),
+        path: path.resolved.clone(),
         reason,
     })
 }

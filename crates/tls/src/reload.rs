@@ -156,12 +156,14 @@ impl SslContext {
             .any(|issuer| !new.facts.issuers.contains(issuer));
         let lists = &config.revocation_lists;
         let revoked = lists.iter().any(|list| changed.contains(&list.resolved));
+        let restrictions = config.restrictions.as_ref();
+        let restricted = restrictions.is_some_and(|(path, _)| changed.contains(&path.resolved));
         self.generation.send_modify(|generation| *generation += 1);
         ReloadOutcome::Reloaded {
             changed,
             old: old.facts.own.clone().map(Box::new),
             new: new.facts.own.clone().map(Box::new),
-            trust_removed: trust_removed || revoked,
+            trust_removed: trust_removed || revoked || restricted,
         }
     }
 

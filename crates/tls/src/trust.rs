@@ -8,6 +8,7 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use crate::failure::{FailureReason, PeerRole, TrustedIssuer};
 use crate::provider;
+use crate::restrictions::Restrictions;
 use crate::revocation::RevocationLists;
 
 /// The certificates one context trusts, and how strictly it looks. Immutable: a reload builds another.
@@ -21,6 +22,7 @@ pub(crate) struct Trust {
     /// SHA-256 fingerprints of certificates to take from the peer's own chain as trusted.
     pins: Vec<[u8; 32]>,
     revoked: RevocationLists,
+    restrictions: Option<Restrictions>,
     issuers: Vec<TrustedIssuer>,
 }
 
@@ -63,12 +65,21 @@ impl Trust {
             exact: Vec::new(),
             pins,
             revoked,
+            restrictions: None,
             issuers: Vec::new(),
         };
         for certificate in certificates {
             trust.add(certificate)?;
         }
         Ok(trust)
+    }
+
+    /// Adds which names a peer's certificate must have beside being trusted.
+    pub(crate) fn with_restrictions(self, restrictions: Option<Restrictions>) -> Self {
+        Self {
+            restrictions,
+            ..self
+        }
     }
 
     /// Returns the trusted certificates, for messages.
@@ -111,9 +122,24 @@ impl Trust {
         let [leaf, intermediates @ ..] = chain else {
             return Err(FailureReason::NoCertificate);
         };
-        if self.mode == VerificationMode::None {
-            return Ok(());
+        if self.mode != VerificationMode::None {
+            self.verify_trusted(leaf, intermediates, peer, dialled, now)?;
         }
+        // As with Elasticsearch, also where nothing else is looked at.
+        match &self.restrictions {
+            Some(restrictions) => restrictions.check(leaf),
+            None => Ok(()),
+        }
+    }
+
+    fn verify_trusted(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        peer: PeerRole,
+        dialled: Option<&ServerName<'_>>,
+        now: UnixTime,
+    ) -> Result<(), FailureReason> {
         if self.is_exactly_trusted(leaf) {
             check_dates(leaf, now)?;
             if self.revoked.names(leaf) {

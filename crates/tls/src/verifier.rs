@@ -180,6 +180,7 @@ fn to_rustls(reason: &FailureReason) -> Error {
         FailureReason::Expired { .. } => CertificateError::Expired,
         FailureReason::NotYetValid { .. } => CertificateError::NotValidYet,
         FailureReason::Revoked { .. } => CertificateError::Revoked,
+        FailureReason::Restricted { .. } => CertificateError::ApplicationVerificationFailure,
         FailureReason::NameMismatch { .. } => CertificateError::NotValidForName,
         FailureReason::UnverifiableName { .. } => CertificateError::NotValidForName,
         FailureReason::WrongUsage { .. } => CertificateError::InvalidPurpose,

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use ringwall_api::Client;
 use ringwall_base::SharedIpFilter;
 use ringwall_security::Authenticator;
@@ -17,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::body::{BodyBudget, BodyLimits};
 use super::connection::{Connections, serve};
+use crate::cors::Cors;
 use crate::service::Service;
 
 /// Where and how to serve.
@@ -38,6 +40,10 @@ pub struct RestConfig {
     pub max_header_bytes: usize,
     /// Connections open at once; more wait in the system's backlog.
     pub max_connections: usize,
+    /// Who but pages of the node itself may use it from a browser; `None` leaves it to the browser.
+    pub cors: Option<Cors>,
+    /// How long browsers are told to come back over HTTPS only.
+    pub hsts: Option<Duration>,
     /// Setting `http.compression`: answer with gzip when asked.
     pub compression: bool,
     /// How long a TLS handshake, or the first byte of a plain connection, may take.
@@ -59,6 +65,8 @@ impl Default for RestConfig {
             max_in_flight_bytes: 1 << 30,
             max_header_bytes: 32 << 10,
             max_connections: 10_000,
+            cors: None,
+            hsts: None,
             compression: true,
             handshake_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(300),
@@ -131,6 +139,11 @@ impl RestServer {
             },
             budget: BodyBudget::new(config.max_in_flight_bytes),
             compression: config.compression,
+            cors: config.cors.clone(),
+            hsts: config
+                .hsts
+                .filter(|_| config.tls.is_some())
+                .and_then(|age| HeaderValue::try_from(format!("max-age={}", age.as_secs())).ok()),
         };
         let connections = Arc::new(Connections {
             places: Arc::new(Semaphore::new(config.max_connections.max(1))),

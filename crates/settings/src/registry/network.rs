@@ -147,6 +147,61 @@ pub static HTTP_SHUTDOWN_GRACE_PERIOD: Setting<TimeValue> = Setting::new(
 .default("5s")
 .at_least(0);
 
+pub static CORS_ENABLED: Setting<bool> = Setting::new(
+    "http.cors.enabled",
+    "Whether browsers are told which pages of other origins may use this node; requests of others are refused.",
+)
+.default("false")
+.example("true");
+
+pub static CORS_ALLOW_ORIGIN: Setting<Vec<String>> = Setting::new(
+    "http.cors.allow-origin",
+    "Origins that are allowed: a list, `*`, or one `/regular expression/`. Not set: none.",
+)
+.example("[ \"https://console.example\" ]");
+
+pub static CORS_MAX_AGE: Setting<usize> = Setting::new(
+    "http.cors.max-age",
+    "Seconds for which browsers remember what they were told.",
+)
+.default("1728000");
+
+pub static CORS_ALLOW_METHODS: Setting<Vec<String>> = Setting::new(
+    "http.cors.allow-methods",
+    "HTTP methods that such pages may use.",
+)
+.default("OPTIONS,HEAD,GET,POST,PUT,DELETE");
+
+pub static CORS_ALLOW_HEADERS: Setting<Vec<String>> = Setting::new(
+    "http.cors.allow-headers",
+    "Request headers that such pages may send.",
+)
+.default(
+    "X-Requested-With,Content-Type,Content-Length,Authorization,Accept,User-Agent,X-Elastic-Client-Meta",
+);
+
+pub static CORS_EXPOSE_HEADERS: Setting<Vec<String>> = Setting::new(
+    "http.cors.expose-headers",
+    "Response headers that such pages may read.",
+)
+.default("X-elastic-product");
+
+pub static CORS_ALLOW_CREDENTIALS: Setting<bool> = Setting::new(
+    "http.cors.allow-credentials",
+    "Whether such pages may act with the credentials that the browser holds.",
+)
+.default("false");
+
+pub static HTTP_HSTS_MAX_AGE: Setting<TimeValue> = Setting::new(
+    "http.hsts.max_age",
+    "How long browsers are told to use only HTTPS here; 0 tells them nothing. Browsers apply it to every port \
+     of the host.",
+)
+.default("0")
+.at_least(0)
+.example("365d")
+.ours();
+
 pub(super) static HTTP_SECTION: Section = Section {
     title: "HTTP",
     intro: "The layer that clients use.",
@@ -164,6 +219,14 @@ pub(super) static HTTP_SECTION: Section = Section {
         &HTTP_HANDSHAKE_TIMEOUT,
         &HTTP_HEADER_TIMEOUT,
         &HTTP_SHUTDOWN_GRACE_PERIOD,
+        &CORS_ENABLED,
+        &CORS_ALLOW_ORIGIN,
+        &CORS_MAX_AGE,
+        &CORS_ALLOW_METHODS,
+        &CORS_ALLOW_HEADERS,
+        &CORS_EXPOSE_HEADERS,
+        &CORS_ALLOW_CREDENTIALS,
+        &HTTP_HSTS_MAX_AGE,
     ],
 };
 

@@ -28,6 +28,8 @@ pub struct SslSettings {
     pub certificate: Setting<Option<PathBuf>>,
     pub certificate_authorities: Setting<Vec<String>>,
     pub certificate_revocation_lists: Setting<Vec<String>>,
+    pub trust_restrictions_path: Setting<Option<PathBuf>>,
+    pub trust_restrictions_fields: Setting<Vec<String>>,
     pub keystore_path: Setting<Option<PathBuf>>,
     pub keystore_type: Setting<Option<StoreType>>,
     pub keystore_password: Setting<Option<SecretString>>,
@@ -154,6 +156,19 @@ macro_rules! ssl_context {
             )
             .example("[ certs/ca.crl ]")
             .ours(),
+            trust_restrictions_path: Setting::new(
+                concat!($prefix, ".trust_restrictions.path"),
+                "YAML file, reloaded like certificates, whose `trust.subject_name` lists the names that a peer's \
+                 certificate must have one of: patterns with `*` and `?`, or `/regex/`.",
+            )
+            .example("trust.yml"),
+            trust_restrictions_fields: Setting::new(
+                concat!($prefix, ".trust_restrictions.x509_fields"),
+                "Where these names are looked for: `subjectAltName.otherName.commonName`, \
+                 `subjectAltName.dnsName`.",
+            )
+            .default("subjectAltName.otherName.commonName")
+            .example("[ subjectAltName.dnsName ]"),
             keystore_path: Setting::new(
                 concat!($prefix, ".keystore.path"),
                 "PKCS#12 file with the private key and its certificate; instead of `key` and \
@@ -230,6 +245,8 @@ macro_rules! ssl_list {
             &$settings.certificate,
             &$settings.certificate_authorities,
             &$settings.certificate_revocation_lists,
+            &$settings.trust_restrictions_path,
+            &$settings.trust_restrictions_fields,
             &$settings.keystore_path,
             &$settings.keystore_type,
             &$settings.keystore_password,

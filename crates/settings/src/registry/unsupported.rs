@@ -52,7 +52,6 @@ const SWITCHED_OFF: &[&str] = &[
     "xpack.security.fips_mode.enabled",
     "xpack.security.operator_privileges.enabled",
     "remote_cluster_server.enabled",
-    "http.cors.enabled",
 ];
 
 const REMOVED: &[(&str, &str)] = &[
@@ -200,7 +199,6 @@ const IGNORED: &[(&str, &str)] = &[
     ("xpack.security.authz.store.", NO_EFFECT),
     ("xpack.security.automata.", NO_EFFECT),
     ("xpack.http.", NO_FEATURE),
-    ("http.cors.", "is ignored: no other origin is allowed"),
     ("http.client_stats.", NO_FEATURE),
     ("http.compression_level", NO_EFFECT),
     ("http.detailed_errors.enabled", NO_EFFECT),
@@ -299,7 +297,7 @@ mod tests {
         for key in [
             "xpack.security.audit.enabled",
             "xpack.security.authc.realms.ldap.ldap1.order",
-            "xpack.security.transport.ssl.trust_restrictions.path",
+            "xpack.security.authc.realms.saml.s.ssl.trust_restrictions.path",
             "index.number_of_shards",
             "node.master",
         ] {

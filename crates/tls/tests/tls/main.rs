@@ -4,5 +4,6 @@ mod bad_peers;
 mod matrix;
 mod plaintext;
 mod reload;
+mod restrictions;
 mod support;
 mod trust_sources;
