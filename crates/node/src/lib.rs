@@ -10,6 +10,7 @@ pub mod identity;
 pub mod node;
 pub mod peers;
 pub mod pools;
+pub mod preflight;
 mod process;
 mod recovery;
 pub mod replication;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringwall_api::Client;
-use ringwall_base::{TimeValue, VERSION, random_uuid};
+use ringwall_base::{NodeId, TimeValue, VERSION, random_uuid};
 use ringwall_cluster::ClusterState;
 use ringwall_coordination::{Config, Coordination};
 use ringwall_rest::{RestServer, ServerHandle};
@@ -110,7 +110,7 @@ impl Node {
         spawn_expiry_warnings(&tls);
         let http_addresses = addresses(&settings, &network::HTTP_BIND_HOST, "http.bind_host")?;
         let server = RestServer::bind(http::config(&settings, http_addresses, http_tls)).await?;
-        let local = identity(&settings, &data);
+        let local = identity(&settings, data.node_id());
         let transport =
             Transport::bind(transport_config(&settings, bind, transport_tls), local).await?;
         let http_address = http::publish_address(&settings, server.addresses());
@@ -288,7 +288,7 @@ fn watch(settings: &Settings, context: &Arc<SslContext>) {
     }
 }
 
-fn addresses(
+pub(crate) fn addresses(
     settings: &Settings,
     setting: &'static Setting<Vec<String>>,
     name: &'static str,
@@ -313,19 +313,24 @@ fn addresses(
     Ok(found)
 }
 
-fn run_checks(settings: &Settings, bind: &[IpAddr], tls: bool) -> Result<(), StartError> {
+/// Returns what the bootstrap checks look at.
+pub(crate) fn facts(settings: &Settings, bind: &[IpAddr], tls: bool) -> Facts {
     let discovery = [
         "discovery.seed_hosts",
         "discovery.seed_providers",
         "cluster.initial_master_nodes",
     ];
-    let verdict = bootstrap_checks::check(&Facts {
+    Facts {
         addresses: bind.to_vec(),
         single_node: is_single_node(settings),
         security_enabled: settings.get(&security::SECURITY_ENABLED),
         transport_tls: tls,
         discovery_configured: discovery.iter().any(|key| settings.is_set(key)),
-    });
+    }
+}
+
+fn run_checks(settings: &Settings, bind: &[IpAddr], tls: bool) -> Result<(), StartError> {
+    let verdict = bootstrap_checks::check(&facts(settings, bind, tls));
     for warning in &verdict.warnings {
         tracing::warn!("{warning}");
     }
@@ -335,14 +340,14 @@ fn run_checks(settings: &Settings, bind: &[IpAddr], tls: bool) -> Result<(), Sta
     Err(StartError::BootstrapChecks(verdict.failures))
 }
 
-fn is_single_node(settings: &Settings) -> bool {
+pub(crate) fn is_single_node(settings: &Settings) -> bool {
     settings.get(&cluster::DISCOVERY_TYPE) == DiscoveryType::SingleNode
 }
 
-fn identity(settings: &Settings, data: &DataPath) -> NodeIdentity {
+pub(crate) fn identity(settings: &Settings, id: NodeId) -> NodeIdentity {
     let attributes: BTreeMap<String, String> = settings.family(&node::NODE_ATTRIBUTES);
     NodeIdentity {
-        id: data.node_id(),
+        id,
         ephemeral_id: random_uuid(),
         name: settings.get(&node::NODE_NAME),
         cluster_name: settings.get(&node::CLUSTER_NAME),
@@ -408,16 +413,10 @@ fn transport_config(
 }
 
 fn coordination_config(settings: &Settings, transport: &Transport, data: &DataPath) -> Config {
-    let ports = settings.get(&network::TRANSPORT_PORT);
-    let seeds: Vec<String> = settings
-        .get(&cluster::DISCOVERY_SEED_HOSTS)
-        .into_iter()
-        .map(|seed| with_port(seed, ports.first))
-        .collect();
     let mut config = Config::new(
         peers::peer_info(&transport.local()),
         data.cluster_state_dir(),
-        Arc::new(seeds),
+        Arc::new(seeds(settings)),
     );
     config.initial_master_nodes = settings.get(&cluster::INITIAL_MASTER_NODES);
     config.single_node = is_single_node(settings);
@@ -454,6 +453,16 @@ fn coordination_config(settings: &Settings, transport: &Transport, data: &DataPa
     let retries = settings.get(&cluster::FOLLOWER_CHECK_RETRY_COUNT);
     timing.follower_check_retries = u32::try_from(retries).unwrap_or(u32::MAX);
     config
+}
+
+/// Returns the addresses of `discovery.seed_hosts`, as `host:port`.
+pub(crate) fn seeds(settings: &Settings) -> Vec<String> {
+    let ports = settings.get(&network::TRANSPORT_PORT);
+    settings
+        .get(&cluster::DISCOVERY_SEED_HOSTS)
+        .into_iter()
+        .map(|seed| with_port(seed, ports.first))
+        .collect()
 }
 
 /// `host` becomes `host:port`; what has a port keeps it.

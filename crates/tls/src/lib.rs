@@ -14,9 +14,11 @@
 //! Absent on purpose: public certificate authorities (node trust is explicit), revocation lists,
 //! matching of the subject's common name, TLS below 1.2.
 
+mod checkup;
 mod config;
 mod context;
 mod display;
+mod doubt;
 mod error;
 mod expiry;
 mod failure;
@@ -27,6 +29,7 @@ mod load;
 mod material;
 mod provider;
 mod reload;
+mod remedy;
 mod revocation;
 mod sniff;
 mod stream;
@@ -34,12 +37,14 @@ mod tools;
 mod trust;
 mod verifier;
 
+pub use checkup::file_problems;
 pub use config::{
     ConfiguredPath, DEFAULT_CIPHER_SUITES, DEFAULT_PROTOCOLS, KeySource, SslConfig, TrustSource,
 };
 pub use context::SslContext;
+pub use doubt::{Doubt, DoubtKind};
 pub use error::SslError;
-pub use expiry::spawn_expiry_warnings;
+pub use expiry::{ExpiryWarning, spawn_expiry_warnings};
 pub use failure::{FailureReason, HandshakeFailure, PeerRole, TrustedIssuer, explain_io_error};
 pub use from_settings::{SslConfigError, SslConfigProblem};
 pub use load::CertificateEntry;

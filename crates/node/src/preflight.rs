@@ -1,0 +1,96 @@
+//! What a start with these settings would find, without starting. For tools.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringwall_base::NodeId;
+use ringwall_settings::Settings;
+use ringwall_settings::registry::{network, security};
+use ringwall_tls::SslContext;
+use ringwall_transport::{TransportConfig, outward_ip};
+
+use crate::bootstrap_checks::{self, Verdict};
+use crate::http;
+use crate::node::{self, StartError};
+
+pub use ringwall_transport::{ConnectError, Examined, NodeIdentity, Seen};
+
+/// The addresses that both layers would have.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    /// What the transport binds; non-empty.
+    pub transport: Vec<IpAddr>,
+    /// The name or address at which other nodes are told to dial this one.
+    pub transport_published: String,
+    /// The name or address at which clients are told to reach this node.
+    pub http_published: String,
+}
+
+impl Addresses {
+    /// Resolves what the settings name. Errors: what the start would refuse.
+    pub fn of(settings: &Settings) -> Result<Self, StartError> {
+        let bind_host = &network::TRANSPORT_BIND_HOST;
+        let transport = node::addresses(settings, bind_host, "transport.bind_host")?;
+        let http = node::addresses(settings, &network::HTTP_BIND_HOST, "http.bind_host")?;
+        let published = |named: Vec<String>, bound: &[IpAddr]| {
+            let named = http::named_host(named);
+            let named = named.map(|host| host.trim_matches(['[', ']']).to_owned());
+            named.unwrap_or_else(|| match bound.first() {
+                Some(ip) if !ip.is_unspecified() => ip.to_string(),
+                _ => outward_ip().to_string(),
+            })
+        };
+        Ok(Self {
+            transport_published: published(
+                settings.get(&network::TRANSPORT_PUBLISH_HOST),
+                &transport,
+            ),
+            http_published: published(settings.get(&network::HTTP_PUBLISH_HOST), &http),
+            transport,
+        })
+    }
+
+    /// Returns whether other machines can reach the transport, so that the checks refuse the start.
+    pub fn is_production(&self) -> bool {
+        self.transport.iter().any(|ip| !ip.is_loopback())
+    }
+
+    /// Runs the checks that the start runs.
+    pub fn bootstrap_checks(&self, settings: &Settings, has_transport_tls: bool) -> Verdict {
+        bootstrap_checks::check(&node::facts(settings, &self.transport, has_transport_tls))
+    }
+}
+
+/// Returns whether no other node is to dial this one.
+pub fn is_single_node(settings: &Settings) -> bool {
+    node::is_single_node(settings)
+}
+
+/// Returns the addresses of `discovery.seed_hosts`, as `host:port`.
+pub fn seeds(settings: &Settings) -> Vec<String> {
+    node::seeds(settings)
+}
+
+/// Returns whether this node would use TLS contexts at all.
+pub fn uses_tls(settings: &Settings) -> bool {
+    settings.get(&security::SECURITY_ENABLED)
+}
+
+/// Dials `host:port` as a node with these settings does, except that it says another node id: its own may
+/// belong to a node that runs. Errors: the name does not resolve.
+pub async fn dial(
+    settings: &Settings,
+    tls: Option<Arc<SslContext>>,
+    address: &str,
+    within: Duration,
+) -> Result<Vec<Examined>, ConnectError> {
+    let config = TransportConfig {
+        tls,
+        connect_timeout: within,
+        handshake_timeout: within,
+        ..TransportConfig::default()
+    };
+    let local = node::identity(settings, NodeId::random());
+    ringwall_transport::examine(config, local, address).await
+}
