@@ -1,6 +1,7 @@
 //! What a start with these settings would find, without starting. For tools.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +71,12 @@ pub fn is_single_node(settings: &Settings) -> bool {
 /// Returns the addresses of `discovery.seed_hosts`, as `host:port`.
 pub fn seeds(settings: &Settings) -> Vec<String> {
     node::seeds(settings)
+}
+
+/// Returns the id that a node keeps in its data path, if it has started there before.
+pub fn known_id(data: &Path) -> Option<NodeId> {
+    let text = std::fs::read_to_string(data.join("_state/node_id")).ok()?;
+    text.trim().parse().ok()
 }
 
 /// Returns whether this node would use TLS contexts at all.

@@ -72,6 +72,22 @@ impl Doubt {
         }
     }
 
+    /// Returns a short constant name, for scripts.
+    pub fn check(&self) -> &'static str {
+        match &self.kind {
+            DoubtKind::Oddity(_) => "tls_oddity",
+            DoubtKind::UnusableAuthority(_) => "tls_unusable_ca",
+            DoubtKind::OwnOutsideDates { .. } => "tls_certificate_dates",
+            DoubtKind::OwnRefused { .. } => "tls_own_trust",
+            DoubtKind::NoVerification => "tls_verification_mode",
+            DoubtKind::AnyoneIsNode => "tls_client_authentication",
+            DoubtKind::EndsSoon(_) => "tls_certificate_ends",
+            DoubtKind::TrustOfOwnKey { .. } => "tls_default_trust",
+            DoubtKind::NoAuthority { .. } => "tls_no_ca",
+            DoubtKind::NotNamed { .. } => "tls_name",
+        }
+    }
+
     /// Returns the setting to look at.
     pub fn setting(&self) -> String {
         let key = match &self.kind {

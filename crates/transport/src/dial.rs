@@ -126,7 +126,8 @@ pub struct Seen {
 }
 
 impl Seen {
-    fn of(stream: &MaybeTlsStream) -> Self {
+    /// Looks at a connection after its handshake.
+    pub fn of(stream: &MaybeTlsStream) -> Self {
         match stream {
             MaybeTlsStream::Plain(_) => Self::default(),
             MaybeTlsStream::Tls(stream) => Self {
