@@ -101,3 +101,44 @@ pub async fn dial(
     let local = node::identity(settings, NodeId::random());
     ringwall_transport::examine(config, local, address).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(settings: &[(&str, &str)]) -> Addresses {
+        let settings = Settings::from_overrides(Path::new("/etc/es"), settings, None).unwrap();
+        Addresses::of(&settings).unwrap()
+    }
+
+    #[test]
+    fn what_others_dial_comes_from_the_settings() {
+        let found = addresses(&[]);
+        assert_eq!(found.transport_published, "127.0.0.1");
+        assert!(!found.is_production());
+        let found = addresses(&[("network.host", "192.0.2.7"), ("http.host", "[::1]")]);
+        assert_eq!(found.transport_published, "192.0.2.7");
+        assert_eq!(found.http_published, "::1");
+        assert!(found.is_production());
+        let found = addresses(&[("transport.publish_host", "es01"), ("http.host", "0.0.0.0")]);
+        assert_eq!(found.transport_published, "es01");
+        assert!(!found.is_production());
+        assert_eq!(found.http_published, outward_ip().to_string());
+    }
+
+    #[test]
+    fn the_checks_are_those_of_a_start() {
+        let found = addresses(&[("network.host", "192.0.2.7")]);
+        let settings = Settings::from_overrides(Path::new("/etc/es"), &[], None).unwrap();
+        assert_eq!(found.bootstrap_checks(&settings, false).failures.len(), 2);
+        assert_eq!(found.bootstrap_checks(&settings, true).failures.len(), 1);
+    }
+
+    #[test]
+    fn the_id_is_known_once_the_node_has_started() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(known_id(dir.path()), None);
+        let data = crate::identity::DataPath::open(dir.path()).unwrap();
+        assert_eq!(known_id(dir.path()), Some(data.node_id()));
+    }
+}

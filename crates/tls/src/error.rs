@@ -168,11 +168,10 @@ impl SslError {
                     "store the password of the file: elasticsearch-keystore add {}",
                     secure(context, kind)
                 ),
+                PkiError::KeyMismatch { .. } => TOGETHER.to_owned(),
                 _ => "elasticsearch-certutil inspect tells what is in the file".to_owned(),
             },
-            Self::KeyMismatch { .. } => {
-                "put the key and the certificate that were made together in place".to_owned()
-            }
+            Self::KeyMismatch { .. } => TOGETHER.to_owned(),
             Self::Trust { .. } | Self::RevocationList { .. } => {
                 "replace the file, or take it out of the setting".to_owned()
             }
@@ -192,3 +191,6 @@ fn display_all(paths: &[PathBuf]) -> String {
         .collect();
     paths.join(", ")
 }
+
+const TOGETHER: &str = "put the key and the certificate that were made together in place; if they are being \
+                        replaced, replace both";

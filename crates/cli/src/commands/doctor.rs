@@ -104,7 +104,7 @@ async fn examine(
 ) {
     let settings = &home.settings;
     let within = Duration::from_secs(args.timeout);
-    let addresses = network::addresses(settings, report);
+    let addresses = network::addresses(settings, within, report).await;
     let contexts = match home.is_untouched {
         true => Contexts::default(),
         false => Contexts::build(home, addresses.as_ref(), report),

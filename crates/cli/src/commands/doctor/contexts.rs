@@ -187,12 +187,15 @@ fn context_json(context: &SslContext, dialled: &[String], doubts: &[Doubt]) -> V
 
 /// Returns what tells a certificate from every other, in words.
 pub(super) fn describe(info: &CertificateInfo) -> String {
+    let names = match names(info).join(", ") {
+        names if names.is_empty() => "no names".to_owned(),
+        names => format!("names [{names}]"),
+    };
     format!(
-        "[{}], serial number [{}], SHA-256 fingerprint [{}], names [{}], valid until [{}] ({} days)",
+        "[{}], serial number [{}], SHA-256 fingerprint [{}], {names}, valid until [{}] ({} days)",
         info.subject,
         info.serial,
         info.fingerprint_sha256,
-        names(info).join(", "),
         info.not_after,
         days_left(info, Timestamp::now())
     )

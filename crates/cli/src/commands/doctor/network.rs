@@ -10,10 +10,24 @@ use super::contexts::Layer;
 use super::finding::{Finding, Report};
 
 /// Returns the addresses that the node would have, or notes why it has none.
-pub(super) fn addresses(settings: &Settings, report: &mut Report) -> Option<Addresses> {
-    match Addresses::of(settings) {
-        Err(error) => {
-            let finding = Finding::error("network", error.to_string());
+pub(super) async fn addresses(
+    settings: &Settings,
+    within: Duration,
+    report: &mut Report,
+) -> Option<Addresses> {
+    let asked = settings.clone();
+    let finding = tokio::task::spawn_blocking(move || Addresses::of(&asked));
+    let found = match tokio::time::timeout(within, finding).await {
+        Err(_) => Err(format!(
+            "the names of the settings [network.host], [http.*host] or [transport.*host] were not resolved within \
+             {within:?}"
+        )),
+        Ok(Err(error)) => Err(error.to_string()),
+        Ok(Ok(found)) => found.map_err(|error| error.to_string()),
+    };
+    match found {
+        Err(reason) => {
+            let finding = Finding::error("network", reason);
             report.add(finding.action("name an address of this machine"));
             None
         }

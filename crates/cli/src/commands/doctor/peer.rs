@@ -11,7 +11,7 @@ use ringwall_tls::{Speaks, SslContext, speaks};
 use super::contexts::{Contexts, Layer};
 use super::finding::{Finding, Report};
 use super::http_peer;
-use super::verdict;
+use super::verdict::{self, Own};
 
 /// Which layer of a peer is dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -93,16 +93,12 @@ impl Dialler<'_> {
                 continue;
             };
             let any_good = outcomes.iter().any(|outcome| outcome.result.is_ok());
+            let own = self.own(peer.layer);
             for outcome in &outcomes {
-                let verdict =
-                    verdict::judge(peer, outcome, any_good, self.tls(peer.layer), self.own_id);
-                report.peers.push(verdict::to_json(
-                    peer,
-                    outcome,
-                    &verdict,
-                    self.tls(peer.layer),
-                ));
-                verdict.into_iter().for_each(|finding| report.add(finding));
+                let found = verdict::judge(peer, outcome, any_good, &own);
+                let json = verdict::to_json(peer, outcome, &found, own.tls);
+                report.peers.push(json);
+                found.into_iter().for_each(|finding| report.add(finding));
                 if let Ok(Answer::Node(node)) = &outcome.result
                     && let Some(uuid) = &node.cluster_uuid
                     && !clusters.iter().any(|(known, _)| known == uuid)
@@ -123,6 +119,18 @@ impl Dialler<'_> {
             let action = "a node joins one cluster only: name seed hosts of that one; a cluster that was formed by \
                           mistake must give up its data path";
             report.add(Finding::error("cluster", message).action(action));
+        }
+    }
+
+    fn own(&self, layer: PeerLayer) -> Own<'_> {
+        let other = match layer {
+            PeerLayer::Transport => PeerLayer::Http,
+            PeerLayer::Http => PeerLayer::Transport,
+        };
+        Own {
+            id: self.own_id,
+            tls: self.tls(layer),
+            other_tls: self.tls(other),
         }
     }
 

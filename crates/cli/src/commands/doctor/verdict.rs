@@ -27,17 +27,20 @@ pub(super) fn may_be_the_protocol(error: &ConnectError, seen: &Seen) -> bool {
     }
 }
 
+/// What is known of this node.
+pub(super) struct Own<'a> {
+    /// The id it keeps in its data path.
+    pub(super) id: Option<NodeId>,
+    /// The context that was dialled with, and that of the other layer.
+    pub(super) tls: Option<&'a SslContext>,
+    pub(super) other_tls: Option<&'a SslContext>,
+}
+
 /// Explains one address. `any_good` tells whether another address of the same peer answered.
-pub(super) fn judge(
-    peer: &Peer,
-    outcome: &Outcome,
-    any_good: bool,
-    tls: Option<&SslContext>,
-    own_id: Option<NodeId>,
-) -> Vec<Finding> {
+pub(super) fn judge(peer: &Peer, outcome: &Outcome, any_good: bool, own: &Own<'_>) -> Vec<Finding> {
     let mut findings = match &outcome.result {
-        Ok(answer) => vec![good(peer, outcome, answer, tls, own_id)],
-        Err(error) => vec![bad(peer, outcome, error, any_good, tls)],
+        Ok(answer) => vec![good(peer, outcome, answer, own)],
+        Err(error) => vec![bad(peer, outcome, error, any_good, own)],
     };
     let expiry = outcome.seen.certificate.as_ref();
     if let Some(info) = expiry.and_then(|identity| identity.info.as_ref()) {
@@ -65,28 +68,22 @@ pub(super) fn judge(
     findings
 }
 
-fn good(
-    peer: &Peer,
-    outcome: &Outcome,
-    answer: &Answer,
-    tls: Option<&SslContext>,
-    own_id: Option<NodeId>,
-) -> Finding {
+fn good(peer: &Peer, outcome: &Outcome, answer: &Answer, own: &Own<'_>) -> Finding {
     let place = place(peer, outcome);
     let who = match answer {
         Answer::Http(line) => format!("HTTP answers [{line}]"),
         Answer::Node(node) => format!(
-            "the node [{}]{} of the cluster [{}] ({}) answers",
+            "the node [{}]{} of the cluster [{}]{} answers",
             node.name,
-            if own_id == Some(node.id) {
+            if own.id == Some(node.id) {
                 " (this node itself)"
             } else {
                 ""
             },
             node.cluster_name,
             match &node.cluster_uuid {
-                Some(uuid) => format!("UUID [{uuid}]"),
-                None => "not formed yet".to_owned(),
+                Some(uuid) => format!(" with UUID [{uuid}]"),
+                None => String::new(),
             },
         ),
     };
@@ -108,7 +105,7 @@ fn good(
     {
         message.push_str(&format!("; it shows the certificate {}", describe(info)));
     }
-    if let (Some(modes), Some(tls)) = (modes(outcome, tls), tls)
+    if let (Some(modes), Some(tls)) = (modes(outcome, own.tls), own.tls)
         && tls.config().verification_mode == VerificationMode::Certificate
     {
         let word = if modes.full { "would" } else { "would not" };
@@ -125,7 +122,7 @@ fn bad(
     outcome: &Outcome,
     error: &ConnectError,
     any_good: bool,
-    tls: Option<&SslContext>,
+    own: &Own<'_>,
 ) -> Finding {
     let is_absent = matches!(
         error,
@@ -137,9 +134,14 @@ fn bad(
         (true, false, true) => Status::Warning,
         _ => Status::Error,
     };
-    let (message, action) = explain(peer, outcome, error, tls);
+    let (message, action) = explain(peer, outcome, error, own);
     let message = format!("{}: {message}", place(peer, outcome));
-    let finding = Finding::new(status, check(error), message).setting(peer.layer.prefix());
+    let finding = Finding::new(status, check(error), message);
+    let finding = match (is_absent, peer.is_seed) {
+        (true, true) => finding.setting("discovery.seed_hosts"),
+        (true, false) => finding,
+        (false, _) => finding.setting(peer.layer.prefix()),
+    };
     match status {
         Status::Ok => finding,
         _ => finding.action(action),
@@ -151,10 +153,10 @@ fn explain(
     peer: &Peer,
     outcome: &Outcome,
     error: &ConnectError,
-    tls: Option<&SslContext>,
+    own: &Own<'_>,
 ) -> (String, String) {
     let prefix = peer.layer.prefix();
-    match (outcome.speaks, tls) {
+    match (outcome.speaks, own.tls) {
         (Some(Speaks::Tls), None) => {
             return (
                 "TLS is off here, and the other side speaks TLS".to_owned(),
@@ -196,7 +198,7 @@ fn explain(
                 peer.layer.word()
             ),
         ),
-        ConnectError::Tls(failure) => handshake(failure, tls),
+        ConnectError::Tls(failure) => handshake(failure, own),
         ConnectError::Refused { refusal, .. } => (
             format!("{text}{}", tls_was_fine(&outcome.seen)),
             refusal.remedy().to_owned(),
@@ -223,20 +225,20 @@ fn tls_was_fine(seen: &Seen) -> String {
     }
 }
 
-fn handshake(failure: &HandshakeFailure, tls: Option<&SslContext>) -> (String, String) {
+fn handshake(failure: &HandshakeFailure, own: &Own<'_>) -> (String, String) {
     let (mut message, mut action) = (failure.what(), failure.remedy());
     match failure.reason() {
         FailureReason::PeerRejectedUs { alert } => {
-            if let Some(own) = failure.own_certificate() {
+            if let Some(shown) = failure.own_certificate() {
                 message.push_str(&format!(
                     "; the certificate of this node is {}",
-                    describe(own)
+                    describe(shown)
                 ));
                 if OWN_TRUST_ALERTS.contains(&alert.as_str()) {
                     action = format!(
                         "have that node trust the CA [{}], which issued the certificate of this node; compare with \
                          the CA that its own certificate is of. {action}",
-                        own.issuer
+                        shown.issuer
                     );
                 }
             }
@@ -249,6 +251,15 @@ fn handshake(failure: &HandshakeFailure, tls: Option<&SslContext>) -> (String, S
                 "; everything else is fine: verification_mode [certificate] would accept it",
             );
         }
+        FailureReason::UntrustedIssuer { issuer, .. } => {
+            let others = own.other_tls.map(SslContext::trusted).unwrap_or_default();
+            if others.iter().any(|known| known.subject == *issuer) {
+                action = format!(
+                    "check the port: that CA is the one of this node's other layer (transport and HTTP ports may \
+                     be mixed up); else {action}"
+                );
+            }
+        }
         _ => {}
     }
     if failure.peer_role() == PeerRole::Server
@@ -258,7 +269,7 @@ fn handshake(failure: &HandshakeFailure, tls: Option<&SslContext>) -> (String, S
             "; SHA-256 fingerprint [{}]",
             certificate.fingerprint_sha256
         ));
-        if let Some(tls) = tls {
+        if let Some(tls) = own.tls {
             let files = tls.config().files().into_iter();
             let files: Vec<String> = files.map(|file| file.display().to_string()).collect();
             message.push_str(&format!(
