@@ -127,7 +127,7 @@ impl Material {
         for doubt in self.doubts(config) {
             tracing::warn!(
                 ssl.context = config.name,
-                %doubt,
+                doubt = doubt.to_string(),
                 "doubtful ssl configuration"
             );
         }

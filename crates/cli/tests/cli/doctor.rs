@@ -189,6 +189,8 @@ fn weak_settings_are_warnings() {
     std::fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).unwrap();
     let found = bench.doctor(&[]);
     found.is(0, "warning");
+    // The key of both layers is one file.
+    assert_eq!(found.all("permissions").len(), 1);
     let told = found.finding("permissions");
     assert_eq!(told["file"], key.to_str().unwrap());
 }

@@ -23,7 +23,7 @@ impl Status {
 }
 
 /// One thing that was looked at: what it is like, where that is set, what to do.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) status: Status,
     /// A short constant name, for scripts.
@@ -107,8 +107,11 @@ pub(super) struct Report {
 }
 
 impl Report {
+    /// Adds a finding, once: two contexts may have a file in common.
     pub(super) fn add(&mut self, finding: Finding) {
-        self.findings.push(finding);
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
     }
 
     pub(super) fn status(&self) -> Status {
@@ -143,8 +146,16 @@ impl Report {
             }
         }
         let (warnings, errors) = (count[1], count[2]);
-        text.push_str(&format!("{errors} errors, {warnings} warnings"));
+        let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
+        text.push_str(&format!("{errors}, {warnings}"));
         text
+    }
+}
+
+fn counted(count: usize, thing: &str) -> String {
+    match count {
+        1 => format!("1 {thing}"),
+        count => format!("{count} {thing}s"),
     }
 }
 
@@ -164,11 +175,12 @@ mod tests {
         report.add(broken);
         report.add(Finding::warning("permissions", "open"));
         report.add(Finding::ok("settings", "good"));
+        report.add(Finding::ok("settings", "good"));
         assert_eq!(report.status(), Status::Error);
         assert_eq!(
             report.to_text(),
             "OK\n  good\n\nWARNING\n  open\n\nERROR\n  broken\n      where: a.key, /k\n      do:    mend it\n\n\
-             1 errors, 1 warnings"
+             1 error, 1 warning"
         );
         let json = report.to_json();
         assert_eq!(json["findings"][0]["file"], "/k");

@@ -22,7 +22,9 @@ pub(super) fn may_be_the_protocol(error: &ConnectError, seen: &Seen) -> bool {
                 | FailureReason::Protocol(_)
         ),
         ConnectError::Handshake { .. } => seen.protocol.is_none(),
-        ConnectError::Timeout { stage, .. } => *stage != "connect" && seen.protocol.is_none(),
+        ConnectError::Timeout { stage, .. } => {
+            !BEFORE_TLS.contains(stage) && seen.protocol.is_none()
+        }
         _ => false,
     }
 }
@@ -124,10 +126,11 @@ fn bad(
     any_good: bool,
     own: &Own<'_>,
 ) -> Finding {
-    let is_absent = matches!(
-        error,
-        ConnectError::Resolve { .. } | ConnectError::Tcp { .. }
-    ) || matches!(error, ConnectError::Timeout { stage, .. } if *stage == "connect");
+    let is_absent = match error {
+        ConnectError::Resolve { .. } | ConnectError::Tcp { .. } => true,
+        ConnectError::Timeout { stage, .. } => BEFORE_TLS.contains(stage),
+        _ => false,
+    };
     let status = match (is_absent, any_good, peer.is_seed) {
         // Of a name with several addresses one is enough.
         (true, true, _) => Status::Ok,
@@ -379,6 +382,8 @@ fn place(peer: &Peer, outcome: &Outcome) -> String {
     }
 }
 
+/// The steps of a dial that say nothing of the node.
+const BEFORE_TLS: [&str; 2] = ["host resolution", "connect"];
 /// Alerts that say that the peer does not trust who issued our certificate.
 const OWN_TRUST_ALERTS: [&str; 4] = [
     "unknown_ca",
