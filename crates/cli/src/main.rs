@@ -23,7 +23,7 @@ use clap::{Args, FromArgMatches, Parser};
 
 use crate::arguments::CommonArgs;
 use crate::commands::{
-    certutil, enrollment, init, keystore, quickstart, reconfigure_node, reset_password,
+    certutil, doctor, enrollment, init, keystore, quickstart, reconfigure_node, reset_password,
     service_tokens, settings, setup_passwords, start, users,
 };
 use crate::error::{CommandError, ExitCode};
@@ -87,6 +87,16 @@ const TOOLS: &[Tool] = &[
         run: |name, arguments, terminal| {
             let (common, args) = parse::<start::StartArgs>(name, arguments, terminal)?;
             args.map_or(Ok(()), |args| start::run(&args, &common, terminal))
+        },
+    },
+    Tool {
+        word: "doctor",
+        link: None,
+        about: "tells what is wrong with a node's settings, TLS and network",
+        command: command::<doctor::DoctorArgs>,
+        run: |name, arguments, terminal| {
+            let (common, args) = parse::<doctor::DoctorArgs>(name, arguments, terminal)?;
+            args.map_or(Ok(()), |args| doctor::run(&args, &common, terminal))
         },
     },
     Tool {

@@ -113,6 +113,11 @@ fn map_count(limits: &Limits) -> Option<String> {
     ))
 }
 
+/// Returns whether a finding is about what the operating system lets the process have, not about settings.
+pub fn is_about_limits(finding: &str) -> bool {
+    finding.starts_with("max ")
+}
+
 /// Returns the frame around failures that operators look for. Source: node.md section 5.1.
 pub fn frame(failures: &[String]) -> String {
     let count = failures.len();

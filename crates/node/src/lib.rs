@@ -13,6 +13,7 @@ mod network;
 pub mod node;
 pub mod peers;
 pub mod pools;
+pub mod preflight;
 mod process;
 mod recovery;
 pub mod replication;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringwall_api::Client;
-use ringwall_base::{TimeValue, TransportTls, VERSION, random_uuid};
+use ringwall_base::{NodeId, TimeValue, TransportTls, VERSION, random_uuid};
 use ringwall_cluster::ClusterState;
 use ringwall_coordination::{Config, Coordination};
 use ringwall_rest::{RestConfig, RestServer, ServerHandle};
@@ -126,7 +126,7 @@ impl Node {
             ..http::config(&settings, network.http, http_tls)?
         };
         let server = RestServer::bind(http_config).await?;
-        let mut local = identity(&settings, &data);
+        let mut local = identity(&settings, data.node_id());
         let mode = follow_settings::transport_tls(&settings, transport_tls.is_some());
         follow_settings::set_mode(&mut local.attributes, mode);
         let transport_config = TransportConfig {
@@ -319,11 +319,15 @@ fn watch(settings: &Settings, context: &Arc<SslContext>) {
     }
 }
 
-/// Refuses the start where the checks do. Blocks shortly: reads files of the system.
-fn run_checks(settings: &Settings, network: &Network, tls: bool) -> Result<(), StartError> {
+/// Returns what the bootstrap checks look at. Blocks shortly: reads files of the system.
+pub(crate) fn facts(
+    settings: &Settings,
+    network: &Network,
+    tls: bool,
+) -> Result<Facts, StartError> {
     let java_options = std::env::var("ES_JAVA_OPTS").unwrap_or_default();
     let published = network.transport_publish.as_deref();
-    let facts = Facts {
+    Ok(Facts {
         addresses: network
             .transport
             .iter()
@@ -337,8 +341,12 @@ fn run_checks(settings: &Settings, network: &Network, tls: bool) -> Result<(), S
         transport_tls: tls,
         discovery_configured: seed_hosts::is_configured(settings),
         limits: process::limits(),
-    };
-    let verdict = bootstrap_checks::check(&facts);
+    })
+}
+
+/// Refuses the start where the checks do.
+fn run_checks(settings: &Settings, network: &Network, tls: bool) -> Result<(), StartError> {
+    let verdict = bootstrap_checks::check(&facts(settings, network, tls)?);
     if let Some(why) = verdict.enforced_because {
         tracing::info!("{why}");
     }
@@ -352,16 +360,16 @@ fn run_checks(settings: &Settings, network: &Network, tls: bool) -> Result<(), S
 }
 
 /// The addresses of both layers.
-struct Network {
-    transport: Vec<IpAddr>,
-    transport_publish: Option<String>,
-    http: Vec<IpAddr>,
-    http_publish: Option<String>,
+pub(crate) struct Network {
+    pub(crate) transport: Vec<IpAddr>,
+    pub(crate) transport_publish: Option<String>,
+    pub(crate) http: Vec<IpAddr>,
+    pub(crate) http_publish: Option<String>,
 }
 
 impl Network {
     /// Blocks: resolves names.
-    fn resolve(settings: &Settings) -> Result<Self, StartError> {
+    pub(crate) fn resolve(settings: &Settings) -> Result<Self, StartError> {
         let interfaces = Interfaces::of_this_machine();
         Ok(Self {
             transport: interfaces.addresses(settings, &network::TRANSPORT_BIND_HOST)?,
@@ -388,14 +396,14 @@ impl Network {
     }
 }
 
-fn is_single_node(settings: &Settings) -> bool {
+pub(crate) fn is_single_node(settings: &Settings) -> bool {
     settings.get(&cluster::DISCOVERY_TYPE) == DiscoveryType::SingleNode
 }
 
-fn identity(settings: &Settings, data: &DataPath) -> NodeIdentity {
+pub(crate) fn identity(settings: &Settings, id: NodeId) -> NodeIdentity {
     let attributes: BTreeMap<String, String> = settings.family(&node::NODE_ATTRIBUTES);
     NodeIdentity {
-        id: data.node_id(),
+        id,
         ephemeral_id: random_uuid(),
         name: settings.get(&node::NODE_NAME),
         cluster_name: settings.get(&node::CLUSTER_NAME),

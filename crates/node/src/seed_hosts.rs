@@ -55,6 +55,11 @@ impl Seeds {
         }
     }
 
+    /// Returns the seeds that the settings name, as `host:port`.
+    pub fn named(&self) -> &[String] {
+        &self.named
+    }
+
     async fn of_file(&self) -> Vec<String> {
         let Some(path) = self.file.clone() else {
             return Vec::new();

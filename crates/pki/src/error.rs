@@ -1,6 +1,6 @@
 //! Everything that can go wrong with certificates, keys and their files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A failure with the facts an operator needs: which file, what was expected, what to do.
 #[derive(Debug, thiserror::Error)]
@@ -165,6 +165,38 @@ pub enum PkiError {
     /// Encoding a file failed.
     #[error("cannot encode {what}: {reason}")]
     Encode { what: &'static str, reason: String },
+}
+
+impl PkiError {
+    /// Returns the file that the error is about, if it is about one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::FileNotFound { path }
+            | Self::AccessDenied { path }
+            | Self::Read { path, .. }
+            | Self::FileTooLarge { path, .. }
+            | Self::FileEmpty { path }
+            | Self::WrongPassword { path, .. }
+            | Self::PassphraseRequired { path }
+            | Self::JavaKeystore { path, .. }
+            | Self::PemInsteadOfPkcs12 { path }
+            | Self::Pkcs12InsteadOfPem { path }
+            | Self::Malformed { path, .. }
+            | Self::UnsupportedAlgorithm { path, .. }
+            | Self::NoPrivateKey { path }
+            | Self::KeyWithoutCertificate { path, .. }
+            | Self::SeveralPrivateKeys { path, .. }
+            | Self::NotASingleKey { path, .. }
+            | Self::NoTrustedCertificates { path, .. }
+            | Self::NoCertificates { path }
+            | Self::NoPemKey { path, .. }
+            | Self::MalformedCertificate { path, .. } => Some(path),
+            Self::KeyMismatch {
+                certificate_path, ..
+            } => Some(certificate_path),
+            _ => None,
+        }
+    }
 }
 
 fn found(labels: &[String]) -> String {

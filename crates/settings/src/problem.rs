@@ -90,6 +90,25 @@ pub enum Problem {
     Conflict { at: Source, reason: String },
 }
 
+impl Problem {
+    /// Returns the setting it is about, if it is about one.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Null { key, .. }
+            | Self::Duplicate { key, .. }
+            | Self::EmptyOverride { key }
+            | Self::Placeholder { key, .. }
+            | Self::Unknown { key, .. }
+            | Self::UnknownSecure { key, .. }
+            | Self::Refused { key, .. }
+            | Self::SecureInFile { key, .. }
+            | Self::PlainInKeystore { key }
+            | Self::Invalid { key, .. } => Some(key),
+            Self::Unreadable { .. } | Self::Yaml { .. } | Self::Conflict { .. } => None,
+        }
+    }
+}
+
 /// Collects problems while reading goes on.
 #[derive(Debug, Default)]
 pub(crate) struct Problems(Vec<Problem>);
@@ -97,6 +116,11 @@ pub(crate) struct Problems(Vec<Problem>);
 impl Problems {
     pub fn push(&mut self, problem: Problem) {
         self.0.push(problem);
+    }
+
+    /// Returns all, in the order found.
+    pub fn into_all(self) -> Vec<Problem> {
+        self.0
     }
 
     /// Returns the value if there was no problem.

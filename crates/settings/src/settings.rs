@@ -43,15 +43,23 @@ impl Settings {
         keystore: Option<&Keystore>,
     ) -> Result<Self, SettingsError> {
         let mut problems = Problems::default();
-        let path = raw::yml_path(config_dir);
-        let values = match read_text(&path) {
-            Ok(text) => raw::read_yml(&path, &text, &mut problems),
-            Err(reason) => {
-                problems.push(Problem::Unreadable { path, reason });
-                RawSettings::new()
-            }
-        };
+        let values = read_values(config_dir, &mut problems);
         Self::check(config_dir, values, overrides, keystore, problems)
+    }
+
+    /// As [`Settings::load`], but leaves out what is wrong and returns it beside the rest. For tools that
+    /// look further than the first mistake; no node may run on what is left.
+    pub fn load_leniently(
+        config_dir: &Path,
+        overrides: &[(String, String)],
+        keystore: Option<&Keystore>,
+    ) -> (Self, Vec<Problem>) {
+        let mut problems = Problems::default();
+        let values = read_values(config_dir, &mut problems);
+        let (settings, mut problems) =
+            Self::gather(config_dir, values, overrides, keystore, problems);
+        rules::check(&settings, &mut problems);
+        (settings, problems.into_all())
     }
 
     /// Returns settings made only of overrides, without elasticsearch.yml.
@@ -229,11 +237,26 @@ impl Settings {
 
     fn check(
         config_dir: &Path,
+        values: RawSettings,
+        overrides: &[(String, String)],
+        keystore: Option<&Keystore>,
+        problems: Problems,
+    ) -> Result<Self, SettingsError> {
+        let (settings, problems) = Self::gather(config_dir, values, overrides, keystore, problems);
+        let settings = problems.or(settings)?;
+        let mut conflicts = Problems::default();
+        rules::check(&settings, &mut conflicts);
+        conflicts.or(settings)
+    }
+
+    /// Returns the settings without those that are wrong, and what is wrong.
+    fn gather(
+        config_dir: &Path,
         mut values: RawSettings,
         overrides: &[(String, String)],
         keystore: Option<&Keystore>,
         mut problems: Problems,
-    ) -> Result<Self, SettingsError> {
+    ) -> (Self, Problems) {
         raw::add_overrides(&mut values, overrides, &mut problems);
         let is_list = |key: &str| registry::find(key).is_some_and(SettingSpec::is_list);
         raw::gather_lists(&mut values, is_list, &mut problems);
@@ -252,10 +275,7 @@ impl Settings {
                 warnings: checker.warnings,
             }),
         };
-        let settings = checker.problems.or(settings)?;
-        let mut conflicts = Problems::default();
-        rules::check(&settings, &mut conflicts);
-        conflicts.or(settings)
+        (settings, checker.problems)
     }
 }
 
@@ -288,6 +308,17 @@ impl fmt::Debug for Settings {
     }
 }
 
+fn read_values(config_dir: &Path, problems: &mut Problems) -> RawSettings {
+    let path = raw::yml_path(config_dir);
+    match read_text(&path) {
+        Ok(text) => raw::read_yml(&path, &text, problems),
+        Err(reason) => {
+            problems.push(Problem::Unreadable { path, reason });
+            RawSettings::new()
+        }
+    }
+}
+
 /// Checks values one by one against the registry.
 struct Checker {
     problems: Problems,
@@ -316,6 +347,7 @@ impl Checker {
                 at: source.clone(),
                 expected,
             });
+            return false;
         }
         true
     }

@@ -37,6 +37,32 @@ fn refuse(yml: &str, texts: &[&str]) {
 }
 
 #[test]
+fn a_lenient_load_keeps_what_is_good_and_tells_every_mistake() {
+    let yml = "cluster.name: a:b\nnode.name: n1\nhttp.port: none\nnonsense: 1\nnode.attr.x: null\n";
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("elasticsearch.yml"), yml).unwrap();
+    let (settings, problems) = Settings::load_leniently(dir.path(), &[], None);
+    assert_eq!(settings.get(&node::NODE_NAME), "n1");
+    // What is wrong counts as not given.
+    assert_eq!(settings.get(&network::HTTP_PORT).to_string(), "9200-9300");
+    let keys: Vec<_> = problems.iter().map(|problem| problem.key()).collect();
+    assert_eq!(keys.len(), 4, "{problems:#?}");
+    for key in [
+        Some("http.port"),
+        Some("nonsense"),
+        Some("node.attr.x"),
+        None,
+    ] {
+        assert!(keys.contains(&key), "{key:?} {problems:#?}");
+    }
+    let (_, none) = Settings::load_leniently(&dir.path().join("missing"), &[], None);
+    assert!(
+        matches!(none[..], [Problem::Unreadable { .. }]),
+        "{none:#?}"
+    );
+}
+
+#[test]
 fn an_empty_file_gives_the_defaults() {
     for yml in ["", "# nothing\n", "---\n"] {
         let settings = load(yml);

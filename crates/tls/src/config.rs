@@ -183,7 +183,7 @@ impl SslConfig {
     }
 
     /// Returns every file the context is built from.
-    pub(crate) fn files(&self) -> Vec<&Path> {
+    pub fn files(&self) -> Vec<&Path> {
         let mut files: Vec<&Path> = Vec::new();
         match &self.key {
             KeySource::None => {}

@@ -204,7 +204,7 @@ impl SslContext {
 }
 
 /// Returns the name or address to verify, or `None` when the text is neither.
-fn server_name(host: &str) -> Option<ServerName<'static>> {
+pub(crate) fn server_name(host: &str) -> Option<ServerName<'static>> {
     let bare = host
         .strip_prefix('[')
         .and_then(|h| h.strip_suffix(']'))

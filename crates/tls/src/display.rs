@@ -8,20 +8,33 @@ use std::fmt::{Display, Formatter, Result, Write};
 use ringwall_pki::CertificateInfo;
 
 use crate::failure::{ContextFacts, Details, FailureReason, PeerRole, TrustedIssuer};
+use crate::remedy::write_remedy;
 use crate::sniff::PlaintextKind;
 
 /// Writes the whole explanation as one line, whatever the peer put into its certificate.
-pub(crate) fn write_failure(f: &mut Formatter<'_>, failure: &Details) -> Result {
-    write_line(
-        &mut OneLine {
-            f,
-            left: LINE_CHARS,
-        },
-        failure,
-    )
+pub(crate) fn write_failure(f: &mut dyn Write, failure: &Details) -> Result {
+    let remedy = one_line(|f| write_remedy(f, failure));
+    f.write_str(&one_line(|f| write_what(f, failure)))?;
+    match remedy.as_str() {
+        "" => Ok(()),
+        remedy => write!(f, "; {remedy}"),
+    }
 }
 
-fn write_line(f: &mut dyn Write, failure: &Details) -> Result {
+/// Returns what was written, without line breaks and within bounds.
+pub(crate) fn one_line(write: impl FnOnce(&mut dyn Write) -> Result) -> String {
+    let mut line = String::new();
+    let mut bounded = OneLine {
+        f: &mut line,
+        left: LINE_CHARS,
+    };
+    // Writing to a text does not fail.
+    let _ = write(&mut bounded);
+    line
+}
+
+/// Writes who failed and why, without what to do.
+pub(crate) fn write_what(f: &mut dyn Write, failure: &Details) -> Result {
     let role = failure.subject.role;
     let peer = failure.subject.peer;
     if failure.reason.is_distrust() {
@@ -34,8 +47,8 @@ fn write_line(f: &mut dyn Write, failure: &Details) -> Result {
         FailureReason::PeerRejectedUs { alert } => write_rejection(f, failure, alert),
         FailureReason::Incompatible(detail) => write!(
             f,
-            "the {role} at [{peer}] has no TLS version or cipher suite in common with this ssl context ([{0}]): \
-             {detail}; compare [{0}.supported_protocols] and [{0}.cipher_suites] on both sides",
+            "the {role} at [{peer}] has no TLS version or cipher suite in common with this ssl context ([{}]): \
+             {detail}",
             failure.subject.context.name
         ),
         FailureReason::Timeout { after } => write!(
@@ -45,8 +58,7 @@ fn write_line(f: &mut dyn Write, failure: &Details) -> Result {
         ),
         FailureReason::Closed if role == PeerRole::Server => write!(
             f,
-            "the server at [{peer}] closed the connection during the TLS handshake; check its log, and that \
-             TLS is enabled there"
+            "the server at [{peer}] closed the connection during the TLS handshake"
         ),
         FailureReason::Closed => write!(f, "connection [{peer}] closed during handshake"),
         FailureReason::Io(error) => {
@@ -57,8 +69,7 @@ fn write_line(f: &mut dyn Write, failure: &Details) -> Result {
         }
         FailureReason::NoKey => write!(
             f,
-            "cannot accept TLS from [{peer}]: the ssl context ([{0}]) has no private key; set [{0}.keystore.path], \
-             or [{0}.key] and [{0}.certificate]",
+            "cannot accept TLS from [{peer}]: the ssl context ([{}]) has no private key",
             failure.subject.context.name
         ),
         reason => write!(
@@ -153,18 +164,14 @@ fn write_signers(f: &mut dyn Write, failure: &Details, leaf: &CertificateInfo) -
     }
 }
 
-/// Writes why the certificate is refused and what to do about it.
+/// Writes why the certificate is refused.
 fn write_distrust(f: &mut dyn Write, failure: &Details) -> Result {
     let context = &failure.subject.context;
     let role = failure.subject.role;
     match &failure.reason {
-        FailureReason::NoCertificate => write!(
-            f,
-            ", which this ssl context ([{0}]) requires; configure a key and certificate on the {role}, issued by \
-             one of {1}",
-            context.name,
-            Issuers(&context.issuers)
-        ),
+        FailureReason::NoCertificate => {
+            write!(f, ", which this ssl context ([{}]) requires", context.name)
+        }
         FailureReason::UntrustedIssuer {
             issuer,
             self_issued,
@@ -177,29 +184,26 @@ fn write_distrust(f: &mut dyn Write, failure: &Details) -> Result {
                 write_unknown_issuer(f, context, issuer, *self_issued, trusted)
             }
         }
-        FailureReason::Expired { subject, not_after } => write!(
-            f,
-            "; certificate [{subject}] expired on [{not_after}]; replace it on the {role}, or correct the clock \
-             of this host if it is wrong"
-        ),
+        FailureReason::Expired { subject, not_after } => {
+            write!(f, "; certificate [{subject}] expired on [{not_after}]")
+        }
         FailureReason::NotYetValid {
             subject,
             not_before,
         } => write!(
             f,
-            "; certificate [{subject}] is not valid before [{not_before}]; compare the clocks of this host and \
-             of the one that issued it"
+            "; certificate [{subject}] is not valid before [{not_before}]"
         ),
         FailureReason::Revoked { subject, serial } => write!(
             f,
             "; certificate [{subject}] with serial number [{serial}] is revoked: a file of \
-             [{}.certificate_revocation_lists] names it; issue a new certificate for the {role}",
+             [{}.certificate_revocation_lists] names it",
             context.name
         ),
         FailureReason::Restricted { names, trusted } => write!(
             f,
             "; certificate with common-names [{}] does not match the trusted names [{}] of the file of \
-             [{}.trust_restrictions.path]; add a name there, or issue the {role} a certificate that has one",
+             [{}.trust_restrictions.path]",
             names.join(", "),
             trusted.join(", "),
             context.name
@@ -207,27 +211,20 @@ fn write_distrust(f: &mut dyn Write, failure: &Details) -> Result {
         FailureReason::UnverifiableName { dialled } => write!(
             f,
             "; the host name dialled, [{dialled}], has an underscore, and no certificate can vouch for such a \
-             name (RFC 5280 4.2.1.6); dial another name or the address, or set [{}.verification_mode: certificate]",
-            context.name
+             name (RFC 5280 4.2.1.6)"
         ),
         FailureReason::NameMismatch { dialled, .. } => write!(
             f,
-            "; the issuer is trusted by this ssl context ([{0}]), but the certificate is not valid for \
-             [{dialled}], the address dialled; issue a certificate that has it as a subject alternative name, or \
-             set [{0}.verification_mode: certificate]",
+            "; the issuer is trusted by this ssl context ([{}]), but the certificate is not valid for \
+             [{dialled}], the address dialled",
             context.name
         ),
         FailureReason::WrongUsage { detail } => write!(
             f,
-            "; the certificate cannot be used for a TLS {role}: {detail}; issue one for {} authentication (node \
-             certificates need both serverAuth and clientAuth, or no extendedKeyUsage)",
-            role
+            "; the certificate cannot be used for a TLS {role}: {detail}"
         ),
         FailureReason::BadCertificate(detail) => {
-            write!(
-                f,
-                "; the certificate is not acceptable: {detail}; issue a new one"
-            )
+            write!(f, "; the certificate is not acceptable: {detail}")
         }
         _ => Ok(()),
     }
@@ -250,9 +247,7 @@ fn write_same_name(
     write_list(f, same.iter().map(|t| &t.fingerprint))?;
     write!(
         f,
-        "] but the signatures do not match: the CA was created again under the same name; add the CA that issued \
-         this certificate to {}, or reissue the certificate with the trusted CA",
-        context.trust
+        "] but the signatures do not match: the CA was created again under the same name"
     )
 }
 
@@ -269,7 +264,7 @@ fn write_unknown_issuer(
             "; the [{issuer}] certificate is not trusted in this ssl context ([{}]), which trusts {}",
             Context(context),
             Issuers(trusted)
-        )?;
+        )
     } else {
         write!(
             f,
@@ -277,25 +272,20 @@ fn write_unknown_issuer(
             Context(context)
         )?;
         match trusted {
-            [] => f.write_str(" or any other issuer")?,
+            [] => f.write_str(" or any other issuer"),
             [only] => write!(
                 f,
                 ", it only trusts the issuer [{}] with fingerprint [{}]",
                 only.subject, only.fingerprint
-            )?,
+            ),
             many => write!(
                 f,
                 " but trusts [{}] other issuers ({})",
                 many.len(),
                 Issuers(many)
-            )?,
+            ),
         }
     }
-    write!(
-        f,
-        "; add the missing CA to {}, or issue the certificate with a trusted CA",
-        context.trust
-    )
 }
 
 /// The sentences of node.md section 3.5 for peers that do not speak TLS.
@@ -305,8 +295,7 @@ fn write_plaintext(f: &mut dyn Write, failure: &Details, kind: PlaintextKind) ->
     if failure.subject.role == PeerRole::Server {
         return write!(
             f,
-            "the server at [{peer}] answered the TLS handshake with something that is not TLS; check the port, and \
-             that TLS is enabled there as it is here ([{name}.enabled])"
+            "the server at [{peer}] answered the TLS handshake with something that is not TLS"
         );
     }
     let what = match kind {
@@ -339,16 +328,16 @@ fn write_rejection(f: &mut dyn Write, failure: &Details, alert: &str) -> Result 
     let peer = failure.subject.peer;
     let own = Own(context.own.as_ref());
     if failure.subject.role == PeerRole::Client {
-        let (who, detail) = if context.is_http {
-            ("http client", "give the client the CA that issued it")
+        let who = if context.is_http {
+            "http client"
         } else {
-            ("client", "compare the trust configuration of both nodes")
+            "client"
         };
         return if is_about_certificates(alert) {
             write!(
                 f,
                 "{who} did not trust this server's certificate, closing connection [{peer}]; it sent the TLS alert \
-                 [{alert}] ({}); {own}; {detail}",
+                 [{alert}] ({}); {own}",
                 meaning(alert, context.own.is_some())
             )
         } else {
@@ -361,14 +350,12 @@ fn write_rejection(f: &mut dyn Write, failure: &Details, alert: &str) -> Result 
     }
     write!(
         f,
-        "the server at [{peer}] rejected this node with the TLS alert [{alert}] ({}); {own}; the log of the server \
-         has the reason; this side is configured by [{}]",
-        meaning(alert, context.own.is_some()),
-        context.name
+        "the server at [{peer}] rejected this node with the TLS alert [{alert}] ({}); {own}",
+        meaning(alert, context.own.is_some())
     )
 }
 
-fn is_about_certificates(alert: &str) -> bool {
+pub(crate) fn is_about_certificates(alert: &str) -> bool {
     matches!(
         alert,
         "bad_certificate"
@@ -413,12 +400,12 @@ fn meaning(alert: &str, have_certificate: bool) -> &'static str {
 }
 
 /// Keeps names chosen by a stranger from breaking the log line or flooding the log.
-struct OneLine<'a, 'b> {
-    f: &'a mut Formatter<'b>,
+struct OneLine<'a> {
+    f: &'a mut dyn Write,
     left: usize,
 }
 
-impl Write for OneLine<'_, '_> {
+impl Write for OneLine<'_> {
     fn write_str(&mut self, text: &str) -> Result {
         for c in text.chars() {
             if self.left == 0 {
@@ -466,7 +453,7 @@ impl Display for Own<'_> {
 }
 
 /// A bounded list of trusted issuers.
-struct Issuers<'a>(&'a [TrustedIssuer]);
+pub(crate) struct Issuers<'a>(pub(crate) &'a [TrustedIssuer]);
 
 impl Display for Issuers<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {

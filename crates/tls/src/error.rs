@@ -1,6 +1,6 @@
 //! Why a TLS context cannot be built.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ringwall_pki::PkiError;
 
@@ -110,6 +110,94 @@ pub enum SslError {
     Combination { context: String, reason: String },
 }
 
+impl SslError {
+    /// Returns the setting to look at, by its full key or the prefix of the context.
+    pub fn setting(&self) -> String {
+        match self {
+            Self::File { context, kind, .. } => {
+                let key = match *kind {
+                    "PEM private key" => "key",
+                    "PEM certificate" => "certificate",
+                    "PEM certificate_authorities" => "certificate_authorities",
+                    "[PKCS12] keystore (as a truststore)" => "truststore.path",
+                    _ => "keystore.path",
+                };
+                format!("{context}.{key}")
+            }
+            Self::RevocationList { context, .. } => {
+                format!("{context}.certificate_revocation_lists")
+            }
+            Self::Restrictions { context, .. } => format!("{context}.trust_restrictions.path"),
+            Self::NoCipherSuite { context, .. } | Self::Combination { context, .. } => {
+                format!("{context}.cipher_suites")
+            }
+            Self::UnknownProtocol { context, .. } | Self::NoProtocol { context, .. } => {
+                format!("{context}.supported_protocols")
+            }
+            Self::NoKeystore { context }
+            | Self::Trust { context, .. }
+            | Self::KeyMismatch { context, .. }
+            | Self::Key { context, .. }
+            | Self::InvalidFingerprint { context, .. } => context.clone(),
+        }
+    }
+
+    /// Returns the file to look at.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File { source, .. } => source.path(),
+            Self::Trust { files, .. } => files.first().map(PathBuf::as_path),
+            Self::RevocationList { path, .. }
+            | Self::Restrictions { path, .. }
+            | Self::Key { path, .. } => Some(path),
+            Self::KeyMismatch { certificate, .. } => Some(certificate),
+            _ => None,
+        }
+    }
+
+    /// Returns what to do; empty where the text of the error says it.
+    pub fn remedy(&self) -> String {
+        let secure = |context: &str, kind: &str| match kind {
+            "PEM private key" => format!("{context}.secure_key_passphrase"),
+            "[PKCS12] keystore (as a truststore)" => {
+                format!("{context}.truststore.secure_password")
+            }
+            _ => format!("{context}.keystore.secure_password"),
+        };
+        match self {
+            Self::File {
+                context,
+                kind,
+                source,
+            } => match source {
+                PkiError::FileNotFound { .. } => {
+                    "put the file there, or correct the setting; relative paths begin at the configuration \
+                     directory"
+                        .to_owned()
+                }
+                PkiError::AccessDenied { .. } => {
+                    "let the user that runs the node read the file".to_owned()
+                }
+                PkiError::WrongPassword { .. } | PkiError::PassphraseRequired { .. } => format!(
+                    "store the password of the file: elasticsearch-keystore add {}",
+                    secure(context, kind)
+                ),
+                PkiError::KeyMismatch { .. } => TOGETHER.to_owned(),
+                _ => "elasticsearch-certutil inspect tells what is in the file".to_owned(),
+            },
+            Self::KeyMismatch { .. } => TOGETHER.to_owned(),
+            Self::Trust { .. } | Self::RevocationList { .. } | Self::Restrictions { .. } => {
+                "replace the file, or take it out of the setting".to_owned()
+            }
+            Self::Key { .. } => "make a key and certificate with elasticsearch-certutil".to_owned(),
+            Self::NoCipherSuite { .. } => {
+                "remove the setting: the default suites are good".to_owned()
+            }
+            _ => String::new(),
+        }
+    }
+}
+
 fn display_all(paths: &[PathBuf]) -> String {
     let paths: Vec<String> = paths
         .iter()
@@ -117,3 +205,6 @@ fn display_all(paths: &[PathBuf]) -> String {
         .collect();
     paths.join(", ")
 }
+
+const TOGETHER: &str = "put the key and the certificate that were made together in place; if they are being \
+                        replaced, replace both";

@@ -42,19 +42,19 @@ struct ExpiryWatch {
 
 /// A certificate that ends soon, or has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct ExpiryWarning {
+pub struct ExpiryWarning {
     /// The settings prefix of the context.
-    context: String,
+    pub context: String,
     /// As written in the setting.
-    path: String,
+    pub path: String,
     /// RFC 2253 distinguished name.
-    subject: String,
-    serial: String,
-    not_after: Timestamp,
+    pub subject: String,
+    pub serial: String,
+    pub not_after: Timestamp,
     /// Whole days left; negative when it has ended.
-    days_left: i64,
+    pub days_left: i64,
     /// Whether this node shows the certificate; if not, it trusts it.
-    is_own: bool,
+    pub is_own: bool,
 }
 
 impl ExpiryWatch {
@@ -68,33 +68,49 @@ impl ExpiryWatch {
     ) -> Vec<ExpiryWarning> {
         let mut warnings = Vec::new();
         for certificate in certificates {
-            let info = &certificate.info;
-            let seconds_left = info.not_after.as_second() - now.as_second();
-            let days_left = seconds_left.div_euclid(SECONDS_PER_DAY);
-            let passed = THRESHOLDS.iter().find(|days| days_left < **days);
+            let warning = ExpiryWarning::of(context, certificate, now);
+            let passed = THRESHOLDS.iter().find(|days| warning.days_left < **days);
             let Some(threshold) = passed else { continue };
-            let told = self.told.get(&info.fingerprint_sha256);
+            let fingerprint = &certificate.info.fingerprint_sha256;
+            let told = self.told.get(fingerprint);
             if told.is_some_and(|told| told <= threshold) {
                 continue;
             }
-            self.told
-                .insert(info.fingerprint_sha256.clone(), *threshold);
-            warnings.push(ExpiryWarning {
-                context: context.to_owned(),
-                path: certificate.path.clone(),
-                subject: info.subject.to_string(),
-                serial: info.serial.clone(),
-                not_after: info.not_after,
-                days_left,
-                is_own: certificate.has_private_key,
-            });
+            self.told.insert(fingerprint.clone(), *threshold);
+            warnings.push(warning);
         }
         warnings
     }
 }
 
-impl fmt::Display for ExpiryWarning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl ExpiryWarning {
+    fn of(context: &str, certificate: &CertificateEntry, now: Timestamp) -> Self {
+        let info = &certificate.info;
+        let seconds_left = info.not_after.as_second() - now.as_second();
+        Self {
+            context: context.to_owned(),
+            path: certificate.path.clone(),
+            subject: info.subject.to_string(),
+            serial: info.serial.clone(),
+            not_after: info.not_after,
+            days_left: seconds_left.div_euclid(SECONDS_PER_DAY),
+            is_own: certificate.has_private_key,
+        }
+    }
+
+    /// Returns the warning about a certificate that has not ended, and does before the first threshold.
+    pub(crate) fn if_soon(
+        context: &str,
+        certificate: &CertificateEntry,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let warning = Self::of(context, certificate, now);
+        let first = THRESHOLDS.iter().max()?;
+        (0..*first).contains(&warning.days_left).then_some(warning)
+    }
+
+    /// Returns which certificate it is and when it ends.
+    pub fn what(&self) -> String {
         let Self {
             context,
             path,
@@ -102,18 +118,21 @@ impl fmt::Display for ExpiryWarning {
             serial,
             not_after,
             days_left,
-            is_own,
+            ..
         } = self;
-        write!(
-            f,
-            "certificate [{subject}] with serial number [{serial}] in [{path}] of [{context}] "
-        )?;
-        match days_left {
-            ..0 => write!(f, "expired on [{not_after}]; ")?,
-            0 => write!(f, "expires within a day, on [{not_after}]; ")?,
-            days => write!(f, "expires in [{days}] days, on [{not_after}]; ")?,
-        }
-        f.write_str(match is_own {
+        let end = match days_left {
+            ..0 => format!("expired on [{not_after}]"),
+            0 => format!("expires within a day, on [{not_after}]"),
+            days => format!("expires in [{days}] days, on [{not_after}]"),
+        };
+        format!(
+            "certificate [{subject}] with serial number [{serial}] in [{path}] of [{context}] {end}"
+        )
+    }
+
+    /// Returns what comes of it, and what to do.
+    pub fn remedy(&self) -> &'static str {
+        match self.is_own {
             true => {
                 "new connections to this node fail from then on; put a new certificate in its place, \
                  it is taken up without a restart"
@@ -122,7 +141,13 @@ impl fmt::Display for ExpiryWarning {
                 "certificates that it has signed are refused from then on; add its successor to the \
                  trusted certificates of every node, then replace the nodes' certificates"
             }
-        })
+        }
+    }
+}
+
+impl fmt::Display for ExpiryWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.what(), self.remedy())
     }
 }
 

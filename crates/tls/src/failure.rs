@@ -11,6 +11,7 @@ use ringwall_pki::CertificateInfo;
 use rustls::AlertDescription;
 
 use crate::display;
+use crate::remedy;
 use crate::sniff::PlaintextKind;
 
 /// Which end of the connection the peer is.
@@ -224,6 +225,21 @@ impl HandshakeFailure {
     /// Returns the certificate the peer showed, if one was seen.
     pub fn certificate(&self) -> Option<&CertificateInfo> {
         self.0.chain.first()
+    }
+
+    /// Returns the certificate that this side shows, if it has one.
+    pub fn own_certificate(&self) -> Option<&CertificateInfo> {
+        self.0.subject.context.own.as_ref()
+    }
+
+    /// Returns who failed and why, in one line without what to do.
+    pub fn what(&self) -> String {
+        display::one_line(|f| display::write_what(f, &self.0))
+    }
+
+    /// Returns what to do; empty where there is nothing to advise.
+    pub fn remedy(&self) -> String {
+        display::one_line(|f| remedy::write_remedy(f, &self.0))
     }
 
     /// Returns whether this is everyday noise (health checks, port scans, resets) that belongs at

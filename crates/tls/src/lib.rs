@@ -14,9 +14,11 @@
 //! Absent on purpose: public certificate authorities (node trust is explicit), revocation lists,
 //! matching of the subject's common name, TLS below 1.2.
 
+mod checkup;
 mod config;
 mod context;
 mod display;
+mod doubt;
 mod error;
 mod expiry;
 mod failure;
@@ -25,8 +27,10 @@ mod from_settings;
 mod limbo;
 mod load;
 mod material;
+mod probe;
 mod provider;
 mod reload;
+mod remedy;
 mod restrictions;
 mod revocation;
 mod sniff;
@@ -35,15 +39,18 @@ mod tools;
 mod trust;
 mod verifier;
 
+pub use checkup::file_problems;
 pub use config::{
     ConfiguredPath, DEFAULT_CIPHER_SUITES, DEFAULT_PROTOCOLS, KeySource, SslConfig, TrustSource,
 };
 pub use context::SslContext;
+pub use doubt::{Doubt, DoubtKind};
 pub use error::SslError;
-pub use expiry::spawn_expiry_warnings;
+pub use expiry::{ExpiryWarning, spawn_expiry_warnings};
 pub use failure::{FailureReason, HandshakeFailure, PeerRole, TrustedIssuer, explain_io_error};
 pub use from_settings::{SslConfigError, SslConfigProblem};
 pub use load::CertificateEntry;
+pub use probe::{Speaks, speaks};
 pub use reload::ReloadOutcome;
 pub use restrictions::RestrictedField;
 pub use ringwall_settings::{ClientAuthentication, VerificationMode};

@@ -13,6 +13,7 @@ use rustls::{ClientConfig, InconsistentKeys, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 
 use crate::config::{KeySource, SslConfig};
+use crate::doubt::{Doubt, DoubtKind};
 use crate::error::SslError;
 use crate::failure::{ContextFacts, FailureReason, PeerRole, Subject};
 use crate::load::{CertificateEntry, load_key, load_trust, sort_certificates};
@@ -126,71 +127,77 @@ impl Material {
         for doubt in self.doubts(config) {
             tracing::warn!(
                 ssl.context = config.name,
-                doubt,
+                doubt = doubt.to_string(),
                 "doubtful ssl configuration"
             );
         }
     }
 
-    fn doubts(&self, config: &SslConfig) -> Vec<String> {
-        let mut doubts = self.oddities.clone();
-        doubts.extend(self.trust.unusable(UnixTime::now()));
+    /// Returns what the log tells of at start and at each reload.
+    pub(crate) fn doubts(&self, config: &SslConfig) -> Vec<Doubt> {
+        let doubt = |kind| Doubt {
+            context: config.name.clone(),
+            kind,
+        };
+        let odd = self.oddities.iter().cloned().map(DoubtKind::Oddity);
+        let mut doubts: Vec<Doubt> = odd.map(doubt).collect();
+        let unusable = self.trust.unusable(UnixTime::now());
+        doubts.extend(unusable.map(DoubtKind::UnusableAuthority).map(doubt));
         if let Some(own) = &self.facts.own {
             let now = jiff::Timestamp::now();
             if !own.is_valid_at(now) {
-                doubts.push(format!(
-                    "the certificate [{}] of this node is valid from [{}] to [{}], not now: peers will refuse it",
-                    own.subject, own.not_before, own.not_after
-                ));
+                doubts.push(doubt(DoubtKind::OwnOutsideDates {
+                    subject: own.subject.to_string(),
+                    not_before: own.not_before,
+                    not_after: own.not_after,
+                }));
             } else if !config.is_http() {
-                doubts.extend(self.doubt_own_trust(config));
+                let roles = [PeerRole::Server, PeerRole::Client];
+                doubts.extend(self.doubt_own_trust(&roles).into_iter().map(doubt));
             }
         }
         if config.is_http() {
             return doubts;
         }
         if config.verification_mode == VerificationMode::None {
-            doubts.push(format!(
-                "[{}.verification_mode] is [none]: anybody who can reach the port can impersonate a peer",
-                config.name
-            ));
+            doubts.push(doubt(DoubtKind::NoVerification));
         }
         if self.identity.is_some() && config.client_authentication != ClientAuthentication::Required
         {
-            doubts.push(format!(
-                "[{0}.client_authentication] is not [required]: anybody who can reach the port is taken for a node",
-                config.name
-            ));
+            doubts.push(doubt(DoubtKind::AnyoneIsNode));
         }
         doubts
     }
 
     /// Nodes of one cluster usually share one CA, so a node that would refuse itself is misconfigured.
-    fn doubt_own_trust(&self, config: &SslConfig) -> Option<String> {
-        if self.trust.mode() == VerificationMode::None {
-            return None;
+    pub(crate) fn doubt_own_trust(&self, roles: &[PeerRole]) -> Vec<DoubtKind> {
+        if !self.can_accept() || self.trust.mode() == VerificationMode::None {
+            return Vec::new();
         }
         let now = UnixTime::now();
-        let reason = [PeerRole::Server, PeerRole::Client]
-            .into_iter()
-            .find_map(|role| self.trust.verify(&self.chain, role, None, now).err())?;
-        let detail = match reason {
-            FailureReason::UntrustedIssuer { issuer, .. } => {
-                format!("its issuer [{issuer}] is not trusted")
-            }
-            FailureReason::WrongUsage { detail } => detail,
-            FailureReason::BadCertificate(detail) => detail,
-            other => other.kind().to_owned(),
+        let refused = |role: &PeerRole| {
+            let verdict = self.trust.verify(&self.chain, *role, None, now);
+            verdict.err().map(|reason| (*role, reason))
         };
-        Some(format!(
-            "this node's own certificate is not acceptable to [{}] with {}: {detail}; nodes configured alike will \
-             refuse one another",
-            config.name, self.facts.trust
-        ))
+        let refusals: Vec<_> = roles.iter().filter_map(refused).collect();
+        let is_one = refusals.len() == roles.len()
+            && refusals.iter().all(|(_, reason)| *reason == refusals[0].1);
+        let found = |(role, reason): (PeerRole, FailureReason)| DoubtKind::OwnRefused {
+            role: (!is_one).then_some(role),
+            reason,
+            trust: self.facts.trust.clone(),
+        };
+        let shown = if is_one { 1 } else { refusals.len() };
+        refusals.into_iter().take(shown).map(found).collect()
+    }
+
+    /// Returns the chain that this side shows, leaf first.
+    pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.chain
     }
 }
 
-fn certified_key(
+pub(crate) fn certified_key(
     config: &SslConfig,
     material: &KeyMaterial,
     provider: &CryptoProvider,
@@ -289,7 +296,9 @@ mod tests {
         Material::load(&config, &offer)
             .unwrap()
             .doubts(&config)
-            .join("\n")
+            .iter()
+            .map(|doubt| format!("{doubt}\n"))
+            .collect()
     }
 
     #[test]

@@ -9,7 +9,9 @@ use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::context::server_name;
 use crate::failure::{FailureReason, Subject, alert_name, rustls_error};
+use crate::trust::check_name;
 
 /// The certificate chain a peer proved to hold the key of.
 #[derive(Debug, Clone)]
@@ -27,6 +29,17 @@ impl PeerIdentity {
             info: CertificateInfo::from_der(leaf).ok(),
             chain: chain.iter().map(|c| c.clone().into_owned()).collect(),
         })
+    }
+}
+
+impl PeerIdentity {
+    /// Returns whether the certificate names the host, as `verification_mode: full` asks.
+    pub fn names(&self, host: &str) -> bool {
+        let name = server_name(host);
+        let (Some(leaf), Some(name)) = (self.chain.first(), name) else {
+            return false;
+        };
+        check_name(leaf, &name).is_ok()
     }
 }
 

@@ -382,7 +382,10 @@ fn outside_dates(
     })
 }
 
-fn check_name(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), FailureReason> {
+pub(crate) fn check_name(
+    leaf: &CertificateDer<'_>,
+    name: &ServerName<'_>,
+) -> Result<(), FailureReason> {
     if let ServerName::DnsName(dialled) = name
         && dialled.as_ref().contains('_')
     {

@@ -96,8 +96,20 @@ pub(crate) async fn dial(
     kind: LinkKind,
     expected: Option<NodeId>,
 ) -> Result<Arc<Link>, ConnectError> {
+    let (result, _) = dial_and_tell(core, target, kind, expected).await;
+    result
+}
+
+/// As [`dial`], and returns what was seen of the peer, however far it came.
+pub(crate) async fn dial_and_tell(
+    core: &Arc<Core>,
+    target: &Target,
+    kind: LinkKind,
+    expected: Option<NodeId>,
+) -> (Result<Arc<Link>, ConnectError>, Seen) {
+    let mut seen = Seen::default();
     if core.stopping.is_cancelled() {
-        return Err(ConnectError::ShuttingDown);
+        return (Err(ConnectError::ShuttingDown), seen);
     }
     let attempt = Attempt {
         core,
@@ -105,12 +117,35 @@ pub(crate) async fn dial(
         written: target.written(),
         kind,
     };
-    let mut certificate = None;
-    let result = attempt.run(expected, &mut certificate).await;
+    let result = attempt.run(expected, &mut seen).await;
     if let Err(error) = &result {
-        attempt.log(error, certificate.as_ref());
+        attempt.log(error, seen.certificate.as_ref());
     }
-    result
+    (result, seen)
+}
+
+/// What a finished TLS handshake showed.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// In Elasticsearch's spelling, such as `TLSv1.3`; absent when TLS is off or was not finished.
+    pub protocol: Option<&'static str>,
+    /// The IANA name.
+    pub cipher_suite: Option<String>,
+    pub certificate: Option<PeerIdentity>,
+}
+
+impl Seen {
+    /// Looks at a connection after its handshake.
+    pub fn of(stream: &MaybeTlsStream) -> Self {
+        match stream {
+            MaybeTlsStream::Plain(_) => Self::default(),
+            MaybeTlsStream::Tls(stream) => Self {
+                protocol: stream.protocol_version(),
+                cipher_suite: stream.cipher_suite(),
+                certificate: stream.peer_identity().cloned(),
+            },
+        }
+    }
 }
 
 struct Attempt<'a> {
@@ -124,12 +159,12 @@ impl Attempt<'_> {
     async fn run(
         &self,
         expected: Option<NodeId>,
-        certificate: &mut Option<PeerIdentity>,
+        seen: &mut Seen,
     ) -> Result<Arc<Link>, ConnectError> {
         let generation = self.generation();
         let stream = self.secure_or_plain().await?;
         let encrypted = stream.is_tls();
-        *certificate = stream.peer_identity().cloned();
+        *seen = Seen::of(&stream);
         let (id, wire) = self.open(stream).await?;
         let close = wire.close.clone().drop_guard();
         let within = self.core.config.handshake_timeout;
@@ -156,7 +191,7 @@ impl Attempt<'_> {
             id,
             self.kind,
             place,
-            (encrypted, certificate.clone()),
+            (encrypted, seen.certificate.clone()),
             node,
             wire,
         );

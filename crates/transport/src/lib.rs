@@ -21,6 +21,7 @@ mod config;
 mod core;
 mod dial;
 mod error;
+mod examine;
 mod handler;
 mod handshake;
 mod identity;
@@ -34,7 +35,9 @@ mod transport;
 mod wire;
 
 pub use config::{KeepAlive, TransportConfig};
+pub use dial::Seen;
 pub use error::{BindError, ConnectError, DuplicateAction, SendError};
+pub use examine::{Examined, examine};
 pub use handler::{InboundContext, RequestHandler, TypedHandler};
 pub use handshake::{HANDSHAKE_ACTION, PROTOCOL_VERSION, Refusal};
 pub use identity::NodeIdentity;

@@ -7,6 +7,8 @@ mod enroll;
 mod files;
 mod material;
 
+use std::path::Path;
+
 use ringwall_base::SecretString;
 use ringwall_security::Hasher;
 use ringwall_security::enrollment::EnrollmentToken;
@@ -91,6 +93,11 @@ pub(super) fn before_start(
         fingerprint: material.http_ca_fingerprint(),
         is_enrolling,
     }))
+}
+
+/// Returns whether a start with these settings would secure the node.
+pub(super) fn will_secure(settings: &Settings, home: &Path, keystore: Option<&Keystore>) -> bool {
+    conditions::reason_to_skip(settings, home, keystore).is_none()
 }
 
 /// Takes the passwords of an attempt that did not come to the settings out of the opened keystore: they are

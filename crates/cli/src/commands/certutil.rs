@@ -15,6 +15,8 @@ mod parallel;
 mod password;
 mod renew;
 
+pub(super) use self::inspect::days_left;
+
 use clap::Subcommand;
 use ringwall_pki::PkiError;
 

@@ -2,6 +2,7 @@
 
 mod auto_configuration;
 pub mod certutil;
+pub mod doctor;
 pub mod enrollment;
 mod ephemeral;
 pub mod init;

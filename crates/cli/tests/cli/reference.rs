@@ -7,6 +7,7 @@ const TOOLS: &[(&str, &[&str])] = &[
     ("quickstart", &[]),
     ("init", &[]),
     ("start", &[]),
+    ("doctor", &[]),
     (
         "certutil",
         &["csr", "cert", "ca", "http", "renew", "inspect", "check"],

@@ -1,6 +1,7 @@
 //! TLS contexts against one another over loopback sockets.
 
 mod bad_peers;
+mod checkup;
 mod matrix;
 mod plaintext;
 mod reload;

@@ -274,3 +274,45 @@ async fn removing_a_ca_closes_the_links_behind_it_on_both_ends() {
         ConnectionEvent::Connected(id(&b.transport))
     );
 }
+
+#[tokio::test]
+async fn an_examination_tells_what_was_seen_and_keeps_nothing() {
+    let ca = ca("CA");
+    let other = self::ca("Other CA");
+    let node = tls_node("a", &ca, &[&ca], true).await;
+    let examine = async |tls: Option<Arc<SslContext>>, cluster: &str, address: &str| {
+        let mut local = identity("doctor");
+        local.cluster_name = cluster.to_owned();
+        let config = TransportConfig { tls, ..config() };
+        let mut found = ringwall_transport::examine(config, local, address)
+            .await
+            .unwrap();
+        assert_eq!(found.len(), 1);
+        found.remove(0)
+    };
+    let address = address(&node.transport);
+    let good = examine(Some(Arc::clone(&node.tls)), "ring", &address).await;
+    assert_eq!(good.result.unwrap().id, id(&node.transport));
+    assert_eq!(good.seen.protocol, Some("TLSv1.3"));
+    assert!(good.seen.certificate.unwrap().names("127.0.0.1"));
+    assert!(node.transport.connected_nodes().is_empty());
+
+    let refused = examine(Some(Arc::clone(&node.tls)), "other", &address).await;
+    assert!(matches!(refused.result, Err(ConnectError::Refused { .. })));
+    assert!(refused.seen.cipher_suite.is_some());
+
+    // It is trusted here, but does not trust this side: told although its refusal comes late.
+    let dir = tempfile::tempdir().unwrap();
+    write_files(dir.path(), "stranger", &other, &[&ca]);
+    let rejected = examine(Some(context(dir.path(), true)), "ring", &address).await;
+    let Err(ConnectError::Tls(failure)) = rejected.result else {
+        panic!("{:?}", rejected.result);
+    };
+    assert_eq!(failure.reason().kind(), "peer_rejected_us");
+
+    let plain = examine(None, "ring", &address).await;
+    assert!(plain.result.is_err() && plain.seen.protocol.is_none());
+    let local = identity("doctor");
+    let unresolved = ringwall_transport::examine(config(), local, "no-port").await;
+    assert!(matches!(unresolved, Err(ConnectError::Resolve { .. })));
+}

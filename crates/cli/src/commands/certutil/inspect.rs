@@ -357,7 +357,7 @@ impl Entry {
 }
 
 /// Returns the whole days until a certificate ends; negative when it has.
-pub(super) fn days_left(info: &CertificateInfo, now: Timestamp) -> i64 {
+pub(in crate::commands) fn days_left(info: &CertificateInfo, now: Timestamp) -> i64 {
     (info.not_after.as_second() - now.as_second()).div_euclid(24 * 60 * 60)
 }
 

@@ -1,0 +1,271 @@
+//! `ringwall doctor`: one mistake at a time, found and told with its remedy.
+
+mod bench;
+mod peers;
+
+use std::os::unix::fs::PermissionsExt;
+
+use ringwall_pki::ExtendedKeyUsage;
+
+use self::bench::{Bench, authority, expired};
+
+const TRANSPORT: &str = "xpack.security.transport.ssl";
+
+#[test]
+fn a_good_home_has_nothing_to_tell() {
+    let bench = Bench::new(&authority("CA"), |_| {});
+    let found = bench.doctor(&[]);
+    found.is(0, "ok");
+    let context = &found.json["contexts"][0];
+    assert_eq!(context["name"], TRANSPORT);
+    assert_eq!(context["usable"], true);
+    assert_eq!(context["verification_mode"], "full");
+    assert_eq!(context["published"][0]["is_in_certificate"], true);
+    let certificate = &context["certificate"];
+    assert_eq!(
+        certificate["fingerprint_sha256"].as_str().unwrap().len(),
+        64
+    );
+    assert_eq!(certificate["subject_alternative_names"][0], "IP:127.0.0.1");
+    assert_eq!(found.json["contexts"][1]["name"], "xpack.security.http.ssl");
+
+    let text = bench.run(&[]);
+    assert_eq!(text.status, 0, "{text:?}");
+    assert!(
+        text.stdout.starts_with("OK\n") || text.stdout.contains("max "),
+        "{text:?}"
+    );
+    assert!(text.stdout.contains("0 errors, "), "{text:?}");
+}
+
+#[test]
+fn an_untouched_home_has_its_first_start_before_it() {
+    let bench = Bench::untouched();
+    let found = bench.doctor(&[]);
+    found.is(0, "ok");
+    found.finding("first_start");
+}
+
+#[test]
+fn an_expired_certificate_is_an_error() {
+    let bench = Bench::new(&authority("CA"), expired);
+    let found = bench.doctor(&[]);
+    found.is(1, "error");
+    found.error("tls_certificate_dates", "not now: peers will refuse it");
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_a_warning() {
+    let bench = Bench::new(&authority("CA"), |params| params.days = 20);
+    let found = bench.doctor(&[]);
+    found.is(0, "warning");
+    let told = found.finding("tls_certificate_ends");
+    assert_eq!(told["status"], "warning");
+    let message = told["message"].as_str().unwrap();
+    // The second of its making may be over or not.
+    assert!(
+        ["[19] days", "[20] days"]
+            .iter()
+            .any(|days| message.contains(days)),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_key_of_another_certificate_is_an_error() {
+    let ca = authority("CA");
+    let bench = Bench::new(&ca, |_| {});
+    let other = Bench::new(&ca, |_| {});
+    std::fs::copy(other.config("node.key"), bench.config("node.key")).unwrap();
+    let found = bench.doctor(&[]);
+    found.is(1, "error");
+    let told = found.error("tls_files", "does not match the certificate");
+    let action = told["action"].as_str().unwrap();
+    assert!(action.contains("made together"), "{action}");
+    assert_eq!(found.json["contexts"][0]["usable"], false);
+}
+
+#[test]
+fn every_broken_file_of_a_context_is_told() {
+    let bench = Bench::new(&authority("CA"), |_| {});
+    std::fs::remove_file(bench.config("node.key")).unwrap();
+    std::fs::write(bench.config("ca.crt"), "nothing").unwrap();
+    let found = bench.doctor(&[]);
+    found.is(1, "error");
+    let transport: Vec<_> = found
+        .all("tls_files")
+        .into_iter()
+        .filter_map(|told| told["setting"].as_str())
+        .filter(|setting| setting.starts_with(TRANSPORT))
+        .collect();
+    assert_eq!(
+        transport,
+        [
+            format!("{TRANSPORT}.key"),
+            format!("{TRANSPORT}.certificate_authorities")
+        ]
+    );
+}
+
+#[test]
+fn a_wrong_password_names_the_setting_to_store_it_under() {
+    let bench = Bench::new(&authority("CA"), |_| {});
+    bench.use_keystore("right", "wrong");
+    let found = bench.doctor(&[]);
+    found.is(1, "error");
+    let told = found.error("tls_files", "incorrect password");
+    let action = told["action"].as_str().unwrap();
+    assert!(action.contains("elasticsearch-keystore add"), "{action}");
+    assert!(action.contains("keystore.secure_password"), "{action}");
+    let all = found.json.to_string();
+    assert!(!all.contains("\"right\"") && !all.contains("\"wrong\""));
+
+    bench.use_keystore("right", "right");
+    bench.doctor(&[]).is(0, "ok");
+}
+
+#[test]
+fn a_wrong_password_of_the_keystore_is_a_finding_too() {
+    let bench = Bench::new(&authority("CA"), |_| {});
+    let made = bench.home.keystore(&["create", "-p"], "secret\nsecret\n");
+    assert_eq!(made.status, 0, "{made:?}");
+    let found = bench.doctor_answering(&[], "other\n");
+    found.is(1, "error");
+    found.error("keystore", "Provided keystore password was incorrect");
+    bench.doctor_answering(&[], "secret\n").is(0, "ok");
+}
+
+#[test]
+fn under_full_the_published_address_must_be_in_the_certificate() {
+    let ca = authority("CA");
+    let bench = Bench::new(&ca, |params| params.ips.clear());
+    let found = bench.doctor(&[]);
+    found.is(1, "error");
+    let told = found.error("tls_name", "[127.0.0.1], the address it publishes");
+    let action = told["action"].as_str().unwrap();
+    assert!(action.contains("--ip 127.0.0.1"), "{action}");
+    // Of HTTPS it is a warning: who checks names there is not known here.
+    assert_eq!(found.all("tls_name").len(), 2);
+
+    let mode = format!("{TRANSPORT}.verification_mode=certificate");
+    let found = bench.doctor(&["-E", &mode]);
+    found.is(0, "warning");
+    assert_eq!(found.all("tls_name").len(), 1);
+}
+
+#[test]
+fn a_certificate_for_servers_only_cannot_dial() {
+    let bench = Bench::new(&authority("CA"), |params| {
+        params.extended_key_usage = vec![ExtendedKeyUsage::ServerAuth];
+    });
+    let found = bench.doctor(&[]);
+    found.is(1, "error");
+    let told = found.error("tls_own_trust", "as a TLS client");
+    let action = told["action"].as_str().unwrap();
+    assert!(action.contains("serverAuth and clientAuth"), "{action}");
+}
+
+#[test]
+fn a_certificate_of_a_ca_that_is_not_trusted_is_an_error() {
+    let bench = Bench::new(&authority("CA"), |_| {});
+    let other = authority("Other CA").certificate_pem();
+    std::fs::write(bench.config("ca.crt"), other).unwrap();
+    let found = bench.doctor(&[]);
+    found.is(1, "error");
+    found.error("tls_own_trust", "its issuer [CN=CA] is not trusted");
+}
+
+#[test]
+fn weak_settings_are_warnings() {
+    let bench = Bench::new(&authority("CA"), |_| {});
+    let found = bench.doctor(&[
+        "-E",
+        "xpack.security.transport.ssl.verification_mode=none",
+        "-E",
+        "xpack.security.transport.ssl.client_authentication=optional",
+    ]);
+    found.is(0, "warning");
+    found.finding("tls_verification_mode");
+    found.finding("tls_client_authentication");
+
+    let key = bench.config("node.key");
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).unwrap();
+    let found = bench.doctor(&[]);
+    found.is(0, "warning");
+    // The key of both layers is one file.
+    assert_eq!(found.all("permissions").len(), 1);
+    let told = found.finding("permissions");
+    assert_eq!(told["file"], key.to_str().unwrap());
+}
+
+#[test]
+fn a_default_trust_is_told() {
+    let bench = Bench::new(&authority("CA"), |_| {});
+    let yml = std::fs::read_to_string(bench.config("elasticsearch.yml")).unwrap();
+    let without: String = yml
+        .lines()
+        .filter(|line| !line.contains("transport.ssl.certificate_authorities"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    std::fs::write(bench.config("elasticsearch.yml"), without).unwrap();
+    let found = bench.doctor(&[]);
+    found.finding("tls_default_trust");
+}
+
+#[test]
+fn all_mistakes_of_the_settings_are_told_at_once() {
+    let bench = Bench::new(&authority("CA"), |_| {});
+    bench.append("nonsense.setting: 1\nhttp.port: none\n");
+    let found = bench.doctor(&["-E", "xpack.security.transport.ssl.keystore.path=x.p12"]);
+    found.is(1, "error");
+    let settings: Vec<_> = found
+        .all("settings")
+        .into_iter()
+        .filter_map(|told| told["setting"].as_str())
+        .collect();
+    assert_eq!(settings.len(), 2, "{settings:?}");
+    assert!(settings.contains(&"nonsense.setting") && settings.contains(&"http.port"));
+    found.error("tls_settings", "cannot specify both");
+}
+
+#[test]
+fn bootstrap_checks_are_errors_where_others_reach_the_node() {
+    let bench = Bench::new(&authority("CA"), |params| {
+        params.ips.push("192.0.2.7".parse().unwrap());
+    });
+    bench.set_yml("xpack.security.enabled: true\n");
+    let found = bench.doctor(&[]);
+    found.is(0, "warning");
+    assert_eq!(found.all("bootstrap").len(), 2);
+    let found = bench.doctor(&["-E", "network.host=192.0.2.7"]);
+    found.is(1, "error");
+    found.error("bootstrap", "Transport SSL must be enabled");
+}
+
+#[test]
+fn seed_hosts_without_an_address_are_told_unless_offline() {
+    let bench = Bench::new(&authority("CA"), |_| {});
+    let seeds = ["-E", "discovery.seed_hosts=no-such-host.invalid"];
+    let found = bench.doctor(&seeds);
+    found.is(1, "error");
+    found.error("discovery", "[no-such-host.invalid:9300] does not resolve");
+    bench
+        .doctor(&[&seeds[..], &["--offline"]].concat())
+        .is(0, "ok");
+}
+
+#[test]
+fn usage_errors_end_with_64() {
+    let bench = Bench::new(&authority("CA"), |_| {});
+    for arguments in [
+        &["--peer", "es02"][..],
+        &["--peer", "es02:0"],
+        &["--nope"],
+        &["--layer", "http"],
+        &["--offline", "--peer", "es02:9300"],
+        &["--timeout", "0"],
+    ] {
+        let outcome = bench.run(arguments);
+        assert_eq!(outcome.status, 64, "{outcome:?}");
+    }
+}

@@ -1,0 +1,167 @@
+//! What a start with these settings would find, without starting. For tools.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringwall_base::NodeId;
+use ringwall_settings::Settings;
+use ringwall_settings::registry::security;
+use ringwall_tls::SslContext;
+use ringwall_transport::{TransportConfig, outward_ip};
+
+use crate::bootstrap_checks::{self, Verdict};
+use crate::node::{self, Network, StartError};
+use crate::seed_hosts::{self, Seeds};
+
+pub use ringwall_transport::{ConnectError, Examined, NodeIdentity, Seen};
+
+/// The addresses that both layers would have.
+pub struct Addresses {
+    network: Network,
+    /// The name or address at which other nodes are told to dial this one.
+    pub transport_published: String,
+    /// The name or address at which clients are told to reach this node.
+    pub http_published: String,
+}
+
+impl Addresses {
+    /// Resolves what the settings name. Errors: what the start would refuse.
+    pub fn of(settings: &Settings) -> Result<Self, StartError> {
+        let network = Network::resolve(settings)?;
+        let published = |named: &Option<String>, bound: &[IpAddr]| {
+            let named = named
+                .as_deref()
+                .map(|host| host.trim_matches(['[', ']']).to_owned());
+            named.unwrap_or_else(|| match bound.first() {
+                Some(ip) if !ip.is_unspecified() => ip.to_string(),
+                _ => outward_ip().to_string(),
+            })
+        };
+        Ok(Self {
+            transport_published: published(&network.transport_publish, &network.transport),
+            http_published: published(&network.http_publish, &network.http),
+            network,
+        })
+    }
+
+    /// Returns what the transport binds; non-empty.
+    pub fn transport(&self) -> &[IpAddr] {
+        &self.network.transport
+    }
+
+    /// Returns whether the checks refuse the start: other nodes can reach the transport.
+    pub fn is_production(&self, settings: &Settings) -> bool {
+        let verdict = self.bootstrap_checks(settings, true);
+        verdict.is_ok_and(|verdict| verdict.enforced_because.is_some())
+    }
+
+    /// Runs the checks that the start runs. Errors: the environment asks for what they cannot do.
+    pub fn bootstrap_checks(
+        &self,
+        settings: &Settings,
+        has_transport_tls: bool,
+    ) -> Result<Verdict, StartError> {
+        let facts = node::facts(settings, &self.network, has_transport_tls)?;
+        Ok(bootstrap_checks::check(&facts))
+    }
+}
+
+/// Returns whether no other node is to dial this one.
+pub fn is_single_node(settings: &Settings) -> bool {
+    node::is_single_node(settings)
+}
+
+/// Returns the addresses of `discovery.seed_hosts`, as `host:port`.
+pub fn seeds(settings: &Settings) -> Vec<String> {
+    match seed_hosts::is_configured(settings) {
+        true => Seeds::new(settings).named().to_vec(),
+        false => Vec::new(),
+    }
+}
+
+/// Returns the id that a node keeps in its data path, if it has started there before.
+pub fn known_id(data: &Path) -> Option<NodeId> {
+    let text = std::fs::read_to_string(data.join("_state/node_id")).ok()?;
+    text.trim().parse().ok()
+}
+
+/// Returns whether this node would use TLS contexts at all.
+pub fn uses_tls(settings: &Settings) -> bool {
+    settings.get(&security::SECURITY_ENABLED)
+}
+
+/// Dials `host:port` as a node with these settings does, except that it says another node id: its own may
+/// belong to a node that runs. Errors: the name does not resolve.
+pub async fn dial(
+    settings: &Settings,
+    tls: Option<Arc<SslContext>>,
+    address: &str,
+    within: Duration,
+) -> Result<Vec<Examined>, ConnectError> {
+    let config = TransportConfig {
+        tls,
+        connect_timeout: within,
+        handshake_timeout: within,
+        ..TransportConfig::default()
+    };
+    let local = node::identity(settings, NodeId::random());
+    ringwall_transport::examine(config, local, address).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(settings: &[(&str, &str)]) -> (Addresses, bool) {
+        let settings = Settings::from_overrides(Path::new("/etc/es"), settings, None).unwrap();
+        let addresses = Addresses::of(&settings).unwrap();
+        let is_production = addresses.is_production(&settings);
+        (addresses, is_production)
+    }
+
+    #[test]
+    fn what_others_dial_comes_from_the_settings() {
+        let (found, is_production) = addresses(&[]);
+        assert_eq!(found.transport_published, "127.0.0.1");
+        assert!(!is_production);
+        let (found, is_production) =
+            addresses(&[("network.host", "192.0.2.7"), ("http.host", "[::1]")]);
+        assert_eq!(found.transport_published, "192.0.2.7");
+        assert_eq!(found.http_published, "::1");
+        assert!(is_production);
+        let (found, is_production) = addresses(&[
+            ("transport.publish_host", "192.0.2.8"),
+            ("http.host", "0.0.0.0"),
+        ]);
+        assert_eq!(found.transport_published, "192.0.2.8");
+        assert!(
+            is_production,
+            "other nodes are told an address that is not loopback"
+        );
+        assert_eq!(found.http_published, outward_ip().to_string());
+    }
+
+    #[test]
+    fn the_checks_are_those_of_a_start() {
+        let (found, _) = addresses(&[("network.host", "192.0.2.7")]);
+        let settings = Settings::from_overrides(Path::new("/etc/es"), &[], None).unwrap();
+        let failures = |tls| {
+            found
+                .bootstrap_checks(&settings, tls)
+                .unwrap()
+                .failures
+                .len()
+        };
+        assert_eq!(failures(false), failures(true) + 1);
+    }
+
+    #[test]
+    fn the_id_is_known_once_the_node_has_started() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(known_id(dir.path()), None);
+        let data = crate::identity::DataPath::open(dir.path()).unwrap();
+        assert_eq!(known_id(dir.path()), Some(data.node_id()));
+    }
+}

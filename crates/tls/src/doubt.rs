@@ -1,0 +1,245 @@
+//! What about a context works badly, or will not work with others although its files are good.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::expiry::ExpiryWarning;
+use crate::failure::{FailureReason, PeerRole};
+
+/// Something that a node starts with although it is probably not meant. `Display` is the line for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// The settings prefix of the context.
+    pub context: String,
+    pub kind: DoubtKind,
+}
+
+/// What is doubtful.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DoubtKind {
+    /// A file is read in another way than its maker may think.
+    Oddity(String),
+    /// A trusted CA cannot vouch for anyone; the text says which and why.
+    UnusableAuthority(String),
+    /// The certificate that this node shows is past its last day, or before its first.
+    OwnOutsideDates {
+        subject: String,
+        not_before: Timestamp,
+        not_after: Timestamp,
+    },
+    /// This node would refuse its own certificate, so nodes configured alike refuse one another.
+    OwnRefused {
+        /// The use it is refused for; `None` for every use.
+        role: Option<PeerRole>,
+        reason: FailureReason,
+        /// Such as `PEM-trust{/etc/ca.crt}`.
+        trust: String,
+    },
+    /// `verification_mode` is `none`.
+    NoVerification,
+    /// `client_authentication` is weaker than `required`.
+    AnyoneIsNode,
+    /// A certificate in use ends in less than thirty days.
+    EndsSoon(ExpiryWarning),
+    /// No trust is configured, so it is what lies beside the node's own key.
+    TrustOfOwnKey { authorities: usize },
+    /// Nothing is trusted that could vouch for another certificate.
+    NoAuthority { trusts_anything: bool },
+    /// The certificate of this node does not name an address that others dial it at.
+    NotNamed {
+        dialled: String,
+        sans: Vec<String>,
+        /// Whether peers that verify as this context does refuse it for that.
+        is_refused: bool,
+    },
+}
+
+impl Doubt {
+    /// Returns whether connections fail of it.
+    pub fn is_fatal(&self) -> bool {
+        let is_http = self.is_http();
+        match &self.kind {
+            DoubtKind::OwnOutsideDates { .. } => true,
+            // HTTPS clients may have the CA that this node need not trust.
+            DoubtKind::OwnRefused { reason, .. } => {
+                !is_http || !matches!(reason, FailureReason::UntrustedIssuer { .. })
+            }
+            DoubtKind::NoAuthority { trusts_anything } => !is_http && !trusts_anything,
+            DoubtKind::NotNamed { is_refused, .. } => *is_refused,
+            _ => false,
+        }
+    }
+
+    /// Returns a short constant name, for scripts.
+    pub fn check(&self) -> &'static str {
+        match &self.kind {
+            DoubtKind::Oddity(_) => "tls_oddity",
+            DoubtKind::UnusableAuthority(_) => "tls_unusable_ca",
+            DoubtKind::OwnOutsideDates { .. } => "tls_certificate_dates",
+            DoubtKind::OwnRefused { .. } => "tls_own_trust",
+            DoubtKind::NoVerification => "tls_verification_mode",
+            DoubtKind::AnyoneIsNode => "tls_client_authentication",
+            DoubtKind::EndsSoon(_) => "tls_certificate_ends",
+            DoubtKind::TrustOfOwnKey { .. } => "tls_default_trust",
+            DoubtKind::NoAuthority { .. } => "tls_no_ca",
+            DoubtKind::NotNamed { .. } => "tls_name",
+        }
+    }
+
+    /// Returns the setting to look at.
+    pub fn setting(&self) -> String {
+        let key = match &self.kind {
+            DoubtKind::NoVerification | DoubtKind::NotNamed { .. } => "verification_mode",
+            DoubtKind::AnyoneIsNode => "client_authentication",
+            DoubtKind::Oddity(_)
+            | DoubtKind::UnusableAuthority(_)
+            | DoubtKind::TrustOfOwnKey { .. }
+            | DoubtKind::NoAuthority { .. } => "certificate_authorities",
+            _ => return self.context.clone(),
+        };
+        format!("{}.{key}", self.context)
+    }
+
+    /// Returns what is doubtful, without what to do.
+    pub fn what(&self) -> String {
+        let context = &self.context;
+        match &self.kind {
+            DoubtKind::Oddity(text) | DoubtKind::UnusableAuthority(text) => text.clone(),
+            DoubtKind::OwnOutsideDates {
+                subject,
+                not_before,
+                not_after,
+            } => format!(
+                "the certificate [{subject}] of this node is valid from [{not_before}] to [{not_after}], not now: \
+                 peers will refuse it"
+            ),
+            DoubtKind::OwnRefused {
+                role,
+                reason,
+                trust,
+            } => format!(
+                "this node's own certificate is not acceptable to [{context}] with {trust}{}: {}; {}",
+                as_role(*role),
+                detail(reason),
+                match self.is_http() {
+                    true => "the tools of this node will refuse it",
+                    false => "nodes configured alike will refuse one another",
+                }
+            ),
+            DoubtKind::NoVerification => format!(
+                "[{context}.verification_mode] is [none]: anybody who can reach the port can impersonate a peer"
+            ),
+            DoubtKind::AnyoneIsNode => format!(
+                "[{context}.client_authentication] is not [required]: anybody who can reach the port is taken for a node"
+            ),
+            DoubtKind::EndsSoon(warning) => warning.what(),
+            DoubtKind::TrustOfOwnKey { authorities } => format!(
+                "[{context}] says nothing of whom to trust, so it trusts what lies beside this node's own key: \
+                 {authorities} CA certificates and the node's own certificate; public authorities are never trusted"
+            ),
+            DoubtKind::NoAuthority {
+                trusts_anything: true,
+            } => format!(
+                "[{context}] trusts no CA: a peer must show exactly one of the trusted certificates"
+            ),
+            DoubtKind::NoAuthority {
+                trusts_anything: false,
+            } => format!("[{context}] trusts no certificate at all: every peer is refused"),
+            DoubtKind::NotNamed {
+                dialled,
+                sans,
+                is_refused,
+            } => format!(
+                "the certificate of this node is for [{}] and not for [{dialled}], the address it publishes{}",
+                sans.join(", "),
+                match is_refused {
+                    true => ": with verification_mode [full] peers that dial it refuse it",
+                    false => "; who checks names refuses it",
+                }
+            ),
+        }
+    }
+
+    /// Returns what to do about it.
+    pub fn remedy(&self) -> String {
+        let context = &self.context;
+        match &self.kind {
+            DoubtKind::Oddity(_) => {
+                "make the file anew with elasticsearch-certutil, or accept how it is read".to_owned()
+            }
+            DoubtKind::UnusableAuthority(_) => {
+                "replace the CA certificate in the trust of every node, then reissue what it signed"
+                    .to_owned()
+            }
+            DoubtKind::OwnOutsideDates { .. } => {
+                "put a valid certificate in its place (elasticsearch-certutil renew), or correct the clock"
+                    .to_owned()
+            }
+            DoubtKind::OwnRefused { reason, .. } => refused_remedy(reason, context),
+            DoubtKind::NoVerification => {
+                format!("set [{context}.verification_mode] to [full] or [certificate]")
+            }
+            DoubtKind::AnyoneIsNode => {
+                format!("set [{context}.client_authentication] to [required]")
+            }
+            DoubtKind::EndsSoon(warning) => warning.remedy().to_owned(),
+            DoubtKind::TrustOfOwnKey { .. } | DoubtKind::NoAuthority { .. } => format!(
+                "name the CA of the nodes in [{context}.certificate_authorities] or [{context}.truststore.path]"
+            ),
+            DoubtKind::NotNamed { dialled, .. } => format!(
+                "issue a certificate with [{dialled}] among its names (elasticsearch-certutil cert --{} {dialled}), \
+                 publish an address that it has, or set [{context}.verification_mode] to [certificate] on every node",
+                match dialled.parse::<std::net::IpAddr>() {
+                    Ok(_) => "ip",
+                    Err(_) => "dns",
+                }
+            ),
+        }
+    }
+
+    fn is_http(&self) -> bool {
+        self.context.contains(".http.")
+    }
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what())
+    }
+}
+
+fn as_role(role: Option<PeerRole>) -> &'static str {
+    match role {
+        None => "",
+        Some(PeerRole::Server) => " as a TLS server (where this node is dialled)",
+        Some(PeerRole::Client) => " as a TLS client (where this node dials others)",
+    }
+}
+
+fn detail(reason: &FailureReason) -> String {
+    match reason {
+        FailureReason::UntrustedIssuer { issuer, .. } => {
+            format!("its issuer [{issuer}] is not trusted")
+        }
+        FailureReason::WrongUsage { detail } => detail.clone(),
+        FailureReason::BadCertificate(detail) => detail.clone(),
+        other => other.kind().to_owned(),
+    }
+}
+
+fn refused_remedy(reason: &FailureReason, context: &str) -> String {
+    match reason {
+        FailureReason::UntrustedIssuer { issuer, .. } => format!(
+            "add the CA [{issuer}] to [{context}.certificate_authorities] or the truststore, or reissue the \
+             certificate with a CA that is trusted"
+        ),
+        FailureReason::WrongUsage { .. } => {
+            "issue a certificate with both serverAuth and clientAuth, or without \
+            extendedKeyUsage: a node is server and client"
+                .to_owned()
+        }
+        _ => "issue a new certificate (elasticsearch-certutil cert)".to_owned(),
+    }
+}
