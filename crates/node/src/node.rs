@@ -438,6 +438,10 @@ fn transport_config(settings: &Settings, tls: Option<Arc<SslContext>>) -> Transp
             settings.get(&network::TRANSPORT_HANDSHAKE_TIMEOUT),
             defaults.handshake_timeout,
         ),
+        distrust_grace: set(
+            settings.get(&network::TRANSPORT_DISTRUST_GRACE),
+            defaults.distrust_grace,
+        ),
         max_connections: settings.get(&network::TRANSPORT_MAX_CONNECTIONS),
         keep_alive: KeepAlive {
             interval: set(

@@ -46,6 +46,6 @@ pub use load::{
 };
 pub use name::DistinguishedName;
 pub use profile::{authority_defect, leaf_defect};
-pub use renewal::Renewal;
+pub use renewal::{Renewal, is_issued_by};
 pub use request::{CertificateRequest, RequestInfo};
 pub use rustls_pki_types::CertificateDer;

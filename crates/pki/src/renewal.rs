@@ -82,10 +82,15 @@ impl CertificateAuthority {
 
     /// Returns whether this CA's key signed a certificate.
     pub fn has_issued(&self, certificate: &CertificateDer<'_>) -> bool {
-        let issuer = x509_parser::parse_x509_certificate(self.certificate());
-        let subject = x509_parser::parse_x509_certificate(certificate);
-        matches!((subject, issuer), (Ok((_, subject)), Ok((_, issuer))) if chain::issued(&subject, &issuer))
+        is_issued_by(certificate, self.certificate())
     }
+}
+
+/// Returns whether the key of one certificate signed another.
+pub fn is_issued_by(certificate: &CertificateDer<'_>, issuer: &CertificateDer<'_>) -> bool {
+    let issuer = x509_parser::parse_x509_certificate(issuer);
+    let subject = x509_parser::parse_x509_certificate(certificate);
+    matches!((subject, issuer), (Ok((_, subject)), Ok((_, issuer))) if chain::issued(&subject, &issuer))
 }
 
 fn encode(extension: &X509Extension<'_>) -> Vec<u8> {

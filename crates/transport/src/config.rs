@@ -52,6 +52,8 @@ pub struct TransportConfig {
     /// What all inbound request bodies being received or handled may take; more are rejected,
     /// except those of `internal:cluster/` actions.
     pub max_in_flight_bytes: usize,
+    /// How long a link whose peer is no longer trusted may finish what runs; it takes nothing new.
+    pub distrust_grace: Duration,
     /// How long [`shutdown`](crate::Transport::shutdown) lets running requests finish.
     pub shutdown_grace: Duration,
 }
@@ -78,6 +80,7 @@ impl Default for TransportConfig {
             max_queued_requests: 4096,
             max_message_bytes: 512 << 20,
             max_in_flight_bytes: 1 << 30,
+            distrust_grace: Duration::from_secs(5),
             shutdown_grace: Duration::from_secs(1),
         }
     }

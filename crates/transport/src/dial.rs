@@ -196,7 +196,10 @@ impl Attempt<'_> {
             wire,
         );
         if generation != self.generation() {
-            reverify(self.core, &link);
+            if let Some(reason) = distrusted(self.core, &link) {
+                tracing::debug!(reason, "a link is no longer trusted as it comes up");
+                link.close();
+            }
         }
         Ok(Arc::new(link))
     }
@@ -394,14 +397,14 @@ fn knows_no_tls(failure: &HandshakeFailure) -> bool {
     )
 }
 
-/// Closes a link whose peer the trust of today refuses. Returns whether it did.
-pub(crate) fn reverify(core: &Core, link: &Link) -> bool {
+/// Warns of a link whose peer the trust of today refuses, and returns why it does.
+pub(crate) fn distrusted(core: &Core, link: &Link) -> Option<&'static str> {
     let (Some(tls), Some(certificate)) = (&core.config.tls, &link.certificate) else {
-        return false;
+        return None;
     };
     let role = ringwall_tls::PeerRole::Server;
     match tls.would_trust(&certificate.chain, role, Some(&link.host)) {
-        Ok(()) => false,
+        Ok(()) => None,
         Err(reason) => {
             let line = format!(
                 "closing the link to node [{}]{}: its certificate is no longer trusted ({})",
@@ -411,14 +414,44 @@ pub(crate) fn reverify(core: &Core, link: &Link) -> bool {
             );
             core.refusals
                 .outbound(&link.remote.to_string(), "no_longer_trusted", line);
-            core.pool
-                .closed(link.id, "its certificate is no longer trusted");
-            link.close();
-            true
+            Some(reason.kind())
         }
     }
 }
 
+/// Puts a link and those beside it out of use, and closes them when what they carry is done, at the latest
+/// after the configured grace: a change of trust costs no request.
+pub(crate) fn retire(core: &Core, link: &Arc<Link>, reason: &str) {
+    let mut links = core.pool.detach(link.id, reason);
+    if !links.iter().any(|detached| detached.id == link.id) {
+        links.push(Arc::clone(link));
+    }
+    let (grace, most) = (
+        core.config.distrust_grace,
+        core.config.max_concurrent_requests as usize,
+    );
+    let stopped = core.stopped.clone();
+    core.tasks.spawn(async move {
+        let idle = async {
+            loop {
+                // First a pause: who found the link just before may be about to use it.
+                tokio::time::sleep(RETIRE_PAUSE).await;
+                if links
+                    .iter()
+                    .all(|link| link.is_closed() || link.is_idle(most))
+                {
+                    return;
+                }
+            }
+        };
+        let _ = stopped.run_until_cancelled(timeout(grace, idle)).await;
+        for link in links {
+            link.close();
+        }
+    });
+}
+
+const RETIRE_PAUSE: Duration = Duration::from_millis(50);
 const END_POLLS: u32 = 20;
 const END_PAUSE: Duration = Duration::from_millis(10);
 

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub(crate) struct Session {
     peer: SocketAddr,
     certificate: Option<PeerIdentity>,
     encrypted: bool,
+    /// Whether a change of trust is why it closes.
+    distrusted: AtomicBool,
     /// Set by the handshake.
     node: OnceLock<Arc<NodeIdentity>>,
     introduced: CancellationToken,
@@ -91,6 +94,7 @@ pub(crate) async fn serve(
         peer,
         certificate: stream.peer_identity().cloned(),
         encrypted: stream.is_tls(),
+        distrusted: AtomicBool::new(false),
         node: OnceLock::new(),
         introduced: CancellationToken::new(),
         close: core.stopping.child_token(),
@@ -126,7 +130,8 @@ impl Session {
                 self.core
                     .refusals
                     .inbound(self.peer, "no_longer_trusted", line);
-                self.cancel.cancel();
+                self.distrusted.store(true, Ordering::Relaxed);
+                self.close.cancel();
                 true
             }
         }
@@ -147,6 +152,7 @@ impl Session {
         if self.encrypted {
             return false;
         }
+        self.distrusted.store(true, Ordering::Relaxed);
         self.close.cancel();
         true
     }
@@ -182,6 +188,7 @@ impl Session {
         }
         let grace = match self.core.stopping.is_cancelled() {
             true => config.shutdown_grace,
+            false if self.distrusted.load(Ordering::Relaxed) => config.distrust_grace,
             false => REFUSAL_GRACE,
         };
         let drained = self

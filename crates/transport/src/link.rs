@@ -126,6 +126,12 @@ impl Link {
         self.identity.read().id
     }
 
+    /// Returns whether no request is on the wire or waits to be.
+    pub(crate) fn is_idle(&self, max_requests: usize) -> bool {
+        self.wire.turns.available_permits() >= max_requests
+            && self.wire.waiting.load(Ordering::Relaxed) == 0
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.wire.close.is_cancelled()
     }

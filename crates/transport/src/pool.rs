@@ -156,6 +156,24 @@ impl Pool {
         }
     }
 
+    /// Takes the connection of a link away from those that look for one, and returns its links, still open.
+    pub(crate) fn detach(&self, link: u64, reason: &str) -> Vec<Arc<Link>> {
+        let mut state = self.state.lock();
+        let holds = |c: &Connection| c.links.values().any(|held| held.id == link);
+        let node = state
+            .connections
+            .iter()
+            .find(|(_, c)| holds(c))
+            .map(|(node, _)| *node);
+        let Some(connection) = node.and_then(|node| state.connections.remove(&node)) else {
+            return Vec::new();
+        };
+        if let (Some(node), false) = (node, state.shut) {
+            self.tell_disconnected(node, reason);
+        }
+        connection.links.into_values().collect()
+    }
+
     /// Closes the links to a node. Returns whether there were any.
     pub(crate) fn disconnect(&self, node: NodeId, reason: &str) -> bool {
         self.remove(&mut self.state.lock(), node, reason)
@@ -226,13 +244,18 @@ impl Pool {
             link.close();
         }
         if !state.shut {
-            let reason = reason.to_owned();
-            tracing::debug!(node.id = %node, reason, "disconnected");
-            let _ = self
-                .events
-                .send(ConnectionEvent::Disconnected { node, reason });
+            self.tell_disconnected(node, reason);
         }
         true
+    }
+
+    fn tell_disconnected(&self, node: NodeId, reason: &str) {
+        let reason = reason.to_owned();
+        tracing::debug!(node.id = %node, reason, "disconnected");
+        // No receiver is no error: nobody is interested.
+        let _ = self
+            .events
+            .send(ConnectionEvent::Disconnected { node, reason });
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::TransportConfig;
 use crate::core::{Core, run};
-use crate::dial::{Target, dial, resolve, reverify};
+use crate::dial::{Target, dial, distrusted, resolve, retire};
 use crate::error::{BindError, ConnectError, DuplicateAction, SendError};
 use crate::handler::{InboundContext, RequestHandler};
 use crate::identity::NodeIdentity;
@@ -266,10 +266,14 @@ impl Transport {
     pub fn reverify_links(&self) -> usize {
         let links = self.core.pool.links();
         let sessions: Vec<_> = self.core.sessions.lock().values().map(Arc::clone).collect();
-        let dialled = links
-            .iter()
-            .filter(|link| reverify(&self.core, link))
-            .count();
+        let refused = links.iter().filter(|link| {
+            let refused = distrusted(&self.core, link).is_some();
+            if refused {
+                retire(&self.core, link, "its certificate is no longer trusted");
+            }
+            refused
+        });
+        let dialled = refused.count();
         dialled + sessions.iter().filter(|session| session.reverify()).count()
     }
 
@@ -282,10 +286,7 @@ impl Transport {
         let links = self.core.pool.links();
         let dialled = links.iter().filter(|link| !link.encrypted);
         let dialled = dialled
-            .inspect(|link| {
-                self.core.pool.closed(link.id, "it is not encrypted");
-                link.close();
-            })
+            .inspect(|link| retire(&self.core, link, "it is not encrypted"))
             .count();
         let sessions = self.core.sessions.lock();
         let accepted = sessions

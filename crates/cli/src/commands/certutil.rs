@@ -14,6 +14,8 @@ mod output;
 mod parallel;
 mod password;
 mod renew;
+mod replacement;
+mod rotate;
 
 pub(super) use self::inspect::days_left;
 
@@ -58,6 +60,8 @@ enum CertutilCommand {
     Http(http::HttpArgs),
     /// Replace certificates that end by new ones with the same names
     Renew(renew::RenewArgs),
+    /// Replace the CA of a cluster, step by step, while it runs
+    Rotate(rotate::RotateArgs),
     /// Say what is in a file of keys or certificates, and what a node can use it for
     Inspect(inspect::InspectArgs),
     /// List when certificates end, with an exit status for monitoring
@@ -72,6 +76,7 @@ pub fn run(args: CertutilArgs, terminal: &mut Terminal) -> Result<(), CommandErr
         CertutilCommand::Ca(args) => ca::run(args, terminal),
         CertutilCommand::Http(args) => http::run(args, terminal),
         CertutilCommand::Renew(args) => renew::run(args, terminal),
+        CertutilCommand::Rotate(args) => rotate::run(args, terminal),
         CertutilCommand::Check(args) => check::run(args, terminal),
         CertutilCommand::Inspect(args) => inspect::run(args, terminal),
     }

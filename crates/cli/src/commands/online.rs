@@ -218,7 +218,8 @@ fn path_part(name: &str) -> String {
     escaped
 }
 
-fn tls(settings: &Settings) -> Result<Option<Arc<SslContext>>, CommandError> {
+/// Returns what trusts a node as the node with these settings trusts; `None` where it serves plain HTTP.
+pub(super) fn tls(settings: &Settings) -> Result<Option<Arc<SslContext>>, CommandError> {
     let config = SslConfig::from_settings(settings, ssl::HTTP_SSL.prefix)
         .map_err(|error| CommandError::config(error.to_string()))?;
     // Dialling with the node's own material also satisfies a node that asks for certificates.

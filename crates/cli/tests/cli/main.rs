@@ -4,6 +4,7 @@ mod bench;
 mod certutil_http;
 mod certutil_http_ca;
 mod certutil_renew;
+mod certutil_rotate;
 mod doctor;
 mod failures;
 mod first_start;

@@ -16,6 +16,7 @@ use parking_lot::RwLock;
 use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 use ringwall_base::NodeId;
 use ringwall_base::encoding::{decode, encode};
+use ringwall_base::fs::sync_dir;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +57,10 @@ impl Store {
             reason,
         };
         std::fs::create_dir_all(directory).map_err(|error| open_error(error.to_string()))?;
-        let database = Database::create(&path).map_err(|error| open_error(error.to_string()))?;
+        if !path.exists() {
+            create_whole(&path).map_err(open_error)?;
+        }
+        let database = Database::open(&path).map_err(|error| open_error(error.to_string()))?;
         let store = Self {
             path: path.clone(),
             database: Arc::new(RwLock::new(Some(database))),
@@ -253,5 +257,22 @@ const SNAPSHOT: &str = "snapshot";
 
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const LOG: TableDefinition<u64, &[u8]> = TableDefinition::new("log");
+
+/// Makes an empty store so that a crash at any moment leaves a whole one or none.
+fn create_whole(path: &Path) -> Result<(), String> {
+    let beside = path.with_extension("new");
+    let made = match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    made.map_err(|error| error.to_string())?;
+    // Closed again: its content is on disk when this returns.
+    drop(Database::create(&beside).map_err(|error| error.to_string())?);
+    let placed = std::fs::File::open(&beside)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| std::fs::rename(&beside, path))
+        .and_then(|()| sync_dir(path.parent().unwrap_or(path)));
+    placed.map_err(|error| error.to_string())
+}
 
 const FILE_NAME: &str = "coordination.redb";

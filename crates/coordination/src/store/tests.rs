@@ -82,6 +82,15 @@ impl StoreBuilder<TypeConfig, LogStore, MachineStore, TempDir> for Builder {
 }
 
 #[test]
+fn what_a_crash_left_of_a_new_store_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("coordination.new"), [0; 4096]).unwrap();
+    drop(Store::open(dir.path(), NodeId::from_bits(1)).unwrap());
+    drop(Store::open(dir.path(), NodeId::from_bits(1)).unwrap());
+    assert!(!dir.path().join("coordination.new").exists());
+}
+
+#[test]
 fn passes_the_suite_of_openraft() {
     Suite::test_all(Builder).unwrap();
 }

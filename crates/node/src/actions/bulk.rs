@@ -7,7 +7,8 @@ use std::time::Duration;
 use futures::future::join_all;
 use ringwall_api::auth::Authentication;
 use ringwall_api::document::{
-    BulkItemResponse, BulkRequest, BulkResponse, OpType, WriteItem, WriteOutcome, item_action,
+    BulkItemResponse, BulkRequest, BulkResponse, OpType, WriteItem, WriteOutcome, WriteResult,
+    item_action,
 };
 use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
 use ringwall_base::{ShardId, random_bytes};
@@ -286,6 +287,7 @@ async fn write(
     options: Options,
 ) -> Vec<Outcome> {
     let count = items.len();
+    let mut made_up = vec![false; count];
     let mut request = ShardBulkRequest {
         shard,
         items,
@@ -304,9 +306,14 @@ async fn write(
             }
             Err(error) => error,
         };
-        // Some of the items may have been written: their ids are no longer new.
-        for item in &mut request.items {
+        // Some of the items may have been written: their ids are no longer new, and to write the same under
+        // an id that was made up here is no conflict.
+        for (item, made_up) in request.items.iter_mut().zip(&mut made_up) {
+            *made_up |= item.new_id;
             item.new_id = false;
+            if *made_up && item.item.op == OpType::Create {
+                item.item.op = OpType::Index;
+            }
         }
         if Instant::now() >= options.deadline {
             break Err(unavailable(&request.shard, &error));
@@ -315,9 +322,24 @@ async fn write(
         let _ = tokio::time::timeout_at(options.deadline, wait).await;
     };
     match result {
-        Ok(outcomes) if outcomes.len() == count => outcomes,
+        Ok(outcomes) if outcomes.len() == count => outcomes
+            .into_iter()
+            .zip(made_up)
+            .map(|(outcome, made_up)| outcome.map(|outcome| as_created(outcome, made_up)))
+            .collect(),
         Ok(_) => vec![Err(ApiError::internal("the shard answered to other items")); count],
         Err(error) => vec![Err(error); count],
+    }
+}
+
+/// The document of an id that was made up for it is new, though an attempt before may have written it.
+fn as_created(outcome: WriteOutcome, made_up: bool) -> WriteOutcome {
+    match (made_up, outcome.result) {
+        (true, WriteResult::Updated) => WriteOutcome {
+            result: WriteResult::Created,
+            ..outcome
+        },
+        _ => outcome,
     }
 }
 

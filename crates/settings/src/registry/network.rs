@@ -298,6 +298,14 @@ pub static TRANSPORT_MAX_MESSAGE_SIZE: Setting<ByteSizeValue> = Setting::new(
 .between(1 << 20, 2_147_483_647)
 .ours();
 
+pub static TRANSPORT_DISTRUST_GRACE: Setting<TimeValue> = Setting::new(
+    "transport.distrust_grace",
+    "How long a link whose peer is no longer trusted after a reload may finish what runs. It takes nothing new.",
+)
+.default("5s")
+.at_least(0)
+.ours();
+
 pub static TRANSPORT_PING_INTERVAL: Setting<TimeValue> = Setting::new(
     "transport.ping_interval",
     "How often a connection is probed, so that a dead peer is noticed.",
@@ -327,6 +335,7 @@ pub(super) static TRANSPORT_SECTION: Section = Section {
         &TRANSPORT_HANDSHAKE_TIMEOUT,
         &TRANSPORT_MAX_CONNECTIONS,
         &TRANSPORT_MAX_MESSAGE_SIZE,
+        &TRANSPORT_DISTRUST_GRACE,
         &TRANSPORT_PING_INTERVAL,
         &TRANSPORT_PING_TIMEOUT,
     ],

@@ -12,7 +12,7 @@ use crate::error::CommandError;
 use crate::terminal::Terminal;
 
 /// The options about the CA.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(super) struct IssuerArgs {
     /// PKCS#12 file of the CA, with exactly one private key
     #[arg(long, value_name = "FILE", conflicts_with_all = ["ca_cert", "ca_key"])]

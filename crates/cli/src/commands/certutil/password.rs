@@ -24,6 +24,14 @@ pub(super) struct PasswordSource {
 }
 
 impl PasswordSource {
+    /// Returns a source of a password that is known.
+    pub(super) fn known(password: SecretString) -> Self {
+        Self {
+            pass: Some(password),
+            ..Self::default()
+        }
+    }
+
     /// Returns whether an option names the password.
     pub(super) fn is_given(&self) -> bool {
         self.pass.is_some() || self.pass_file.is_some() || self.pass_stdin

@@ -2,15 +2,13 @@
 //!
 //! Every file is read and every certificate made before the first one is written.
 
-mod pair;
-mod store;
+pub(super) mod pair;
+pub(super) mod store;
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use ringwall_base::SecretString;
-use ringwall_base::fs::{replace_atomic, write_atomic};
 use ringwall_pki::{
     CertificateAuthority, CertificateDer, CertificateInfo, FileFormat, IssuedCertificate, PkiError,
     PrivateKey, Renewal, detect_format,
@@ -20,6 +18,7 @@ use zeroize::Zeroizing;
 use super::issuer::IssuerArgs;
 use super::output;
 use super::password::PasswordSource;
+use super::replacement::{NewFile, replace};
 use crate::error::CommandError;
 use crate::terminal::Terminal;
 
@@ -54,6 +53,25 @@ pub(super) struct RenewArgs {
     /// Write the new files into a directory, and leave the old ones as they are
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Every node trusts both CAs already.
+    #[arg(skip)]
+    trusts_both: bool,
+}
+
+impl RenewArgs {
+    /// Returns the arguments of a renewal by a CA that every node trusts beside the old one.
+    pub(super) fn by_trusted(days: Option<u32>) -> Self {
+        Self {
+            files: Vec::new(),
+            authority: IssuerArgs::default(),
+            password: PasswordSource::default(),
+            key: None,
+            days,
+            keep_key: false,
+            out: None,
+            trusts_both: true,
+        }
+    }
 }
 
 /// Reads, makes, writes.
@@ -78,21 +96,12 @@ pub(super) fn run(mut args: RenewArgs, terminal: &mut Terminal) -> Result<(), Co
     }
     match &args.out {
         Some(directory) => write_elsewhere(&new_files, directory, terminal),
-        None => replace(&new_files, terminal),
+        None => replace(&new_files, "Renewed", terminal),
     }
 }
 
-/// A file to write.
-struct NewFile {
-    /// Where the old one is.
-    path: PathBuf,
-    content: Zeroizing<Vec<u8>>,
-    /// What the user is to know of it.
-    summary: String,
-}
-
 /// A certificate of a node with its key, out of any kind of file.
-struct Credential {
+pub(super) struct Credential {
     certificate: CertificateDer<'static>,
     key: PrivateKey,
 }
@@ -141,7 +150,7 @@ fn renew(
 }
 
 /// Makes the next certificate, and says what the user might not expect of it.
-fn issue(
+pub(super) fn issue(
     path: &Path,
     old: Credential,
     authority: &CertificateAuthority,
@@ -192,7 +201,7 @@ fn issue(
             "Note: {file} had words of its issuer that are not in the new certificate: {oids}"
         ));
     }
-    if !authority.has_issued(&old.certificate) {
+    if !args.trusts_both && !authority.has_issued(&old.certificate) {
         terminal.err(format!(
             "Warning: {file} was signed by [{}], not by the CA given here [{}]. Have all nodes and clients \
              trust this CA before you use the new file.",
@@ -241,55 +250,9 @@ fn days(
 }
 
 /// A certificate that was made, in words as well.
-struct Made {
+pub(super) struct Made {
     issued: IssuedCertificate,
     summary: String,
-}
-
-/// Puts the new files in place of the old ones, which stay beside them.
-fn replace(files: &[NewFile], terminal: &mut Terminal) -> Result<(), CommandError> {
-    let now = Timestamp::now().to_zoned_datetime(TimeZone::UTC);
-    let suffix = now.strftime(".%Y%m%d-%H%M%S.bak").to_string();
-    let backup_of = |file: &NewFile| {
-        let mut name = file.path.clone().into_os_string();
-        name.push(&suffix);
-        PathBuf::from(name)
-    };
-    for file in files {
-        output::check_absent(&backup_of(file))?;
-    }
-    for file in files {
-        let backup = backup_of(file);
-        keep(&file.path, &backup).map_err(|error| CommandError::io(&backup, &error))?;
-    }
-    for file in files {
-        let replaced = replace_atomic(&file.path, &file.content, 0o600)
-            .map_err(|error| CommandError::io(&file.path, &error))?;
-        if let Some((old, new)) = replaced.owner {
-            terminal.err(format!(
-                "Warning: {} belonged to user {old} and now belongs to user {new}. Give it back with chown, or the node \
-                 cannot read it.",
-                file.path.display()
-            ));
-        }
-        terminal.out(format!(
-            "Renewed {}: {}\n  the old file is {}",
-            file.path.display(),
-            file.summary,
-            backup_of(file).display()
-        ));
-    }
-    Ok(())
-}
-
-/// Gives a file a second name, so that it stays when the first name is given to another; where links
-/// cannot be made, copies it.
-fn keep(path: &Path, backup: &Path) -> std::io::Result<()> {
-    if std::fs::hard_link(path, backup).is_ok() {
-        return Ok(());
-    }
-    let content = Zeroizing::new(std::fs::read(path)?);
-    write_atomic(backup, &content, 0o600)
 }
 
 fn write_elsewhere(

@@ -8,13 +8,14 @@ use ringwall_pki::{
 };
 use zeroize::Zeroizing;
 
-use super::{Credential, Made, NewFile, password_of, resolved, unusable};
+use super::{Credential, Made, password_of, resolved, unusable};
 use crate::commands::certutil::password::PasswordSource;
+use crate::commands::certutil::replacement::NewFile;
 use crate::error::CommandError;
 use crate::terminal::Terminal;
 
 /// The opened files.
-pub(super) struct Pair {
+pub(in super::super) struct Pair {
     certificate_path: PathBuf,
     /// The same as that of the certificate where both are in one file.
     key_path: PathBuf,
@@ -28,7 +29,7 @@ impl Pair {
     /// Opens the file of a certificate, and that of its key.
     ///
     /// Errors: no certificate, no key, a key of another certificate (65).
-    pub(super) fn open(
+    pub(in super::super) fn open(
         path: &Path,
         content: &[u8],
         key: Option<&Path>,
@@ -74,7 +75,7 @@ impl Pair {
 
     /// Returns the files with the next certificate: the key first, which a node takes only with its
     /// certificate.
-    pub(super) fn renew(
+    pub(in super::super) fn renew(
         self,
         keep_key: bool,
         issue: impl FnOnce(Credential) -> Result<Made, CommandError>,

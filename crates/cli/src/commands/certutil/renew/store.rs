@@ -7,13 +7,14 @@ use ringwall_pki::p12::{self, KeyEntry, Pkcs12, WriteEntry};
 use ringwall_pki::{CertificateDer, CertificateInfo, PkiError, PrivateKey};
 use zeroize::Zeroizing;
 
-use super::{Credential, Made, NewFile, password_of, unusable};
+use super::{Credential, Made, password_of, unusable};
 use crate::commands::certutil::password::PasswordSource;
+use crate::commands::certutil::replacement::NewFile;
 use crate::error::CommandError;
 use crate::terminal::Terminal;
 
 /// An opened file with one key of a node.
-pub(super) struct Store {
+pub(in super::super) struct Store {
     path: PathBuf,
     password: SecretString,
     content: Pkcs12,
@@ -23,7 +24,7 @@ pub(super) struct Store {
 
 impl Store {
     /// Opens a file, with the empty password if that fits. Errors: no key of a node, or several (65).
-    pub(super) fn open(
+    pub(in super::super) fn open(
         path: &Path,
         content: &[u8],
         passwords: &mut PasswordSource,
@@ -46,7 +47,7 @@ impl Store {
     }
 
     /// Returns the file with the next certificate.
-    pub(super) fn renew(
+    pub(in super::super) fn renew(
         self,
         issue: impl FnOnce(Credential) -> Result<Made, CommandError>,
     ) -> Result<Vec<NewFile>, CommandError> {
@@ -138,11 +139,11 @@ fn node_key(keys: &[KeyEntry], path: &Path) -> Result<usize, CommandError> {
 
 /// Aliases given so far; Java does not tell capitals.
 #[derive(Default)]
-struct Names(Vec<String>);
+pub(in super::super) struct Names(Vec<String>);
 
 impl Names {
     /// Returns the alias, or one with a number where it is taken.
-    fn unused(&mut self, wanted: &str) -> String {
+    pub(in super::super) fn unused(&mut self, wanted: &str) -> String {
         let mut name = wanted.to_owned();
         let mut number = 2;
         while self.0.contains(&name.to_lowercase()) {

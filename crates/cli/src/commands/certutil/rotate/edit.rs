@@ -1,0 +1,185 @@
+//! Certificates into and out of the files that say whom a node trusts; everything else in them stays.
+
+use std::path::Path;
+
+use ringwall_base::SecretString;
+use ringwall_pki::p12::{self, WriteEntry};
+use ringwall_pki::{CertificateDer, CertificateInfo, PkiError, PrivateKey, load_pem_certs, pem};
+use ringwall_tls::{KeySource, SslConfig, TrustSource};
+use zeroize::Zeroizing;
+
+use super::super::renew::store::Names;
+use super::super::replacement::NewFile;
+use crate::error::CommandError;
+
+/// Returns the certificates that a layer trusts.
+pub(super) fn trusted(config: &SslConfig) -> Result<Vec<CertificateDer<'static>>, CommandError> {
+    match files(config) {
+        Files::Pem(paths) => {
+            let mut all = Vec::new();
+            for path in paths {
+                all.extend(load_pem_certs(path).map_err(unusable)?);
+            }
+            Ok(all)
+        }
+        Files::Store(path, password) => {
+            let entries = read(path, password)?.trusted.into_iter();
+            let trusted: Vec<_> = entries.map(|entry| entry.certificate).collect();
+            match trusted.is_empty() {
+                true => Err(CommandError::data(format!(
+                    "[{}] marks no certificate as trusted; make a truststore with keytool -importcert",
+                    path.display()
+                ))),
+                false => Ok(trusted),
+            }
+        }
+        Files::None => Ok(Vec::new()),
+    }
+}
+
+/// Returns the file of a layer with one more trusted certificate.
+pub(super) fn with(
+    config: &SslConfig,
+    added: &CertificateDer<'static>,
+) -> Result<Vec<NewFile>, CommandError> {
+    let summary = format!("trusts [{}] too", subject(added));
+    match files(config) {
+        Files::Pem(paths) => {
+            let Some(path) = paths.first() else {
+                return Ok(Vec::new());
+            };
+            let mut content =
+                std::fs::read(path).map_err(|error| CommandError::io(path, &error))?;
+            if !content.ends_with(b"\n") {
+                content.push(b'\n');
+            }
+            content.extend(pem::encode_certificates(std::slice::from_ref(added)).into_bytes());
+            Ok(vec![new_file(path, content, summary)])
+        }
+        Files::Store(path, password) => {
+            let content = rewritten(path, password, |trusted| {
+                trusted.push((Some("ca".to_owned()), added.clone()));
+            })?;
+            Ok(vec![new_file(path, content, summary)])
+        }
+        Files::None => Ok(Vec::new()),
+    }
+}
+
+/// Returns the files of a layer without some trusted certificates; `instead` takes the place of a PEM file's
+/// last one.
+pub(super) fn without(
+    config: &SslConfig,
+    dropped: &[CertificateDer<'static>],
+    instead: &CertificateDer<'static>,
+) -> Result<Vec<NewFile>, CommandError> {
+    let names: Vec<String> = dropped
+        .iter()
+        .map(|certificate| format!("[{}]", subject(certificate)))
+        .collect();
+    let summary = format!("no longer trusts {}", names.join(", "));
+    match files(config) {
+        Files::Pem(paths) => {
+            let mut changed = Vec::new();
+            for path in paths {
+                let before = load_pem_certs(path).map_err(unusable)?;
+                let mut after = before.clone();
+                after.retain(|certificate| !dropped.contains(certificate));
+                if after.len() == before.len() {
+                    continue;
+                }
+                if after.is_empty() {
+                    after.push(instead.clone());
+                }
+                let content = pem::encode_certificates(&after).into_bytes();
+                changed.push(new_file(path, content, summary.clone()));
+            }
+            Ok(changed)
+        }
+        Files::Store(path, password) => {
+            let content = rewritten(path, password, |trusted| {
+                trusted.retain(|(_, certificate)| !dropped.contains(certificate));
+            })?;
+            Ok(vec![new_file(path, content, summary)])
+        }
+        Files::None => Ok(Vec::new()),
+    }
+}
+
+/// Returns a certificate's subject.
+pub(super) fn subject(certificate: &CertificateDer<'_>) -> String {
+    match CertificateInfo::from_der(certificate) {
+        Ok(info) => info.subject.to_string(),
+        Err(_) => "unreadable".to_owned(),
+    }
+}
+
+enum Files<'a> {
+    Pem(Vec<&'a Path>),
+    Store(&'a Path, &'a SecretString),
+    None,
+}
+
+fn files(config: &SslConfig) -> Files<'_> {
+    match (&config.trust, &config.key) {
+        (TrustSource::Pem(paths), _) => {
+            Files::Pem(paths.iter().map(|path| path.resolved.as_path()).collect())
+        }
+        (TrustSource::Truststore { path, password }, _)
+        | (TrustSource::OwnCertificates, KeySource::Keystore { path, password, .. }) => {
+            Files::Store(&path.resolved, password)
+        }
+        _ => Files::None,
+    }
+}
+
+fn read(path: &Path, password: &SecretString) -> Result<p12::Pkcs12, CommandError> {
+    let content = std::fs::read(path).map_err(|error| CommandError::io(path, &error))?;
+    p12::read(&Zeroizing::new(content), password, path).map_err(unusable)
+}
+
+type Trusted = (Option<String>, CertificateDer<'static>);
+
+fn rewritten(
+    path: &Path,
+    password: &SecretString,
+    change: impl FnOnce(&mut Vec<Trusted>),
+) -> Result<Vec<u8>, CommandError> {
+    let store = read(path, password)?;
+    let mut trusted: Vec<Trusted> = Vec::new();
+    for entry in store.trusted {
+        trusted.push((entry.alias, entry.certificate));
+    }
+    change(&mut trusted);
+    let mut names = Names::default();
+    let mut keys = Vec::with_capacity(store.keys.len());
+    for entry in store.keys {
+        let alias = names.unused(entry.alias.as_deref().unwrap_or("instance"));
+        let key = PrivateKey::from_pkcs8(entry.private_key).map_err(unusable)?;
+        keys.push((alias, key, entry.chain));
+    }
+    let trusted: Vec<(String, CertificateDer<'static>)> = trusted
+        .into_iter()
+        .map(|(alias, certificate)| (names.unused(alias.as_deref().unwrap_or("ca")), certificate))
+        .collect();
+    let keys = keys
+        .iter()
+        .map(|(alias, key, chain)| WriteEntry::Key { alias, key, chain });
+    let trusted = trusted
+        .iter()
+        .map(|(alias, certificate)| WriteEntry::Trusted { alias, certificate });
+    let entries: Vec<_> = keys.chain(trusted).collect();
+    p12::write(&entries, password).map_err(unusable)
+}
+
+fn new_file(path: &Path, content: Vec<u8>, summary: String) -> NewFile {
+    NewFile {
+        path: path.to_owned(),
+        content: Zeroizing::new(content),
+        summary,
+    }
+}
+
+fn unusable(error: PkiError) -> CommandError {
+    CommandError::data(error.to_string())
+}
