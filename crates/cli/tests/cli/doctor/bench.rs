@@ -147,7 +147,7 @@ impl Bench {
     pub(super) fn start(&self, arguments: &[&str]) -> Node {
         let mut command = self.home.tool("elasticsearch");
         let ports = ["-E", "http.port=0", "-E", "transport.port=0"];
-        let mut child = command
+        let child = command
             .args(ports)
             .args(arguments)
             .arg("--until-stdin-ends")
@@ -156,7 +156,11 @@ impl Bench {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let log = child.stderr.take().unwrap();
+        let mut node = Node {
+            child,
+            address: String::new(),
+        };
+        let log = node.child.stderr.take().unwrap();
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(log).lines().map_while(Result::ok) {
@@ -171,8 +175,8 @@ impl Bench {
                 Err(error) => panic!("{error}: {seen:#?}"),
             };
             if let Some((_, rest)) = line.split_once("publish_address {") {
-                let address = rest.split('}').next().unwrap().to_owned();
-                return Node { child, address };
+                node.address = rest.split('}').next().unwrap().to_owned();
+                return node;
             }
             seen.push(line);
         }
