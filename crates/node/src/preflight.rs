@@ -22,6 +22,8 @@ pub use ringwall_transport::{ConnectError, Examined, NodeIdentity, Seen};
 pub struct Addresses {
     /// What the transport binds; non-empty.
     pub transport: Vec<IpAddr>,
+    /// What HTTP binds; non-empty.
+    pub http: Vec<IpAddr>,
     /// The name or address at which other nodes are told to dial this one.
     pub transport_published: String,
     /// The name or address at which clients are told to reach this node.
@@ -49,7 +51,23 @@ impl Addresses {
             ),
             http_published: published(settings.get(&network::HTTP_PUBLISH_HOST), &http),
             transport,
+            http,
         })
+    }
+
+    /// Returns the addresses that this machine does not have, so that nothing can listen there.
+    pub fn foreign(&self) -> Vec<IpAddr> {
+        let all = self.transport.iter().chain(&self.http);
+        let mut foreign: Vec<IpAddr> = all
+            .copied()
+            .filter(|ip| {
+                let bound = std::net::TcpListener::bind((*ip, 0));
+                bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrNotAvailable)
+            })
+            .collect();
+        foreign.sort_unstable();
+        foreign.dedup();
+        foreign
     }
 
     /// Returns whether other machines can reach the transport, so that the checks refuse the start.
@@ -116,10 +134,11 @@ mod tests {
         let found = addresses(&[]);
         assert_eq!(found.transport_published, "127.0.0.1");
         assert!(!found.is_production());
-        let found = addresses(&[("network.host", "192.0.2.7"), ("http.host", "[::1]")]);
-        assert_eq!(found.transport_published, "192.0.2.7");
+        let found = addresses(&[("network.host", "203.0.113.7"), ("http.host", "[::1]")]);
+        assert_eq!(found.transport_published, "203.0.113.7");
         assert_eq!(found.http_published, "::1");
         assert!(found.is_production());
+        assert_eq!(found.foreign(), ["203.0.113.7".parse::<IpAddr>().unwrap()]);
         let found = addresses(&[("transport.publish_host", "es01"), ("http.host", "0.0.0.0")]);
         assert_eq!(found.transport_published, "es01");
         assert!(!found.is_production());
@@ -128,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_checks_are_those_of_a_start() {
-        let found = addresses(&[("network.host", "192.0.2.7")]);
+        let found = addresses(&[("network.host", "203.0.113.7")]);
         let settings = Settings::from_overrides(Path::new("/etc/es"), &[], None).unwrap();
         assert_eq!(found.bootstrap_checks(&settings, false).failures.len(), 2);
         assert_eq!(found.bootstrap_checks(&settings, true).failures.len(), 1);
