@@ -51,6 +51,21 @@ impl Addresses {
         &self.network.transport
     }
 
+    /// Returns the addresses that this machine does not have, so that nothing can listen there.
+    pub fn foreign(&self) -> Vec<IpAddr> {
+        let all = self.network.transport.iter().chain(&self.network.http);
+        let mut foreign: Vec<IpAddr> = all
+            .copied()
+            .filter(|ip| {
+                let bound = std::net::TcpListener::bind((*ip, 0));
+                bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrNotAvailable)
+            })
+            .collect();
+        foreign.sort_unstable();
+        foreign.dedup();
+        foreign
+    }
+
     /// Returns whether the checks refuse the start: other nodes can reach the transport.
     pub fn is_production(&self, settings: &Settings) -> bool {
         let verdict = self.bootstrap_checks(settings, true);
@@ -127,10 +142,11 @@ mod tests {
         assert_eq!(found.transport_published, "127.0.0.1");
         assert!(!is_production);
         let (found, is_production) =
-            addresses(&[("network.host", "192.0.2.7"), ("http.host", "[::1]")]);
-        assert_eq!(found.transport_published, "192.0.2.7");
+            addresses(&[("network.host", "203.0.113.7"), ("http.host", "[::1]")]);
+        assert_eq!(found.transport_published, "203.0.113.7");
         assert_eq!(found.http_published, "::1");
         assert!(is_production);
+        assert_eq!(found.foreign(), ["203.0.113.7".parse::<IpAddr>().unwrap()]);
         let (found, is_production) = addresses(&[
             ("transport.publish_host", "192.0.2.8"),
             ("http.host", "0.0.0.0"),

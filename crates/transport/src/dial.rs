@@ -195,11 +195,11 @@ impl Attempt<'_> {
             node,
             wire,
         );
-        if generation != self.generation() {
-            if let Some(reason) = distrusted(self.core, &link) {
-                tracing::debug!(reason, "a link is no longer trusted as it comes up");
-                link.close();
-            }
+        if generation != self.generation()
+            && let Some(reason) = distrusted(self.core, &link)
+        {
+            tracing::debug!(reason, "a link is no longer trusted as it comes up");
+            link.close();
         }
         Ok(Arc::new(link))
     }

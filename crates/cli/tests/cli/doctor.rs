@@ -231,15 +231,20 @@ fn all_mistakes_of_the_settings_are_told_at_once() {
 #[test]
 fn bootstrap_checks_are_errors_where_others_reach_the_node() {
     let bench = Bench::new(&authority("CA"), |params| {
-        params.ips.push("192.0.2.7".parse().unwrap());
+        params.ips.push("203.0.113.7".parse().unwrap());
     });
     bench.set_yml("xpack.security.enabled: true\n");
     let found = bench.doctor(&[]);
     found.is(0, "warning");
     assert_eq!(found.all("bootstrap").len(), 2);
-    let found = bench.doctor(&["-E", "network.host=192.0.2.7"]);
+    let found = bench.doctor(&["-E", "network.host=203.0.113.7"]);
     found.is(1, "error");
     found.error("bootstrap", "Transport SSL must be enabled");
+    // TEST-NET-3 is nobody's.
+    found.error(
+        "network_bind",
+        "[203.0.113.7] is no address of this machine",
+    );
 }
 
 #[test]

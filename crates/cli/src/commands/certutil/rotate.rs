@@ -308,7 +308,7 @@ impl Rotation<'_> {
         terminal: &mut Terminal,
     ) -> Result<Vec<NewFile>, CommandError> {
         let mut made: Vec<NewFile> = Vec::new();
-        let mut same: HashMap<Vec<Vec<u8>>, Vec<(Zeroizing<Vec<u8>>, String)>> = HashMap::new();
+        let mut same: HashMap<Vec<Vec<u8>>, Vec<Content>> = HashMap::new();
         for layer in waiting {
             let key = key_files(layer)?;
             let files = match (step, same.get(&key.contents)) {
@@ -438,6 +438,9 @@ impl Rotation<'_> {
         Ok(())
     }
 }
+
+/// New content of a file, and what the user is to know of it.
+type Content = (Zeroizing<Vec<u8>>, String);
 
 /// The files of a node's key, and what is in them.
 struct KeyFiles {

@@ -36,10 +36,18 @@ pub(super) struct Finding {
 
 impl Finding {
     pub(super) fn new(status: Status, check: &'static str, message: impl Into<String>) -> Self {
+        // Names in certificates and of nodes are chosen by others, and must not steer a terminal.
+        let shown = |c: char| {
+            if c.is_control() && c != '\n' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        };
         Self {
             status,
             check,
-            message: message.into(),
+            message: message.into().chars().map(shown).collect(),
             setting: None,
             file: None,
             action: String::new(),
@@ -162,6 +170,12 @@ fn counted(count: usize, thing: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_name_themselves_does_not_reach_the_terminal() {
+        let finding = Finding::error("peer", "[CN=\u{1b}[2J]\r");
+        assert_eq!(finding.message, "[CN=\u{fffd}[2J]\u{fffd}");
+    }
 
     #[test]
     fn the_worst_finding_is_the_status_and_comes_last() {

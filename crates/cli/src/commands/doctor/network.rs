@@ -46,6 +46,14 @@ pub(super) async fn addresses(
                 found.transport_published, found.http_published
             );
             report.add(Finding::ok("network", message).setting("network.host"));
+            for ip in found.foreign() {
+                let message =
+                    format!("[{ip}] is no address of this machine: the node cannot listen there");
+                let action = "bind an address that `ip address` lists; what others dial, behind NAT or a proxy, \
+                              belongs into [network.publish_host]";
+                let finding = Finding::error("network_bind", message).setting("network.host");
+                report.add(finding.action(action));
+            }
             Some(found)
         }
     }

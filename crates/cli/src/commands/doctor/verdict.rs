@@ -53,7 +53,7 @@ pub(super) fn judge(peer: &Peer, outcome: &Outcome, any_good: bool, own: &Own<'_
                 peer.address,
                 describe(info)
             );
-            let finding = Finding::warning("peer_certificate_ends", message);
+            let finding = Finding::warning("peer_certificate_ends", one_line(&message));
             findings.push(finding.action("renew it on that node (elasticsearch-certutil renew)"));
         }
     }
@@ -64,7 +64,7 @@ pub(super) fn judge(peer: &Peer, outcome: &Outcome, any_good: bool, own: &Own<'_
             "[{}] runs version [{}], this program is version [{VERSION}]",
             peer.address, node.version
         );
-        let finding = Finding::warning("peer_version", message);
+        let finding = Finding::warning("peer_version", one_line(&message));
         findings.push(finding.action("upgrade the older node when you can"));
     }
     findings
@@ -92,9 +92,9 @@ fn good(peer: &Peer, outcome: &Outcome, answer: &Answer, own: &Own<'_>) -> Findi
     let Some(protocol) = outcome.seen.protocol else {
         let message = format!("{place}: {who}, without TLS");
         return match peer.layer {
-            PeerLayer::Transport => Finding::warning("peer", message)
+            PeerLayer::Transport => Finding::warning("peer", one_line(&message))
                 .action("turn on TLS between nodes: anybody on the network can read and forge what they say"),
-            PeerLayer::Http => Finding::warning("peer", message).action("turn on HTTPS"),
+            PeerLayer::Http => Finding::warning("peer", one_line(&message)).action("turn on HTTPS"),
         };
     };
     let cipher = outcome.seen.cipher_suite.as_deref().unwrap_or("unknown");
@@ -116,7 +116,7 @@ fn good(peer: &Peer, outcome: &Outcome, answer: &Answer, own: &Own<'_>) -> Findi
             outcome.host
         ));
     }
-    Finding::ok("peer", message)
+    Finding::ok("peer", one_line(&message))
 }
 
 fn bad(
@@ -139,7 +139,7 @@ fn bad(
     };
     let (message, action) = explain(peer, outcome, error, own);
     let message = format!("{}: {message}", place(peer, outcome));
-    let finding = Finding::new(status, check(error), message);
+    let finding = Finding::new(status, check(error), one_line(&message));
     let finding = match (is_absent, peer.is_seed) {
         (true, true) => finding.setting("discovery.seed_hosts"),
         (true, false) => finding,
@@ -253,6 +253,9 @@ fn handshake(failure: &HandshakeFailure, own: &Own<'_>) -> (String, String) {
             message.push_str(
                 "; everything else is fine: verification_mode [certificate] would accept it",
             );
+        }
+        FailureReason::Closed => {
+            action.push_str("; an IP filter there ([xpack.security.*.filter]) closes, too");
         }
         FailureReason::UntrustedIssuer { issuer, .. } => {
             let others = own.other_tls.map(SslContext::trusted).unwrap_or_default();
@@ -371,6 +374,11 @@ fn check(error: &ConnectError) -> &'static str {
         ConnectError::Refused { .. } => "peer_refused",
         _ => "peer_handshake",
     }
+}
+
+/// A peer's own words must not look like another finding.
+fn one_line(message: &str) -> String {
+    message.replace('\n', " ")
 }
 
 fn place(peer: &Peer, outcome: &Outcome) -> String {

@@ -60,12 +60,15 @@ fn a_peer_that_does_not_trust_us_is_noticed_after_the_handshake() {
     // This side trusts the stranger, so only the stranger refuses.
     let theirs = std::fs::read_to_string(stranger.config("ca.crt")).unwrap();
     std::fs::write(bench.config("ca.crt"), format!("{ours}{theirs}")).unwrap();
-    let found = bench.doctor(&["--peer", &node.address]);
-    found.is(1, "error");
-    let told = found.error("peer_tls", "rejected this node with the TLS alert");
-    let action = told["action"].as_str().unwrap();
-    assert!(action.contains("trust the CA [CN=CA]"), "{action}");
-    assert_eq!(found.json["peers"][0]["reason"], "peer_rejected_us");
+    for version in ["TLSv1.2", "TLSv1.3"] {
+        let only = format!("xpack.security.transport.ssl.supported_protocols={version}");
+        let found = bench.doctor(&["-E", &only, "--peer", &node.address]);
+        found.is(1, "error");
+        let told = found.error("peer_tls", "rejected this node with the TLS alert");
+        let action = told["action"].as_str().unwrap();
+        assert!(action.contains("trust the CA [CN=CA]"), "{action}");
+        assert_eq!(found.json["peers"][0]["reason"], "peer_rejected_us");
+    }
 }
 
 #[test]
@@ -207,4 +210,30 @@ fn https_is_dialled_with_the_context_of_http() {
         (peer["layer"].as_str(), peer["reason"].as_str()),
         (Some("http"), Some("untrusted_issuer"))
     );
+}
+
+#[test]
+fn of_a_name_with_several_addresses_one_that_answers_is_enough() {
+    let ca = authority("CA");
+    let bench = Bench::new(&ca, |_| {});
+    let named = Bench::new(&ca, |params| params.dns = vec!["localhost".to_owned()]);
+    let node = named.start(&[]);
+    let (_, port) = node.address.rsplit_once(':').unwrap();
+    // Where the name has an IPv6 address as well, nobody listens there.
+    let found = bench.doctor(&["--peer", &format!("localhost:{port}")]);
+    found.is(0, "ok");
+}
+
+#[test]
+fn the_http_port_named_as_a_transport_port_is_recognised() {
+    let bench = Bench::new(&authority("CA"), |_| {});
+    let http_ca = authority("HTTP CA");
+    let other = Bench::new(&http_ca, |_| {});
+    std::fs::write(bench.config("http_ca.crt"), http_ca.certificate_pem()).unwrap();
+    let address = accept_tls(other.context()).to_string();
+    let trust = "xpack.security.http.ssl.certificate_authorities=http_ca.crt,ca.crt";
+    let found = bench.doctor(&["-E", trust, "--peer", &address]);
+    let told = found.error("peer_tls", "is not configured to trust");
+    let action = told["action"].as_str().unwrap();
+    assert!(action.starts_with("check the port"), "{action}");
 }
