@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use ringwall_base::{AllocationId, NodeId, ShardId};
 
 use crate::ClusterState;
+use crate::index_settings::IndexSettings;
 use crate::metadata::IndexMetadata;
-use crate::routing::{CopyState, RecoverySource, ShardCopy, ShardRouting};
+use crate::routing::{CopyState, RecoverySource, ShardCopy, ShardRouting, UnassignedInfo};
 
 /// Copies that may recover from a peer on one node at once.
 const NODE_CONCURRENT_RECOVERIES: usize = 4;
@@ -55,16 +56,64 @@ pub(crate) fn reroute(state: &mut ClusterState, now_ms: u64, identifiers: &mut I
 }
 
 impl ClusterState {
-    /// Returns whether a copy's wait for its departed node is over, so that a
-    /// [`crate::Change::Reroute`] would now place it.
+    /// Returns whether a copy's wait for its departed node, or for another try after failures, is over, so
+    /// that a [`crate::Change::Reroute`] would now place it.
     pub fn has_expired_delay(&self, now_ms: u64) -> bool {
-        self.shards()
-            .flat_map(|(_, shard)| &shard.copies)
-            .filter(|copy| copy.state == CopyState::Unassigned && !copy.primary)
-            .filter_map(|copy| copy.unassigned.as_ref()?.delayed_until_ms)
-            .any(|until| until <= now_ms)
+        self.shards().any(|(id, shard)| {
+            let settings = self.index(&id.index).map(|metadata| &metadata.settings);
+            let retries = settings.map_or(0, IndexSettings::max_allocation_retries);
+            let waiting = shard
+                .copies
+                .iter()
+                .filter(|copy| copy.state == CopyState::Unassigned);
+            waiting
+                .filter_map(|copy| Some((copy, copy.unassigned.as_ref()?)))
+                .flat_map(|(copy, info)| {
+                    let delayed = info.delayed_until_ms.filter(|_| !copy.primary);
+                    [delayed, retried_at_ms(info, retries)]
+                })
+                .flatten()
+                .any(|until| until <= now_ms)
+        })
     }
 }
+
+/// Takes note of the waits that are over without a node for the copy: what changes next is told of anyway, and a
+/// copy that failed before waits longer for its next try.
+pub(crate) fn end_waits(state: &mut ClusterState, now_ms: u64) {
+    let retries: BTreeMap<String, u32> = state
+        .indices
+        .iter()
+        .map(|(name, metadata)| (name.clone(), metadata.settings.max_allocation_retries()))
+        .collect();
+    for (name, routing) in &mut state.routing {
+        let retries = retries.get(name).copied().unwrap_or_default();
+        let copies = routing
+            .shards
+            .iter_mut()
+            .flat_map(|shard| &mut shard.copies);
+        let waiting = copies.filter(|copy| copy.state == CopyState::Unassigned);
+        for info in waiting.filter_map(|copy| copy.unassigned.as_mut()) {
+            info.delayed_until_ms = info.delayed_until_ms.filter(|until| now_ms < *until);
+            if retried_at_ms(info, retries).is_some_and(|at| at <= now_ms) {
+                info.failed_allocations += 1;
+                info.since_ms = now_ms;
+            }
+        }
+    }
+}
+
+/// Returns when a copy that failed too often in a row is tried again; `None` for one that may be tried at once.
+/// What is wrong may pass, as when a node is let in by some others before the rest.
+fn retried_at_ms(info: &UnassignedInfo, retries: u32) -> Option<u64> {
+    let beyond = info.failed_allocations.checked_sub(retries)?;
+    let pause = FIRST_PAUSE_MS << beyond.min(MOST_DOUBLINGS);
+    Some(info.since_ms + pause)
+}
+
+const FIRST_PAUSE_MS: u64 = 10_000;
+/// Up to about ten minutes.
+const MOST_DOUBLINGS: u32 = 6;
 
 fn assign_shard(
     state: &mut ClusterState,
@@ -105,11 +154,10 @@ fn choose(
     let shard = state.shard(id)?;
     let metadata = state.index(&id.index)?;
     let copy = &shard.copies[position];
-    let failures = copy
-        .unassigned
-        .as_ref()
-        .map_or(0, |info| info.failed_allocations);
-    if failures >= metadata.settings.max_allocation_retries() {
+    let info = copy.unassigned.as_ref();
+    let failures = info.map_or(0, |info| info.failed_allocations);
+    let retries = metadata.settings.max_allocation_retries();
+    if info.is_some_and(|info| now_ms < retried_at_ms(info, retries).unwrap_or_default()) {
         return None;
     }
     if !copy.primary {

@@ -469,6 +469,65 @@ fn run(cluster: &mut Cluster, event: Event) {
     }
 }
 
+#[test]
+fn a_copy_that_failed_too_often_is_tried_again_later_and_later() {
+    let mut cluster = Cluster::of(2);
+    cluster.create(1, 1);
+    let fail = |cluster: &mut Cluster| {
+        let (shard, copy) = cluster
+            .state
+            .shards()
+            .find_map(|(id, shard)| {
+                let replica = shard
+                    .copies
+                    .iter()
+                    .find(|copy| !copy.primary && copy.node.is_some())?;
+                Some((id, replica.clone()))
+            })
+            .expect("a replica is being built");
+        cluster.try_apply(Change::ShardFailed {
+            shard,
+            allocation_id: copy.allocation_id.unwrap(),
+            primary_term: None,
+            mark_stale: false,
+            reason: "refused".to_owned(),
+        });
+    };
+    let (primary, copy) = cluster
+        .state
+        .shards()
+        .find_map(|(id, shard)| Some((id, shard.copies.iter().find(|copy| copy.primary)?.clone())))
+        .unwrap();
+    cluster.start(&primary, &copy.allocation_id.unwrap());
+    for _ in 0..5 {
+        fail(&mut cluster);
+    }
+    let is_tried = |cluster: &Cluster| {
+        let mut copies = cluster.state.shards().flat_map(|(_, shard)| &shard.copies);
+        copies.all(|copy| copy.node.is_some())
+    };
+    for pause_ms in [10_000, 20_000, 40_000] {
+        assert!(!is_tried(&cluster));
+        let failed_at = {
+            let mut copies = cluster.state.shards().flat_map(|(_, shard)| &shard.copies);
+            copies
+                .find_map(|copy| copy.unassigned.as_ref())
+                .unwrap()
+                .since_ms
+        };
+        cluster.now_ms = failed_at + pause_ms - 10;
+        assert!(!cluster.state.has_expired_delay(cluster.now_ms));
+        cluster.apply(Change::Reroute);
+        assert!(!is_tried(&cluster));
+        cluster.now_ms = failed_at + pause_ms;
+        assert!(cluster.state.has_expired_delay(cluster.now_ms));
+        cluster.apply(Change::Reroute);
+        assert!(is_tried(&cluster));
+        assert!(!cluster.state.has_expired_delay(cluster.now_ms));
+        fail(&mut cluster);
+    }
+}
+
 fn check_invariants(before: &ClusterState, after: &ClusterState) -> Result<(), TestCaseError> {
     for (id, shard) in after.shards() {
         let metadata = &after.index(&id.index).unwrap().shards[id.shard as usize];

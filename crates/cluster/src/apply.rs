@@ -54,6 +54,7 @@ struct Step<'a> {
 
 impl Step<'_> {
     fn apply(&mut self, change: Change) -> Result<(), ApiError> {
+        let ends_waits = matches!(change, Change::Reroute);
         match change {
             Change::Bootstrap {
                 cluster_name,
@@ -145,6 +146,9 @@ impl Step<'_> {
             }
         }
         allocation::reroute(self.state, self.now_ms, &mut self.identifiers);
+        if ends_waits {
+            allocation::end_waits(self.state, self.now_ms);
+        }
         Ok(())
     }
 

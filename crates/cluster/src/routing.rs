@@ -62,6 +62,7 @@ pub struct UnassignedInfo {
     pub delayed_until_ms: Option<u64>,
     /// The node that held the copy, whose files make recovery short.
     pub last_node: Option<NodeId>,
+    /// In a row.
     pub failed_allocations: u32,
 }
 

@@ -205,7 +205,6 @@ pub async fn transport(services: &Arc<Services>) -> Indicator {
         .get(&ssl::DUAL_STACK_MAX_DURATION)
         .duration();
     let too_long = longest.is_some_and(|longest| u128::from(mixed_ms) > longest.as_millis());
-    let days = mixed_ms / 86_400_000;
     let action = match off.as_slice() {
         [] => format!(
             "Every node has TLS: end it with PUT /_cluster/settings {{\"persistent\": {{\"{}\": false}}}}",
@@ -220,7 +219,10 @@ pub async fn transport(services: &Arc<Services>) -> Indicator {
     };
     indicator.complain(
         if too_long { HealthStatus::Red } else { HealthStatus::Yellow },
-        format!("For {days} days now links between nodes may be unencrypted."),
+        format!(
+            "Since {} links between nodes may be unencrypted.",
+            at(since.unwrap_or_default() as i64 / 1000)
+        ),
         Impact {
             id: "not_authenticated",
             severity: if too_long { Severity::Now } else { Severity::Soon },
