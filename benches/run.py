@@ -320,30 +320,96 @@ def bench_failover(args, directory):
 
 
 def bench_handshakes(args, directory):
+    """Mutual handshakes: openssl's client against a node, and against openssl's server, in the same run."""
     if shutil.which("openssl") is None:
         return {"mutual handshakes per second": "SKIPPED: openssl is not installed"}
     cluster = Cluster(args.binary, directory, 1, True, args.port)
     store = os.path.join(cluster.homes[0], "config", "node.p12")
     certificate, key = os.path.join(directory, "node.crt"), os.path.join(directory, "node.key")
-    for options, path in (["-clcerts", "-nokeys"], certificate), (["-nocerts", "-nodes"], key):
+    authority = os.path.join(directory, "ca.crt")
+    for options, path in ((["-clcerts", "-nokeys"], certificate), (["-nocerts", "-nodes"], key),
+                          (["-cacerts", "-nokeys"], authority)):
         subprocess.run(["openssl", "pkcs12", "-in", store, "-passin", "pass:", "-out", path, *options],
                        check=True, stderr=subprocess.DEVNULL)
+
+    def measure(port):
+        out = subprocess.run(
+            ["openssl", "s_time", "-connect", f"127.0.0.1:{port}", "-cert", certificate, "-key", key,
+             "-CAfile", authority, "-new", "-time", "5"], capture_output=True, text=True).stdout
+        real = [line for line in out.splitlines() if "real seconds" in line]
+        if not real:
+            raise SystemExit(f"no figure: {out[-200:]}")
+        words = real[0].split()
+        return int(words[0]) / int(words[3])
+
     cluster.start()
     cluster.wait_listening()
-    out = subprocess.run(
-        ["openssl", "s_time", "-connect", f"127.0.0.1:{args.port + 100}", "-cert", certificate, "-key", key,
-         "-new", "-time", "5"], capture_output=True, text=True).stdout
+    server = subprocess.Popen(
+        ["openssl", "s_server", "-accept", str(args.port + 50), "-cert", certificate, "-key", key, "-CAfile", authority,
+         "-Verify", "2", "-verify_return_error", "-quiet", "-num_tickets", "0"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.PIPE)
+    time.sleep(0.5)
+    ours, theirs = [], []
+    try:
+        for _ in range(3):
+            ours.append(measure(args.port + 100))
+            theirs.append(measure(args.port + 50))
+    finally:
+        server.kill()
+        server.wait()
+        cluster.stop()
+    return {"mutual handshakes per second, one openssl client: node's transport port (median of 3)":
+            round(statistics.median(ours)),
+            "the same against openssl s_server": round(statistics.median(theirs))}
+
+
+def bench_links(args, directory):
+    """Many TLS connections: what an idle one costs, and what a reload costs the requests of others."""
+    cluster = Cluster(args.binary, directory, 1, True, args.port)
+    cluster.start()
+    cluster.wait_joined()
+    warm = [cluster.connect() for _ in range(50)]
+    for connection in warm:
+        connection.connect()
+    before = cluster.memory()[0]
+    many = 1000
+    idle = [cluster.connect() for _ in range(many)]
+    for connection in idle:
+        connection.connect()
+    time.sleep(1)
+    after = cluster.memory()[0]
+    asking = cluster.connect()
+
+    def latencies(seconds):
+        times, ended = [], time.perf_counter() + seconds
+        while time.perf_counter() < ended:
+            begun = time.perf_counter()
+            status, _ = request(asking, "GET", "/")
+            times.append((time.perf_counter() - begun) * 1000)
+            if status != 200:
+                raise SystemExit(status)
+        return times
+
+    quiet = latencies(8)
+    store = os.path.join(cluster.homes[0], "config", "node.p12")
+    subprocess.run([args.binary, "certutil", "cert", "--silent", "--ca", os.path.join(directory, "ca.p12"), "--ca-pass", "",
+                    "--pass", "", "--out", store + ".new", "--ip", "127.0.0.1", "--name", "node-0"],
+                   check=True, stdout=subprocess.DEVNULL)
+    os.replace(store + ".new", store)
+    # The files are looked at every five seconds.
+    reloading = latencies(8)
+    for connection in idle + warm:
+        connection.close()
     cluster.stop()
-    real = [line for line in out.splitlines() if "real seconds" in line]
-    if not real:
-        return {"mutual handshakes per second": f"no figure: {out[-200:]}"}
-    words = real[0].split()
-    return {"mutual handshakes per second, transport port (one openssl client)":
-            round(int(words[0]) / int(words[3]))}
+    return {f"memory of one idle TLS connection of {many}, KB": round((after - before) * 1024 / many),
+            f"request beside {many} links, quiet, ms (median, 99.9th, max)":
+            [round(percentile(quiet, 0.5), 2), round(percentile(quiet, 0.999), 2), round(max(quiet), 2)],
+            f"request beside {many} links, TLS files reloaded, ms (median, 99.9th, max)":
+            [round(percentile(reloading, 0.5), 2), round(percentile(reloading, 0.999), 2), round(max(reloading), 2)]}
 
 
 BENCHES = {"start": bench_start, "join": bench_join, "bulk": bench_bulk, "search": bench_search,
-           "failover": bench_failover, "handshakes": bench_handshakes}
+           "failover": bench_failover, "handshakes": bench_handshakes, "links": bench_links}
 
 
 def main():

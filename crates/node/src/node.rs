@@ -187,7 +187,8 @@ impl Node {
         register(&services)?;
         transport.start();
         coordination.run();
-        report_disconnects(&transport, coordination);
+        report_disconnects(&transport, coordination.clone());
+        tell_cluster_uuid(&transport, &coordination);
         let stopping = CancellationToken::new();
         let background = TaskTracker::new();
         background.spawn(reconcile::run(services.clone(), stopping.clone()));
@@ -507,6 +508,19 @@ fn coordination_config(settings: &Settings, transport: &Transport, data: &DataPa
     let retries = settings.get(&cluster::FOLLOWER_CHECK_RETRY_COUNT);
     timing.follower_check_retries = u32::try_from(retries).unwrap_or(u32::MAX);
     config
+}
+
+/// Tells other nodes which cluster this one belongs to, from when it does.
+fn tell_cluster_uuid(transport: &Transport, coordination: &Arc<Coordination>) {
+    let (transport, mut status) = (transport.clone(), coordination.status());
+    tokio::spawn(async move {
+        let known = status
+            .wait_for(|status| status.cluster_uuid.is_some())
+            .await;
+        if let Ok(uuid) = known.map(|status| status.cluster_uuid.clone()) {
+            transport.update_local(|local| local.cluster_uuid = uuid);
+        }
+    });
 }
 
 fn report_disconnects(transport: &Transport, coordination: Arc<Coordination>) {

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
+use rustls::crypto::aws_lc_rs::kx_group;
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::{ClientConfig, SupportedProtocolVersion};
 
 use crate::config::SslConfig;
@@ -32,6 +33,15 @@ impl Offer {
         Ok(offer)
     }
 }
+
+/// Most preferred first. The hybrid is safe as long as either of its halves is: what is recorded today cannot be
+/// read by a quantum computer of tomorrow. Peers without it use one of the others.
+static KEY_EXCHANGE: [&dyn SupportedKxGroup; 4] = [
+    kx_group::X25519MLKEM768,
+    kx_group::X25519,
+    kx_group::SECP256R1,
+    kx_group::SECP384R1,
+];
 
 /// Returns the provider restricted to the given cipher suites, in their order.
 ///
@@ -69,6 +79,7 @@ fn provider(context: &str, names: &[String]) -> Result<Arc<CryptoProvider>, SslE
     }
     Ok(Arc::new(CryptoProvider {
         cipher_suites,
+        kx_groups: KEY_EXCHANGE.to_vec(),
         ..aws_lc_rs::default_provider()
     }))
 }

@@ -108,7 +108,7 @@ fn collect(prefix: &str, node: &Node, patterns: &mut Vec<String>) -> Result<(), 
                     "" => entry.key.clone(),
                     prefix => format!("{prefix}.{}", entry.key),
                 };
-                if !"trust.subject_name".starts_with(&key) {
+                if !["trust", "trust.subject_name"].contains(&key.as_str()) {
                     return Err(format!(
                         "line {}: unknown key [{key}], expected [trust.subject_name]",
                         entry.line

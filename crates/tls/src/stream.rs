@@ -84,6 +84,12 @@ impl TlsStream {
         self.inner.get_ref().1.alpn_protocol()
     }
 
+    /// Returns the key exchange agreed on, such as `X25519MLKEM768`.
+    pub fn key_exchange(&self) -> Option<String> {
+        let group = self.inner.get_ref().1.negotiated_key_exchange_group()?;
+        Some(format!("{:?}", group.name()))
+    }
+
     /// Returns the protocol version agreed on, in Elasticsearch's spelling.
     pub fn protocol_version(&self) -> Option<&'static str> {
         match self.inner.get_ref().1.protocol_version()? {

@@ -434,3 +434,17 @@ proptest::proptest! {
 }
 
 static FIXTURE: OnceLock<(Arc<SslContext>, CertificateDer<'static>)> = OnceLock::new();
+
+#[tokio::test]
+async fn the_key_exchange_is_hybrid_where_both_sides_have_it() {
+    let fixture = Fixture::new();
+    let server = fixture.context(fixture.config(Cert::Good));
+    for (version, expected) in [("TLSv1.3", "X25519MLKEM768"), ("TLSv1.2", "X25519")] {
+        let mut config = fixture.config(Cert::Good);
+        config.protocols = vec![version.to_owned()];
+        let client = fixture.context(config);
+        let done = shake(&server, &client, "localhost").await;
+        let agreed = done.client.unwrap().key_exchange();
+        assert_eq!(agreed.as_deref(), Some(expected), "{version}");
+    }
+}
