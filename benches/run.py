@@ -372,7 +372,7 @@ def bench_links(args, directory):
     for connection in warm:
         connection.connect()
     before = cluster.memory()[0]
-    many = 1000
+    many = args.links
     idle = [cluster.connect() for _ in range(many)]
     for connection in idle:
         connection.connect()
@@ -417,6 +417,7 @@ def main():
     parser.add_argument("--binary", default=os.path.join(HERE, "..", "target", "release", "ringwall"))
     parser.add_argument("--only", default=",".join(BENCHES))
     parser.add_argument("--logs", type=int, default=400_000, help="log documents of a bulk run")
+    parser.add_argument("--links", type=int, default=1000, help="idle TLS connections")
     parser.add_argument("--port", type=int, default=19700)
     parser.add_argument("--json")
     args = parser.parse_args()
