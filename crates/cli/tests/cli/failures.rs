@@ -194,6 +194,50 @@ fn root_leaves_a_keystore_to_its_owner() {
 }
 
 #[test]
+fn who_owns_no_keystore_changes_none() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    if !rustix::process::getuid().is_root() {
+        eprintln!("SKIPPED: only root can run a tool as somebody else");
+        return;
+    }
+    let home = Home::new();
+    keystore(&home);
+    let open =
+        |path: &Path, mode| fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    let config = home.path().join("config");
+    for path in [home.path().parent().unwrap(), &home.path(), &config] {
+        open(path, 0o755);
+    }
+    open(&home.keystore_file(), 0o664);
+    // Where the program is built nobody else may look.
+    let program = home.path().join("ringwall");
+    fs::copy(env!("CARGO_BIN_EXE_ringwall"), &program).unwrap();
+    let before = fs::read(home.keystore_file()).unwrap();
+    for mode in [0o755, 0o757] {
+        open(&config, mode);
+        let mut command = std::process::Command::new(&program);
+        command
+            .args(["keystore", "add", "-x", "bootstrap.password"])
+            .env("ES_HOME", home.path())
+            .env_remove("ES_PATH_CONF")
+            .current_dir("/")
+            .uid(65_534)
+            .gid(65_534);
+        let outcome = run(&mut command, "v\n");
+        assert_eq!(outcome.status, 78, "{outcome:?}");
+        let said = "will not overwrite keystore at [";
+        assert!(outcome.stderr.contains(said), "{outcome:?}");
+        assert!(
+            outcome.stderr.contains("changing the file owner"),
+            "{outcome:?}"
+        );
+    }
+    assert_eq!(fs::read(home.keystore_file()).unwrap(), before);
+    assert!(leftovers(&home.path()).is_empty());
+}
+
+#[test]
 fn a_link_to_a_configuration_is_followed() {
     let home = Home::new();
     let elsewhere = tempfile::tempdir().unwrap();
