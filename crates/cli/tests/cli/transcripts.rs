@@ -269,6 +269,48 @@ const OFFLINE: &[Transcript<'_>] = &[
         status: 0,
         end: "Exiting without creating keystore.",
     },
+    Transcript {
+        tool: CERTUTIL,
+        arguments: &["http"],
+        answers: &[
+            ("Generate a CSR? [y/N]", "n"),
+            ("Use an existing CA? [y/N]", "n"),
+            ("Do you wish to change any of these options? [y/N]", "n"),
+            ("CA password:  [<ENTER> for none]", "ca-secret"),
+            ("Repeat password to confirm: ", "ca-secret"),
+            ("For how long should your certificate be valid? [5y] ", "2y"),
+            ("Generate a certificate per node? [y/N]", "n"),
+            ("", "localhost"),
+            ("", ""),
+            ("Is this correct [Y/n]", "y"),
+            ("", "127.0.0.1"),
+            ("", ""),
+            ("Is this correct [Y/n]", "y"),
+            ("Do you wish to change any of these options? [y/N]", "n"),
+            (
+                "Provide a password for the \"http.p12\" file:  [<ENTER> for none]",
+                "node-secret",
+            ),
+            ("Repeat password to confirm: ", "node-secret"),
+            (
+                "What filename should be used for the output zip file? [",
+                "http.zip",
+            ),
+        ],
+        status: 0,
+        end: "Zip file written to ",
+    },
+    Transcript {
+        tool: CERTUTIL,
+        arguments: &["http"],
+        answers: &[
+            ("Generate a CSR? [y/N]", "n"),
+            ("Use an existing CA? [y/N]", "y"),
+            ("CA Path: ", "elasticsearch.yml"),
+        ],
+        status: 65,
+        end: "elasticsearch.yml",
+    },
 ];
 
 #[test]
@@ -301,8 +343,6 @@ fn online_tools_ask_the_same_on_a_terminal_and_through_a_pipe() {
         "--data",
         data.to_str().unwrap(),
     ];
-    let cluster = Quickstart::start(&dir.path().join("site"), &arguments);
-    let bin = cluster.home(0).join("bin");
     let mut questions = vec![(
         "Please confirm that you would like to continue [y/N]".to_owned(),
         "y",
@@ -349,10 +389,16 @@ fn online_tools_ask_the_same_on_a_terminal_and_through_a_pipe() {
         status: 0,
         end: "User cancelled operation",
     };
-    let home = cluster.home(0);
-    setup.on_a_terminal(&bin, &home);
-    for transcript in [&reset, &declined] {
-        transcript.on_a_terminal(&bin, &home);
-        transcript.through_a_pipe(&bin, &home);
+    // What setup-passwords sets can be set once.
+    for (site, is_terminal) in [("terminal", true), ("pipe", false)] {
+        let cluster = Quickstart::start(&dir.path().join(site), &arguments);
+        let home = cluster.home(0);
+        let bin = home.join("bin");
+        for transcript in [&setup, &reset, &declined] {
+            match is_terminal {
+                true => transcript.on_a_terminal(&bin, &home),
+                false => transcript.through_a_pipe(&bin, &home),
+            }
+        }
     }
 }
