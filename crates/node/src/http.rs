@@ -74,6 +74,8 @@ pub fn config(
         max_connections: settings.get(&network::HTTP_MAX_CONNECTIONS),
         handshake_timeout: duration(settings, &network::HTTP_HANDSHAKE_TIMEOUT)
             .unwrap_or(defaults.handshake_timeout),
+        header_timeout: duration(settings, &network::HTTP_HEADER_TIMEOUT)
+            .unwrap_or(defaults.header_timeout),
         ..defaults
     })
 }

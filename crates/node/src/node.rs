@@ -32,7 +32,7 @@ use crate::network::Interfaces;
 use crate::peers::{self, TransportPeers};
 use crate::pools::{Pool, Pools};
 use crate::process;
-use crate::recovery::{self, RecoverySessions};
+use crate::recovery::{self, RecoveryRate, RecoverySessions};
 use crate::replication;
 use crate::search::{self, SearchContexts};
 use crate::security_store::ClusterSecurityStore;
@@ -173,6 +173,7 @@ impl Node {
             transport: transport.clone(),
             pools: pools(&settings),
             recoveries: RecoverySessions::default(),
+            recovery_rate: RecoveryRate::default(),
             searches: SearchContexts::default(),
             authorizer: authorizer.clone(),
             passwords,
@@ -487,7 +488,6 @@ fn coordination_config(settings: &Settings, transport: &Transport, data: &DataPa
             &cluster::REQUEST_PEERS_TIMEOUT,
             &mut timing.request_peers_timeout,
         ),
-        (&cluster::PROBE_CONNECT_TIMEOUT, &mut timing.probe_timeout),
         (
             &cluster::FOLLOWER_CHECK_INTERVAL,
             &mut timing.follower_check_interval,
@@ -504,6 +504,13 @@ fn coordination_config(settings: &Settings, transport: &Transport, data: &DataPa
         if let Some(duration) = settings.get(setting).duration() {
             *field = duration;
         }
+    }
+    let probe = [
+        settings.get(&cluster::PROBE_CONNECT_TIMEOUT).duration(),
+        settings.get(&cluster::PROBE_HANDSHAKE_TIMEOUT).duration(),
+    ];
+    if let [Some(connect), Some(handshake)] = probe {
+        timing.probe_timeout = connect + handshake;
     }
     let retries = settings.get(&cluster::FOLLOWER_CHECK_RETRY_COUNT);
     timing.follower_check_retries = u32::try_from(retries).unwrap_or(u32::MAX);

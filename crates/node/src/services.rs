@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use crate::cluster_service::ClusterService;
 use crate::live_settings::LiveSettings;
 use crate::pools::Pools;
-use crate::recovery::RecoverySessions;
+use crate::recovery::{RecoveryRate, RecoverySessions};
 use crate::search::SearchContexts;
 use crate::shards::Shards;
 
@@ -31,6 +31,7 @@ pub struct Services {
     pub pools: Pools,
     pub shards: Shards,
     pub recoveries: RecoverySessions,
+    pub recovery_rate: RecoveryRate,
     pub searches: SearchContexts,
     pub authorizer: Arc<Authorizer>,
     pub passwords: PasswordService,

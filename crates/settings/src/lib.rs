@@ -28,6 +28,6 @@ pub use raw::{RawValue, Source};
 pub use setting::{AffixSetting, Info, SecureSetting, Setting, SettingSpec};
 pub use settings::{Settings, check_dynamic};
 pub use types::{
-    ClientAuthentication, DiscoveryType, NoMasterBlock, NodeRole, NodeRoles, PortRange,
-    SettingValue, StoreType, VerificationMode,
+    ClientAuthentication, DiscoveryType, NodeRole, NodeRoles, PortRange, SettingValue, StoreType,
+    VerificationMode,
 };

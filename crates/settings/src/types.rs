@@ -346,14 +346,6 @@ choice! {
 }
 
 choice! {
-    /// Which indices a cluster without a master refuses. Source: node.md section 7.4.
-    NoMasterBlock, "one of all, write, metadata_write",
-    All = "all",
-    Write = "write",
-    MetadataWrite = "metadata_write",
-}
-
-choice! {
     /// What a node does in the cluster. Source: node.md section 7.3.
     NodeRole, "node role",
     Master = "master",

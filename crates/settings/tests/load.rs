@@ -156,14 +156,14 @@ fn placeholders_come_from_settings_environment_and_defaults() {
     let settings = load(
         "cluster.name: prod\nnode.name: ${cluster.name}-${RINGWALL_TEST_UNSET:${cluster.name}x}\n\
          node.attr.path: ${PATH}\nnode.attr.host: ${HOSTNAME}\n\
-         discovery.seed_hosts: [\"${RINGWALL_TEST_UNSET:a}\", b]\npath.repo: ${RINGWALL_TEST_UNSET:a,b}",
+         discovery.seed_hosts: [\"${RINGWALL_TEST_UNSET:a}\", b]\ncluster.initial_master_nodes: ${RINGWALL_TEST_UNSET:a,b}",
     );
     assert_eq!(settings.get(&node::NODE_NAME), "prod-prodx");
     let attributes = settings.family(&node::NODE_ATTRIBUTES);
     assert_eq!(attributes["path"], home);
     assert!(!attributes["host"].is_empty());
     assert_eq!(settings.get(&cluster::DISCOVERY_SEED_HOSTS), ["a", "b"]);
-    assert_eq!(settings.get(&node::PATH_REPO), ["a", "b"]);
+    assert_eq!(settings.get(&cluster::INITIAL_MASTER_NODES), ["a", "b"]);
     refuse(
         "node.name: ${RINGWALL_TEST_UNSET}",
         &[

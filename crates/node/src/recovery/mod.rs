@@ -1,6 +1,7 @@
 //! Bringing a copy up to date from its primary. See `docs/decisions/0003`.
 
 pub mod messages;
+mod rate;
 pub mod source;
 pub mod target;
 
@@ -13,6 +14,7 @@ use self::messages::{
     StepRequest, TRACK,
 };
 use crate::services::Services;
+pub use rate::RecoveryRate;
 pub use source::RecoverySessions;
 
 /// Registers the source's side with the transport.

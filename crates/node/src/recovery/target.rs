@@ -248,7 +248,14 @@ impl Recovery<'_> {
             offset,
             length: u32::try_from(left.min(chunk.bytes())).unwrap_or(u32::MAX),
         };
-        self.call(FILE_CHUNK, &request).await
+        let bytes: Bytes = self.call(FILE_CHUNK, &request).await?;
+        let rate = self
+            .services
+            .settings
+            .get(&indices::RECOVERY_MAX_BYTES_PER_SEC);
+        let taken = u64::from(request.length);
+        self.services.recovery_rate.take(taken, rate.bytes()).await;
+        Ok(bytes)
     }
 
     /// Follows the primary, then takes every operation that came before that.

@@ -66,11 +66,15 @@ async fn certificates_links_health_and_metrics_are_told() {
     }
 
     let (status, report) = cluster.get(1, "/_health_report").await;
-    assert_eq!(
-        (status, &report["status"]),
-        (200, &json!("green")),
-        "{report}"
-    );
+    assert_eq!(status, 200);
+    assert!(report["status"].is_string(), "{report}");
+    // How full the disk is, is the machine's matter.
+    for (name, indicator) in report["indicators"].as_object().unwrap() {
+        assert!(
+            name == "disk" || indicator["status"] == "green",
+            "{indicator}"
+        );
+    }
     let names: Vec<&String> = report["indicators"].as_object().unwrap().keys().collect();
     assert_eq!(
         names,
@@ -99,8 +103,8 @@ async fn certificates_links_health_and_metrics_are_told() {
     let early = json!({"persistent": {"health.tls_certificates.yellow": "1500d"}});
     assert_eq!(cluster.put(0, "/_cluster/settings", early).await.0, 200);
     let (_, report) = cluster.get(1, "/_health_report").await;
-    assert_eq!(report["status"], "yellow", "{report}");
     let indicator = &report["indicators"]["tls_certificates"];
+    assert_eq!(indicator["status"], "yellow", "{indicator}");
     assert!(
         indicator["symptom"]
             .as_str()

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::head_guard::HeadGuard;
 use super::server::RestConfig;
 use crate::service::Service;
 
@@ -141,9 +142,20 @@ async fn answer_plaintext(mut tcp: TcpStream) {
 
 async fn run(shared: &Connections, stream: MaybeTlsStream, protocol: Protocol, peer: SocketAddr) {
     let service = Arc::clone(&shared.service);
+    // HTTP/2 carries many requests at once, and closes connections whose pings are not answered.
+    let within = match protocol {
+        Protocol::Http1 => shared.config.header_timeout,
+        Protocol::Http2 => Duration::MAX,
+    };
+    let (stream, requests) = HeadGuard::new(stream, within.min(LONGEST));
     let service = service_fn(move |request: http::Request<Incoming>| {
         let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(service.handle(request).await) }
+        let answering = requests.begin();
+        async move {
+            let answer = service.handle(request).await;
+            drop(answering);
+            Ok::<_, Infallible>(answer)
+        }
     });
     let builder = builder(&shared.config, protocol);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
@@ -186,5 +198,7 @@ const TLS_HANDSHAKE: u8 = 0x16;
 const PLAINTEXT_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// hyper refuses to work with less.
 const MIN_BUFFER_BYTES: usize = 8 << 10;
+/// As good as none.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 const HTTP2_STREAMS: u32 = 128;
 const HTTP2_PING: Duration = Duration::from_secs(30);

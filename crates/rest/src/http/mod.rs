@@ -2,6 +2,7 @@
 
 pub mod body;
 mod connection;
+mod head_guard;
 mod server;
 
 pub use self::server::{RestConfig, RestError, RestServer, ServerHandle};

@@ -48,6 +48,8 @@ pub struct RestConfig {
     pub compression: bool,
     /// How long a TLS handshake, or the first byte of a plain connection, may take.
     pub handshake_timeout: Duration,
+    /// How long the head of a request may take from its first byte. Setting `http.header_timeout`.
+    pub header_timeout: Duration,
     /// How long a connection may wait for the head of its next request.
     pub keep_alive: Duration,
     /// How long a client may pause within a body.
@@ -69,6 +71,7 @@ impl Default for RestConfig {
             hsts: None,
             compression: true,
             handshake_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(300),
             body_idle: Duration::from_secs(30),
         }

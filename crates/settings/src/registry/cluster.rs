@@ -4,7 +4,7 @@ use ringwall_base::TimeValue;
 
 use super::Section;
 use crate::setting::Setting;
-use crate::types::{DiscoveryType, NoMasterBlock};
+use crate::types::DiscoveryType;
 
 pub static DISCOVERY_TYPE: Setting<DiscoveryType> = Setting::new(
     "discovery.type",
@@ -130,99 +130,12 @@ pub static FOLLOWER_CHECK_RETRY_COUNT: Setting<usize> = Setting::new(
 .default("2")
 .at_least(1);
 
-pub static LEADER_CHECK_INTERVAL: Setting<TimeValue> = Setting::new(
-    "cluster.fault_detection.leader_check.interval",
-    "How often each node checks the master.",
-)
-.default("1s")
-.at_least(100);
-
-pub static LEADER_CHECK_TIMEOUT: Setting<TimeValue> = Setting::new(
-    "cluster.fault_detection.leader_check.timeout",
-    "Time that the master has to answer a node's check.",
-)
-.default("10s")
-.at_least(1);
-
-pub static LEADER_CHECK_RETRY_COUNT: Setting<usize> = Setting::new(
-    "cluster.fault_detection.leader_check.retry_count",
-    "How many checks in a row must fail before a node looks for another master.",
-)
-.default("3")
-.at_least(1);
-
-pub static ELECTION_INITIAL_TIMEOUT: Setting<TimeValue> = Setting::new(
-    "cluster.election.initial_timeout",
-    "Upper bound of the random wait before the first election.",
-)
-.default("100ms")
-.between(1, 10_000);
-
-pub static ELECTION_BACK_OFF_TIME: Setting<TimeValue> = Setting::new(
-    "cluster.election.back_off_time",
-    "How much the wait grows after each failed election.",
-)
-.default("100ms")
-.between(1, 60_000);
-
-pub static ELECTION_MAX_TIMEOUT: Setting<TimeValue> = Setting::new(
-    "cluster.election.max_timeout",
-    "Upper bound of the wait before an election.",
-)
-.default("10s")
-.between(200, 300_000);
-
-pub static ELECTION_DURATION: Setting<TimeValue> = Setting::new(
-    "cluster.election.duration",
-    "How long an election may take before a node starts another.",
-)
-.default("500ms")
-.between(1, 300_000);
-
-pub static HEARTBEAT_INTERVAL: Setting<TimeValue> = Setting::new(
-    "cluster.heartbeat.interval",
-    "How often the master tells the voters that it lives. An election starts after several are \
-     missed, so a shorter interval notices a dead master sooner.",
-)
-.default("500ms")
-.between(10, 60_000)
-.ours();
-
-pub static PUBLISH_TIMEOUT: Setting<TimeValue> = Setting::new(
-    "cluster.publish.timeout",
-    "Time that a cluster state has to reach a majority before the master steps down.",
-)
-.default("30s")
-.at_least(1);
-
-pub static PUBLISH_INFO_TIMEOUT: Setting<TimeValue> = Setting::new(
-    "cluster.publish.info_timeout",
-    "How long a publication runs before the slow nodes are logged.",
-)
-.default("10s")
-.at_least(1);
-
-pub static FOLLOWER_LAG_TIMEOUT: Setting<TimeValue> = Setting::new(
-    "cluster.follower_lag.timeout",
-    "How long a node may lag behind the cluster state before the master removes it.",
-)
-.default("90s")
-.at_least(1);
-
 pub static AUTO_SHRINK_VOTING_CONFIGURATION: Setting<bool> = Setting::new(
     "cluster.auto_shrink_voting_configuration",
     "Whether nodes that left are removed from the voting configuration, down to three.",
 )
 .default("true")
 .dynamic();
-
-pub static NO_MASTER_BLOCK: Setting<NoMasterBlock> = Setting::new(
-    "cluster.no_master_block",
-    "Which operations are refused while there is no master.",
-)
-.default("write")
-.dynamic()
-.example("all");
 
 pub(super) static COORDINATION_SECTION: Section = Section {
     title: "Cluster coordination",
@@ -231,18 +144,6 @@ pub(super) static COORDINATION_SECTION: Section = Section {
         &FOLLOWER_CHECK_INTERVAL,
         &FOLLOWER_CHECK_TIMEOUT,
         &FOLLOWER_CHECK_RETRY_COUNT,
-        &LEADER_CHECK_INTERVAL,
-        &LEADER_CHECK_TIMEOUT,
-        &LEADER_CHECK_RETRY_COUNT,
-        &ELECTION_INITIAL_TIMEOUT,
-        &ELECTION_BACK_OFF_TIME,
-        &ELECTION_MAX_TIMEOUT,
-        &ELECTION_DURATION,
-        &HEARTBEAT_INTERVAL,
-        &PUBLISH_TIMEOUT,
-        &PUBLISH_INFO_TIMEOUT,
-        &FOLLOWER_LAG_TIMEOUT,
         &AUTO_SHRINK_VOTING_CONFIGURATION,
-        &NO_MASTER_BLOCK,
     ],
 };

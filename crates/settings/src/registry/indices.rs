@@ -37,14 +37,6 @@ pub static NODE_CONCURRENT_RECOVERIES: Setting<usize> = Setting::new(
 .between(1, 1000)
 .dynamic();
 
-pub static NODE_LEFT_DELAYED_TIMEOUT: Setting<TimeValue> = Setting::new(
-    "cluster.routing.allocation.node_left.delayed_timeout",
-    "How long the copies of a node that left wait for its return before others are made.",
-)
-.default("1m")
-.at_least(0)
-.ours();
-
 pub static RECOVERY_MAX_BYTES_PER_SEC: Setting<ByteSizeValue> = Setting::new(
     "indices.recovery.max_bytes_per_sec",
     "Bound on the traffic of shard recoveries per node and second.",
@@ -60,89 +52,12 @@ pub static RECOVERY_CHUNK_SIZE: Setting<ByteSizeValue> = Setting::new(
 .between(1, 64 << 20)
 .dynamic();
 
-pub static RECOVERY_MAX_CONCURRENT_FILE_CHUNKS: Setting<usize> = Setting::new(
-    "indices.recovery.max_concurrent_file_chunks",
-    "How many pieces of files are under way at a time.",
-)
-.default("2")
-.between(1, 8)
-.dynamic();
-
-pub static RECOVERY_MAX_CONCURRENT_OPERATIONS: Setting<usize> = Setting::new(
-    "indices.recovery.max_concurrent_operations",
-    "How many batches of operations are under way at a time.",
-)
-.default("1")
-.between(1, 4)
-.dynamic();
-
-pub static RECOVERY_INTERNAL_ACTION_TIMEOUT: Setting<TimeValue> = Setting::new(
-    "indices.recovery.internal_action_timeout",
-    "Time for one step of a recovery.",
-)
-.default("15m")
-.at_least(1)
-.dynamic();
-
-pub static RECOVERY_RETRY_DELAY: Setting<TimeValue> = Setting::new(
-    "indices.recovery.retry_delay_network",
-    "Wait before a recovery is tried again after a network failure.",
-)
-.default("5s")
-.at_least(0)
-.dynamic();
-
-pub static QUERY_MAX_CLAUSE_COUNT: Setting<usize> = Setting::new(
-    "indices.query.bool.max_clause_count",
-    "Largest number of clauses in one query.",
-)
-.default("4096")
-.between(1, 1 << 20);
-
-pub static QUERY_MAX_NESTED_DEPTH: Setting<usize> = Setting::new(
-    "indices.query.bool.max_nested_depth",
-    "How deep `bool` queries may be nested.",
-)
-.default("30")
-.between(1, 1000);
-
 pub static SEARCH_MAX_BUCKETS: Setting<usize> = Setting::new(
     "search.max_buckets",
     "Largest number of aggregation buckets in one response.",
 )
 .default("65536")
 .at_least(1)
-.dynamic();
-
-pub static SEARCH_DEFAULT_KEEP_ALIVE: Setting<TimeValue> = Setting::new(
-    "search.default_keep_alive",
-    "How long a search context lives when the request does not say.",
-)
-.default("5m")
-.at_least(1)
-.dynamic();
-
-pub static SEARCH_MAX_KEEP_ALIVE: Setting<TimeValue> = Setting::new(
-    "search.max_keep_alive",
-    "Longest life of a search context that a request may ask for.",
-)
-.default("24h")
-.at_least(1)
-.dynamic();
-
-pub static SEARCH_MAX_OPEN_SCROLL_CONTEXT: Setting<usize> = Setting::new(
-    "search.max_open_scroll_context",
-    "Largest number of open scrolls per node.",
-)
-.default("500")
-.at_least(1)
-.dynamic();
-
-pub static SEARCH_DEFAULT_TIMEOUT: Setting<TimeValue> = Setting::new(
-    "search.default_search_timeout",
-    "Time that a shard may spend on a search which does not say; -1 is without bound.",
-)
-.default("-1")
 .dynamic();
 
 pub static INDEXING_MEMORY_LIMIT: Setting<ByteSizeValue> = Setting::new(
@@ -174,20 +89,9 @@ pub(super) static SECTION: Section = Section {
         &DESTRUCTIVE_REQUIRES_NAME,
         &MAX_SHARDS_PER_NODE,
         &NODE_CONCURRENT_RECOVERIES,
-        &NODE_LEFT_DELAYED_TIMEOUT,
         &RECOVERY_MAX_BYTES_PER_SEC,
         &RECOVERY_CHUNK_SIZE,
-        &RECOVERY_MAX_CONCURRENT_FILE_CHUNKS,
-        &RECOVERY_MAX_CONCURRENT_OPERATIONS,
-        &RECOVERY_INTERNAL_ACTION_TIMEOUT,
-        &RECOVERY_RETRY_DELAY,
-        &QUERY_MAX_CLAUSE_COUNT,
-        &QUERY_MAX_NESTED_DEPTH,
         &SEARCH_MAX_BUCKETS,
-        &SEARCH_DEFAULT_KEEP_ALIVE,
-        &SEARCH_MAX_KEEP_ALIVE,
-        &SEARCH_MAX_OPEN_SCROLL_CONTEXT,
-        &SEARCH_DEFAULT_TIMEOUT,
         &INDEXING_MEMORY_LIMIT,
         &INDEX_BUFFER_SIZE,
         &SHARD_CLOSE_IDLE_AFTER,

@@ -30,28 +30,10 @@ pub static NETWORK_PUBLISH_HOST: Setting<Vec<String>> = Setting::new(
 .fallback(&["network.host"])
 .example("10.0.0.5");
 
-pub static TCP_NO_DELAY: Setting<bool> = Setting::new(
-    "network.tcp.no_delay",
-    "Whether small packets are sent at once.",
-)
-.default("true");
-
-pub static TCP_KEEP_ALIVE: Setting<bool> = Setting::new(
-    "network.tcp.keep_alive",
-    "Whether the operating system probes idle connections.",
-)
-.default("true");
-
 pub(super) static SECTION: Section = Section {
     title: "Network",
     intro: "Addresses of both layers. `http.*` and `transport.*` win over `network.*`.",
-    settings: &[
-        &NETWORK_HOST,
-        &NETWORK_BIND_HOST,
-        &NETWORK_PUBLISH_HOST,
-        &TCP_NO_DELAY,
-        &TCP_KEEP_ALIVE,
-    ],
+    settings: &[&NETWORK_HOST, &NETWORK_BIND_HOST, &NETWORK_PUBLISH_HOST],
 };
 
 pub static HTTP_HOST: Setting<Vec<String>> = Setting::new(

@@ -53,22 +53,6 @@ pub static PATH_LOGS: Setting<String> = Setting::new(
 .default("logs")
 .example("/var/log/elasticsearch");
 
-pub static PATH_REPO: Setting<Vec<String>> = Setting::new(
-    "path.repo",
-    "Directories in which snapshot repositories of type `fs` may be.",
-)
-.example("[ /mnt/backup ]");
-
-pub static LOGGER: AffixSetting<String> = AffixSetting::new(
-    Setting::new(
-        "logger.",
-        "Level of a logger: `TRACE`, `DEBUG`, `INFO`, `WARN`, `ERROR` or `OFF`.",
-    )
-    .dynamic()
-    .example("DEBUG"),
-    "",
-);
-
 pub static KEYSTORE_SEED: SecureSetting = SecureSetting::new(
     "keystore.seed",
     "Random text made with the keystore; the bootstrap password unless `bootstrap.password` is set.",
@@ -84,8 +68,6 @@ pub(super) static SECTION: Section = Section {
         &NODE_ATTRIBUTES,
         &PATH_DATA,
         &PATH_LOGS,
-        &PATH_REPO,
-        &LOGGER,
         &KEYSTORE_SEED,
     ],
 };

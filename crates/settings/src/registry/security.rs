@@ -21,13 +21,6 @@ pub static PASSWORD_HASHING_ALGORITHM: Setting<String> = Setting::new(
 .default("bcrypt")
 .example("pbkdf2_stretch");
 
-pub static RESERVED_REALM_ENABLED: Setting<bool> = Setting::new(
-    "xpack.security.authc.reserved_realm.enabled",
-    "Whether the built-in users such as `elastic` exist.",
-)
-.default("true")
-.example("false");
-
 pub static SUCCESS_CACHE_ENABLED: Setting<bool> = Setting::new(
     "xpack.security.authc.success_cache.enabled",
     "Whether the realm that last accepted a user is asked first.",
@@ -48,19 +41,6 @@ pub static SUCCESS_CACHE_EXPIRE: Setting<TimeValue> = Setting::new(
 .default("1h")
 .at_least(1);
 
-pub static ROLES_CACHE_SIZE: Setting<usize> = Setting::new(
-    "xpack.security.authz.store.roles.cache.max_size",
-    "Number of roles kept ready for decisions.",
-)
-.default("10000")
-.at_least(1);
-
-pub static DIAGNOSE_TRUST: Setting<bool> = Setting::new(
-    "xpack.security.ssl.diagnose.trust",
-    "Whether a refused certificate is explained in the log.",
-)
-.default("true");
-
 pub static RELOAD_ENABLED: Setting<bool> = Setting::new(
     "resource.reload.enabled",
     "Whether changed TLS and realm files are read again while the node runs.",
@@ -72,20 +52,6 @@ pub static RELOAD_INTERVAL_HIGH: Setting<TimeValue> = Setting::new(
     "How often TLS and realm files are checked for changes.",
 )
 .default("5s")
-.at_least(10);
-
-pub static RELOAD_INTERVAL_MEDIUM: Setting<TimeValue> = Setting::new(
-    "resource.reload.interval.medium",
-    "How often less urgent files are checked for changes.",
-)
-.default("30s")
-.at_least(10);
-
-pub static RELOAD_INTERVAL_LOW: Setting<TimeValue> = Setting::new(
-    "resource.reload.interval.low",
-    "How often files that seldom change are checked.",
-)
-.default("60s")
 .at_least(10);
 
 pub static BOOTSTRAP_PASSWORD: SecureSetting = SecureSetting::new(
@@ -227,18 +193,13 @@ pub(super) static SECTION: Section = Section {
     settings: &[
         &SECURITY_ENABLED,
         &PASSWORD_HASHING_ALGORITHM,
-        &RESERVED_REALM_ENABLED,
         &SUCCESS_CACHE_ENABLED,
         &SUCCESS_CACHE_SIZE,
         &SUCCESS_CACHE_EXPIRE,
-        &ROLES_CACHE_SIZE,
-        &DIAGNOSE_TRUST,
         &CERTIFICATE_EXPIRY_YELLOW,
         &CERTIFICATE_EXPIRY_RED,
         &RELOAD_ENABLED,
         &RELOAD_INTERVAL_HIGH,
-        &RELOAD_INTERVAL_MEDIUM,
-        &RELOAD_INTERVAL_LOW,
         &BOOTSTRAP_PASSWORD,
         &AUTOCONFIGURATION_PASSWORD_HASH,
         &API_KEY_ENABLED,

@@ -25,6 +25,12 @@ pub(crate) fn verdict(key: &str, value: &str) -> Verdict {
     if let Some((_, reason)) = REFUSED.iter().find(|(name, _)| covers(name, key)) {
         return Verdict::Refused(reason);
     }
+    if key == RESERVED_REALM && value != "true" {
+        return Verdict::Refused(
+            "is not supported: built-in users cannot be switched off together; disable one with \
+             PUT /_security/user/NAME/_disable",
+        );
+    }
     if is_trust_restriction(key) {
         return Verdict::Refused("is not supported: trust cannot be restricted by name yet");
     }
@@ -34,9 +40,9 @@ pub(crate) fn verdict(key: &str, value: &str) -> Verdict {
     }
 }
 
-/// Returns whether an entry of the tables, a key or a prefix that ends with a dot, covers a key.
+/// Returns whether an entry of the tables, a key or a prefix that ends with a dot or an underscore, covers a key.
 fn covers(entry: &str, key: &str) -> bool {
-    match entry.ends_with('.') {
+    match entry.ends_with(['.', '_']) {
         true => key.starts_with(entry),
         false => key == entry,
     }
@@ -45,6 +51,8 @@ fn covers(entry: &str, key: &str) -> bool {
 fn is_trust_restriction(key: &str) -> bool {
     key.starts_with("xpack.security.") && key.contains(".ssl.trust_restrictions.")
 }
+
+const RESERVED_REALM: &str = "xpack.security.authc.reserved_realm.enabled";
 
 /// Features whose explicit `false` is always met.
 const SWITCHED_OFF: &[&str] = &[
@@ -167,6 +175,42 @@ const IGNORED: &[(&str, &str)] = &[
         "bootstrap.memory_lock",
         "is ignored: there is no heap to lock; disable swap on the host",
     ),
+    (
+        "xpack.security.ssl.diagnose.trust",
+        "is ignored: every refused certificate is explained",
+    ),
+    ("resource.reload.interval.medium", NO_EFFECT),
+    ("resource.reload.interval.low", NO_EFFECT),
+    (
+        "network.tcp.",
+        "is ignored: packets are sent at once, and links are probed by pings",
+    ),
+    (
+        "cluster.fault_detection.leader_check.",
+        "is ignored: consensus itself notices a master that is gone",
+    ),
+    (
+        "cluster.election.",
+        "is ignored: consensus times elections itself",
+    ),
+    ("cluster.publish.", NO_EFFECT),
+    ("cluster.follower_lag.", NO_EFFECT),
+    (
+        "cluster.no_master_block",
+        "is ignored: without a master what changes the cluster is refused, and reads go on",
+    ),
+    ("path.repo", NO_FEATURE),
+    ("indices.recovery.max_concurrent_", NO_EFFECT),
+    ("indices.recovery.retry_delay_", NO_EFFECT),
+    ("indices.recovery.internal_action_timeout", NO_EFFECT),
+    (
+        "indices.query.bool.",
+        "is ignored: a query has at most 1,024 clauses in a group and 30 levels",
+    ),
+    ("search.default_keep_alive", NO_FEATURE),
+    ("search.max_keep_alive", NO_FEATURE),
+    ("search.max_open_scroll_context", NO_FEATURE),
+    ("search.default_search_timeout", NO_EFFECT),
     ("bootstrap.system_call_filter", NO_EFFECT),
     ("bootstrap.ctrlhandler", NO_EFFECT),
     ("ingest.geoip.", NO_FEATURE),
@@ -197,6 +241,10 @@ const IGNORED: &[(&str, &str)] = &[
     ),
     ("xpack.security.dls.bitset.cache.", NO_EFFECT),
     ("xpack.security.authz.store.", NO_EFFECT),
+    (
+        RESERVED_REALM,
+        "is ignored: built-in users are always there",
+    ),
     ("xpack.security.automata.", NO_EFFECT),
     ("xpack.http.", NO_FEATURE),
     ("http.client_stats.", NO_FEATURE),
