@@ -10,6 +10,7 @@ use futures::FutureExt;
 use parking_lot::{Mutex, RwLock};
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::NodeId;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +46,8 @@ pub(crate) struct Core {
     pub(crate) stopped: CancellationToken,
     /// See [`TransportConfig::dual_stack`]; may end while the node runs.
     dual_stack: AtomicBool,
+    /// For work that is begun by threads outside of it.
+    pub(crate) runtime: Handle,
     next_id: AtomicU64,
 }
 
@@ -65,6 +68,7 @@ impl Core {
             stopping: CancellationToken::new(),
             stopped: CancellationToken::new(),
             dual_stack: AtomicBool::new(config.dual_stack && config.tls.is_some()),
+            runtime: Handle::current(),
             next_id: AtomicU64::new(1),
             config,
         })

@@ -431,7 +431,7 @@ pub(crate) fn retire(core: &Core, link: &Arc<Link>, reason: &str) {
         core.config.max_concurrent_requests as usize,
     );
     let stopped = core.stopped.clone();
-    core.tasks.spawn(async move {
+    let close = async move {
         let idle = async {
             loop {
                 // First a pause: who found the link just before may be about to use it.
@@ -448,7 +448,8 @@ pub(crate) fn retire(core: &Core, link: &Arc<Link>, reason: &str) {
         for link in links {
             link.close();
         }
-    });
+    };
+    core.tasks.spawn_on(close, &core.runtime);
 }
 
 const RETIRE_PAUSE: Duration = Duration::from_millis(50);

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,23 +19,34 @@ pub(super) struct HeadGuard<S> {
     inner: S,
     within: Duration,
     requests: Requests,
-    /// Runs while a head is arriving.
-    deadline: Option<Pin<Box<Sleep>>>,
+    /// Runs while a head is arriving, with the number of heads that had arrived before it.
+    deadline: Option<(u64, Pin<Box<Sleep>>)>,
 }
 
-/// Tells the guard when a request is being answered.
+/// Tells the guard which requests have begun, and when one is being answered.
 #[derive(Clone, Default)]
-pub(super) struct Requests(Arc<AtomicBool>);
+pub(super) struct Requests(Arc<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    heads: AtomicU64,
+    answering: AtomicBool,
+}
 
 impl Requests {
     /// Takes note that a whole head has arrived; ends with what is returned.
     pub(super) fn begin(&self) -> Answering {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.heads.fetch_add(1, Ordering::Relaxed);
+        self.0.answering.store(true, Ordering::Relaxed);
         Answering(self.clone())
     }
 
+    fn heads(&self) -> u64 {
+        self.0.heads.load(Ordering::Relaxed)
+    }
+
     fn is_answering(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.answering.load(Ordering::Relaxed)
     }
 }
 
@@ -44,7 +55,7 @@ pub(super) struct Answering(Requests);
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.0.store(false, Ordering::Relaxed);
+        self.0.0.answering.store(false, Ordering::Relaxed);
     }
 }
 
@@ -68,10 +79,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for HeadGuard<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.requests.is_answering() {
-            self.deadline = None;
-        }
-        if let Some(deadline) = &mut self.deadline
+        let heads = self.requests.heads();
+        // The head that it was for has arrived.
+        self.deadline = self.deadline.take().filter(|(before, _)| *before == heads);
+        if let Some((_, deadline)) = &mut self.deadline
             && deadline.as_mut().poll(cx).is_ready()
         {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -81,7 +92,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for HeadGuard<S> {
         let arrived = buffer.filled().len() > before;
         if arrived && !self.requests.is_answering() && self.deadline.is_none() {
             let at = Instant::now() + self.within;
-            self.deadline = Some(Box::pin(tokio::time::sleep_until(at)));
+            self.deadline = Some((heads, Box::pin(tokio::time::sleep_until(at))));
         }
         polled
     }
@@ -148,6 +159,12 @@ mod tests {
         let body = tokio::time::timeout(Duration::from_secs(100), guarded.read_exact(&mut buffer));
         assert!(body.await.is_err());
         drop(answering);
+        client.write_all(b"GET ").await.unwrap();
+        guarded.read_exact(&mut buffer).await.unwrap();
+        // It arrives and is answered without another look; then the connection waits for its next request.
+        drop(requests_of.begin());
+        let idle = tokio::time::timeout(Duration::from_secs(100), guarded.read_exact(&mut buffer));
+        assert!(idle.await.is_err(), "waiting costs no time");
         client.write_all(b"GET ").await.unwrap();
         guarded.read_exact(&mut buffer).await.unwrap();
         assert!(guarded.read_exact(&mut buffer).await.is_err());

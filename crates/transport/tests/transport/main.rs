@@ -1,6 +1,7 @@
 //! Transports of several nodes in one process, over real sockets.
 
 mod connections;
+mod dual_stack;
 mod refusals;
 mod requests;
 mod support;

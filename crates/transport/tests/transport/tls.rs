@@ -14,9 +14,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::*;
 
-type Ca = CertifiedIssuer<'static, KeyPair>;
+pub type Ca = CertifiedIssuer<'static, KeyPair>;
 
-fn ca(name: &str) -> Ca {
+pub fn ca(name: &str) -> Ca {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -25,7 +25,7 @@ fn ca(name: &str) -> Ca {
 }
 
 /// Writes a node's key and certificate, and the CAs it trusts.
-fn write_files(dir: &Path, name: &str, issuer: &Ca, trusted: &[&Ca]) {
+pub fn write_files(dir: &Path, name: &str, issuer: &Ca, trusted: &[&Ca]) {
     let mut params =
         CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, name);
@@ -43,6 +43,11 @@ fn write_files(dir: &Path, name: &str, issuer: &Ca, trusted: &[&Ca]) {
 fn write_trust(dir: &Path, trusted: &[&Ca]) {
     let pems: String = trusted.iter().map(|ca| ca.pem()).collect();
     std::fs::write(dir.join("ca.crt"), pems).unwrap();
+}
+
+/// Returns the context of the files in a directory.
+pub fn tls_context(dir: &Path) -> Arc<SslContext> {
+    context(dir, true)
 }
 
 fn context(dir: &Path, with_key: bool) -> Arc<SslContext> {
