@@ -3,6 +3,7 @@
 mod bad_peers;
 mod checkup;
 mod matrix;
+mod openssl;
 mod plaintext;
 mod reload;
 mod restrictions;
