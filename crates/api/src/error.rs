@@ -79,6 +79,8 @@ error_codes! {
     /// 401 unless [`ApiError::with_status`] says 403.
     Security = "security_exception", 401;
     MediaTypeHeader = "media_type_header_exception", 400;
+    TooLongHttpLine = "too_long_http_line_exception", 400;
+    TooLongHttpHeader = "too_long_http_header_exception", 400;
     ContentTooLong = "content_too_long_exception", 413;
     ShardNotFound = "shard_not_found_exception", 404;
     ShardNotInPrimaryMode = "shard_not_in_primary_mode_exception", 503;

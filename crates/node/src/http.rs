@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use ringwall_base::{IpFilter, IpRule};
+use ringwall_base::{ByteSizeValue, IpFilter, IpRule};
 use ringwall_rest::{Cors, CorsSettings, RestConfig};
 use ringwall_security::files::{ServiceTokensFile, Watched};
 use ringwall_security::{
@@ -56,8 +56,9 @@ pub fn config(
 ) -> Result<RestConfig, StartError> {
     let ports = settings.get(&network::HTTP_PORT);
     let defaults = RestConfig::default();
-    let header = settings.get(&network::HTTP_MAX_HEADER_SIZE).bytes()
-        + settings.get(&network::HTTP_MAX_INITIAL_LINE_LENGTH).bytes();
+    let bytes = |setting: &'static Setting<ByteSizeValue>| {
+        usize::try_from(settings.get(setting).bytes()).unwrap_or(usize::MAX)
+    };
     Ok(RestConfig {
         cors: cors(settings)?,
         hsts: duration(settings, &network::HTTP_HSTS_MAX_AGE).filter(|age| !age.is_zero()),
@@ -70,12 +71,21 @@ pub fn config(
             .get(&network::HTTP_COMPRESSION)
             .unwrap_or(tls.is_none()),
         tls,
-        max_header_bytes: usize::try_from(header).unwrap_or(usize::MAX),
+        max_header_bytes: bytes(&network::HTTP_MAX_HEADER_SIZE),
+        max_line_bytes: bytes(&network::HTTP_MAX_INITIAL_LINE_LENGTH),
         max_connections: settings.get(&network::HTTP_MAX_CONNECTIONS),
         handshake_timeout: duration(settings, &network::HTTP_HANDSHAKE_TIMEOUT)
             .unwrap_or(defaults.handshake_timeout),
         header_timeout: duration(settings, &network::HTTP_HEADER_TIMEOUT)
             .unwrap_or(defaults.header_timeout),
+        idle_timeout: duration(settings, &network::HTTP_IDLE_TIMEOUT)
+            .unwrap_or(defaults.idle_timeout),
+        body_timeout: duration(settings, &network::HTTP_BODY_TIMEOUT)
+            .unwrap_or(defaults.body_timeout),
+        distrust_grace: duration(settings, &network::HTTP_DISTRUST_GRACE)
+            .unwrap_or(defaults.distrust_grace),
+        refusal_interval: duration(settings, &security::REFUSAL_LOG_INTERVAL)
+            .unwrap_or(defaults.refusal_interval),
         ..defaults
     })
 }

@@ -92,7 +92,7 @@ impl Cors {
     pub fn answer(&self, parts: &Parts) -> Option<Response<Full<Bytes>>> {
         let origin = parts.headers.get(ORIGIN)?;
         let mut response = Response::new(Full::default());
-        if !self.is_allowed(origin, &parts.headers) {
+        if !self.is_allowed(origin, parts) {
             *response.status_mut() = StatusCode::FORBIDDEN;
             return Some(response);
         }
@@ -137,11 +137,13 @@ impl Cors {
         }
     }
 
-    fn is_allowed(&self, origin: &HeaderValue, headers: &HeaderMap) -> bool {
+    fn is_allowed(&self, origin: &HeaderValue, parts: &Parts) -> bool {
         let Ok(origin) = origin.to_str() else {
             return false;
         };
-        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+        // HTTP/2 says it in the target.
+        let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
         let is_own = host.is_some_and(|host| {
             let (_, authority) = origin.split_once("://").unwrap_or_default();
             !host.is_empty() && authority == host

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use ringwall_api::{ApiError, ApiResult, Authentication, Client, RequestContext};
+use ringwall_api::{ApiError, ApiResult, Authentication, Client, ErrorCode, RequestContext};
 use ringwall_security::Authenticator;
 use ringwall_security::authc::tampered_request;
 use serde_json::json;
@@ -27,11 +27,48 @@ pub struct Service {
     pub client: Arc<dyn Client>,
     pub authenticator: Arc<Authenticator>,
     pub limits: BodyLimits,
+    pub head: HeadLimits,
     pub budget: BodyBudget,
     pub compression: bool,
     pub cors: Option<Cors>,
     /// The value of `Strict-Transport-Security`.
     pub hsts: Option<HeaderValue>,
+}
+
+/// Bounds of what comes before a body, bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadLimits {
+    /// Of the request line.
+    pub line: usize,
+    /// Of all headers together.
+    pub headers: usize,
+}
+
+impl HeadLimits {
+    /// Refuses a head that is too long, as Elasticsearch does.
+    fn check(self, parts: &Parts) -> ApiResult<()> {
+        // Method, target and version with two spaces between them.
+        let line = parts.method.as_str().len() + uri_length(parts) + "  HTTP/1.1".len();
+        if line > self.line {
+            return Err(ApiError::new(
+                ErrorCode::TooLongHttpLine,
+                format!("An HTTP line is larger than {} bytes.", self.line),
+            ));
+        }
+        let headers: usize = parts
+            .headers
+            .iter()
+            // A colon, a space and the end of the line.
+            .map(|(name, value)| name.as_str().len() + value.len() + 4)
+            .sum();
+        if headers > self.headers {
+            return Err(ApiError::new(
+                ErrorCode::TooLongHttpHeader,
+                format!("HTTP header is larger than {} bytes.", self.headers),
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl Service {
@@ -58,6 +95,9 @@ impl Service {
 
     async fn answer(&self, parts: &Parts, body: Incoming) -> Response<Full<Bytes>> {
         let mut rendering = Rendering::from_headers(&parts.headers, self.compression);
+        if let Err(error) = self.head.check(parts) {
+            return rendering.error(&error);
+        }
         if parts.method == Method::OPTIONS {
             return options(&rendering, parts);
         }
@@ -260,6 +300,14 @@ fn uri_text(parts: &Parts) -> &str {
         .uri
         .path_and_query()
         .map_or("/", http::uri::PathAndQuery::as_str)
+}
+
+/// The length of the target as it was sent.
+fn uri_length(parts: &Parts) -> usize {
+    parts
+        .uri
+        .path_and_query()
+        .map_or(1, |target| target.as_str().len())
 }
 
 fn header_text(headers: &HeaderMap, name: &str) -> Option<String> {

@@ -210,6 +210,23 @@ impl SslConfig {
         files
     }
 
+    /// Returns where the key and certificate are from, in the form Elasticsearch logs it.
+    pub(crate) fn key_description(&self) -> String {
+        match &self.key {
+            KeySource::None => "none".to_owned(),
+            KeySource::Pem {
+                key, certificate, ..
+            } => format!(
+                "PEM-key-config{{cert={} key={}}}",
+                certificate.resolved.display(),
+                key.resolved.display()
+            ),
+            KeySource::Keystore { path, .. } => {
+                format!("StoreKeyConfig{{path={}}}", path.resolved.display())
+            }
+        }
+    }
+
     /// Returns how the trust is configured, in the form Elasticsearch logs it.
     pub(crate) fn trust_description(&self) -> String {
         let own = |path: &ConfiguredPath| path.resolved.display().to_string();

@@ -97,10 +97,11 @@ fn write_certificate(f: &mut dyn Write, failure: &Details) -> Result {
     };
     write!(
         f,
-        "the {role} provided a certificate with subject name [{}], fingerprint [{}], serial number [{}]; \
+        "the {role} provided a certificate with subject name [{}], fingerprint [{}], {}, serial number [{}]; \
          the certificate is valid between [{}] and [{}] (current time is [{}], {})",
         leaf.subject,
         leaf.fingerprint_sha1,
+        Usages(leaf),
         leaf.serial,
         leaf.not_before,
         leaf.not_after,
@@ -164,13 +165,54 @@ fn write_signers(f: &mut dyn Write, failure: &Details, leaf: &CertificateInfo) -
     }
 }
 
-/// Writes why the certificate is refused.
+/// Writes why the certificate is refused, and whom this side trusts.
 fn write_distrust(f: &mut dyn Write, failure: &Details) -> Result {
+    write_rule(f, failure)?;
+    match failure.reason {
+        // The rule itself is about the trust, and tells.
+        FailureReason::NoCertificate | FailureReason::UntrustedIssuer { .. } => Ok(()),
+        _ => write_trusted_here(f, failure),
+    }
+}
+
+/// Writes whether the issuer is trusted here, and by which files.
+fn write_trusted_here(f: &mut dyn Write, failure: &Details) -> Result {
+    let context = &failure.subject.context;
+    let named = |issuer: &TrustedIssuer| {
+        let subject = |certificate: &CertificateInfo| certificate.issuer.to_string();
+        failure
+            .chain
+            .iter()
+            .map(subject)
+            .any(|s| s == issuer.subject)
+    };
+    match context.issuers.iter().find(|issuer| named(issuer)) {
+        Some(issuer) => write!(
+            f,
+            "; the issuing certificate with fingerprint [{}] is trusted in this ssl context ([{}])",
+            issuer.fingerprint,
+            Context(context)
+        ),
+        None => write!(
+            f,
+            "; this ssl context ([{}]) trusts {}",
+            Context(context),
+            Issuers(&context.issuers)
+        ),
+    }
+}
+
+/// Writes the rule that the certificate breaks.
+fn write_rule(f: &mut dyn Write, failure: &Details) -> Result {
     let context = &failure.subject.context;
     let role = failure.subject.role;
     match &failure.reason {
         FailureReason::NoCertificate => {
-            write!(f, ", which this ssl context ([{}]) requires", context.name)
+            write!(
+                f,
+                ", which this ssl context ([{}]) requires",
+                Context(context)
+            )
         }
         FailureReason::UntrustedIssuer {
             issuer,
@@ -326,7 +368,7 @@ fn write_plaintext(f: &mut dyn Write, failure: &Details, kind: PlaintextKind) ->
 fn write_rejection(f: &mut dyn Write, failure: &Details, alert: &str) -> Result {
     let context = &failure.subject.context;
     let peer = failure.subject.peer;
-    let own = Own(context.own.as_ref());
+    let own = Own(context);
     if failure.subject.role == PeerRole::Client {
         let who = if context.is_http {
             "http client"
@@ -435,20 +477,42 @@ impl Display for Context<'_> {
     }
 }
 
-/// The certificate shown by this side.
-struct Own<'a>(Option<&'a CertificateInfo>);
+/// The usages of a certificate, in Elasticsearch's words.
+struct Usages<'a>(&'a CertificateInfo);
+
+impl Display for Usages<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match &self.0.key_usage {
+            None => f.write_str("no keyUsage")?,
+            Some(usages) => write!(f, "keyUsage [{}]", usages.join(", "))?,
+        }
+        match &self.0.extended_key_usage {
+            None => f.write_str(" and no extendedKeyUsage"),
+            Some(usages) => write!(f, " and extendedKeyUsage [{}]", usages.join(", ")),
+        }
+    }
+}
+
+/// The certificate shown by this side, and the file it is from.
+struct Own<'a>(&'a ContextFacts);
 
 impl Display for Own<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        match self.0 {
-            None => f.write_str("this side has no certificate"),
-            Some(own) => write!(
-                f,
-                "this side has the certificate with subject name [{}], fingerprint [{}], issued by [{}], valid until \
-                 [{}]",
-                own.subject, own.fingerprint_sha1, own.issuer, own.not_after
-            ),
-        }
+        let Some(own) = &self.0.own else {
+            return f.write_str("this side has no certificate");
+        };
+        write!(
+            f,
+            "this side has the certificate with subject name [{}], fingerprint [{}], serial number [{}], subject \
+             alternative names [",
+            own.subject, own.fingerprint_sha1, own.serial
+        )?;
+        write_list(f, own.subject_alternative_names.iter())?;
+        write!(
+            f,
+            "], issued by [{}], valid until [{}] (with key configuration: {})",
+            own.issuer, own.not_after, self.0.key
+        )
     }
 }
 

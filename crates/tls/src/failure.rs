@@ -176,6 +176,8 @@ pub(crate) struct ContextFacts {
     pub(crate) is_http: bool,
     /// Such as `PEM-trust{/etc/ca.crt}`.
     pub(crate) trust: String,
+    /// Such as `StoreKeyConfig{path=/etc/node.p12}`.
+    pub(crate) key: String,
     /// The certificate this side shows.
     pub(crate) own: Option<CertificateInfo>,
     pub(crate) issuers: Vec<TrustedIssuer>,

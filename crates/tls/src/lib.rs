@@ -25,10 +25,12 @@ mod failure;
 mod from_settings;
 #[cfg(test)]
 mod limbo;
+pub mod listen;
 mod load;
 mod material;
 mod probe;
 mod provider;
+mod refusals;
 mod reload;
 mod remedy;
 mod restrictions;
@@ -51,6 +53,7 @@ pub use failure::{FailureReason, HandshakeFailure, PeerRole, TrustedIssuer, expl
 pub use from_settings::{SslConfigError, SslConfigProblem};
 pub use load::CertificateEntry;
 pub use probe::{Speaks, speaks};
+pub use refusals::{RefusalLog, ToldRefusal, with_certificate};
 pub use reload::ReloadOutcome;
 pub use restrictions::RestrictedField;
 pub use ringwall_settings::{ClientAuthentication, VerificationMode};

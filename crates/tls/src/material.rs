@@ -51,6 +51,7 @@ impl Material {
             name: config.name.clone(),
             is_http: config.is_http(),
             trust: config.trust_description(),
+            key: config.key_description(),
             own: chain
                 .first()
                 .and_then(|leaf| CertificateInfo::from_der(leaf).ok()),

@@ -1,6 +1,7 @@
 //! One connection: its first bytes, TLS, and the requests on it.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +10,20 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use ringwall_tls::{MaybeTlsStream, SslContext, UnexpectedTls};
+use ringwall_tls::{
+    MaybeTlsStream, PeerIdentity, PeerRole, RefusalLog, SslContext, UnexpectedTls,
+    explain_io_error, with_certificate,
+};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::head_guard::HeadGuard;
+use super::activity::{Activity, Waiting};
+use super::guard::{Guard, Patience};
 use super::server::RestConfig;
 use crate::service::Service;
 
@@ -26,6 +32,8 @@ pub(super) struct Connections {
     pub config: RestConfig,
     pub service: Arc<Service>,
     pub places: Arc<Semaphore>,
+    pub waiting: Arc<Waiting>,
+    pub refusals: Arc<RefusalLog>,
     /// Finish what runs, take nothing new.
     pub drain: CancellationToken,
     /// Stop now.
@@ -34,17 +42,49 @@ pub(super) struct Connections {
 }
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(shared: Arc<Connections>, tcp: TcpStream, peer: SocketAddr) {
+///
+/// What a handshake or a request needs is on the heap and gone when it is over: most connections wait
+/// most of the time.
+pub(super) async fn serve(
+    shared: Arc<Connections>,
+    tcp: TcpStream,
+    peer: SocketAddr,
+    activity: Arc<Activity>,
+) {
     if let Err(error) = tcp.set_nodelay(true) {
         tracing::debug!(%error, %peer, "cannot set TCP_NODELAY");
     }
+    // Before the handshake: a change of trust during it is seen after it.
+    let trust = shared.config.tls.as_ref().map(|tls| tls.subscribe());
     let opened = tokio::select! {
         () = shared.drain.cancelled() => return,
-        opened = open(&shared.config, tcp, peer) => opened,
+        opened = Box::pin(open(&shared, tcp, peer)) => opened,
     };
-    if let Some((stream, protocol)) = opened {
-        run(&shared, stream, protocol, peer).await;
-    }
+    let Some((mut stream, protocol)) = opened else {
+        return;
+    };
+    let identity = stream.peer_identity().cloned().map(Arc::new);
+    let distrusted = {
+        let (shared, identity) = (Arc::clone(&shared), identity.clone());
+        async move { distrusted(&shared, trust, identity.as_deref(), peer).await }
+    };
+    tokio::pin!(distrusted);
+    let first = tokio::select! {
+        () = shared.drain.cancelled() => return,
+        () = distrusted.as_mut() => return,
+        () = activity.idle_for(shared.config.idle_timeout) => return,
+        first = first_byte(&mut stream, &shared.refusals, peer) => first,
+    };
+    let Some(first) = first else {
+        return;
+    };
+    let connection = Connection {
+        shared,
+        activity,
+        protocol,
+        peer,
+    };
+    Box::pin(connection.run(stream, first, distrusted)).await;
 }
 
 #[derive(Clone, Copy)]
@@ -53,25 +93,42 @@ enum Protocol {
     Http2,
 }
 
-/// Finds out what the client speaks, and completes the TLS handshake if TLS is on.
+/// Finds out what the client speaks, and completes the TLS handshake if TLS is on, all within one deadline.
 async fn open(
-    config: &RestConfig,
+    shared: &Connections,
     tcp: TcpStream,
     peer: SocketAddr,
 ) -> Option<(MaybeTlsStream, Protocol)> {
+    let config = &shared.config;
+    let deadline = Instant::now() + config.handshake_timeout;
     let mut first = [0; 4];
-    let seen = match timeout(config.handshake_timeout, tcp.peek(&mut first)).await {
+    let seen = match timeout_at(deadline, tcp.peek(&mut first)).await {
         Ok(Ok(seen)) if seen > 0 => &first[..seen],
-        // Closed, broken or silent: port scanners and health checks.
-        _ => return None,
+        Ok(_) => {
+            // Port scanners and health checks.
+            tracing::debug!(%peer, "http connection closed before its first byte");
+            return None;
+        }
+        Err(_elapsed) => {
+            tracing::debug!(%peer, "http connection said nothing within [http.handshake_timeout]");
+            return None;
+        }
     };
     let is_tls = matches!(seen[0], TLS_HANDSHAKE | TLS_ALERT);
     match (&config.tls, is_tls) {
-        (Some(tls), true) => open_tls(tls, tcp, peer, config.handshake_timeout).await,
-        (Some(_), false) => {
-            tracing::warn!(%peer, "received plaintext http traffic on an https channel, closing connection");
+        (Some(_), false) if seen[0].is_ascii_uppercase() => {
+            let line = format!(
+                "received plaintext http traffic on an https channel, closing connection [{peer}]; it sent an HTTP \
+                 request: the client must use https://"
+            );
+            shared.refusals.inbound(peer, "plaintext", line);
             answer_plaintext(tcp).await;
             None
+        }
+        // What is neither is told of by the context.
+        (Some(tls), _) => {
+            let left = deadline.saturating_duration_since(Instant::now());
+            open_tls(tls, &shared.refusals, tcp, peer, left).await
         }
         (None, true) => {
             let mut bytes = [0; 4];
@@ -80,7 +137,8 @@ async fn open(
                 first_bytes: bytes,
                 peer,
             };
-            tracing::warn!("{unexpected}");
+            let line = format!("{unexpected} (xpack.security.http.ssl.enabled)");
+            shared.refusals.inbound(peer, "unexpected_tls", line);
             None
         }
         (None, false) => {
@@ -96,6 +154,7 @@ async fn open(
 
 async fn open_tls(
     tls: &SslContext,
+    refusals: &RefusalLog,
     tcp: TcpStream,
     peer: SocketAddr,
     within: Duration,
@@ -108,21 +167,73 @@ async fn open_tls(
             };
             Some((stream.into(), protocol))
         }
-        Err(failure) if failure.is_routine() => None,
         Err(failure) => {
-            tracing::warn!("{failure}");
+            refusals.handshake(&failure);
             None
+        }
+    }
+}
+
+/// Waits for the first byte of the first request. In TLS 1.3 a client that does not trust this server says so
+/// here, after its handshake.
+async fn first_byte(
+    stream: &mut MaybeTlsStream,
+    refusals: &RefusalLog,
+    peer: SocketAddr,
+) -> Option<u8> {
+    let mut first = [0; 1];
+    match stream.read(&mut first).await {
+        Ok(0) => None,
+        Ok(_) => Some(first[0]),
+        Err(error) => {
+            match explain_io_error(&error) {
+                Some(failure) => refusals.handshake(failure),
+                None => tracing::debug!(%error, %peer, "http connection ended before a request"),
+            }
+            None
+        }
+    }
+}
+
+/// Completes when the trust of the day refuses the certificate that a client has shown.
+async fn distrusted(
+    shared: &Connections,
+    trust: Option<watch::Receiver<u64>>,
+    identity: Option<&PeerIdentity>,
+    peer: SocketAddr,
+) {
+    let (Some(tls), Some(mut trust), Some(identity)) = (&shared.config.tls, trust, identity) else {
+        return std::future::pending().await;
+    };
+    loop {
+        if trust.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+        if let Err(reason) = tls.would_trust(&identity.chain, PeerRole::Client, None) {
+            let line = format!(
+                "closing the http connection from [{peer}]{}: its certificate is no longer trusted ({})",
+                with_certificate(Some(identity)),
+                reason.kind()
+            );
+            shared.refusals.inbound(peer, "no_longer_trusted", line);
+            return;
         }
     }
 }
 
 /// Tells a client that speaks plain HTTP to an HTTPS port what to do.
 async fn answer_plaintext(mut tcp: TcpStream) {
-    let body = "This port speaks HTTPS. Use an https:// URL, and the CA certificate of the cluster \
-                (for curl: --cacert http_ca.crt).\n";
+    let reason = "this port speaks HTTPS: use an https:// URL, and the CA certificate of the cluster (for curl: \
+                  --cacert http_ca.crt)";
+    let cause = json!({"type": "plaintext_on_https_port", "reason": reason});
+    let body = json!({
+        "error": {"root_cause": [cause], "type": "plaintext_on_https_port", "reason": reason},
+        "status": 400,
+    })
+    .to_string();
     let answer = format!(
-        "HTTP/1.1 400 Bad Request\r\nx-elastic-product: Elasticsearch\r\ncontent-type: text/plain; \
-         charset=UTF-8\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        "HTTP/1.1 400 Bad Request\r\nx-elastic-product: Elasticsearch\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     );
     let exchange = async {
@@ -140,35 +251,56 @@ async fn answer_plaintext(mut tcp: TcpStream) {
     let _ = timeout(PLAINTEXT_ANSWER_TIMEOUT, exchange).await;
 }
 
-async fn run(shared: &Connections, stream: MaybeTlsStream, protocol: Protocol, peer: SocketAddr) {
-    let service = Arc::clone(&shared.service);
-    // HTTP/2 carries many requests at once, and closes connections whose pings are not answered.
-    let within = match protocol {
-        Protocol::Http1 => shared.config.header_timeout,
-        Protocol::Http2 => Duration::MAX,
-    };
-    let (stream, requests) = HeadGuard::new(stream, within.min(LONGEST));
-    let service = service_fn(move |request: http::Request<Incoming>| {
-        let service = Arc::clone(&service);
-        let answering = requests.begin();
-        async move {
-            let answer = service.handle(request).await;
-            drop(answering);
-            Ok::<_, Infallible>(answer)
+/// A connection whose client has begun to ask.
+struct Connection {
+    shared: Arc<Connections>,
+    activity: Arc<Activity>,
+    protocol: Protocol,
+    peer: SocketAddr,
+}
+
+impl Connection {
+    async fn run(self, stream: MaybeTlsStream, first: u8, distrusted: impl Future<Output = ()>) {
+        let config = &self.shared.config;
+        let patience = Patience {
+            // HTTP/2 carries many requests at once, and has limits of its own.
+            head: match self.protocol {
+                Protocol::Http1 => config.header_timeout,
+                Protocol::Http2 => Duration::MAX,
+            },
+            stall: config.body_timeout,
+        };
+        let stream = Guard::new(stream, first, patience, Arc::clone(&self.activity));
+        let (service, activity) = (Arc::clone(&self.shared.service), Arc::clone(&self.activity));
+        let service = service_fn(move |request: http::Request<Incoming>| {
+            let service = Arc::clone(&service);
+            let answering = activity.begin();
+            async move {
+                let answer = service.handle(request).await;
+                drop(answering);
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        let builder = builder(config, self.protocol);
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        // How long what runs may go on, once something else ends the connection.
+        let grace = tokio::select! {
+            ended = connection.as_mut() => return self.ended(ended),
+            () = self.shared.drain.cancelled() => Duration::MAX,
+            () = distrusted => config.distrust_grace,
+            () = self.activity.idle_for(config.idle_timeout) => IDLE_GRACE,
+        };
+        connection.as_mut().graceful_shutdown();
+        if let Ok(ended) = timeout(grace, connection).await {
+            self.ended(ended);
         }
-    });
-    let builder = builder(&shared.config, protocol);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shared.drain.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.as_mut().await
+    }
+
+    fn ended(&self, ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+        if let Err(error) = ended {
+            tracing::debug!(%error, peer = %self.peer, "http connection ended early");
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, %peer, "http connection ended early");
     }
 }
 
@@ -177,9 +309,10 @@ fn builder(config: &RestConfig, protocol: Protocol) -> Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(config.keep_alive)
-        .max_buf_size(config.max_header_bytes.max(MIN_BUFFER_BYTES))
-        .pipeline_flush(true);
+        // The guard's, which tells waiting from sending.
+        .header_read_timeout(None)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(config.max_head_bytes().max(MIN_BUFFER_BYTES));
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -198,7 +331,8 @@ const TLS_HANDSHAKE: u8 = 0x16;
 const PLAINTEXT_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// hyper refuses to work with less.
 const MIN_BUFFER_BYTES: usize = 8 << 10;
-/// As good as none.
-const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+const MAX_HEADERS: usize = 512;
 const HTTP2_STREAMS: u32 = 128;
 const HTTP2_PING: Duration = Duration::from_secs(30);
+/// For the goodbye of a connection that carries nothing.
+const IDLE_GRACE: Duration = Duration::from_secs(1);

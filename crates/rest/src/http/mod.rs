@@ -1,8 +1,9 @@
 //! The server: listeners, connections, shutdown.
 
+mod activity;
 pub mod body;
 mod connection;
-mod head_guard;
+mod guard;
 mod server;
 
 pub use self::server::{RestConfig, RestError, RestServer, ServerHandle};

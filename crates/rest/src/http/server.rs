@@ -10,16 +10,17 @@ use http::HeaderValue;
 use ringwall_api::Client;
 use ringwall_base::SharedIpFilter;
 use ringwall_security::Authenticator;
-use ringwall_tls::SslContext;
+use ringwall_tls::listen;
+use ringwall_tls::{RefusalLog, SslContext};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::body::{BodyBudget, BodyLimits};
 use super::connection::{Connections, serve};
 use crate::cors::Cors;
-use crate::service::Service;
+use crate::service::{HeadLimits, Service};
 
 /// Where and how to serve.
 #[derive(Clone)]
@@ -36,9 +37,11 @@ pub struct RestConfig {
     pub max_content_length: u64,
     /// Bytes that all request bodies together may hold at once.
     pub max_in_flight_bytes: u64,
-    /// Request line and headers together, bytes.
+    /// All headers of a request together, bytes. Setting `http.max_header_size`.
     pub max_header_bytes: usize,
-    /// Connections open at once; more wait in the system's backlog.
+    /// The request line, bytes. Setting `http.max_initial_line_length`.
+    pub max_line_bytes: usize,
+    /// Connections open at once. For one more, the one that has waited longest for its client is closed.
     pub max_connections: usize,
     /// Who but pages of the node itself may use it from a browser; `None` leaves it to the browser.
     pub cors: Option<Cors>,
@@ -50,10 +53,22 @@ pub struct RestConfig {
     pub handshake_timeout: Duration,
     /// How long the head of a request may take from its first byte. Setting `http.header_timeout`.
     pub header_timeout: Duration,
-    /// How long a connection may wait for the head of its next request.
-    pub keep_alive: Duration,
-    /// How long a client may pause within a body.
-    pub body_idle: Duration,
+    /// How long a connection may be without a request. Setting `http.idle_timeout`.
+    pub idle_timeout: Duration,
+    /// How long a client may pause within a body that it sends or reads. Setting `http.body_timeout`.
+    pub body_timeout: Duration,
+    /// How long requests of a client whose certificate is no longer trusted may go on.
+    /// Setting `http.distrust_grace`.
+    pub distrust_grace: Duration,
+    /// How often a line about the same refused client is repeated.
+    pub refusal_interval: Duration,
+}
+
+impl RestConfig {
+    /// Returns the bytes that a request may have before its body.
+    pub(super) fn max_head_bytes(&self) -> usize {
+        self.max_header_bytes.saturating_add(self.max_line_bytes)
+    }
 }
 
 impl Default for RestConfig {
@@ -65,15 +80,18 @@ impl Default for RestConfig {
             tls: None,
             max_content_length: 100 << 20,
             max_in_flight_bytes: 1 << 30,
-            max_header_bytes: 32 << 10,
+            max_header_bytes: 16 << 10,
+            max_line_bytes: 4 << 10,
             max_connections: 10_000,
             cors: None,
             hsts: None,
             compression: true,
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(30),
-            keep_alive: Duration::from_secs(300),
-            body_idle: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(300),
+            body_timeout: Duration::from_secs(30),
+            distrust_grace: Duration::from_secs(5),
+            refusal_interval: Duration::from_secs(30),
         }
     }
 }
@@ -81,17 +99,12 @@ impl Default for RestConfig {
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum RestError {
-    /// No port of the range could be bound.
-    #[error(
-        "cannot listen for HTTP on [{address}], ports [{first}-{last}]: {source}; choose another [http.port] or \
-         [http.host]"
-    )]
-    Bind {
-        address: IpAddr,
-        first: u16,
-        last: u16,
-        source: io::Error,
-    },
+    /// No port of the range could be bound on all addresses.
+    #[error("cannot listen for HTTP: {0}; choose another [http.port] or [http.host]")]
+    Bind(#[from] listen::BindError),
+    /// A bound socket could not be used.
+    #[error("cannot listen for HTTP: {0}")]
+    Socket(#[from] io::Error),
     /// There is nothing to listen on.
     #[error("no address to listen on for HTTP; set [http.host]")]
     NoAddress,
@@ -105,17 +118,16 @@ pub struct RestServer {
 }
 
 impl RestServer {
-    /// Binds every address, so that they are known before anything can be served.
+    /// Binds every address, all to the same port, so that they are known before anything can be served.
     pub async fn bind(config: RestConfig) -> Result<Self, RestError> {
+        if config.addresses.is_empty() {
+            return Err(RestError::NoAddress);
+        }
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
-        for address in &config.addresses {
-            let (listener, bound) = bind_first(*address, &config.ports).await?;
+        for listener in listen::bind(&config.addresses, &config.ports).await? {
+            addresses.push(listener.local_addr()?);
             listeners.push(listener);
-            addresses.push(bound);
-        }
-        if listeners.is_empty() {
-            return Err(RestError::NoAddress);
         }
         Ok(Self {
             listeners,
@@ -138,7 +150,11 @@ impl RestServer {
             authenticator,
             limits: BodyLimits {
                 max_bytes: config.max_content_length,
-                idle: config.body_idle,
+                idle: config.body_timeout,
+            },
+            head: HeadLimits {
+                line: config.max_line_bytes,
+                headers: config.max_header_bytes,
             },
             budget: BodyBudget::new(config.max_in_flight_bytes),
             compression: config.compression,
@@ -148,8 +164,12 @@ impl RestServer {
                 .filter(|_| config.tls.is_some())
                 .and_then(|age| HeaderValue::try_from(format!("max-age={}", age.as_secs())).ok()),
         };
+        let refusals = Arc::new(RefusalLog::new(config.refusal_interval));
+        refusals.spawn_summaries();
         let connections = Arc::new(Connections {
             places: Arc::new(Semaphore::new(config.max_connections.max(1))),
+            waiting: Arc::default(),
+            refusals,
             config,
             service: Arc::new(service),
             drain: CancellationToken::new(),
@@ -180,6 +200,11 @@ impl ServerHandle {
         &self.addresses
     }
 
+    /// Returns the log of clients that were refused.
+    pub fn refusals(&self) -> Arc<RefusalLog> {
+        Arc::clone(&self.connections.refusals)
+    }
+
     /// Stops accepting, lets requests under way finish for at most `drain`, then closes the rest.
     /// Returns whether all finished by themselves.
     pub async fn shutdown(self, drain: Duration) -> bool {
@@ -195,75 +220,78 @@ impl ServerHandle {
     }
 }
 
-async fn bind_first(
-    address: IpAddr,
-    ports: &RangeInclusive<u16>,
-) -> Result<(TcpListener, SocketAddr), RestError> {
-    let mut last_error = io::Error::from(io::ErrorKind::AddrInUse);
-    for port in ports.clone() {
-        match TcpListener::bind((address, port)).await {
-            Ok(listener) => match listener.local_addr() {
-                Ok(bound) => return Ok((listener, bound)),
-                Err(error) => last_error = error,
-            },
-            Err(error) => last_error = error,
-        }
-    }
-    Err(RestError::Bind {
-        address,
-        first: *ports.start(),
-        last: *ports.end(),
-        source: last_error,
-    })
-}
-
 async fn accept_loop(listener: TcpListener, connections: Arc<Connections>) {
     loop {
-        let place = tokio::select! {
-            () = connections.drain.cancelled() => return,
-            place = Arc::clone(&connections.places).acquire_owned() => place,
-        };
-        // The semaphore is never closed; if it were, there would be no place for anyone.
-        let Ok(place) = place else { return };
         let accepted = tokio::select! {
             () = connections.drain.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        match accepted {
-            Ok((tcp, peer)) => {
-                let rule = connections.config.filter.denied_by(peer.ip());
-                match rule {
-                    None => spawn_connection(&connections, tcp, peer, place),
-                    Some(rule) => tracing::debug!(
-                        %peer,
-                        "closing http connection, the rule [{rule}] of [xpack.security.http.filter.deny] is about it"
-                    ),
-                }
-            }
+        let (tcp, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
-                // Out of file descriptors, most likely: wait for some connection to end.
+                // Out of file descriptors, most likely: another must end first.
                 tracing::warn!(%error, "cannot accept an http connection");
+                connections.waiting.shed_longest();
                 tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let refusals = &connections.refusals;
+        if let Some(rule) = connections.config.filter.denied_by(peer.ip()) {
+            let line = format!(
+                "closing http connection from [{peer}]: the rule [{rule}] of [xpack.security.http.filter.deny] is \
+                 about it"
+            );
+            refusals.inbound(peer, "ip_filter", line);
+            continue;
+        }
+        match place(&connections).await {
+            Some(place) => spawn_connection(&connections, tcp, peer, place),
+            None => {
+                let line = format!(
+                    "closing http connection from [{peer}]: all [{}] connections of [http.max_connections] carry \
+                     requests",
+                    connections.config.max_connections
+                );
+                refusals.inbound(peer, "too_many_connections", line);
             }
         }
     }
+}
+
+/// Returns a place for a connection. When there is none, who has waited longest for its client gives way.
+async fn place(connections: &Connections) -> Option<OwnedSemaphorePermit> {
+    if let Ok(place) = Arc::clone(&connections.places).try_acquire_owned() {
+        return Some(place);
+    }
+    if !connections.waiting.shed_longest() {
+        return None;
+    }
+    let free = Arc::clone(&connections.places).acquire_owned();
+    tokio::time::timeout(SHED_TIMEOUT, free).await.ok()?.ok()
 }
 
 fn spawn_connection(
     connections: &Arc<Connections>,
     tcp: TcpStream,
     peer: SocketAddr,
-    place: tokio::sync::OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 ) {
     let shared = Arc::clone(connections);
+    let activity = shared.waiting.enter();
     connections.tasks.spawn(async move {
-        let abort = shared.abort.clone();
+        let (abort, given_up) = (shared.abort.clone(), Arc::clone(&activity));
         tokio::select! {
             () = abort.cancelled() => {}
-            () = serve(shared, tcp, peer) => {}
+            () = given_up.shed() => {
+                tracing::debug!(%peer, "http connection gave its place to a new one");
+            }
+            () = serve(shared, tcp, peer, activity) => {}
         }
         drop(place);
     });
 }
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A connection that was told to end does so at once.
+const SHED_TIMEOUT: Duration = Duration::from_secs(1);

@@ -100,7 +100,8 @@ pub static HTTP_COMPRESSION: Setting<Option<bool>> = Setting::new(
 
 pub static HTTP_MAX_CONNECTIONS: Setting<usize> = Setting::new(
     "http.max_connections",
-    "Largest number of client connections; further ones are closed at once.",
+    "Largest number of client connections. For a further one, the connection that has waited longest for its next request \
+     is closed; when all carry requests, the new one is.",
 )
 .default("10000")
 .at_least(1)
@@ -120,6 +121,32 @@ pub static HTTP_HEADER_TIMEOUT: Setting<TimeValue> = Setting::new(
 )
 .default("30s")
 .at_least(1)
+.ours();
+
+pub static HTTP_IDLE_TIMEOUT: Setting<TimeValue> = Setting::new(
+    "http.idle_timeout",
+    "How long a client connection may be open without a request. When all of `http.max_connections` are taken, the one \
+     that has waited longest is closed earlier.",
+)
+.default("5m")
+.at_least(1)
+.ours();
+
+pub static HTTP_BODY_TIMEOUT: Setting<TimeValue> = Setting::new(
+    "http.body_timeout",
+    "How long a client may pause while it sends the body of a request or reads its answer.",
+)
+.default("30s")
+.at_least(1)
+.ours();
+
+pub static HTTP_DISTRUST_GRACE: Setting<TimeValue> = Setting::new(
+    "http.distrust_grace",
+    "How long requests of a client whose certificate is no longer trusted after a reload may go on. Its connection \
+     takes nothing new.",
+)
+.default("5s")
+.at_least(0)
 .ours();
 
 pub static HTTP_SHUTDOWN_GRACE_PERIOD: Setting<TimeValue> = Setting::new(
@@ -200,6 +227,9 @@ pub(super) static HTTP_SECTION: Section = Section {
         &HTTP_MAX_CONNECTIONS,
         &HTTP_HANDSHAKE_TIMEOUT,
         &HTTP_HEADER_TIMEOUT,
+        &HTTP_BODY_TIMEOUT,
+        &HTTP_IDLE_TIMEOUT,
+        &HTTP_DISTRUST_GRACE,
         &HTTP_SHUTDOWN_GRACE_PERIOD,
         &CORS_ENABLED,
         &CORS_ALLOW_ORIGIN,

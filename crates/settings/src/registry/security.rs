@@ -54,6 +54,14 @@ pub static RELOAD_INTERVAL_HIGH: Setting<TimeValue> = Setting::new(
 .default("5s")
 .at_least(10);
 
+pub static REFUSAL_LOG_INTERVAL: Setting<TimeValue> = Setting::new(
+    "xpack.security.ssl.diagnose.interval",
+    "How long after a log line about a refused peer another about the same peer, certificate and cause is only counted.",
+)
+.default("30s")
+.at_least(1)
+.ours();
+
 pub static BOOTSTRAP_PASSWORD: SecureSetting = SecureSetting::new(
     "bootstrap.password",
     "Password of the user `elastic` until it is changed for the first time; \
@@ -200,6 +208,7 @@ pub(super) static SECTION: Section = Section {
         &CERTIFICATE_EXPIRY_RED,
         &RELOAD_ENABLED,
         &RELOAD_INTERVAL_HIGH,
+        &REFUSAL_LOG_INTERVAL,
         &BOOTSTRAP_PASSWORD,
         &AUTOCONFIGURATION_PASSWORD_HASH,
         &API_KEY_ENABLED,

@@ -1,0 +1,185 @@
+//! Which connections carry requests and which wait for their client, so that waiting ones give way.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// The connections of a server that carry no request, in the order since when.
+///
+/// Also those still in their handshake: they wait since they were accepted.
+#[derive(Default)]
+pub(super) struct Waiting {
+    connections: Mutex<BTreeMap<(Instant, u64), CancellationToken>>,
+    next_id: AtomicU64,
+}
+
+impl Waiting {
+    /// Takes note of a new connection.
+    pub(super) fn enter(self: &Arc<Self>) -> Arc<Activity> {
+        let activity = Activity {
+            waiting: Arc::clone(self),
+            id: self.next_id.fetch_add(1, Ordering::Relaxed),
+            shed: CancellationToken::new(),
+            state: Mutex::new(State {
+                running: 0,
+                since: Instant::now(),
+            }),
+            heads: AtomicU64::new(0),
+        };
+        self.insert(&activity, activity.state.lock().since);
+        Arc::new(activity)
+    }
+
+    /// Ends the connection that has waited longest. Returns whether there was one.
+    pub(super) fn shed_longest(&self) -> bool {
+        let longest = self.connections.lock().pop_first();
+        longest.inspect(|(_, shed)| shed.cancel()).is_some()
+    }
+
+    fn insert(&self, activity: &Activity, since: Instant) {
+        let place = (since, activity.id);
+        self.connections.lock().insert(place, activity.shed.clone());
+    }
+
+    fn remove(&self, activity: &Activity, since: Instant) {
+        self.connections.lock().remove(&(since, activity.id));
+    }
+}
+
+/// What one connection is doing.
+pub(super) struct Activity {
+    waiting: Arc<Waiting>,
+    id: u64,
+    shed: CancellationToken,
+    state: Mutex<State>,
+    /// Requests whose head has arrived.
+    heads: AtomicU64,
+}
+
+struct State {
+    /// Requests being answered.
+    running: u32,
+    /// When the last of them ended.
+    since: Instant,
+}
+
+impl Activity {
+    /// Takes note that the whole head of a request has arrived; its answer is ready when the guard is dropped.
+    pub(super) fn begin(self: &Arc<Self>) -> Answering {
+        self.heads.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.state.lock();
+        if state.running == 0 {
+            self.waiting.remove(self, state.since);
+        }
+        state.running += 1;
+        Answering(Arc::clone(self))
+    }
+
+    fn end(&self) {
+        let mut state = self.state.lock();
+        state.running -= 1;
+        if state.running == 0 {
+            state.since = Instant::now();
+            self.waiting.insert(self, state.since);
+        }
+    }
+
+    /// Returns the number of requests whose head has arrived.
+    pub(super) fn heads(&self) -> u64 {
+        self.heads.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether a request is being answered.
+    pub(super) fn is_answering(&self) -> bool {
+        self.state.lock().running > 0
+    }
+
+    /// Completes when the connection must give its place to another.
+    pub(super) async fn shed(&self) {
+        self.shed.cancelled().await;
+    }
+
+    /// Completes when the connection has carried no request for so long.
+    pub(super) async fn idle_for(&self, idle: Duration) {
+        loop {
+            let due = {
+                let state = self.state.lock();
+                let begin = match state.running {
+                    0 => state.since,
+                    _ => Instant::now(),
+                };
+                // Too far away to be a time: never.
+                begin.checked_add(idle)
+            };
+            match due {
+                Some(due) if due <= Instant::now() => return,
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
+
+impl Drop for Activity {
+    fn drop(&mut self) {
+        let since = self.state.lock().since;
+        self.waiting.remove(self, since);
+    }
+}
+
+/// A request that is being answered.
+pub(super) struct Answering(Arc<Activity>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_waited_longest_gives_way_and_who_is_answered_does_not() {
+        let waiting = Arc::new(Waiting::default());
+        let busy = waiting.enter();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let first = waiting.enter();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let second = waiting.enter();
+        let request = busy.begin();
+        let other = busy.begin();
+        assert!(waiting.shed_longest());
+        assert!(first.shed.is_cancelled() && !second.shed.is_cancelled());
+        drop(request);
+        drop(second);
+        assert!(!waiting.shed_longest(), "one has gone, the other is busy");
+        drop(other);
+        assert!(waiting.shed_longest());
+        busy.shed().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idleness_begins_with_the_end_of_the_last_request() {
+        let activity = Arc::new(Waiting::default()).enter();
+        let minute = Duration::from_secs(60);
+        let begun = Instant::now();
+        activity.idle_for(minute).await;
+        assert_eq!(begun.elapsed(), minute);
+        let request = activity.begin();
+        let busy = tokio::time::timeout(10 * minute, activity.idle_for(minute));
+        assert!(busy.await.is_err());
+        drop(request);
+        let ended = Instant::now();
+        activity.idle_for(minute).await;
+        assert_eq!(ended.elapsed(), minute);
+        let forever = tokio::time::timeout(minute, activity.idle_for(Duration::MAX));
+        assert!(forever.await.is_err());
+    }
+}
