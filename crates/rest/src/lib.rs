@@ -23,4 +23,4 @@ pub mod routes;
 mod service;
 
 pub use cors::{Cors, CorsSettings};
-pub use http::{RestConfig, RestError, RestServer, ServerHandle};
+pub use http::{ConnectionCounts, RestConfig, RestError, RestServer, ServerHandle};

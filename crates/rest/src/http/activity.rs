@@ -15,15 +15,50 @@ use tokio_util::sync::CancellationToken;
 #[derive(Default)]
 pub(super) struct Waiting {
     connections: Mutex<BTreeMap<(Instant, u64), CancellationToken>>,
-    next_id: AtomicU64,
+    counts: Arc<ConnectionCounts>,
+}
+
+/// How many clients are connected, for statistics. Shared with whoever shows them.
+#[derive(Debug, Default)]
+pub struct ConnectionCounts {
+    opened: AtomicU64,
+    closed: AtomicU64,
+    shed: AtomicU64,
+}
+
+impl ConnectionCounts {
+    /// Returns the number of connections open now.
+    pub fn open(&self) -> u64 {
+        // In this order: a connection that ends between the two counts as open.
+        let closed = self.closed.load(Ordering::Acquire);
+        self.opened().saturating_sub(closed)
+    }
+
+    /// Returns the number of connections accepted since the start.
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Acquire)
+    }
+
+    /// Returns the number of connections that gave their place to another.
+    pub fn shed(&self) -> u64 {
+        self.shed.load(Ordering::Acquire)
+    }
 }
 
 impl Waiting {
+    /// Returns a registry that counts there.
+    pub(super) fn new(counts: Arc<ConnectionCounts>) -> Self {
+        Self {
+            counts,
+            ..Self::default()
+        }
+    }
+
     /// Takes note of a new connection.
     pub(super) fn enter(self: &Arc<Self>) -> Arc<Activity> {
         let activity = Activity {
             waiting: Arc::clone(self),
-            id: self.next_id.fetch_add(1, Ordering::Relaxed),
+            id: self.counts.opened.fetch_add(1, Ordering::AcqRel),
             shed: CancellationToken::new(),
             state: Mutex::new(State {
                 running: 0,
@@ -38,7 +73,12 @@ impl Waiting {
     /// Ends the connection that has waited longest. Returns whether there was one.
     pub(super) fn shed_longest(&self) -> bool {
         let longest = self.connections.lock().pop_first();
-        longest.inspect(|(_, shed)| shed.cancel()).is_some()
+        let Some((_, shed)) = longest else {
+            return false;
+        };
+        shed.cancel();
+        self.counts.shed.fetch_add(1, Ordering::AcqRel);
+        true
     }
 
     fn insert(&self, activity: &Activity, since: Instant) {
@@ -129,6 +169,7 @@ impl Drop for Activity {
     fn drop(&mut self) {
         let since = self.state.lock().since;
         self.waiting.remove(self, since);
+        self.waiting.counts.closed.fetch_add(1, Ordering::AcqRel);
     }
 }
 
@@ -163,6 +204,8 @@ mod tests {
         drop(other);
         assert!(waiting.shed_longest());
         busy.shed().await;
+        let counts = Arc::clone(&waiting.counts);
+        assert_eq!((counts.open(), counts.opened(), counts.shed()), (2, 3, 2));
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,4 +6,5 @@ mod connection;
 mod guard;
 mod server;
 
+pub use self::activity::ConnectionCounts;
 pub use self::server::{RestConfig, RestError, RestServer, ServerHandle};

@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::activity::{ConnectionCounts, Waiting};
 use super::body::{BodyBudget, BodyLimits};
 use super::connection::{Connections, serve};
 use crate::cors::Cors;
@@ -115,6 +116,7 @@ pub struct RestServer {
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
     config: RestConfig,
+    counts: Arc<ConnectionCounts>,
 }
 
 impl RestServer {
@@ -133,12 +135,18 @@ impl RestServer {
             listeners,
             addresses,
             config,
+            counts: Arc::default(),
         })
     }
 
     /// Returns the addresses bound, in the order of the configuration.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Returns the number of clients, also of those to come.
+    pub fn counts(&self) -> Arc<ConnectionCounts> {
+        Arc::clone(&self.counts)
     }
 
     /// Starts to serve. `client` is the one that authorizes
@@ -168,7 +176,7 @@ impl RestServer {
         refusals.spawn_summaries();
         let connections = Arc::new(Connections {
             places: Arc::new(Semaphore::new(config.max_connections.max(1))),
-            waiting: Arc::default(),
+            waiting: Arc::new(Waiting::new(self.counts)),
             refusals,
             config,
             service: Arc::new(service),
