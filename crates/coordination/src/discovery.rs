@@ -153,6 +153,7 @@ pub(crate) async fn keep_discovering(shared: Arc<Shared>) {
         join_not_before: Instant::now(),
         refusal_shown: None,
         ambiguity_shown: false,
+        founded: false,
         begun: Instant::now(),
     };
     let mut searching_since = None;
@@ -214,6 +215,8 @@ struct Search {
     join_not_before: Instant,
     refusal_shown: Option<(String, Instant)>,
     ambiguity_shown: bool,
+    /// Whether this node has founded a cluster: the metrics tell it a moment later.
+    founded: bool,
     begun: Instant,
 }
 
@@ -410,7 +413,11 @@ impl Search {
         let shared = &self.shared;
         let uninitialized = !is_initialized(&shared.raft.metrics().borrow());
         // A node locked into a cluster whose log it lost must not found a second one.
-        if shared.config.single_node || !uninitialized || shared.machine.cluster_uuid().is_some() {
+        if shared.config.single_node
+            || self.founded
+            || !uninitialized
+            || shared.machine.cluster_uuid().is_some()
+        {
             return;
         }
         let candidates = shared.discovery.lock().candidates();
@@ -422,8 +429,9 @@ impl Search {
         };
         match decision {
             Decision::Found(founders) => {
-                if let Err(error) = found(shared, founders.into_values().collect()).await {
-                    warn!(%error, "could not found the cluster, trying again");
+                match found(shared, founders.into_values().collect()).await {
+                    Ok(()) => self.founded = true,
+                    Err(error) => warn!(%error, "could not found the cluster, trying again"),
                 }
             }
             Decision::Ambiguous(name) => {

@@ -355,6 +355,12 @@ fn run_checks(settings: &Settings, network: &Network, tls: bool) -> Result<(), S
     for warning in &verdict.warnings {
         tracing::warn!("{warning}");
     }
+    if !settings.get(&security::SECURITY_ENABLED) {
+        tracing::warn!(
+            "[xpack.security.enabled] is [false]: who reaches the HTTP or transport address of this node may read \
+             and change everything"
+        );
+    }
     if verdict.failures.is_empty() {
         return Ok(());
     }
