@@ -33,6 +33,32 @@ pub enum ExitCode {
 }
 
 impl ExitCode {
+    /// Returns the status with this number, as another process ended with.
+    pub fn with(code: i32) -> Self {
+        const ALL: [ExitCode; 18] = [
+            ExitCode::Ok,
+            ExitCode::Failure,
+            ExitCode::Critical,
+            ExitCode::Unknown,
+            ExitCode::Noop,
+            ExitCode::Usage,
+            ExitCode::DataError,
+            ExitCode::NoInput,
+            ExitCode::NoUser,
+            ExitCode::NoHost,
+            ExitCode::Unavailable,
+            ExitCode::CodeError,
+            ExitCode::CantCreate,
+            ExitCode::IoError,
+            ExitCode::TempFailure,
+            ExitCode::Protocol,
+            ExitCode::NoPerm,
+            ExitCode::Config,
+        ];
+        let known = ALL.into_iter().find(|exit| i32::from(exit.code()) == code);
+        known.unwrap_or(Self::Failure)
+    }
+
     /// Returns the number the process ends with.
     pub fn code(self) -> u8 {
         self as u8

@@ -15,7 +15,7 @@ use tracing::{debug, warn};
 
 use crate::config::Config;
 use crate::decide::contact::Contact;
-use crate::decide::formation::explain;
+use crate::decide::formation::{explain, summarize};
 use crate::discovery::{self, Discovery, formation_facts};
 use crate::election;
 use crate::error::{Error, ProposeError};
@@ -147,6 +147,11 @@ impl Coordination {
     /// one. Source: node.md section 7.5.
     pub fn explain_formation(&self) -> String {
         explain(&formation_facts(&self.shared))
+    }
+
+    /// Returns why there is no master, in a clause: without addresses and ids, for clients.
+    pub fn summarize_formation(&self) -> String {
+        summarize(&formation_facts(&self.shared))
     }
 
     /// Tells that the connection to a node closed: it is checked, or replaced as master, at once.

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::{BoxStream, ReadyChunks};
 use ringwall_base::NodeId;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -14,6 +16,7 @@ use crate::decide::bootstrap::{Candidate, Decision, decide, decide_unconfigured}
 use crate::decide::formation::{FormationFacts, explain};
 use crate::error::Error;
 use crate::peer::PeerInfo;
+use crate::ports::Seed;
 use crate::raft::RaftId;
 use crate::rpc::{Done, JOIN, JoinRequest, PeersRequest, PeersResponse, REQUEST_PEERS, Refusal};
 use crate::shared::{Shared, configs};
@@ -28,7 +31,10 @@ pub(crate) struct Discovery {
     hints: BTreeSet<String>,
     /// Addresses at which this node met itself.
     own: BTreeSet<String>,
+    /// Addresses of the last whole round of naming, and of the one under way.
     seeds: Vec<String>,
+    /// Why seeds have no address, of the last whole round and of the one under way.
+    unresolved: BTreeMap<String, String>,
     pub(crate) errors: BTreeMap<String, String>,
     pub(crate) join_error: Option<String>,
 }
@@ -86,6 +92,13 @@ impl Discovery {
         }
     }
 
+    /// Returns the last error of each address, and of each seed that has none.
+    pub(crate) fn problems(&self) -> BTreeMap<String, String> {
+        let mut problems = self.unresolved.clone();
+        problems.extend(self.errors.clone());
+        problems
+    }
+
     /// Returns the master that the most recent term names.
     fn master(&self) -> Option<PeerInfo> {
         self.found
@@ -108,6 +121,7 @@ impl Discovery {
     /// Forgets what only mattered while searching.
     fn forget_problems(&mut self) {
         self.hints.clear();
+        self.unresolved.clear();
         self.errors.clear();
         self.join_error = None;
     }
@@ -134,10 +148,12 @@ pub(crate) async fn keep_discovering(shared: Arc<Shared>) {
         shared,
         tasks: JoinSet::new(),
         asking: BTreeSet::new(),
+        naming: None,
         joining: false,
         join_not_before: Instant::now(),
         refusal_shown: None,
         ambiguity_shown: false,
+        founded: false,
         begun: Instant::now(),
     };
     let mut searching_since = None;
@@ -147,12 +163,13 @@ pub(crate) async fn keep_discovering(shared: Arc<Shared>) {
         let needed = search.is_needed();
         if !needed {
             if searching_since.take().is_some() {
+                search.naming = None;
                 search.shared.discovery.lock().forget_problems();
                 search.shared.status_wanted.notify_one();
             }
         } else if Instant::now() >= next_round {
             let since = *searching_since.get_or_insert_with(Instant::now);
-            search.ask_everyone().await;
+            search.ask_everyone();
             next_round = Instant::now() + search.interval(since);
         }
         tokio::select! {
@@ -162,6 +179,7 @@ pub(crate) async fn keep_discovering(shared: Arc<Shared>) {
                     Err(error) => debug!(%error, "a discovery task ended early"),
                 }
             }
+            seeds = next_seeds(&mut search.naming), if search.naming.is_some() => search.named(seeds),
             () = tokio::time::sleep_until(next_round), if needed => {}
             changed = status.changed() => if changed.is_err() {
                 return;
@@ -173,14 +191,32 @@ pub(crate) async fn keep_discovering(shared: Arc<Shared>) {
     }
 }
 
+/// A round of naming the seeds, which may last longer than one of asking.
+struct Naming {
+    seeds: ReadyChunks<BoxStream<'static, Seed>>,
+    /// Both as far as the round has come.
+    addresses: Vec<String>,
+    unresolved: BTreeMap<String, String>,
+}
+
+async fn next_seeds(naming: &mut Option<Naming>) -> Option<Vec<Seed>> {
+    match naming {
+        Some(naming) => naming.seeds.next().await,
+        None => None,
+    }
+}
+
 struct Search {
     shared: Arc<Shared>,
     tasks: JoinSet<Outcome>,
     asking: BTreeSet<String>,
+    naming: Option<Naming>,
     joining: bool,
     join_not_before: Instant,
     refusal_shown: Option<(String, Instant)>,
     ambiguity_shown: bool,
+    /// Whether this node has founded a cluster: the metrics tell it a moment later.
+    founded: bool,
     begun: Instant,
 }
 
@@ -199,48 +235,79 @@ impl Search {
         }
     }
 
-    /// Asks every known address that is not being asked already.
-    async fn ask_everyone(&mut self) {
+    /// Asks every known address that is not being asked already, and has the seeds named anew.
+    fn ask_everyone(&mut self) {
         if self.shared.config.single_node {
             return;
         }
         let timing = &self.shared.config.timing;
-        let patience = timing.find_peers_interval * SEED_PATIENCE;
-        let named = self.shared.config.seed_hosts.addresses();
-        let seeds = match tokio::time::timeout(patience, named).await {
-            Ok(seeds) => seeds,
-            Err(_) => {
-                warn!(
-                    timeout_ms = patience.as_millis() as u64,
-                    "naming the seed hosts timed out, using those of the last round"
-                );
-                self.shared.discovery.lock().seeds.clone()
-            }
-        };
-        let mut addresses: BTreeSet<String> = seeds.iter().cloned().collect();
-        addresses.extend(self.known_addresses());
+        let mut addresses: BTreeSet<String> = self.known_addresses().into_iter().collect();
         {
             let mut discovery = self.shared.discovery.lock();
-            discovery.seeds = seeds;
             let age = timing.find_peers_interval * FORGET_AFTER + timing.request_peers_timeout;
             discovery.expire(Instant::now(), age);
+            addresses.extend(discovery.seeds.iter().cloned());
             addresses.extend(discovery.hints.iter().cloned());
-            addresses.retain(|address| !discovery.own.contains(address));
             discovery
                 .errors
                 .retain(|address, _| addresses.contains(address));
         }
-        addresses.remove(&self.shared.config.local.transport_address);
-        for address in addresses {
-            if self.asking.len() >= MAX_ADDRESSES || !self.asking.insert(address.clone()) {
-                continue;
-            }
-            let shared = self.shared.clone();
-            self.tasks.spawn(async move {
-                let met = ask(&shared, address.clone()).await;
-                Outcome::Asked(address, met)
+        if self.naming.is_none() {
+            let seeds = self.shared.config.seed_hosts.clone().round();
+            self.naming = Some(Naming {
+                seeds: seeds.ready_chunks(MAX_ADDRESSES),
+                addresses: Vec::new(),
+                unresolved: BTreeMap::new(),
             });
         }
+        addresses.into_iter().for_each(|address| self.ask(address));
+    }
+
+    /// Asks an address, unless it is being asked already or is this node's own.
+    fn ask(&mut self, address: String) {
+        let is_own = address == self.shared.config.local.transport_address
+            || self.shared.discovery.lock().own.contains(&address);
+        if is_own || self.asking.len() >= MAX_ADDRESSES || !self.asking.insert(address.clone()) {
+            return;
+        }
+        let shared = self.shared.clone();
+        self.tasks.spawn(async move {
+            let met = ask(&shared, address.clone()).await;
+            Outcome::Asked(address, met)
+        });
+    }
+
+    /// Takes over what the round of naming found; `None` when it is over.
+    fn named(&mut self, seeds: Option<Vec<Seed>>) {
+        let Some(seeds) = seeds else {
+            if let Some(round) = self.naming.take() {
+                let mut discovery = self.shared.discovery.lock();
+                discovery.seeds = round.addresses;
+                discovery.unresolved = round.unresolved;
+            }
+            return;
+        };
+        let mut fresh = Vec::new();
+        if let Some(round) = &mut self.naming {
+            let mut discovery = self.shared.discovery.lock();
+            for seed in seeds {
+                match seed {
+                    Seed::Address(address) => {
+                        if !discovery.seeds.contains(&address) {
+                            discovery.seeds.push(address.clone());
+                        }
+                        fresh.push(address.clone());
+                        round.addresses.push(address);
+                    }
+                    Seed::Unresolved { seed, reason } => {
+                        discovery.unresolved.insert(seed.clone(), reason.clone());
+                        round.unresolved.insert(seed, reason);
+                    }
+                }
+            }
+        }
+        fresh.into_iter().for_each(|address| self.ask(address));
+        self.shared.status_wanted.notify_one();
     }
 
     fn known_addresses(&self) -> Vec<String> {
@@ -346,7 +413,11 @@ impl Search {
         let shared = &self.shared;
         let uninitialized = !is_initialized(&shared.raft.metrics().borrow());
         // A node locked into a cluster whose log it lost must not found a second one.
-        if shared.config.single_node || !uninitialized || shared.machine.cluster_uuid().is_some() {
+        if shared.config.single_node
+            || self.founded
+            || !uninitialized
+            || shared.machine.cluster_uuid().is_some()
+        {
             return;
         }
         let candidates = shared.discovery.lock().candidates();
@@ -358,8 +429,9 @@ impl Search {
         };
         match decision {
             Decision::Found(founders) => {
-                if let Err(error) = found(shared, founders.into_values().collect()).await {
-                    warn!(%error, "could not found the cluster, trying again");
+                match found(shared, founders.into_values().collect()).await {
+                    Ok(()) => self.founded = true,
+                    Err(error) => warn!(%error, "could not found the cluster, trying again"),
                 }
             }
             Decision::Ambiguous(name) => {
@@ -470,8 +542,14 @@ pub(crate) async fn keep_warning(shared: Arc<Shared>) {
 pub(crate) fn formation_facts(shared: &Shared) -> FormationFacts {
     let metrics = shared.raft.metrics().borrow().clone();
     let last_accepted = shared.raft.data_metrics().borrow().last_log;
+    let names = metrics
+        .membership_config
+        .nodes()
+        .map(|(id, peer)| (id.0, peer.name.clone()))
+        .collect();
     let discovery = shared.discovery.lock();
     FormationFacts {
+        names,
         local: shared.config.local.clone(),
         configs: configs(&metrics),
         initial_master_nodes: shared.config.initial_master_nodes.clone(),
@@ -480,7 +558,7 @@ pub(crate) fn formation_facts(shared: &Shared) -> FormationFacts {
         last_known_nodes: shared.machine.application().members(),
         term: metrics.current_term,
         last_accepted: last_accepted.map(|id| (id.leader_id.term, id.index)),
-        errors: discovery.errors.clone(),
+        errors: discovery.problems(),
         join_error: discovery.join_error.clone(),
     }
 }
@@ -504,6 +582,3 @@ const MAX_ADDRESSES: usize = 1000;
 
 /// A node not met for this many rounds counts as not discovered.
 const FORGET_AFTER: u32 = 3;
-
-/// Rounds that naming the seed addresses may take.
-const SEED_PATIENCE: u32 = 5;

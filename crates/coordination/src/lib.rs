@@ -35,6 +35,6 @@ pub use config::{Config, Timing};
 pub use coordination::Coordination;
 pub use error::{Error, NetworkError, ProposeError};
 pub use peer::PeerInfo;
-pub use ports::{PeerNetwork, SeedHosts, StateMachine};
+pub use ports::{PeerNetwork, Seed, SeedHosts, StateMachine};
 pub use rpc::RPC_NAMES;
 pub use status::{Role, Status};

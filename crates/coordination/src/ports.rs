@@ -1,9 +1,12 @@
 //! What the crate needs from outside: a network, a state machine and addresses to start from.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use ringwall_base::NodeId;
 
 use crate::error::NetworkError;
@@ -56,16 +59,26 @@ pub trait StateMachine: Send + Sync + 'static {
     fn cluster_uuid(&self) -> Option<String>;
 }
 
+/// What a round of naming seeds finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seed {
+    /// An address to dial: `host:port`, or `name/address:port` where TLS verifies the name.
+    Address(String),
+    /// A seed that has no address now, and why.
+    Unresolved { seed: String, reason: String },
+}
+
 /// Names addresses at which other nodes may be found; asked again in every discovery round, so that
 /// DNS changes and an edited `unicast_hosts.txt` take effect.
 pub trait SeedHosts: Send + Sync + 'static {
-    /// Returns the addresses, each `host:port`.
-    fn addresses(&self) -> BoxFuture<'_, Vec<String>>;
+    /// Names each seed as soon as it is known, so that a slow one delays no other. The implementation
+    /// sees to it that the round ends.
+    fn round(self: Arc<Self>) -> BoxStream<'static, Seed>;
 }
 
 impl SeedHosts for Vec<String> {
-    fn addresses(&self) -> BoxFuture<'_, Vec<String>> {
-        let addresses = self.clone();
-        Box::pin(async move { addresses })
+    fn round(self: Arc<Self>) -> BoxStream<'static, Seed> {
+        let seeds: Vec<Seed> = self.iter().cloned().map(Seed::Address).collect();
+        futures::stream::iter(seeds).boxed()
     }
 }

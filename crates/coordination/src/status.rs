@@ -51,7 +51,7 @@ pub struct Status {
     pub joined: bool,
     /// UUID of the cluster this node is locked into.
     pub cluster_uuid: Option<String>,
-    /// The last error of each address that did not answer discovery.
+    /// The last error of each address that did not answer discovery, and of each seed without an address.
     pub discovery_errors: BTreeMap<String, String>,
     /// Why the last attempt to join failed.
     pub join_error: Option<String>,
@@ -134,7 +134,7 @@ fn compute(shared: &Shared) -> Status {
     let initialized = is_initialized(&metrics);
     let (discovery_errors, join_error) = {
         let discovery = shared.discovery.lock();
-        (discovery.errors.clone(), discovery.join_error.clone())
+        (discovery.problems(), discovery.join_error.clone())
     };
     let configs = configs(&metrics);
     Status {

@@ -198,16 +198,20 @@ impl ClusterService {
             .coordination
             .propose(command(change), timeout)
             .await
-            .map_err(propose_error)?;
+            .map_err(|error| match error {
+                ProposeError::NoMaster => self.no_master(),
+                other => ApiError::new(ErrorCode::ProcessClusterEventTimeout, other.to_string()),
+            })?;
         let outcome: Outcome =
             encoding::decode(&reply).map_err(|error| ApiError::internal(error.to_string()))?;
         outcome.result
     }
-}
 
-/// Returns the error of a call that needs a master and finds none.
-pub fn no_master() -> ApiError {
-    ApiError::new(ErrorCode::MasterNotDiscovered, "no master is elected")
+    /// Returns the error of a call that needs a master and finds none; it says why there is none.
+    pub fn no_master(&self) -> ApiError {
+        let reason = self.coordination.summarize_formation();
+        ApiError::new(ErrorCode::MasterNotDiscovered, reason)
+    }
 }
 
 /// Returns the time of day, in milliseconds since the epoch.
@@ -215,13 +219,6 @@ pub fn now_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |elapsed| elapsed.as_millis() as u64)
-}
-
-fn propose_error(error: ProposeError) -> ApiError {
-    match error {
-        ProposeError::NoMaster => no_master(),
-        other => ApiError::new(ErrorCode::ProcessClusterEventTimeout, other.to_string()),
-    }
 }
 
 fn command(change: Change) -> Vec<u8> {

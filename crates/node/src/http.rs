@@ -62,6 +62,7 @@ pub fn config(
     Ok(RestConfig {
         cors: cors(settings)?,
         hsts: duration(settings, &network::HTTP_HSTS_MAX_AGE).filter(|age| !age.is_zero()),
+        warn_of_no_security: !settings.get(&security::SECURITY_ENABLED),
         addresses,
         ports: ports.first..=ports.last,
         max_in_flight_bytes: settings.get(&indices::INDEXING_MEMORY_LIMIT).bytes(),

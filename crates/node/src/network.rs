@@ -3,11 +3,23 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 
 use ringwall_settings::{Setting, Settings};
+use ringwall_transport::outward_ip;
 
 use crate::node::StartError;
 
-/// The addresses of this machine's network interfaces, by name.
-pub struct Interfaces(Vec<(String, IpAddr)>);
+/// The network interfaces of this machine.
+pub struct Interfaces {
+    /// One for each address.
+    all: Vec<Interface>,
+    /// The address with the default route; loopback without one.
+    outward: IpAddr,
+}
+
+struct Interface {
+    name: String,
+    address: IpAddr,
+    is_up: bool,
+}
 
 impl Interfaces {
     /// Asks the operating system. Without an answer only the special names are unknown.
@@ -16,12 +28,15 @@ impl Interfaces {
             tracing::warn!(%error, "cannot list the network interfaces");
             Vec::new()
         });
-        Self(
-            found
-                .into_iter()
-                .map(|interface| (interface.name.clone(), interface.ip()))
-                .collect(),
-        )
+        let all = found.into_iter().map(|found| Interface {
+            address: found.ip(),
+            is_up: found.is_oper_up(),
+            name: found.name,
+        });
+        Self {
+            all: all.collect(),
+            outward: outward_ip(),
+        }
     }
 
     /// Returns the addresses that the values of a setting mean, each once.
@@ -44,34 +59,67 @@ impl Interfaces {
         Ok(found)
     }
 
-    /// Returns the host that others are told to dial: of names and addresses the first, else of what special
-    /// values mean the one that most can reach; `None` for loopback and wildcards, which leave it to what is
-    /// bound.
+    /// Returns the host that others are told to dial: of everything that the values mean, what others reach
+    /// best. A name stays a name, so that TLS can verify it. A wildcard counts where nothing else does; `None`
+    /// where only loopback is named, by a special value.
     ///
     /// # Errors
-    /// A special value that no interface has an address for.
+    /// A special value that no interface has an address for; of several hosts, one that does not resolve.
     pub fn publish_host(
         &self,
         settings: &Settings,
         setting: &'static Setting<Vec<String>>,
     ) -> Result<Option<String>, StartError> {
         let hosts = settings.get(setting);
-        let is_wildcard = |host: &str| ip(host).is_some_and(|ip| ip.is_unspecified());
-        let named = hosts
-            .iter()
-            .find(|host| special(host).is_none() && !is_wildcard(host));
-        if let Some(host) = named {
+        if let [host] = hosts.as_slice()
+            && special(host).is_none()
+            && !is_wildcard(host)
+        {
+            // Others may resolve what this machine does not.
             return Ok(Some(host.clone()));
         }
-        let mut candidates = Vec::new();
-        for host in hosts.iter().filter(|host| special(host).is_some()) {
-            candidates.extend(self.meaning(setting.key(), host)?);
+        let mut best: Option<(Rank, String)> = None;
+        for host in hosts.iter().filter(|host| !is_wildcard(host)) {
+            let is_special = special(host).is_some();
+            for address in self.meaning(setting.key(), host)? {
+                let rank = self.rank(address);
+                let is_better = best.as_ref().is_none_or(|(other, _)| rank < *other);
+                if is_better && !(is_special && address.is_loopback()) {
+                    let named = if is_special {
+                        address.to_string()
+                    } else {
+                        host.clone()
+                    };
+                    best = Some((rank, named));
+                }
+            }
         }
-        candidates.retain(|address| !address.is_loopback());
-        let best = candidates
-            .into_iter()
-            .min_by_key(|address| (reach(*address), address.is_ipv6()));
-        Ok(best.map(|address| address.to_string()))
+        Ok(match best {
+            Some((_, host)) => Some(host),
+            None if hosts.iter().any(|host| is_wildcard(host)) => self.best(),
+            None => None,
+        })
+    }
+
+    /// Returns the address of this machine that others reach best; `None` when it has only loopback.
+    pub fn best(&self) -> Option<String> {
+        let up = self.all.iter().filter(|interface| interface.is_up);
+        up.map(|interface| interface.address)
+            .filter(|address| !address.is_loopback())
+            .min_by_key(|address| self.rank(*address))
+            .map(|address| address.to_string())
+    }
+
+    /// The lowest is published: what more than a link reaches, then IPv4, then from how far, then where the
+    /// default route begins.
+    fn rank(&self, address: IpAddr) -> Rank {
+        let reach = reach(address);
+        (
+            reach >= Reach::Link,
+            address.is_ipv6(),
+            reach,
+            address != self.outward,
+        )
     }
 
     fn meaning(&self, setting: &'static str, value: &str) -> Result<Vec<IpAddr>, StartError> {
@@ -93,40 +141,75 @@ impl Interfaces {
             Family::V6 => address.is_ipv6(),
         };
         if name == "local" {
+            let [v4, v6] = [
+                IpAddr::V4(Ipv4Addr::LOCALHOST),
+                IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ];
+            let has_v6 = self.all.iter().any(|interface| interface.address == v6);
             return Ok(match family {
-                Family::V6 => vec![IpAddr::V6(Ipv6Addr::LOCALHOST)],
-                Family::Any | Family::V4 => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+                Family::V6 => vec![v6],
+                Family::Any if has_v6 => vec![v4, v6],
+                Family::Any | Family::V4 => vec![v4],
             });
         }
-        let described = match name {
-            "site" => "site-local (private) addresses".to_owned(),
-            "global" => "global-scope (public) addresses".to_owned(),
-            interface => format!("addresses of an interface named [{interface}]"),
+        let wanted = |interface: &&Interface| match name {
+            "site" => reach(interface.address) == Reach::Site,
+            "global" => reach(interface.address) == Reach::Global,
+            name => interface.name == name,
         };
-        let wanted = |interface: &str, address: IpAddr| match name {
-            "site" => reach(address) == Reach::Site,
-            "global" => reach(address) == Reach::Global,
-            name => interface == name,
-        };
-        let found: Vec<IpAddr> = self
-            .0
+        let named: Vec<&Interface> = self.all.iter().filter(wanted).collect();
+        let found: Vec<IpAddr> = named
             .iter()
-            .filter(|(name, address)| wanted(name, *address) && fits(address))
-            .map(|(_, address)| *address)
+            .filter(|interface| interface.is_up && fits(&interface.address))
+            .map(|interface| interface.address)
             .collect();
-        if found.is_empty() {
-            let all: Vec<String> = self
-                .0
-                .iter()
-                .map(|(name, ip)| format!("{name} ({ip})"))
-                .collect();
-            return Err(failed(format!(
-                "No up-and-running {described} found, got [{}]",
-                all.join(", ")
-            )));
+        if !found.is_empty() {
+            return Ok(found);
         }
-        Ok(found)
+        let family = match family {
+            Family::Any => "",
+            Family::V4 => "IPv4 ",
+            Family::V6 => "IPv6 ",
+        };
+        let got = self.listed();
+        Err(failed(match name {
+            "site" => {
+                format!("No up-and-running site-local (private) {family}addresses found, got {got}")
+            }
+            "global" => {
+                format!(
+                    "No up-and-running global-scope (public) {family}addresses found, got {got}"
+                )
+            }
+            name if named.is_empty() => format!("No interface named '{name}' found, got {got}"),
+            name if named.iter().all(|interface| !interface.is_up) => {
+                format!("Interface '{name}' is not up and running")
+            }
+            name => format!("Interface '{name}' has no {family}address"),
+        }))
     }
+
+    /// Returns the names, as Elasticsearch shows them.
+    fn listed(&self) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        for interface in &self.all {
+            if !names.contains(&interface.name.as_str()) {
+                names.push(&interface.name);
+            }
+        }
+        let names: Vec<String> = names
+            .iter()
+            .map(|name| format!("name:{name} ({name})"))
+            .collect();
+        format!("[{}]", names.join(", "))
+    }
+}
+
+/// See [`Interfaces::rank`].
+type Rank = (bool, bool, Reach, bool);
+
+fn is_wildcard(host: &str) -> bool {
+    ip(host).is_some_and(|ip| ip.is_unspecified())
 }
 
 /// Which addresses of a special value are meant.
@@ -191,18 +274,29 @@ mod tests {
     use super::*;
 
     fn interfaces() -> Interfaces {
-        let all = [
+        machine(&[
             ("lo", "127.0.0.1"),
             ("lo", "::1"),
             ("eth0", "10.1.2.3"),
             ("eth0", "fd00::3"),
             ("eth1", "203.0.113.9"),
             ("eth1", "fe80::9"),
-        ];
-        Interfaces(
-            all.map(|(name, ip)| (name.to_owned(), ip.parse().unwrap()))
-                .to_vec(),
-        )
+            ("down", "198.51.100.1"),
+            ("v6", "fd00::6"),
+        ])
+    }
+
+    /// The interface `down` is, and the default route begins at 10.9.9.9.
+    fn machine(interfaces: &[(&str, &str)]) -> Interfaces {
+        let all = interfaces.iter().map(|(name, address)| Interface {
+            name: (*name).to_owned(),
+            address: address.parse().unwrap(),
+            is_up: *name != "down",
+        });
+        Interfaces {
+            all: all.collect(),
+            outward: "10.9.9.9".parse().unwrap(),
+        }
     }
 
     fn with(value: &str) -> Settings {
@@ -212,9 +306,10 @@ mod tests {
     #[test]
     fn special_values_mean_the_addresses_of_interfaces() {
         for (value, expected) in [
-            ("_local_", "127.0.0.1"),
+            ("_local_", "127.0.0.1 ::1"),
+            ("_local:ipv4_", "127.0.0.1"),
             ("_local:ipv6_", "::1"),
-            ("_site_", "10.1.2.3 fd00::3"),
+            ("_site_", "10.1.2.3 fd00::3 fd00::6"),
             ("_site:ipv4_", "10.1.2.3"),
             ("_global_", "203.0.113.9"),
             ("_eth0:ipv6_", "fd00::3"),
@@ -228,11 +323,14 @@ mod tests {
         for (value, reason) in [
             (
                 "_eth7_",
-                "No up-and-running addresses of an interface named [eth7] found, got [lo (127.0.0.1), ",
+                "No interface named 'eth7' found, got [name:lo (lo), name:eth0 (eth0), name:eth1 (eth1), \
+                 name:down (down), name:v6 (v6)]",
             ),
+            ("_down_", "Interface 'down' is not up and running"),
+            ("_v6:ipv4_", "Interface 'v6' has no IPv4 address"),
             (
                 "_global:ipv6_",
-                "No up-and-running global-scope (public) addresses found",
+                "No up-and-running global-scope (public) IPv6 addresses found, got [name:lo (lo), ",
             ),
         ] {
             let error = interfaces()
@@ -240,23 +338,68 @@ mod tests {
                 .unwrap_err();
             assert!(error.to_string().contains(reason), "{error}");
         }
+        let error = machine(&[("lo", "127.0.0.1"), ("eth0", "203.0.113.9")])
+            .addresses(&with("_site_"), &NETWORK_HOST)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(
+                "No up-and-running site-local (private) addresses found, got [name:lo (lo), name:eth0 (eth0)]"
+            ),
+            "{error}"
+        );
     }
 
     #[test]
     fn the_address_that_most_can_reach_is_published() {
         for (value, expected) in [
             ("_local_", None),
-            ("0.0.0.0", None),
+            ("0.0.0.0", Some("203.0.113.9")),
+            ("[::]", Some("203.0.113.9")),
             ("_site_", Some("10.1.2.3")),
             ("_site_, _global_", Some("203.0.113.9")),
             ("_local_, _eth0_", Some("10.1.2.3")),
             ("es01.example", Some("es01.example")),
-            ("0.0.0.0, es01.example", Some("es01.example")),
+            ("0.0.0.0, 10.1.2.3", Some("10.1.2.3")),
+            ("127.0.0.1", Some("127.0.0.1")),
+            ("127.0.0.1, 192.0.2.2", Some("192.0.2.2")),
+            ("10.0.0.1, 192.0.2.2, fe80::1", Some("192.0.2.2")),
+            ("2001:db8::1, 10.0.0.1", Some("10.0.0.1")),
+            ("2001:db8::1, 169.254.0.1, 127.0.0.1", Some("2001:db8::1")),
+            ("fd00::1, 2001:db8::1", Some("2001:db8::1")),
+            ("10.0.0.1, 10.9.9.9", Some("10.9.9.9")),
+            ("localhost, 10.0.0.1", Some("10.0.0.1")),
+            ("localhost, _lo_", Some("localhost")),
         ] {
             let host = interfaces()
                 .publish_host(&with(value), &TRANSPORT_PUBLISH_HOST)
                 .unwrap();
             assert_eq!(host.as_deref(), expected, "{value}");
         }
+        let unresolved = with("no-such-host.invalid, 10.0.0.1");
+        let error = interfaces().publish_host(&unresolved, &TRANSPORT_PUBLISH_HOST);
+        assert!(
+            error
+                .unwrap_err()
+                .to_string()
+                .contains("no-such-host.invalid")
+        );
+    }
+
+    #[test]
+    fn without_a_default_route_the_best_interface_is_published() {
+        let mut machine = machine(&[
+            ("lo", "127.0.0.1"),
+            ("down", "203.0.113.9"),
+            ("eth0", "fe80::9"),
+            ("eth1", "fd00::3"),
+            ("eth1", "10.1.2.3"),
+            ("eth2", "10.9.9.9"),
+        ]);
+        assert_eq!(machine.best().as_deref(), Some("10.9.9.9"));
+        machine.outward = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        assert_eq!(machine.best().as_deref(), Some("10.1.2.3"));
+        machine.all.truncate(2);
+        assert_eq!(machine.best(), None);
     }
 }

@@ -355,6 +355,12 @@ fn run_checks(settings: &Settings, network: &Network, tls: bool) -> Result<(), S
     for warning in &verdict.warnings {
         tracing::warn!("{warning}");
     }
+    if !settings.get(&security::SECURITY_ENABLED) {
+        tracing::warn!(
+            "[xpack.security.enabled] is [false]: who reaches the HTTP or transport address of this node may read \
+             and change everything"
+        );
+    }
     if verdict.failures.is_empty() {
         return Ok(());
     }
@@ -373,12 +379,24 @@ impl Network {
     /// Blocks: resolves names.
     pub(crate) fn resolve(settings: &Settings) -> Result<Self, StartError> {
         let interfaces = Interfaces::of_this_machine();
+        let layer = |bind, publish| {
+            let bound = interfaces.addresses(settings, bind)?;
+            let published = interfaces.publish_host(settings, publish)?;
+            // Of every address one that others reach is told.
+            let is_wild = bound.first().is_some_and(IpAddr::is_unspecified);
+            let published = published.or_else(|| interfaces.best().filter(|_| is_wild));
+            Ok::<_, StartError>((bound, published))
+        };
+        let (transport, transport_publish) = layer(
+            &network::TRANSPORT_BIND_HOST,
+            &network::TRANSPORT_PUBLISH_HOST,
+        )?;
+        let (http, http_publish) = layer(&network::HTTP_BIND_HOST, &network::HTTP_PUBLISH_HOST)?;
         Ok(Self {
-            transport: interfaces.addresses(settings, &network::TRANSPORT_BIND_HOST)?,
-            transport_publish: interfaces
-                .publish_host(settings, &network::TRANSPORT_PUBLISH_HOST)?,
-            http: interfaces.addresses(settings, &network::HTTP_BIND_HOST)?,
-            http_publish: interfaces.publish_host(settings, &network::HTTP_PUBLISH_HOST)?,
+            transport,
+            transport_publish,
+            http,
+            http_publish,
         })
     }
 
@@ -425,6 +443,7 @@ pub(crate) fn identity(settings: &Settings, id: NodeId) -> NodeIdentity {
 fn transport_config(settings: &Settings, tls: Option<Arc<SslContext>>) -> TransportConfig {
     let ports = settings.get(&network::TRANSPORT_PORT);
     let defaults = TransportConfig::default();
+    let max_message_bytes = settings.get(&network::TRANSPORT_MAX_MESSAGE_SIZE).bytes() as usize;
     let set = |value: TimeValue, default| value.duration().unwrap_or(default);
     TransportConfig {
         ports: ports.first..=ports.last,
@@ -445,6 +464,10 @@ fn transport_config(settings: &Settings, tls: Option<Arc<SslContext>>) -> Transp
             defaults.distrust_grace,
         ),
         max_connections: settings.get(&network::TRANSPORT_MAX_CONNECTIONS),
+        max_handshakes: settings.get(&network::TRANSPORT_MAX_HANDSHAKES),
+        max_message_bytes,
+        // One message of the largest size must fit.
+        max_in_flight_bytes: defaults.max_in_flight_bytes.max(max_message_bytes),
         keep_alive: KeepAlive {
             interval: set(
                 settings.get(&network::TRANSPORT_PING_INTERVAL),
@@ -545,4 +568,28 @@ fn report_disconnects(transport: &Transport, coordination: Arc<Coordination>) {
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_the_transport_are_those_of_the_settings() {
+        let config = |overrides: &[(&str, &str)]| {
+            let settings = Settings::from_overrides(Path::new("/"), overrides, None).unwrap();
+            transport_config(&settings, None)
+        };
+        let defaults = config(&[]);
+        assert_eq!(defaults.max_message_bytes, 256 << 20);
+        assert_eq!(defaults.max_handshakes, 128);
+        let set = config(&[
+            ("transport.max_message_size", "2047mb"),
+            ("transport.max_handshakes", "7"),
+            ("transport.max_connections", "9"),
+        ]);
+        assert_eq!(set.max_message_bytes, 2047 << 20);
+        assert!(set.max_in_flight_bytes >= set.max_message_bytes);
+        assert_eq!((set.max_handshakes, set.max_connections), (7, 9));
+    }
 }

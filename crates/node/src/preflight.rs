@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use ringwall_base::NodeId;
 use ringwall_settings::Settings;
-use ringwall_settings::registry::security;
+use ringwall_settings::registry::{cluster, security};
 use ringwall_tls::SslContext;
 use ringwall_transport::{TransportConfig, outward_ip};
 
 use crate::bootstrap_checks::{self, Verdict};
 use crate::node::{self, Network, StartError};
-use crate::seed_hosts::{self, Seeds};
+use crate::seed_hosts::Seeds;
 
 pub use ringwall_transport::{ConnectError, Examined, NodeIdentity, Seen};
 
@@ -88,9 +88,9 @@ pub fn is_single_node(settings: &Settings) -> bool {
     node::is_single_node(settings)
 }
 
-/// Returns the addresses of `discovery.seed_hosts`, as `host:port`.
+/// Returns the addresses of `discovery.seed_hosts`, as `host:port`; none where it is not set.
 pub fn seeds(settings: &Settings) -> Vec<String> {
-    match seed_hosts::is_configured(settings) {
+    match settings.is_set(cluster::DISCOVERY_SEED_HOSTS.key()) {
         true => Seeds::new(settings).named().to_vec(),
         false => Vec::new(),
     }
@@ -157,6 +157,15 @@ mod tests {
             "other nodes are told an address that is not loopback"
         );
         assert_eq!(found.http_published, outward_ip().to_string());
+    }
+
+    #[test]
+    fn a_node_that_ignores_others_is_not_in_production() {
+        for (kind, expected) in [("single-node", false), ("multi-node", true)] {
+            let (_, is_production) =
+                addresses(&[("discovery.type", kind), ("network.host", "0.0.0.0")]);
+            assert_eq!(is_production, expected, "{kind}");
+        }
     }
 
     #[test]

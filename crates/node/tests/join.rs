@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ringwall_api::ErrorCode;
 use ringwall_base::SecretString;
 use ringwall_node::node::{Node, StartError};
 use ringwall_pki::{CaParams, CertificateAuthority, KeySpec, NodeCertParams};
@@ -119,6 +120,13 @@ async fn one_authority_and_one_name_make_a_cluster_and_strangers_stay_out() {
             "{} sees {:?}",
             outsider.local().name,
             names(outsider)
+        );
+        let error = outsider.cluster().no_master();
+        assert_eq!(error.code, ErrorCode::MasterNotDiscovered);
+        assert_eq!(
+            error.reason,
+            "master not discovered yet, this node has not previously joined a bootstrapped cluster, and \
+             [cluster.initial_master_nodes] is empty on this node"
         );
     }
     assert_eq!(names(&first), ["late", "one", "three", "two"]);

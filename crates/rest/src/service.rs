@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{HeaderValue, ORIGIN, STRICT_TRANSPORT_SECURITY};
+use http::header::{HeaderValue, ORIGIN, STRICT_TRANSPORT_SECURITY, WARNING};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -33,6 +33,8 @@ pub struct Service {
     pub cors: Option<Cors>,
     /// The value of `Strict-Transport-Security`.
     pub hsts: Option<HeaderValue>,
+    /// The value of `Warning`, on every answer.
+    pub warning: Option<HeaderValue>,
 }
 
 /// Bounds of what comes before a body, bytes.
@@ -89,6 +91,9 @@ impl Service {
         if let Some(value) = &self.hsts {
             let headers = response.headers_mut();
             headers.insert(STRICT_TRANSPORT_SECURITY, value.clone());
+        }
+        if let Some(value) = &self.warning {
+            response.headers_mut().append(WARNING, value.clone());
         }
         response
     }

@@ -14,6 +14,7 @@ fn every_setting_is_read_by_some_crate() {
             let text = || std::fs::read_to_string(&path).unwrap();
             if path.is_dir() && !path.ends_with("tests") {
                 directories.push(path);
+            } else if NO_READERS.iter().any(|file| path.ends_with(file)) {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 match path.parent().unwrap().ends_with("registry") {
                     true => registry.push_str(&text()),
@@ -34,3 +35,6 @@ fn every_setting_is_read_by_some_crate() {
     }
     assert!(unread.is_empty(), "nothing reads {unread:?}");
 }
+
+/// To compare a value with others, or to document it, gives it no effect.
+const NO_READERS: [&str; 2] = ["settings/src/rules.rs", "settings/src/docs.rs"];

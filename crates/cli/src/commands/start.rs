@@ -1,9 +1,13 @@
 //! `elasticsearch`: runs a node until it is told to stop.
 
+mod daemon;
+mod pid_file;
+mod supervisor;
+
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ringwall_base::SecretString;
@@ -14,10 +18,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
+use self::pid_file::PidFile;
 use super::auto_configuration::{self, Announcement};
 use super::online::open_keystore;
 use crate::arguments::CommonArgs;
@@ -32,9 +38,25 @@ use crate::terminal::Terminal;
     after_help = "Examples:\n  \
         bin/elasticsearch                             the first start secures the node and prints a password\n  \
         bin/elasticsearch --enrollment-token TOKEN    the first start joins the cluster of the token\n  \
-        bin/elasticsearch -E node.name=node-1         with a setting for this run"
+        bin/elasticsearch -E node.name=node-1         with a setting for this run\n  \
+        bin/elasticsearch -d -p run/node.pid          in the background, stopped by kill $(cat run/node.pid)"
 )]
 pub struct StartArgs {
+    /// Run in the background: return when the node is up
+    #[arg(short = 'd', long, conflicts_with = "until_stdin_ends")]
+    daemonize: bool,
+    /// The process that `-d` starts
+    #[arg(long = daemon::DETACHED, hide = true)]
+    detached: bool,
+    /// Write the process id to this file while the node runs
+    #[arg(short = 'p', long, value_name = "FILE")]
+    pidfile: Option<PathBuf>,
+    /// Log to the file in path.logs only
+    #[arg(short = 'q', long, conflicts_with = "daemonize")]
+    quiet: bool,
+    /// Print the version and exit
+    #[arg(short = 'V', long)]
+    version: bool,
     /// Stop when standard input ends, too: a node started by a program then never outlives it
     #[arg(long = UNTIL_STDIN_ENDS)]
     until_stdin_ends: bool,
@@ -55,6 +77,13 @@ pub fn run(
     common: &CommonArgs,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
+    if args.version {
+        terminal.result(crate::version());
+        return Ok(());
+    }
+    if args.daemonize && !args.detached {
+        return daemon::launch(terminal);
+    }
     let paths = Paths::resolve()?;
     let mut keystore = open_keystore(&paths.keystore(), terminal)?;
     let overrides = common.overrides()?;
@@ -71,47 +100,69 @@ pub fn run(
     let settings = Settings::load(paths.config(), &overrides, keystore.as_ref())
         .map_err(|error| CommandError::new(ExitCode::Failure, error.to_string()))?;
     let home = paths.home()?.to_owned();
-    let _log = start_logging(&settings, &home)?;
+    let logs = home.join(settings.get(&node::PATH_LOGS));
+    let is_quiet = args.quiet || args.detached;
+    let _log = start_logging(&settings, &logs, is_quiet)?;
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
-    let input_end = args.until_stdin_ends.then(input_end).transpose()?;
+    let _pid_file = args.pidfile.as_deref().map(PidFile::write).transpose()?;
+    let run = Run {
+        home: &home,
+        logs: &logs,
+        is_detached: args.detached,
+        input_end: args.until_stdin_ends.then(input_end).transpose()?,
+        announcement,
+    };
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| CommandError::io(&home, &error))?
-        .block_on(serve(settings, &home, input_end, announcement, terminal))
+        .block_on(run.serve(settings, terminal))
 }
 
-async fn serve(
-    settings: Settings,
-    home: &Path,
+/// What a run of a node is given beside its settings.
+struct Run<'a> {
+    home: &'a Path,
+    logs: &'a Path,
+    /// Whether it is the second process of `-d`.
+    is_detached: bool,
     input_end: Option<oneshot::Receiver<()>>,
     announcement: Option<Announcement>,
-    terminal: &mut Terminal,
-) -> Result<(), CommandError> {
-    let stop = |kind| signal(kind).map_err(|error| CommandError::io(home, &error));
-    let (mut terminate, mut interrupt) = (
-        stop(SignalKind::terminate())?,
-        stop(SignalKind::interrupt())?,
-    );
-    let node = Node::start(settings, home).await.map_err(start_error)?;
-    let announced = announce(&node, announcement, terminal);
-    let stopping = async {
-        wait(&mut terminate, &mut interrupt, input_end).await;
-    };
-    let failure = tokio::select! {
-        () = async { tokio::join!(announced, std::future::pending::<()>()); } => None,
-        () = stopping => None,
-        reason = node.failed() => Some(reason),
-    };
-    node.stop().await;
-    match failure {
-        None => Ok(()),
-        Some(reason) => Err(CommandError::new(
-            ExitCode::Failure,
-            format!("the node cannot go on: {reason}"),
-        )),
+}
+
+impl Run<'_> {
+    async fn serve(self, settings: Settings, terminal: &mut Terminal) -> Result<(), CommandError> {
+        let signals = Signals::listen().map_err(|error| CommandError::io(self.home, &error))?;
+        let node = match Node::start(settings, self.home).await {
+            Ok(node) => node,
+            Err(error) => return Err(start_error(&error, self.logs)),
+        };
+        if self.is_detached
+            && let Err(error) = daemon::detach()
+        {
+            node.stop().await;
+            let text = format!("cannot leave the terminal: {error}");
+            return Err(CommandError::new(ExitCode::Failure, text));
+        }
+        supervisor::tell(supervisor::READY);
+        let announced = announce(&node, self.announcement, terminal);
+        let stopping = wait(signals, self.input_end);
+        let failure = tokio::select! {
+            () = async { tokio::join!(announced, std::future::pending::<()>()); } => None,
+            () = stopping => None,
+            reason = node.failed() => Some(reason),
+        };
+        supervisor::tell(supervisor::STOPPING);
+        node.stop().await;
+        match failure {
+            None => Ok(()),
+            Some(reason) => {
+                let text = format!("the node cannot go on: {reason}");
+                tracing::error!(target: FILE_ONLY, "{text}");
+                Err(abnormal(ExitCode::Failure, &text, self.logs))
+            }
+        }
     }
 }
 
@@ -133,11 +184,24 @@ async fn announce(node: &Node, announcement: Option<Announcement>, terminal: &mu
     terminal.out(text);
 }
 
-async fn wait(
-    terminate: &mut Signal,
-    interrupt: &mut Signal,
-    input_end: Option<oneshot::Receiver<()>>,
-) {
+/// What may end a node. From the moment this is made none of them does so by itself.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+async fn wait(mut signals: Signals, input_end: Option<oneshot::Receiver<()>>) {
     let input_ended = async {
         match input_end {
             // Either answer means that nobody reads the input any more.
@@ -145,10 +209,24 @@ async fn wait(
             None => std::future::pending().await,
         }
     };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        () = input_ended => tracing::info!("standard input ended, and with it who started this node"),
+    tokio::pin!(input_ended);
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => return,
+            _ = signals.interrupt.recv() => return,
+            _ = signals.hangup.recv() => {
+                // The terminal of a node in the foreground is gone. To a node without one it means nothing:
+                // what others reload by it is noticed here anyway.
+                if io::stdin().is_terminal() {
+                    return;
+                }
+                tracing::info!("SIGHUP is ignored: SIGTERM stops this node, and changed TLS files are noticed");
+            }
+            () = &mut input_ended => {
+                tracing::info!("standard input ended, and with it who started this node");
+                return;
+            }
+        }
     }
 }
 
@@ -182,48 +260,65 @@ fn input_end() -> Result<oneshot::Receiver<()>, CommandError> {
     Ok(receiver)
 }
 
-/// Source for the statuses: node.md section 1.6.
-fn start_error(error: StartError) -> CommandError {
-    let exit = match error {
-        StartError::BootstrapChecks(_) => ExitCode::Config,
-        _ => ExitCode::Failure,
+/// Notes in the log file why the node does not start, and returns it. Source for text and statuses: node.md
+/// sections 1.6 and 5.1.
+fn start_error(error: &StartError, logs: &Path) -> CommandError {
+    let (exit, what) = match error {
+        StartError::BootstrapChecks(_) => (ExitCode::Config, "node validation exception"),
+        _ => (ExitCode::Failure, "the node could not be started"),
     };
-    CommandError::new(exit, error.to_string())
+    tracing::error!(target: FILE_ONLY, "{what}\n{error}");
+    abnormal(exit, &error.to_string(), logs)
 }
 
-/// Logs to standard error. Consensus logs every heartbeat at INFO; its own crate tells what
-/// operators need.
-/// Logs to standard error and to a file a day in `path.logs`, of which the newest are kept. What is
-/// returned writes out the rest when dropped.
-fn start_logging(settings: &Settings, home: &Path) -> Result<WorkerGuard, CommandError> {
-    let directory = home.join(settings.get(&node::PATH_LOGS));
+/// Adds the line that operators look for. Source: node.md section 5.1.
+fn abnormal(exit: ExitCode, reason: &str, logs: &Path) -> CommandError {
+    let logs = logs.display();
+    CommandError::new(
+        exit,
+        format!("{reason}\nERROR: Elasticsearch did not exit normally - check the logs at {logs}"),
+    )
+}
+
+/// Logs to standard error, unless quiet, and to a file a day in `path.logs`, of which the newest are kept.
+/// What is returned writes out the rest when dropped. Consensus logs every heartbeat at INFO; its own crate
+/// tells what operators need.
+fn start_logging(
+    settings: &Settings,
+    logs: &Path,
+    is_quiet: bool,
+) -> Result<WorkerGuard, CommandError> {
     let file = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix(settings.get(&node::CLUSTER_NAME))
         .filename_suffix("log")
         .max_log_files(LOG_FILES)
-        .build(&directory)
+        .build(logs)
         .map_err(|error| {
             let reason = format!(
                 "cannot write logs to [{}] (setting path.logs): {error}",
-                directory.display()
+                logs.display()
             );
             CommandError::new(ExitCode::IoError, reason)
         })?;
     // Lines wait in a bounded queue; a disk that does not keep up costs lines, not requests.
     let (file, guard) = tracing_appender::non_blocking(file);
-    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let console = (!is_quiet).then(|| {
+        fmt::layer()
+            .with_writer(io::stderr)
+            .with_ansi(io::stderr().is_terminal())
+            .with_filter(filter_fn(|metadata| metadata.target() != FILE_ONLY))
+    });
     tracing_subscriber::registry()
         .with(EnvFilter::new("info,openraft=off"))
-        .with(
-            fmt::layer()
-                .with_writer(std::io::stderr)
-                .with_ansi(terminal),
-        )
+        .with(console)
         .with(fmt::layer().with_writer(file).with_ansi(false))
         .init();
     Ok(guard)
 }
+
+/// Target of what is printed to standard error anyway.
+const FILE_ONLY: &str = "ringwall::start";
 
 /// Days of logs.
 const LOG_FILES: usize = 14;

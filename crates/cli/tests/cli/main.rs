@@ -18,6 +18,7 @@ mod program;
 mod quickstart;
 mod reference;
 mod running;
+mod start;
 mod terminal;
 mod transcripts;
 mod users;

@@ -18,6 +18,8 @@ pub(crate) struct FormationFacts {
     pub(crate) discovered: Vec<PeerInfo>,
     pub(crate) seed_addresses: Vec<String>,
     pub(crate) last_known_nodes: Vec<PeerInfo>,
+    /// The names of voters, as far as the accepted membership tells them.
+    pub(crate) names: BTreeMap<NodeId, String>,
     pub(crate) term: u64,
     pub(crate) last_accepted: Option<(u64, u64)>,
     /// The last error of each address that does not answer.
@@ -39,14 +41,11 @@ pub(crate) fn explain(facts: &FormationFacts) -> String {
         ),
         State::NeedsElection { possible } => write!(
             text,
-            " or elected yet, an election requires {}, {} {}",
-            requirements(&facts.configs),
-            if possible {
-                "have discovered possible quorum"
-            } else {
-                "have only discovered non-quorum"
-            },
-            discovered(facts)
+            " or elected yet, an election requires {}, {} {}{}",
+            requirements(facts),
+            quorum_clause(possible),
+            discovered(facts),
+            missing(missing_voters(facts))
         ),
     };
     let (version, accepted_term) = facts
@@ -72,6 +71,22 @@ pub(crate) fn explain(facts: &FormationFacts) -> String {
         let _ = write!(text, "; last error per address: {}", errors.join(", "));
     }
     text
+}
+
+/// Returns the cause alone, without addresses and ids: what a client is told.
+pub(crate) fn summarize(facts: &FormationFacts) -> String {
+    match state(facts) {
+        State::NotEligible => "master not discovered yet".to_owned(),
+        State::NeverBootstrapped => format!(
+            "master not discovered yet, this node has not previously joined a bootstrapped cluster, and {}",
+            bootstrap_clause(facts)
+        ),
+        State::NeedsElection { possible } => format!(
+            "master not discovered or elected yet, {}{}",
+            quorum_clause(possible),
+            missing(missing_voters(facts))
+        ),
+    }
 }
 
 enum State {
@@ -102,21 +117,76 @@ fn bootstrap_clause(facts: &FormationFacts) -> String {
     if facts.initial_master_nodes.is_empty() {
         return "[cluster.initial_master_nodes] is empty on this node".to_owned();
     }
+    let everyone: Vec<&PeerInfo> = std::iter::once(&facts.local)
+        .chain(&facts.discovered)
+        .filter(|peer| peer.master_eligible)
+        .collect();
+    let required = &facts.initial_master_nodes;
+    let absent = required
+        .iter()
+        .filter(|name| !everyone.iter().any(|peer| peer.matches_requirement(name)));
     format!(
-        "this node must discover master-eligible nodes [{}] to bootstrap a cluster",
-        facts.initial_master_nodes.join(", ")
+        "this node must discover master-eligible nodes [{}] to bootstrap a cluster{}",
+        required.join(", "),
+        missing(absent.cloned().collect())
     )
 }
 
-fn requirements(configs: &[BTreeSet<NodeId>]) -> String {
-    let mut parts: Vec<String> = configs.iter().map(requirement).collect();
+fn quorum_clause(possible: bool) -> &'static str {
+    match possible {
+        true => "have discovered possible quorum",
+        false => "have only discovered non-quorum",
+    }
+}
+
+fn missing(names: Vec<String>) -> String {
+    match names.is_empty() {
+        true => String::new(),
+        false => format!(", missing [{}]", names.join(", ")),
+    }
+}
+
+/// Returns the names of the voters that are not discovered; the ids of those without a known name.
+fn missing_voters(facts: &FormationFacts) -> Vec<String> {
+    let voters: BTreeSet<NodeId> = facts.configs.iter().flatten().copied().collect();
+    let is_there =
+        |id: NodeId| id == facts.local.id || facts.discovered.iter().any(|peer| peer.id == id);
+    voters
+        .into_iter()
+        .filter(|id| !is_there(*id))
+        .map(|id| name(facts, id).map_or_else(|| id.to_string(), str::to_owned))
+        .collect()
+}
+
+fn name(facts: &FormationFacts, id: NodeId) -> Option<&str> {
+    std::iter::once(&facts.local)
+        .chain(&facts.discovered)
+        .chain(&facts.last_known_nodes)
+        .find(|peer| peer.id == id)
+        .map(|peer| peer.name.as_str())
+        .or_else(|| facts.names.get(&id).map(String::as_str))
+        .filter(|name| !name.is_empty())
+}
+
+fn requirements(facts: &FormationFacts) -> String {
+    let mut parts: Vec<String> = facts
+        .configs
+        .iter()
+        .map(|config| requirement(facts, config))
+        .collect();
     parts.dedup();
     parts.join(" and ")
 }
 
-fn requirement(config: &BTreeSet<NodeId>) -> String {
-    let ids: Vec<String> = config.iter().map(NodeId::to_string).collect();
-    let list = ids.join(", ");
+fn requirement(facts: &FormationFacts, config: &BTreeSet<NodeId>) -> String {
+    let voters: Vec<String> = config
+        .iter()
+        .map(|id| match name(facts, *id) {
+            Some(name) => format!("{{{name}}}{{{id}}}"),
+            None => id.to_string(),
+        })
+        .collect();
+    let list = voters.join(", ");
     match config.len() {
         1 => format!("a node with id [{list}]"),
         2 => format!("two nodes with ids [{list}]"),
@@ -159,6 +229,7 @@ mod tests {
             discovered: Vec::new(),
             seed_addresses: vec!["b:9300".to_owned()],
             last_known_nodes: Vec::new(),
+            names: BTreeMap::new(),
             term: 0,
             last_accepted: None,
             errors: BTreeMap::new(),
@@ -186,8 +257,16 @@ mod tests {
         };
         let text = explain(&listed);
         assert!(
-            text.contains("this node must discover master-eligible nodes [a, b] to bootstrap"),
+            text.contains(
+                "and this node must discover master-eligible nodes [a, b] to bootstrap a cluster, \
+                 missing [b]: have discovered [{a}"
+            ),
             "{text}"
+        );
+        assert_eq!(
+            summarize(&listed),
+            "master not discovered yet, this node has not previously joined a bootstrapped cluster, and \
+             this node must discover master-eligible nodes [a, b] to bootstrap a cluster, missing [b]"
         );
         assert!(
             text.ends_with("; last error per address: [b:9300]: connection refused"),
@@ -200,22 +279,32 @@ mod tests {
         let ids = |bits: &[u128]| bits.iter().map(|b| NodeId::from_bits(*b)).collect();
         let lost = FormationFacts {
             configs: vec![ids(&[1, 2, 3])],
+            last_known_nodes: vec![peer("c", 3)],
+            names: BTreeMap::from([(NodeId::from_bits(2), "b".to_owned())]),
             term: 4,
             last_accepted: Some((3, 17)),
             ..facts()
         };
         let text = explain(&lost);
+        let [one, two, three] = [1, 2, 3].map(NodeId::from_bits);
         assert!(
-            text.starts_with(
+            text.starts_with(&format!(
                 "master not discovered or elected yet, an election requires at least 2 nodes with \
-                 ids from ["
-            ),
+                 ids from [{{a}}{{{one}}}, {{b}}{{{two}}}, {{c}}{{{three}}}], have only discovered \
+                 non-quorum [{{a}}{{{one}}}{{e}}{{a:9300}}], missing [b, c]; discovery will continue"
+            )),
             "{text}"
         );
-        assert!(
-            text.contains("have only discovered non-quorum [{a}"),
-            "{text}"
+        assert_eq!(
+            summarize(&lost),
+            "master not discovered or elected yet, have only discovered non-quorum, missing [b, c]"
         );
+        let nameless = FormationFacts {
+            last_known_nodes: Vec::new(),
+            ..lost.clone()
+        };
+        assert!(explain(&nameless).contains(&format!("{{b}}{{{two}}}, {three}]")));
+        assert!(summarize(&nameless).ends_with(&format!("missing [b, {three}]")));
         assert!(
             text.ends_with("node term 4, last-accepted version 17 in term 3"),
             "{text}"
@@ -224,7 +313,9 @@ mod tests {
             discovered: vec![peer("b", 2)],
             ..lost
         };
-        assert!(explain(&found).contains("have discovered possible quorum"));
+        let text = explain(&found);
+        assert!(text.contains("have discovered possible quorum"), "{text}");
+        assert!(text.contains(", missing [c];"), "{text}");
         for (voters, expected) in [
             (vec![2u128], "a node with id ["),
             (vec![1, 2], "two nodes with ids ["),

@@ -1,8 +1,11 @@
 //! Founding and finding clusters.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ringwall_coordination::{Error, ProposeError, Role};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use ringwall_coordination::{Error, ProposeError, Role, Seed, SeedHosts};
 
 use crate::world::{Node, Values, World, form, founders, master_of};
 
@@ -47,11 +50,11 @@ async fn nobody_founds_a_cluster_before_all_listed_nodes_are_there() {
         })
         .await;
     assert!(!nodes[0].status().initialized && !nodes[1].status().initialized);
-    let text = nodes[0].coordination().explain_formation();
-    assert!(
-        text.contains("must discover master-eligible nodes [a, b, c]"),
-        "{text}"
-    );
+    let text = nodes[0]
+        .explanation(
+            "must discover master-eligible nodes [a, b, c] to bootstrap a cluster, missing [c]: ",
+        )
+        .await;
     assert!(
         text.contains("[c:9300]: unreachable: connection refused"),
         "{text}"
@@ -66,6 +69,49 @@ async fn nobody_founds_a_cluster_before_all_listed_nodes_are_there() {
     for node in &nodes {
         node.joined().await;
     }
+}
+
+/// Seeds of which one is known at once and another never: a lookup that hangs.
+struct Hanging(String);
+
+impl SeedHosts for Hanging {
+    fn round(self: Arc<Self>) -> BoxStream<'static, Seed> {
+        let known = [
+            Seed::Address(self.0.clone()),
+            Seed::Unresolved {
+                seed: "lost:9300".to_owned(),
+                reason: "no such host".to_owned(),
+            },
+        ];
+        futures::stream::iter(known)
+            .chain(futures::stream::pending())
+            .boxed()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seed_that_is_never_named_delays_no_other() {
+    let world = World::new();
+    let mut late = Node::new(&world, "b");
+    late.settings.seed_hosts = Some(Arc::new(Hanging("a:9300".to_owned())));
+    late.start().await.unwrap();
+    late.wait("what is wrong with both seeds", |status| {
+        let errors = &status.discovery_errors;
+        errors
+            .get("lost:9300")
+            .is_some_and(|error| error == "no such host")
+            && errors.contains_key("a:9300")
+    })
+    .await;
+
+    let mut first = Node::new(&world, "a");
+    first.settings.initial_master_nodes = vec!["a".to_owned()];
+    first.start().await.unwrap();
+    late.joined().await;
+    late.wait("nothing to complain of", |status| {
+        status.discovery_errors.is_empty()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

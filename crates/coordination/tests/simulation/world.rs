@@ -11,7 +11,8 @@ use parking_lot::Mutex;
 use ringwall_base::encoding::{decode, encode};
 use ringwall_base::{NodeId, random_uuid};
 use ringwall_coordination::{
-    Config, Coordination, Error, NetworkError, PeerInfo, PeerNetwork, StateMachine, Status,
+    Config, Coordination, Error, NetworkError, PeerInfo, PeerNetwork, SeedHosts, StateMachine,
+    Status,
 };
 use serde::{Deserialize, Serialize};
 
@@ -225,6 +226,8 @@ pub struct Settings {
     pub initial_master_nodes: Vec<String>,
     pub single_node: bool,
     pub seeds: Vec<String>,
+    /// Instead of `seeds`.
+    pub seed_hosts: Option<Arc<dyn SeedHosts>>,
     pub snapshot_threshold: u64,
 }
 
@@ -246,6 +249,7 @@ impl Node {
                 initial_master_nodes: Vec::new(),
                 single_node: false,
                 seeds: Vec::new(),
+                seed_hosts: None,
                 snapshot_threshold: 1000,
             },
             values: Arc::default(),
@@ -265,7 +269,10 @@ impl Node {
         let mut config = Config::new(
             self.info.clone(),
             self.data_path(),
-            Arc::new(self.settings.seeds.clone()),
+            match &self.settings.seed_hosts {
+                Some(seed_hosts) => seed_hosts.clone(),
+                None => Arc::new(self.settings.seeds.clone()),
+            },
         );
         config.initial_master_nodes = self.settings.initial_master_nodes.clone();
         config.single_node = self.settings.single_node;
@@ -347,6 +354,23 @@ impl Node {
         };
         if tokio::time::timeout(DEADLINE, wait).await.is_err() {
             panic!("{} waited for {what}", self.info.name);
+        }
+    }
+
+    /// Waits until the explanation of the lack of a master has a text in it, and returns it.
+    pub async fn explanation(&self, part: &str) -> String {
+        let wait = async {
+            loop {
+                let text = self.coordination().explain_formation();
+                if text.contains(part) {
+                    return text;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        match tokio::time::timeout(DEADLINE, wait).await {
+            Ok(text) => text,
+            Err(_) => panic!("no [{part}] in {}", self.coordination().explain_formation()),
         }
     }
 

@@ -18,7 +18,7 @@ use ringwall_transport::{DuplicateAction, TypedHandler};
 use serde_json::{Value, json};
 
 use super::ActionRegistry;
-use crate::cluster_service::{no_master, now_ms};
+use crate::cluster_service::now_ms;
 use crate::services::Services;
 
 pub(super) fn register(registry: &mut ActionRegistry) {
@@ -139,7 +139,7 @@ async fn wait_for_master(services: &Services, timeout: Duration) -> ApiResult<()
     let elected = status.wait_for(|status| status.master.is_some());
     match tokio::time::timeout(timeout, elected).await {
         Ok(Ok(_)) => Ok(()),
-        _ => Err(no_master()),
+        _ => Err(services.cluster.no_master()),
     }
 }
 

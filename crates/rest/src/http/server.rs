@@ -48,6 +48,8 @@ pub struct RestConfig {
     pub cors: Option<Cors>,
     /// How long browsers are told to come back over HTTPS only.
     pub hsts: Option<Duration>,
+    /// Whether every answer warns that nobody is asked who he is: `xpack.security.enabled` is off.
+    pub warn_of_no_security: bool,
     /// Setting `http.compression`: answer with gzip when asked.
     pub compression: bool,
     /// How long a TLS handshake, or the first byte of a plain connection, may take.
@@ -86,6 +88,7 @@ impl Default for RestConfig {
             max_connections: 10_000,
             cors: None,
             hsts: None,
+            warn_of_no_security: false,
             compression: true,
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(30),
@@ -171,6 +174,10 @@ impl RestServer {
                 .hsts
                 .filter(|_| config.tls.is_some())
                 .and_then(|age| HeaderValue::try_from(format!("max-age={}", age.as_secs())).ok()),
+            warning: config
+                .warn_of_no_security
+                .then(|| HeaderValue::try_from(no_security()).ok())
+                .flatten(),
         };
         let refusals = Arc::new(RefusalLog::new(config.refusal_interval));
         refusals.spawn_summaries();
@@ -303,3 +310,12 @@ fn spawn_connection(
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A connection that was told to end does so at once.
 const SHED_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The value of the header `Warning`. Source: node.md section 5.4.
+fn no_security() -> String {
+    format!(
+        "299 Elasticsearch-{} \"Elasticsearch built-in security features are not enabled. Who reaches this \
+         address may read and change everything; see the setting [xpack.security.enabled].\"",
+        ringwall_base::COMPATIBLE_VERSION
+    )
+}

@@ -15,8 +15,8 @@ pub static DISCOVERY_TYPE: Setting<DiscoveryType> = Setting::new(
 
 pub static DISCOVERY_SEED_HOSTS: Setting<Vec<String>> = Setting::new(
     "discovery.seed_hosts",
-    "Addresses of master-eligible nodes, `host` or `host:port`. \
-     Not set: the loopback addresses at ports 9300 to 9305.",
+    "Addresses of master-eligible nodes, `host` or `host:port`; of a name all addresses are used. \
+     Not set: the loopback addresses at the first six ports of `transport.port`.",
 )
 .example("[ es01, es02, \"10.0.0.7:9300\" ]");
 
@@ -29,7 +29,8 @@ pub static DISCOVERY_SEED_PROVIDERS: Setting<Vec<String>> = Setting::new(
 
 pub static INITIAL_MASTER_NODES: Setting<Vec<String>> = Setting::new(
     "cluster.initial_master_nodes",
-    "Names of the nodes that form a new cluster. Used once; remove it when the cluster has formed.",
+    "Names of the nodes that form a new cluster, which waits for all of them. Used once; remove it when \
+     the cluster has formed.",
 )
 .example("[ es01, es02, es03 ]");
 
@@ -63,7 +64,7 @@ pub static PROBE_HANDSHAKE_TIMEOUT: Setting<TimeValue> = Setting::new(
 
 pub static SEED_RESOLVER_TIMEOUT: Setting<TimeValue> = Setting::new(
     "discovery.seed_resolver.timeout",
-    "Time to resolve the host names of one round.",
+    "Time to resolve the host names of one round, all together.",
 )
 .default("5s")
 .at_least(1);

@@ -24,7 +24,8 @@ pub static NETWORK_BIND_HOST: Setting<Vec<String>> = Setting::new(
 
 pub static NETWORK_PUBLISH_HOST: Setting<Vec<String>> = Setting::new(
     "network.publish_host",
-    "Address at which others reach this node; of several, the best is picked.",
+    "Address at which others reach this node. Of several the best is picked: one that more than a link \
+     reaches, then IPv4, then a public one.",
 )
 .default("_local_")
 .fallback(&["network.host"])
@@ -38,7 +39,7 @@ pub(super) static SECTION: Section = Section {
 
 pub static HTTP_HOST: Setting<Vec<String>> = Setting::new(
     "http.host",
-    "Addresses that the HTTP layer binds and publishes.",
+    "Addresses that the HTTP layer binds and publishes; of several, the best is published.",
 )
 .default("_local_")
 .fallback(&["network.host"])
@@ -244,7 +245,7 @@ pub(super) static HTTP_SECTION: Section = Section {
 
 pub static TRANSPORT_HOST: Setting<Vec<String>> = Setting::new(
     "transport.host",
-    "Addresses that the transport layer binds and publishes.",
+    "Addresses that the transport layer binds and publishes; of several, the best is published.",
 )
 .default("_local_")
 .fallback(&["network.host"])
@@ -302,6 +303,15 @@ pub static TRANSPORT_MAX_CONNECTIONS: Setting<usize> = Setting::new(
 .at_least(1)
 .ours();
 
+pub static TRANSPORT_MAX_HANDSHAKES: Setting<usize> = Setting::new(
+    "transport.max_handshakes",
+    "Largest number of connections from other nodes that are in their TLS handshake; further ones are \
+     closed at once.",
+)
+.default("128")
+.at_least(1)
+.ours();
+
 pub static TRANSPORT_MAX_MESSAGE_SIZE: Setting<ByteSizeValue> = Setting::new(
     "transport.max_message_size",
     "Largest message between nodes. Must exceed `http.max_content_length`.",
@@ -346,6 +356,7 @@ pub(super) static TRANSPORT_SECTION: Section = Section {
         &TRANSPORT_CONNECT_TIMEOUT,
         &TRANSPORT_HANDSHAKE_TIMEOUT,
         &TRANSPORT_MAX_CONNECTIONS,
+        &TRANSPORT_MAX_HANDSHAKES,
         &TRANSPORT_MAX_MESSAGE_SIZE,
         &TRANSPORT_DISTRUST_GRACE,
         &TRANSPORT_PING_INTERVAL,
