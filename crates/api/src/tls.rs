@@ -46,6 +46,25 @@ pub struct TlsContextInfo {
     /// Why the files as they are now are not in use; the ones before them are.
     pub reload_error: Option<String>,
     pub certificates: Vec<TlsCertificate>,
+    /// SHA-256 fingerprints, lower-case hex, of the certificates it trusts. A CA in the node's own chain is among
+    /// `certificates` without being trusted.
+    pub trusted: Vec<String>,
+    pub revocation_lists: Vec<TlsRevocationList>,
+}
+
+/// A certificate revocation list in use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TlsRevocationList {
+    /// As written in the setting.
+    pub path: String,
+    pub issuer: String,
+    /// The cRLNumber, in decimal.
+    pub number: String,
+    /// Seconds since the epoch.
+    pub this_update: i64,
+    pub next_update: i64,
+    /// Whether another list of the same authority and scope is newer, so that this one is not looked at.
+    pub is_superseded: bool,
 }
 
 /// A certificate in use.
@@ -61,6 +80,8 @@ pub struct TlsCertificate {
     pub serial: String,
     /// Lower-case hex.
     pub sha256: String,
+    /// Of who signed it, if that certificate is in the same context. Lower-case hex.
+    pub issuer_sha256: Option<String>,
     pub has_private_key: bool,
     pub is_ca: bool,
     /// Seconds since the epoch.

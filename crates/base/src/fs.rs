@@ -31,25 +31,59 @@ pub struct Replaced {
 /// for a file that did not exist. Giving a file to another owner needs the right to; where it is
 /// missing, the answer says what changed.
 pub fn replace_atomic(path: &Path, content: &[u8], mode: u32) -> io::Result<Replaced> {
-    let old = match std::fs::metadata(path) {
-        Ok(old) => old,
+    match std::fs::metadata(path) {
+        Ok(_) => {
+            let staged = Staged::beside(path, content)?;
+            staged.put()?;
+            Ok(staged.replaced())
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             write_atomic(path, content, mode)?;
-            return Ok(Replaced::default());
+            Ok(Replaced::default())
         }
-        Err(error) => return Err(error),
-    };
-    let temporary = temporary_beside(path);
-    let result = write_like(&old, &temporary, content).and_then(|replaced| {
-        std::fs::rename(&temporary, path)?;
-        sync_dir(parent(path))?;
-        Ok(replaced)
-    });
-    if result.is_err() {
-        // The original error matters more than a leftover that the next write replaces.
-        let _ = std::fs::remove_file(&temporary);
+        Err(error) => Err(error),
     }
-    result
+}
+
+/// New content beside a file that exists, written and synced: what is left to do is one rename. Dropped before that,
+/// it is removed.
+#[derive(Debug)]
+pub struct Staged {
+    path: PathBuf,
+    temporary: PathBuf,
+    replaced: Replaced,
+}
+
+impl Staged {
+    /// Writes the content, with the permissions, owner and group of the file.
+    pub fn beside(path: &Path, content: &[u8]) -> io::Result<Self> {
+        let old = std::fs::metadata(path)?;
+        let mut staged = Self {
+            path: path.to_owned(),
+            temporary: temporary_beside(path),
+            replaced: Replaced::default(),
+        };
+        staged.replaced = write_like(&old, &staged.temporary, content)?;
+        Ok(staged)
+    }
+
+    /// Puts the content in place of the file's.
+    pub fn put(&self) -> io::Result<()> {
+        std::fs::rename(&self.temporary, &self.path)?;
+        sync_dir(parent(&self.path))
+    }
+
+    /// Returns what of the old file could not be kept.
+    pub fn replaced(&self) -> Replaced {
+        self.replaced
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // Gone when it was put in place.
+        let _ = std::fs::remove_file(&self.temporary);
+    }
 }
 
 fn write_like(old: &Metadata, temporary: &Path, content: &[u8]) -> io::Result<Replaced> {

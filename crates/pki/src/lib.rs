@@ -49,3 +49,4 @@ pub use profile::{authority_defect, leaf_defect};
 pub use renewal::{Renewal, is_issued_by};
 pub use request::{CertificateRequest, RequestInfo};
 pub use rustls_pki_types::CertificateDer;
+pub use signature::is_list_signed_by;

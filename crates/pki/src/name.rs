@@ -58,7 +58,7 @@ impl DistinguishedName {
     }
 
     /// Takes over an encoded name. The bytes are kept as they are.
-    pub(crate) fn from_der(der: &[u8]) -> Self {
+    pub fn from_der(der: &[u8]) -> Self {
         Self { der: der.to_vec() }
     }
 

@@ -2,6 +2,8 @@
 
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+use x509_parser::revocation_list::CertificateRevocationList;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
 /// What is known about "this issuer signed that certificate".
@@ -24,6 +26,24 @@ pub(crate) fn signed_by(
         certificate.signature_value.data.as_ref(),
         issuer.public_key(),
     )
+}
+
+/// Returns whether a key signed a certificate revocation list. `list` is DER, `key` a DER SubjectPublicKeyInfo with
+/// its tag. `None` when the algorithm is one that we cannot verify. Names and dates are not looked at.
+pub fn is_list_signed_by(list: &[u8], key: &[u8]) -> Option<bool> {
+    let (_, list) = CertificateRevocationList::from_der(list).ok()?;
+    let (_, key) = SubjectPublicKeyInfo::from_der(key).ok()?;
+    let verdict = signed(
+        &list.signature_algorithm,
+        list.tbs_cert_list.as_ref(),
+        list.signature_value.data.as_ref(),
+        &key,
+    );
+    match verdict {
+        Verdict::Signed => Some(true),
+        Verdict::NotSigned => Some(false),
+        Verdict::Unknown => None,
+    }
 }
 
 /// Verifies a signature over DER with a public key.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
-use ringwall_pki::CertificateInfo;
+use ringwall_pki::{CertificateInfo, fingerprint_sha256};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -15,13 +15,14 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::config::SslConfig;
+use crate::config::{SslConfig, TrustSource};
 use crate::error::SslError;
 use crate::failure::{FailureReason, HandshakeFailure, PeerRole, Subject, classify};
 use crate::load::CertificateEntry;
 use crate::material::Material;
 use crate::provider::Offer;
 use crate::reload::ReloadState;
+use crate::revocation::RevocationListEntry;
 use crate::sniff::{FirstBytes, first_bytes};
 use crate::stream::{ClientStream, ServerStream, TlsStream};
 use crate::verifier::{ConnectionVerifier, ObservedSlot};
@@ -195,6 +196,26 @@ impl SslContext {
     /// Returns every certificate in use, for `GET /_ssl/certificates`.
     pub fn certificates(&self) -> Vec<CertificateEntry> {
         self.material.load().certificates.clone()
+    }
+
+    /// Returns the SHA-256 fingerprints (lower-case hex) of the certificates it trusts, sorted; those that the peer
+    /// must send are among them.
+    pub fn trusted_fingerprints(&self) -> Vec<String> {
+        let material = self.material.load();
+        let mut trusted: Vec<String> = match &self.config().trust {
+            TrustSource::Fingerprints(pins) => pins.iter().map(hex::encode).collect(),
+            _ => {
+                let certificates = material.trust.certificates().iter();
+                certificates.map(|der| fingerprint_sha256(der)).collect()
+            }
+        };
+        trusted.sort_unstable();
+        trusted
+    }
+
+    /// Returns the certificate revocation lists in use, newest first.
+    pub fn revocation_lists(&self) -> Vec<RevocationListEntry> {
+        self.material.load().trust.revocation_lists()
     }
 
     /// Returns the certificate this context shows, if it has one.

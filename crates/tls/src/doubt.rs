@@ -21,6 +21,8 @@ pub struct Doubt {
 pub enum DoubtKind {
     /// A file is read in another way than its maker may think.
     Oddity(String),
+    /// A revocation list is stale, superseded, or of nobody who is trusted; the text says which and why.
+    RevocationList(String),
     /// A trusted CA cannot vouch for anyone; the text says which and why.
     UnusableAuthority(String),
     /// The certificate that this node shows is past its last day, or before its first.
@@ -76,6 +78,7 @@ impl Doubt {
     pub fn check(&self) -> &'static str {
         match &self.kind {
             DoubtKind::Oddity(_) => "tls_oddity",
+            DoubtKind::RevocationList(_) => "tls_revocation_list",
             DoubtKind::UnusableAuthority(_) => "tls_unusable_ca",
             DoubtKind::OwnOutsideDates { .. } => "tls_certificate_dates",
             DoubtKind::OwnRefused { .. } => "tls_own_trust",
@@ -93,6 +96,7 @@ impl Doubt {
         let key = match &self.kind {
             DoubtKind::NoVerification | DoubtKind::NotNamed { .. } => "verification_mode",
             DoubtKind::AnyoneIsNode => "client_authentication",
+            DoubtKind::RevocationList(_) => "certificate_revocation_lists",
             DoubtKind::Oddity(_)
             | DoubtKind::UnusableAuthority(_)
             | DoubtKind::TrustOfOwnKey { .. }
@@ -106,7 +110,9 @@ impl Doubt {
     pub fn what(&self) -> String {
         let context = &self.context;
         match &self.kind {
-            DoubtKind::Oddity(text) | DoubtKind::UnusableAuthority(text) => text.clone(),
+            DoubtKind::Oddity(text)
+            | DoubtKind::RevocationList(text)
+            | DoubtKind::UnusableAuthority(text) => text.clone(),
             DoubtKind::OwnOutsideDates {
                 subject,
                 not_before,
@@ -169,6 +175,9 @@ impl Doubt {
             DoubtKind::Oddity(_) => {
                 "make the file anew with elasticsearch-certutil, or accept how it is read".to_owned()
             }
+            DoubtKind::RevocationList(_) => format!(
+                "put the newest list of each CA in use into [{context}.certificate_revocation_lists], and take the others out"
+            ),
             DoubtKind::UnusableAuthority(_) => {
                 "replace the CA certificate in the trust of every node, then reissue what it signed"
                     .to_owned()

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 
 use crate::context::SslContext;
 use crate::load::CertificateEntry;
+use crate::revocation::RevocationListEntry;
 
 /// Logs a line for each certificate in use that ends soon: at start, 30, 14, 7 and 1 days before its
-/// end, and when it has ended. Looks once an hour, and ends with the contexts.
+/// end, and when it has ended; and a line a day for each revocation list whose successor is overdue. Looks once an hour, and ends with the contexts.
 pub fn spawn_expiry_warnings(contexts: &[Arc<SslContext>]) {
     let contexts: Vec<Weak<SslContext>> = contexts.iter().map(Arc::downgrade).collect();
     tokio::spawn(async move {
@@ -28,6 +29,10 @@ pub fn spawn_expiry_warnings(contexts: &[Arc<SslContext>]) {
                 {
                     tracing::warn!("{warning}");
                 }
+                let lists = context.revocation_lists();
+                for warning in watch.stale(context.name(), &lists, Timestamp::now()) {
+                    tracing::warn!(ssl.context = context.name(), "{warning}");
+                }
             }
         }
     });
@@ -38,6 +43,8 @@ pub fn spawn_expiry_warnings(contexts: &[Arc<SslContext>]) {
 struct ExpiryWatch {
     /// By SHA-256 fingerprint: the smallest threshold told.
     told: HashMap<String, i64>,
+    /// By context, path and number of a revocation list: when it was told of last.
+    stale_told: HashMap<(String, String, String), Timestamp>,
 }
 
 /// A certificate that ends soon, or has ended.
@@ -78,6 +85,29 @@ impl ExpiryWatch {
             }
             self.told.insert(fingerprint.clone(), *threshold);
             warnings.push(warning);
+        }
+        warnings
+    }
+
+    /// Returns a sentence about each list that is past its next update and was not told of within a day.
+    fn stale(
+        &mut self,
+        context: &str,
+        lists: &[RevocationListEntry],
+        now: Timestamp,
+    ) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for list in lists {
+            let Some(text) = list.staleness(now) else {
+                continue;
+            };
+            let key = (context.to_owned(), list.path.clone(), list.number.clone());
+            let told = self.stale_told.get(&key);
+            if told.is_some_and(|told| now.as_second() - told.as_second() < SECONDS_PER_DAY) {
+                continue;
+            }
+            self.stale_told.insert(key, now);
+            warnings.push(text);
         }
         warnings
     }
@@ -179,6 +209,7 @@ mod tests {
             alias: None,
             info,
             has_private_key: false,
+            issuer_sha256: None,
         };
         let mut watch = ExpiryWatch::default();
         let mut told = Vec::new();
@@ -198,5 +229,38 @@ mod tests {
                 .contains("in [certs/ca.crt] of [transport] expires in [29] days")
         );
         assert!(told[4].1.contains("expired on ["));
+    }
+
+    #[test]
+    fn an_overdue_list_is_told_of_when_it_becomes_so_and_daily_after() {
+        let due = Timestamp::from_second(1_700_000_000).unwrap();
+        let mut list = RevocationListEntry {
+            path: "ca.crl".to_owned(),
+            issuer: "CN=CA".to_owned(),
+            number: "1".to_owned(),
+            this_update: due - 48.hours(),
+            next_update: due,
+            is_superseded: false,
+        };
+        let mut watch = ExpiryWatch::default();
+        let mut told = Vec::new();
+        for hours in -48..60 {
+            let now = due + hours.hours();
+            let warnings = watch.stale("transport", std::slice::from_ref(&list), now);
+            told.extend(warnings.into_iter().map(|warning| (hours, warning)));
+        }
+        let hours: Vec<i64> = told.iter().map(|(hours, _)| *hours).collect();
+        assert_eq!(hours, [0, 24, 48]);
+        assert!(
+            told[0]
+                .1
+                .contains("[CN=CA] in [ca.crl] should have been replaced")
+        );
+        list.is_superseded = true;
+        assert!(
+            watch
+                .stale("transport", &[list], due + 100.hours())
+                .is_empty()
+        );
     }
 }

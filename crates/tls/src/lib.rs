@@ -11,8 +11,8 @@
 //! * A context's material is replaced whole or not at all.
 //! * A certificate that is not a CA vouches for nothing but itself, even when it is trusted.
 //!
-//! Absent on purpose: public certificate authorities (node trust is explicit), revocation lists,
-//! matching of the subject's common name, TLS below 1.2.
+//! Absent on purpose: public certificate authorities (node trust is explicit), revocation lists fetched from
+//! elsewhere than files, matching of the subject's common name, TLS below 1.2.
 
 mod checkup;
 mod config;
@@ -31,6 +31,7 @@ mod material;
 mod probe;
 mod provider;
 mod refusals;
+mod rehearsal;
 mod reload;
 mod remedy;
 mod restrictions;
@@ -54,8 +55,10 @@ pub use from_settings::{SslConfigError, SslConfigProblem};
 pub use load::CertificateEntry;
 pub use probe::{Speaks, speaks};
 pub use refusals::{RefusalLog, ToldRefusal, with_certificate};
+pub use rehearsal::Rehearsal;
 pub use reload::ReloadOutcome;
 pub use restrictions::RestrictedField;
+pub use revocation::RevocationListEntry;
 pub use ringwall_settings::{ClientAuthentication, VerificationMode};
 pub use sniff::{PlaintextKind, UnexpectedTls, detect_tls};
 pub use stream::{ClientStream, MaybeTlsStream, PeerIdentity, ServerStream, TlsStream};

@@ -1,6 +1,7 @@
 //! The x509-limbo vectors through [`Trust`], as the dialling and as the accepting side.
 //! Source: tests/limbo/README.md.
 
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,6 +10,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use serde_json::Value;
 
+use crate::config::ConfiguredPath;
 use crate::failure::PeerRole;
 use crate::revocation::RevocationLists;
 use crate::trust::Trust;
@@ -57,7 +59,8 @@ fn verdict(case: &Value) -> Result<(), String> {
     };
     let mut revoked = RevocationLists::default();
     for crl in case["crls"].as_array().unwrap() {
-        revoked.add(crl.as_str().unwrap().as_bytes(), "crl".as_ref())?;
+        let path = ConfiguredPath::new("crl", Path::new("/"));
+        revoked.add(crl.as_str().unwrap().as_bytes(), &path)?;
     }
     let trust = Trust::new(
         VerificationMode::Full,

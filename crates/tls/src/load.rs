@@ -1,11 +1,12 @@
 //! Reading a context's files.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use ringwall_base::SecretString;
 use ringwall_pki::{
-    CertificateInfo, KeyMaterial, PkiError, load_keystore, load_pem_certs, load_pem_key_material,
-    load_truststore,
+    CertificateInfo, KeyMaterial, PkiError, fingerprint_sha256, is_issued_by, load_keystore,
+    load_pem_certs, load_pem_key_material, load_truststore,
 };
 use rustls_pki_types::CertificateDer;
 
@@ -27,6 +28,8 @@ pub struct CertificateEntry {
     pub info: CertificateInfo,
     /// True for the leaf of a key entry only.
     pub has_private_key: bool,
+    /// SHA-256 fingerprint, lower-case hex, of who verifiably signed it, if that is among the context's certificates.
+    pub issuer_sha256: Option<String>,
 }
 
 /// Loads the key and its chain, and notes the chain's certificates.
@@ -133,7 +136,16 @@ pub(crate) fn load_trust(
             trusted = own_trust(config, own_chain, certificates)?;
         }
     }
-    let revoked = load_revocation_lists(config, oddities)?;
+    trust_in(config, trusted, pins)
+}
+
+/// Returns the trust in these certificates, with the configuration's revocation lists and restrictions.
+pub(crate) fn trust_in(
+    config: &SslConfig,
+    trusted: Vec<CertificateDer<'static>>,
+    pins: Vec<[u8; 32]>,
+) -> Result<Trust, SslError> {
+    let revoked = load_revocation_lists(config)?;
     let trust = Trust::new(config.verification_mode, trusted, pins, revoked);
     let trust = trust.map_err(|reason| SslError::Trust {
         context: config.name.clone(),
@@ -156,10 +168,7 @@ fn load_restrictions(config: &SslConfig) -> Result<Option<Restrictions>, SslErro
     })
 }
 
-fn load_revocation_lists(
-    config: &SslConfig,
-    oddities: &mut Vec<String>,
-) -> Result<RevocationLists, SslError> {
+fn load_revocation_lists(config: &SslConfig) -> Result<RevocationLists, SslError> {
     let mut lists = RevocationLists::default();
     for path in &config.revocation_lists {
         let refused = |reason| SslError::RevocationList {
@@ -168,7 +177,7 @@ fn load_revocation_lists(
             reason,
         };
         let content = std::fs::read(&path.resolved).map_err(|error| refused(error.to_string()))?;
-        oddities.extend(lists.add(&content, &path.resolved).map_err(refused)?);
+        lists.add(&content, path).map_err(refused)?;
     }
     Ok(lists)
 }
@@ -226,7 +235,25 @@ fn entry(
         alias,
         info,
         has_private_key,
+        issuer_sha256: None,
     })
+}
+
+/// Notes who signed each certificate, where that is among the others.
+pub(crate) fn link_issuers(entries: &mut [CertificateEntry], known: &[&CertificateDer<'static>]) {
+    let by_fingerprint: BTreeMap<String, &CertificateDer<'static>> = known
+        .iter()
+        .map(|certificate| (fingerprint_sha256(certificate), *certificate))
+        .collect();
+    for entry in entries {
+        let Some(certificate) = by_fingerprint.get(&entry.info.fingerprint_sha256) else {
+            continue;
+        };
+        entry.issuer_sha256 = by_fingerprint
+            .iter()
+            .find(|(_, issuer)| is_issued_by(certificate, issuer))
+            .map(|(fingerprint, _)| fingerprint.clone());
+    }
 }
 
 /// Sorts as the API shows them: by path, alias (absent last), serial; equal rows once.

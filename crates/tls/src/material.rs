@@ -16,7 +16,7 @@ use crate::config::{KeySource, SslConfig};
 use crate::doubt::{Doubt, DoubtKind};
 use crate::error::SslError;
 use crate::failure::{ContextFacts, FailureReason, PeerRole, Subject};
-use crate::load::{CertificateEntry, load_key, load_trust, sort_certificates};
+use crate::load::{CertificateEntry, link_issuers, load_key, load_trust, sort_certificates};
 use crate::provider::Offer;
 use crate::trust::Trust;
 use crate::verifier::ConnectionVerifier;
@@ -46,6 +46,8 @@ impl Material {
         };
         let chain = key.map(|key| key.chain).unwrap_or_default();
         let trust = load_trust(config, &chain, &mut certificates, &mut oddities)?;
+        let known: Vec<_> = chain.iter().chain(trust.certificates()).collect();
+        link_issuers(&mut certificates, &known);
         sort_certificates(&mut certificates);
         let facts = ContextFacts {
             name: config.name.clone(),
@@ -142,10 +144,15 @@ impl Material {
         };
         let odd = self.oddities.iter().cloned().map(DoubtKind::Oddity);
         let mut doubts: Vec<Doubt> = odd.map(doubt).collect();
+        let lists = self.trust.list_doubts().iter().cloned();
+        doubts.extend(lists.map(DoubtKind::RevocationList).map(doubt));
+        let now = jiff::Timestamp::now();
+        let lists = self.trust.revocation_lists();
+        let stale = lists.iter().filter_map(|list| list.staleness(now));
+        doubts.extend(stale.map(DoubtKind::RevocationList).map(doubt));
         let unusable = self.trust.unusable(UnixTime::now());
         doubts.extend(unusable.map(DoubtKind::UnusableAuthority).map(doubt));
         if let Some(own) = &self.facts.own {
-            let now = jiff::Timestamp::now();
             if !own.is_valid_at(now) {
                 doubts.push(doubt(DoubtKind::OwnOutsideDates {
                     subject: own.subject.to_string(),

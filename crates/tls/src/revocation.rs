@@ -1,111 +1,411 @@
 //! Certificate revocation lists: which certificates their authority has taken back. RFC 5280 section 5.
-
-use std::path::Path;
+//!
+//! A list speaks for the key that signed it, never for a name alone: after a rotation two authorities may have one
+//! name, and each has lists of its own. Of several lists of one key and scope the newest counts.
 
 use jiff::Timestamp;
+use ringwall_pki::{CertificateInfo, DistinguishedName, is_list_signed_by};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
-use webpki::{
-    CertRevocationList, ExpirationPolicy, OwnedCertRevocationList, RevocationCheckDepth,
-    RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy,
-};
-use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
+use webpki::{CertRevocationList, OwnedCertRevocationList, VerifiedPath};
+use x509_parser::extensions::{DistributionPointName, GeneralName, IssuingDistributionPoint};
+use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate, X509Extension};
 use x509_parser::revocation_list::CertificateRevocationList;
+
+use crate::config::ConfiguredPath;
+
+/// A revocation list in use by a context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevocationListEntry {
+    /// As written in the setting.
+    pub path: String,
+    /// RFC 2253 distinguished name.
+    pub issuer: String,
+    /// The cRLNumber, in decimal.
+    pub number: String,
+    pub this_update: Timestamp,
+    /// When its successor is due. From then on it still counts, and says nothing of what was revoked since.
+    pub next_update: Timestamp,
+    /// Whether another list of the same authority and scope is newer, so that this one is not looked at.
+    pub is_superseded: bool,
+}
+
+impl RevocationListEntry {
+    /// Returns the sentence about a list whose successor is due; `None` while it is not.
+    pub(crate) fn staleness(&self, now: Timestamp) -> Option<String> {
+        (self.next_update <= now && !self.is_superseded).then(|| {
+            format!(
+                "the certificate revocation list of [{}] in [{}] should have been replaced on [{}]; certificates \
+                 revoked since then are still accepted",
+                self.issuer, self.path, self.next_update
+            )
+        })
+    }
+}
 
 /// The lists of one context.
 #[derive(Debug, Default)]
 pub(crate) struct RevocationLists {
-    lists: Vec<CertRevocationList<'static>>,
+    /// Newest first.
+    lists: Vec<List>,
+}
+
+#[derive(Debug)]
+struct List {
+    entry: RevocationListEntry,
+    der: Vec<u8>,
+    parsed: CertRevocationList<'static>,
+    number: Vec<u8>,
+    scope: Scope,
+    /// The authority key identifier as it stands there: tells the keys of one name apart where no key is at hand.
+    key_id: Option<Vec<u8>>,
+}
+
+/// Which certificates of its issuer a list is about.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Scope {
+    is_partial: bool,
+    only_users: bool,
+    only_authorities: bool,
+    /// Addresses of the distribution point.
+    addresses: Vec<String>,
+}
+
+/// Who signed what, as far as a list is concerned. Names without their outer tag and length.
+struct Signed<'a> {
+    issuer: &'a [u8],
+    serial: &'a [u8],
+    certificate: CertificateDer<'a>,
+    is_leaf: bool,
 }
 
 impl RevocationLists {
-    /// Adds the lists of a file, PEM or DER. Returns what is doubtful about them.
-    ///
-    /// Errors: what is wrong with the file, without its name.
-    pub(crate) fn add(&mut self, content: &[u8], path: &Path) -> Result<Vec<String>, String> {
-        let mut doubts = Vec::new();
+    /// Adds the lists of a file, PEM or DER. Errors: what is wrong with the file, without its name.
+    pub(crate) fn add(&mut self, content: &[u8], path: &ConfiguredPath) -> Result<(), String> {
         for der in split(content)? {
-            doubts.extend(self.add_der(&der, path)?);
+            self.lists.push(List::parse(der, path)?);
         }
-        Ok(doubts)
+        self.lists.sort_by(|a, b| b.age().cmp(&a.age()));
+        Ok(())
     }
 
-    /// Calls the function with the options of path validation: every certificate of the path is looked
-    /// up. An authority without a list has revoked nothing, and a list past its next update still tells
-    /// what had been revoked by then: neither takes a cluster down.
-    pub(crate) fn with_options<T>(
-        &self,
-        check: impl FnOnce(Option<RevocationOptions<'_>>) -> T,
-    ) -> T {
-        let lists: Vec<&CertRevocationList<'_>> = self.lists.iter().collect();
-        let options = RevocationOptionsBuilder::new(&lists).ok().map(|builder| {
-            builder
-                .with_depth(RevocationCheckDepth::Chain)
-                .with_status_policy(UnknownStatusPolicy::Allow)
-                .with_expiration_policy(ExpirationPolicy::Ignore)
-                .build()
-        });
-        check(options)
+    /// Compares the lists with the trusted authorities, marks those that another replaces, and returns what is
+    /// doubtful about them. Call it when all have been added.
+    pub(crate) fn settle<'a>(
+        &mut self,
+        authorities: impl Iterator<Item = &'a CertificateDer<'static>>,
+    ) -> Vec<String> {
+        let keys: Vec<(Vec<u8>, Vec<u8>)> = authorities.filter_map(name_and_key).collect();
+        let signer = |list: &List| {
+            keys.iter()
+                .position(|(name, key)| list.parsed.issuer() == name && list.is_signed_by(key))
+        };
+        let signers: Vec<Option<usize>> = self.lists.iter().map(signer).collect();
+        let mut doubts = Vec::new();
+        for at in 0..self.lists.len() {
+            let list = &self.lists[at];
+            let newer = (0..at).find(|newer| {
+                let other = &self.lists[*newer];
+                let same_key = match (signers[at], signers[*newer]) {
+                    (None, None) => other.key_id == list.key_id,
+                    (one, other) => one == other,
+                };
+                same_key && other.is_about_the_same(list)
+            });
+            if let Some(newer) = newer {
+                let (old, new) = (&list.entry, &self.lists[newer].entry);
+                doubts.push(format!(
+                    "the certificate revocation list number [{}] of [{}] in [{}] is not looked at: number [{}] in [{}] \
+                     is newer",
+                    old.number, old.issuer, old.path, new.number, new.path
+                ));
+            } else if signers[at].is_none() {
+                let List { entry, .. } = list;
+                doubts.push(format!(
+                    "no trusted CA signed the certificate revocation list of [{}] in [{}]: it counts only for \
+                     certificates of an intermediate CA with the key that signed it",
+                    entry.issuer, entry.path
+                ));
+            }
+            self.lists[at].entry.is_superseded = newer.is_some();
+        }
+        doubts
     }
 
-    /// Returns whether a list of the certificate's issuer names it. For certificates that are trusted
-    /// as they are, without a path; the lists are the operator's own files.
+    /// Returns what is known of each list.
+    pub(crate) fn entries(&self) -> Vec<RevocationListEntry> {
+        self.lists.iter().map(|list| list.entry.clone()).collect()
+    }
+
+    /// Looks up every certificate of a path that leads to a trusted authority. An authority without a list has
+    /// revoked nothing, and a list past its next update still tells what had been revoked by then: neither takes a
+    /// cluster down.
+    ///
+    /// Errors: a certificate is revoked, or its issuer has a list and may not sign any.
+    pub(crate) fn check(&self, path: &VerifiedPath<'_>) -> Result<(), webpki::Error> {
+        if self.lists.is_empty() {
+            return Ok(());
+        }
+        let leaf = path.end_entity();
+        let mut subject = Signed {
+            issuer: leaf.issuer(),
+            serial: leaf.serial(),
+            certificate: leaf.der(),
+            is_leaf: true,
+        };
+        for issuer in path.intermediate_certificates() {
+            let key = issuer.subject_public_key_info();
+            let has_list = self.of(&subject).any(|list| {
+                // In this order: a signature costs more to look at than a usage.
+                !may_sign_lists(&issuer.der()) && list.is_signed_by(&key)
+            });
+            if has_list {
+                return Err(webpki::Error::IssuerNotCrlSigner);
+            }
+            self.refuse_revoked(&subject, &key)?;
+            subject = Signed {
+                issuer: issuer.issuer(),
+                serial: issuer.serial(),
+                certificate: issuer.der(),
+                is_leaf: false,
+            };
+        }
+        let key = in_sequence(&path.anchor().subject_public_key_info);
+        self.refuse_revoked(&subject, &key)
+    }
+
+    /// Returns whether the newest list of the certificate's issuer names it. For certificates that are trusted as
+    /// they are, without a path, so that the key of the issuer is not at hand; the lists are the operator's own
+    /// files.
     pub(crate) fn names(&self, certificate: &CertificateDer<'_>) -> bool {
         let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
             return false;
         };
-        let issuer = parsed.issuer().as_raw();
-        self.lists.iter().any(|list| {
-            // The list holds the name without its outer tag and length.
-            issuer.ends_with(list.issuer())
-                && matches!(list.find_serial(parsed.raw_serial()), Ok(Some(_)))
-        })
+        let subject = Signed {
+            issuer: content(parsed.issuer().as_raw()),
+            serial: parsed.raw_serial(),
+            certificate: certificate.clone(),
+            is_leaf: !parsed.is_ca(),
+        };
+        let mut relevant = self.of(&subject);
+        relevant.any(|list| !list.entry.is_superseded && list.has(subject.serial))
     }
 
-    /// Returns whether a list is issued under the subject name of this certificate.
+    /// Returns whether the key of this authority signed one of the lists.
     pub(crate) fn has_list_of(&self, authority: &CertificateDer<'_>) -> bool {
-        X509Certificate::from_der(authority).is_ok_and(|(_, parsed)| {
-            let subject = parsed.subject().as_raw();
-            self.lists
-                .iter()
-                .any(|list| subject.ends_with(list.issuer()))
+        name_and_key(authority).is_some_and(|(name, key)| {
+            let mut lists = self.lists.iter();
+            lists.any(|list| list.parsed.issuer() == name && list.is_signed_by(&key))
         })
     }
 
-    fn add_der(&mut self, der: &[u8], path: &Path) -> Result<Option<String>, String> {
-        let (rest, parsed) = CertificateRevocationList::from_der(der)
+    fn refuse_revoked(&self, subject: &Signed<'_>, key: &[u8]) -> Result<(), webpki::Error> {
+        // Most certificates are on no list, and no signature need be verified to know.
+        if !self.of(subject).any(|list| list.has(subject.serial)) {
+            return Ok(());
+        }
+        let mut heard: Vec<&List> = Vec::new();
+        for list in self.of(subject).filter(|list| list.is_signed_by(key)) {
+            if heard.iter().any(|newer| newer.is_about_the_same(list)) {
+                continue;
+            }
+            if list.has(subject.serial) {
+                return Err(webpki::Error::CertRevoked);
+            }
+            heard.push(list);
+        }
+        Ok(())
+    }
+
+    /// Returns the lists, newest first, under the name of a certificate's issuer that are about such certificates.
+    fn of<'a>(&'a self, subject: &'a Signed<'_>) -> impl Iterator<Item = &'a List> {
+        self.lists
+            .iter()
+            .filter(|list| list.parsed.issuer() == subject.issuer && list.scope.includes(subject))
+    }
+}
+
+impl List {
+    fn parse(der: Vec<u8>, path: &ConfiguredPath) -> Result<Self, String> {
+        let (rest, parsed) = CertificateRevocationList::from_der(&der)
             .map_err(|error| format!("it is no certificate revocation list: {error}"))?;
         if !rest.is_empty() {
             return Err("bytes follow the end of the certificate revocation list".to_owned());
         }
-        let number = parsed.extensions().iter().find(|extension| {
-            matches!(extension.parsed_extension(), ParsedExtension::CRLNumber(_))
-        });
-        match number {
+        let extensions = parsed.extensions();
+        let number = extensions
+            .iter()
+            .find_map(|extension| match extension.parsed_extension() {
+                ParsedExtension::CRLNumber(number) => Some((extension.critical, number)),
+                _ => None,
+            });
+        let number = match number {
             None => return Err("the list has no cRLNumber (RFC 5280 5.2.3)".to_owned()),
-            Some(number) if number.critical => {
+            Some((true, _)) => {
                 return Err("the list's cRLNumber is critical (RFC 5280 5.2.3)".to_owned());
             }
-            Some(_) => {}
-        }
-        let list = OwnedCertRevocationList::from_der(der).map_err(|error| {
+            Some((false, number)) => number,
+        };
+        let usable = OwnedCertRevocationList::from_der(&der).map_err(|error| {
             format!("the certificate revocation list cannot be used: {error:?}")
         })?;
-        self.lists.push(list.into());
-        Ok(stale(&parsed, path))
+        let moment =
+            |seconds: i64| Timestamp::from_second(seconds).map_err(|error| error.to_string());
+        let next = parsed
+            .next_update()
+            .ok_or("the list has no nextUpdate (RFC 5280 5.1.2.5)")?;
+        let entry = RevocationListEntry {
+            path: path.written.clone(),
+            issuer: DistinguishedName::from_der(parsed.issuer().as_raw()).to_string(),
+            number: number.to_string(),
+            this_update: moment(parsed.last_update().timestamp())?,
+            next_update: moment(next.timestamp())?,
+            is_superseded: false,
+        };
+        let key_id = extensions.iter().find_map(|extension| {
+            let is_key_id = matches!(
+                extension.parsed_extension(),
+                ParsedExtension::AuthorityKeyIdentifier(_)
+            );
+            is_key_id.then(|| extension.value.to_vec())
+        });
+        Ok(Self {
+            entry,
+            number: number.to_bytes_be(),
+            scope: Scope::of(extensions),
+            key_id,
+            parsed: usable.into(),
+            der,
+        })
+    }
+
+    /// Returns what orders lists: the number without leading zeros, by length and then by value.
+    fn age(&self) -> (usize, &[u8], Timestamp) {
+        (self.number.len(), &self.number, self.entry.this_update)
+    }
+
+    fn has(&self, serial: &[u8]) -> bool {
+        matches!(self.parsed.find_serial(serial), Ok(Some(_)))
+    }
+
+    /// An algorithm that cannot be verified counts as the signature of whoever has the name: rather one
+    /// certificate too many refused than one too few.
+    fn is_signed_by(&self, key: &[u8]) -> bool {
+        is_list_signed_by(&self.der, key) != Some(false)
+    }
+
+    fn is_about_the_same(&self, other: &Self) -> bool {
+        self.parsed.issuer() == other.parsed.issuer() && self.scope == other.scope
     }
 }
 
-fn stale(list: &CertificateRevocationList<'_>, path: &Path) -> Option<String> {
-    let next = Timestamp::from_second(list.next_update()?.timestamp()).ok()?;
-    (next < Timestamp::now()).then(|| {
-        format!(
-            "the certificate revocation list of [{}] in [{}] should have been replaced on [{next}]; \
-             certificates revoked since then are still accepted",
-            list.issuer(),
-            path.display()
-        )
+impl Scope {
+    fn of(extensions: &[X509Extension<'_>]) -> Self {
+        let point = extensions
+            .iter()
+            .find_map(|extension| match extension.parsed_extension() {
+                ParsedExtension::IssuingDistributionPoint(point) => Some(point),
+                _ => None,
+            });
+        let Some(IssuingDistributionPoint {
+            distribution_point,
+            only_contains_user_certs,
+            only_contains_ca_certs,
+            ..
+        }) = point
+        else {
+            return Self::default();
+        };
+        Self {
+            is_partial: true,
+            only_users: *only_contains_user_certs,
+            only_authorities: *only_contains_ca_certs,
+            addresses: distribution_point
+                .as_ref()
+                .map(addresses)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// RFC 5280 section 6.3.3 (b), for lists of one's own and of all reasons; others are refused when read.
+    fn includes(&self, subject: &Signed<'_>) -> bool {
+        if !self.is_partial {
+            return true;
+        }
+        if (self.only_users && !subject.is_leaf) || (self.only_authorities && subject.is_leaf) {
+            return false;
+        }
+        let Ok((_, parsed)) = X509Certificate::from_der(&subject.certificate) else {
+            return true;
+        };
+        let points =
+            parsed
+                .iter_extensions()
+                .find_map(|extension| match extension.parsed_extension() {
+                    ParsedExtension::CRLDistributionPoints(points) => Some(points),
+                    _ => None,
+                });
+        let Some(points) = points else { return true };
+        let mut own = points
+            .iter()
+            .filter(|point| point.crl_issuer.is_none() && point.reasons.is_none())
+            .filter_map(|point| point.distribution_point.as_ref())
+            .flat_map(addresses);
+        own.any(|address| self.addresses.contains(&address))
+    }
+}
+
+fn addresses(name: &DistributionPointName<'_>) -> Vec<String> {
+    let DistributionPointName::FullName(names) = name else {
+        return Vec::new();
+    };
+    let address = |name: &GeneralName<'_>| match name {
+        GeneralName::URI(address) => Some((*address).to_owned()),
+        _ => None,
+    };
+    names.iter().filter_map(address).collect()
+}
+
+/// Without keyUsage a CA may do everything.
+pub(crate) fn may_sign_lists(authority: &CertificateDer<'_>) -> bool {
+    CertificateInfo::from_der(authority).is_ok_and(|info| {
+        let usages = info.key_usage.as_ref();
+        usages.is_none_or(|usages| usages.contains(&"cRLSign"))
     })
+}
+
+/// Returns the subject without its outer tag and length, and the key with them.
+fn name_and_key(certificate: &CertificateDer<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let name = content(parsed.subject().as_raw()).to_vec();
+    Some((name, parsed.public_key().raw.to_vec()))
+}
+
+/// Returns what a DER element holds, without its tag and length.
+fn content(der: &[u8]) -> &[u8] {
+    let long = match der.get(1) {
+        Some(length) if length & 0x80 != 0 => usize::from(length & 0x7f),
+        _ => 0,
+    };
+    der.get(2 + long..).unwrap_or_default()
+}
+
+/// Returns content as a DER sequence.
+fn in_sequence(content: &[u8]) -> Vec<u8> {
+    let length = content.len().to_be_bytes();
+    let significant = &length[length.iter().take_while(|byte| **byte == 0).count()..];
+    let mut der = vec![DER_SEQUENCE];
+    match *significant {
+        [] => der.push(0),
+        [short @ ..0x80] => der.push(short),
+        // At most eight bytes.
+        _ => {
+            der.push(0x80 | significant.len() as u8);
+            der.extend_from_slice(significant);
+        }
+    }
+    der.extend_from_slice(content);
+    der
 }
 
 /// Returns the lists of a file as DER.

@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use ringwall_pki::{CertificateInfo, authority_defect, leaf_defect};
 use ringwall_settings::VerificationMode;
 use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
-use webpki::{EndEntityCert, KeyUsage};
+use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
 use crate::failure::{FailureReason, PeerRole, TrustedIssuer};
 use crate::provider;
 use crate::restrictions::Restrictions;
-use crate::revocation::RevocationLists;
+use crate::revocation::{RevocationListEntry, RevocationLists, may_sign_lists};
 
 /// The certificates one context trusts, and how strictly it looks. Immutable: a reload builds another.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct Trust {
     /// SHA-256 fingerprints of certificates to take from the peer's own chain as trusted.
     pins: Vec<[u8; 32]>,
     revoked: RevocationLists,
+    /// What is doubtful about the revocation lists.
+    list_doubts: Vec<String>,
     restrictions: Option<Restrictions>,
     issuers: Vec<TrustedIssuer>,
 }
@@ -65,12 +67,14 @@ impl Trust {
             exact: Vec::new(),
             pins,
             revoked,
+            list_doubts: Vec::new(),
             restrictions: None,
             issuers: Vec::new(),
         };
         for certificate in certificates {
             trust.add(certificate)?;
         }
+        trust.list_doubts = trust.revoked.settle(trust.exact.iter());
         Ok(trust)
     }
 
@@ -85,6 +89,21 @@ impl Trust {
     /// Returns the trusted certificates, for messages.
     pub(crate) fn issuers(&self) -> &[TrustedIssuer] {
         &self.issuers
+    }
+
+    /// Returns the trusted certificates themselves.
+    pub(crate) fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.exact
+    }
+
+    /// Returns the revocation lists.
+    pub(crate) fn revocation_lists(&self) -> Vec<RevocationListEntry> {
+        self.revoked.entries()
+    }
+
+    /// Returns what is doubtful about the revocation lists, whatever the time.
+    pub(crate) fn list_doubts(&self) -> &[String] {
+        &self.list_doubts
     }
 
     /// Returns what keeps trusted authorities from vouching for anyone.
@@ -160,11 +179,7 @@ impl Trust {
         }
         let info = CertificateInfo::from_der(&certificate).map_err(|error| error.to_string())?;
         if info.is_ca {
-            let signs_lists = info
-                .key_usage
-                .as_ref()
-                .is_none_or(|usages| usages.contains(&"cRLSign"));
-            if !signs_lists && self.revoked.has_list_of(&certificate) {
+            if !may_sign_lists(&certificate) && self.revoked.has_list_of(&certificate) {
                 return Err(format!(
                     "the certificate revocation list of the CA [{}]: its keyUsage lacks cRLSign",
                     info.subject
@@ -258,11 +273,10 @@ impl Trust {
         };
         let algorithms = provider::signature_algorithms().all;
         let parsed = EndEntityCert::try_from(leaf).map_err(PathFailure::Path)?;
-        let path = self
-            .revoked
-            .with_options(|lists| {
-                parsed.verify_for_usage(algorithms, anchors, intermediates, now, usage, lists, None)
-            })
+        let not_revoked = |path: &VerifiedPath<'_>| self.revoked.check(path);
+        let check = Some(&not_revoked as &dyn Fn(&VerifiedPath<'_>) -> Result<(), webpki::Error>);
+        let path = parsed
+            .verify_for_usage(algorithms, anchors, intermediates, now, usage, None, check)
             .map_err(PathFailure::Path)?;
         if let Some(defect) = leaf_defect(leaf) {
             return Err(PathFailure::defect("the certificate", &defect));

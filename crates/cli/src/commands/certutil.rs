@@ -13,6 +13,7 @@ mod keys;
 mod output;
 mod parallel;
 mod password;
+mod pem_text;
 mod renew;
 mod replacement;
 mod rotate;

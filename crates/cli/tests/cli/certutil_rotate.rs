@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use http::Method;
 use ringwall_base::SecretString;
 use ringwall_pki::{
-    CertificateAuthority, CertificateInfo, is_issued_by, load_keystore, load_pem_certs,
-    load_pem_key_material, load_truststore,
+    CertificateAuthority, CertificateDer, CertificateInfo, is_issued_by, load_keystore,
+    load_pem_certs, load_pem_key_material, load_truststore,
 };
 use serde_json::{Value, json};
 
@@ -19,18 +19,9 @@ use crate::running::Quickstart;
 const T: &str = "xpack.security.transport.ssl";
 
 impl Bench {
-    fn make_ca(&self, name: &str, subject: &str) -> CertificateAuthority {
-        let options = [
-            "ca",
-            "--key-type",
-            "ec-p256",
-            "--ca-dn",
-            subject,
-            "--pass",
-            "",
-            "--out",
-            name,
-        ];
+    /// Makes a CA with the name that every CA gets by default.
+    fn make_ca(&self, name: &str) -> CertificateAuthority {
+        let options = ["ca", "--key-type", "ec-p256", "--pass", "", "--out", name];
         self.certutil(&options, "").quiet();
         CertificateAuthority::load_p12(&self.path(name), &SecretString::default()).unwrap()
     }
@@ -103,6 +94,10 @@ impl Bench {
     }
 
     fn rotate(&self, options: &[&str]) -> Outcome {
+        self.rotate_answering(options, "")
+    }
+
+    fn rotate_answering(&self, options: &[&str], answers: &str) -> Outcome {
         let fixed = [
             "rotate",
             "--ca",
@@ -114,12 +109,12 @@ impl Bench {
             "--home",
             "b",
         ];
-        self.certutil(&[&fixed[..], options].concat(), "")
+        self.certutil(&[&fixed[..], options].concat(), answers)
     }
 }
 
-/// Returns who signed the certificate of a home, and the subjects that it trusts.
-fn facts(home: &Path, authorities: &[&CertificateAuthority]) -> (String, Vec<String>) {
+/// Returns whose certificate a home shows and whom it trusts, by the names of the authorities here.
+fn facts(home: &Path, authorities: &[(&str, &CertificateAuthority)]) -> (String, Vec<String>) {
     let config = home.join("config");
     let empty = SecretString::default();
     let store = config.join("all.p12");
@@ -136,13 +131,32 @@ fn facts(home: &Path, authorities: &[&CertificateAuthority]) -> (String, Vec<Str
             load_pem_certs(&config.join("ca.crt")).unwrap(),
         ),
     };
-    let subject = |der: &_| CertificateInfo::from_der(der).unwrap().subject.to_string();
+    (
+        name_of_issuer(&leaf, authorities),
+        names(&trusted, authorities),
+    )
+}
+
+fn name_of_issuer(
+    leaf: &CertificateDer<'static>,
+    authorities: &[(&str, &CertificateAuthority)],
+) -> String {
     let issuer = authorities
         .iter()
-        .find(|ca| is_issued_by(&leaf, ca.certificate()))
-        .unwrap();
-    let trusted = trusted.iter().map(|der| subject(der)).collect();
-    (subject(issuer.certificate()), trusted)
+        .find(|(_, ca)| is_issued_by(leaf, ca.certificate()));
+    issuer.unwrap().0.to_owned()
+}
+
+/// Returns the names of those certificates that are of the authorities.
+fn names(
+    certificates: &[CertificateDer<'static>],
+    authorities: &[(&str, &CertificateAuthority)],
+) -> Vec<String> {
+    let named = certificates.iter().filter_map(|der| {
+        let known = authorities.iter().find(|(_, ca)| ca.certificate() == der)?;
+        Some(known.0.to_owned())
+    });
+    named.collect()
 }
 
 fn digests(directories: &[PathBuf]) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -159,15 +173,15 @@ fn digests(directories: &[PathBuf]) -> BTreeMap<PathBuf, Vec<u8>> {
 #[test]
 fn each_step_is_done_on_every_home_before_the_next() {
     let bench = Bench::new();
-    let old = bench.make_ca("old.p12", "CN=old");
-    let new = bench.make_ca("new.p12", "CN=new");
+    let old = bench.make_ca("old.p12");
+    let new = bench.make_ca("new.p12");
     bench.p12_home("a", "old.p12");
     bench.pem_home("b", "old.p12", &old);
     let homes = [bench.path("a"), bench.path("b")];
     let seen = || -> Vec<(String, Vec<String>)> {
         homes
             .iter()
-            .map(|home| facts(home, &[&old, &new]))
+            .map(|home| facts(home, &[("old", &old), ("new", &new)]))
             .collect()
     };
     let both = |issuer: &str, trusted: &[&str]| {
@@ -180,7 +194,7 @@ fn each_step_is_done_on_every_home_before_the_next() {
         );
         vec![one.clone(), one]
     };
-    assert_eq!(seen(), both("CN=old", &["CN=old"]));
+    assert_eq!(seen(), both("old", &["old"]));
 
     let before = digests(&homes);
     let planned = bench.rotate(&["--dry-run"]);
@@ -190,9 +204,9 @@ fn each_step_is_done_on_every_home_before_the_next() {
         "{planned:?}"
     );
     assert!(
-        planned
-            .stdout
-            .contains("a/config/all.p12: trusts [CN=new] too"),
+        planned.stdout.contains(
+            "a/config/all.p12: trusts [CN=Elastic Certificate Tool Autogenerated CA] too"
+        ),
         "{planned:?}"
     );
     assert_eq!(digests(&homes), before);
@@ -226,23 +240,23 @@ fn each_step_is_done_on_every_home_before_the_next() {
         "",
     );
     assert_eq!(alone.status, 0, "{alone:?}");
-    let (_, trusted) = facts(&homes[1], &[&old, &new]);
-    assert_eq!(trusted, ["CN=old", "CN=new"]);
+    let (_, trusted) = facts(&homes[1], &[("old", &old), ("new", &new)]);
+    assert_eq!(trusted, ["old", "new"]);
     let told = bench.rotate(&["--yes", "--json"]);
     assert_eq!(told.status, 0, "{told:?}");
     let line: Value = serde_json::from_str(told.stdout.lines().next().unwrap()).unwrap();
     assert_eq!(line["step"], "trust");
     assert_eq!(line["changes"].as_array().unwrap().len(), 1, "{line}");
-    assert_eq!(seen(), both("CN=old", &["CN=old", "CN=new"]));
+    assert_eq!(seen(), both("old", &["old", "new"]));
 
     let reissued = bench.rotate(&["--yes"]);
     assert_eq!(reissued.status, 0, "{reissued:?}");
     assert!(!reissued.stderr.contains("Warning"), "{reissued:?}");
-    assert_eq!(seen(), both("CN=new", &["CN=old", "CN=new"]));
+    assert_eq!(seen(), both("new", &["old", "new"]));
 
     let dropped = bench.rotate(&["--yes"]);
     assert_eq!(dropped.status, 0, "{dropped:?}");
-    assert_eq!(seen(), both("CN=new", &["CN=new"]));
+    assert_eq!(seen(), both("new", &["new"]));
     let done = bench.rotate(&["--yes"]);
     assert!(done.stdout.contains("the rotation is done"), "{done:?}");
     let backups = digests(&homes)
@@ -258,9 +272,9 @@ fn each_step_is_done_on_every_home_before_the_next() {
 #[test]
 fn mistakes_change_nothing() {
     let bench = Bench::new();
-    let old = bench.make_ca("old.p12", "CN=old");
-    let other = bench.make_ca("other.p12", "CN=other");
-    bench.make_ca("new.p12", "CN=new");
+    let old = bench.make_ca("old.p12");
+    let other = bench.make_ca("other.p12");
+    bench.make_ca("new.p12");
     bench.p12_home("a", "old.p12");
     bench.pem_home("b", "old.p12", &old);
     // A third CA that both trust: which to drop must be said.
@@ -304,9 +318,301 @@ fn mistakes_change_nothing() {
 }
 
 #[test]
+fn the_whole_plan_is_told_before_anything_is_done() {
+    let bench = Bench::new();
+    let old = bench.make_ca("old.p12");
+    let new = bench.make_ca("new.p12");
+    bench.p12_home("a", "old.p12");
+    bench.pem_home("b", "old.p12", &old);
+    let homes = [bench.path("a"), bench.path("b")];
+    let before = digests(&homes);
+    let steps = ["Step [trust]", "Step [reissue]", "Step [drop]"];
+
+    let planned = bench.rotate(&["--dry-run", "--all"]);
+    assert_eq!(planned.status, 0, "{planned:?}");
+    let at: Vec<_> = steps
+        .map(|step| {
+            planned
+                .stdout
+                .find(&format!("{step} would change:"))
+                .unwrap()
+        })
+        .into();
+    assert!(at.is_sorted(), "{planned:?}");
+    let objects = bench.rotate(&["--dry-run", "--all", "--json"]);
+    let objects: Vec<Value> = objects
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let told: Vec<_> = objects
+        .iter()
+        .map(|object| object["step"].as_str().unwrap())
+        .collect();
+    assert_eq!(told, ["trust", "reissue", "drop"]);
+    assert_eq!(bench.rotate(&["--json"]).status, 64, "it could not ask");
+
+    let options = ["--all", "--wait", "0s"];
+    let refused = bench.rotate_answering(&options, "n\n");
+    assert_ne!(refused.status, 0, "{refused:?}");
+    for step in steps {
+        assert!(refused.stdout.contains(step), "{refused:?}");
+    }
+    assert_eq!(digests(&homes), before, "no is no");
+
+    // One answer is for all of it.
+    let done = bench.rotate_answering(&options, "y\n");
+    assert_eq!(done.status, 0, "{done:?}");
+    for home in &homes {
+        let found = facts(home, &[("old", &old), ("new", &new)]);
+        assert_eq!(found, ("new".to_owned(), vec!["new".to_owned()]));
+    }
+    bench.make_ca("newer.p12");
+    std::fs::rename(bench.path("newer.p12"), bench.path("new.p12")).unwrap();
+    let again = bench.rotate(&["--all", "--wait", "0s", "--yes", "--json"]);
+    assert_eq!(again.status, 0, "{again:?}");
+    for line in again.stdout.lines() {
+        serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("prose: {again:?}"));
+    }
+}
+
+#[test]
+fn links_stay_and_lead_to_the_changed_files() {
+    let bench = Bench::new();
+    let old = bench.make_ca("old.p12");
+    let new = bench.make_ca("new.p12");
+    bench.p12_home("a", "old.p12");
+    bench.pem_home("b", "old.p12", &old);
+    std::fs::create_dir(bench.path("shared")).unwrap();
+    let link = |home: &str, file: &str| {
+        let (link, real) = (
+            bench.path(home).join("config").join(file),
+            bench.path("shared").join(file),
+        );
+        std::fs::rename(&link, &real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        link
+    };
+    let links = [
+        link("a", "all.p12"),
+        link("b", "ca.crt"),
+        link("b", "node.crt"),
+        link("b", "node.key"),
+    ];
+    let done = bench.rotate(&["--all", "--wait", "0s", "--yes"]);
+    assert_eq!(done.status, 0, "{done:?}");
+    for link in links {
+        assert!(link.is_symlink(), "{}", link.display());
+    }
+    for home in ["a", "b"] {
+        let found = facts(&bench.path(home), &[("old", &old), ("new", &new)]);
+        assert_eq!(found, ("new".to_owned(), vec!["new".to_owned()]));
+    }
+}
+
+#[test]
+fn one_file_for_certificate_trust_and_key_keeps_what_a_step_is_not_about() {
+    for with_key in [false, true] {
+        let bench = Bench::new();
+        let old = bench.make_ca("old.p12");
+        let new = bench.make_ca("new.p12");
+        bench.p12_home("a", "old.p12");
+        bench.pem_home("b", "old.p12", &old);
+        let config = bench.path("b").join("config");
+        let read = |file: &str| std::fs::read_to_string(config.join(file)).unwrap();
+        let key_text = if with_key {
+            read("node.key")
+        } else {
+            String::new()
+        };
+        let leaf = load_pem_certs(&config.join("node.crt")).unwrap().remove(0);
+        let leaf = ringwall_pki::pem::encode_certificates(&[leaf]);
+        let one = config.join("one.pem");
+        std::fs::write(
+            &one,
+            format!("of b\n{key_text}{leaf}{}", old.certificate_pem()),
+        )
+        .unwrap();
+        let key = if with_key { "one.pem" } else { "node.key" };
+        let yml = format!(
+            "{T}:\n  enabled: true\n  key: {key}\n  certificate: one.pem\n  certificate_authorities: one.pem\n"
+        );
+        std::fs::write(config.join("elasticsearch.yml"), yml).unwrap();
+        for (issuer, trusted) in [
+            ("old", &["old", "new"][..]),
+            ("new", &["new", "old"]),
+            ("new", &["new"]),
+        ] {
+            let done = bench.rotate(&["--yes"]);
+            assert_eq!(done.status, 0, "{with_key} {done:?}");
+            let material = load_pem_key_material(&one, &config.join(key), None).unwrap();
+            let known = [("old", &old), ("new", &new)];
+            assert_eq!(name_of_issuer(&material.chain[0], &known), issuer);
+            let mut found = names(&load_pem_certs(&one).unwrap(), &known);
+            found.sort_by_key(|name| trusted.iter().position(|wanted| wanted == name));
+            assert_eq!(found, trusted, "{with_key} {issuer}");
+        }
+        let done = bench.rotate(&["--yes"]);
+        assert!(done.stdout.contains("the rotation is done"), "{done:?}");
+    }
+}
+
+#[test]
+fn a_reissue_that_was_cut_off_is_gone_on_with() {
+    let bench = Bench::new();
+    let old = bench.make_ca("old.p12");
+    let new = bench.make_ca("new.p12");
+    bench.p12_home("a", "old.p12");
+    bench.pem_home("b", "old.p12", &old);
+    let known = [("old", &old), ("new", &new)];
+    assert_eq!(bench.rotate(&["--yes"]).status, 0);
+    let config = bench.path("b").join("config");
+    let certificate = std::fs::read(config.join("node.crt")).unwrap();
+    assert_eq!(bench.rotate(&["--yes"]).status, 0);
+    // As if the power had failed between the two.
+    std::fs::write(config.join("node.crt"), certificate).unwrap();
+
+    let before = digests(&[bench.path("b")]);
+    let told = bench.rotate(&["--dry-run"]);
+    assert_eq!(told.status, 0, "{told:?}");
+    assert!(
+        told.stderr.contains("An earlier run was cut off: ["),
+        "{told:?}"
+    );
+    assert_eq!(digests(&[bench.path("b")]), before);
+    let resumed = bench.rotate(&["--all", "--wait", "0s", "--yes"]);
+    assert_eq!(resumed.status, 0, "{resumed:?}");
+    let found = facts(&bench.path("b"), &known);
+    assert_eq!(found, ("new".to_owned(), vec!["new".to_owned()]));
+}
+
+#[test]
+fn a_run_that_is_killed_anywhere_is_run_again() {
+    let bench = Bench::new();
+    let old = bench.make_ca("old.p12");
+    let new = bench.make_ca("new.p12");
+    let names: Vec<String> = (0..6).map(|number| format!("n{number}")).collect();
+    for name in &names {
+        bench.pem_home(name, "old.p12", &old);
+    }
+    let mut arguments = vec!["rotate", "--ca", "new.p12", "--ca-pass", "", "--yes"];
+    for name in &names {
+        arguments.extend(["--home", name]);
+    }
+    assert_eq!(bench.certutil(&arguments, "").status, 0);
+    let text = |name: &String, file: &str| {
+        std::fs::read(bench.path(name).join("config").join(file)).unwrap()
+    };
+    let old_keys: Vec<_> = names.iter().map(|name| text(name, "node.key")).collect();
+    // As soon as the key of one node is another; how far it comes until the signal arrives is left to chance.
+    let mut child = bench
+        .home
+        .tool("elasticsearch-certutil")
+        .current_dir(bench.path(""))
+        .args(&arguments)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = child.id();
+    while text(&names[2], "node.key") == old_keys[2] && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    crate::running::signal(pid, rustix::process::Signal::KILL);
+    child.wait().unwrap();
+    arguments.extend(["--all", "--wait", "0s"]);
+    let resumed = bench.certutil(&arguments, "");
+    assert_eq!(resumed.status, 0, "{resumed:?}");
+    for name in &names {
+        let found = facts(&bench.path(name), &[("old", &old), ("new", &new)]);
+        assert_eq!(found, ("new".to_owned(), vec!["new".to_owned()]));
+    }
+}
+
+/// The trust that counts is that of a running node, to the last rule.
+#[test]
+fn a_ca_whose_certificates_nodes_would_refuse_is_not_rotated_to() {
+    let bench = Bench::new();
+    let old = bench.make_ca("old.p12");
+    bench.p12_home("a", "old.p12");
+    bench.pem_home("b", "old.p12", &old);
+    let made = std::process::Command::new("openssl")
+        .current_dir(bench.path(""))
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "900",
+        ])
+        .args(["-keyout", "new.key", "-out", "new.crt", "-subj", "/CN=new"])
+        .args([
+            "-addext",
+            "nameConstraints=critical,permitted;DNS:elsewhere.example",
+        ])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let run = || {
+        let by = [
+            "rotate",
+            "--ca-cert",
+            "new.crt",
+            "--ca-key",
+            "new.key",
+            "--home",
+            "a",
+            "--home",
+            "b",
+            "--yes",
+        ];
+        bench.certutil(&by, "")
+    };
+    assert_eq!(run().status, 0, "to trust it as well harms nobody");
+    let before = digests(&[bench.path("a"), bench.path("b")]);
+    let refused = run();
+    assert_eq!(refused.status, 65, "{refused:?}");
+    assert!(
+        refused.stderr.contains("would refuse the node of"),
+        "{refused:?}"
+    );
+    assert_eq!(digests(&[bench.path("a"), bench.path("b")]), before);
+}
+
+#[test]
+fn the_password_of_the_keystores_may_come_from_a_file() {
+    let bench = Bench::new();
+    let old = bench.make_ca("old.p12");
+    bench.make_ca("new.p12");
+    bench.p12_home("a", "old.p12");
+    bench.pem_home("b", "old.p12", &old);
+    let made = bench
+        .home
+        .keystore(&["create", "-p"], "secret-words\nsecret-words\n");
+    assert_eq!(made.status, 0, "{made:?}");
+    let file = bench.path("a").join("config/elasticsearch.keystore");
+    std::fs::copy(bench.home.keystore_file(), file).unwrap();
+    std::fs::write(bench.path("pass"), "secret-words\n").unwrap();
+    let done = bench.rotate(&["--yes", "--keystore-password-file", "pass"]);
+    assert_eq!(done.status, 0, "{done:?}");
+    assert!(!done.stderr.contains("Enter password"), "{done:?}");
+}
+
+#[test]
 fn a_cluster_serves_while_its_ca_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let site = dir.path().join("site");
+    let cluster = Quickstart::start(&site, &[]);
+    // One node looks at its files later than the others: nobody may run ahead of it.
+    let settings = cluster.home(2).join("config/elasticsearch.yml");
+    cluster.stop();
+    let yml =
+        std::fs::read_to_string(&settings).unwrap() + "\nresource.reload.interval.high: 12s\n";
+    std::fs::write(&settings, yml).unwrap();
     let cluster = Quickstart::start(&site, &[]);
     let new_ca = dir.path().join("new.p12");
     let password = dir.path().join("password");
@@ -318,8 +624,6 @@ fn a_cluster_serves_while_its_ca_is_replaced() {
         "ca",
         "--key-type",
         "ec-p256",
-        "--ca-dn",
-        "CN=next",
         "--pass",
         "",
         "--out",
@@ -332,6 +636,10 @@ fn a_cluster_serves_while_its_ca_is_replaced() {
     let known = cluster.told["ca"].as_str().unwrap();
     let both = std::fs::read_to_string(known).unwrap() + &authority.certificate_pem();
     std::fs::write(known, both).unwrap();
+    let new = CertificateInfo::from_der(authority.certificate()).unwrap();
+    let old = load_pem_certs(Path::new(known)).unwrap().remove(0);
+    let old = CertificateInfo::from_der(&old).unwrap();
+    assert_eq!(old.subject, new.subject, "the default of both tools");
     let homes: Vec<String> = (0..3).map(|node| path(&cluster.home(node))).collect();
     let url = cluster.told["nodes"][1]["http"]
         .as_str()
@@ -350,6 +658,23 @@ fn a_cluster_serves_while_its_ca_is_replaced() {
         &url,
     ];
     arguments.extend(["--user-pass-file", &password]);
+
+    // A node whose home is not given is looked at, and told of.
+    let two = [&arguments[..], &["--home", &homes[0], "--home", &homes[1]]].concat();
+    let held = tool(&two);
+    assert_eq!(held.status, 69, "{held:?}");
+    let third = cluster.told["nodes"][2]["name"].as_str().unwrap();
+    for part in [
+        format!("Note: [{third}] is in the cluster and none of the homes is its"),
+        format!("[{third}], whose home is not given, does not trust ["),
+        format!(
+            "on the host of [{third}], add the certificate of the CA with the fingerprint {}",
+            new.fingerprint_sha256
+        ),
+    ] {
+        assert!(held.stderr.contains(&part), "{part}: {held:?}");
+    }
+    assert!(!held.stdout.contains("Step [reissue]:"), "{held:?}");
     for home in &homes {
         arguments.extend(["--home", home]);
     }
@@ -374,30 +699,33 @@ fn a_cluster_serves_while_its_ca_is_replaced() {
     });
     assert_eq!(rotated.status, 0, "{rotated:?}");
     for step in ["trust", "reissue", "drop"] {
-        assert!(
-            rotated
-                .stdout
-                .contains(&format!("the step [{step}] is done")),
-            "{rotated:?}"
-        );
+        let done = format!("the step [{step}] is done");
+        assert!(rotated.stdout.contains(&done), "{rotated:?}");
     }
     assert!(
         rotated.stdout.contains("the rotation is done"),
         "{rotated:?}"
     );
     assert!(rotated.stderr.contains("clients see these"), "{rotated:?}");
+    // At once: the tool has waited for the slowest.
     let view = cluster.ask(0, Method::GET, "/_ssl/nodes", None).json();
     let nodes = view["nodes"].as_object().unwrap();
     assert_eq!(nodes.len(), 3);
     for node in nodes.values() {
         let context = &node["contexts"][0];
         assert_eq!(context["name"], T);
-        for row in context["certificates"].as_array().unwrap() {
-            assert_eq!(row["issuer"], "CN=next", "{row}");
-        }
-        for link in node["links"].as_array().unwrap() {
-            assert_eq!(link["issuer"], "CN=next", "{link}");
-        }
+        let rows = context["certificates"].as_array().unwrap();
+        let own = rows
+            .iter()
+            .find(|row| row["has_private_key"] == true)
+            .unwrap();
+        assert_eq!(
+            own["issuer_fingerprint_sha256"], new.fingerprint_sha256,
+            "{node}"
+        );
+        let trusted = context["trusted_fingerprints_sha256"].as_array().unwrap();
+        assert!(trusted.contains(&json!(new.fingerprint_sha256)), "{node}");
+        assert!(!trusted.contains(&json!(old.fingerprint_sha256)), "{node}");
     }
     cluster.ask(0, Method::POST, "/rotation/_refresh", None);
     let count = cluster.ask(2, Method::GET, "/rotation/_count", None).json();

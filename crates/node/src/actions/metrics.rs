@@ -109,6 +109,23 @@ async fn metrics(
         }
     }
     for context in &tls.contexts {
+        for list in &context.revocation_lists {
+            let labels = [
+                ("context", context.name.as_str()),
+                ("path", &list.path),
+                ("issuer", &list.issuer),
+                ("number", &list.number),
+            ];
+            let help = "When the successor of a certificate revocation list in use is due, seconds since the epoch.";
+            page.gauge(
+                "ringwall_tls_revocation_list_next_update_seconds",
+                help,
+                &labels,
+                list.next_update as f64,
+            );
+        }
+    }
+    for context in &tls.contexts {
         let failed = f64::from(context.reload_error.is_some());
         let help = "Whether changed TLS files could not be loaded.";
         page.gauge(

@@ -6,10 +6,11 @@ use std::time::Duration;
 use futures::future::join_all;
 use ringwall_api::tls::{
     NodeTls, NodesTlsRequest, NodesTlsResponse, TlsCertificate, TlsContextInfo, TlsLink,
+    TlsRevocationList,
 };
 use ringwall_api::{ApiResult, RequestContext};
 use ringwall_base::TransportTls;
-use ringwall_tls::{CertificateEntry, SslContext};
+use ringwall_tls::{CertificateEntry, RevocationListEntry, SslContext};
 use ringwall_transport::{DuplicateAction, LinkInfo, TypedHandler};
 
 use super::ActionRegistry;
@@ -91,6 +92,19 @@ fn describe(context: &SslContext) -> TlsContextInfo {
         reloads: *context.subscribe().borrow(),
         reload_error: context.last_reload_error(),
         certificates: context.certificates().iter().map(certificate).collect(),
+        trusted: context.trusted_fingerprints(),
+        revocation_lists: context.revocation_lists().into_iter().map(list).collect(),
+    }
+}
+
+fn list(entry: RevocationListEntry) -> TlsRevocationList {
+    TlsRevocationList {
+        path: entry.path,
+        issuer: entry.issuer,
+        number: entry.number,
+        this_update: entry.this_update.as_second(),
+        next_update: entry.next_update.as_second(),
+        is_superseded: entry.is_superseded,
     }
 }
 
@@ -104,6 +118,7 @@ fn certificate(entry: &CertificateEntry) -> TlsCertificate {
         issuer: info.issuer.to_string(),
         serial: info.serial.clone(),
         sha256: info.fingerprint_sha256.clone(),
+        issuer_sha256: entry.issuer_sha256.clone(),
         has_private_key: entry.has_private_key,
         is_ca: info.is_ca,
         not_before: info.not_before.as_second(),

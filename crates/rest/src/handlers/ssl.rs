@@ -3,6 +3,7 @@
 use ringwall_api::cluster::SslCertificatesRequest;
 use ringwall_api::tls::{
     MetricsRequest, NodeTls, NodesTlsRequest, ReloadSecureSettingsRequest, TlsCertificate, TlsLink,
+    TlsRevocationList,
 };
 use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::SecretString;
@@ -50,6 +51,8 @@ fn node_json(node: &NodeTls) -> Value {
             "reloads": context.reloads,
             "reload_error": context.reload_error,
             "certificates": context.certificates.iter().map(certificate_json).collect::<Value>(),
+            "trusted_fingerprints_sha256": context.trusted,
+            "revocation_lists": context.revocation_lists.iter().map(list_json).collect::<Value>(),
         })
     };
     json!({
@@ -69,11 +72,24 @@ fn certificate_json(certificate: &TlsCertificate) -> Value {
         "issuer": certificate.issuer,
         "serial_number": certificate.serial,
         "fingerprint_sha256": certificate.sha256,
+        "issuer_fingerprint_sha256": certificate.issuer_sha256,
         "has_private_key": certificate.has_private_key,
         "is_ca": certificate.is_ca,
         "not_before": time(certificate.not_before),
         "expiry": time(certificate.not_after),
         "days_left": days_left(certificate.not_after),
+    })
+}
+
+fn list_json(list: &TlsRevocationList) -> Value {
+    json!({
+        "path": list.path,
+        "issuer": list.issuer,
+        "number": list.number,
+        "this_update": time(list.this_update),
+        "next_update": time(list.next_update),
+        "overdue": list.next_update <= jiff::Timestamp::now().as_second(),
+        "superseded": list.is_superseded,
     })
 }
 

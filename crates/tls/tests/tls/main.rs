@@ -7,5 +7,6 @@ mod openssl;
 mod plaintext;
 mod reload;
 mod restrictions;
+mod revocation;
 mod support;
 mod trust_sources;

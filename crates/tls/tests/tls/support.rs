@@ -44,8 +44,8 @@ pub enum Cert {
 pub struct Fixture {
     pub dir: TempDir,
     pub ca: CertificateAuthority,
-    other: CertificateAuthority,
-    same: CertificateAuthority,
+    pub other: CertificateAuthority,
+    pub same: CertificateAuthority,
 }
 
 impl Fixture {
@@ -134,31 +134,41 @@ impl Fixture {
 
     /// Returns a revocation list of `ca` that names these serial numbers (hex), as PEM.
     pub fn revocation_list(&self, serials: &[&str]) -> String {
-        let key = self.ca.private_key().pkcs8().expose().to_vec();
-        let key = KeyPair::try_from(key).unwrap();
-        let issuer = Issuer::from_ca_cert_der(self.ca.certificate(), key).unwrap();
-        let revoked = serials.iter().map(|serial| {
-            let even = format!(
-                "{serial:0>width$}",
-                width = serial.len().next_multiple_of(2)
-            );
-            RevokedCertParams {
-                serial_number: hex::decode(even).unwrap().into(),
-                revocation_time: date_time_ymd(2024, 1, 1),
-                reason_code: None,
-                invalidity_date: None,
-            }
-        });
-        let list = CertificateRevocationListParams {
-            this_update: date_time_ymd(2024, 1, 1),
-            next_update: date_time_ymd(2124, 1, 1),
-            crl_number: 1.into(),
-            issuing_distribution_point: None,
-            revoked_certs: revoked.collect(),
-            key_identifier_method: KeyIdMethod::Sha256,
-        };
-        list.signed_by(&issuer).unwrap().pem().unwrap()
+        revocation_list(&self.ca, 1, serials, 2124)
     }
+}
+
+/// Returns a revocation list of an authority with a number, as PEM; its successor is due in the given year.
+pub fn revocation_list(
+    authority: &CertificateAuthority,
+    number: u64,
+    serials: &[&str],
+    next_year: i32,
+) -> String {
+    let key = authority.private_key().pkcs8().expose().to_vec();
+    let key = KeyPair::try_from(key).unwrap();
+    let issuer = Issuer::from_ca_cert_der(authority.certificate(), key).unwrap();
+    let revoked = serials.iter().map(|serial| {
+        let even = format!(
+            "{serial:0>width$}",
+            width = serial.len().next_multiple_of(2)
+        );
+        RevokedCertParams {
+            serial_number: hex::decode(even).unwrap().into(),
+            revocation_time: date_time_ymd(2024, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        }
+    });
+    let list = CertificateRevocationListParams {
+        this_update: date_time_ymd(2024, 1, 1),
+        next_update: date_time_ymd(next_year, 1, 1),
+        crl_number: number.into(),
+        issuing_distribution_point: None,
+        revoked_certs: revoked.collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    list.signed_by(&issuer).unwrap().pem().unwrap()
 }
 
 pub fn authority(name: &str) -> CertificateAuthority {

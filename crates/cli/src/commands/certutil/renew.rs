@@ -136,7 +136,9 @@ fn renew(
                 terminal,
             )?;
             let keep_key = args.keep_key;
-            pair.renew(keep_key, |old| issue(path, old, authority, args, terminal))
+            pair.renew(keep_key, &[], |old| {
+                issue(path, old, authority, args, terminal)
+            })
         }
         FileFormat::Jks | FileFormat::Jceks => Err(unusable(PkiError::JavaKeystore {
             path: path.to_owned(),

@@ -3,32 +3,34 @@
 //! What is done and what is to do is read from the files of the nodes each time, so that an interrupted run goes
 //! on where it stopped. Source: node.md sections 4 and 11, row 4.
 
+mod disk;
 mod edit;
 mod home;
 mod online;
 mod plan;
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use ringwall_base::TimeValue;
-use ringwall_pki::{CertificateAuthority, CertificateDer, CertificateInfo};
+use ringwall_pki::{CertificateAuthority, CertificateDer, CertificateInfo, fingerprint_sha256};
 use ringwall_settings::registry::ssl;
-use ringwall_tls::KeySource;
+use ringwall_tls::{KeySource, TrustSource};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use self::disk::Disk;
 use self::edit::subject;
-use self::home::{Home, Layer};
-use self::online::{Cluster, ClusterArgs};
-use self::plan::{Step, next, severed, waiting};
+use self::home::{Home, Layer, Torn};
+use self::online::{Cluster, ClusterArgs, Expected, InUse};
+use self::plan::{Severed, Step, next, severed, waiting};
 use super::issuer::IssuerArgs;
 use super::output;
 use super::password::PasswordSource;
 use super::renew::{self, RenewArgs, pair::Pair, store::Store};
-use super::replacement::{NewFile, replace};
+use super::replacement::{NewFile, replace, restore};
 use crate::error::CommandError;
 use crate::terminal::Terminal;
 
@@ -47,9 +49,13 @@ use crate::terminal::Terminal;
         added to their names."
 )]
 pub(super) struct RotateArgs {
-    /// Home or configuration directory of a node; name every node of the cluster
+    /// Home or configuration directory of a node; name every node of the cluster. With --url, nodes of the cluster
+    /// without a home here are looked at, and told of, but not changed
     #[arg(long = "home", value_name = "DIR", required = true)]
     homes: Vec<PathBuf>,
+    /// Read the password of the homes' keystores from the first line of a file; else it is asked for
+    #[arg(long, value_name = "FILE")]
+    keystore_password_file: Option<PathBuf>,
     #[command(flatten)]
     authority: IssuerArgs,
     /// Whose certificates: those between nodes, or those that clients see
@@ -72,13 +78,13 @@ pub(super) struct RotateArgs {
     days: Option<u32>,
     #[command(flatten)]
     cluster: ClusterArgs,
-    /// Say what would be done, and write nothing
+    /// Say what would be done, with --all in every step, and write nothing
     #[arg(long)]
     dry_run: bool,
     /// Do it without a question
     #[arg(long)]
     yes: bool,
-    /// Print a JSON object of each step
+    /// Print JSON objects of each step and nothing else; needs --yes or --dry-run
     #[arg(long)]
     json: bool,
 }
@@ -100,6 +106,16 @@ impl LayerName {
 
 /// Finds the step, plans it, asks, writes, waits.
 pub(super) fn run(args: RotateArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
+    if args.json {
+        if !args.yes && !args.dry_run {
+            return Err(CommandError::usage(
+                "--json asks no question: it needs --yes or --dry-run",
+            )
+            .with_hint("look at the plan with --dry-run first"));
+        }
+        // Standard output is for the objects alone.
+        terminal.set_silent();
+    }
     let Some(authority) = args.authority.load(terminal)? else {
         return Err(
             CommandError::usage("Must specify either --ca or --ca-cert/--ca-key")
@@ -109,9 +125,10 @@ pub(super) fn run(args: RotateArgs, terminal: &mut Terminal) -> Result<(), Comma
     if args.yes {
         terminal.set_assume_yes();
     }
+    let password_file = args.keystore_password_file.as_deref();
     let mut homes = Vec::new();
     for path in &args.homes {
-        homes.push(Home::open(&output::input(path)?, terminal)?);
+        homes.push(Home::open(&output::input(path)?, password_file, terminal)?);
     }
     let rotation = Rotation {
         args: &args,
@@ -119,22 +136,45 @@ pub(super) fn run(args: RotateArgs, terminal: &mut Terminal) -> Result<(), Comma
         cluster: args.cluster.open(&homes[0].settings()?, terminal)?,
         homes,
     };
-    let mut layers = rotation.layers()?;
+    if !rotation.mend(terminal)? {
+        return Ok(());
+    }
+    let mut layers = rotation.layers(&Disk::default())?;
     let Some(first) = args.step.or_else(|| next(&layers, &rotation.authority)) else {
-        return rotation.finished(terminal);
+        return rotation.finished(&layers, terminal);
     };
+    if let Some(cluster) = &rotation.cluster {
+        cluster.compare(&rotation.expected(&layers)?, terminal)?;
+    }
+    if args.dry_run || (args.all && !args.yes) {
+        rotation.tell_plan(first, terminal)?;
+        if args.dry_run {
+            return Ok(());
+        }
+        rotation.ask(terminal)?;
+        terminal.set_assume_yes();
+    }
     let mut step = first;
     loop {
         rotation.perform(step, &layers, terminal)?;
-        if args.dry_run || !args.all {
+        if !args.all {
             return Ok(());
         }
-        layers = rotation.layers()?;
+        layers = rotation.layers(&Disk::default())?;
         match next(&layers, &rotation.authority) {
             Some(following) => step = following,
-            None => return rotation.finished(terminal),
+            None => return rotation.finished(&layers, terminal),
         }
     }
+}
+
+/// A step with everything that it would write.
+struct Planned {
+    files: Vec<NewFile>,
+    /// The nodes after it.
+    after: Vec<Layer>,
+    /// Fingerprints of the CAs that are trusted no more.
+    dropped: Vec<String>,
 }
 
 struct Rotation<'a> {
@@ -145,14 +185,63 @@ struct Rotation<'a> {
 }
 
 impl Rotation<'_> {
-    /// Reads the layer of every node as it is now.
-    fn layers(&self) -> Result<Vec<Layer>, CommandError> {
+    /// Reads the layer of every node.
+    fn layers(&self, disk: &Disk) -> Result<Vec<Layer>, CommandError> {
         let prefix = self.args.layer.prefix();
-        self.homes.iter().map(|home| home.layer(prefix)).collect()
+        let homes = self.homes.iter();
+        homes.map(|home| home.layer(prefix, disk)).collect()
     }
 
-    fn finished(&self, terminal: &mut Terminal) -> Result<(), CommandError> {
+    /// Gives files that an interrupted run left without their counterpart their old content back, and returns whether
+    /// all is as it should be now.
+    fn mend(&self, terminal: &mut Terminal) -> Result<bool, CommandError> {
+        let mut torn: Vec<Torn> = Vec::new();
+        for home in &self.homes {
+            if let Some(found) = home.torn(self.args.layer.prefix())?
+                && !torn.iter().any(|known| known.path == found.path)
+            {
+                torn.push(found);
+            }
+        }
+        if torn.is_empty() {
+            return Ok(true);
+        }
+        for Torn { path, backup } in &torn {
+            terminal.err(format!(
+                "An earlier run was cut off: [{}] belongs to a certificate that was not written any more. It gets its old \
+                 content back, out of [{}].",
+                path.display(),
+                backup.display()
+            ));
+        }
+        if self.args.dry_run {
+            terminal.err(
+                "What comes after that can be told when it is done: run it without --dry-run.",
+            );
+            return Ok(false);
+        }
+        self.ask(terminal)?;
+        for Torn { path, backup } in &torn {
+            restore(path, backup).map_err(|error| CommandError::io(path, &error))?;
+        }
+        Ok(true)
+    }
+
+    fn ask(&self, terminal: &mut Terminal) -> Result<(), CommandError> {
+        match terminal.confirm("Do you want to change these files?", false)? {
+            true => Ok(()),
+            false => Err(CommandError::usage("nothing was changed")),
+        }
+    }
+
+    fn finished(&self, layers: &[Layer], terminal: &mut Terminal) -> Result<(), CommandError> {
         let info = self.info()?;
+        if let Some(cluster) = &self.cluster
+            && !self.args.dry_run
+        {
+            let expected = self.expected(layers)?;
+            self.wait(cluster, Step::Drop, &expected, &[])?;
+        }
         if self.args.json {
             terminal.result(json!({"step": null, "done": true}).to_string());
         } else {
@@ -168,43 +257,106 @@ impl Rotation<'_> {
         CertificateInfo::from_der(self.authority.certificate()).map_err(super::failed)
     }
 
+    /// Returns what running nodes have in use when they have taken up these files.
+    fn expected(&self, layers: &[Layer]) -> Result<Expected, CommandError> {
+        let mut homes = BTreeMap::new();
+        for layer in layers {
+            let in_use = InUse {
+                leaf: fingerprint_sha256(&layer.chain[0]),
+                trusted: layer
+                    .in_use()
+                    .iter()
+                    .map(|der| fingerprint_sha256(der))
+                    .collect(),
+            };
+            if homes.insert(layer.node.clone(), in_use).is_some() && self.cluster.is_some() {
+                return Err(CommandError::usage(format!(
+                    "two of the homes have the [node.name] [{}], so that the cluster cannot be asked about each",
+                    layer.node
+                )));
+            }
+        }
+        Ok(Expected {
+            context: self.args.layer.prefix(),
+            authority: self.info()?,
+            homes,
+        })
+    }
+
+    /// Tells a step, and with `--all` those after it, as they would be.
+    fn tell_plan(&self, first: Step, terminal: &mut Terminal) -> Result<(), CommandError> {
+        let mut disk = Disk::default();
+        let mut layers = self.layers(&disk)?;
+        let mut step = Some(first);
+        while let Some(planned_step) = step {
+            let planned = self.plan(planned_step, &layers, &disk, terminal)?;
+            self.tell(planned_step, &planned.files, true, terminal)?;
+            if !self.args.all {
+                break;
+            }
+            disk = disk.with(&planned.files);
+            layers = planned.after;
+            step = next(&layers, &self.authority).filter(|following| *following > planned_step);
+        }
+        Ok(())
+    }
+
+    /// Makes what a step would write. Errors: it is not due, or would cut nodes off from one another.
+    fn plan(
+        &self,
+        step: Step,
+        layers: &[Layer],
+        disk: &Disk,
+        terminal: &mut Terminal,
+    ) -> Result<Planned, CommandError> {
+        self.check_order(step, layers)?;
+        let dropped = match step {
+            Step::Drop => self.dropped(layers)?,
+            Step::Trust | Step::Reissue => Vec::new(),
+        };
+        let waiting = waiting(step, layers, &self.authority);
+        let files = self.files(step, &waiting, &dropped, disk, terminal)?;
+        let after = self.layers(&disk.with(&files))?;
+        if let Some(Severed { one, other, reason }) = severed(layers, &after)? {
+            return Err(CommandError::data(format!(
+                "after the step [{}] the node of {one} would refuse the node of {other} ({reason})",
+                step.name()
+            ))
+            .with_hint("name every node of the cluster with --home, and look at what each trusts with certutil inspect"));
+        }
+        Ok(Planned {
+            files,
+            after,
+            dropped: dropped.iter().map(|der| fingerprint_sha256(der)).collect(),
+        })
+    }
+
     fn perform(
         &self,
         step: Step,
         layers: &[Layer],
         terminal: &mut Terminal,
     ) -> Result<(), CommandError> {
-        let dropped = match step {
-            Step::Drop => self.dropped(layers)?,
-            Step::Trust | Step::Reissue => Vec::new(),
-        };
-        self.check(step, layers, &dropped)?;
+        let planned = self.plan(step, layers, &Disk::default(), terminal)?;
         let before = [Step::Trust, Step::Reissue, Step::Drop];
         if let (Some(cluster), Some(earlier)) = (
             &self.cluster,
             before.into_iter().rfind(|earlier| *earlier < step),
         ) {
             // Whoever ran the step before may not have waited.
-            self.wait(cluster, earlier, &[])?;
+            self.wait(cluster, earlier, &self.expected(layers)?, &[])?;
         }
-        let waiting = waiting(step, layers, &self.authority);
-        let files = self.files(step, &waiting, &dropped, terminal)?;
-        self.tell(step, &files, terminal)?;
-        if self.args.dry_run || files.is_empty() {
+        self.tell(step, &planned.files, false, terminal)?;
+        if planned.files.is_empty() {
             return Ok(());
         }
-        if !terminal.confirm("Do you want to change these files?", false)? {
-            return Err(CommandError::usage("nothing was changed"));
-        }
-        replace(&files, "Changed", terminal)?;
-        let fingerprints: Vec<String> = dropped
-            .iter()
-            .filter_map(|certificate| CertificateInfo::from_der(certificate).ok())
-            .map(|info| info.fingerprint_sha256)
-            .collect();
+        self.ask(terminal)?;
+        replace(&planned.files, "Changed", terminal)?;
         match &self.cluster {
             Some(cluster) => {
-                self.wait(cluster, step, &fingerprints)?;
+                // As written: what was planned may have been made a moment earlier.
+                let expected = self.expected(&self.layers(&Disk::default())?)?;
+                self.wait(cluster, step, &expected, &planned.dropped)?;
                 terminal.out(format!("Every node has taken it up: the step [{}] is done.", step.name()));
             }
             None if self.args.all => std::thread::sleep(self.within()),
@@ -213,6 +365,9 @@ impl Rotation<'_> {
                  for all before the next step.",
             ),
         }
+        if self.args.json && self.cluster.is_some() {
+            terminal.result(json!({"step": step.name(), "done": true}).to_string());
+        }
         Ok(())
     }
 
@@ -220,18 +375,18 @@ impl Rotation<'_> {
         self.args.wait.duration().unwrap_or_default()
     }
 
-    fn wait(&self, cluster: &Cluster, step: Step, dropped: &[String]) -> Result<(), CommandError> {
-        let prefix = self.args.layer.prefix();
-        cluster.wait_for(step, prefix, &self.authority, dropped, self.within())
+    fn wait(
+        &self,
+        cluster: &Cluster,
+        step: Step,
+        expected: &Expected,
+        dropped: &[String],
+    ) -> Result<(), CommandError> {
+        cluster.wait_for(step, expected, dropped, self.within())
     }
 
-    /// Refuses a step that is not due, or that would cut nodes off from one another.
-    fn check(
-        &self,
-        step: Step,
-        layers: &[Layer],
-        dropped: &[CertificateDer<'static>],
-    ) -> Result<(), CommandError> {
+    /// Refuses a step before the one before it is done everywhere.
+    fn check_order(&self, step: Step, layers: &[Layer]) -> Result<(), CommandError> {
         for earlier in [Step::Trust, Step::Reissue] {
             let open = waiting(earlier, layers, &self.authority);
             if earlier < step && !open.is_empty() {
@@ -244,15 +399,7 @@ impl Rotation<'_> {
                 )));
             }
         }
-        let pairs = severed(step, layers, &self.authority, dropped);
-        match pairs.first() {
-            None => Ok(()),
-            Some((one, other)) => Err(CommandError::data(format!(
-                "after the step [{}] the node of {one} would refuse the node of {other}",
-                step.name()
-            ))
-            .with_hint("name every node of the cluster with --home, and look at what each trusts with certutil inspect")),
-        }
+        Ok(())
     }
 
     /// Returns the CAs that are no longer to be trusted.
@@ -305,16 +452,17 @@ impl Rotation<'_> {
         step: Step,
         waiting: &[&Layer],
         dropped: &[CertificateDer<'static>],
+        disk: &Disk,
         terminal: &mut Terminal,
     ) -> Result<Vec<NewFile>, CommandError> {
         let mut made: Vec<NewFile> = Vec::new();
         let mut same: HashMap<Vec<Vec<u8>>, Vec<Content>> = HashMap::new();
         for layer in waiting {
-            let key = key_files(layer)?;
+            let key = key_files(layer, disk)?;
             let files = match (step, same.get(&key.contents)) {
-                (Step::Trust, _) => edit::with(&layer.config, self.authority.certificate())?,
+                (Step::Trust, _) => edit::with(&layer.config, disk, self.authority.certificate())?,
                 (Step::Drop, _) => {
-                    edit::without(&layer.config, dropped, self.authority.certificate())?
+                    edit::without(&layer.config, disk, dropped, self.authority.certificate())?
                 }
                 (Step::Reissue, Some(known)) if known.len() == key.paths.len() => key
                     .paths
@@ -326,7 +474,7 @@ impl Rotation<'_> {
                         summary: summary.clone(),
                     })
                     .collect(),
-                (Step::Reissue, _) => self.reissue(layer, terminal)?,
+                (Step::Reissue, _) => self.reissue(layer, disk, terminal)?,
             };
             if step == Step::Reissue && files.len() == key.paths.len() {
                 let by_path = key
@@ -351,13 +499,14 @@ impl Rotation<'_> {
     fn reissue(
         &self,
         layer: &Layer,
+        disk: &Disk,
         terminal: &mut Terminal,
     ) -> Result<Vec<NewFile>, CommandError> {
         let options = RenewArgs::by_trusted(self.args.days);
         match &layer.config.key {
             KeySource::Keystore { path, password, .. } => {
                 let path = &path.resolved;
-                let content = read(path)?;
+                let content = disk.read(path)?;
                 let mut password = PasswordSource::known(password.clone());
                 let store = Store::open(path, &content, &mut password, terminal)?;
                 store.renew(|old| renew::issue(path, old, &self.authority, &options, terminal))
@@ -368,11 +517,15 @@ impl Rotation<'_> {
                 certificate,
             } => {
                 let path = &certificate.resolved;
-                let content = read(path)?;
+                let content = disk.read(path)?;
                 let mut password = PasswordSource::known(passphrase.clone().unwrap_or_default());
                 let pair =
                     Pair::open(path, &content, Some(&key.resolved), &mut password, terminal)?;
-                pair.renew(false, |old| {
+                // The file says whom to trust as well: that is for the other steps to change.
+                let trusts_too = matches!(&layer.config.trust, TrustSource::Pem(paths)
+                    if paths.iter().any(|trusted| trusted.resolved == *path));
+                let kept = if trusts_too { &layer.chain[1..] } else { &[] };
+                pair.renew(false, kept, |old| {
                     renew::issue(path, old, &self.authority, &options, terminal)
                 })
             }
@@ -395,6 +548,7 @@ impl Rotation<'_> {
         &self,
         step: Step,
         files: &[NewFile],
+        is_plan: bool,
         terminal: &mut Terminal,
     ) -> Result<(), CommandError> {
         let info = self.info()?;
@@ -411,7 +565,7 @@ impl Rotation<'_> {
                 )
                 .collect();
             let told = json!({
-                "step": step.name(), "dry_run": self.args.dry_run, "done": false,
+                "step": step.name(), "dry_run": is_plan, "done": false,
                 "ca": {"subject": info.subject.to_string(), "serial_number": info.serial,
                        "fingerprint_sha256": info.fingerprint_sha256},
                 "changes": changes,
@@ -426,11 +580,7 @@ impl Rotation<'_> {
         terminal.out(format!(
             "Step [{}]{}:",
             step.name(),
-            if self.args.dry_run {
-                " would change"
-            } else {
-                ""
-            }
+            if is_plan { " would change" } else { "" }
         ));
         for file in files {
             terminal.out(format!("  {}: {}", file.path.display(), file.summary));
@@ -448,7 +598,7 @@ struct KeyFiles {
     contents: Vec<Vec<u8>>,
 }
 
-fn key_files(layer: &Layer) -> Result<KeyFiles, CommandError> {
+fn key_files(layer: &Layer, disk: &Disk) -> Result<KeyFiles, CommandError> {
     let paths: Vec<PathBuf> = match &layer.config.key {
         KeySource::Keystore { path, .. } => vec![path.resolved.clone()],
         KeySource::Pem {
@@ -465,14 +615,9 @@ fn key_files(layer: &Layer) -> Result<KeyFiles, CommandError> {
     };
     // Only to tell whether two are alike: digests would do, and hold no key.
     let digest = |path: &PathBuf| -> Result<Vec<u8>, CommandError> {
-        let content = read(path)?;
-        Ok(ringwall_pki::fingerprint_sha256(&content).into_bytes())
+        let content = disk.read(path)?;
+        Ok(fingerprint_sha256(&content).into_bytes())
     };
     let contents = paths.iter().map(digest).collect::<Result<_, _>>()?;
     Ok(KeyFiles { paths, contents })
-}
-
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CommandError> {
-    let content = std::fs::read(path).map_err(|error| CommandError::io(path, &error))?;
-    Ok(Zeroizing::new(content))
 }

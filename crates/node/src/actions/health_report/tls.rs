@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use ringwall_api::cluster::HealthStatus;
-use ringwall_api::tls::{NodeTls, TlsCertificate};
+use ringwall_api::tls::{NodeTls, TlsCertificate, TlsRevocationList};
 use ringwall_base::{TimeValue, TransportTls};
 use ringwall_settings::registry::{security, ssl};
 use serde_json::{Value, json};
@@ -95,6 +95,11 @@ fn of_certificates(nodes: &[NodeTls], thresholds: &Thresholds, now: i64) -> Indi
             if let Some(error) = &context.reload_error {
                 complain_of_reload(&mut indicator, node, &context.name, error);
             }
+            for list in &context.revocation_lists {
+                if list.next_update <= now && !list.is_superseded {
+                    complain_of_list(&mut indicator, node, &context.name, list);
+                }
+            }
         }
     }
     indicator
@@ -169,6 +174,36 @@ fn complain_of_reload(indicator: &mut Indicator, node: &NodeTls, context: &str, 
             id: "reload_failed",
             cause: format!("The files of [{context}] do not load: {error}"),
             action: "Mend the files; they are looked at again every few seconds".to_owned(),
+            resources: ("nodes", vec![node.name.clone()]),
+        },
+    );
+}
+
+fn complain_of_list(
+    indicator: &mut Indicator,
+    node: &NodeTls,
+    context: &str,
+    list: &TlsRevocationList,
+) {
+    let (issuer, due) = (&list.issuer, at(list.next_update));
+    indicator.complain(
+        HealthStatus::Yellow,
+        format!(
+            "The certificate revocation list of [{issuer}] on node [{}] was to be replaced on {due}.",
+            node.name
+        ),
+        Impact {
+            id: "revoked_accepted",
+            severity: Severity::Soon,
+            description: "Certificates that were revoked since then are still accepted; the list goes on counting"
+                .to_owned(),
+            areas: &["deployment_management"],
+        },
+        Diagnosis {
+            id: "list_overdue",
+            cause: format!("The list number [{}] in [{}] of [{context}] was due on {due}", list.number, list.path),
+            action: "Put the CA's current list in its place: running nodes take it up by themselves"
+                .to_owned(),
             resources: ("nodes", vec![node.name.clone()]),
         },
     );
@@ -290,11 +325,14 @@ mod tests {
                     issuer: "CN=ca".to_owned(),
                     serial: "1".to_owned(),
                     sha256: String::new(),
+                    issuer_sha256: None,
                     has_private_key: true,
                     is_ca: false,
                     not_before: 0,
                     not_after: days_left * 86_400,
                 }],
+                trusted: Vec::new(),
+                revocation_lists: Vec::new(),
             }],
             links: Vec::new(),
         }
@@ -318,6 +356,28 @@ mod tests {
             let body = indicator.to_json("tls_certificates", true, 10);
             assert_eq!(body["diagnosis"].is_array(), status != HealthStatus::Green);
             assert!(body["details"]["next_expiry"].is_string());
+        }
+    }
+
+    #[test]
+    fn an_overdue_revocation_list_is_complained_of_until_another_replaces_it() {
+        let thresholds = Thresholds { yellow: 0, red: 0 };
+        for (next_update, is_superseded, status) in [
+            (101, false, HealthStatus::Green),
+            (100, false, HealthStatus::Yellow),
+            (100, true, HealthStatus::Green),
+        ] {
+            let mut node = node(1, None);
+            node.contexts[0].revocation_lists = vec![TlsRevocationList {
+                path: "ca.crl".to_owned(),
+                issuer: "CN=ca".to_owned(),
+                number: "1".to_owned(),
+                this_update: 0,
+                next_update,
+                is_superseded,
+            }];
+            let indicator = of_certificates(&[node], &thresholds, 100);
+            assert_eq!(indicator.status, status, "{next_update} {is_superseded}");
         }
     }
 }

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{Credential, Made, password_of, resolved, unusable};
 use crate::commands::certutil::password::PasswordSource;
+use crate::commands::certutil::pem_text;
 use crate::commands::certutil::replacement::NewFile;
 use crate::error::CommandError;
 use crate::terminal::Terminal;
@@ -19,6 +20,8 @@ pub(in super::super) struct Pair {
     certificate_path: PathBuf,
     /// The same as that of the certificate where both are in one file.
     key_path: PathBuf,
+    /// The file of the certificate.
+    text: Zeroizing<String>,
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKey,
     /// `None` where the key is not encrypted.
@@ -67,6 +70,7 @@ impl Pair {
         Ok(Self {
             certificate_path: path.to_owned(),
             key_path,
+            text: Zeroizing::new(String::from_utf8_lossy(content).into_owned()),
             chain,
             key: PrivateKey::from_pkcs8(pkcs8).map_err(unusable)?,
             passphrase,
@@ -74,10 +78,12 @@ impl Pair {
     }
 
     /// Returns the files with the next certificate: the key first, which a node takes only with its
-    /// certificate.
+    /// certificate. `kept` are certificates that stay in the file behind the new ones; blocks that are neither
+    /// certificates nor keys stay as well.
     pub(in super::super) fn renew(
         self,
         keep_key: bool,
+        kept: &[CertificateDer<'static>],
         issue: impl FnOnce(Credential) -> Result<Made, CommandError>,
     ) -> Result<Vec<NewFile>, CommandError> {
         let had_root = self.chain[1..].iter().any(is_root);
@@ -85,10 +91,20 @@ impl Pair {
             certificate: self.chain[0].clone(),
             key: self.key,
         })?;
-        let certificates = match had_root {
+        let mut certificates = match had_root {
             true => pem::encode_certificates(&issued.chain),
             false => issued.chain_pem(),
         };
+        let written = pem::certificates(certificates.as_bytes(), &self.certificate_path);
+        let written = written.map_err(unusable)?;
+        let mut kept = kept.to_vec();
+        kept.retain(|certificate| !written.contains(certificate));
+        certificates.push_str(&pem::encode_certificates(&kept));
+        for block in pem_text::blocks(&self.text) {
+            if !block.is_certificate() && !block.is_of_key() {
+                certificates.push_str(&self.text[block.range]);
+            }
+        }
         let key =
             pem::encode_private_key(&issued.key, self.passphrase.as_ref()).map_err(unusable)?;
         if self.key_path == self.certificate_path {

@@ -4,26 +4,31 @@ use std::path::Path;
 
 use ringwall_base::SecretString;
 use ringwall_pki::p12::{self, WriteEntry};
-use ringwall_pki::{CertificateDer, CertificateInfo, PkiError, PrivateKey, load_pem_certs, pem};
+use ringwall_pki::{CertificateDer, CertificateInfo, PkiError, PrivateKey, pem};
 use ringwall_tls::{KeySource, SslConfig, TrustSource};
 use zeroize::Zeroizing;
 
+use super::super::pem_text;
 use super::super::renew::store::Names;
 use super::super::replacement::NewFile;
+use super::disk::Disk;
 use crate::error::CommandError;
 
 /// Returns the certificates that a layer trusts.
-pub(super) fn trusted(config: &SslConfig) -> Result<Vec<CertificateDer<'static>>, CommandError> {
+pub(super) fn trusted(
+    config: &SslConfig,
+    disk: &Disk,
+) -> Result<Vec<CertificateDer<'static>>, CommandError> {
     match files(config) {
         Files::Pem(paths) => {
             let mut all = Vec::new();
             for path in paths {
-                all.extend(load_pem_certs(path).map_err(unusable)?);
+                all.extend(pem::certificates(&disk.read(path)?, path).map_err(unusable)?);
             }
             Ok(all)
         }
         Files::Store(path, password) => {
-            let entries = read(path, password)?.trusted.into_iter();
+            let entries = read(disk, path, password)?.trusted.into_iter();
             let trusted: Vec<_> = entries.map(|entry| entry.certificate).collect();
             match trusted.is_empty() {
                 true => Err(CommandError::data(format!(
@@ -40,6 +45,7 @@ pub(super) fn trusted(config: &SslConfig) -> Result<Vec<CertificateDer<'static>>
 /// Returns the file of a layer with one more trusted certificate.
 pub(super) fn with(
     config: &SslConfig,
+    disk: &Disk,
     added: &CertificateDer<'static>,
 ) -> Result<Vec<NewFile>, CommandError> {
     let summary = format!("trusts [{}] too", subject(added));
@@ -48,16 +54,19 @@ pub(super) fn with(
             let Some(path) = paths.first() else {
                 return Ok(Vec::new());
             };
-            let mut content =
-                std::fs::read(path).map_err(|error| CommandError::io(path, &error))?;
+            let mut content = disk.read(path)?;
             if !content.ends_with(b"\n") {
                 content.push(b'\n');
             }
             content.extend(pem::encode_certificates(std::slice::from_ref(added)).into_bytes());
-            Ok(vec![new_file(path, content, summary)])
+            Ok(vec![NewFile {
+                path: path.to_path_buf(),
+                content,
+                summary,
+            }])
         }
         Files::Store(path, password) => {
-            let content = rewritten(path, password, |trusted| {
+            let content = rewritten(disk, path, password, |trusted| {
                 trusted.push((Some("ca".to_owned()), added.clone()));
             })?;
             Ok(vec![new_file(path, content, summary)])
@@ -67,9 +76,10 @@ pub(super) fn with(
 }
 
 /// Returns the files of a layer without some trusted certificates; `instead` takes the place of a PEM file's
-/// last one.
+/// last one. What else is in a PEM file, keys among it, stays as it is written.
 pub(super) fn without(
     config: &SslConfig,
+    disk: &Disk,
     dropped: &[CertificateDer<'static>],
     instead: &CertificateDer<'static>,
 ) -> Result<Vec<NewFile>, CommandError> {
@@ -82,22 +92,36 @@ pub(super) fn without(
         Files::Pem(paths) => {
             let mut changed = Vec::new();
             for path in paths {
-                let before = load_pem_certs(path).map_err(unusable)?;
-                let mut after = before.clone();
-                after.retain(|certificate| !dropped.contains(certificate));
-                if after.len() == before.len() {
+                let content = disk.read(path)?;
+                let text = std::str::from_utf8(&content).map_err(|_| {
+                    CommandError::data(format!(
+                        "[{}] is not UTF-8: take the text beside its PEM blocks out",
+                        path.display()
+                    ))
+                })?;
+                let is_dropped = |block: &pem_text::Block<'_>| {
+                    let inside = text[block.range.clone()].as_bytes();
+                    block.is_certificate()
+                        && pem::certificates(inside, path)
+                            .is_ok_and(|found| found.iter().all(|one| dropped.contains(one)))
+                };
+                let mut after = Zeroizing::new(pem_text::without(text, is_dropped));
+                if *after == text {
                     continue;
                 }
-                if after.is_empty() {
-                    after.push(instead.clone());
+                if !pem_text::blocks(&after)
+                    .iter()
+                    .any(pem_text::Block::is_certificate)
+                {
+                    after.push_str(&pem::encode_certificates(std::slice::from_ref(instead)));
                 }
-                let content = pem::encode_certificates(&after).into_bytes();
+                let content = std::mem::take(&mut *after).into_bytes();
                 changed.push(new_file(path, content, summary.clone()));
             }
             Ok(changed)
         }
         Files::Store(path, password) => {
-            let content = rewritten(path, password, |trusted| {
+            let content = rewritten(disk, path, password, |trusted| {
                 trusted.retain(|(_, certificate)| !dropped.contains(certificate));
             })?;
             Ok(vec![new_file(path, content, summary)])
@@ -133,19 +157,19 @@ fn files(config: &SslConfig) -> Files<'_> {
     }
 }
 
-fn read(path: &Path, password: &SecretString) -> Result<p12::Pkcs12, CommandError> {
-    let content = std::fs::read(path).map_err(|error| CommandError::io(path, &error))?;
-    p12::read(&Zeroizing::new(content), password, path).map_err(unusable)
+fn read(disk: &Disk, path: &Path, password: &SecretString) -> Result<p12::Pkcs12, CommandError> {
+    p12::read(&disk.read(path)?, password, path).map_err(unusable)
 }
 
 type Trusted = (Option<String>, CertificateDer<'static>);
 
 fn rewritten(
+    disk: &Disk,
     path: &Path,
     password: &SecretString,
     change: impl FnOnce(&mut Vec<Trusted>),
 ) -> Result<Vec<u8>, CommandError> {
-    let store = read(path, password)?;
+    let store = read(disk, path, password)?;
     let mut trusted: Vec<Trusted> = Vec::new();
     for entry in store.trusted {
         trusted.push((entry.alias, entry.certificate));

@@ -1,11 +1,12 @@
 //! What a running cluster says of its certificates: whether a step has reached every node.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use http::Method;
 use ringwall_base::SecretString;
-use ringwall_pki::{CertificateAuthority, CertificateInfo};
+use ringwall_pki::CertificateInfo;
 use ringwall_rest::http_client::HttpClient;
 use ringwall_settings::Settings;
 use serde_json::Value;
@@ -70,37 +71,99 @@ impl ClusterArgs {
     }
 }
 
+/// What nodes have in use when they have taken up their files.
+pub(super) struct Expected {
+    /// The settings prefix.
+    pub(super) context: &'static str,
+    /// The new CA.
+    pub(super) authority: CertificateInfo,
+    /// By node name, of the nodes whose homes are at hand.
+    pub(super) homes: BTreeMap<String, InUse>,
+}
+
+/// SHA-256 fingerprints of what a node shows and trusts.
+pub(super) struct InUse {
+    pub(super) leaf: String,
+    pub(super) trusted: BTreeSet<String>,
+}
+
 impl Cluster {
-    /// Waits until every node has a step in use. Errors: the time is up, and what is missing where.
+    /// Tells which nodes of the cluster have no home here, and which homes have no node in the cluster.
+    pub(super) fn compare(
+        &self,
+        expected: &Expected,
+        terminal: &mut Terminal,
+    ) -> Result<(), CommandError> {
+        let view = self
+            .view()
+            .map_err(|reason| CommandError::new(ExitCode::Unavailable, reason))?;
+        let nodes: Vec<&str> = nodes(&view).map(name).collect();
+        for node in nodes
+            .iter()
+            .filter(|node| !expected.homes.contains_key(**node))
+        {
+            terminal.err(format!(
+                "Note: [{node}] is in the cluster and none of the homes is its: its files are not changed, and no step is \
+                 begun before it is ready for it."
+            ));
+        }
+        for node in expected
+            .homes
+            .keys()
+            .filter(|node| !nodes.contains(&node.as_str()))
+        {
+            terminal.err(format!(
+                "Note: [{node}] is not in the cluster now: its files are changed, and nobody can tell whether it takes them."
+            ));
+        }
+        Ok(())
+    }
+
+    /// Waits until every node has a step in use. `dropped` are fingerprints of CAs that no node may trust.
+    ///
+    /// Errors: the time is up, and what is missing where; or all that is missing is on nodes without a home here, and
+    /// what is to be done there.
     pub(super) fn wait_for(
         &self,
         step: Step,
-        context: &str,
-        authority: &CertificateAuthority,
+        expected: &Expected,
         dropped: &[String],
         within: Duration,
     ) -> Result<(), CommandError> {
-        let info = CertificateInfo::from_der(authority.certificate())
-            .map_err(|error| CommandError::data(error.to_string()))?;
         let begun = Instant::now();
         loop {
             let missing = match self.view() {
-                Ok(view) => missing(&view, step, context, &info, dropped),
-                Err(reason) => vec![reason],
+                Ok(view) => missing(&view, step, expected, dropped),
+                Err(reason) => vec![Missing {
+                    text: reason,
+                    remedy: None,
+                }],
             };
             if missing.is_empty() {
                 return Ok(());
             }
-            if begun.elapsed() >= within {
+            let only_elsewhere = missing.iter().all(|missing| missing.remedy.is_some());
+            if only_elsewhere || begun.elapsed() >= within {
+                let texts: Vec<&str> = missing
+                    .iter()
+                    .map(|missing| missing.text.as_str())
+                    .collect();
                 let message = format!(
                     "after {}s the step [{}] has not reached every node: {}",
-                    within.as_secs(),
+                    begun.elapsed().as_secs(),
                     step.name(),
-                    missing.join("; ")
+                    texts.join("; ")
                 );
-                return Err(CommandError::new(ExitCode::Unavailable, message).with_hint(
-                    "look at the logs of these nodes, then run the same command again",
-                ));
+                let remedies: Vec<&str> = missing
+                    .iter()
+                    .filter_map(|missing| missing.remedy.as_deref())
+                    .collect();
+                let hint = match remedies.is_empty() {
+                    true => "look at the logs of these nodes, then run the same command again"
+                        .to_owned(),
+                    false => format!("{}; then run the same command again", remedies.join("; ")),
+                };
+                return Err(CommandError::new(ExitCode::Unavailable, message).with_hint(hint));
             }
             std::thread::sleep(PAUSE);
         }
@@ -123,65 +186,171 @@ impl Cluster {
     }
 }
 
-/// Returns what is missing for a step to be in use on every node, in words.
-fn missing(
-    view: &Value,
-    step: Step,
-    context: &str,
-    authority: &CertificateInfo,
-    dropped: &[String],
-) -> Vec<String> {
+/// What keeps a step from being in use on every node.
+#[derive(Debug)]
+struct Missing {
+    text: String,
+    /// What to do on a host whose files are not at hand.
+    remedy: Option<String>,
+}
+
+fn nodes(view: &Value) -> impl Iterator<Item = &Value> {
+    let nodes = view["nodes"].as_object();
+    nodes.into_iter().flat_map(serde_json::Map::values)
+}
+
+fn name(node: &Value) -> &str {
+    node["name"].as_str().unwrap_or("?")
+}
+
+/// Returns what is missing for a step to be in use on every node.
+fn missing(view: &Value, step: Step, expected: &Expected, dropped: &[String]) -> Vec<Missing> {
+    let here = |text: String| Missing { text, remedy: None };
     let mut missing = Vec::new();
     if view["_nodes"]["failed"] != 0 {
-        missing.push("not every node answers".to_owned());
+        missing.push(here("not every node answers".to_owned()));
     }
-    let nodes = view["nodes"].as_object();
-    for node in nodes.into_iter().flat_map(serde_json::Map::values) {
-        let name = node["name"].as_str().unwrap_or("?");
+    for node in nodes(view) {
+        let name = name(node);
         let contexts = node["contexts"].as_array().map(Vec::as_slice);
         let Some(used) = contexts
             .unwrap_or_default()
             .iter()
-            .find(|used| used["name"] == context)
+            .find(|used| used["name"] == expected.context)
         else {
-            missing.push(format!("[{name}] does not use [{context}]"));
+            let context = expected.context;
+            missing.push(here(format!("[{name}] does not use [{context}]")));
             continue;
         };
         if let Some(error) = used["reload_error"].as_str() {
-            missing.push(format!("[{name}] cannot load its files: {error}"));
+            missing.push(here(format!("[{name}] cannot load its files: {error}")));
         }
-        let certificates = used["certificates"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let has = |fingerprint: &str| {
-            let found = |row: &&Value| {
-                row["fingerprint_sha256"] == fingerprint && row["has_private_key"] == false
-            };
-            certificates.iter().any(|row| found(&row))
-        };
-        let issuer = authority.subject.to_string();
-        match step {
-            Step::Trust if !has(&authority.fingerprint_sha256) => {
-                missing.push(format!("[{name}] does not trust [{issuer}] yet"));
-            }
-            Step::Reissue => {
-                let own = certificates
-                    .iter()
-                    .find(|row| row["has_private_key"] == true);
-                if own.is_none_or(|row| row["issuer"] != issuer) {
-                    missing.push(format!(
-                        "[{name}] does not show a certificate of [{issuer}] yet"
-                    ));
-                }
-            }
-            Step::Drop if dropped.iter().any(|fingerprint| has(fingerprint)) => {
-                missing.push(format!("[{name}] still trusts the old CA"));
-            }
-            Step::Trust | Step::Drop => {}
+        match expected.homes.get(name) {
+            Some(files) => missing.extend(not_of_files(name, used, files).map(here)),
+            None => missing.extend(not_ready(name, used, step, expected, dropped)),
         }
     }
     missing
+}
+
+/// Returns how what a node has in use differs from its files.
+fn not_of_files(name: &str, used: &Value, files: &InUse) -> Option<String> {
+    let leaf = own(used).map(|row| row["fingerprint_sha256"].as_str().unwrap_or_default());
+    if leaf != Some(files.leaf.as_str()) {
+        return Some(format!(
+            "[{name}] does not show the certificate of its file yet"
+        ));
+    }
+    let trusted = trusted(used);
+    if let Some(new) = files
+        .trusted
+        .iter()
+        .find(|file| !trusted.contains(file.as_str()))
+    {
+        return Some(format!(
+            "[{name}] does not trust the certificate {new} of its files yet"
+        ));
+    }
+    let old = trusted
+        .iter()
+        .find(|known| !files.trusted.contains(**known))?;
+    Some(format!(
+        "[{name}] still trusts the certificate {old}, which is not in its files"
+    ))
+}
+
+/// Returns what a node without a home here lacks, and what to do on its host.
+fn not_ready(
+    name: &str,
+    used: &Value,
+    step: Step,
+    expected: &Expected,
+    dropped: &[String],
+) -> Option<Missing> {
+    let Expected {
+        authority,
+        context,
+        homes,
+    } = expected;
+    let (subject, new) = (&authority.subject, authority.fingerprint_sha256.as_str());
+    let trusted = trusted(used);
+    let rows = rows(used);
+    let found = |text: String, remedy: String| {
+        Some(Missing {
+            text,
+            remedy: Some(remedy),
+        })
+    };
+    let file = |row: Option<&Value>, else_named: &str| {
+        let path = row.and_then(|row| row["path"].as_str());
+        path.map_or_else(
+            || format!("[{context}.{else_named}]"),
+            |path| format!("[{path}]"),
+        )
+    };
+    let is_trusted = |row: &&Value| {
+        let fingerprint = row["fingerprint_sha256"].as_str().unwrap_or_default();
+        row["is_ca"] == true && trusted.contains(fingerprint)
+    };
+    if !trusted.contains(new) {
+        let into = file(rows.iter().find(is_trusted), "certificate_authorities");
+        return found(
+            format!("[{name}], whose home is not given, does not trust [{subject}]"),
+            format!(
+                "on the host of [{name}], add the certificate of the CA with the fingerprint {new} to {into}"
+            ),
+        );
+    }
+    if step >= Step::Reissue && own(used).is_none_or(|row| row["issuer_fingerprint_sha256"] != new)
+    {
+        let into = file(own(used), "certificate");
+        return found(
+            format!(
+                "[{name}], whose home is not given, does not show a certificate that [{subject}] signed"
+            ),
+            format!(
+                "give the host of [{name}] a certificate of the new CA in {into}: run elasticsearch-certutil renew on a copy \
+                 of that file (and of its key) and copy the result back"
+            ),
+        );
+    }
+    let is_old = |row: &&Value| {
+        let fingerprint = row["fingerprint_sha256"].as_str().unwrap_or_default();
+        let is_kept = match dropped {
+            [] => homes
+                .values()
+                .any(|files| files.trusted.contains(fingerprint)),
+            dropped => !dropped.iter().any(|old| old == fingerprint),
+        };
+        is_trusted(row) && fingerprint != new && !is_kept
+    };
+    let old = rows.iter().find(is_old).filter(|_| step == Step::Drop)?;
+    let (from, fingerprint) = (
+        file(Some(old), "certificate_authorities"),
+        &old["fingerprint_sha256"],
+    );
+    found(
+        format!("[{name}], whose home is not given, still trusts the old CA"),
+        format!(
+            "on the host of [{name}], take the CA with the fingerprint {fingerprint} out of {from}"
+        ),
+    )
+}
+
+fn rows(used: &Value) -> &[Value] {
+    let rows = used["certificates"].as_array().map(Vec::as_slice);
+    rows.unwrap_or_default()
+}
+
+/// Returns the row of the certificate that the node shows.
+fn own(used: &Value) -> Option<&Value> {
+    rows(used).iter().find(|row| row["has_private_key"] == true)
+}
+
+fn trusted(used: &Value) -> BTreeSet<&str> {
+    let trusted = used["trusted_fingerprints_sha256"].as_array();
+    let trusted = trusted.into_iter().flatten();
+    trusted.filter_map(Value::as_str).collect()
 }
 
 const PAUSE: Duration = Duration::from_millis(500);
@@ -189,46 +358,114 @@ const DEADLINE: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 mod tests {
-    use ringwall_pki::{CaParams, KeySpec};
+    use ringwall_pki::{CaParams, CertificateAuthority, KeySpec};
     use serde_json::json;
 
     use super::*;
 
-    #[test]
-    fn each_step_is_seen_when_it_has_reached_a_node() {
+    /// A CA with the DN that every CA gets by default.
+    fn authority() -> CertificateInfo {
         let params = CaParams {
             key: KeySpec::EcP256,
             ..CaParams::default()
         };
         let authority = CertificateAuthority::generate(&params).unwrap();
-        let info = CertificateInfo::from_der(authority.certificate()).unwrap();
-        let node = |trusts: &[&str], issuer: &str| {
-            let mut rows = vec![
-                json!({"has_private_key": true, "issuer": issuer, "fingerprint_sha256": "leaf"}),
-            ];
-            rows.extend(
-                trusts
-                    .iter()
-                    .map(|sha| json!({"has_private_key": false, "fingerprint_sha256": sha})),
-            );
-            json!({
-                "_nodes": {"failed": 0},
-                "nodes": {"id": {"name": "n", "contexts": [{"name": "c", "reload_error": null, "certificates": rows}]}},
-            })
+        CertificateInfo::from_der(authority.certificate()).unwrap()
+    }
+
+    /// One node `n` of a cluster, that shows a leaf and trusts.
+    fn view(authority: &CertificateInfo, leaf: &str, issuer: &str, trusts: &[&str]) -> Value {
+        let dn = authority.subject.to_string();
+        let mut rows = vec![json!({
+            "path": "n.crt", "has_private_key": true, "is_ca": false, "issuer": dn, "fingerprint_sha256": leaf,
+            "issuer_fingerprint_sha256": issuer,
+        })];
+        rows.extend(trusts.iter().map(|sha| {
+            json!({"path": "ca.crt", "has_private_key": false, "is_ca": true, "issuer": dn, "fingerprint_sha256": sha})
+        }));
+        json!({
+            "_nodes": {"failed": 0},
+            "nodes": {"id": {"name": "n", "contexts": [{
+                "name": "c", "reload_error": null, "certificates": rows, "trusted_fingerprints_sha256": trusts,
+            }]}},
+        })
+    }
+
+    #[test]
+    fn a_node_is_done_when_it_has_its_files_in_use_whatever_the_names() {
+        let authority = authority();
+        let new = authority.fingerprint_sha256.clone();
+        let expecting = |leaf: &str, trusts: &[&str]| Expected {
+            context: "c",
+            authority: authority.clone(),
+            homes: BTreeMap::from([(
+                "n".to_owned(),
+                InUse {
+                    leaf: leaf.to_owned(),
+                    trusted: trusts.iter().map(|sha| (*sha).to_owned()).collect(),
+                },
+            )]),
         };
-        let new = info.fingerprint_sha256.as_str();
-        let issuer = info.subject.to_string();
-        let dropped = ["old".to_owned()];
-        let lacks = |view: &Value, step| missing(view, step, "c", &info, &dropped).len();
-        assert_eq!(lacks(&node(&["old"], "CN=old"), Step::Trust), 1);
-        assert_eq!(lacks(&node(&["old", new], "CN=old"), Step::Trust), 0);
-        assert_eq!(lacks(&node(&["old", new], "CN=old"), Step::Reissue), 1);
-        assert_eq!(lacks(&node(&["old", new], &issuer), Step::Reissue), 0);
-        assert_eq!(lacks(&node(&["old", new], &issuer), Step::Drop), 1);
-        assert_eq!(lacks(&node(&[new], &issuer), Step::Drop), 0);
-        let mut broken = node(&[new], &issuer);
+        let lacks = |leaf: &str, trusts: &[&str], expected: &Expected| {
+            let view = view(&authority, leaf, "old", trusts);
+            let found = missing(&view, Step::Reissue, expected, &[]);
+            assert!(found.iter().all(|missing| missing.remedy.is_none()));
+            found
+                .into_iter()
+                .map(|missing| missing.text)
+                .collect::<String>()
+        };
+        let both = expecting("leaf-2", &["old", &new]);
+        assert!(
+            lacks("leaf-1", &["old", &new], &both)
+                .contains("does not show the certificate of its file")
+        );
+        assert!(lacks("leaf-2", &["old"], &both).contains("does not trust the certificate"));
+        assert_eq!(lacks("leaf-2", &["old", &new], &both), "");
+        let one = expecting("leaf-2", &[&new]);
+        assert!(lacks("leaf-2", &["old", &new], &one).contains("still trusts the certificate old"));
+        assert_eq!(lacks("leaf-2", &[&new], &one), "");
+
+        let mut broken = view(&authority, "leaf-2", "old", &[&new]);
         broken["nodes"]["id"]["contexts"][0]["reload_error"] = json!("bad file");
-        assert_eq!(lacks(&broken, Step::Drop), 1);
-        assert_eq!(missing(&broken, Step::Trust, "other", &info, &[]).len(), 1);
+        broken["_nodes"]["failed"] = json!(1);
+        assert_eq!(missing(&broken, Step::Drop, &one, &[]).len(), 2);
+        let other = Expected {
+            context: "other",
+            ..one
+        };
+        assert_eq!(missing(&broken, Step::Drop, &other, &[]).len(), 2);
+    }
+
+    #[test]
+    fn a_node_without_a_home_is_looked_at_and_told_what_to_copy_where() {
+        let authority = authority();
+        let new = authority.fingerprint_sha256.as_str();
+        let expected = Expected {
+            context: "c",
+            authority: authority.clone(),
+            homes: BTreeMap::new(),
+        };
+        let dropped = ["old".to_owned()];
+        let told = |step, issuer: &str, trusts: &[&str]| {
+            let view = view(&authority, "leaf", issuer, trusts);
+            let found = missing(&view, step, &expected, &dropped);
+            found
+                .into_iter()
+                .map(|missing| missing.remedy.unwrap())
+                .collect::<String>()
+        };
+        for step in [Step::Trust, Step::Reissue, Step::Drop] {
+            let remedy = told(step, "old", &["old"]);
+            assert!(
+                remedy.contains(new) && remedy.ends_with("to [ca.crt]"),
+                "{remedy}"
+            );
+        }
+        assert_eq!(told(Step::Trust, "old", &["old", new]), "");
+        assert!(told(Step::Reissue, "old", &["old", new]).contains("in [n.crt]: run"));
+        assert_eq!(told(Step::Reissue, new, &["old", new]), "");
+        assert!(told(Step::Drop, new, &["old", new]).contains("out of [ca.crt]"));
+        assert_eq!(told(Step::Drop, new, &[new]), "");
     }
 }

@@ -1,8 +1,9 @@
 //! Which step comes next, and whether it leaves every node able to talk with every other.
 
-use ringwall_pki::{CertificateAuthority, CertificateDer};
+use ringwall_pki::CertificateAuthority;
 
-use super::home::{Layer, vouches};
+use super::home::Layer;
+use crate::error::CommandError;
 
 /// The steps, in their order. Each is done on every node before the next begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -47,30 +48,35 @@ pub(super) fn next(layers: &[Layer], authority: &CertificateAuthority) -> Option
         .find(|step| !waiting(*step, layers, authority).is_empty())
 }
 
-/// Returns pairs of nodes that talk now and would not after a step: one that no longer trusts, and the other.
-pub(super) fn severed(
-    step: Step,
-    layers: &[Layer],
-    authority: &CertificateAuthority,
-    dropped: &[CertificateDer<'static>],
-) -> Vec<(String, String)> {
-    let new = authority.certificate();
-    let mut pairs = Vec::new();
-    for one in layers {
-        let mut trusted = one.trusted.clone();
-        match step {
-            Step::Trust => trusted.push(new.clone()),
-            Step::Reissue => {}
-            Step::Drop => trusted.retain(|certificate| !dropped.contains(certificate)),
-        }
-        for other in layers {
-            // While a step is under way some nodes show the old certificate and some the new one.
-            let old = vouches(&trusted, &other.chain);
-            let reissued = step != Step::Reissue || trusted.contains(new);
-            if one.lets_in(&other.chain) && !(old && reissued) {
-                pairs.push((one.home.clone(), other.home.clone()));
+/// Two nodes of which one would refuse the other.
+pub(super) struct Severed {
+    pub(super) one: String,
+    pub(super) other: String,
+    /// A [`FailureReason`](ringwall_tls::FailureReason) in one word.
+    pub(super) reason: &'static str,
+}
+
+/// Returns two nodes that talk now and would not after a step, or while it is under way: then some nodes have the old
+/// files and some the new ones.
+pub(super) fn severed(before: &[Layer], after: &[Layer]) -> Result<Option<Severed>, CommandError> {
+    for (now, then) in before.iter().zip(after) {
+        let (old, new) = (now.trust()?, then.trust()?);
+        for (shown_now, shown_then) in before.iter().zip(after) {
+            if old.verify(&shown_now.chain).is_err() {
+                continue;
+            }
+            let verdicts = [(&new, shown_now), (&old, shown_then), (&new, shown_then)];
+            let refusal = verdicts
+                .into_iter()
+                .find_map(|(trust, shown)| trust.verify(&shown.chain).err());
+            if let Some(reason) = refusal {
+                return Ok(Some(Severed {
+                    one: now.home.clone(),
+                    other: shown_now.home.clone(),
+                    reason: reason.kind(),
+                }));
             }
         }
     }
-    pairs
+    Ok(None)
 }

@@ -1,0 +1,231 @@
+//! Which revocation list speaks for which certificate.
+
+use std::sync::Arc;
+
+use ringwall_pki::{CaParams, CertificateAuthority, CertificateInfo, DistinguishedName, KeySpec};
+use ringwall_tls::{FailureReason, PeerRole, Rehearsal, SslConfig, SslContext};
+
+use crate::support::*;
+
+/// A context that trusts these PEM certificates and has these lists, in files of their own.
+fn context(fixture: &Fixture, trusted: &str, lists: &[String]) -> (SslConfig, Arc<SslContext>) {
+    let mut config = fixture.config(Cert::None);
+    fixture.write("ca.crt", trusted);
+    for (at, list) in lists.iter().enumerate() {
+        let name = format!("{at}.crl");
+        fixture.write(&name, list);
+        config.revocation_lists.push(fixture.configured(&name));
+    }
+    (config.clone(), fixture.context(config))
+}
+
+fn doubts(context: &SslContext) -> Vec<String> {
+    let doubts = context.checkup(&[]).into_iter();
+    let of_lists = doubts.filter(|doubt| doubt.check() == "tls_revocation_list");
+    of_lists.map(|doubt| doubt.to_string()).collect()
+}
+
+fn ca(subject: &str) -> CertificateAuthority {
+    let params = CaParams {
+        dn: DistinguishedName::parse(subject).unwrap(),
+        key: KeySpec::EcP256,
+        ..CaParams::default()
+    };
+    CertificateAuthority::generate(&params).unwrap()
+}
+
+fn serial(certificate: &ringwall_pki::CertificateDer<'_>) -> String {
+    CertificateInfo::from_der(certificate).unwrap().serial
+}
+
+#[test]
+fn the_newest_list_of_an_authority_counts_in_any_order() {
+    let fixture = Fixture::new();
+    let taken_back = fixture.issue(Cert::Good);
+    let back_again = fixture.issue(Cert::Good);
+    let revoked = serial(&taken_back.certificate);
+    let held = serial(&back_again.certificate);
+    let older = revocation_list(&fixture.ca, 9, &[&held], 2124);
+    // 256 is more than 9 although its first byte is less.
+    let newer = revocation_list(&fixture.ca, 256, &[&revoked], 2124);
+    let both_in_one = vec![older.clone() + &newer];
+    for lists in [
+        vec![older.clone(), newer.clone()],
+        vec![newer, older],
+        both_in_one,
+    ] {
+        let (_, context) = context(&fixture, &fixture.ca.certificate_pem(), &lists);
+        for role in [PeerRole::Server, PeerRole::Client] {
+            let verdict = context.would_trust(&taken_back.chain, role, None);
+            assert!(
+                matches!(verdict, Err(FailureReason::Revoked { .. })),
+                "{verdict:?}"
+            );
+            assert_eq!(context.would_trust(&back_again.chain, role, None), Ok(()));
+        }
+        let told = doubts(&context);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].contains("number [9] of [CN=") && told[0].contains("is not looked at"),
+            "{told:?}"
+        );
+        let entries = context.revocation_lists();
+        let numbers: Vec<_> = entries
+            .iter()
+            .map(|list| (list.number.as_str(), list.is_superseded))
+            .collect();
+        assert_eq!(numbers, [("256", false), ("9", true)]);
+    }
+}
+
+#[test]
+fn a_list_speaks_for_the_key_that_signed_it_and_not_for_its_name() {
+    let fixture = Fixture::new();
+    let (old, new) = (&fixture.ca, &fixture.same);
+    let of_old = fixture.issue(Cert::Good);
+    let of_new = fixture.issue(Cert::SameNameOtherCa);
+    let both = old.certificate_pem() + &new.certificate_pem();
+    // The number of the old CA's list is higher: they are not of one series.
+    let list_of_old = revocation_list(old, 50, &[&serial(&of_old.certificate)], 2124);
+    let (_, rotating) = context(&fixture, &both, std::slice::from_ref(&list_of_old));
+    let verdict = rotating.would_trust(&of_old.chain, PeerRole::Client, None);
+    assert!(
+        matches!(verdict, Err(FailureReason::Revoked { .. })),
+        "{verdict:?}"
+    );
+    assert_eq!(
+        rotating.would_trust(&of_new.chain, PeerRole::Client, None),
+        Ok(())
+    );
+    assert_eq!(doubts(&rotating), Vec::<String>::new());
+
+    let list_of_new = revocation_list(new, 1, &[&serial(&of_new.certificate)], 2124);
+    let lists = [list_of_old.clone(), list_of_new];
+    let (_, both_lists) = context(&fixture, &both, &lists);
+    for chain in [&of_old.chain, &of_new.chain] {
+        let verdict = both_lists.would_trust(chain, PeerRole::Client, None);
+        assert!(
+            matches!(verdict, Err(FailureReason::Revoked { .. })),
+            "{verdict:?}"
+        );
+    }
+    assert_eq!(doubts(&both_lists), Vec::<String>::new());
+
+    // After the drop: nobody who is trusted signed it, which is told and harms nobody.
+    let (_, dropped) = context(&fixture, &new.certificate_pem(), &[list_of_old]);
+    assert_eq!(
+        dropped.would_trust(&of_new.chain, PeerRole::Client, None),
+        Ok(())
+    );
+    let told = doubts(&dropped);
+    assert!(
+        told.len() == 1 && told[0].starts_with("no trusted CA signed the"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_list_of_an_intermediate_counts_for_what_it_signed() {
+    let fixture = Fixture::new();
+    let params = CaParams {
+        dn: DistinguishedName::common_name("Below"),
+        key: KeySpec::EcP256,
+        ..CaParams::default()
+    };
+    let below = fixture.ca.issue_intermediate(&params).unwrap();
+    let (good, bad) = (
+        below.issue(&node_params("node-1")).unwrap(),
+        below.issue(&node_params("node-1")).unwrap(),
+    );
+    let list = revocation_list(&below, 1, &[&serial(&bad.certificate)], 2124);
+    let root = fixture.ca.certificate_pem();
+    let (_, by_leaf) = context(&fixture, &root, &[list]);
+    assert_eq!(
+        by_leaf.would_trust(&good.chain, PeerRole::Server, None),
+        Ok(())
+    );
+    let verdict = by_leaf.would_trust(&bad.chain, PeerRole::Server, None);
+    assert!(
+        matches!(verdict, Err(FailureReason::Revoked { .. })),
+        "{verdict:?}"
+    );
+
+    let list = revocation_list(&fixture.ca, 1, &[&serial(below.certificate())], 2124);
+    let (_, by_intermediate) = context(&fixture, &root, &[list]);
+    let verdict = by_intermediate.would_trust(&good.chain, PeerRole::Server, None);
+    assert!(
+        matches!(verdict, Err(FailureReason::Revoked { .. })),
+        "{verdict:?}"
+    );
+}
+
+#[test]
+fn names_are_compared_whole() {
+    let fixture = Fixture::new();
+    let (short, long) = (ca("CN=CA"), ca("CN=CA,O=x"));
+    let leaf = long.issue(&node_params("node-1")).unwrap();
+    let revoked = serial(&leaf.certificate);
+    // The leaf itself is trusted as it is, so no signature tells whose the list is.
+    let trusted =
+        long.certificate_pem() + &ringwall_pki::pem::encode_certificates(&leaf.chain[..1]);
+    let (_, of_other) = context(
+        &fixture,
+        &trusted,
+        &[revocation_list(&short, 1, &[&revoked], 2124)],
+    );
+    assert_eq!(
+        of_other.would_trust(&leaf.chain, PeerRole::Client, None),
+        Ok(())
+    );
+    let (_, of_issuer) = context(
+        &fixture,
+        &trusted,
+        &[revocation_list(&long, 1, &[&revoked], 2124)],
+    );
+    let verdict = of_issuer.would_trust(&leaf.chain, PeerRole::Client, None);
+    assert!(
+        matches!(verdict, Err(FailureReason::Revoked { .. })),
+        "{verdict:?}"
+    );
+}
+
+#[test]
+fn an_overdue_list_still_counts_and_is_told() {
+    let fixture = Fixture::new();
+    let leaf = fixture.issue(Cert::Good);
+    let list = revocation_list(&fixture.ca, 1, &[&serial(&leaf.certificate)], 2025);
+    let (_, context) = context(&fixture, &fixture.ca.certificate_pem(), &[list]);
+    let verdict = context.would_trust(&leaf.chain, PeerRole::Client, None);
+    assert!(
+        matches!(verdict, Err(FailureReason::Revoked { .. })),
+        "{verdict:?}"
+    );
+    let told = doubts(&context);
+    assert!(
+        told.len() == 1 && told[0].contains("should have been replaced on [2025-01-01T00:00:00Z]"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_rehearsal_has_the_lists_and_the_dates_of_the_real_trust() {
+    let fixture = Fixture::new();
+    let (good, bad, over) = (
+        fixture.issue(Cert::Good),
+        fixture.issue(Cert::Good),
+        fixture.issue(Cert::Expired),
+    );
+    let server_only = fixture.issue(Cert::ServerAuthOnly);
+    let list = revocation_list(&fixture.ca, 1, &[&serial(&bad.certificate)], 2124);
+    let (config, _) = context(&fixture, &fixture.other.certificate_pem(), &[list]);
+    let rehearsal = Rehearsal::new(&config, vec![fixture.ca.certificate().clone()]).unwrap();
+    assert_eq!(rehearsal.verify(&good.chain), Ok(()));
+    for (chain, kind) in [
+        (&bad.chain, "revoked"),
+        (&over.chain, "expired"),
+        (&server_only.chain, "wrong_usage"),
+        (&fixture.issue(Cert::OtherCa).chain, "untrusted_issuer"),
+    ] {
+        assert_eq!(rehearsal.verify(chain).unwrap_err().kind(), kind);
+    }
+}
