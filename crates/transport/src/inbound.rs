@@ -30,6 +30,7 @@ use crate::link::{
     SEND_BUFFER_BYTES, STREAM_WINDOW_BYTES, describe_end,
 };
 use crate::listener::{Opening, answer_http, read_opening};
+use crate::profile::Profile;
 use crate::refusal::{DUAL_STACK_REMEDY, with_certificate};
 use crate::stream::LinkStream;
 use crate::transport::LinkInfo;
@@ -39,6 +40,8 @@ use crate::wire::{self, BodyError, Chunks, RequestHead};
 pub(crate) struct Session {
     id: u64,
     core: Arc<Core>,
+    /// What accepted it.
+    profile: Arc<Profile>,
     peer: SocketAddr,
     certificate: Option<PeerIdentity>,
     encrypted: bool,
@@ -56,12 +59,13 @@ pub(crate) struct Session {
 /// Serves a fresh connection until it ends. `turn` is given back once the peer is verified.
 pub(crate) async fn serve(
     core: Arc<Core>,
+    profile: Arc<Profile>,
     tcp: TcpStream,
     peer: SocketAddr,
     turn: OwnedSemaphorePermit,
 ) {
-    let generation = generation(&core);
-    let Some(mut stream) = secure(&core, tcp, peer).await else {
+    let generation = generation(&profile);
+    let Some(mut stream) = secure(&core, &profile, tcp, peer).await else {
         return;
     };
     let within = core.config.handshake_timeout;
@@ -74,7 +78,7 @@ pub(crate) async fn serve(
         Err(_elapsed) => (Opening::Silent, Bytes::new()),
     };
     if opening != Opening::Http2 {
-        refuse_opening(&core, stream, peer, opening).await;
+        refuse_opening(&core, &profile, stream, peer, opening).await;
         return;
     }
     let Ok(_place) = Arc::clone(&core.connections).try_acquire_owned() else {
@@ -84,7 +88,7 @@ pub(crate) async fn serve(
             with_certificate(stream.peer_identity()),
             core.config.max_connections
         );
-        core.refusals.inbound(peer, "too_many_connections", line);
+        profile.refuse(&core.refusals, peer, "too_many_connections", line);
         return;
     };
     drop(turn);
@@ -100,11 +104,12 @@ pub(crate) async fn serve(
         close: core.stopping.child_token(),
         cancel: core.stopped.child_token(),
         core: Arc::clone(&core),
+        profile: Arc::clone(&profile),
     });
     core.sessions
         .lock()
         .insert(session.id, Arc::clone(&session));
-    if generation != self::generation(&core) {
+    if generation != self::generation(&profile) {
         session.reverify();
     }
     Arc::clone(&session).drive(stream, ahead).await;
@@ -115,7 +120,7 @@ pub(crate) async fn serve(
 impl Session {
     /// Closes the connection when the trust of today refuses its peer. Returns whether it did.
     pub(crate) fn reverify(&self) -> bool {
-        let (Some(tls), Some(certificate)) = (&self.core.config.tls, &self.certificate) else {
+        let (Some(tls), Some(certificate)) = (&self.profile.tls, &self.certificate) else {
             return false;
         };
         match tls.would_trust(&certificate.chain, PeerRole::Client, None) {
@@ -127,9 +132,7 @@ impl Session {
                     with_certificate(Some(certificate)),
                     reason.kind()
                 );
-                self.core
-                    .refusals
-                    .inbound(self.peer, "no_longer_trusted", line);
+                self.warn("no_longer_trusted", line);
                 self.distrusted.store(true, Ordering::Relaxed);
                 self.close.cancel();
                 true
@@ -256,9 +259,7 @@ impl Session {
                 self.peer,
                 with_certificate(self.certificate.as_ref())
             );
-            self.core
-                .refusals
-                .inbound(self.peer, "malformed_handshake", line);
+            self.warn("malformed_handshake", line);
             self.close.cancel();
         })?;
         let local = self.core.local();
@@ -284,7 +285,7 @@ impl Session {
                 with_certificate(self.certificate.as_ref()),
                 refusal.remedy()
             );
-            self.core.refusals.inbound(self.peer, refusal.kind(), line);
+            self.warn(refusal.kind(), line);
             self.close.cancel();
             return Some(refusal.to_string());
         }
@@ -297,12 +298,12 @@ impl Session {
             self.core.pool.set_address(node.id, &node.publish_address);
         }
         tracing::debug!(peer.address = %self.peer, node = %node, link = ?hello.link, "peer introduced itself");
-        if !self.encrypted && self.core.config.tls.is_some() {
+        if !self.encrypted && self.profile.tls.is_some() {
             let line = format!(
                 "accepted an UNENCRYPTED link from node [{node}] at [{}]; {DUAL_STACK_REMEDY}",
                 self.peer
             );
-            self.core.refusals.inbound(self.peer, "unencrypted", line);
+            self.warn("unencrypted", line);
         }
         self.introduced.cancel();
         None
@@ -354,7 +355,7 @@ impl Session {
             with_certificate(self.certificate.as_ref()),
             action.escape_debug()
         );
-        self.core.refusals.inbound(self.peer, "no_handshake", line);
+        self.warn("no_handshake", line);
         self.close.cancel();
         ApiError::new(
             ErrorCode::IllegalState,
@@ -369,9 +370,12 @@ impl Session {
             with_certificate(self.certificate.as_ref()),
             self.core.config.handshake_timeout.as_millis()
         );
-        self.core
-            .refusals
-            .inbound(self.peer, "handshake_timeout", line);
+        self.warn("handshake_timeout", line);
+    }
+
+    fn warn(&self, why: &'static str, line: String) {
+        self.profile
+            .refuse(&self.core.refusals, self.peer, why, line);
     }
 
     fn who(&self) -> String {
@@ -382,17 +386,22 @@ impl Session {
     }
 }
 
-async fn secure(core: &Core, tcp: TcpStream, peer: SocketAddr) -> Option<MaybeTlsStream> {
+async fn secure(
+    core: &Core,
+    profile: &Profile,
+    tcp: TcpStream,
+    peer: SocketAddr,
+) -> Option<MaybeTlsStream> {
     let within = core.config.handshake_timeout;
     let plaintext = || {
         let prepared = tcp.set_nodelay(true);
         prepared.inspect_err(|error| tracing::debug!(peer.address = %peer, %error, "connection closed before its first request"))
     };
-    let Some(tls) = &core.config.tls else {
+    let Some(tls) = &profile.tls else {
         plaintext().ok()?;
         return Some(tcp.into());
     };
-    if core.is_dual_stack() {
+    if profile.is_default() && core.is_dual_stack() {
         match detect_tls(&tcp, peer, within).await {
             Ok(Some(_)) => {}
             Ok(None) => {
@@ -411,21 +420,26 @@ async fn secure(core: &Core, tcp: TcpStream, peer: SocketAddr) -> Option<MaybeTl
             if failure.is_routine() {
                 tracing::debug!(peer.address = %peer, %failure, "connection closed during handshake");
             } else {
-                core.refusals
-                    .inbound(peer, failure.reason().kind(), &failure);
+                profile.refuse(&core.refusals, peer, failure.reason().kind(), &failure);
             }
             None
         }
     }
 }
 
-async fn refuse_opening(core: &Core, stream: MaybeTlsStream, peer: SocketAddr, opening: Opening) {
+async fn refuse_opening(
+    core: &Core,
+    profile: &Profile,
+    stream: MaybeTlsStream,
+    peer: SocketAddr,
+    opening: Opening,
+) {
     let why = opening.kind();
     match opening.explain(peer) {
         Some(explanation) => {
             let certificate = with_certificate(stream.peer_identity());
             let line = format!("{explanation}, closing connection from [{peer}]{certificate}");
-            core.refusals.inbound(peer, why, line);
+            profile.refuse(&core.refusals, peer, why, line);
         }
         None => tracing::debug!(peer.address = %peer, "connection closed before its first request"),
     }
@@ -473,8 +487,8 @@ fn body_error(head: &RequestHead, error: &BodyError) -> ApiError {
     }
 }
 
-fn generation(core: &Core) -> u64 {
-    let tls = core.config.tls.as_ref();
+fn generation(profile: &Profile) -> u64 {
+    let tls = profile.tls.as_ref();
     tls.map_or(0, |tls| *tls.subscribe().borrow())
 }
 

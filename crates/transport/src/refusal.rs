@@ -32,8 +32,22 @@ struct Entry {
 
 impl RefusalLog {
     /// Warns about a peer that dialled us. Its port changes with each attempt and does not count.
-    pub(crate) fn inbound(&self, peer: SocketAddr, why: &'static str, line: impl fmt::Display) {
-        self.warn(peer.ip().to_string(), &peer.to_string(), why, &line);
+    /// A profile is named that is not the one of all nodes.
+    pub(crate) fn inbound(
+        &self,
+        peer: SocketAddr,
+        profile: Option<&str>,
+        why: &'static str,
+        line: impl fmt::Display,
+    ) {
+        let (who, address) = (peer.ip().to_string(), peer.to_string());
+        match profile {
+            None => self.warn(who, &address, why, &line),
+            Some(profile) => {
+                let line = format!("{line} (transport profile [{profile}])");
+                self.warn(format!("{who} [{profile}]"), &address, why, &line);
+            }
+        }
     }
 
     /// Warns about a peer that we dialled.
