@@ -198,6 +198,11 @@ impl SharedIpFilter {
         self.read().denied_by(address, name.as_deref())
     }
 
+    /// Returns whether no rule keeps anybody out.
+    pub fn is_open(&self) -> bool {
+        self.read().deny.is_empty()
+    }
+
     /// Replaces the rules; who is connected already stays, as with Elasticsearch.
     pub fn set(&self, filter: IpFilter) {
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = filter;

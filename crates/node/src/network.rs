@@ -2,8 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 
-use ringwall_settings::{Setting, Settings};
-
 use crate::node::StartError;
 
 /// The addresses of this machine's network interfaces, by name.
@@ -24,18 +22,17 @@ impl Interfaces {
         )
     }
 
-    /// Returns the addresses that the values of a setting mean, each once.
+    /// Returns the addresses that the values of a setting, given after its key, mean, each once.
     ///
     /// # Errors
     /// A name that does not resolve, or a special value that no interface has an address for.
     pub fn addresses(
         &self,
-        settings: &Settings,
-        setting: &'static Setting<Vec<String>>,
+        (setting, values): &(String, Vec<String>),
     ) -> Result<Vec<IpAddr>, StartError> {
         let mut found = Vec::new();
-        for value in settings.get(setting) {
-            for address in self.meaning(setting.key(), &value)? {
+        for value in values {
+            for address in self.meaning(setting, value)? {
                 if !found.contains(&address) {
                     found.push(address);
                 }
@@ -52,10 +49,8 @@ impl Interfaces {
     /// A special value that no interface has an address for.
     pub fn publish_host(
         &self,
-        settings: &Settings,
-        setting: &'static Setting<Vec<String>>,
+        (setting, hosts): &(String, Vec<String>),
     ) -> Result<Option<String>, StartError> {
-        let hosts = settings.get(setting);
         let is_wildcard = |host: &str| ip(host).is_some_and(|ip| ip.is_unspecified());
         let named = hosts
             .iter()
@@ -65,7 +60,7 @@ impl Interfaces {
         }
         let mut candidates = Vec::new();
         for host in hosts.iter().filter(|host| special(host).is_some()) {
-            candidates.extend(self.meaning(setting.key(), host)?);
+            candidates.extend(self.meaning(setting, host)?);
         }
         candidates.retain(|address| !address.is_loopback());
         let best = candidates
@@ -74,9 +69,9 @@ impl Interfaces {
         Ok(best.map(|address| address.to_string()))
     }
 
-    fn meaning(&self, setting: &'static str, value: &str) -> Result<Vec<IpAddr>, StartError> {
+    fn meaning(&self, setting: &str, value: &str) -> Result<Vec<IpAddr>, StartError> {
         let failed = |reason: String| StartError::Address {
-            setting,
+            setting: setting.to_owned(),
             value: value.to_owned(),
             reason,
         };
@@ -186,9 +181,11 @@ pub fn ip(host: &str) -> Option<IpAddr> {
 mod tests {
     use std::path::Path;
 
-    use ringwall_settings::registry::network::{NETWORK_HOST, TRANSPORT_PUBLISH_HOST};
+    use ringwall_settings::Settings;
+    use ringwall_settings::registry::network::TRANSPORT_PUBLISH_HOST;
 
     use super::*;
+    use crate::profiles;
 
     fn interfaces() -> Interfaces {
         let all = [
@@ -205,8 +202,10 @@ mod tests {
         )
     }
 
-    fn with(value: &str) -> Settings {
-        Settings::from_overrides(Path::new("/"), &[("network.host", value)], None).unwrap()
+    fn with(value: &str) -> (String, Vec<String>) {
+        let given = [("network.host", value)];
+        let settings = Settings::from_overrides(Path::new("/"), &given, None).unwrap();
+        profiles::hosts(&settings, None, &TRANSPORT_PUBLISH_HOST)
     }
 
     #[test]
@@ -221,7 +220,7 @@ mod tests {
             ("_lo_, _eth1_", "127.0.0.1 ::1 203.0.113.9 fe80::9"),
             ("192.0.2.5, [::1], 192.0.2.5", "192.0.2.5 ::1"),
         ] {
-            let found = interfaces().addresses(&with(value), &NETWORK_HOST).unwrap();
+            let found = interfaces().addresses(&with(value)).unwrap();
             let found: Vec<String> = found.iter().map(IpAddr::to_string).collect();
             assert_eq!(found.join(" "), expected, "{value}");
         }
@@ -235,9 +234,7 @@ mod tests {
                 "No up-and-running global-scope (public) addresses found",
             ),
         ] {
-            let error = interfaces()
-                .addresses(&with(value), &NETWORK_HOST)
-                .unwrap_err();
+            let error = interfaces().addresses(&with(value)).unwrap_err();
             assert!(error.to_string().contains(reason), "{error}");
         }
     }
@@ -253,9 +250,7 @@ mod tests {
             ("es01.example", Some("es01.example")),
             ("0.0.0.0, es01.example", Some("es01.example")),
         ] {
-            let host = interfaces()
-                .publish_host(&with(value), &TRANSPORT_PUBLISH_HOST)
-                .unwrap();
+            let host = interfaces().publish_host(&with(value)).unwrap();
             assert_eq!(host.as_deref(), expected, "{value}");
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use ringwall_api::Client;
-use ringwall_base::SharedIpFilter;
+use ringwall_base::{Decision, Denied, SharedIpFilter};
 use ringwall_security::Authenticator;
 use ringwall_tls::SslContext;
 use tokio::net::{TcpListener, TcpStream};
@@ -230,16 +230,13 @@ async fn accept_loop(listener: TcpListener, connections: Arc<Connections>) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((tcp, peer)) => {
-                let rule = connections.config.filter.denied_by(peer.ip());
-                match rule {
-                    None => spawn_connection(&connections, tcp, peer, place),
-                    Some(rule) => tracing::debug!(
-                        %peer,
-                        "closing http connection, the rule [{rule}] of [xpack.security.http.filter.deny] is about it"
-                    ),
+            Ok((tcp, peer)) => match connections.config.filter.decide(peer.ip()) {
+                Decision::Denied(denied) => tell_denied(peer, &denied),
+                decision => {
+                    let by_name = decision == Decision::ByName;
+                    spawn_connection(&connections, tcp, peer, place, by_name);
                 }
-            }
+            },
             Err(error) => {
                 // Out of file descriptors, most likely: wait for some connection to end.
                 tracing::warn!(%error, "cannot accept an http connection");
@@ -254,16 +251,34 @@ fn spawn_connection(
     tcp: TcpStream,
     peer: SocketAddr,
     place: tokio::sync::OwnedSemaphorePermit,
+    by_name: bool,
 ) {
     let shared = Arc::clone(connections);
     connections.tasks.spawn(async move {
         let abort = shared.abort.clone();
         tokio::select! {
             () = abort.cancelled() => {}
-            () = serve(shared, tcp, peer) => {}
+            () = let_in(shared, tcp, peer, by_name) => {}
         }
         drop(place);
     });
+}
+
+/// Serves a peer, whose name may have to be asked for first.
+async fn let_in(connections: Arc<Connections>, tcp: TcpStream, peer: SocketAddr, by_name: bool) {
+    if by_name {
+        let decided = connections.config.filter.denied_by_name(peer.ip());
+        match connections.drain.run_until_cancelled(decided).await {
+            None => return,
+            Some(None) => {}
+            Some(Some(denied)) => return tell_denied(peer, &denied),
+        }
+    }
+    serve(connections, tcp, peer).await;
+}
+
+fn tell_denied(peer: SocketAddr, denied: &Denied) {
+    tracing::debug!(%peer, "closing http connection, {denied}");
 }
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
