@@ -139,6 +139,8 @@ pub struct PutClusterSettingsResponse {
 pub struct NodesInfoRequest {
     /// Node filters: ids, names, `_local`, `_master`, `_all`; empty means all.
     pub nodes: Vec<String>,
+    /// Whether to ask each node where it listens.
+    pub listeners: bool,
 }
 
 /// One entry per node, by node id.
@@ -161,6 +163,16 @@ pub struct NodeInfo {
     pub roles: Vec<String>,
     pub attributes: BTreeMap<String, String>,
     pub is_master: bool,
+    /// Where its transport profiles listen, by name, `default` among them; empty if it was not asked, or did
+    /// not answer.
+    pub profiles: BTreeMap<String, ProfileAddresses>,
+}
+
+/// Where a transport profile listens; each an `ip:port` or `host:port`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileAddresses {
+    pub bound: Vec<String>,
+    pub published: String,
 }
 
 /// `GET /_nodes/stats`: what each node uses.

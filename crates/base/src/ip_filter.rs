@@ -1,34 +1,39 @@
-//! Which addresses may connect. Source: node.md section 9.3.
+//! Who may connect, by address or by name. Source: node.md section 9.3.
 
 use std::fmt;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::str::FromStr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-/// One rule: an address, a network in CIDR notation, or `_all`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use crate::host_pattern::HostPattern;
+
+/// One rule: an address, a network in CIDR notation, the name of a host, or `_all`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IpRule {
     /// `_all`.
     All,
     /// The addresses whose first `bits` bits are those of `network`.
     Network { network: IpAddr, bits: u8 },
+    /// The addresses of hosts with such a name.
+    Host(HostPattern),
 }
 
 /// The text is no rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "[{rule}] is neither an IP address, nor a network such as [10.0.0.0/8], nor [_all]; \
-     host names are not taken, because who answers reverse lookups would decide who connects"
-)]
+#[error("[{rule}] is no rule: {reason}")]
 pub struct IpRuleError {
     pub rule: String,
+    pub reason: &'static str,
 }
 
 impl IpRule {
-    /// Returns whether the rule is about the address. An IPv4 address in IPv6 form counts as IPv4.
-    pub fn matches(&self, address: IpAddr) -> bool {
+    /// Returns whether the rule is about an address, whose name is given if it is known. An IPv4 address in IPv6
+    /// form counts as IPv4.
+    pub fn matches(&self, address: IpAddr, name: Option<&str>) -> bool {
         match self {
             Self::All => true,
+            Self::Host(pattern) => name.is_some_and(|name| pattern.matches(name)),
             Self::Network { network, bits } => {
                 let (network, width) = octets(*network);
                 let (address, other_width) = octets(address.to_canonical());
@@ -39,33 +44,37 @@ impl IpRule {
             }
         }
     }
+
+    /// Returns the network of an address or of CIDR notation.
+    fn network(text: &str) -> Option<Self> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits)),
+            None => (text, None),
+        };
+        let network: IpAddr = address.trim_matches(['[', ']']).parse().ok()?;
+        let (_, width) = octets(network);
+        let bits = bits.map_or(Some(width), |bits| bits.parse().ok())?;
+        let bits = u8::try_from(bits).ok().filter(|_| bits <= width)?;
+        Some(Self::Network { network, bits })
+    }
 }
 
 impl FromStr for IpRule {
     type Err = IpRuleError;
 
     fn from_str(text: &str) -> Result<Self, IpRuleError> {
-        let bad = || IpRuleError {
-            rule: text.to_owned(),
-        };
         if text == "_all" {
             return Ok(Self::All);
         }
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits)),
-            None => (text, None),
-        };
-        let address = address.trim_matches(['[', ']']);
-        let network: IpAddr = address.parse().map_err(|_| bad())?;
-        let (_, width) = octets(network);
-        let bits = match bits {
-            None => width,
-            Some(bits) => bits.parse().map_err(|_| bad())?,
-        };
-        match u8::try_from(bits) {
-            Ok(bits) if u32::from(bits) <= width => Ok(Self::Network { network, bits }),
-            _ => Err(bad()),
+        if let Some(network) = Self::network(text) {
+            return Ok(network);
         }
+        HostPattern::parse(text)
+            .map(Self::Host)
+            .map_err(|reason| IpRuleError {
+                rule: text.to_owned(),
+                reason,
+            })
     }
 }
 
@@ -74,6 +83,7 @@ impl fmt::Display for IpRule {
         match self {
             Self::All => f.write_str("_all"),
             Self::Network { network, bits } => write!(f, "{network}/{bits}"),
+            Self::Host(pattern) => write!(f, "{pattern}"),
         }
     }
 }
@@ -85,41 +95,130 @@ pub struct IpFilter {
     pub own: Vec<IpAddr>,
     pub allow: Vec<IpRule>,
     pub deny: Vec<IpRule>,
+    /// The key that `deny` was read from, for who is to change it.
+    pub deny_setting: String,
 }
 
-impl IpFilter {
-    /// Returns the rule that keeps the address out, if one does.
-    pub fn denied_by(&self, address: IpAddr) -> Option<IpRule> {
-        let address = address.to_canonical();
-        let let_in = self.own.iter().any(|own| own.to_canonical() == address)
-            || self.allow.iter().any(|rule| rule.matches(address));
-        match let_in {
-            true => None,
-            false => self.deny.iter().find(|rule| rule.matches(address)).copied(),
-        }
+/// The rule that keeps an address out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    pub rule: IpRule,
+    /// The key of the list with the rule.
+    pub setting: String,
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the rule [{}] of [{}] is about it",
+            self.rule, self.setting
+        )
     }
 }
 
+/// What the rules say of an address whose name is not known yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    LetIn,
+    Denied(Denied),
+    /// It depends on the name.
+    ByName,
+}
+
+impl IpFilter {
+    /// Decides by the address alone where that is enough.
+    pub fn decide(&self, address: IpAddr) -> Decision {
+        let has_names = |rules: &[IpRule]| rules.iter().any(|rule| matches!(rule, IpRule::Host(_)));
+        match self.denied_by(address, None) {
+            Some(_) if has_names(&self.allow) => Decision::ByName,
+            Some(denied) => Decision::Denied(denied),
+            None if has_names(&self.deny) && !self.allows(address, None) => Decision::ByName,
+            None => Decision::LetIn,
+        }
+    }
+
+    /// Returns the rule that keeps an address out, if one does. Without a name, rules about names match nothing.
+    pub fn denied_by(&self, address: IpAddr, name: Option<&str>) -> Option<Denied> {
+        if self.allows(address, name) {
+            return None;
+        }
+        let rule = self.deny.iter().find(|rule| rule.matches(address, name))?;
+        Some(Denied {
+            rule: rule.clone(),
+            setting: self.deny_setting.clone(),
+        })
+    }
+
+    fn allows(&self, address: IpAddr, name: Option<&str>) -> bool {
+        let address = address.to_canonical();
+        self.own.iter().any(|own| own.to_canonical() == address)
+            || self.allow.iter().any(|rule| rule.matches(address, name))
+    }
+}
+
+/// Tells the names of addresses.
+pub trait ReverseNames: fmt::Debug + Send + Sync {
+    /// Returns the name of an address as [`normalized`](crate::host_pattern::normalized) writes it; `None` where there
+    /// is none, where the name does not resolve to the address in turn, or where it takes too long.
+    fn confirmed_name(&self, address: IpAddr) -> NameFuture<'_>;
+}
+
+/// What a lookup comes to.
+pub type NameFuture<'a> = Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>>;
+
 /// A filter that many read and that may be replaced while they do.
 #[derive(Debug, Clone, Default)]
-pub struct SharedIpFilter(Arc<RwLock<IpFilter>>);
+pub struct SharedIpFilter {
+    rules: Arc<RwLock<IpFilter>>,
+    /// Without it, rules about names match nothing.
+    names: Option<Arc<dyn ReverseNames>>,
+}
 
 impl SharedIpFilter {
-    /// Returns the rule that keeps the address out, if one does.
-    pub fn denied_by(&self, address: IpAddr) -> Option<IpRule> {
-        let filter = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        filter.denied_by(address)
+    /// Returns a filter that asks for the names of addresses there.
+    pub fn with_names(names: Arc<dyn ReverseNames>) -> Self {
+        Self {
+            rules: Arc::default(),
+            names: Some(names),
+        }
+    }
+
+    /// Decides by the address alone where that is enough. Does not wait.
+    pub fn decide(&self, address: IpAddr) -> Decision {
+        self.read().decide(address)
+    }
+
+    /// Returns the rule that keeps the address out, if one does. Waits for its name: not for accept loops.
+    pub async fn denied_by_name(&self, address: IpAddr) -> Option<Denied> {
+        let name = match &self.names {
+            Some(names) => names.confirmed_name(address.to_canonical()).await,
+            None => None,
+        };
+        self.read().denied_by(address, name.as_deref())
+    }
+
+    /// Returns whether no rule keeps anybody out.
+    pub fn is_open(&self) -> bool {
+        self.read().deny.is_empty()
     }
 
     /// Replaces the rules; who is connected already stays, as with Elasticsearch.
     pub fn set(&self, filter: IpFilter) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = filter;
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = filter;
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, IpFilter> {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl From<IpFilter> for SharedIpFilter {
     fn from(filter: IpFilter) -> Self {
-        Self(Arc::new(RwLock::new(filter)))
+        Self {
+            rules: Arc::new(RwLock::new(filter)),
+            names: None,
+        }
     }
 }
 
@@ -141,14 +240,14 @@ mod tests {
 
     fn filter(allow: &[&str], deny: &[&str]) -> IpFilter {
         IpFilter {
-            own: Vec::new(),
             allow: rules(allow),
             deny: rules(deny),
+            ..IpFilter::default()
         }
     }
 
     fn is_denied(filter: &IpFilter, address: &str) -> bool {
-        filter.denied_by(address.parse().unwrap()).is_some()
+        filter.denied_by(address.parse().unwrap(), None).is_some()
     }
 
     #[test]
@@ -163,16 +262,18 @@ mod tests {
             ("[::1]", "::1", "::2"),
         ] {
             let parsed: IpRule = rule.parse().unwrap();
-            assert!(parsed.matches(inside.parse().unwrap()), "{rule} {inside}");
             assert!(
-                !parsed.matches(outside.parse().unwrap()),
+                parsed.matches(inside.parse().unwrap(), None),
+                "{rule} {inside}"
+            );
+            assert!(
+                !parsed.matches(outside.parse().unwrap(), None),
                 "{rule} {outside}"
             );
             assert_eq!(parsed.to_string().parse(), Ok(parsed));
         }
         for bad in [
             "",
-            "es01.example",
             "10.0.0.0/33",
             "::/129",
             "10.0.0/8",
@@ -201,9 +302,28 @@ mod tests {
         let mut filter = filter(&[], &["_all"]);
         filter.own = vec!["10.0.0.5".parse().unwrap()];
         assert!(!is_denied(&filter, "::ffff:10.0.0.5"));
-        assert_eq!(
-            filter.denied_by("10.0.0.6".parse().unwrap()),
-            Some(IpRule::All)
-        );
+        assert!(is_denied(&filter, "10.0.0.6"));
+    }
+
+    #[test]
+    fn a_name_is_asked_for_only_where_it_matters() {
+        let at = |filter: &IpFilter, address: &str| filter.decide(address.parse().unwrap());
+        let named = |filter: &IpFilter, name| filter.denied_by("192.0.2.1".parse().unwrap(), name);
+        let allow = filter(&["10.0.0.1", "*.example.com"], &["_all"]);
+        assert_eq!(at(&allow, "10.0.0.1"), Decision::LetIn);
+        assert_eq!(at(&allow, "192.0.2.1"), Decision::ByName);
+        assert_eq!(named(&allow, Some("es01.example.com")), None);
+        assert!(named(&allow, Some("es01.example.net")).is_some());
+        assert!(named(&allow, None).is_some(), "no name matches no rule");
+
+        let deny = filter(&["10.0.0.1"], &["10.0.0.0/8", "*.example.com"]);
+        assert_eq!(at(&deny, "10.0.0.1"), Decision::LetIn);
+        assert!(matches!(at(&deny, "10.0.0.2"), Decision::Denied(_)));
+        assert_eq!(at(&deny, "192.0.2.1"), Decision::ByName);
+        assert!(named(&deny, Some("es01.example.com")).is_some());
+        assert_eq!(named(&deny, None), None);
+
+        let open = filter(&["*.example.com"], &[]);
+        assert_eq!(at(&open, "192.0.2.1"), Decision::LetIn);
     }
 }

@@ -6,6 +6,7 @@
 pub mod bytesize;
 pub mod encoding;
 pub mod fs;
+pub mod host_pattern;
 pub mod ids;
 pub mod ip_filter;
 pub mod routing;
@@ -19,7 +20,9 @@ pub use ids::{
     AllocationId, IndexId, NO_OPS_PERFORMED, NodeId, SeqNo, ShardId, Term, UNASSIGNED_SEQ_NO,
     random_bytes, random_uuid,
 };
-pub use ip_filter::{IpFilter, IpRule, IpRuleError, SharedIpFilter};
+pub use ip_filter::{
+    Decision, Denied, IpFilter, IpRule, IpRuleError, NameFuture, ReverseNames, SharedIpFilter,
+};
 pub use secret::{SecretBytes, SecretString};
 pub use time_value::TimeValue;
 pub use transport_tls::TransportTls;

@@ -1,38 +1,53 @@
 //! What follows the cluster settings while the node runs.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ringwall_base::{SharedIpFilter, TransportTls};
+use ringwall_base::{IpFilter, IpRule, ReverseNames, SharedIpFilter, TransportTls};
 use ringwall_cluster::ClusterSettings;
-use ringwall_settings::Settings;
+use ringwall_settings::registry::profiles::{DEFAULT_PROFILE, key_in_profile};
 use ringwall_settings::registry::{security, ssl};
+use ringwall_settings::{Setting, SettingSpec, Settings};
 use ringwall_transport::Transport;
 
-use crate::http;
 use crate::live_settings::LiveSettings;
+use crate::node::Network;
+use crate::reverse_names::SystemNames;
 
 /// Who may connect to the two layers.
-#[derive(Clone)]
 pub struct Filters {
-    transport: (Vec<IpAddr>, SharedIpFilter),
+    /// Those of transport, by profile, with the addresses bound.
+    transport: BTreeMap<String, (Vec<IpAddr>, SharedIpFilter)>,
     http: (Vec<IpAddr>, SharedIpFilter),
 }
 
 impl Filters {
     /// Returns the filters of a node that binds these addresses.
-    pub fn new(settings: &Settings, transport: &[IpAddr], http: &[IpAddr]) -> Self {
+    pub fn new(settings: &Settings, network: &Network) -> Self {
+        let names: Arc<dyn ReverseNames> = Arc::new(SystemNames::default());
+        let filter = |bound: &[IpAddr]| {
+            let filter = SharedIpFilter::with_names(Arc::clone(&names));
+            (bound.to_vec(), filter)
+        };
+        let profiles = network.profiles.iter();
+        let mut transport: BTreeMap<_, _> = profiles
+            .map(|profile| (profile.name.clone(), filter(&profile.bind)))
+            .collect();
+        transport.insert(DEFAULT_PROFILE.to_owned(), filter(&network.transport));
         let filters = Self {
-            transport: (transport.to_vec(), SharedIpFilter::default()),
-            http: (http.to_vec(), SharedIpFilter::default()),
+            transport,
+            http: filter(&network.http),
         };
         filters.apply(settings);
+        filters.warn_of_open_profiles(settings);
         filters
     }
 
-    /// Returns the filter of the transport layer.
-    pub fn transport(&self) -> SharedIpFilter {
-        self.transport.1.clone()
+    /// Returns the filter of a transport profile.
+    pub fn transport(&self, profile: &str) -> SharedIpFilter {
+        let found = self.transport.get(profile);
+        found.map(|(_, filter)| filter.clone()).unwrap_or_default()
     }
 
     /// Returns the filter of the HTTP layer.
@@ -41,23 +56,71 @@ impl Filters {
     }
 
     fn apply(&self, settings: &Settings) {
-        let (bound, filter) = &self.transport;
-        filter.set(http::ip_filter(
-            settings,
-            bound,
-            &security::TRANSPORT_FILTER_ENABLED,
-            (
-                &security::TRANSPORT_FILTER_ALLOW,
-                &security::TRANSPORT_FILTER_DENY,
-            ),
-        ));
+        for (profile, (bound, filter)) in &self.transport {
+            filter.set(transport_rules(settings, profile, bound));
+        }
         let (bound, filter) = &self.http;
-        filter.set(http::ip_filter(
-            settings,
-            bound,
-            &security::HTTP_FILTER_ENABLED,
-            (&security::HTTP_FILTER_ALLOW, &security::HTTP_FILTER_DENY),
-        ));
+        if !settings.get(&security::HTTP_FILTER_ENABLED) {
+            filter.set(IpFilter::default());
+            return;
+        }
+        let deny = &security::HTTP_FILTER_DENY;
+        let keys = [deny.key()]
+            .into_iter()
+            .chain(deny.info().fallbacks.iter().copied());
+        let given = keys.into_iter().find(|key| settings.is_set(key));
+        filter.set(IpFilter {
+            allow: settings.get(&security::HTTP_FILTER_ALLOW),
+            deny: settings.get(deny),
+            deny_setting: given.unwrap_or(deny.key()).to_owned(),
+            own: own_addresses(settings, bound),
+        });
+    }
+
+    /// As in Elasticsearch, rules of the layer are those of its own listener.
+    fn warn_of_open_profiles(&self, settings: &Settings) {
+        let rules = |profile: &str| self.transport(profile);
+        if rules(DEFAULT_PROFILE).is_open() || !settings.get(&security::TRANSPORT_FILTER_ENABLED) {
+            return;
+        }
+        for profile in self.transport.keys().filter(|name| rules(name).is_open()) {
+            tracing::warn!(
+                "anybody may connect to the transport profile [{profile}]: rules of [{}] do not count for it, set [{}]",
+                security::TRANSPORT_FILTER_DENY.key(),
+                key_in_profile(profile, security::TRANSPORT_FILTER_DENY.key())
+            );
+        }
+    }
+}
+
+/// Returns the rules of a profile: its own, and for the default one else those of the layer.
+fn transport_rules(settings: &Settings, profile: &str, bound: &[IpAddr]) -> IpFilter {
+    if !settings.get(&security::TRANSPORT_FILTER_ENABLED) {
+        return IpFilter::default();
+    }
+    let is_default = profile == DEFAULT_PROFILE;
+    let list = |setting: &Setting<Vec<IpRule>>| match settings.in_profile(profile, setting) {
+        Some(own) => own,
+        None if is_default => settings.get(setting),
+        None => Vec::new(),
+    };
+    let deny = security::TRANSPORT_FILTER_DENY.key();
+    let own = key_in_profile(profile, deny);
+    IpFilter {
+        own: own_addresses(settings, bound),
+        allow: list(&security::TRANSPORT_FILTER_ALLOW),
+        deny: list(&security::TRANSPORT_FILTER_DENY),
+        deny_setting: match is_default && !settings.is_set(&own) {
+            true => deny.to_owned(),
+            false => own,
+        },
+    }
+}
+
+fn own_addresses(settings: &Settings, bound: &[IpAddr]) -> Vec<IpAddr> {
+    match settings.get(&security::FILTER_ALWAYS_ALLOW_BOUND_ADDRESS) {
+        true => bound.to_vec(),
+        false => Vec::new(),
     }
 }
 

@@ -4,15 +4,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use ringwall_base::{ByteSizeValue, IpFilter, IpRule};
+use ringwall_base::ByteSizeValue;
 use ringwall_rest::{Cors, CorsSettings, RestConfig};
 use ringwall_security::files::{ServiceTokensFile, Watched};
 use ringwall_security::{
     Authenticator, AuthenticatorConfig, FileRealm, HashPool, HashPoolConfig, Hasher,
     PasswordService, SecurityStore,
 };
+use ringwall_settings::Settings;
 use ringwall_settings::registry::{indices, network, node, security, ssl};
-use ringwall_settings::{Setting, Settings};
 use ringwall_tls::{SslConfig, SslContext};
 use ringwall_transport::outward_ip;
 use tokio::time::MissedTickBehavior;
@@ -89,28 +89,6 @@ pub fn config(
             .unwrap_or(defaults.refusal_interval),
         ..defaults
     })
-}
-
-/// Returns the rules of one layer: which addresses may connect to those bound.
-pub fn ip_filter(
-    settings: &Settings,
-    bound: &[IpAddr],
-    enabled: &'static Setting<bool>,
-    (allow, deny): (&'static Setting<Vec<IpRule>>, &'static Setting<Vec<IpRule>>),
-) -> IpFilter {
-    if !settings.get(enabled) {
-        return IpFilter::default();
-    }
-    let always_own = settings.get(&security::FILTER_ALWAYS_ALLOW_BOUND_ADDRESS);
-    IpFilter {
-        own: if always_own {
-            bound.to_vec()
-        } else {
-            Vec::new()
-        },
-        allow: settings.get(allow),
-        deny: settings.get(deny),
-    }
 }
 
 /// How long requests may go on when the node stops.

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 
-use ringwall_settings::{Setting, Settings};
 use ringwall_transport::outward_ip;
 
 use crate::node::StartError;
@@ -39,18 +38,17 @@ impl Interfaces {
         }
     }
 
-    /// Returns the addresses that the values of a setting mean, each once.
+    /// Returns the addresses that the values of a setting, given after its key, mean, each once.
     ///
     /// # Errors
     /// A name that does not resolve, or a special value that no interface has an address for.
     pub fn addresses(
         &self,
-        settings: &Settings,
-        setting: &'static Setting<Vec<String>>,
+        (setting, values): &(String, Vec<String>),
     ) -> Result<Vec<IpAddr>, StartError> {
         let mut found = Vec::new();
-        for value in settings.get(setting) {
-            for address in self.meaning(setting.key(), &value)? {
+        for value in values {
+            for address in self.meaning(setting, value)? {
                 if !found.contains(&address) {
                     found.push(address);
                 }
@@ -67,10 +65,8 @@ impl Interfaces {
     /// A special value that no interface has an address for; of several hosts, one that does not resolve.
     pub fn publish_host(
         &self,
-        settings: &Settings,
-        setting: &'static Setting<Vec<String>>,
+        (setting, hosts): &(String, Vec<String>),
     ) -> Result<Option<String>, StartError> {
-        let hosts = settings.get(setting);
         if let [host] = hosts.as_slice()
             && special(host).is_none()
             && !is_wildcard(host)
@@ -81,7 +77,7 @@ impl Interfaces {
         let mut best: Option<(Rank, String)> = None;
         for host in hosts.iter().filter(|host| !is_wildcard(host)) {
             let is_special = special(host).is_some();
-            for address in self.meaning(setting.key(), host)? {
+            for address in self.meaning(setting, host)? {
                 let rank = self.rank(address);
                 let is_better = best.as_ref().is_none_or(|(other, _)| rank < *other);
                 if is_better && !(is_special && address.is_loopback()) {
@@ -122,9 +118,9 @@ impl Interfaces {
         )
     }
 
-    fn meaning(&self, setting: &'static str, value: &str) -> Result<Vec<IpAddr>, StartError> {
+    fn meaning(&self, setting: &str, value: &str) -> Result<Vec<IpAddr>, StartError> {
         let failed = |reason: String| StartError::Address {
-            setting,
+            setting: setting.to_owned(),
             value: value.to_owned(),
             reason,
         };

@@ -12,6 +12,7 @@ use ringwall_cluster::ClusterState;
 use ringwall_coordination::{Config, Coordination};
 use ringwall_rest::{RestConfig, RestServer, ServerHandle};
 use ringwall_security::{Authorizer, SecuredClient, SecurityStore};
+use ringwall_settings::registry::profiles::DEFAULT_PROFILE;
 use ringwall_settings::registry::{cluster, indices, network, node, security, ssl};
 use ringwall_settings::{DiscoveryType, Settings};
 use ringwall_tls::{SslConfig, SslContext, spawn_expiry_warnings};
@@ -32,6 +33,7 @@ use crate::network::Interfaces;
 use crate::peers::{self, TransportPeers};
 use crate::pools::{Pool, Pools};
 use crate::process;
+use crate::profiles::{self, ProfileNetwork};
 use crate::recovery::{self, RecoveryRate, RecoverySessions};
 use crate::replication;
 use crate::search::{self, SearchContexts};
@@ -54,7 +56,7 @@ pub enum StartError {
          _site_, _global_ or _<interface>_"
     )]
     Address {
-        setting: &'static str,
+        setting: String,
         value: String,
         reason: String,
     },
@@ -104,6 +106,10 @@ impl Node {
         let settings = Arc::new(settings);
         let transport_tls = transport_tls(&settings).await?;
         let http_tls = http::tls(&settings).await?;
+        let profile_tls = match settings.get(&security::SECURITY_ENABLED) {
+            true => profiles::tls(&settings).await?,
+            false => BTreeMap::new(),
+        };
         let has_tls = transport_tls.is_some();
         let checked = Arc::clone(&settings);
         let network = tokio::task::spawn_blocking(move || {
@@ -115,12 +121,13 @@ impl Node {
         let tls: Vec<Arc<SslContext>> = [transport_tls.clone(), http_tls.clone()]
             .into_iter()
             .flatten()
+            .chain(profile_tls.values().cloned())
             .collect();
         for context in &tls {
             watch(&settings, context);
         }
         spawn_expiry_warnings(&tls);
-        let filters = Filters::new(&settings, &network.transport, &network.http);
+        let filters = Filters::new(&settings, &network);
         let http_config = RestConfig {
             filter: filters.http(),
             ..http::config(&settings, network.http, http_tls)?
@@ -129,9 +136,16 @@ impl Node {
         let mut local = identity(&settings, data.node_id());
         let mode = follow_settings::transport_tls(&settings, transport_tls.is_some());
         follow_settings::set_mode(&mut local.attributes, mode);
+        let further = network.profiles.into_iter().map(|profile| {
+            let own = profile_tls.get(&profile.name).or(transport_tls.as_ref());
+            let filter = filters.transport(&profile.name);
+            profile.config(&settings, filter, own.cloned())
+        });
         let transport_config = TransportConfig {
-            filter: filters.transport(),
+            filter: filters.transport(DEFAULT_PROFILE),
             dual_stack: mode == TransportTls::DualStack,
+            profiles: further.collect(),
+            accept_tls: profile_tls.get(DEFAULT_PROFILE).cloned(),
             bind: network.transport,
             publish_host: network.transport_publish,
             ..transport_config(&settings, transport_tls)
@@ -328,14 +342,15 @@ pub(crate) fn facts(
     tls: bool,
 ) -> Result<Facts, StartError> {
     let java_options = std::env::var("ES_JAVA_OPTS").unwrap_or_default();
-    let published = network.transport_publish.as_deref();
+    let profiles = network.profiles.iter();
+    let published = profiles
+        .filter_map(|profile| profile.publish.as_deref())
+        .chain(network.transport_publish.as_deref());
     Ok(Facts {
         addresses: network
-            .transport
-            .iter()
-            .copied()
+            .transport_addresses()
             // A name stands for an address that others reach.
-            .chain(published.map_or_else(Vec::new, crate::network::resolved))
+            .chain(published.flat_map(crate::network::resolved))
             .collect(),
         single_node: is_single_node(settings),
         enforced: bootstrap_checks::is_enforced(&java_options).map_err(StartError::Environment)?,
@@ -373,44 +388,63 @@ pub(crate) struct Network {
     pub(crate) transport_publish: Option<String>,
     pub(crate) http: Vec<IpAddr>,
     pub(crate) http_publish: Option<String>,
+    /// Further listeners of the transport.
+    pub(crate) profiles: Vec<ProfileNetwork>,
 }
 
 impl Network {
     /// Blocks: resolves names.
     pub(crate) fn resolve(settings: &Settings) -> Result<Self, StartError> {
         let interfaces = Interfaces::of_this_machine();
-        let layer = |bind, publish| {
-            let bound = interfaces.addresses(settings, bind)?;
-            let published = interfaces.publish_host(settings, publish)?;
+        let layer = |profile, bind, publish| {
+            let bound = interfaces.addresses(&profiles::hosts(settings, profile, bind))?;
+            let published =
+                interfaces.publish_host(&profiles::hosts(settings, profile, publish))?;
             // Of every address one that others reach is told.
             let is_wild = bound.first().is_some_and(IpAddr::is_unspecified);
             let published = published.or_else(|| interfaces.best().filter(|_| is_wild));
             Ok::<_, StartError>((bound, published))
         };
         let (transport, transport_publish) = layer(
+            Some(DEFAULT_PROFILE),
             &network::TRANSPORT_BIND_HOST,
             &network::TRANSPORT_PUBLISH_HOST,
         )?;
-        let (http, http_publish) = layer(&network::HTTP_BIND_HOST, &network::HTTP_PUBLISH_HOST)?;
+        let (http, http_publish) =
+            layer(None, &network::HTTP_BIND_HOST, &network::HTTP_PUBLISH_HOST)?;
         Ok(Self {
             transport,
             transport_publish,
             http,
             http_publish,
+            profiles: ProfileNetwork::resolve(settings, &interfaces)?,
         })
+    }
+
+    /// Returns every address that the transport listens on.
+    pub(crate) fn transport_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let further = self.profiles.iter().flat_map(|profile| &profile.bind);
+        self.transport.iter().chain(further).copied()
     }
 
     /// A node that ignores others, and that anybody could talk to as if he were one, talks to its own machine
     /// only.
     fn keep_strangers_out(&mut self, settings: &Settings, tls: bool) {
-        let open = self.transport.iter().any(|address| !address.is_loopback());
+        let open = self
+            .transport_addresses()
+            .any(|address| !address.is_loopback());
         let alone = is_single_node(settings) && settings.get(&security::SECURITY_ENABLED);
         if open && alone && !tls {
             tracing::warn!(
                 "[discovery.type] is [single-node] and [xpack.security.transport.ssl.enabled] is off: the \
                  transport layer is bound to loopback only"
             );
-            self.transport = vec![IpAddr::from([127, 0, 0, 1])];
+            let loopback = vec![IpAddr::from([127, 0, 0, 1])];
+            for profile in &mut self.profiles {
+                profile.bind = loopback.clone();
+                profile.publish = None;
+            }
+            self.transport = loopback;
             self.transport_publish = None;
         }
     }
@@ -441,14 +475,16 @@ pub(crate) fn identity(settings: &Settings, id: NodeId) -> NodeIdentity {
 }
 
 fn transport_config(settings: &Settings, tls: Option<Arc<SslContext>>) -> TransportConfig {
-    let ports = settings.get(&network::TRANSPORT_PORT);
+    let ports = profiles::of_profile(settings, DEFAULT_PROFILE, &network::TRANSPORT_PORT);
     let defaults = TransportConfig::default();
     let max_message_bytes = settings.get(&network::TRANSPORT_MAX_MESSAGE_SIZE).bytes() as usize;
     let set = |value: TimeValue, default| value.duration().unwrap_or(default);
     TransportConfig {
         ports: ports.first..=ports.last,
         publish_port: settings
-            .get(&network::TRANSPORT_PUBLISH_PORT)
+            .in_profile(DEFAULT_PROFILE, &network::TRANSPORT_PUBLISH_PORT)
+            .flatten()
+            .or_else(|| settings.get(&network::TRANSPORT_PUBLISH_PORT))
             .and_then(|port| u16::try_from(port).ok()),
         tls,
         connect_timeout: set(
@@ -488,10 +524,11 @@ fn coordination_config(settings: &Settings, transport: &Transport, data: &DataPa
         data.cluster_state_dir(),
         Arc::new(Seeds::new(settings)),
     );
-    let loopback_only = transport
-        .bound_addresses()
+    let mut bound = transport
+        .profiles()
         .iter()
-        .all(|address| address.ip().is_loopback());
+        .flat_map(|profile| &profile.addresses);
+    let loopback_only = bound.all(|address| address.ip().is_loopback());
     if loopback_only && !seed_hosts::is_configured(settings) {
         config.unconfigured_bootstrap = settings
             .get(&cluster::UNCONFIGURED_BOOTSTRAP_TIMEOUT)

@@ -1,5 +1,6 @@
 //! What a start with these settings would find, without starting. For tools.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,13 +8,15 @@ use std::time::Duration;
 
 use ringwall_base::NodeId;
 use ringwall_settings::Settings;
+use ringwall_settings::registry::profiles::DEFAULT_PROFILE;
 use ringwall_settings::registry::{cluster, security};
 use ringwall_tls::SslContext;
 use ringwall_transport::{TransportConfig, outward_ip};
 
 use crate::bootstrap_checks::{self, Verdict};
 use crate::node::{self, Network, StartError};
-use crate::seed_hosts::Seeds;
+use crate::profiles;
+use crate::seed_hosts::{self, Seeds};
 
 pub use ringwall_transport::{ConnectError, Examined, NodeIdentity, Seen};
 
@@ -30,20 +33,21 @@ impl Addresses {
     /// Resolves what the settings name. Errors: what the start would refuse.
     pub fn of(settings: &Settings) -> Result<Self, StartError> {
         let network = Network::resolve(settings)?;
-        let published = |named: &Option<String>, bound: &[IpAddr]| {
-            let named = named
-                .as_deref()
-                .map(|host| host.trim_matches(['[', ']']).to_owned());
-            named.unwrap_or_else(|| match bound.first() {
-                Some(ip) if !ip.is_unspecified() => ip.to_string(),
-                _ => outward_ip().to_string(),
-            })
-        };
         Ok(Self {
             transport_published: published(&network.transport_publish, &network.transport),
             http_published: published(&network.http_publish, &network.http),
             network,
         })
+    }
+
+    /// Returns the name or address at which peers are told to dial a transport profile.
+    pub fn published_of(&self, profile: &str) -> Option<String> {
+        if profile == DEFAULT_PROFILE {
+            return Some(self.transport_published.clone());
+        }
+        let mut profiles = self.network.profiles.iter();
+        let found = profiles.find(|known| known.name == profile)?;
+        Some(published(&found.publish, &found.bind))
     }
 
     /// Returns what the transport binds; non-empty.
@@ -53,9 +57,9 @@ impl Addresses {
 
     /// Returns the addresses that this machine does not have, so that nothing can listen there.
     pub fn foreign(&self) -> Vec<IpAddr> {
-        let all = self.network.transport.iter().chain(&self.network.http);
+        let transport = self.network.transport_addresses();
+        let all = transport.chain(self.network.http.iter().copied());
         let mut foreign: Vec<IpAddr> = all
-            .copied()
             .filter(|ip| {
                 let bound = std::net::TcpListener::bind((*ip, 0));
                 bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrNotAvailable)
@@ -81,6 +85,21 @@ impl Addresses {
         let facts = node::facts(settings, &self.network, has_transport_tls)?;
         Ok(bootstrap_checks::check(&facts))
     }
+}
+
+fn published(named: &Option<String>, bound: &[IpAddr]) -> String {
+    let named = named
+        .as_deref()
+        .map(|host| host.trim_matches(['[', ']']).to_owned());
+    named.unwrap_or_else(|| match bound.first() {
+        Some(ip) if !ip.is_unspecified() => ip.to_string(),
+        _ => outward_ip().to_string(),
+    })
+}
+
+/// Returns the prefixes of the TLS contexts that transport profiles have of their own, by profile.
+pub fn profile_tls_prefixes(settings: &Settings) -> BTreeMap<String, String> {
+    profiles::tls_prefixes(settings)
 }
 
 /// Returns whether no other node is to dial this one.
@@ -156,6 +175,25 @@ mod tests {
             is_production,
             "other nodes are told an address that is not loopback"
         );
+        let (found, is_production) = addresses(&[
+            ("transport.profiles.wan.port", "9500"),
+            ("transport.profiles.wan.bind_host", "203.0.113.8"),
+            ("transport.profiles.default.bind_host", "127.0.0.2"),
+        ]);
+        assert!(
+            is_production,
+            "a profile is bound to an address that is not loopback"
+        );
+        assert_eq!(found.published_of("wan").as_deref(), Some("203.0.113.8"));
+        assert_eq!(found.published_of("default").as_deref(), Some("127.0.0.2"));
+        assert_eq!(found.foreign(), ["203.0.113.8".parse::<IpAddr>().unwrap()]);
+        let (found, is_production) = addresses(&[
+            ("transport.profiles.wan.port", "9500"),
+            ("transport.profiles.wan.publish_host", "192.0.2.8"),
+        ]);
+        assert!(is_production);
+        let (_, is_production) = addresses(&[("transport.profiles.wan.port", "9500")]);
+        assert!(!is_production);
         assert_eq!(found.http_published, outward_ip().to_string());
     }
 

@@ -6,8 +6,11 @@ use crate::problem::{Problem, Problems};
 use crate::raw::Source;
 use crate::registry::cluster::{DISCOVERY_SEED_PROVIDERS, DISCOVERY_TYPE, INITIAL_MASTER_NODES};
 use crate::registry::indices::AUTO_CREATE_INDEX;
-use crate::registry::network::{HTTP_MAX_CONTENT_LENGTH, TRANSPORT_MAX_MESSAGE_SIZE};
+use crate::registry::network::{
+    HTTP_MAX_CONTENT_LENGTH, TRANSPORT_MAX_MESSAGE_SIZE, TRANSPORT_PORT,
+};
 use crate::registry::node::{CLUSTER_NAME, NODE_NAME};
+use crate::registry::profiles::{DEFAULT_PROFILE, key_in_profile};
 use crate::registry::security::{PASSWORD_HASHING_ALGORITHM, SECURITY_ENABLED};
 use crate::registry::ssl::{DUAL_STACK_ENABLED, TRANSPORT_SSL};
 use crate::settings::Settings;
@@ -33,6 +36,27 @@ pub(crate) fn check(settings: &Settings, problems: &mut Problems) {
             problems.push(Problem::Conflict { at, reason });
         }
     }
+    for profile in settings.profiles() {
+        if let Some((key, reason)) = profile_port(settings, &profile) {
+            let at = settings.source_of(&key).unwrap_or(Source::CommandLine);
+            problems.push(Problem::Conflict { at, reason });
+        }
+    }
+}
+
+/// A listener is only where somebody said at which port. Source: node.md section 2.8.
+fn profile_port(settings: &Settings, profile: &str) -> Option<(String, String)> {
+    let port = key_in_profile(profile, TRANSPORT_PORT.key());
+    if profile == DEFAULT_PROFILE || settings.is_set(&port) {
+        return None;
+    }
+    let keys = settings.keys_with_prefix(&key_in_profile(profile, "transport."));
+    let given = keys.into_iter().next()?;
+    let reason = format!(
+        "[{given}] is set, but the transport profile [{profile}] has no port: set [{port}] to a port or a range such as \
+         9500-9600, or remove the settings of the profile"
+    );
+    Some((given, reason))
 }
 
 fn cluster_name(settings: &Settings) -> Option<String> {

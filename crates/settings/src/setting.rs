@@ -281,7 +281,7 @@ impl<T: SettingValue> SettingSpec for AffixSetting<T> {
 /// A setting of the keystore.
 #[derive(Debug)]
 pub struct SecureSetting {
-    info: Info,
+    pub(crate) info: Info,
 }
 
 impl SecureSetting {

@@ -1,15 +1,16 @@
 //! The settings of a node: loaded, checked as a whole, then read by type.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ringwall_base::{SecretBytes, SecretString, suggest};
+use ringwall_base::{SecretBytes, SecretString};
 
 use crate::keystore::Keystore;
 use crate::problem::{Problem, Problems, SettingsError, Warning};
 use crate::raw::{self, RawSetting, RawSettings, RawValue, Source};
+use crate::registry::profiles::{key_in_profile, profile_of};
 use crate::registry::{self, Verdict};
 use crate::rules;
 use crate::setting::{AffixSetting, SecureSetting, Setting, SettingSpec};
@@ -112,15 +113,53 @@ impl Settings {
 
     /// Returns a secure setting from the keystore. An empty value counts as not set.
     pub fn secret(&self, setting: &SecureSetting) -> Option<SecretString> {
-        let bytes = self.inner.secure.get(setting.key())?;
+        self.secret_of(setting.key())
+    }
+
+    fn secret_of(&self, key: &str) -> Option<SecretString> {
+        let bytes = self.inner.secure.get(key)?;
         let text = std::str::from_utf8(bytes.expose()).ok()?;
         (!text.is_empty()).then(|| SecretString::from(text))
+    }
+
+    /// Returns the value that a transport profile has of its own for a setting of the transport layer.
+    pub fn in_profile<T: SettingValue>(&self, profile: &str, setting: &Setting<T>) -> Option<T> {
+        let key = key_in_profile(profile, setting.info.key);
+        let given = self.inner.values.get(&key)?;
+        // A value that does not parse was found when the settings were loaded.
+        setting.parse(&given.value).ok()
+    }
+
+    /// Returns the secret that a transport profile has of its own. An empty value counts as not set.
+    pub fn secret_in_profile(
+        &self,
+        profile: &str,
+        setting: &SecureSetting,
+    ) -> Option<SecretString> {
+        self.secret_of(&key_in_profile(profile, setting.key()))
+    }
+
+    /// Returns the names of the transport profiles that settings are given for, in order.
+    pub fn profiles(&self) -> BTreeSet<String> {
+        let keys = self.inner.values.keys().chain(self.inner.secure.keys());
+        keys.filter_map(|key| profile_of(key))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Returns whether a key is given in elasticsearch.yml, by `-E` or in the keystore.
     /// An empty list counts as given.
     pub fn is_set(&self, key: &str) -> bool {
         self.inner.values.contains_key(key) || self.inner.secure.contains_key(key)
+    }
+
+    /// Returns whether a key is not given, or given without a value, which counts as not set.
+    /// Source: node.md section 2.2.
+    pub fn is_empty(&self, key: &str) -> bool {
+        let plain = self.inner.values.get(key);
+        let secure = self.inner.secure.get(key);
+        plain.is_none_or(|given| given.value.items().is_empty())
+            && secure.is_none_or(|secret| secret.expose().is_empty())
     }
 
     /// Returns where a setting was given.
@@ -287,7 +326,7 @@ pub fn check_dynamic(key: &str, value: &RawValue) -> Result<(), String> {
             // Elasticsearch has it and Ringwall does not need it: taken, without an effect.
             Verdict::Ignored(_) => Ok(()),
             Verdict::Refused(reason) => Err(format!("setting [{key}], not supported: {reason}")),
-            Verdict::Unknown => Err(match nearest(key, false).as_slice() {
+            Verdict::Unknown => Err(match registry::nearest(key, false).as_slice() {
                 [] => format!("setting [{key}], not recognized"),
                 [near, ..] => format!("setting [{key}], not recognized; did you mean [{near}]?"),
             }),
@@ -366,7 +405,7 @@ impl Checker {
                 reason: reason.to_owned(),
             }),
             Verdict::Unknown => {
-                let nearest = nearest(&key, false);
+                let nearest = registry::nearest(&key, false);
                 self.problems.push(Problem::Unknown { key, at, nearest });
             }
         }
@@ -422,23 +461,11 @@ impl Checker {
                 reason: reason.to_owned(),
             }),
             Verdict::Unknown => {
-                let nearest = nearest(&key, true);
+                let nearest = registry::nearest(&key, true);
                 self.problems.push(Problem::UnknownSecure { key, nearest });
             }
         }
     }
-}
-
-fn nearest(key: &str, is_secure: bool) -> Vec<String> {
-    let known = registry::registry()
-        .filter(|spec| spec.info().is_secure == is_secure)
-        .map(SettingSpec::info)
-        .map(|info| info.key)
-        .filter(|key| !key.ends_with('.'));
-    suggest::nearest(key, known)
-        .into_iter()
-        .map(str::to_owned)
-        .collect()
 }
 
 /// The environment; `HOSTNAME` is always there, as Elasticsearch's scripts export it.

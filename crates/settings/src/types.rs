@@ -96,7 +96,7 @@ impl SettingValue for usize {
 }
 
 impl SettingValue for Vec<IpRule> {
-    const KIND: &'static str = "list of IP addresses, networks or `_all`";
+    const KIND: &'static str = "list of IP addresses, networks, names of hosts or `_all`";
     const IS_LIST: bool = true;
 
     fn parse(value: &RawValue) -> Result<Self, String> {

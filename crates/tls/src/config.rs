@@ -165,7 +165,7 @@ impl SslConfig {
 
     /// Returns whether this is the HTTP layer's context, whose log sentences differ.
     pub(crate) fn is_http(&self) -> bool {
-        self.name.contains(".http.")
+        self.name.starts_with("xpack.security.http.")
     }
 
     /// Reads everything in the context's keystore, from its file. Errors: the context has no keystore, or

@@ -209,7 +209,7 @@ impl Doubt {
     }
 
     fn is_http(&self) -> bool {
-        self.context.contains(".http.")
+        self.context.starts_with("xpack.security.http.")
     }
 }
 

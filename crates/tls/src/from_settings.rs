@@ -4,8 +4,9 @@ use std::fmt;
 use std::path::Path;
 
 use ringwall_base::SecretString;
-use ringwall_settings::registry::ssl::{SslSettings, ssl_settings};
-use ringwall_settings::{SecureSetting, Setting, Settings};
+use ringwall_settings::registry::profiles;
+use ringwall_settings::registry::ssl::{SslSettings, TRANSPORT_SSL, ssl_settings};
+use ringwall_settings::{SecureSetting, Setting, SettingValue, Settings};
 
 use crate::config::{
     ConfiguredPath, DEFAULT_CIPHER_SUITES, DEFAULT_PROTOCOLS, KeySource, SslConfig, TrustSource,
@@ -44,11 +45,16 @@ pub enum SslConfigProblem {
     UnknownPrefix { prefix: String },
     /// Settings are there, and nothing says whether they are to be used.
     #[error(
-        "invalid configuration for {prefix} - [{prefix}.enabled] is not set, but the following settings have been \
-         configured in elasticsearch.yml : [{}]; set [{prefix}.enabled] to true or false",
+        "invalid configuration for {prefix} - [{enabled}] is not set, but the following settings have been \
+         configured in elasticsearch.yml : [{}]; set [{enabled}] to true or false",
         keys.join(",")
     )]
-    EnabledNotSet { prefix: String, keys: Vec<String> },
+    EnabledNotSet {
+        prefix: String,
+        /// The setting that says so for the layer.
+        enabled: &'static str,
+        keys: Vec<String>,
+    },
     /// TLS is on without a key.
     #[error(
         "invalid SSL configuration for {prefix} - server ssl configuration requires a key and certificate, but these \
@@ -70,8 +76,11 @@ pub enum SslConfigProblem {
 }
 
 impl SslConfig {
-    /// Returns the configuration under a prefix (`xpack.security.transport.ssl` or
-    /// `xpack.security.http.ssl`), or `None` when TLS is off there.
+    /// Returns the configuration under a prefix (`xpack.security.transport.ssl`, `xpack.security.http.ssl` or
+    /// `transport.profiles.<name>.xpack.security.ssl`), or `None` when TLS is off there.
+    ///
+    /// What a profile does not set is that of `xpack.security.transport.ssl`; its own key goes together with its
+    /// certificate and passwords, as does its trust. Source: node.md section 2.8.
     ///
     /// Reads no file but the settings' own. Whether `xpack.security.enabled` lets it be used is the
     /// caller's to decide. Errors: every contradiction of node.md sections 2.1 and 2.2 at once.
@@ -79,7 +88,12 @@ impl SslConfig {
         settings: &Settings,
         prefix: &str,
     ) -> Result<Option<Self>, SslConfigError> {
-        let Some(ssl) = ssl_settings(prefix) else {
+        let profile = profiles::profile_of_ssl_prefix(prefix);
+        let ssl = match profile {
+            Some(_) => Some(&TRANSPORT_SSL),
+            None => ssl_settings(prefix),
+        };
+        let Some(ssl) = ssl else {
             let prefix = prefix.to_owned();
             return Err(SslConfigError {
                 context: prefix.clone(),
@@ -89,6 +103,8 @@ impl SslConfig {
         let mut reader = Reader {
             settings,
             ssl,
+            prefix,
+            profile,
             problems: Vec::new(),
         };
         let config = if settings.is_set(ssl.enabled.key()) {
@@ -110,48 +126,127 @@ impl SslConfig {
 struct Reader<'a> {
     settings: &'a Settings,
     ssl: &'static SslSettings,
+    prefix: &'a str,
+    /// The transport profile whose settings win over those of `ssl`.
+    profile: Option<&'a str>,
     problems: Vec<SslConfigProblem>,
 }
 
-impl Reader<'_> {
+/// Settings of which a profile has all or none.
+struct Group<'a> {
+    settings: &'a Settings,
+    /// The profile, if they are its own.
+    profile: Option<&'a str>,
+}
+
+impl Group<'_> {
+    fn get<T: SettingValue>(&self, setting: &Setting<T>) -> T {
+        match self.profile {
+            Some(profile) => self
+                .settings
+                .in_profile(profile, setting)
+                .unwrap_or_else(|| setting.default_value()),
+            None => self.settings.get(setting),
+        }
+    }
+
+    fn secret(&self, setting: &SecureSetting) -> Option<SecretString> {
+        match self.profile {
+            Some(profile) => self.settings.secret_in_profile(profile, setting),
+            None => self.settings.secret(setting),
+        }
+    }
+
+    /// Returns the key that a value is from.
+    fn key(&self, key: &str) -> String {
+        match self.profile {
+            Some(profile) => profiles::key_in_profile(profile, key),
+            None => key.to_owned(),
+        }
+    }
+}
+
+impl<'a> Reader<'a> {
     fn config(&mut self) -> SslConfig {
-        let (settings, ssl) = (self.settings, self.ssl);
-        let or_default = |setting: &Setting<Vec<String>>, default: &[&str]| {
-            let given = settings.get(setting);
-            if given.is_empty() || !settings.is_set(setting.key()) {
-                default.iter().map(|name| (*name).to_owned()).collect()
-            } else {
-                given
-            }
+        let ssl = self.ssl;
+        let or_default = |given: Vec<String>, default: &[&str]| match given.is_empty() {
+            true => default.iter().map(|name| (*name).to_owned()).collect(),
+            false => given,
         };
         SslConfig {
-            name: ssl.prefix.to_owned(),
+            name: self.prefix.to_owned(),
             key: self.key(),
             trust: self.trust(),
             revocation_lists: self.revocation_lists(),
             restrictions: self.restrictions(),
-            verification_mode: settings.get(&ssl.verification_mode),
-            client_authentication: settings.get(&ssl.client_authentication),
-            protocols: or_default(&ssl.supported_protocols, &DEFAULT_PROTOCOLS),
-            cipher_suites: or_default(&ssl.cipher_suites, &DEFAULT_CIPHER_SUITES),
+            verification_mode: self.get(&ssl.verification_mode),
+            client_authentication: self.get(&ssl.client_authentication),
+            protocols: or_default(self.list(&ssl.supported_protocols), &DEFAULT_PROTOCOLS),
+            cipher_suites: or_default(self.list(&ssl.cipher_suites), &DEFAULT_CIPHER_SUITES),
+        }
+    }
+
+    /// Returns the value of the profile, else what it inherits.
+    fn get<T: SettingValue>(&self, setting: &Setting<T>) -> T {
+        self.own(setting)
+            .unwrap_or_else(|| self.settings.get(setting))
+    }
+
+    /// Returns a list that is given, by the profile if it has one; the default of the setting is none.
+    fn list(&self, setting: &Setting<Vec<String>>) -> Vec<String> {
+        match self.own(setting) {
+            Some(own) => own,
+            None if self.settings.is_set(setting.key()) => self.settings.get(setting),
+            None => Vec::new(),
+        }
+    }
+
+    /// Returns the value that the profile has of its own; none where it is empty.
+    fn own<T: SettingValue>(&self, setting: &Setting<T>) -> Option<T> {
+        let profile = self.profile?;
+        let key = profiles::key_in_profile(profile, setting.key());
+        match self.settings.is_empty(&key) {
+            true => None,
+            false => self.settings.in_profile(profile, setting),
+        }
+    }
+
+    /// Returns the settings of a group: the profile's own, if it has any of these keys below its prefix.
+    fn group(&self, keys: &[&str]) -> Group<'a> {
+        let own = self.profile.filter(|_| {
+            let prefix = format!("{}.", self.prefix);
+            let given = self.settings.keys_with_prefix(&prefix);
+            given.iter().any(|key| {
+                let rest = &key[prefix.len()..];
+                keys.iter().any(|group| match group.ends_with('.') {
+                    true => rest.starts_with(group),
+                    false => rest == *group,
+                }) && !self.settings.is_empty(key)
+            })
+        });
+        Group {
+            settings: self.settings,
+            profile: own,
         }
     }
 
     fn key(&mut self) -> KeySource {
-        let (settings, ssl) = (self.settings, self.ssl);
-        let key = settings.get(&ssl.key);
-        let certificate = settings.get(&ssl.certificate);
-        let keystore = settings.get(&ssl.keystore_path);
-        let passphrase = self.password(&ssl.secure_key_passphrase, &ssl.key_passphrase);
-        let password = self.password(&ssl.keystore_secure_password, &ssl.keystore_password);
+        let ssl = self.ssl;
+        let own = self.group(KEY_GROUP);
+        let key = own.get(&ssl.key);
+        let certificate = own.get(&ssl.certificate);
+        let keystore = own.get(&ssl.keystore_path);
+        let passphrase = self.password(&own, &ssl.secure_key_passphrase, &ssl.key_passphrase);
+        let password = self.password(&own, &ssl.keystore_secure_password, &ssl.keystore_password);
         let key_password = self.password(
+            &own,
             &ssl.keystore_secure_key_password,
             &ssl.keystore_key_password,
         );
         match (key, certificate, keystore) {
             (None, None, None) => {
                 self.problems.push(SslConfigProblem::NoKey {
-                    prefix: ssl.prefix.to_owned(),
+                    prefix: own.key(ssl.prefix),
                 });
                 KeySource::None
             }
@@ -165,53 +260,52 @@ impl Reader<'_> {
                 passphrase,
                 certificate: self.path(&certificate),
             },
-            (_, Some(_), Some(_)) => self.both(ssl.certificate.key(), ssl.keystore_path.key()),
-            (Some(_), None, _) => self.without(ssl.key.key(), ssl.certificate.key()),
-            (None, Some(_), None) => self.without(ssl.certificate.key(), ssl.key.key()),
+            (_, Some(_), Some(_)) => {
+                self.both(&own, ssl.certificate.key(), ssl.keystore_path.key())
+            }
+            (Some(_), None, _) => self.without(&own, ssl.key.key(), ssl.certificate.key()),
+            (None, Some(_), None) => self.without(&own, ssl.certificate.key(), ssl.key.key()),
         }
     }
 
     fn trust(&mut self) -> TrustSource {
-        let (settings, ssl) = (self.settings, self.ssl);
-        let authorities = settings.get(&ssl.certificate_authorities);
-        let truststore = settings.get(&ssl.truststore_path);
-        let password = self.password(&ssl.truststore_secure_password, &ssl.truststore_password);
+        let ssl = self.ssl;
+        let own = self.group(TRUST_GROUP);
+        let authorities = own.get(&ssl.certificate_authorities);
+        let truststore = own.get(&ssl.truststore_path);
+        let password = self.password(
+            &own,
+            &ssl.truststore_secure_password,
+            &ssl.truststore_password,
+        );
         match (authorities.as_slice(), truststore) {
             ([], None) => TrustSource::OwnCertificates,
             ([], Some(path)) => TrustSource::Truststore {
                 path: self.path(&path),
                 password: password.unwrap_or_default(),
             },
-            (paths, None) => TrustSource::Pem(
-                paths
-                    .iter()
-                    .map(|path| self.path(Path::new(path)))
-                    .collect(),
-            ),
+            (paths, None) => TrustSource::Pem(self.paths(paths)),
             (_, Some(_)) => {
-                self.both(ssl.certificate_authorities.key(), ssl.truststore_path.key());
+                let authorities = ssl.certificate_authorities.key();
+                self.both(&own, authorities, ssl.truststore_path.key());
                 TrustSource::OwnCertificates
             }
         }
     }
 
     fn revocation_lists(&self) -> Vec<ConfiguredPath> {
-        let paths = self.settings.get(&self.ssl.certificate_revocation_lists);
-        paths
-            .iter()
-            .map(|path| self.path(Path::new(path)))
-            .collect()
+        self.paths(&self.list(&self.ssl.certificate_revocation_lists))
     }
 
     fn restrictions(&mut self) -> Option<(ConfiguredPath, Vec<RestrictedField>)> {
-        let path = self.settings.get(&self.ssl.trust_restrictions_path)?;
+        let path = self.get(&self.ssl.trust_restrictions_path)?;
         let setting = &self.ssl.trust_restrictions_fields;
         let mut fields = Vec::new();
-        for name in self.settings.get(setting) {
+        for name in self.get(setting) {
             match RestrictedField::named(&name) {
                 Some(field) => fields.push(field),
                 None => self.problems.push(SslConfigProblem::UnknownField {
-                    setting: setting.key().to_owned(),
+                    setting: self.written(setting.key()),
                     name,
                 }),
             }
@@ -219,52 +313,76 @@ impl Reader<'_> {
         Some((self.path(&path), fields))
     }
 
+    /// Returns the key that a value read alone is from.
+    fn written(&self, key: &str) -> String {
+        let own = self.profile.map(|name| profiles::key_in_profile(name, key));
+        own.filter(|own| !self.settings.is_empty(own))
+            .unwrap_or_else(|| key.to_owned())
+    }
+
     /// Returns the secret of the keystore, else the deprecated one of elasticsearch.yml.
     fn password(
         &mut self,
+        own: &Group<'_>,
         secure: &SecureSetting,
         legacy: &Setting<Option<SecretString>>,
     ) -> Option<SecretString> {
-        let legacy_value = self.settings.get(legacy).filter(|value| !value.is_empty());
-        let secure_value = self.settings.secret(secure);
+        let legacy_value = own.get(legacy).filter(|value| !value.is_empty());
+        let secure_value = own.secret(secure);
         if secure_value.is_some() && legacy_value.is_some() {
-            self.both(secure.key(), legacy.key());
+            self.both(own, secure.key(), legacy.key());
         }
         secure_value.or(legacy_value)
     }
 
     /// Refuses settings of a layer for which nobody said whether it has TLS.
     fn forbid_orphans(&mut self) {
-        let prefix = self.ssl.prefix;
-        let keys = self.settings.keys_with_prefix(&format!("{prefix}."));
+        let keys = self.settings.keys_with_prefix(&format!("{}.", self.prefix));
         if !keys.is_empty() {
             self.problems.push(SslConfigProblem::EnabledNotSet {
-                prefix: prefix.to_owned(),
+                prefix: self.prefix.to_owned(),
+                enabled: self.ssl.enabled.key(),
                 keys,
             });
         }
     }
 
-    fn both(&mut self, first: &str, second: &str) -> KeySource {
+    fn both(&mut self, own: &Group<'_>, first: &str, second: &str) -> KeySource {
         self.problems.push(SslConfigProblem::Both {
-            first: first.to_owned(),
-            second: second.to_owned(),
+            first: own.key(first),
+            second: own.key(second),
         });
         KeySource::None
     }
 
-    fn without(&mut self, given: &str, missing: &str) -> KeySource {
+    fn without(&mut self, own: &Group<'_>, given: &str, missing: &str) -> KeySource {
         self.problems.push(SslConfigProblem::Without {
-            given: given.to_owned(),
-            missing: missing.to_owned(),
+            given: own.key(given),
+            missing: own.key(missing),
         });
         KeySource::None
+    }
+
+    fn paths(&self, written: &[String]) -> Vec<ConfiguredPath> {
+        let written = written.iter();
+        written.map(|path| self.path(Path::new(path))).collect()
     }
 
     fn path(&self, written: &Path) -> ConfiguredPath {
         ConfiguredPath::new(written.display().to_string(), self.settings.config_dir())
     }
 }
+
+/// What makes up the context's own key. Entries that end with a dot are prefixes.
+const KEY_GROUP: &[&str] = &[
+    "key",
+    "key_passphrase",
+    "secure_key_passphrase",
+    "certificate",
+    "keystore.",
+];
+/// What makes up the trust.
+const TRUST_GROUP: &[&str] = &["certificate_authorities", "truststore."];
 
 #[cfg(test)]
 mod tests {
@@ -454,5 +572,166 @@ mod tests {
         )
         .unwrap_err();
         assert_eq!(error.problems.len(), 2, "{error}");
+    }
+
+    const PROFILE: &str = "transport.profiles.wan.xpack.security.ssl";
+
+    /// Reads the profile `wan` of settings whose keys begin at `P`, or at `PROFILE` after a `+`.
+    fn read_profile(
+        plain: &[(&str, &str)],
+        secure: &[(&str, &str)],
+    ) -> Result<Option<SslConfig>, SslConfigError> {
+        let full = |key: &str| match key.strip_prefix('+') {
+            Some(key) => format!("{PROFILE}.{key}"),
+            None => format!("{P}.{key}"),
+        };
+        let mut keystore = Keystore::create(SecretString::default());
+        for (key, value) in secure {
+            keystore
+                .set(&full(key), &SecretString::from(*value))
+                .unwrap();
+        }
+        let mut all = vec![("transport.profiles.wan.port".to_owned(), "0")];
+        all.extend(plain.iter().map(|(key, value)| (full(key), *value)));
+        let all: Vec<(&str, &str)> = all.iter().map(|(key, v)| (key.as_str(), *v)).collect();
+        let settings =
+            Settings::from_overrides(Path::new("/etc/es"), &all, Some(&keystore)).unwrap();
+        SslConfig::from_settings(&settings, PROFILE)
+    }
+
+    const BASE: [(&str, &str); 6] = [
+        ("enabled", "true"),
+        ("keystore.path", "base.p12"),
+        ("truststore.path", "trust.p12"),
+        ("verification_mode", "certificate"),
+        ("supported_protocols", "TLSv1.3"),
+        ("certificate_revocation_lists", "base.crl"),
+    ];
+    const BASE_SECRETS: [(&str, &str); 2] = [
+        ("keystore.secure_password", "one"),
+        ("truststore.secure_password", "two"),
+    ];
+
+    #[test]
+    fn a_profile_inherits_what_it_does_not_set() {
+        let plain = [&BASE[..], &[("+client_authentication", "none")]].concat();
+        let config = read_profile(&plain, &BASE_SECRETS).unwrap().unwrap();
+        assert_eq!(config.name, PROFILE);
+        assert_eq!(config.client_authentication, ClientAuthentication::None);
+        assert_eq!(config.verification_mode, VerificationMode::Certificate);
+        assert_eq!(config.protocols, ["TLSv1.3"]);
+        assert_eq!(config.revocation_lists[0].written, "base.crl");
+        let KeySource::Keystore { path, password, .. } = &config.key else {
+            panic!("{:?}", config.key);
+        };
+        assert_eq!(
+            (path.written.as_str(), password.expose()),
+            ("base.p12", "one")
+        );
+        assert!(
+            matches!(&config.trust, TrustSource::Truststore { password, .. } if password.expose() == "two")
+        );
+        assert!(!config.is_http());
+    }
+
+    #[test]
+    fn the_key_of_a_profile_is_its_own_whole_and_so_is_its_trust() {
+        let pem = [("+key", "wan.key"), ("+certificate", "wan.crt")];
+        let config = read_profile(&[&BASE[..], &pem].concat(), &BASE_SECRETS);
+        let config = config.unwrap().unwrap();
+        assert!(
+            matches!(&config.key, KeySource::Pem { passphrase: None, certificate, .. } if certificate.written == "wan.crt")
+        );
+        assert!(
+            matches!(&config.trust, TrustSource::Truststore { .. }),
+            "{:?}",
+            config.trust
+        );
+
+        // The password of the layer's file is not tried on that of the profile.
+        let store = [
+            ("+keystore.path", "wan.p12"),
+            ("+certificate_authorities", "wan-ca.crt"),
+        ];
+        let config = read_profile(&[&BASE[..], &store].concat(), &BASE_SECRETS);
+        let config = config.unwrap().unwrap();
+        assert!(matches!(&config.key, KeySource::Keystore { password, .. } if password.is_empty()));
+        assert!(
+            matches!(&config.trust, TrustSource::Pem(paths) if paths[0].written == "wan-ca.crt")
+        );
+        let secrets = [&BASE_SECRETS[..], &[("+keystore.secure_password", "three")]].concat();
+        let config = read_profile(&[&BASE[..], &store].concat(), &secrets);
+        let config = config.unwrap().unwrap();
+        assert!(
+            matches!(&config.key, KeySource::Keystore { password, .. } if password.expose() == "three")
+        );
+
+        // Empty is not set, in a profile too.
+        let config = read_profile(
+            &BASE,
+            &[&BASE_SECRETS[..], &[("+secure_key_passphrase", "")]].concat(),
+        );
+        assert!(matches!(
+            config.unwrap().unwrap().key,
+            KeySource::Keystore { .. }
+        ));
+    }
+
+    #[test]
+    fn contradictions_of_a_profile_name_its_keys() {
+        let base = |more: &[(&'static str, &'static str)]| [&BASE[..], more].concat();
+        for (plain, expected) in [
+            (
+                base(&[("+certificate", "x"), ("+keystore.path", "y")]),
+                format!(
+                    "cannot specify both [{PROFILE}.certificate] and [{PROFILE}.keystore.path]"
+                ),
+            ),
+            (
+                base(&[("+key", "x")]),
+                format!(
+                    "cannot specify [{PROFILE}.key] without also setting [{PROFILE}.certificate]"
+                ),
+            ),
+            (
+                base(&[("+certificate_authorities", "x"), ("+truststore.path", "y")]),
+                format!(
+                    "cannot specify both [{PROFILE}.certificate_authorities] and [{PROFILE}.truststore.path]"
+                ),
+            ),
+            (
+                base(&[("+keystore.password", "x")]),
+                format!("you must set either [{PROFILE}.keystore.path]"),
+            ),
+            (
+                base(&[
+                    ("+trust_restrictions.path", "x"),
+                    ("+trust_restrictions.x509_fields", "y"),
+                ]),
+                format!("[{PROFILE}.trust_restrictions.x509_fields] does not know [y]"),
+            ),
+            (
+                base(&[("certificate_authorities", "x")]),
+                format!(
+                    "cannot specify both [{P}.certificate_authorities] and [{P}.truststore.path]"
+                ),
+            ),
+            (
+                vec![("+verification_mode", "none")],
+                format!(
+                    "[{P}.enabled] is not set, but the following settings have been configured in elasticsearch.yml : \
+                     [{PROFILE}.verification_mode]"
+                ),
+            ),
+        ] {
+            let error = read_profile(&plain, &[]).unwrap_err();
+            assert_eq!(error.context, PROFILE);
+            assert!(
+                error.to_string().contains(&expected),
+                "{error}\nlacks {expected}"
+            );
+        }
+        let off = [("enabled", "false"), ("+key", "x")];
+        assert!(read_profile(&off, &[]).unwrap().is_none());
     }
 }

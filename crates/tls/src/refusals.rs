@@ -93,8 +93,9 @@ impl RefusalLog {
         self.warn(format!("-> {address}"), address, None, why, &line);
     }
 
-    /// Warns about a handshake that failed; of peers that merely went away only at debug level.
-    pub fn handshake(&self, failure: &HandshakeFailure) {
+    /// Warns about a handshake that failed; of peers that merely went away only at debug level. A transport
+    /// profile is named that is not the one of all nodes.
+    pub fn handshake(&self, failure: &HandshakeFailure, profile: Option<&str>) {
         let peer = failure.peer();
         if failure.is_routine() {
             tracing::debug!(peer.address = %peer, %failure, "connection closed during handshake");
@@ -108,7 +109,13 @@ impl RefusalLog {
             .certificate()
             .map(|leaf| leaf.fingerprint_sha1.clone());
         let why = failure.reason().kind();
-        self.warn(who, &peer.to_string(), certificate, why, failure);
+        match profile {
+            None => self.warn(who, &peer.to_string(), certificate, why, failure),
+            Some(profile) => {
+                let line = format!("{failure} (transport profile [{profile}])");
+                self.warn(who, &peer.to_string(), certificate, why, &line);
+            }
+        }
     }
 
     /// Returns the last lines, oldest first.

@@ -32,7 +32,11 @@ pub struct TransportConfig {
     pub filter: SharedIpFilter,
     /// `None` only where the settings turn `xpack.security.transport.ssl.enabled` off.
     pub tls: Option<Arc<SslContext>>,
-    /// Whether to talk without TLS too, to nodes that have it off.
+    /// What `bind` accepts with, if not `tls`; this node dials with `tls` all the same.
+    pub accept_tls: Option<Arc<SslContext>>,
+    /// Further listeners.
+    pub profiles: Vec<ProfileConfig>,
+    /// Whether to talk without TLS too, to nodes that have it off. The further listeners never do.
     pub dual_stack: bool,
     /// `transport.connect_timeout`: name resolution and TCP connection, each.
     pub connect_timeout: Duration,
@@ -58,6 +62,54 @@ pub struct TransportConfig {
     pub shutdown_grace: Duration,
 }
 
+/// A listener of its own. Source: node.md section 2.8.
+#[derive(Clone)]
+pub struct ProfileConfig {
+    /// `<name>` in `transport.profiles.<name>.*`.
+    pub name: String,
+    /// As those of [`TransportConfig`].
+    pub bind: Vec<IpAddr>,
+    pub ports: RangeInclusive<u16>,
+    pub publish_host: Option<String>,
+    pub publish_port: Option<u16>,
+    pub filter: SharedIpFilter,
+    /// `None` only where transport has no TLS at all.
+    pub tls: Option<Arc<SslContext>>,
+}
+
+impl TransportConfig {
+    /// Returns all listeners, first the one that other nodes dial.
+    pub(crate) fn listeners(&self) -> Vec<ProfileConfig> {
+        let default = ProfileConfig {
+            name: DEFAULT_PROFILE.to_owned(),
+            bind: self.bind.clone(),
+            ports: self.ports.clone(),
+            publish_host: self.publish_host.clone(),
+            publish_port: self.publish_port,
+            filter: self.filter.clone(),
+            tls: self.accept_tls.clone().or_else(|| self.tls.clone()),
+        };
+        let mut listeners = vec![default];
+        listeners.extend(self.profiles.iter().cloned());
+        listeners
+    }
+
+    /// Returns the contexts that links are made with, each once.
+    pub(crate) fn contexts(&self) -> Vec<Arc<SslContext>> {
+        let accepting = self.listeners().into_iter().map(|listener| listener.tls);
+        let mut contexts: Vec<Arc<SslContext>> = Vec::new();
+        for context in std::iter::once(self.tls.clone()).chain(accepting).flatten() {
+            if !contexts.iter().any(|known| Arc::ptr_eq(known, &context)) {
+                contexts.push(context);
+            }
+        }
+        contexts
+    }
+}
+
+/// The profile that `transport.*` is about.
+pub(crate) const DEFAULT_PROFILE: &str = "default";
+
 impl Default for TransportConfig {
     fn default() -> Self {
         Self {
@@ -67,6 +119,8 @@ impl Default for TransportConfig {
             publish_port: None,
             filter: SharedIpFilter::default(),
             tls: None,
+            accept_tls: None,
+            profiles: Vec::new(),
             dual_stack: false,
             connect_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(30),

@@ -23,6 +23,7 @@ use crate::identity::NodeIdentity;
 use crate::inbound::Session;
 use crate::pool::Pool;
 use crate::refusal::RefusalLog;
+use crate::turns::Turns;
 
 pub(crate) struct Core {
     pub(crate) config: TransportConfig,
@@ -32,8 +33,9 @@ pub(crate) struct Core {
     pub(crate) pool: Pool,
     pub(crate) refusals: RefusalLog,
     pub(crate) budget: Arc<ByteBudget>,
-    /// Peers in TLS, and peers past it.
-    pub(crate) handshakes: Arc<Semaphore>,
+    /// Peers that have not shown who they are.
+    pub(crate) handshakes: Arc<Turns>,
+    /// Peers past it.
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) sessions: Mutex<HashMap<u64, Arc<Session>>>,
     /// Inbound connections.
@@ -60,7 +62,7 @@ impl Core {
             pool: Pool::new(),
             refusals: RefusalLog::default(),
             budget: ByteBudget::new(config.max_in_flight_bytes),
-            handshakes: Arc::new(Semaphore::new(config.max_handshakes)),
+            handshakes: Turns::new(config.max_handshakes),
             connections: Arc::new(Semaphore::new(config.max_connections)),
             sessions: Mutex::default(),
             inbound_tasks: TaskTracker::new(),
@@ -86,6 +88,12 @@ impl Core {
     /// Lets plaintext in no more. Returns whether it was.
     pub(crate) fn end_dual_stack(&self) -> bool {
         self.dual_stack.swap(false, Ordering::Relaxed)
+    }
+
+    /// Returns whether links of this kind are forbidden: without TLS, where TLS is on and no longer beside
+    /// plaintext.
+    pub(crate) fn forbids(&self, encrypted: bool, has_tls: bool) -> bool {
+        !encrypted && has_tls && !self.is_dual_stack()
     }
 
     pub(crate) fn next_id(&self) -> u64 {

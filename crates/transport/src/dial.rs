@@ -161,7 +161,6 @@ impl Attempt<'_> {
         expected: Option<NodeId>,
         seen: &mut Seen,
     ) -> Result<Arc<Link>, ConnectError> {
-        let generation = self.generation();
         let stream = self.secure_or_plain().await?;
         let encrypted = stream.is_tls();
         *seen = Seen::of(&stream);
@@ -195,12 +194,6 @@ impl Attempt<'_> {
             node,
             wire,
         );
-        if generation != self.generation()
-            && let Some(reason) = distrusted(self.core, &link)
-        {
-            tracing::debug!(reason, "a link is no longer trusted as it comes up");
-            link.close();
-        }
         Ok(Arc::new(link))
     }
 
@@ -382,10 +375,23 @@ impl Attempt<'_> {
             _ => tracing::debug!(peer.address = self.written, %error, "cannot connect"),
         }
     }
+}
 
-    fn generation(&self) -> u64 {
-        let tls = self.core.config.tls.as_ref();
-        tls.map_or(0, |tls| *tls.subscribe().borrow())
+/// Puts a link into use; `None` when it has ended, or what was decided since it was dialled forbids it.
+pub(crate) fn adopt(core: &Arc<Core>, link: Arc<Link>) -> Option<Arc<Link>> {
+    let link = core.pool.adopt(link)?;
+    // In the pool first: a change from here on finds it there.
+    let forbidden = core.forbids(link.encrypted, core.config.tls.is_some());
+    let reason = match forbidden {
+        true => Some("it is not encrypted"),
+        false => distrusted(core, &link),
+    };
+    match reason {
+        None => Some(link),
+        Some(reason) => {
+            retire(core, &link, reason);
+            None
+        }
     }
 }
 

@@ -9,31 +9,51 @@ use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::NodeId;
 use ringwall_tls::HandshakeFailure;
 
+use crate::config::DEFAULT_PROFILE;
 use crate::handshake::Refusal;
 use crate::identity::NodeIdentity;
 
 /// The transport cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    #[error("no address to bind the transport to; set [transport.host] or [network.host]")]
-    NoAddress,
+    #[error("no address to bind the transport to; set {}", host_settings(profile))]
+    NoAddress { profile: String },
     /// Source: node.md section 7.1.
     #[error(
-        "Failed to bind to [{}]: every port of [transport.port] is taken on {addresses:?}; \
+        "Failed to bind to [{}]: every port of [{}] is taken on {addresses:?}; \
          stop the other process or widen the range",
-        display_ports(ports)
+        display_ports(ports),
+        port_setting(profile)
     )]
     PortsTaken {
+        profile: String,
         ports: RangeInclusive<u16>,
         addresses: Vec<std::net::IpAddr>,
     },
     #[error(
-        "Failed to bind to [{address}]: {source}; check [transport.host], [network.host] and [transport.port]"
+        "Failed to bind to [{address}]: {source}; check {} and [{}]",
+        host_settings(profile),
+        port_setting(profile)
     )]
     Bind {
+        profile: String,
         address: SocketAddr,
         source: std::io::Error,
     },
+}
+
+fn host_settings(profile: &str) -> String {
+    match profile {
+        DEFAULT_PROFILE => "[transport.host] or [network.host]".to_owned(),
+        profile => format!("[transport.profiles.{profile}.bind_host]"),
+    }
+}
+
+fn port_setting(profile: &str) -> String {
+    match profile {
+        DEFAULT_PROFILE => "transport.port".to_owned(),
+        profile => format!("transport.profiles.{profile}.port"),
+    }
 }
 
 /// An action has two handlers.

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,9 +13,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::{ByteSizeValue, encoding};
-use ringwall_tls::{MaybeTlsStream, PeerIdentity, PeerRole, detect_tls};
+use ringwall_tls::{MaybeTlsStream, PeerIdentity, PeerRole, detect_tls, explain_io_error};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -30,20 +28,24 @@ use crate::link::{
     SEND_BUFFER_BYTES, STREAM_WINDOW_BYTES, describe_end,
 };
 use crate::listener::{Opening, answer_http, read_opening};
+use crate::profile::Profile;
 use crate::refusal::{DUAL_STACK_REMEDY, with_certificate};
 use crate::stream::LinkStream;
 use crate::transport::LinkInfo;
+use crate::turns::Turn;
 use crate::wire::{self, BodyError, Chunks, RequestHead};
 
 /// What is known about the peer of an inbound connection.
 pub(crate) struct Session {
     id: u64,
     core: Arc<Core>,
+    /// What accepted it.
+    profile: Arc<Profile>,
     peer: SocketAddr,
     certificate: Option<PeerIdentity>,
     encrypted: bool,
-    /// Whether a change of trust is why it closes.
-    distrusted: AtomicBool,
+    /// Since when it closes for a change of trust, if it does.
+    distrusted: OnceLock<Instant>,
     /// Set by the handshake.
     node: OnceLock<Arc<NodeIdentity>>,
     introduced: CancellationToken,
@@ -56,27 +58,27 @@ pub(crate) struct Session {
 /// Serves a fresh connection until it ends. `turn` is given back once the peer is verified.
 pub(crate) async fn serve(
     core: Arc<Core>,
+    profile: Arc<Profile>,
     tcp: TcpStream,
     peer: SocketAddr,
-    turn: OwnedSemaphorePermit,
+    turn: Turn,
 ) {
-    let generation = generation(&core);
-    let Some(mut stream) = secure(&core, tcp, peer).await else {
-        return;
-    };
-    let within = core.config.handshake_timeout;
-    let (opening, ahead) = match timeout(within, read_opening(&mut stream)).await {
-        Ok(Ok(read)) => read,
-        Ok(Err(error)) => {
-            tracing::debug!(peer.address = %peer, %error, "connection closed before its first request");
-            return;
+    let generation = generation(&profile);
+    let opened = tokio::select! {
+        opened = Box::pin(open(&core, &profile, tcp, peer)) => opened,
+        () = turn.given_up() => {
+            let line = format!(
+                "closing connection from [{peer}]: it has not finished its handshake, and [{}] others have begun \
+                 theirs; look for a port scan or a peer that connects in a loop",
+                core.handshakes.limit()
+            );
+            profile.refuse(&core.refusals, peer, "too_many_handshakes", line);
+            None
         }
-        Err(_elapsed) => (Opening::Silent, Bytes::new()),
     };
-    if opening != Opening::Http2 {
-        refuse_opening(&core, stream, peer, opening).await;
+    let Some((stream, ahead)) = opened else {
         return;
-    }
+    };
     let Ok(_place) = Arc::clone(&core.connections).try_acquire_owned() else {
         let line = format!(
             "closing connection from [{peer}]{}: [{}] connections are open already; \
@@ -84,7 +86,7 @@ pub(crate) async fn serve(
             with_certificate(stream.peer_identity()),
             core.config.max_connections
         );
-        core.refusals.inbound(peer, "too_many_connections", line);
+        profile.refuse(&core.refusals, peer, "too_many_connections", line);
         return;
     };
     drop(turn);
@@ -94,28 +96,62 @@ pub(crate) async fn serve(
         peer,
         certificate: stream.peer_identity().cloned(),
         encrypted: stream.is_tls(),
-        distrusted: AtomicBool::new(false),
+        distrusted: OnceLock::new(),
         node: OnceLock::new(),
         introduced: CancellationToken::new(),
         close: core.stopping.child_token(),
         cancel: core.stopped.child_token(),
         core: Arc::clone(&core),
+        profile: Arc::clone(&profile),
     });
     core.sessions
         .lock()
         .insert(session.id, Arc::clone(&session));
-    if generation != self::generation(&core) {
+    // What was decided since the handshake began, and before the session could be found.
+    if generation != self::generation(&profile) {
         session.reverify();
+    }
+    if session.is_forbidden() {
+        session.close_unencrypted();
     }
     Arc::clone(&session).drive(stream, ahead).await;
     session.cancel.cancel();
     core.sessions.lock().remove(&session.id);
 }
 
+/// Brings a connection to where a node speaks, all within one deadline. Who does not speak as one is refused.
+async fn open(
+    core: &Core,
+    profile: &Profile,
+    tcp: TcpStream,
+    peer: SocketAddr,
+) -> Option<(MaybeTlsStream, Bytes)> {
+    let deadline = Instant::now() + core.config.handshake_timeout;
+    let mut stream = secure(core, profile, tcp, peer, deadline).await?;
+    let (opening, ahead) = match timeout_at(deadline, read_opening(&mut stream)).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(error)) => {
+            match explain_io_error(&error) {
+                Some(failure) => profile.refuse_handshake(&core.refusals, failure),
+                None => {
+                    tracing::debug!(peer.address = %peer, %error, "connection closed before its first request");
+                }
+            }
+            return None;
+        }
+        Err(_elapsed) => (Opening::Silent, Bytes::new()),
+    };
+    if opening != Opening::Http2 {
+        refuse_opening(core, profile, stream, peer, opening).await;
+        return None;
+    }
+    Some((stream, ahead))
+}
+
 impl Session {
     /// Closes the connection when the trust of today refuses its peer. Returns whether it did.
     pub(crate) fn reverify(&self) -> bool {
-        let (Some(tls), Some(certificate)) = (&self.core.config.tls, &self.certificate) else {
+        let (Some(tls), Some(certificate)) = (&self.profile.tls, &self.certificate) else {
             return false;
         };
         match tls.would_trust(&certificate.chain, PeerRole::Client, None) {
@@ -127,10 +163,8 @@ impl Session {
                     with_certificate(Some(certificate)),
                     reason.kind()
                 );
-                self.core
-                    .refusals
-                    .inbound(self.peer, "no_longer_trusted", line);
-                self.distrusted.store(true, Ordering::Relaxed);
+                self.warn("no_longer_trusted", line);
+                self.distrusted.get_or_init(Instant::now);
                 self.close.cancel();
                 true
             }
@@ -147,12 +181,28 @@ impl Session {
         })
     }
 
+    /// Returns whether it has no TLS, and that is no longer let in.
+    fn is_forbidden(&self) -> bool {
+        self.core.forbids(self.encrypted, self.profile.tls.is_some())
+    }
+
+    /// Refuses what a peer still sends that was told to stop.
+    fn check_trusted(&self) -> Result<(), ApiError> {
+        match self.distrusted.get() {
+            Some(since) if since.elapsed() > GOODBYE => Err(ApiError::new(
+                ErrorCode::NodeDisconnected,
+                "the connection is closing: its peer is no longer trusted",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Lets a connection without TLS finish what runs, then closes it. Returns whether it is one.
     pub(crate) fn close_unencrypted(&self) -> bool {
         if self.encrypted {
             return false;
         }
-        self.distrusted.store(true, Ordering::Relaxed);
+        self.distrusted.get_or_init(Instant::now);
         self.close.cancel();
         true
     }
@@ -188,7 +238,7 @@ impl Session {
         }
         let grace = match self.core.stopping.is_cancelled() {
             true => config.shutdown_grace,
-            false if self.distrusted.load(Ordering::Relaxed) => config.distrust_grace,
+            false if self.distrusted.get().is_some() => config.distrust_grace,
             false => REFUSAL_GRACE,
         };
         let drained = self
@@ -203,6 +253,7 @@ impl Session {
     }
 
     async fn handle(&self, request: Request<Incoming>) -> Result<Bytes, ApiError> {
+        self.check_trusted()?;
         let (parts, body) = request.into_parts();
         let head = RequestHead::parse(&parts.headers);
         let peer = match (&head, self.node.get()) {
@@ -256,9 +307,7 @@ impl Session {
                 self.peer,
                 with_certificate(self.certificate.as_ref())
             );
-            self.core
-                .refusals
-                .inbound(self.peer, "malformed_handshake", line);
+            self.warn("malformed_handshake", line);
             self.close.cancel();
         })?;
         let local = self.core.local();
@@ -270,6 +319,10 @@ impl Session {
     /// Decides about the peer. Returns the reason for a refusal, which is logged.
     fn judge(&self, local: &NodeIdentity, hello: Hello) -> Option<String> {
         let node = hello.node;
+        if self.is_forbidden() {
+            self.close_unencrypted();
+            return Some("plaintext is no longer let in".to_owned());
+        }
         let verdict = judge(
             local,
             &node,
@@ -284,7 +337,7 @@ impl Session {
                 with_certificate(self.certificate.as_ref()),
                 refusal.remedy()
             );
-            self.core.refusals.inbound(self.peer, refusal.kind(), line);
+            self.warn(refusal.kind(), line);
             self.close.cancel();
             return Some(refusal.to_string());
         }
@@ -297,12 +350,12 @@ impl Session {
             self.core.pool.set_address(node.id, &node.publish_address);
         }
         tracing::debug!(peer.address = %self.peer, node = %node, link = ?hello.link, "peer introduced itself");
-        if !self.encrypted && self.core.config.tls.is_some() {
+        if !self.encrypted && self.profile.tls.is_some() {
             let line = format!(
                 "accepted an UNENCRYPTED link from node [{node}] at [{}]; {DUAL_STACK_REMEDY}",
                 self.peer
             );
-            self.core.refusals.inbound(self.peer, "unencrypted", line);
+            self.warn("unencrypted", line);
         }
         self.introduced.cancel();
         None
@@ -354,7 +407,7 @@ impl Session {
             with_certificate(self.certificate.as_ref()),
             action.escape_debug()
         );
-        self.core.refusals.inbound(self.peer, "no_handshake", line);
+        self.warn("no_handshake", line);
         self.close.cancel();
         ApiError::new(
             ErrorCode::IllegalState,
@@ -369,9 +422,12 @@ impl Session {
             with_certificate(self.certificate.as_ref()),
             self.core.config.handshake_timeout.as_millis()
         );
-        self.core
-            .refusals
-            .inbound(self.peer, "handshake_timeout", line);
+        self.warn("handshake_timeout", line);
+    }
+
+    fn warn(&self, why: &'static str, line: String) {
+        self.profile
+            .refuse(&self.core.refusals, self.peer, why, line);
     }
 
     fn who(&self) -> String {
@@ -382,19 +438,25 @@ impl Session {
     }
 }
 
-async fn secure(core: &Core, tcp: TcpStream, peer: SocketAddr) -> Option<MaybeTlsStream> {
-    let within = core.config.handshake_timeout;
+async fn secure(
+    core: &Core,
+    profile: &Profile,
+    tcp: TcpStream,
+    peer: SocketAddr,
+    deadline: Instant,
+) -> Option<MaybeTlsStream> {
+    let mut within = core.config.handshake_timeout;
     let plaintext = || {
         let prepared = tcp.set_nodelay(true);
         prepared.inspect_err(|error| tracing::debug!(peer.address = %peer, %error, "connection closed before its first request"))
     };
-    let Some(tls) = &core.config.tls else {
+    let Some(tls) = &profile.tls else {
         plaintext().ok()?;
         return Some(tcp.into());
     };
-    if core.is_dual_stack() {
+    if profile.is_default() && core.is_dual_stack() {
         match detect_tls(&tcp, peer, within).await {
-            Ok(Some(_)) => {}
+            Ok(Some(_)) => within = deadline.saturating_duration_since(Instant::now()),
             Ok(None) => {
                 plaintext().ok()?;
                 return Some(tcp.into());
@@ -408,24 +470,25 @@ async fn secure(core: &Core, tcp: TcpStream, peer: SocketAddr) -> Option<MaybeTl
     match tls.accept(tcp, peer, within).await {
         Ok(stream) => Some(stream.into()),
         Err(failure) => {
-            if failure.is_routine() {
-                tracing::debug!(peer.address = %peer, %failure, "connection closed during handshake");
-            } else {
-                core.refusals
-                    .inbound(peer, failure.reason().kind(), &failure);
-            }
+            profile.refuse_handshake(&core.refusals, &failure);
             None
         }
     }
 }
 
-async fn refuse_opening(core: &Core, stream: MaybeTlsStream, peer: SocketAddr, opening: Opening) {
+async fn refuse_opening(
+    core: &Core,
+    profile: &Profile,
+    stream: MaybeTlsStream,
+    peer: SocketAddr,
+    opening: Opening,
+) {
     let why = opening.kind();
     match opening.explain(peer) {
         Some(explanation) => {
             let certificate = with_certificate(stream.peer_identity());
             let line = format!("{explanation}, closing connection from [{peer}]{certificate}");
-            core.refusals.inbound(peer, why, line);
+            profile.refuse(&core.refusals, peer, why, line);
         }
         None => tracing::debug!(peer.address = %peer, "connection closed before its first request"),
     }
@@ -473,11 +536,13 @@ fn body_error(head: &RequestHead, error: &BodyError) -> ApiError {
     }
 }
 
-fn generation(core: &Core) -> u64 {
-    let tls = core.config.tls.as_ref();
+fn generation(profile: &Profile) -> u64 {
+    let tls = profile.tls.as_ref();
     tls.map_or(0, |tls| *tls.subscribe().borrow())
 }
 
+/// How long a peer may take to hear that the connection is closing; what it has sent by then is answered.
+const GOODBYE: Duration = Duration::from_millis(250);
 /// How long a refused peer has to read the reason.
 const REFUSAL_GRACE: Duration = Duration::from_secs(1);
 /// What a peer may send before it is known.

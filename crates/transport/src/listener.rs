@@ -6,20 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use ringwall_base::{Decision, Denied};
 use ringwall_tls::{MaybeTlsStream, UnexpectedTls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::config::TransportConfig;
+use crate::config::ProfileConfig;
 use crate::core::Core;
 use crate::error::BindError;
 use crate::inbound;
+use crate::profile::Profile;
 
 /// Listens on the first port that is free on every address.
-pub(crate) async fn bind(config: &TransportConfig) -> Result<Vec<TcpListener>, BindError> {
+pub(crate) async fn bind(config: &ProfileConfig) -> Result<Vec<TcpListener>, BindError> {
     let addresses = without_covered(&config.bind);
+    let profile = config.name.clone();
     if addresses.is_empty() {
-        return Err(BindError::NoAddress);
+        return Err(BindError::NoAddress { profile });
     }
     let any_port = *config.ports.start() == 0 && *config.ports.end() == 0;
     let tries = if any_port { ANY_PORT_TRIES } else { 1 };
@@ -28,18 +31,25 @@ pub(crate) async fn bind(config: &TransportConfig) -> Result<Vec<TcpListener>, B
             match bind_all(&addresses, port).await {
                 Ok(listeners) => return Ok(listeners),
                 Err((_, error)) if error.kind() == io::ErrorKind::AddrInUse => {}
-                Err((address, source)) => return Err(BindError::Bind { address, source }),
+                Err((address, source)) => {
+                    return Err(BindError::Bind {
+                        profile,
+                        address,
+                        source,
+                    });
+                }
             }
         }
     }
     Err(BindError::PortsTaken {
+        profile,
         ports: config.ports.clone(),
         addresses,
     })
 }
 
-/// Returns the `host:port` that other nodes are told to dial.
-pub(crate) fn publish_address(config: &TransportConfig, bound: &[SocketAddr]) -> String {
+/// Returns the `host:port` that is to be dialled.
+pub(crate) fn publish_address(config: &ProfileConfig, bound: &[SocketAddr]) -> String {
     let first = bound.first().copied();
     let port = config
         .publish_port
@@ -57,7 +67,7 @@ pub(crate) fn publish_address(config: &TransportConfig, bound: &[SocketAddr]) ->
 }
 
 /// Accepts peers until the transport stops.
-pub(crate) async fn accept_loop(core: Arc<Core>, listener: TcpListener) {
+pub(crate) async fn accept_loop(core: Arc<Core>, profile: Arc<Profile>, listener: TcpListener) {
     loop {
         let accepted = tokio::select! {
             () = core.stopping.cancelled() => return,
@@ -72,29 +82,39 @@ pub(crate) async fn accept_loop(core: Arc<Core>, listener: TcpListener) {
                 continue;
             }
         };
-        if let Some(rule) = core.config.filter.denied_by(peer.ip()) {
-            let line = format!(
-                "closing connection from [{peer}]: the rule [{rule}] of \
-                 [xpack.security.transport.filter.deny] is about it"
-            );
-            core.refusals.inbound(peer, "ip_filter", line);
+        let decision = profile.filter.decide(peer.ip());
+        if let Decision::Denied(denied) = &decision {
+            refuse_denied(&core, &profile, peer, denied);
             continue;
         }
-        match Arc::clone(&core.handshakes).try_acquire_owned() {
-            Ok(turn) => {
-                let serve = inbound::serve(Arc::clone(&core), tcp, peer, turn);
-                core.inbound_tasks.spawn(serve);
+        let turn = core.handshakes.begin(peer.ip());
+        let (core, profile) = (Arc::clone(&core), Arc::clone(&profile));
+        let by_name = decision == Decision::ByName;
+        let tasks = core.inbound_tasks.clone();
+        tasks.spawn(async move {
+            if !by_name || is_let_in(&core, &profile, peer).await {
+                inbound::serve(core, profile, tcp, peer, turn).await;
             }
-            Err(_full) => {
-                let line = format!(
-                    "closing connection from [{peer}]: [{}] connections are in their handshake already; \
-                     look for a port scan or a peer that connects in a loop",
-                    core.config.max_handshakes
-                );
-                core.refusals.inbound(peer, "too_many_handshakes", line);
-            }
+        });
+    }
+}
+
+/// Decides by the name of the peer, which takes time. Nothing is said to it meanwhile.
+async fn is_let_in(core: &Core, profile: &Profile, peer: SocketAddr) -> bool {
+    let decided = profile.filter.denied_by_name(peer.ip());
+    match core.stopping.run_until_cancelled(decided).await {
+        None => false,
+        Some(None) => true,
+        Some(Some(denied)) => {
+            refuse_denied(core, profile, peer, &denied);
+            false
         }
     }
+}
+
+fn refuse_denied(core: &Core, profile: &Profile, peer: SocketAddr, denied: &Denied) {
+    let line = format!("closing connection from [{peer}]: {denied}");
+    profile.refuse(&core.refusals, peer, "ip_filter", line);
 }
 
 /// What a connection starts with, after TLS where TLS is on. Source: node.md section 8.
@@ -282,6 +302,7 @@ const ANY_PORT_TRIES: usize = 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::TransportConfig;
     use proptest::prelude::*;
 
     #[test]
@@ -313,14 +334,16 @@ mod tests {
         assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
     }
 
+    fn default_profile() -> ProfileConfig {
+        TransportConfig::default().listeners().remove(0)
+    }
+
     #[tokio::test]
     async fn the_first_free_port_wins_on_all_addresses() {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = taken.local_addr().unwrap().port();
-        let mut config = TransportConfig {
-            ports: port..=port,
-            ..TransportConfig::default()
-        };
+        let mut config = default_profile();
+        config.ports = port..=port;
         let error = bind(&config).await.unwrap_err().to_string();
         assert!(
             error.starts_with(&format!("Failed to bind to [{port}]")),
@@ -329,14 +352,19 @@ mod tests {
         config.ports = port..=port.saturating_add(50);
         let bound = bind(&config).await.unwrap();
         assert!(bound[0].local_addr().unwrap().port() > port);
+        config.ports = port..=port;
+        config.name = "wan".to_owned();
+        let error = bind(&config).await.unwrap_err().to_string();
+        assert!(error.contains("[transport.profiles.wan.port]"), "{error}");
         config.bind.clear();
-        assert!(matches!(bind(&config).await, Err(BindError::NoAddress)));
+        let error = bind(&config).await.unwrap_err();
+        assert!(matches!(error, BindError::NoAddress { .. }));
     }
 
     #[test]
     fn the_publish_address_follows_the_settings() {
         let bound = ["[::1]:9301".parse().unwrap()];
-        let mut config = TransportConfig::default();
+        let mut config = default_profile();
         assert_eq!(publish_address(&config, &bound), "[::1]:9301");
         config.publish_host = Some("node-1.example".to_owned());
         config.publish_port = Some(1);

@@ -9,22 +9,23 @@ use futures::FutureExt;
 use parking_lot::Mutex;
 use ringwall_api::Authentication;
 use ringwall_base::{NodeId, encoding};
-use ringwall_tls::PeerIdentity;
+use ringwall_tls::{PeerIdentity, SslContext};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::config::TransportConfig;
+use crate::config::{DEFAULT_PROFILE, TransportConfig};
 use crate::core::{Core, run};
-use crate::dial::{Target, dial, distrusted, resolve, retire};
+use crate::dial::{adopt, Target, dial, distrusted, resolve, retire};
 use crate::error::{BindError, ConnectError, DuplicateAction, SendError};
 use crate::handler::{InboundContext, RequestHandler};
 use crate::identity::NodeIdentity;
 use crate::link::{Call, CallError, Link, LinkKind};
 use crate::listener;
 use crate::pool::ConnectionEvent;
+use crate::profile::{BoundProfile, Profile};
 use crate::wire::MAX_TIMEOUT;
 
 /// A request to a node.
@@ -55,9 +56,10 @@ pub struct LinkInfo {
 #[derive(Clone)]
 pub struct Transport {
     core: Arc<Core>,
-    bound: Arc<[SocketAddr]>,
+    /// The first is the profile that other nodes dial.
+    profiles: Arc<[BoundProfile]>,
     /// Taken by `start`.
-    listeners: Arc<Mutex<Vec<TcpListener>>>,
+    listeners: Arc<Mutex<Vec<(Arc<Profile>, TcpListener)>>>,
 }
 
 impl Transport {
@@ -65,17 +67,27 @@ impl Transport {
     ///
     /// Peers are accepted only after [`start`](Self::start).
     pub async fn bind(config: TransportConfig, mut local: NodeIdentity) -> Result<Self, BindError> {
-        let listeners = listener::bind(&config).await?;
-        let bound: Vec<SocketAddr> = listeners
-            .iter()
-            .filter_map(|l| l.local_addr().ok())
-            .collect();
-        if local.publish_address.is_empty() {
-            local.publish_address = listener::publish_address(&config, &bound);
+        let (mut listeners, mut profiles) = (Vec::new(), Vec::new());
+        for wanted in config.listeners() {
+            let bound = listener::bind(&wanted).await?;
+            let addresses: Vec<SocketAddr> =
+                bound.iter().filter_map(|l| l.local_addr().ok()).collect();
+            profiles.push(BoundProfile {
+                publish_address: listener::publish_address(&wanted, &addresses),
+                name: wanted.name.clone(),
+                addresses,
+            });
+            let profile = Profile::new(&wanted);
+            listeners.extend(bound.into_iter().map(|bound| (Arc::clone(&profile), bound)));
+        }
+        let default = &mut profiles[0];
+        match local.publish_address.is_empty() {
+            true => local.publish_address = default.publish_address.clone(),
+            false => default.publish_address = local.publish_address.clone(),
         }
         Ok(Self {
             core: Core::new(config, local),
-            bound: bound.into(),
+            profiles: profiles.into(),
             listeners: Arc::new(Mutex::new(listeners)),
         })
     }
@@ -97,22 +109,40 @@ impl Transport {
     /// Starts to accept peers, and to close links whose peers a reload of the trust no longer covers.
     pub fn start(&self) {
         let core = &self.core;
-        for listener in self.listeners.lock().drain(..) {
+        for (profile, listener) in self.listeners.lock().drain(..) {
             core.tasks
-                .spawn(listener::accept_loop(Arc::clone(core), listener));
+                .spawn(listener::accept_loop(Arc::clone(core), profile, listener));
         }
-        if core.config.tls.is_some() {
-            core.tasks.spawn(reverify_after_reloads(self.clone()));
+        for context in core.config.contexts() {
+            core.tasks
+                .spawn(reverify_after_reloads(self.clone(), context));
         }
-        let published = core.local().publish_address.clone();
-        let addresses: Vec<String> = self.bound.iter().map(SocketAddr::to_string).collect();
-        let addresses = addresses.join("}, {");
-        tracing::info!("publish_address {{{published}}}, bound_addresses {{{addresses}}}");
+        for profile in self.profiles.iter() {
+            let which = match profile.name == DEFAULT_PROFILE {
+                true => String::new(),
+                false => format!("profile [{}]: ", profile.name),
+            };
+            let published = &profile.publish_address;
+            let addresses: Vec<String> = profile
+                .addresses
+                .iter()
+                .map(SocketAddr::to_string)
+                .collect();
+            let addresses = addresses.join("}, {");
+            tracing::info!(
+                "{which}publish_address {{{published}}}, bound_addresses {{{addresses}}}"
+            );
+        }
     }
 
-    /// Returns the addresses listened on.
+    /// Returns the addresses that other nodes may dial.
     pub fn bound_addresses(&self) -> &[SocketAddr] {
-        &self.bound
+        &self.profiles[0].addresses
+    }
+
+    /// Returns where the profiles listen, first the one that other nodes dial.
+    pub fn profiles(&self) -> &[BoundProfile] {
+        &self.profiles
     }
 
     /// Returns what this node tells others about itself.
@@ -405,7 +435,7 @@ impl Transport {
             link.close();
         } else {
             // A link that died this moment still tells who was there.
-            let _ = self.core.pool.adopt(link);
+            let _ = adopt(&self.core, link);
         }
         Ok(identity)
     }
@@ -430,7 +460,7 @@ async fn dial_node(
         match dial(core, &target, kind, Some(node)).await {
             Ok(link) => {
                 let written = address.to_owned();
-                return core.pool.adopt(link).ok_or(ConnectError::Handshake {
+                return adopt(core, link).ok_or(ConnectError::Handshake {
                     address: written,
                     reason: "the link closed at once".to_owned(),
                 });
@@ -441,10 +471,7 @@ async fn dial_node(
     Err(error)
 }
 
-async fn reverify_after_reloads(transport: Transport) {
-    let Some(tls) = &transport.core.config.tls else {
-        return;
-    };
+async fn reverify_after_reloads(transport: Transport, tls: Arc<SslContext>) {
     let mut generation = tls.subscribe();
     loop {
         let changed = tokio::select! {

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
 use ringwall_base::{SecretBytes, SecretString};
 use ringwall_settings::keystore::{FormatVersion, Keystore, KeystoreFile, check_name};
-use ringwall_settings::{KeystoreError, SettingSpec, registry};
+use ringwall_settings::{KeystoreError, registry};
 
 use zeroize::Zeroizing;
 
@@ -580,9 +580,7 @@ fn name_warning(name: &str) -> Option<String> {
              keystore. It belongs into elasticsearch.yml."
         )),
         None => {
-            let secure = registry::registry().filter(|spec| spec.info().is_secure);
-            let known = secure.map(SettingSpec::info).map(|info| info.key);
-            let near = ringwall_base::suggest::nearest(name, known);
+            let near = registry::nearest(name, true);
             let advice = near.first().map(|near| format!(" Did you mean [{near}]?"));
             Some(format!(
                 "WARNING: [{name}] is not a setting this node knows.{}",

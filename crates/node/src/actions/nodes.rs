@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use ringwall_api::cluster::{
-    NodeInfo, NodeStats, NodesInfoRequest, NodesInfoResponse, NodesStatsRequest, NodesStatsResponse,
+    NodeInfo, NodeStats, NodesInfoRequest, NodesInfoResponse, NodesStatsRequest,
+    NodesStatsResponse, ProfileAddresses,
 };
 use ringwall_api::{ApiResult, RequestContext};
 use ringwall_base::NodeId;
@@ -25,9 +26,19 @@ pub(super) fn register(registry: &mut ActionRegistry) {
 
 /// To every node: what do you use?
 const NODE_STATS: &str = "cluster:monitor/nodes/stats[n]";
+/// To every node: where do you listen?
+const NODE_PROFILES: &str = "cluster:monitor/nodes/info[n]";
 
 /// Registers each node's side with the transport.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
+    let shared = services.clone();
+    services.transport.register(
+        NODE_PROFILES,
+        TypedHandler::new(move |_, (): ()| {
+            let services = shared.clone();
+            async move { Ok(local_profiles(&services)) }
+        }),
+    )?;
     let shared = services.clone();
     services.transport.register(
         NODE_STATS,
@@ -45,16 +56,47 @@ async fn info(
 ) -> ApiResult<NodesInfoResponse> {
     let state = services.cluster.state();
     let master = services.cluster.master();
-    let nodes = selected(&services, &state, &request.nodes)
-        .map(|node| (node.id.to_string(), describe(node, master)))
-        .collect();
+    let (services, asks) = (&services, request.listeners);
+    let nodes = selected(services, &state, &request.nodes).map(|node| async move {
+        let profiles = match asks {
+            true => profiles_of(services, node).await,
+            false => Profiles::new(),
+        };
+        (node.id.to_string(), describe(node, master, profiles))
+    });
     Ok(NodesInfoResponse {
         cluster_name: services.cluster_name.clone(),
-        nodes,
+        nodes: join_all(nodes).await.into_iter().collect(),
     })
 }
 
-fn describe(node: &NodeRecord, master: Option<NodeId>) -> NodeInfo {
+type Profiles = BTreeMap<String, ProfileAddresses>;
+
+async fn profiles_of(services: &Services, node: &NodeRecord) -> Profiles {
+    let answer: ApiResult<Profiles> = services
+        .call(node.id, NODE_PROFILES, &(), PROFILES_TIMEOUT)
+        .await;
+    answer.unwrap_or_else(|error| {
+        // What the cluster state knows of it is told all the same.
+        tracing::warn!(node = %node.name, %error, "node did not tell where it listens");
+        Profiles::new()
+    })
+}
+
+fn local_profiles(services: &Services) -> Profiles {
+    let profiles = services.transport.profiles().iter();
+    profiles
+        .map(|profile| {
+            let addresses = ProfileAddresses {
+                bound: profile.addresses.iter().map(ToString::to_string).collect(),
+                published: profile.publish_address.clone(),
+            };
+            (profile.name.clone(), addresses)
+        })
+        .collect()
+}
+
+fn describe(node: &NodeRecord, master: Option<NodeId>, profiles: Profiles) -> NodeInfo {
     NodeInfo {
         name: node.name.clone(),
         transport_address: node.transport_address.clone(),
@@ -63,6 +105,7 @@ fn describe(node: &NodeRecord, master: Option<NodeId>) -> NodeInfo {
         roles: node.roles.clone(),
         attributes: node.attributes.clone(),
         is_master: master == Some(node.id),
+        profiles,
     }
 }
 
@@ -158,3 +201,5 @@ pub(super) async fn local_stats(services: &Arc<Services>) -> ApiResult<NodeStats
 }
 
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// Shorter: clients ask for it again and again to find nodes.
+const PROFILES_TIMEOUT: Duration = Duration::from_secs(3);

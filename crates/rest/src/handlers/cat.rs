@@ -158,7 +158,10 @@ pub async fn nodes(request: RestRequest) -> ApiResult<RestResponse> {
     }
     let full_id = request.params.flag("full_id", false)?;
     let info = request
-        .execute(NodesInfoRequest { nodes: Vec::new() })
+        .execute(NodesInfoRequest {
+            nodes: Vec::new(),
+            listeners: false,
+        })
         .await?;
     let stats = request
         .execute(NodesStatsRequest { nodes: Vec::new() })
@@ -197,7 +200,10 @@ pub async fn master(request: RestRequest) -> ApiResult<RestResponse> {
         return Ok(help);
     }
     let info = request
-        .execute(NodesInfoRequest { nodes: Vec::new() })
+        .execute(NodesInfoRequest {
+            nodes: Vec::new(),
+            listeners: false,
+        })
         .await?;
     let rows = info
         .nodes
@@ -228,7 +234,10 @@ pub async fn nodeattrs(request: RestRequest) -> ApiResult<RestResponse> {
         return Ok(help);
     }
     let info = request
-        .execute(NodesInfoRequest { nodes: Vec::new() })
+        .execute(NodesInfoRequest {
+            nodes: Vec::new(),
+            listeners: false,
+        })
         .await?;
     let mut rows = Vec::new();
     for node in info.nodes.values() {
@@ -364,7 +373,10 @@ async fn shard_table(
     request: &RestRequest,
 ) -> ApiResult<ringwall_api::cluster::ShardTableResponse> {
     request
-        .execute(NodesInfoRequest { nodes: Vec::new() })
+        .execute(NodesInfoRequest {
+            nodes: Vec::new(),
+            listeners: false,
+        })
         .await?;
     let indices = request.indices(hidden_too())?;
     request.execute(ShardTableRequest { indices }).await

@@ -16,7 +16,13 @@ pub const STATS_PARAMS: &[&str] = &["timeout", "level", "types", "groups", "fiel
 /// `GET /_nodes[/{node_id}][/{metric}]`. One path part alone may be either.
 pub async fn info(request: RestRequest) -> ApiResult<RestResponse> {
     let (nodes, metrics) = split(&request, INFO_METRICS);
-    let info = request.execute(NodesInfoRequest { nodes }).await?;
+    let listeners = metrics.is_empty()
+        || metrics
+            .iter()
+            .any(|metric| metric == "_all" || metric == "transport");
+    let info = request
+        .execute(NodesInfoRequest { nodes, listeners })
+        .await?;
     let nodes: Map<String, Value> = info
         .nodes
         .iter()
@@ -82,11 +88,7 @@ fn info_json(node: &NodeInfo) -> Value {
         "roles": node.roles,
         "attributes": node.attributes,
         "settings": {"node": {"name": node.name}},
-        "transport": {
-            "bound_address": [node.transport_address],
-            "publish_address": node.transport_address,
-            "profiles": {},
-        },
+        "transport": transport_json(node),
         "plugins": [],
         "modules": [],
     });
@@ -97,6 +99,26 @@ fn info_json(node: &NodeInfo) -> Value {
         });
     }
     body
+}
+
+/// The listener that other nodes dial is no profile, as in Elasticsearch.
+fn transport_json(node: &NodeInfo) -> Value {
+    let bound = node.profiles.get("default").map(|default| &default.bound);
+    let further = node.profiles.iter().filter(|(name, _)| *name != "default");
+    let profiles: Map<String, Value> = further
+        .map(|(name, addresses)| {
+            let addresses = json!({
+                "bound_address": addresses.bound,
+                "publish_address": addresses.published,
+            });
+            (name.clone(), addresses)
+        })
+        .collect();
+    json!({
+        "bound_address": bound.unwrap_or(&vec![node.transport_address.clone()]),
+        "publish_address": node.transport_address,
+        "profiles": profiles,
+    })
 }
 
 fn stats_json(node: &NodeStats) -> Value {

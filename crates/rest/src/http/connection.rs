@@ -128,6 +128,8 @@ async fn open(
         // What is neither is told of by the context.
         (Some(tls), _) => {
             let left = deadline.saturating_duration_since(Instant::now());
+            // Whole milliseconds read better in the log.
+            let left = Duration::from_millis(left.as_millis() as u64 + 1);
             open_tls(tls, &shared.refusals, tcp, peer, left).await
         }
         (None, true) => {
@@ -168,7 +170,7 @@ async fn open_tls(
             Some((stream.into(), protocol))
         }
         Err(failure) => {
-            refusals.handshake(&failure);
+            refusals.handshake(&failure, None);
             None
         }
     }
@@ -187,7 +189,7 @@ async fn first_byte(
         Ok(_) => Some(first[0]),
         Err(error) => {
             match explain_io_error(&error) {
-                Some(failure) => refusals.handshake(failure),
+                Some(failure) => refusals.handshake(failure, None),
                 None => tracing::debug!(%error, %peer, "http connection ended before a request"),
             }
             None

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use ringwall_api::Client;
-use ringwall_base::SharedIpFilter;
+use ringwall_base::{Decision, Denied, SharedIpFilter};
 use ringwall_security::Authenticator;
 use ringwall_tls::listen;
 use ringwall_tls::{RefusalLog, SslContext};
@@ -252,16 +252,14 @@ async fn accept_loop(listener: TcpListener, connections: Arc<Connections>) {
             }
         };
         let refusals = &connections.refusals;
-        if let Some(rule) = connections.config.filter.denied_by(peer.ip()) {
-            let line = format!(
-                "closing http connection from [{peer}]: the rule [{rule}] of [xpack.security.http.filter.deny] is \
-                 about it"
-            );
-            refusals.inbound(peer, "ip_filter", line);
+        let decision = connections.config.filter.decide(peer.ip());
+        if let Decision::Denied(denied) = &decision {
+            refuse_denied(refusals, peer, denied);
             continue;
         }
+        let by_name = decision == Decision::ByName;
         match place(&connections).await {
-            Some(place) => spawn_connection(&connections, tcp, peer, place),
+            Some(place) => spawn_connection(&connections, tcp, peer, place, by_name),
             None => {
                 let line = format!(
                     "closing http connection from [{peer}]: all [{}] connections of [http.max_connections] carry \
@@ -291,6 +289,7 @@ fn spawn_connection(
     tcp: TcpStream,
     peer: SocketAddr,
     place: OwnedSemaphorePermit,
+    by_name: bool,
 ) {
     let shared = Arc::clone(connections);
     let activity = shared.waiting.enter();
@@ -301,10 +300,32 @@ fn spawn_connection(
             () = given_up.shed() => {
                 tracing::debug!(%peer, "http connection gave its place to a new one");
             }
-            () = serve(shared, tcp, peer, activity) => {}
+            () = async {
+                if !by_name || is_let_in(&shared, peer).await {
+                    serve(shared, tcp, peer, activity).await;
+                }
+            } => {}
         }
         drop(place);
     });
+}
+
+/// Decides by the name of the peer, which takes time. Nothing is said to it meanwhile.
+async fn is_let_in(connections: &Connections, peer: SocketAddr) -> bool {
+    let decided = connections.config.filter.denied_by_name(peer.ip());
+    match connections.drain.run_until_cancelled(decided).await {
+        None => false,
+        Some(None) => true,
+        Some(Some(denied)) => {
+            refuse_denied(&connections.refusals, peer, &denied);
+            false
+        }
+    }
+}
+
+fn refuse_denied(refusals: &RefusalLog, peer: SocketAddr, denied: &Denied) {
+    let line = format!("closing http connection from [{peer}]: {denied}");
+    refusals.inbound(peer, "ip_filter", line);
 }
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

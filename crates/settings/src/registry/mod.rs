@@ -4,9 +4,12 @@ pub mod cluster;
 pub mod indices;
 pub mod network;
 pub mod node;
+pub mod profiles;
 pub mod security;
 pub mod ssl;
 mod unsupported;
+
+use ringwall_base::suggest;
 
 use crate::setting::SettingSpec;
 
@@ -34,6 +37,7 @@ pub static SECTIONS: &[&Section] = &[
     &security::FILTER_SECTION,
     &ssl::TRANSPORT_SECTION,
     &ssl::HTTP_SECTION,
+    &profiles::SECTION,
 ];
 
 /// Returns every setting.
@@ -48,6 +52,28 @@ pub fn find(key: &str) -> Option<&'static dyn SettingSpec> {
     registry()
         .find(|spec| spec.pattern() == key)
         .or_else(|| registry().find(|spec| spec.matches(key)))
+}
+
+/// Returns the known keys nearest to one that is none, of the keystore or of elasticsearch.yml; of a family the one
+/// with the name that is given.
+pub fn nearest(key: &str, is_secure: bool) -> Vec<String> {
+    let known: Vec<String> = registry()
+        .filter(|spec| spec.info().is_secure == is_secure)
+        .filter_map(|spec| named_as(&spec.pattern(), key))
+        .collect();
+    suggest::nearest(key, known.iter().map(String::as_str))
+        .into_iter()
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Returns the key of a pattern, for a family with the name that another key has in its place.
+fn named_as(pattern: &str, key: &str) -> Option<String> {
+    let Some((prefix, suffix)) = pattern.split_once("<name>") else {
+        return Some(pattern.to_owned());
+    };
+    let (name, _) = key.strip_prefix(prefix)?.split_once('.')?;
+    (!suffix.is_empty()).then(|| format!("{prefix}{name}{suffix}"))
 }
 
 /// Returns whether a value must not be shown: the setting says so, or its name sounds like it.
@@ -88,10 +114,11 @@ mod tests {
                 assert_eq!(parsed, Ok(()), "{} with [{text}]", info.key);
             }
             if let Some(example) = info.example {
-                let line = format!("{}: {example}", info.key);
+                let key = spec.pattern().replace("<name>", "x");
+                let line = format!("{key}: {example}");
                 let mut problems = Problems::default();
                 let values = raw::read_yml(Path::new("x.yml"), &line, &mut problems);
-                assert_eq!(spec.check(&values[info.key].value), Ok(()), "{line}");
+                assert_eq!(spec.check(&values[&key].value), Ok(()), "{line}");
             }
             for fallback in info.fallbacks {
                 let kind = find(fallback).map(SettingSpec::kind);

@@ -136,7 +136,7 @@ pub static TRANSPORT_FILTER_ENABLED: Setting<bool> = Setting::new(
 
 pub static TRANSPORT_FILTER_ALLOW: Setting<Vec<IpRule>> = Setting::new(
     "xpack.security.transport.filter.allow",
-    "Addresses, networks or `_all` that may connect to the transport port; looked at before `deny`. \
+    "Addresses, networks, names of hosts such as `*.example.com`, or `_all` that may connect to the transport port; looked at before `deny`. \
      Who matches neither list may connect.",
 )
 .dynamic()
@@ -144,7 +144,7 @@ pub static TRANSPORT_FILTER_ALLOW: Setting<Vec<IpRule>> = Setting::new(
 
 pub static TRANSPORT_FILTER_DENY: Setting<Vec<IpRule>> = Setting::new(
     "xpack.security.transport.filter.deny",
-    "Addresses, networks or `_all` whose connections to the transport port are closed at once.",
+    "Addresses, networks, names of hosts such as `*.example.com`, or `_all` whose connections to the transport port are closed at once.",
 )
 .dynamic()
 .example("_all");
@@ -159,17 +159,23 @@ pub static HTTP_FILTER_ENABLED: Setting<bool> = Setting::new(
 
 pub static HTTP_FILTER_ALLOW: Setting<Vec<IpRule>> = Setting::new(
     "xpack.security.http.filter.allow",
-    "Addresses, networks or `_all` that may connect to the HTTP port; looked at before `deny`.",
+    "Addresses, networks, names of hosts such as `*.example.com`, or `_all` that may connect to the HTTP port; looked at before `deny`.",
 )
-.fallback(&["xpack.security.transport.filter.allow"])
+.fallback(&[
+    "transport.profiles.default.xpack.security.filter.allow",
+    "xpack.security.transport.filter.allow",
+])
 .dynamic()
 .example("[ 10.0.0.0/24, 192.168.7.5 ]");
 
 pub static HTTP_FILTER_DENY: Setting<Vec<IpRule>> = Setting::new(
     "xpack.security.http.filter.deny",
-    "Addresses, networks or `_all` whose connections to the HTTP port are closed at once.",
+    "Addresses, networks, names of hosts such as `*.example.com`, or `_all` whose connections to the HTTP port are closed at once.",
 )
-.fallback(&["xpack.security.transport.filter.deny"])
+.fallback(&[
+    "transport.profiles.default.xpack.security.filter.deny",
+    "xpack.security.transport.filter.deny",
+])
 .dynamic()
 .example("_all");
 
@@ -183,7 +189,8 @@ pub static FILTER_ALWAYS_ALLOW_BOUND_ADDRESS: Setting<bool> = Setting::new(
 pub(super) static FILTER_SECTION: Section = Section {
     title: "IP filtering",
     intro: "Decided when a connection is accepted, before TLS. Allow rules come before deny rules; an allow list \
-            alone keeps nobody out, add `deny: _all`.",
+            alone keeps nobody out, add `deny: _all`. A name counts where the reverse lookup of the address gives it \
+            and it resolves to the address in turn; without such a name, rules about names match nothing.",
     settings: &[
         &TRANSPORT_FILTER_ENABLED,
         &TRANSPORT_FILTER_ALLOW,

@@ -231,6 +231,40 @@ macro_rules! ssl_context {
     };
 }
 
+/// Gives a macro the settings of a context that a profile may have of its own: those of elasticsearch.yml, then
+/// those of the keystore.
+macro_rules! ssl_settings_of {
+    ($to:ident, $settings:ident) => {
+        $to!($settings: [
+            supported_protocols,
+            cipher_suites,
+            client_authentication,
+            verification_mode,
+            key,
+            key_passphrase,
+            certificate,
+            certificate_authorities,
+            certificate_revocation_lists,
+            trust_restrictions_path,
+            trust_restrictions_fields,
+            keystore_path,
+            keystore_type,
+            keystore_password,
+            keystore_key_password,
+            keystore_algorithm,
+            truststore_path,
+            truststore_type,
+            truststore_password,
+            truststore_algorithm,
+        ], secure [
+            secure_key_passphrase,
+            keystore_secure_password,
+            keystore_secure_key_password,
+            truststore_secure_password,
+        ])
+    };
+}
+
 macro_rules! ssl_list {
     ($settings:ident $(, $more:expr)*) => {
         &[
@@ -264,4 +298,5 @@ macro_rules! ssl_list {
     };
 }
 
+pub(super) use ssl_settings_of;
 use {ssl_context, ssl_list};

@@ -4,6 +4,8 @@
 //! elasticsearch.yml starts. Those that protect something are refused: ignoring them would leave
 //! the operator believing in a protection that is not there. Source: node.md section 1.4.
 
+use super::profiles::split_key;
+
 /// What to do with a setting that the registry does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -33,6 +35,11 @@ pub(crate) fn verdict(key: &str, value: &str) -> Verdict {
     }
     if is_trust_restriction(key) {
         return Verdict::Refused("is not supported: trust cannot be restricted by name yet");
+    }
+    match split_key(key) {
+        Some((_, rest)) if rest.starts_with(".tcp.") => return Verdict::Ignored(TCP),
+        Some((_, ".xpack.security.ssl.enabled")) => return Verdict::Refused(PROFILE_TLS),
+        _ => {}
     }
     match IGNORED.iter().find(|(name, _)| covers(name, key)) {
         Some((_, reason)) => Verdict::Ignored(reason),
@@ -153,10 +160,6 @@ const REFUSED: &[(&str, &str)] = &[
         "is not supported: there is no remote cluster server",
     ),
     (
-        "transport.profiles.",
-        "is not supported: there is one transport profile",
-    ),
-    (
         "http.type",
         "is not supported: the layer cannot be exchanged",
     ),
@@ -168,6 +171,9 @@ const REFUSED: &[(&str, &str)] = &[
 
 const NO_EFFECT: &str = "is ignored: it has no effect here";
 const NO_FEATURE: &str = "is ignored: the feature does not exist here";
+const TCP: &str = "is ignored: packets are sent at once, and links are probed by pings";
+const PROFILE_TLS: &str = "is not supported: every profile has TLS where [xpack.security.transport.ssl.enabled] is \
+     true, and none where it is not; remove it";
 
 const IGNORED: &[(&str, &str)] = &[
     ("archived.", "is ignored: it was archived by an upgrade"),
@@ -181,10 +187,7 @@ const IGNORED: &[(&str, &str)] = &[
     ),
     ("resource.reload.interval.medium", NO_EFFECT),
     ("resource.reload.interval.low", NO_EFFECT),
-    (
-        "network.tcp.",
-        "is ignored: packets are sent at once, and links are probed by pings",
-    ),
+    ("network.tcp.", TCP),
     (
         "cluster.fault_detection.leader_check.",
         "is ignored: consensus itself notices a master that is gone",
@@ -255,7 +258,6 @@ const IGNORED: &[(&str, &str)] = &[
     ("http.netty.", NO_EFFECT),
     ("http.max_warning_header_count", NO_EFFECT),
     ("http.max_warning_header_size", NO_EFFECT),
-    ("network.tcp.", NO_EFFECT),
     ("network.breaker.", NO_EFFECT),
     ("transport.tcp.", NO_EFFECT),
     ("transport.netty.", NO_EFFECT),
@@ -339,6 +341,7 @@ mod tests {
             "xpack.ml.enabled",
             "archived.old.thing",
             "s3.client.default.access_key",
+            "transport.profiles.a.tcp.keep_alive",
         ] {
             assert!(matches!(verdict(key, "true"), Verdict::Ignored(_)), "{key}");
         }
@@ -348,6 +351,7 @@ mod tests {
             "xpack.security.authc.realms.saml.s.ssl.trust_restrictions.path",
             "index.number_of_shards",
             "node.master",
+            "transport.profiles.a.xpack.security.ssl.enabled",
         ] {
             assert!(matches!(verdict(key, "true"), Verdict::Refused(_)), "{key}");
         }
@@ -355,6 +359,8 @@ mod tests {
             "http.prot",
             "xpack.security.enabledd",
             "bootstrap.memory_lockk",
+            "transport.profiles.a.prot",
+            "transport.profiles.a.xpack.security.ssl.dual_stack.enabled",
         ] {
             assert_eq!(verdict(key, "true"), Verdict::Unknown, "{key}");
         }

@@ -279,6 +279,7 @@ async fn an_address_that_a_rule_denies_is_closed_without_a_byte() {
     let closed_shop = TransportConfig {
         filter: IpFilter {
             deny: vec![IpRule::All],
+            deny_setting: "xpack.security.transport.filter.deny".to_owned(),
             ..IpFilter::default()
         }
         .into(),

@@ -40,7 +40,7 @@ pub fn write_files(dir: &Path, name: &str, issuer: &Ca, trusted: &[&Ca]) {
     write_trust(dir, trusted);
 }
 
-fn write_trust(dir: &Path, trusted: &[&Ca]) {
+pub fn write_trust(dir: &Path, trusted: &[&Ca]) {
     let pems: String = trusted.iter().map(|ca| ca.pem()).collect();
     std::fs::write(dir.join("ca.crt"), pems).unwrap();
 }

@@ -52,10 +52,18 @@ impl Contexts {
             .filter(|_| !preflight::is_single_node(settings))
             .map(|found| found.transport_published.clone());
         let http_names = addresses.map(|found| found.http_published.clone());
-        Self {
+        let contexts = Self {
             transport: layer(home, ssl::TRANSPORT_SSL.prefix, transport_names, report),
             http: layer(home, ssl::HTTP_SSL.prefix, http_names, report),
+        };
+        // Nobody dials with those of profiles. Without TLS in the layer there is none in them.
+        if !matches!(contexts.transport, Layer::Plain) {
+            for (profile, prefix) in preflight::profile_tls_prefixes(settings) {
+                let names = addresses.and_then(|found| found.published_of(&profile));
+                layer(home, &prefix, names, report);
+            }
         }
+        contexts
     }
 }
 
