@@ -206,6 +206,29 @@ pub struct NodeStats {
     pub disk_free_bytes: u64,
     pub docs: u64,
     pub store_bytes: u64,
+    pub http: HttpCounts,
+    pub transport: TransportCounts,
+}
+
+/// Connections of clients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpCounts {
+    pub open: u64,
+    /// Since the start.
+    pub opened: u64,
+    /// Closed to make room, since the start.
+    pub shed: u64,
+}
+
+/// Connections between nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransportCounts {
+    /// Accepted, open, past TLS.
+    pub accepted: u64,
+    /// Accepted, open, not that far.
+    pub handshaking: u64,
+    /// Dialled since the start.
+    pub dialled: u64,
 }
 
 /// Where every shard copy is, for `_cat/shards` and `_cat/indices`.

@@ -34,6 +34,22 @@ pub struct NodeTls {
     pub transport: String,
     pub contexts: Vec<TlsContextInfo>,
     pub links: Vec<TlsLink>,
+    /// The last that it refused or was refused by, oldest first.
+    pub refusals: Vec<TlsRefusal>,
+}
+
+/// A peer that was refused, or that refused this node, as the log tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsRefusal {
+    /// Milliseconds since the epoch.
+    pub at_ms: i64,
+    /// `transport` or `http`.
+    pub layer: String,
+    /// The address that dialled, or that was dialled.
+    pub peer: String,
+    /// A short constant name of the cause, such as `untrusted_issuer`.
+    pub reason: String,
+    pub message: String,
 }
 
 /// One TLS context.

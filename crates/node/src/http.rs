@@ -11,8 +11,8 @@ use ringwall_security::{
     Authenticator, AuthenticatorConfig, FileRealm, HashPool, HashPoolConfig, Hasher,
     PasswordService, SecurityStore,
 };
-use ringwall_settings::Settings;
 use ringwall_settings::registry::{indices, network, node, security, ssl};
+use ringwall_settings::{Setting, Settings};
 use ringwall_tls::{SslConfig, SslContext};
 use ringwall_transport::outward_ip;
 use tokio::time::MissedTickBehavior;

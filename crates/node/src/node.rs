@@ -39,7 +39,7 @@ use crate::replication;
 use crate::search::{self, SearchContexts};
 use crate::security_store::ClusterSecurityStore;
 use crate::seed_hosts::{self, Seeds};
-use crate::services::Services;
+use crate::services::{Clients, Services};
 use crate::shards::{Shards, maintenance, reconcile};
 
 /// Why a node did not start.
@@ -193,6 +193,10 @@ impl Node {
             passwords,
             service_tokens,
             tls,
+            clients: Clients {
+                counts: server.counts(),
+                refusals: server.refusals(),
+            },
             cluster_name: settings.get(&node::CLUSTER_NAME),
             started_at: begun,
             settings: live_settings,
@@ -498,6 +502,10 @@ fn transport_config(settings: &Settings, tls: Option<Arc<SslContext>>) -> Transp
         distrust_grace: set(
             settings.get(&network::TRANSPORT_DISTRUST_GRACE),
             defaults.distrust_grace,
+        ),
+        refusal_interval: set(
+            settings.get(&security::REFUSAL_LOG_INTERVAL),
+            defaults.refusal_interval,
         ),
         max_connections: settings.get(&network::TRANSPORT_MAX_CONNECTIONS),
         max_handshakes: settings.get(&network::TRANSPORT_MAX_HANDSHAKES),

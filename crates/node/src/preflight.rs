@@ -16,7 +16,7 @@ use ringwall_transport::{TransportConfig, outward_ip};
 use crate::bootstrap_checks::{self, Verdict};
 use crate::node::{self, Network, StartError};
 use crate::profiles;
-use crate::seed_hosts::{self, Seeds};
+use crate::seed_hosts::Seeds;
 
 pub use ringwall_transport::{ConnectError, Examined, NodeIdentity, Seen};
 

@@ -8,9 +8,10 @@ use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::NodeId;
 use ringwall_cluster::ClusterState;
 use ringwall_coordination::Coordination;
+use ringwall_rest::ConnectionCounts;
 use ringwall_security::files::{ServiceTokensFile, Watched};
 use ringwall_security::{Authorizer, PasswordService};
-use ringwall_tls::SslContext;
+use ringwall_tls::{RefusalLog, SslContext};
 use ringwall_transport::Transport;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -39,8 +40,15 @@ pub struct Services {
     pub service_tokens: Option<Arc<Watched<ServiceTokensFile>>>,
     /// The TLS contexts in use, for `GET /_ssl/certificates`.
     pub tls: Vec<Arc<SslContext>>,
+    pub clients: Clients,
     pub cluster_name: String,
     pub started_at: std::time::Instant,
+}
+
+/// What is known of the clients of this node.
+pub struct Clients {
+    pub counts: Arc<ConnectionCounts>,
+    pub refusals: Arc<RefusalLog>,
 }
 
 impl Services {

@@ -58,6 +58,8 @@ pub struct TransportConfig {
     pub max_in_flight_bytes: usize,
     /// How long a link whose peer is no longer trusted may finish what runs; it takes nothing new.
     pub distrust_grace: Duration,
+    /// How often a line about the same refused peer is repeated.
+    pub refusal_interval: Duration,
     /// How long [`shutdown`](crate::Transport::shutdown) lets running requests finish.
     pub shutdown_grace: Duration,
 }
@@ -135,6 +137,7 @@ impl Default for TransportConfig {
             max_message_bytes: 512 << 20,
             max_in_flight_bytes: 1 << 30,
             distrust_grace: Duration::from_secs(5),
+            refusal_interval: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(1),
         }
     }

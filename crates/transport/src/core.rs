@@ -31,7 +31,7 @@ pub(crate) struct Core {
     pub(crate) local: RwLock<Arc<NodeIdentity>>,
     pub(crate) handlers: RwLock<HashMap<&'static str, Arc<dyn RequestHandler>>>,
     pub(crate) pool: Pool,
-    pub(crate) refusals: RefusalLog,
+    pub(crate) refusals: Arc<RefusalLog>,
     pub(crate) budget: Arc<ByteBudget>,
     /// Peers that have not shown who they are.
     pub(crate) handshakes: Arc<Turns>,
@@ -51,6 +51,7 @@ pub(crate) struct Core {
     /// For work that is begun by threads outside of it.
     pub(crate) runtime: Handle,
     next_id: AtomicU64,
+    pub(crate) dialled: AtomicU64,
 }
 
 impl Core {
@@ -60,7 +61,7 @@ impl Core {
             local: RwLock::new(Arc::new(local)),
             handlers: RwLock::default(),
             pool: Pool::new(),
-            refusals: RefusalLog::default(),
+            refusals: Arc::new(RefusalLog::new(config.refusal_interval)),
             budget: ByteBudget::new(config.max_in_flight_bytes),
             handshakes: Turns::new(config.max_handshakes),
             connections: Arc::new(Semaphore::new(config.max_connections)),
@@ -72,6 +73,7 @@ impl Core {
             dual_stack: AtomicBool::new(config.dual_stack && config.tls.is_some()),
             runtime: Handle::current(),
             next_id: AtomicU64::new(1),
+            dialled: AtomicU64::new(0),
             config,
         })
     }

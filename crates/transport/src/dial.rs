@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -206,6 +206,7 @@ impl Attempt<'_> {
             reason: error.to_string(),
         };
         let tcp = tcp.map_err(failed)?;
+        self.core.dialled.fetch_add(1, Ordering::Relaxed);
         tcp.set_nodelay(true).map_err(failed)?;
         Ok(tcp)
     }

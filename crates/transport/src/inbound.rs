@@ -183,7 +183,8 @@ impl Session {
 
     /// Returns whether it has no TLS, and that is no longer let in.
     fn is_forbidden(&self) -> bool {
-        self.core.forbids(self.encrypted, self.profile.tls.is_some())
+        self.core
+            .forbids(self.encrypted, self.profile.tls.is_some())
     }
 
     /// Refuses what a peer still sends that was told to stop.

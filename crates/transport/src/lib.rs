@@ -47,4 +47,4 @@ pub use link::LinkKind;
 pub use listener::outward_ip;
 pub use pool::ConnectionEvent;
 pub use profile::BoundProfile;
-pub use transport::{LinkInfo, Request, Transport};
+pub use transport::{LinkInfo, Request, Transport, TransportCounts};

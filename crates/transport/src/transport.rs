@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use futures::FutureExt;
 use parking_lot::Mutex;
 use ringwall_api::Authentication;
 use ringwall_base::{NodeId, encoding};
-use ringwall_tls::{PeerIdentity, SslContext};
+use ringwall_tls::{PeerIdentity, SslContext, ToldRefusal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
@@ -18,7 +19,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::{DEFAULT_PROFILE, TransportConfig};
 use crate::core::{Core, run};
-use crate::dial::{adopt, Target, dial, distrusted, resolve, retire};
+use crate::dial::{Target, adopt, dial, distrusted, resolve, retire};
 use crate::error::{BindError, ConnectError, DuplicateAction, SendError};
 use crate::handler::{InboundContext, RequestHandler};
 use crate::identity::NodeIdentity;
@@ -60,6 +61,17 @@ pub struct Transport {
     profiles: Arc<[BoundProfile]>,
     /// Taken by `start`.
     listeners: Arc<Mutex<Vec<(Arc<Profile>, TcpListener)>>>,
+}
+
+/// Connections of a transport, for statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransportCounts {
+    /// Open now, accepted and past TLS.
+    pub accepted: usize,
+    /// Open now, accepted and not that far.
+    pub handshaking: usize,
+    /// Dialled since the start.
+    pub dialled_total: u64,
 }
 
 impl Transport {
@@ -109,6 +121,7 @@ impl Transport {
     /// Starts to accept peers, and to close links whose peers a reload of the trust no longer covers.
     pub fn start(&self) {
         let core = &self.core;
+        core.refusals.spawn_summaries();
         for (profile, listener) in self.listeners.lock().drain(..) {
             core.tasks
                 .spawn(listener::accept_loop(Arc::clone(core), profile, listener));
@@ -323,6 +336,20 @@ impl Transport {
             .values()
             .filter(|session| session.close_unencrypted());
         Some(dialled + accepted.count())
+    }
+
+    /// Returns how many connections there are.
+    pub fn counts(&self) -> TransportCounts {
+        TransportCounts {
+            accepted: self.core.sessions.lock().len(),
+            handshaking: self.core.handshakes.taken(),
+            dialled_total: self.core.dialled.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Returns the last refusals of peers, and by peers, oldest first.
+    pub fn refusals(&self) -> Vec<ToldRefusal> {
+        self.core.refusals.told()
     }
 
     /// Returns the live links of both directions whose peers have introduced themselves.

@@ -53,6 +53,25 @@ async fn metrics(
         &[],
         stats.disk_total_bytes as f64,
     );
+    for (name, help, value) in [
+        (
+            "ringwall_http_connections",
+            "Open connections of clients.",
+            stats.http.open,
+        ),
+        (
+            "ringwall_transport_connections",
+            "Open connections that other nodes dialled.",
+            stats.transport.accepted,
+        ),
+        (
+            "ringwall_transport_handshakes",
+            "Connections of other nodes in their handshake.",
+            stats.transport.handshaking,
+        ),
+    ] {
+        page.gauge(name, help, &[], value as f64);
+    }
     page.gauge(
         "ringwall_docs",
         "Documents in the shard copies of this node.",

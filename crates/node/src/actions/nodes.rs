@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use ringwall_api::cluster::{
-    NodeInfo, NodeStats, NodesInfoRequest, NodesInfoResponse, NodesStatsRequest,
-    NodesStatsResponse, ProfileAddresses,
+    HttpCounts, NodeInfo, NodeStats, NodesInfoRequest, NodesInfoResponse, NodesStatsRequest,
+    NodesStatsResponse, ProfileAddresses, TransportCounts,
 };
 use ringwall_api::{ApiResult, RequestContext};
 use ringwall_base::NodeId;
@@ -197,6 +197,19 @@ pub(super) async fn local_stats(services: &Arc<Services>) -> ApiResult<NodeStats
         disk_free_bytes: usage.disk_free_bytes,
         docs,
         store_bytes,
+        http: HttpCounts {
+            open: services.clients.counts.open(),
+            opened: services.clients.counts.opened(),
+            shed: services.clients.counts.shed(),
+        },
+        transport: {
+            let counts = services.transport.counts();
+            TransportCounts {
+                accepted: counts.accepted as u64,
+                handshaking: counts.handshaking as u64,
+                dialled: counts.dialled_total,
+            }
+        },
     })
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use ringwall_api::tls::{
     NodeTls, NodesTlsRequest, NodesTlsResponse, TlsCertificate, TlsContextInfo, TlsLink,
-    TlsRevocationList,
+    TlsRefusal, TlsRevocationList,
 };
 use ringwall_api::{ApiResult, RequestContext};
 use ringwall_base::TransportTls;
@@ -83,7 +83,29 @@ pub(super) fn local(services: &Services) -> NodeTls {
             .map(|context| describe(context))
             .collect(),
         links,
+        refusals: refusals(services),
     }
+}
+
+fn refusals(services: &Services) -> Vec<TlsRefusal> {
+    let layers = [
+        ("transport", services.transport.refusals()),
+        ("http", services.clients.refusals.told()),
+    ];
+    let mut refusals: Vec<TlsRefusal> = layers
+        .into_iter()
+        .flat_map(|(layer, told)| {
+            told.into_iter().map(move |told| TlsRefusal {
+                at_ms: told.at.as_millisecond(),
+                layer: layer.to_owned(),
+                peer: told.peer,
+                reason: told.why.to_owned(),
+                message: told.line,
+            })
+        })
+        .collect();
+    refusals.sort_by_key(|refusal| refusal.at_ms);
+    refusals
 }
 
 fn describe(context: &SslContext) -> TlsContextInfo {

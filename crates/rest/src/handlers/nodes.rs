@@ -156,6 +156,16 @@ fn stats_json(node: &NodeStats) -> Value {
                 "heap_max_in_bytes": node.total_memory_bytes,
             },
         },
+        "transport": {
+            "server_open": node.transport.accepted,
+            "server_handshaking": node.transport.handshaking,
+            "total_outbound_connections": node.transport.dialled,
+        },
+        "http": {
+            "current_open": node.http.open,
+            "total_opened": node.http.opened,
+            "total_shed": node.http.shed,
+        },
         "fs": {
             "total": {
                 "total_in_bytes": node.disk_total_bytes,

@@ -3,7 +3,7 @@
 use ringwall_api::cluster::SslCertificatesRequest;
 use ringwall_api::tls::{
     MetricsRequest, NodeTls, NodesTlsRequest, ReloadSecureSettingsRequest, TlsCertificate, TlsLink,
-    TlsRevocationList,
+    TlsRefusal, TlsRevocationList,
 };
 use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::SecretString;
@@ -60,6 +60,7 @@ fn node_json(node: &NodeTls) -> Value {
         "transport": node.transport,
         "contexts": node.contexts.iter().map(context).collect::<Value>(),
         "links": node.links.iter().map(link_json).collect::<Value>(),
+        "recent_refusals": node.refusals.iter().map(refusal_json).collect::<Value>(),
     })
 }
 
@@ -90,6 +91,16 @@ fn list_json(list: &TlsRevocationList) -> Value {
         "next_update": time(list.next_update),
         "overdue": list.next_update <= jiff::Timestamp::now().as_second(),
         "superseded": list.is_superseded,
+    })
+}
+
+fn refusal_json(refusal: &TlsRefusal) -> Value {
+    json!({
+        "at": time(refusal.at_ms / 1000),
+        "layer": refusal.layer,
+        "peer": refusal.peer,
+        "reason": refusal.reason,
+        "message": refusal.message,
     })
 }
 

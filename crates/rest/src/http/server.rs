@@ -120,6 +120,7 @@ pub struct RestServer {
     addresses: Vec<SocketAddr>,
     config: RestConfig,
     counts: Arc<ConnectionCounts>,
+    refusals: Arc<RefusalLog>,
 }
 
 impl RestServer {
@@ -137,6 +138,7 @@ impl RestServer {
         Ok(Self {
             listeners,
             addresses,
+            refusals: Arc::new(RefusalLog::new(config.refusal_interval)),
             config,
             counts: Arc::default(),
         })
@@ -150,6 +152,11 @@ impl RestServer {
     /// Returns the number of clients, also of those to come.
     pub fn counts(&self) -> Arc<ConnectionCounts> {
         Arc::clone(&self.counts)
+    }
+
+    /// Returns the log of clients that are refused.
+    pub fn refusals(&self) -> Arc<RefusalLog> {
+        Arc::clone(&self.refusals)
     }
 
     /// Starts to serve. `client` is the one that authorizes
@@ -179,12 +186,11 @@ impl RestServer {
                 .then(|| HeaderValue::try_from(no_security()).ok())
                 .flatten(),
         };
-        let refusals = Arc::new(RefusalLog::new(config.refusal_interval));
-        refusals.spawn_summaries();
+        self.refusals.spawn_summaries();
         let connections = Arc::new(Connections {
             places: Arc::new(Semaphore::new(config.max_connections.max(1))),
             waiting: Arc::new(Waiting::new(self.counts)),
-            refusals,
+            refusals: self.refusals,
             config,
             service: Arc::new(service),
             drain: CancellationToken::new(),
@@ -213,11 +219,6 @@ impl ServerHandle {
     /// Returns the addresses bound.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
-    }
-
-    /// Returns the log of clients that were refused.
-    pub fn refusals(&self) -> Arc<RefusalLog> {
-        Arc::clone(&self.connections.refusals)
     }
 
     /// Stops accepting, lets requests under way finish for at most `drain`, then closes the rest.

@@ -18,8 +18,8 @@ use ringwall_pki::{
 use ringwall_rest::{RestConfig, RestServer, ServerHandle};
 use ringwall_security::Authenticator;
 use ringwall_tls::{
-    ClientAuthentication, ClientStream, ConfiguredPath, KeySource, SslConfig, SslContext,
-    TrustSource,
+    ClientAuthentication, ClientStream, ConfiguredPath, KeySource, RefusalLog, SslConfig,
+    SslContext, TrustSource,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -41,6 +41,7 @@ impl Client for NoNode {
 
 pub struct Server {
     pub handle: Option<ServerHandle>,
+    log: Arc<RefusalLog>,
     pub address: SocketAddr,
     pub tls: Option<Arc<SslContext>>,
     pub files: Files,
@@ -74,9 +75,11 @@ impl Server {
         };
         let server = RestServer::bind(config).await.unwrap();
         let address = server.addresses()[0];
+        let log = server.refusals();
         let handle = server.serve(Arc::new(NoNode), Arc::new(Authenticator::disabled()));
         Self {
             handle: Some(handle),
+            log,
             address,
             tls,
             files,
@@ -113,8 +116,7 @@ impl Server {
 
     /// Returns the lines that the log has of refused clients.
     pub fn refusals(&self) -> Vec<(&'static str, String)> {
-        let log = self.handle.as_ref().unwrap().refusals();
-        let told = log.told();
+        let told = self.log.told();
         told.into_iter().map(|told| (told.why, told.line)).collect()
     }
 
