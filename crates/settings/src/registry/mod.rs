@@ -10,7 +10,7 @@ mod unsupported;
 
 use crate::setting::SettingSpec;
 
-pub(crate) use unsupported::{Verdict, verdict};
+pub(crate) use unsupported::{Verdict, is_secure_elsewhere, verdict};
 
 /// A group of settings in the reference.
 pub struct Section {
