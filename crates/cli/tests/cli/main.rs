@@ -18,6 +18,8 @@ mod program;
 mod quickstart;
 mod reference;
 mod running;
+mod settings;
+mod start;
 mod terminal;
 mod transcripts;
 mod users;
