@@ -51,6 +51,9 @@ pub enum StartError {
     SslSettings(#[from] ringwall_tls::SslConfigError),
     #[error("{0}")]
     SslFiles(#[from] ringwall_tls::SslError),
+    /// More than one thing is wrong with TLS, in one layer or in both.
+    #[error("[{}] problems in the SSL configuration:\n- {}", .0.len(), .0.join("\n- "))]
+    Ssl(Vec<String>),
     #[error(
         "cannot use [{setting}] value [{value}]: {reason}; expected IP addresses, host names, _local_, \
          _site_, _global_ or _<interface>_"
@@ -101,15 +104,15 @@ impl Node {
     /// [`StartError`] names the setting, file or check that stands in the way.
     pub async fn start(settings: Settings, home: &Path) -> Result<Self, StartError> {
         let begun = Instant::now();
-        let data_dir = home.join(settings.get(&node::PATH_DATA));
-        let data = tokio::task::spawn_blocking(move || DataPath::open(&data_dir)).await??;
         let settings = Arc::new(settings);
-        let transport_tls = transport_tls(&settings).await?;
-        let http_tls = http::tls(&settings).await?;
+        // What is wrong with TLS is told before anything is made or locked.
+        let (transport_tls, http_tls) = tls_of_both(&settings).await?;
         let profile_tls = match settings.get(&security::SECURITY_ENABLED) {
             true => profiles::tls(&settings).await?,
             false => BTreeMap::new(),
         };
+        let data_dir = home.join(settings.get(&node::PATH_DATA));
+        let data = tokio::task::spawn_blocking(move || DataPath::open(&data_dir)).await??;
         let has_tls = transport_tls.is_some();
         let checked = Arc::clone(&settings);
         let network = tokio::task::spawn_blocking(move || {
@@ -319,6 +322,53 @@ pub(crate) async fn load_tls(
     };
     let load = move || SslContext::load(config, alpn);
     Ok(Some(tokio::task::spawn_blocking(load).await??))
+}
+
+type Context = Option<Arc<SslContext>>;
+
+/// Loads the contexts of the transport and the HTTP layer, or tells everything that is wrong with either.
+async fn tls_of_both(settings: &Arc<Settings>) -> Result<(Context, Context), StartError> {
+    let loaded = (transport_tls(settings).await, http::tls(settings).await);
+    let (transport, http) = match loaded {
+        (Ok(transport), Ok(http)) => return Ok((transport, http)),
+        (transport, http) => (transport.err(), http.err()),
+    };
+    let prefixes = [ssl::TRANSPORT_SSL.prefix, ssl::HTTP_SSL.prefix];
+    let mut problems = Vec::new();
+    let mut first = None;
+    for (error, prefix) in [transport, http].into_iter().zip(prefixes) {
+        let Some(error) = error else {
+            continue;
+        };
+        let mut found = match &error {
+            StartError::SslSettings(_) => Vec::new(),
+            StartError::SslFiles(_) => all_of_files(settings, prefix).await?,
+            // Nothing of the operator's.
+            _ => return Err(error),
+        };
+        if found.is_empty() {
+            found.push(error.to_string());
+        }
+        problems.extend(found);
+        first.get_or_insert(error);
+    }
+    match first {
+        Some(only) if problems.len() == 1 => Err(only),
+        _ => Err(StartError::Ssl(problems)),
+    }
+}
+
+/// Returns what is wrong with the files of a layer, where loading it stops at the first.
+async fn all_of_files(
+    settings: &Arc<Settings>,
+    prefix: &'static str,
+) -> Result<Vec<String>, StartError> {
+    let Some(config) = SslConfig::from_settings(settings, prefix)? else {
+        return Ok(Vec::new());
+    };
+    let find = move || ringwall_tls::file_problems(&config);
+    let found = tokio::task::spawn_blocking(find).await?;
+    Ok(found.iter().map(ToString::to_string).collect())
 }
 
 async fn transport_tls(settings: &Arc<Settings>) -> Result<Option<Arc<SslContext>>, StartError> {

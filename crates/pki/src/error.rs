@@ -32,6 +32,20 @@ pub enum PkiError {
         if *password_given { "a password was provided" } else { "no password was provided" }
     )]
     WrongPassword { path: PathBuf, password_given: bool },
+    /// The password opens the PKCS#12 file, but not the key inside. Source: node.md section 2.3.
+    #[error(
+        "cannot open the private key in [{}]: this is usually caused by an incorrect key-password ({})",
+        path.display(),
+        if *key_password_given {
+            "a key-password was provided"
+        } else {
+            "we tried to access the key using the same password as the keystore"
+        }
+    )]
+    WrongKeyPassword {
+        path: PathBuf,
+        key_password_given: bool,
+    },
     /// The key is encrypted and there is no passphrase.
     #[error(
         "the private key in [{}] is encrypted but no passphrase was provided; set the secure key passphrase",
@@ -45,7 +59,7 @@ pub enum PkiError {
          -srckeystore {} -destkeystore {} -deststoretype PKCS12",
         path.display(),
         path.display(),
-        path.with_extension("p12").display()
+        converted(path).display()
     )]
     JavaKeystore { path: PathBuf, format: &'static str },
     /// A PEM file was named where a PKCS#12 file belongs.
@@ -69,6 +83,13 @@ pub enum PkiError {
         expected: &'static str,
         reason: String,
     },
+    /// A PEM block does not end with the line that belongs to it. Source: node.md section 2.5.
+    #[error(
+        "[{}]: Malformed PEM file, PEM footer is invalid or missing (no END {label} after BEGIN {label}); the file \
+         is cut off or damaged, copy it again",
+        path.display()
+    )]
+    NoPemFooter { path: PathBuf, label: String },
     /// The file uses an algorithm that we do not read.
     #[error("[{}] uses {what}, which is not supported; {hint}", path.display())]
     UnsupportedAlgorithm {
@@ -177,11 +198,13 @@ impl PkiError {
             | Self::FileTooLarge { path, .. }
             | Self::FileEmpty { path }
             | Self::WrongPassword { path, .. }
+            | Self::WrongKeyPassword { path, .. }
             | Self::PassphraseRequired { path }
             | Self::JavaKeystore { path, .. }
             | Self::PemInsteadOfPkcs12 { path }
             | Self::Pkcs12InsteadOfPem { path }
             | Self::Malformed { path, .. }
+            | Self::NoPemFooter { path, .. }
             | Self::UnsupportedAlgorithm { path, .. }
             | Self::NoPrivateKey { path }
             | Self::KeyWithoutCertificate { path, .. }
@@ -197,6 +220,16 @@ impl PkiError {
             _ => None,
         }
     }
+}
+
+/// Returns where to convert a store to: never the file itself, which the tool would overwrite.
+fn converted(path: &Path) -> PathBuf {
+    let beside = path.with_extension("p12");
+    if beside != path {
+        return beside;
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{stem}-converted.p12"))
 }
 
 fn found(labels: &[String]) -> String {

@@ -227,6 +227,9 @@ impl Pair {
             return Ok(Self::Rsa(pair));
         }
         if algorithm == der::oid(EC_PUBLIC_KEY) {
+            if parameters.first() == Some(&der::SEQUENCE) {
+                return Err(PkiError::BadKey(EXPLICIT_CURVE.to_owned()));
+            }
             let curve = CURVES
                 .iter()
                 .find(|curve| der::oid(curve.oid) == parameters)
@@ -303,17 +306,27 @@ pub(crate) fn pkcs1_to_pkcs8(pkcs1: &[u8]) -> SecretBytes {
 }
 
 /// Wraps a SEC1 `ECPrivateKey` as PKCS#8. The curve is the one inside the key, else `outside` (an
-/// `EC PARAMETERS` block). Returns `None` when neither names a curve.
-pub(crate) fn sec1_to_pkcs8(sec1: &[u8], outside: Option<&[u8]>) -> Option<SecretBytes> {
-    let outer = der::Reader::new(sec1).next_if(der::SEQUENCE)?;
-    let mut fields = der::Reader::new(outer.content);
-    fields.next_if(der::INTEGER)?;
-    fields.next_if(der::OCTET_STRING)?;
+/// `EC PARAMETERS` block). The error tells why there is no curve.
+pub(crate) fn sec1_to_pkcs8(
+    sec1: &[u8],
+    outside: Option<&[u8]>,
+) -> Result<SecretBytes, &'static str> {
+    let malformed = "its content is no EC private key";
+    let outer = der::Reader::new(sec1).next_if(der::SEQUENCE);
+    let mut fields = der::Reader::new(outer.ok_or(malformed)?.content);
+    fields.next_if(der::INTEGER).ok_or(malformed)?;
+    fields.next_if(der::OCTET_STRING).ok_or(malformed)?;
     let inside = fields.next_if(0xa0).map(|value| value.content);
-    let curve = inside.or(outside)?;
-    der::Reader::new(curve).next_if(der::OBJECT_IDENTIFIER)?;
+    let curve = inside.or(outside).ok_or(
+        "an EC key that does not tell its curve; put the EC PARAMETERS block before it, or convert it: \
+         openssl pkcs8 -topk8 -nocrypt",
+    )?;
+    let mut parameters = der::Reader::new(curve);
+    if parameters.next_if(der::OBJECT_IDENTIFIER).is_none() {
+        return Err(EXPLICIT_CURVE);
+    }
     let algorithm = der::sequence(&[&der::oid(EC_PUBLIC_KEY), curve]);
-    Some(wrap_pkcs8(&algorithm, sec1))
+    Ok(wrap_pkcs8(&algorithm, sec1))
 }
 
 fn wrap_pkcs8(algorithm: &[u8], key: &[u8]) -> SecretBytes {
@@ -359,6 +372,8 @@ const SHA256_WITH_RSA: &[u64] = &[1, 2, 840, 113549, 1, 1, 11];
 const EC_PUBLIC_KEY: &[u64] = &[1, 2, 840, 10045, 2, 1];
 const ED25519: &[u64] = &[1, 3, 101, 112];
 const DSA: &[u64] = &[1, 2, 840, 10040, 4, 1];
+const EXPLICIT_CURVE: &str = "an EC key with explicit curve parameters, which is not supported; name the curve: \
+                              openssl ec -param_enc named_curve -in old.key -out new.key";
 
 #[cfg(test)]
 mod tests {

@@ -25,6 +25,7 @@ mod key;
 mod load;
 mod name;
 pub mod p12;
+mod pbe;
 pub mod pem;
 mod pem_key;
 mod profile;
@@ -41,8 +42,9 @@ pub use error::PkiError;
 pub use info::{CertificateInfo, SubjectAlternativeName, fingerprint_sha1, fingerprint_sha256};
 pub use key::{KeySpec, PrivateKey, key_matches_certificate};
 pub use load::{
-    FileFormat, KeyMaterial, TrustMaterial, detect_format, load_keystore, load_pem_certs,
-    load_pem_key, load_pem_key_material, load_pem_trust, load_pkcs12, load_truststore,
+    FileFormat, KeyMaterial, TrustMaterial, detect_format, load_keystore, load_keystore_with,
+    load_pem_certs, load_pem_key, load_pem_key_material, load_pem_trust, load_pkcs12,
+    load_truststore,
 };
 pub use name::DistinguishedName;
 pub use profile::{authority_defect, leaf_defect};

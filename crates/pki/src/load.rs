@@ -9,7 +9,7 @@ use rustls_pki_types::CertificateDer;
 
 use crate::info::is_ca;
 use crate::key::{PrivateKey, certificate_public_bits};
-use crate::p12::{self, KeyEntry};
+use crate::p12::{self, KeyEntry, KeyPassword};
 use crate::{CertificateInfo, PkiError, der, pem};
 
 /// What a node identifies itself with. The key belongs to the first certificate: checked when loaded.
@@ -78,15 +78,24 @@ pub fn detect_format(content: &[u8]) -> FileFormat {
     }
 }
 
-/// Loads the node's key and chain from a PKCS#12 keystore. No password = the empty password.
+/// Loads the node's key and chain from a PKCS#12 keystore. No password = the empty password; no key password =
+/// the password of the keystore.
 ///
 /// Of several keys those of CA certificates are left out first, since `http.p12` may carry its CA's key.
 /// Source: node.md section 2.5.
 ///
 /// Errors: [`PkiError::NoPrivateKey`], [`PkiError::SeveralPrivateKeys`], [`PkiError::KeyWithoutCertificate`],
 /// [`PkiError::KeyMismatch`], and those of reading.
-pub fn load_keystore(path: &Path, password: &SecretString) -> Result<KeyMaterial, PkiError> {
-    let store = p12::read(&read_pkcs12_file(path)?, password, path)?;
+pub fn load_keystore_with(
+    path: &Path,
+    password: &SecretString,
+    key_password: Option<&SecretString>,
+) -> Result<KeyMaterial, PkiError> {
+    let key_password = match key_password {
+        Some(other) if other != password => KeyPassword::Other(other),
+        _ => KeyPassword::Same,
+    };
+    let store = p12::read_with(&read_pkcs12_file(path)?, password, key_password, path)?;
     let entry = single_key(store.keys, path)?;
     let material = KeyMaterial {
         alias: entry.alias,
@@ -104,6 +113,11 @@ pub fn load_keystore(path: &Path, password: &SecretString) -> Result<KeyMaterial
     Ok(material)
 }
 
+/// Loads the node's key and chain from a PKCS#12 keystore with one password; see [`load_keystore_with`].
+pub fn load_keystore(path: &Path, password: &SecretString) -> Result<KeyMaterial, PkiError> {
+    load_keystore_with(path, password, None)
+}
+
 /// Reads everything in a PKCS#12 file. No password = the empty password.
 pub fn load_pkcs12(path: &Path, password: &SecretString) -> Result<p12::Pkcs12, PkiError> {
     p12::read(&read_pkcs12_file(path)?, password, path)
@@ -113,13 +127,15 @@ pub fn load_pkcs12(path: &Path, password: &SecretString) -> Result<p12::Pkcs12, 
 ///
 /// Certificates count that carry Java's trusted attribute. A file with certificates only and no such attribute
 /// (made by `openssl pkcs12 -export -nokeys`) has no other purpose than trust: all of its certificates count,
-/// and [`TrustMaterial::without_trusted_attribute`] is set.
+/// and [`TrustMaterial::without_trusted_attribute`] is set. Keys with a password of their own do not matter.
 ///
 /// Errors: [`PkiError::NoTrustedCertificates`] and those of reading.
 pub fn load_truststore(path: &Path, password: &SecretString) -> Result<TrustMaterial, PkiError> {
-    let store = p12::read(&read_pkcs12_file(path)?, password, path)?;
+    let content = read_pkcs12_file(path)?;
+    let store = p12::read_with(&content, password, KeyPassword::IfSame, path)?;
     let without_trusted_attribute = store.trusted.is_empty();
-    if without_trusted_attribute && (!store.keys.is_empty() || store.others.is_empty()) {
+    let has_keys = store.has_locked_keys || !store.keys.is_empty();
+    if without_trusted_attribute && (has_keys || store.others.is_empty()) {
         let leaves = store
             .keys
             .iter()

@@ -11,11 +11,13 @@ use p12_keystore::{
     Certificate, CertificateBag, KeyStore, KeyStoreEntry, Pkcs12Archive, PrivateKeyBag,
     PrivateKeyChain,
 };
+use pkcs8::pkcs5;
 use ringwall_base::{SecretBytes, SecretString};
 use rustls_pki_types::CertificateDer;
 
 use crate::info::CertificateInfo;
 use crate::key::{PrivateKey, certificate_public_bits};
+use crate::pbe::{DecryptError, decrypt_pkcs8};
 use crate::{PkiError, chain, der};
 
 /// The content of a PKCS#12 file.
@@ -29,6 +31,19 @@ pub struct Pkcs12 {
     pub others: Vec<CertificateEntry>,
     /// Whether a MAC protects the file. Without one a wrong password may show only as malformed content.
     pub has_mac: bool,
+    /// Whether keys were left out because they are not opened with the password of the file.
+    pub has_locked_keys: bool,
+}
+
+/// How the private keys of a file are opened.
+#[derive(Clone, Copy, Debug)]
+pub enum KeyPassword<'a> {
+    /// With the password of the file, as nearly all makers write it.
+    Same,
+    /// With a password of their own, which Java's interface can set.
+    Other(&'a SecretString),
+    /// With the password of the file, else not at all: of use where only certificates are wanted.
+    IfSame,
 }
 
 impl Pkcs12 {
@@ -99,11 +114,66 @@ impl WriteEntry<'_> {
 
 /// Decodes a PKCS#12 file. No password = the empty password.
 ///
-/// Errors: [`PkiError::WrongPassword`], [`PkiError::Malformed`], [`PkiError::UnsupportedAlgorithm`]. `path` is for
-/// the messages only.
+/// Errors: [`PkiError::WrongPassword`], [`PkiError::WrongKeyPassword`], [`PkiError::Malformed`],
+/// [`PkiError::UnsupportedAlgorithm`]. `path` is for the messages only.
 pub fn read(content: &[u8], password: &SecretString, path: &Path) -> Result<Pkcs12, PkiError> {
-    let archive = Pkcs12Archive::from_pkcs12(content, password.expose())
-        .map_err(|error| read_error(error, !password.is_empty(), path))?;
+    read_with(content, password, KeyPassword::Same, path)
+}
+
+/// Decodes a PKCS#12 file whose keys may have another password than the file. Otherwise as [`read`].
+pub fn read_with(
+    content: &[u8],
+    password: &SecretString,
+    key_password: KeyPassword<'_>,
+    path: &Path,
+) -> Result<Pkcs12, PkiError> {
+    let refused = |error| read_error(error, !password.is_empty(), path);
+    let whole = Pkcs12Archive::from_pkcs12(content, password.expose());
+    let reopened = match (&whole, key_password) {
+        // The MAC is checked first, so that whatever else fails is not the password of the file.
+        (Err(StoreError::MacError(_)), _) | (Ok(_), KeyPassword::Same | KeyPassword::IfSame) => {
+            None
+        }
+        (_, KeyPassword::Other(other)) => {
+            Some(pfx::reopen(content, |key| Some(decrypt_pkcs8(key, other))))
+        }
+        (Err(_), KeyPassword::IfSame) => Some(pfx::reopen(content, |_| None)),
+        (Err(error), KeyPassword::Same) => {
+            if has_mac(content) && is_wrong_password(error) {
+                return Err(PkiError::WrongKeyPassword {
+                    path: path.to_owned(),
+                    key_password_given: false,
+                });
+            }
+            None
+        }
+    };
+    let Some(reopened) = reopened else {
+        return Ok(sorted(whole.map_err(refused)?, content, false));
+    };
+    let reopened = reopened.map_err(|error| match error {
+        DecryptError::WrongPassphrase => PkiError::WrongKeyPassword {
+            path: path.to_owned(),
+            key_password_given: true,
+        },
+        DecryptError::Unsupported(what) => PkiError::UnsupportedAlgorithm {
+            path: path.to_owned(),
+            what,
+            hint: RE_CREATE,
+        },
+        DecryptError::Malformed(reason) => PkiError::Malformed {
+            path: path.to_owned(),
+            expected: "PKCS#12",
+            reason,
+        },
+    })?;
+    let archive = Pkcs12Archive::from_pkcs12(&reopened, password.expose()).map_err(refused)?;
+    let has_locked_keys = matches!(key_password, KeyPassword::IfSame);
+    Ok(sorted(archive, content, has_locked_keys))
+}
+
+/// Finds out which certificate is whose.
+fn sorted(archive: Pkcs12Archive, content: &[u8], has_locked_keys: bool) -> Pkcs12 {
     let pool: Vec<CertificateDer<'static>> = archive
         .certs
         .iter()
@@ -134,12 +204,13 @@ pub fn read(content: &[u8], password: &SecretString, path: &Path) -> Result<Pkcs
             others.push(entry);
         }
     }
-    Ok(Pkcs12 {
+    Pkcs12 {
         keys,
         trusted,
         others,
         has_mac: has_mac(content),
-    })
+        has_locked_keys,
+    }
 }
 
 /// Encodes a PKCS#12 file as JDK 17 does: PBES2 with PBKDF2-HMAC-SHA256 (10,000 rounds) and AES-256-CBC, MAC
@@ -226,21 +297,32 @@ fn has_mac(content: &[u8]) -> bool {
     fields.next().is_some() && fields.next().is_some() && fields.next_if(der::SEQUENCE).is_some()
 }
 
+/// Returns whether content was decrypted to something with a wrong padding.
+fn is_wrong_password(error: &StoreError) -> bool {
+    match error {
+        StoreError::MacError(_) | StoreError::UnpadError => true,
+        StoreError::Pkcs5Error(text) => *text == pkcs5::Error::DecryptFailed.to_string(),
+        _ => false,
+    }
+}
+
 fn read_error(error: StoreError, password_given: bool, path: &Path) -> PkiError {
     let path = path.to_owned();
     match error {
-        StoreError::MacError(_) | StoreError::Pkcs5Error(_) | StoreError::UnpadError => {
-            PkiError::WrongPassword {
-                path,
-                password_given,
-            }
-        }
+        error if is_wrong_password(&error) => PkiError::WrongPassword {
+            path,
+            password_given,
+        },
+        StoreError::Pkcs5Error(what) => PkiError::UnsupportedAlgorithm {
+            path,
+            what: format!("an encryption that cannot be read ({what})"),
+            hint: RE_CREATE,
+        },
         StoreError::UnsupportedEncryptionScheme | StoreError::UnsupportedMacAlgorithm => {
-            let hint = "re-create it with elasticsearch-certutil, keytool or openssl 3";
             PkiError::UnsupportedAlgorithm {
                 path,
                 what: "an unsupported encryption".to_owned(),
-                hint,
+                hint: RE_CREATE,
             }
         }
         other => PkiError::Malformed {
@@ -257,6 +339,111 @@ fn encode_error(error: &StoreError) -> PkiError {
         reason: error.to_string(),
     }
 }
+
+/// Rewrites a file so that its keys need no password any more, for a decoder that knows only one password.
+mod pfx {
+    use crate::der;
+    use crate::pbe::DecryptError;
+    use ringwall_base::SecretBytes;
+    use zeroize::Zeroizing;
+
+    type Opened = Option<Result<SecretBytes, DecryptError>>;
+
+    /// Returns the file without its MAC, where each encrypted key that lies in the open is what `open` makes of
+    /// it; `None` leaves it out. Errors: those of `open`, and content that is not as it must be.
+    pub(super) fn reopen(
+        content: &[u8],
+        open: impl Fn(&[u8]) -> Opened,
+    ) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
+        rewrite(content, &open).unwrap_or_else(|| {
+            Err(DecryptError::Malformed(
+                "its parts are not those of a PKCS#12 file".to_owned(),
+            ))
+        })
+    }
+
+    /// PFX ::= SEQUENCE { version, authSafe ContentInfo, macData OPTIONAL }
+    fn rewrite(
+        content: &[u8],
+        open: &impl Fn(&[u8]) -> Opened,
+    ) -> Option<Result<Zeroizing<Vec<u8>>, DecryptError>> {
+        let outer = der::Reader::new(content).next_if(der::SEQUENCE)?;
+        let mut fields = der::Reader::new(outer.content);
+        let version = fields.next_if(der::INTEGER)?;
+        let safes = data(fields.next_if(der::SEQUENCE)?)?;
+        let mut safes = der::Reader::new(der::Reader::new(safes).next_if(der::SEQUENCE)?.content);
+        let mut rewritten = Zeroizing::new(Vec::new());
+        while let Some(safe) = safes.next() {
+            let Some(bags) = data(safe) else {
+                // Encrypted: certificates.
+                rewritten.extend_from_slice(safe.raw);
+                continue;
+            };
+            let mut bags = der::Reader::new(der::Reader::new(bags).next_if(der::SEQUENCE)?.content);
+            let mut kept = Zeroizing::new(Vec::new());
+            while let Some(bag) = bags.next() {
+                match bag_without_password(bag, open)? {
+                    Ok(Some(opened)) => kept.extend_from_slice(&opened),
+                    Ok(None) => {}
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+            rewritten.extend_from_slice(&data_of(&kept));
+        }
+        let safes = data_of(&rewritten);
+        Some(Ok(Zeroizing::new(der::sequence(&[version.raw, &safes]))))
+    }
+
+    /// SafeBag ::= SEQUENCE { bagId, bagValue [0], bagAttributes SET OPTIONAL }
+    fn bag_without_password(
+        bag: der::Value<'_>,
+        open: &impl Fn(&[u8]) -> Opened,
+    ) -> Option<Result<Option<Zeroizing<Vec<u8>>>, DecryptError>> {
+        let mut fields = der::Reader::new(bag.content);
+        if fields.next_if(der::OBJECT_IDENTIFIER)?.raw != der::oid(SHROUDED_KEY_BAG) {
+            return Some(Ok(Some(Zeroizing::new(bag.raw.to_vec()))));
+        }
+        let value = fields.next_if(0xa0)?.content;
+        let attributes = fields.next().map_or(&[][..], |attributes| attributes.raw);
+        Some(match open(value) {
+            None => Ok(None),
+            Some(Err(error)) => Err(error),
+            Some(Ok(key)) => {
+                let value = Zeroizing::new(der::explicit(0, key.expose()));
+                let parts: [&[u8]; 3] = [&der::oid(KEY_BAG), &value, attributes];
+                Ok(Some(Zeroizing::new(der::sequence(&parts))))
+            }
+        })
+    }
+
+    /// Returns the octets of a ContentInfo of type data.
+    fn data(info: der::Value<'_>) -> Option<&[u8]> {
+        let mut fields = der::Reader::new(info.content);
+        if fields.next_if(der::OBJECT_IDENTIFIER)?.raw != der::oid(DATA) {
+            return None;
+        }
+        let explicit = fields.next_if(0xa0)?.content;
+        Some(
+            der::Reader::new(explicit)
+                .next_if(der::OCTET_STRING)?
+                .content,
+        )
+    }
+
+    /// Returns a ContentInfo of type data with a SEQUENCE of these parts.
+    fn data_of(parts: &[u8]) -> Zeroizing<Vec<u8>> {
+        let sequence = Zeroizing::new(der::value(der::SEQUENCE, parts));
+        let octets = Zeroizing::new(der::value(der::OCTET_STRING, &sequence));
+        let explicit = Zeroizing::new(der::explicit(0, &octets));
+        Zeroizing::new(der::sequence(&[&der::oid(DATA), &explicit]))
+    }
+
+    const DATA: &[u64] = &[1, 2, 840, 113549, 1, 7, 1];
+    const KEY_BAG: &[u64] = &[1, 2, 840, 113549, 1, 12, 10, 1, 1];
+    const SHROUDED_KEY_BAG: &[u64] = &[1, 2, 840, 113549, 1, 12, 10, 1, 2];
+}
+
+const RE_CREATE: &str = "re-create it with elasticsearch-certutil, keytool or openssl 3";
 
 #[cfg(test)]
 mod tests {

@@ -15,7 +15,8 @@ use crate::key::{PrivateKey, pkcs8_inner};
 
 /// Returns every certificate of a PEM file, in order; other blocks are ignored.
 ///
-/// Errors: [`PkiError::NoCertificates`], [`PkiError::MalformedCertificate`], [`PkiError::Malformed`].
+/// Errors: [`PkiError::NoCertificates`], [`PkiError::MalformedCertificate`], [`PkiError::NoPemFooter`],
+/// [`PkiError::Malformed`].
 pub fn certificates(content: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, PkiError> {
     let mut certificates = Vec::new();
     for block in blocks(content, path)? {
@@ -46,7 +47,7 @@ pub fn certificates(content: &[u8], path: &Path) -> Result<Vec<CertificateDer<'s
 
 /// Returns every block of a PEM file: its label and its content as DER.
 ///
-/// Errors: [`PkiError::Malformed`].
+/// Errors: [`PkiError::NoPemFooter`], [`PkiError::Malformed`].
 pub fn labelled(content: &[u8], path: &Path) -> Result<Vec<(String, Vec<u8>)>, PkiError> {
     let blocks = blocks(content, path)?;
     Ok(blocks
@@ -90,20 +91,55 @@ pub fn encode_private_key(
 
 /// Returns the blocks of a PEM file. Text around them is ignored; a block without its end is an error.
 pub(crate) fn blocks(content: &[u8], path: &Path) -> Result<Vec<Pem>, PkiError> {
-    let malformed = |reason: String| PkiError::Malformed {
-        path: path.to_owned(),
-        expected: "PEM",
-        reason,
+    let parse = |block: RawBlock<'_>| {
+        let Some(text) = block.text else {
+            return Err(PkiError::NoPemFooter {
+                path: path.to_owned(),
+                label: String::from_utf8_lossy(block.label).into_owned(),
+            });
+        };
+        ::pem::parse(text).map_err(|error| PkiError::Malformed {
+            path: path.to_owned(),
+            expected: "PEM",
+            reason: error.to_string(),
+        })
     };
-    let begun = content
-        .split(|byte| *byte == b'\n')
-        .filter(|line| line.starts_with(b"-----BEGIN "))
-        .count();
-    let parsed = ::pem::parse_many(content).map_err(|error| malformed(error.to_string()))?;
-    if parsed.len() < begun {
-        return Err(malformed("PEM footer is invalid or missing".to_owned()));
-    }
-    Ok(parsed)
+    raw_blocks(content).map(parse).collect()
+}
+
+/// A PEM block that is not decoded yet.
+pub(crate) struct RawBlock<'a> {
+    /// What follows `BEGIN`.
+    pub(crate) label: &'a [u8],
+    /// From the first to the last dash; `None` when the block does not end with its own label.
+    pub(crate) text: Option<&'a [u8]>,
+}
+
+/// Walks the blocks of a PEM file. A block is over at the latest where the next one begins: a footer that is
+/// cut off does not swallow what follows.
+pub(crate) fn raw_blocks(content: &[u8]) -> impl Iterator<Item = RawBlock<'_>> {
+    let mut rest = content;
+    std::iter::from_fn(move || {
+        loop {
+            let inside = &rest[find(rest, BEGIN)? + BEGIN.len()..];
+            let end = find(inside, BEGIN).unwrap_or(inside.len());
+            let block = &rest[rest.len() - inside.len() - BEGIN.len()..][..BEGIN.len() + end];
+            let label = find(inside, DASHES).map(|length| &inside[..length]);
+            rest = &inside[end..];
+            // Else it is a sentence about such blocks.
+            if let Some(label) = label.filter(|label| !label.contains(&b'\n')) {
+                let footer = [END, label, DASHES].concat();
+                let text = find(block, &footer).map(|at| &block[..at + footer.len()]);
+                return Some(RawBlock { label, text });
+            }
+        }
+    })
+}
+
+fn find(content: &[u8], wanted: &[u8]) -> Option<usize> {
+    content
+        .windows(wanted.len())
+        .position(|window| window == wanted)
 }
 
 fn encrypt(pkcs8: &SecretBytes, passphrase: &SecretString) -> Result<SecretDocument, PkiError> {
@@ -127,6 +163,9 @@ pub(crate) fn encode(label: &str, der: &[u8]) -> String {
 }
 
 const PBKDF2_ROUNDS: u32 = 100_000;
+const BEGIN: &[u8] = b"-----BEGIN ";
+const END: &[u8] = b"-----END ";
+const DASHES: &[u8] = b"-----";
 
 #[cfg(test)]
 mod tests {

@@ -3,50 +3,33 @@
 use std::path::Path;
 
 use ::pem::Pem;
-use aes::cipher::block_padding::Pkcs7;
-use aes::cipher::{BlockModeDecrypt, KeyIvInit};
-use md5::Md5;
-use pkcs8::EncryptedPrivateKeyInfoRef;
-use pkcs8::pkcs5::{EncryptionScheme, pbes2::Kdf};
+use md5::{Digest, Md5};
 use ringwall_base::{SecretBytes, SecretString};
-use sha1::{Digest, Sha1};
 use zeroize::Zeroizing;
 
 use crate::key::{PrivateKey, pkcs1_to_pkcs8, sec1_to_pkcs8};
+use crate::pbe::{DecryptError, decrypt_cbc, decrypt_pkcs8};
 use crate::{PkiError, der, pem};
 
 /// Returns the first private key of a PEM file as unencrypted PKCS#8.
 ///
-/// Reads PKCS#8, encrypted PKCS#8 (PBES2; PBE-SHA1-3DES), PKCS#1 and SEC1, and the two latter encrypted with
-/// `DEK-Info`. A passphrase for an unencrypted key is ignored; without a passphrase the empty one is tried.
+/// Reads PKCS#8, encrypted PKCS#8 (PBES2; PBES1 and PKCS#12 schemes with DES), PKCS#1 and SEC1, and the two
+/// latter encrypted with `DEK-Info`. A passphrase for an unencrypted key is ignored; without a passphrase the empty one is tried.
 /// Source: node.md section 2.5.
 ///
 /// Errors: [`PkiError::WrongPassword`], [`PkiError::PassphraseRequired`], [`PkiError::NoPemKey`],
-/// [`PkiError::UnsupportedAlgorithm`], [`PkiError::Malformed`].
+/// [`PkiError::NoPemFooter`], [`PkiError::UnsupportedAlgorithm`], [`PkiError::Malformed`].
 pub fn private_key(
     content: &[u8],
     passphrase: Option<&SecretString>,
     path: &Path,
 ) -> Result<SecretBytes, PkiError> {
-    let blocks = pem::blocks(content, path)?;
     let file = KeyFile { path, passphrase };
-    let Some(block) = blocks
-        .iter()
-        .find(|block| block.tag().ends_with("PRIVATE KEY"))
-    else {
-        let labels = blocks.iter().map(|block| block.tag().to_owned()).collect();
-        return Err(PkiError::NoPemKey {
-            path: path.to_owned(),
-            labels,
-        });
-    };
-    let curve = blocks
-        .iter()
-        .find(|block| block.tag() == "EC PARAMETERS")
-        .map(Pem::contents);
+    let (block, curve) = file.first_key(content)?;
+    let curve = curve.as_ref().map(Pem::contents);
     let encrypted =
         block.tag() == "ENCRYPTED PRIVATE KEY" || block.headers().get("DEK-Info").is_some();
-    let decode = |passphrase: &SecretString| file.decode(block, curve, passphrase);
+    let decode = |passphrase: &SecretString| file.decode(&block, curve, passphrase);
     match passphrase {
         Some(passphrase) => decode(passphrase),
         None => match decode(&SecretString::default()) {
@@ -65,6 +48,36 @@ struct KeyFile<'a> {
 }
 
 impl KeyFile<'_> {
+    /// Returns the first block with a private key, and the `EC PARAMETERS` before it if there are any.
+    /// What follows the key is not looked at, whatever it is. Source: node.md section 2.5.
+    fn first_key(&self, content: &[u8]) -> Result<(Pem, Option<Pem>), PkiError> {
+        let (mut curve, mut labels) = (None, Vec::new());
+        for block in pem::raw_blocks(content) {
+            let label = String::from_utf8_lossy(block.label).into_owned();
+            let is_key = label.ends_with("PRIVATE KEY");
+            if !is_key && label != "EC PARAMETERS" {
+                labels.push(label);
+                continue;
+            }
+            let Some(text) = block.text else {
+                return Err(PkiError::NoPemFooter {
+                    path: self.path.to_owned(),
+                    label,
+                });
+            };
+            let parsed = ::pem::parse(text).map_err(|error| self.malformed(error.to_string()))?;
+            if is_key {
+                return Ok((parsed, curve));
+            }
+            curve = Some(parsed);
+            labels.push(label);
+        }
+        Err(PkiError::NoPemKey {
+            path: self.path.to_owned(),
+            labels,
+        })
+    }
+
     fn decode(
         &self,
         block: &Pem,
@@ -88,9 +101,9 @@ impl KeyFile<'_> {
             "PRIVATE KEY" => plain,
             "RSA PRIVATE KEY" => pkcs1_to_pkcs8(plain.expose()),
             "EC PRIVATE KEY" => match sec1_to_pkcs8(plain.expose(), curve) {
-                Some(pkcs8) => pkcs8,
-                None if dek_info.is_some() => return Err(self.wrong_password()),
-                None => return Err(self.malformed("an EC key without its curve".to_owned())),
+                Ok(pkcs8) => pkcs8,
+                Err(_) if dek_info.is_some() => return Err(self.wrong_password()),
+                Err(reason) => return Err(self.malformed(reason.to_owned())),
             },
             "DSA PRIVATE KEY" => return Err(self.unsupported("a DSA key", "use an RSA or EC key")),
             other => {
@@ -120,25 +133,11 @@ impl KeyFile<'_> {
         content: &[u8],
         passphrase: &SecretString,
     ) -> Result<SecretBytes, PkiError> {
-        if let Some(encrypted) = Pbe3Des::parse(content) {
-            return encrypted
-                .decrypt(passphrase)
-                .ok_or_else(|| self.wrong_password());
-        }
-        let info = EncryptedPrivateKeyInfoRef::try_from(content).map_err(|error| {
-            self.malformed(format!("unreadable encryption parameters ({error})"))
-        })?;
-        if let EncryptionScheme::Pbes2(parameters) = &info.encryption_algorithm
-            && let Kdf::Pbkdf2(kdf) = &parameters.kdf
-            && kdf.iteration_count > MAX_ROUNDS
-        {
-            let what = format!("{} key stretching rounds", kdf.iteration_count);
-            return Err(self.unsupported(&what, "encrypt the key with at most 10000000"));
-        }
-        match info.decrypt(passphrase.expose()) {
-            Ok(plain) => Ok(SecretBytes::new(plain.as_bytes())),
-            Err(_) => Err(self.wrong_password()),
-        }
+        decrypt_pkcs8(content, passphrase).map_err(|error| match error {
+            DecryptError::WrongPassphrase => self.wrong_password(),
+            DecryptError::Unsupported(what) => self.unsupported(&what, RE_ENCRYPT),
+            DecryptError::Malformed(reason) => self.malformed(reason),
+        })
     }
 
     /// Decrypts the form that old OpenSSL and Elasticsearch's own tools write: the key is a chain of MD5 over
@@ -219,115 +218,8 @@ fn md5_chain(passphrase: &[u8], salt: &[u8]) -> Zeroizing<Vec<u8>> {
     key
 }
 
-fn decrypt_cbc<D: KeyIvInit + BlockModeDecrypt, const KEY: usize>(
-    key: &[u8],
-    iv: &[u8],
-    content: &[u8],
-) -> Option<Vec<u8>> {
-    let cipher = D::new_from_slices(key.get(..KEY)?, iv).ok()?;
-    let mut buffer = Zeroizing::new(content.to_vec());
-    cipher
-        .decrypt_padded::<Pkcs7>(&mut buffer)
-        .ok()
-        .map(<[u8]>::to_vec)
-}
-
-/// PKCS#8 encrypted with `pbeWithSHA1And3-KeyTripleDES-CBC` (RFC 7292 appendix B and C).
-struct Pbe3Des<'a> {
-    salt: &'a [u8],
-    rounds: u32,
-    content: &'a [u8],
-}
-
-impl<'a> Pbe3Des<'a> {
-    fn parse(encrypted: &'a [u8]) -> Option<Self> {
-        let outer = der::Reader::new(encrypted).next_if(der::SEQUENCE)?;
-        let mut fields = der::Reader::new(outer.content);
-        let algorithm = fields.next_if(der::SEQUENCE)?;
-        let content = fields.next_if(der::OCTET_STRING)?.content;
-        let mut parts = der::Reader::new(algorithm.content);
-        if parts.next_if(der::OBJECT_IDENTIFIER)?.raw != der::oid(PBE_SHA1_3DES) {
-            return None;
-        }
-        let parameters = parts.next_if(der::SEQUENCE)?;
-        let mut parameters = der::Reader::new(parameters.content);
-        let salt = parameters.next_if(der::OCTET_STRING)?.content;
-        let rounds = parameters.next_if(der::INTEGER)?.content;
-        let rounds = rounds.iter().try_fold(0u32, |sum, byte| {
-            sum.checked_mul(256)?.checked_add(u32::from(*byte))
-        })?;
-        (rounds > 0 && rounds <= MAX_ROUNDS && !salt.is_empty()).then_some(Self {
-            salt,
-            rounds,
-            content,
-        })
-    }
-
-    fn decrypt(&self, passphrase: &SecretString) -> Option<SecretBytes> {
-        let key = self.derive(1, 24, passphrase);
-        let iv = self.derive(2, 8, passphrase);
-        decrypt_cbc::<cbc::Decryptor<des::TdesEde3>, 24>(&key, &iv, self.content)
-            .map(SecretBytes::new)
-    }
-
-    /// The PKCS#12 key derivation with SHA-1 (20-byte output, 64-byte blocks).
-    fn derive(&self, purpose: u8, length: usize, passphrase: &SecretString) -> Zeroizing<Vec<u8>> {
-        let mut password: Zeroizing<Vec<u8>> = Zeroizing::new(
-            passphrase
-                .expose()
-                .encode_utf16()
-                .flat_map(u16::to_be_bytes)
-                .collect(),
-        );
-        password.extend_from_slice(&[0, 0]);
-        let mut input = Zeroizing::new(fill_blocks(self.salt));
-        input.extend_from_slice(&fill_blocks(&password));
-        let mut out = Zeroizing::new(Vec::with_capacity(length + 20));
-        loop {
-            let mut hash = Sha1::new()
-                .chain_update([purpose; 64])
-                .chain_update(&*input)
-                .finalize();
-            for _ in 1..self.rounds {
-                hash = Sha1::digest(hash);
-            }
-            out.extend_from_slice(&hash);
-            if out.len() >= length {
-                out.truncate(length);
-                return out;
-            }
-            let addend: Vec<u8> = hash.iter().copied().cycle().take(64).collect();
-            for block in input.chunks_exact_mut(64) {
-                add_one_and(block, &addend);
-            }
-        }
-    }
-}
-
-/// Repeats bytes up to a multiple of 64.
-fn fill_blocks(bytes: &[u8]) -> Vec<u8> {
-    bytes
-        .iter()
-        .copied()
-        .cycle()
-        .take(bytes.len().div_ceil(64) * 64)
-        .collect()
-}
-
-/// Sets `block = block + addend + 1` as big-endian numbers, without the overflow.
-fn add_one_and(block: &mut [u8], addend: &[u8]) {
-    let mut carry = 1u16;
-    for (byte, add) in block.iter_mut().zip(addend).rev() {
-        let sum = u16::from(*byte) + u16::from(*add) + carry;
-        *byte = sum as u8;
-        carry = sum >> 8;
-    }
-}
-
 /// Decrypts content with a key and an IV; `None` when the padding is wrong.
 type Decrypt = fn(key: &[u8], iv: &[u8], content: &[u8]) -> Option<Vec<u8>>;
 
-const PBE_SHA1_3DES: &[u64] = &[1, 2, 840, 113549, 1, 12, 1, 3];
-const MAX_ROUNDS: u32 = 10_000_000;
 const RE_ENCRYPT: &str =
     "re-encrypt it: openssl pkcs8 -topk8 -v2 aes-256-cbc -in old.key -out new.key";

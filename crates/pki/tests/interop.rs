@@ -1,15 +1,14 @@
 //! `openssl` and `keytool` as judges of what we write, and as makers of what we read.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod workbench;
 
 use ringwall_base::SecretString;
 use ringwall_pki::{
     CaParams, CertificateAuthority, CertificateInfo, DistinguishedName, IssuedCertificate, KeySpec,
-    NodeCertParams, PkiError, load_keystore, load_pem_certs, load_pem_key, load_pem_key_material,
+    NodeCertParams, PkiError, load_keystore, load_pem_certs, load_pem_key_material,
     load_truststore, pem,
 };
-use tempfile::TempDir;
+use workbench::{Workbench, text};
 
 #[test]
 fn openssl_opens_our_keystore_and_sees_the_trusted_attribute() {
@@ -301,97 +300,6 @@ fn files_made_by_keytool_are_read() {
 }
 
 #[test]
-fn every_form_of_pem_key_is_read() {
-    let Some(box_) = Workbench::with("openssl") else {
-        return;
-    };
-    let secret = SecretString::from("secret");
-    for (kind, spec) in [("rsa", KeySpec::Rsa(2048)), ("ec", KeySpec::EcP256)] {
-        let (_, issued) = node(spec);
-        let crt = box_.write("node.crt", issued.certificate_pem().as_bytes());
-        let plain = box_.write(
-            "plain.key",
-            pem::encode_private_key(&issued.key, None)
-                .unwrap()
-                .expose()
-                .as_bytes(),
-        );
-        let out = box_.path("made.key");
-        let check = |options: &[&str]| {
-            let made = box_.try_run(
-                "openssl",
-                &[options, &["-in", &plain, "-out", text(&out)]].concat(),
-            );
-            if made.is_none() {
-                eprintln!("SKIPPED: this openssl does not do {options:?}");
-                return;
-            }
-            let loaded = load_pem_key_material(Path::new(&crt), &out, Some(&secret));
-            assert_eq!(
-                loaded.unwrap().chain,
-                std::slice::from_ref(&issued.certificate),
-                "{options:?}"
-            );
-            if options.contains(&"-passout") {
-                assert!(
-                    matches!(
-                        load_pem_key(&out, None),
-                        Err(PkiError::PassphraseRequired { .. })
-                    ),
-                    "{options:?}"
-                );
-                // The old form has no check of its own: some wrong passphrases leave a padding that looks right.
-                let tries = if options.contains(&"-traditional") {
-                    1000
-                } else {
-                    1
-                };
-                for number in 1..tries {
-                    let wrong = load_pem_key(&out, Some(&format!("other-{number}").into()));
-                    let is_refused = matches!(wrong, Err(PkiError::WrongPassword { .. }));
-                    assert!(is_refused, "{options:?} {number} {wrong:?}");
-                }
-                let wrong = load_pem_key(&out, Some(&"other".into()));
-                assert!(
-                    matches!(wrong, Err(PkiError::WrongPassword { .. })),
-                    "{options:?} {wrong:?}"
-                );
-            }
-        };
-        check(&["pkcs8", "-topk8", "-nocrypt"]);
-        for cipher in ["aes-128-cbc", "aes-256-cbc", "des3"] {
-            check(&["pkcs8", "-topk8", "-v2", cipher, "-passout", "pass:secret"]);
-        }
-        check(&[
-            "pkcs8",
-            "-topk8",
-            "-v1",
-            "PBE-SHA1-3DES",
-            "-passout",
-            "pass:secret",
-        ]);
-        check(&[
-            "pkcs8",
-            "-topk8",
-            "-scrypt",
-            "-scrypt_N",
-            "1024",
-            "-passout",
-            "pass:secret",
-        ]);
-        let traditional: &[&str] = if kind == "rsa" {
-            &["rsa", "-traditional"]
-        } else {
-            &["ec"]
-        };
-        check(traditional);
-        for cipher in ["-aes128", "-aes192", "-aes256", "-des3"] {
-            check(&[traditional, &[cipher, "-passout", "pass:secret"]].concat());
-        }
-    }
-}
-
-#[test]
 fn openssl_reads_our_encrypted_key() {
     let Some(box_) = Workbench::with("openssl") else {
         return;
@@ -480,56 +388,4 @@ fn node(key: KeySpec) -> (CertificateAuthority, IssuedCertificate) {
     let authority = ca(key);
     let issued = authority.issue(&node_params(key)).unwrap();
     (authority, issued)
-}
-
-/// A directory for the files, and a tool to judge them.
-struct Workbench(TempDir);
-
-impl Workbench {
-    /// Returns `None`, loudly, when the tool is not installed.
-    fn with(tool: &str) -> Option<Self> {
-        let argument = if tool == "openssl" {
-            "version"
-        } else {
-            "-help"
-        };
-        if Command::new(tool).arg(argument).output().is_err() {
-            eprintln!("SKIPPED: {tool} not installed");
-            return None;
-        }
-        Some(Self(tempfile::tempdir().unwrap()))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, content: &[u8]) -> String {
-        let path = self.path(name);
-        std::fs::write(&path, content).unwrap();
-        text(&path).to_owned()
-    }
-
-    fn run(&self, tool: &str, arguments: &[&str]) -> String {
-        self.try_run(tool, arguments)
-            .unwrap_or_else(|| panic!("{tool} {arguments:?} failed"))
-    }
-
-    fn try_run(&self, tool: &str, arguments: &[&str]) -> Option<String> {
-        let output = Command::new(tool).args(arguments).output().unwrap();
-        let shown = format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        if !output.status.success() {
-            eprintln!("{tool} {arguments:?}: {shown}");
-            return None;
-        }
-        Some(shown)
-    }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
 }

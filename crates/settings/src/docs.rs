@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::registry::ssl::{HTTP_SSL, TRANSPORT_SSL};
 use crate::registry::{SECTIONS, cluster, network, node, security};
-use crate::setting::SettingSpec;
+use crate::setting::{Scope, SettingSpec};
 
 /// Returns the settings reference as Markdown.
 pub fn reference_markdown() -> String {
@@ -52,12 +52,20 @@ fn reference_row(spec: &dyn SettingSpec) -> String {
     }
     for (is_true, note) in [
         (info.is_dynamic, " Dynamic."),
+        (
+            info.scope == Scope::Cluster && !info.is_dynamic,
+            " Same on every node.",
+        ),
+        (info.is_reloadable, " Reloadable."),
         (info.is_secure, " In the keystore."),
         (info.is_ours, " Not in Elasticsearch."),
     ] {
         if is_true {
             meaning.push_str(note);
         }
+    }
+    if let Some(why) = info.deprecated {
+        let _ = write!(meaning, " Deprecated: {why}.");
     }
     format!(
         "| {} | {} | {default} | {meaning} |\n",
@@ -157,6 +165,10 @@ Settings are in `elasticsearch.yml` in the configuration directory, nested or wi
 on the command line wins over the file. `${NAME}` and `${NAME:default}` are replaced by another setting
 or an environment variable. Secrets are in the keystore (`elasticsearch-keystore add`).
 A setting that is not listed here stops the node, unless Elasticsearch has it and ignoring it is harmless.
+
+Settings are of the node that they are given to. Dynamic ones can be changed while the cluster runs, then for
+all nodes: `PUT /_cluster/settings`. Reloadable are files, which are read again when their content changes, and
+secrets, which `POST /_nodes/reload_secure_settings` takes up from the keystore.
 
 Times have a unit (`500ms`, `5s`, `1m`, `1h`, `1d`), sizes too (`512b`, `16kb`, `100mb`, `1gb`).
 Booleans are `true` and `false`.

@@ -12,6 +12,7 @@
 pub mod docs;
 pub mod host;
 pub mod keystore;
+mod memory;
 mod problem;
 mod raw;
 pub mod registry;
@@ -25,9 +26,9 @@ pub use docs::{annotated_yml, reference_markdown};
 pub use keystore::{Keystore, KeystoreError, KeystoreFile};
 pub use problem::{Problem, SettingsError, Warning};
 pub use raw::{RawValue, Source};
-pub use setting::{AffixSetting, Info, SecureSetting, Setting, SettingSpec};
+pub use setting::{AffixSetting, Info, Scope, SecureSetting, Setting, SettingSpec};
 pub use settings::{Settings, check_dynamic};
 pub use types::{
-    ClientAuthentication, DiscoveryType, NodeRole, NodeRoles, PortRange, SettingValue, StoreType,
-    VerificationMode,
+    ClientAuthentication, DiscoveryType, MemorySize, NodeRole, NodeRoles, PortRange, SettingValue,
+    StoreType, VerificationMode,
 };

@@ -148,7 +148,7 @@ impl fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
-/// A setting that has no effect, to be logged as a warning at start.
+/// A setting that has no effect or should not be used any more, to be logged as a warning at start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     pub key: String,
@@ -191,7 +191,21 @@ fn advice(nearest: &[String]) -> String {
         [] => " please check that any required plugins are installed, or check the breaking \
                changes documentation for removed settings"
             .to_owned(),
-        [only] => format!(" did you mean [{only}]?"),
-        many => format!(" did you mean any of [{}]?", many.join(", ")),
+        [only] => format!(" did you mean [{only}]?{}", where_secure(only)),
+        many => format!(
+            " did you mean any of [{}]?{}",
+            many.join(", "),
+            where_secure(&many[0])
+        ),
+    }
+}
+
+/// Says where a secure setting belongs, so that the secret does not stay in the file under its right name.
+fn where_secure(key: &str) -> String {
+    match crate::registry::find(key) {
+        Some(spec) if spec.info().is_secure => {
+            format!(" [{key}] belongs in the keystore: run [elasticsearch-keystore add {key}]")
+        }
+        _ => String::new(),
     }
 }

@@ -88,10 +88,11 @@ pub(crate) fn read_yml(path: &Path, text: &str, problems: &mut Problems) -> RawS
     flattener.settings
 }
 
-/// Adds the `-E` overrides, which win over the file.
+/// Adds the `-E` overrides, which win over the file. `is_list` knows the keys whose values are lists.
 pub(crate) fn add_overrides(
     settings: &mut RawSettings,
     overrides: &[(String, String)],
+    is_list: impl Fn(&str) -> bool,
     problems: &mut Problems,
 ) {
     let mut seen = BTreeMap::new();
@@ -106,8 +107,15 @@ pub(crate) fn add_overrides(
         if value.is_empty() {
             problems.push(Problem::EmptyOverride { key: key.clone() });
         }
-        // An override replaces the whole list that the file gave item by item.
-        settings.retain(|known, _| indexed(known).is_none_or(|(base, _)| base != key));
+        // An override replaces the whole list of the file, however either of them gives it.
+        let list = indexed(key)
+            .map(|(base, _)| base)
+            .filter(|base| is_list(base));
+        let list = list.unwrap_or(key);
+        settings.retain(|known, given| {
+            let is_of_list = known == list || indexed(known).is_some_and(|(base, _)| base == list);
+            !is_of_list || given.source == Source::CommandLine
+        });
         let setting = RawSetting {
             value: RawValue::Text(value.clone()),
             source: Source::CommandLine,

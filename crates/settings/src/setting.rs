@@ -6,6 +6,25 @@ use std::marker::PhantomData;
 use crate::raw::RawValue;
 use crate::types::SettingValue;
 
+/// Of what a setting speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Of the node that it is given to; each may have another value.
+    Node,
+    /// Of the cluster: it is kept in the cluster state, or must be the same on every node that has it.
+    Cluster,
+}
+
+impl Scope {
+    /// Returns the word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Cluster => "cluster",
+        }
+    }
+}
+
 /// What documentation and checks need to know of a setting, whatever its type.
 #[derive(Debug, Clone, Copy)]
 pub struct Info {
@@ -15,8 +34,15 @@ pub struct Info {
     pub doc: &'static str,
     /// A value other than the default, as written in elasticsearch.yml.
     pub example: Option<&'static str>,
+    /// Of what it speaks.
+    pub scope: Scope,
     /// May be changed while the cluster runs.
     pub is_dynamic: bool,
+    /// Stays as it is while the node runs, and what it names is read again: a file when its content changes, a
+    /// secret by `POST /_nodes/reload_secure_settings`.
+    pub is_reloadable: bool,
+    /// Why it should not be used any more, and what to use; begins in lower case, ends without a stop.
+    pub deprecated: Option<&'static str>,
     /// Is stored in the keystore only.
     pub is_secure: bool,
     /// Never shown: its value is a secret, even though it is in elasticsearch.yml.
@@ -84,7 +110,10 @@ impl<T: SettingValue> Setting<T> {
                 key,
                 doc,
                 example: None,
+                scope: Scope::Node,
                 is_dynamic: false,
+                is_reloadable: false,
+                deprecated: None,
                 is_secure: false,
                 is_filtered: false,
                 is_ours: false,
@@ -134,9 +163,28 @@ impl<T: SettingValue> Setting<T> {
         self
     }
 
-    /// Marks a setting that may change while the cluster runs.
+    /// Marks a setting that may change while the cluster runs. Its value is then kept in the cluster state.
     pub const fn dynamic(mut self) -> Self {
         self.info.is_dynamic = true;
+        self.info.scope = Scope::Cluster;
+        self
+    }
+
+    /// Marks a setting that must be the same on every node.
+    pub const fn cluster_wide(mut self) -> Self {
+        self.info.scope = Scope::Cluster;
+        self
+    }
+
+    /// Marks a setting that names files which are read again when they change.
+    pub const fn reloadable(mut self) -> Self {
+        self.info.is_reloadable = true;
+        self
+    }
+
+    /// Marks a setting that should not be used any more; see [`Info::deprecated`].
+    pub const fn deprecated(mut self, why: &'static str) -> Self {
+        self.info.deprecated = Some(why);
         self
     }
 
@@ -292,13 +340,22 @@ impl SecureSetting {
                 key,
                 doc,
                 example: None,
+                scope: Scope::Node,
                 is_dynamic: false,
+                is_reloadable: false,
+                deprecated: None,
                 is_secure: true,
                 is_filtered: true,
                 is_ours: false,
                 fallbacks: &[],
             },
         }
+    }
+
+    /// Marks a secret that is taken up by `POST /_nodes/reload_secure_settings`.
+    pub const fn reloadable(mut self) -> Self {
+        self.info.is_reloadable = true;
+        self
     }
 
     /// Returns the key.

@@ -259,7 +259,7 @@ impl Settings {
         defaults.chain(given).collect()
     }
 
-    /// Returns the settings that were ignored, to be logged at start.
+    /// Returns the settings that were ignored or are deprecated, to be logged at start.
     pub fn warnings(&self) -> &[Warning] {
         &self.inner.warnings
     }
@@ -296,14 +296,15 @@ impl Settings {
         keystore: Option<&Keystore>,
         mut problems: Problems,
     ) -> (Self, Problems) {
-        raw::add_overrides(&mut values, overrides, &mut problems);
         let is_list = |key: &str| registry::find(key).is_some_and(SettingSpec::is_list);
+        raw::add_overrides(&mut values, overrides, is_list, &mut problems);
         raw::gather_lists(&mut values, is_list, &mut problems);
         raw::substitute(&mut values, &environment, &mut problems);
         let mut checker = Checker {
             problems,
             warnings: Vec::new(),
         };
+        values.retain(|key, given| !is_unset(key, &given.value));
         values.retain(|key, given| checker.value(key, &given.value, &given.source));
         let secure = keystore.map_or_else(BTreeMap::new, |keystore| checker.secure(keystore));
         let settings = Self {
@@ -326,7 +327,7 @@ pub fn check_dynamic(key: &str, value: &RawValue) -> Result<(), String> {
             // Elasticsearch has it and Ringwall does not need it: taken, without an effect.
             Verdict::Ignored(_) => Ok(()),
             Verdict::Refused(reason) => Err(format!("setting [{key}], not supported: {reason}")),
-            Verdict::Unknown => Err(match registry::nearest(key, false).as_slice() {
+            Verdict::Unknown => Err(match registry::nearest(key, |info| !info.is_secure).as_slice() {
                 [] => format!("setting [{key}], not recognized"),
                 [near, ..] => format!("setting [{key}], not recognized; did you mean [{near}]?"),
             }),
@@ -388,12 +389,23 @@ impl Checker {
             });
             return false;
         }
+        if let Some(why) = spec.info().deprecated {
+            self.warnings.push(Warning {
+                key: key.to_owned(),
+                source: source.clone(),
+                reason: format!("is deprecated: {why}"),
+            });
+        }
         true
     }
 
     fn stranger(&mut self, key: &str, value: &RawValue, source: &Source) {
         let (key, at) = (key.to_owned(), source.clone());
         match registry::verdict(&key, &value.to_string()) {
+            // Without effect or not, a secret does not lie in the open because nobody said so.
+            Verdict::Ignored(_) if registry::is_secure_elsewhere(&key) => {
+                self.problems.push(Problem::SecureInFile { key, at });
+            }
             Verdict::Ignored(reason) => self.warnings.push(Warning {
                 key,
                 source: at,
@@ -405,7 +417,7 @@ impl Checker {
                 reason: reason.to_owned(),
             }),
             Verdict::Unknown => {
-                let nearest = registry::nearest(&key, false);
+                let nearest = registry::nearest(&key, |_| true);
                 self.problems.push(Problem::Unknown { key, at, nearest });
             }
         }
@@ -461,11 +473,19 @@ impl Checker {
                 reason: reason.to_owned(),
             }),
             Verdict::Unknown => {
-                let nearest = registry::nearest(&key, true);
+                let nearest = registry::nearest(&key, |info| info.is_secure);
                 self.problems.push(Problem::UnknownSecure { key, nearest });
             }
         }
     }
+}
+
+/// Returns whether a setting of TLS is given without a value, which counts as not given: `${MODE:}` leaves the
+/// default. Elsewhere an empty text or list is a value. Source: node.md section 2.2.
+fn is_unset(key: &str, value: &RawValue) -> bool {
+    let is_tls = key.contains("xpack.security.") && key.contains(".ssl.");
+    let is_plain = || registry::find(key).is_some_and(|spec| !spec.info().is_secure);
+    is_tls && value.items().is_empty() && is_plain()
 }
 
 /// The environment; `HOSTNAME` is always there, as Elasticsearch's scripts export it.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use ringwall_base::{ByteSizeValue, IpRule, IpRuleError, SecretString, TimeValue};
 
+use crate::memory;
 use crate::raw::RawValue;
 
 /// A type that a setting can have.
@@ -261,9 +262,78 @@ impl fmt::Display for PortRange {
     }
 }
 
-/// Defines an enumeration of texts with its parser.
+/// Memory in bytes, given as a size or as a share of the memory that the node may use (`10%`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemorySize {
+    bytes: u64,
+    is_share: bool,
+}
+
+impl MemorySize {
+    /// Returns the size in bytes.
+    pub const fn bytes(self) -> u64 {
+        self.bytes
+    }
+
+    /// Returns a share of so much memory, but at least [`SHARE_MIN`].
+    fn share(percent: f64, memory: u64) -> Self {
+        let bytes = (memory as f64 * percent / 100.0) as u64;
+        Self {
+            bytes: bytes.max(SHARE_MIN),
+            is_share: true,
+        }
+    }
+}
+
+impl SettingValue for MemorySize {
+    const KIND: &'static str = "size in bytes or percentage of memory";
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        let Some(percent) = text(value)?.trim().strip_suffix('%') else {
+            let bytes = ByteSizeValue::parse(value)?.bytes();
+            let is_share = false;
+            return Ok(Self { bytes, is_share });
+        };
+        let percent = percent.trim().parse::<f64>().ok();
+        let percent = percent.filter(|percent| *percent > 0.0 && *percent <= 100.0);
+        let percent = percent.ok_or_else(|| {
+            "expected a percentage of the memory, above 0% and up to 100%, or a size such as 256mb"
+                .to_owned()
+        })?;
+        Ok(Self::share(percent, memory::available()))
+    }
+
+    /// The operator bounds a share by its percentage, not in bytes: it must be valid on every machine.
+    fn magnitude(&self) -> Option<i128> {
+        (!self.is_share).then_some(i128::from(self.bytes))
+    }
+
+    fn show_magnitude(bound: i64) -> String {
+        ByteSizeValue::show_magnitude(bound)
+    }
+}
+
+/// The least memory that a share comes to, with which a node still works: 16 MiB.
+const SHARE_MIN: u64 = 16 << 20;
+
+/// Defines an enumeration of texts that is the type of a setting.
 macro_rules! choice {
-    ($(#[$doc:meta])* $name:ident, $kind:literal, $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+) => {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $($variants:tt)+) => {
+        choice_of_texts! { $(#[$doc])* $name, $($variants)+ }
+
+        impl SettingValue for $name {
+            const KIND: &'static str = $kind;
+
+            fn parse(value: &RawValue) -> Result<Self, String> {
+                text(value)?.parse()
+            }
+        }
+    };
+}
+
+/// Defines an enumeration of texts with its parser.
+macro_rules! choice_of_texts {
+    ($(#[$doc:meta])* $name:ident, $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name {
@@ -303,14 +373,6 @@ macro_rules! choice {
                 f.write_str(self.as_str())
             }
         }
-
-        impl SettingValue for $name {
-            const KIND: &'static str = $kind;
-
-            fn parse(value: &RawValue) -> Result<Self, String> {
-                text(value)?.parse()
-            }
-        }
     };
 }
 
@@ -330,11 +392,26 @@ choice! {
     None = "none",
 }
 
-choice! {
+choice_of_texts! {
     /// Format of a file with keys or certificates. Source: node.md section 2.4.
-    StoreType, "one of PKCS12, jks",
+    StoreType,
     Pkcs12 = "PKCS12",
     Jks = "jks",
+}
+
+impl SettingValue for StoreType {
+    const KIND: &'static str = "one of PKCS12, jks";
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        let text = text(value)?;
+        if text.trim().eq_ignore_ascii_case("PKCS11") {
+            return Err(
+                "keys on a hardware token (PKCS11) are not supported; name a PKCS#12 or PEM file instead"
+                    .to_owned(),
+            );
+        }
+        text.parse()
+    }
 }
 
 choice! {
@@ -417,6 +494,22 @@ const UNIT_MISSING: &str = "unit is missing or unrecognized";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_is_a_size_or_a_share() {
+        let parse = |text: &str| MemorySize::parse(&RawValue::Text(text.to_owned()));
+        assert_eq!(parse("20mb").unwrap().bytes(), 20 << 20);
+        let share = parse("20%").unwrap().bytes();
+        assert_eq!(share, MemorySize::share(20.0, memory::available()).bytes());
+        assert_eq!(parse("12.5 %").map(|size| size.is_share), Ok(true));
+        assert_eq!(MemorySize::share(10.0, 10 << 30).bytes(), 1 << 30);
+        // A small machine gets what a node needs.
+        assert_eq!(MemorySize::share(0.1, 1 << 30).bytes(), SHARE_MIN);
+        for text in ["0%", "-1%", "101%", "%", "x%", "NaN%", "inf%"] {
+            assert!(parse(text).unwrap_err().contains("above 0%"), "{text}");
+        }
+        assert!(parse("20").unwrap_err().contains("unit is missing"));
+    }
 
     fn parse<T: SettingValue>(text: &str) -> Result<T, String> {
         T::parse(&RawValue::Text(text.into()))

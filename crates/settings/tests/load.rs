@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use ringwall_base::{ByteSizeValue, SecretString, TimeValue};
-use ringwall_settings::registry::{cluster, network, node, security, ssl};
+use ringwall_settings::registry::{cluster, indices, network, node, security, ssl};
 use ringwall_settings::{
     ClientAuthentication, DiscoveryType, Keystore, NodeRole, Problem, Settings, SettingsError,
     Source, VerificationMode,
@@ -439,4 +439,136 @@ proptest! {
     fn arbitrary_files_never_panic(yml in "[a-z.:\\[\\]{}$#\n '\"0-9,-]{0,120}") {
         let _ = load_with(&yml, &[], None);
     }
+}
+
+#[test]
+fn secrets_that_elasticsearch_keeps_in_the_keystore_are_refused_in_the_file() {
+    for key in [
+        "s3.client.default.secret_key",
+        "s3.client.default.access_key",
+        "azure.client.default.sas_token",
+        "reindex.ssl.secure_key_passphrase",
+        "xpack.notification.email.account.work.smtp.secure_password",
+        "xpack.http.ssl.keystore.secure_password",
+    ] {
+        let expected = format!("Setting [{key}] is a secure setting and must be stored inside");
+        refuse(
+            &format!("{key}: s3cr3t"),
+            &[&expected, "elasticsearch.yml:1"],
+        );
+        let error = load_with("", &[(key, "s3cr3t")], None).unwrap_err();
+        assert!(error.to_string().contains(&expected), "{error}");
+        assert!(!error.to_string().contains("s3cr3t"), "{error}");
+        // Where it belongs it is harmless.
+        let mut keystore = Keystore::create(SecretString::default());
+        keystore.set(key, &SecretString::from("s3cr3t")).unwrap();
+        load_with("", &[], Some(&keystore)).unwrap();
+    }
+    load("s3.client.default.endpoint: s3.example.com");
+}
+
+#[test]
+fn a_misspelt_secret_is_sent_to_the_keystore() {
+    let key = "xpack.security.http.ssl.keystore.secure_passwrd";
+    let error = load_with(&format!("{key}: s3cr3t"), &[], None).unwrap_err();
+    let line = error.to_string();
+    let right = "xpack.security.http.ssl.keystore.secure_password";
+    assert!(
+        line.contains(&format!("did you mean any of [{right}, ")),
+        "{line}"
+    );
+    assert!(
+        line.ends_with(&format!(
+            "[{right}] belongs in the keystore: run [elasticsearch-keystore add {right}]"
+        )),
+        "{line}"
+    );
+    let Problem::Unknown { nearest, .. } = &error.problems[0] else {
+        panic!("{error:?}");
+    };
+    assert!((2..=5).contains(&nearest.len()), "{nearest:?}");
+}
+
+#[test]
+fn an_override_of_one_item_replaces_the_list_of_the_file() {
+    for yml in [
+        "discovery.seed_hosts: [a, b]",
+        "discovery.seed_hosts: a,b",
+        "discovery.seed_hosts.0: a\ndiscovery.seed_hosts.1: b",
+    ] {
+        for (overrides, expected) in [
+            (&[("discovery.seed_hosts.0", "c")][..], &["c"][..]),
+            (
+                &[
+                    ("discovery.seed_hosts.0", "c"),
+                    ("discovery.seed_hosts.1", "d"),
+                ],
+                &["c", "d"],
+            ),
+            (&[("discovery.seed_hosts", "c")], &["c"]),
+        ] {
+            let settings = load_with(yml, overrides, None).unwrap();
+            let hosts = settings.get(&cluster::DISCOVERY_SEED_HOSTS);
+            assert_eq!(hosts, expected, "{yml} {overrides:?}");
+        }
+    }
+    // Twice on the command line is still a contradiction.
+    let both = [
+        ("discovery.seed_hosts", "a"),
+        ("discovery.seed_hosts.0", "b"),
+    ];
+    let error = load_with("", &both, None).unwrap_err();
+    assert!(
+        error.to_string().contains("duplicate settings key"),
+        "{error}"
+    );
+    // What is no list has no items.
+    let settings = load_with("node.attr.rack: a", &[("node.attr.rack.0", "b")], None).unwrap();
+    assert_eq!(settings.family(&node::NODE_ATTRIBUTES).len(), 2);
+}
+
+#[test]
+fn memory_may_be_a_share() {
+    let settings =
+        load("indices.memory.index_buffer_size: 20%\nindexing_pressure.memory.limit: 10%");
+    let (buffer, limit) = (
+        settings.get(&indices::INDEX_BUFFER_SIZE).bytes(),
+        settings.get(&indices::INDEXING_MEMORY_LIMIT).bytes(),
+    );
+    assert!(limit >= 16 << 20 && buffer >= limit, "{buffer} {limit}");
+    refuse(
+        "indices.memory.index_buffer_size: 200%",
+        &["index_buffer_size] with value [200%]: expected a percentage of the memory"],
+    );
+    refuse(
+        "indices.memory.index_buffer_size: 1mb",
+        &["must be >= 16mb"],
+    );
+}
+
+#[test]
+fn deprecated_settings_are_warned_of() {
+    let settings = load("xpack.security.http.ssl.keystore.password: s3cr3t");
+    let [warning] = settings.warnings() else {
+        panic!("{:?}", settings.warnings());
+    };
+    let line = warning.to_string();
+    assert!(
+        line.contains(
+            "elasticsearch.yml:1: setting [xpack.security.http.ssl.keystore.password] is deprecated: "
+        ) && line.ends_with("use `keystore.secure_password` in the keystore"),
+        "{line}"
+    );
+    assert!(!line.contains("s3cr3t"));
+}
+
+#[test]
+fn keys_on_a_token_are_refused_with_the_reason() {
+    refuse(
+        "xpack.security.http.ssl.keystore.type: PKCS11",
+        &[
+            "keystore.type] with value [PKCS11]: keys on a hardware token (PKCS11) are not supported",
+        ],
+    );
+    load("xpack.security.http.ssl.keystore.type: pkcs12");
 }

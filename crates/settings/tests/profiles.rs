@@ -93,7 +93,7 @@ fn mistakes_in_a_profile_are_those_of_the_layer_with_its_keys() {
     refuse(
         &[PORT, ("transport.profiles.wan.prot", "1")],
         &[],
-        "did you mean [transport.profiles.wan.port]",
+        "did you mean any of [transport.profiles.wan.port, ",
     );
     refuse(
         &[PORT, (&key("enabled"), "false")],

@@ -101,9 +101,6 @@ impl SslContext {
         }
         let authorities = trusted.iter().filter(|known| known.is_ca).count();
         let mut kinds = Vec::new();
-        if matches!(config.trust, TrustSource::OwnCertificates) {
-            kinds.push(DoubtKind::TrustOfOwnKey { authorities });
-        }
         let has_pins = matches!(&config.trust, TrustSource::Fingerprints(pins) if !pins.is_empty());
         if authorities == 0 && !has_pins {
             kinds.push(DoubtKind::NoAuthority {

@@ -182,6 +182,19 @@ impl SslConfig {
         })
     }
 
+    /// Returns these files as absolute paths for the log, since settings may be relative.
+    pub(crate) fn absolute_files(&self) -> String {
+        let absolute = |path| std::path::absolute(path).unwrap_or_else(|_| Path::to_owned(path));
+        let mut files: Vec<String> = Vec::new();
+        for path in self.files() {
+            let shown = format!("[{}]", absolute(path).display());
+            if !files.contains(&shown) {
+                files.push(shown);
+            }
+        }
+        files.join(", ")
+    }
+
     /// Returns every file the context is built from.
     pub fn files(&self) -> Vec<&Path> {
         let mut files: Vec<&Path> = Vec::new();

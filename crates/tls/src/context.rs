@@ -55,6 +55,11 @@ impl SslContext {
         let reload = ReloadState::new(&config);
         let offer = Offer::new(&config)?;
         let material = Material::load(&config, &offer)?;
+        let files = config.absolute_files();
+        // Contexts of clients may have none.
+        if !files.is_empty() {
+            tracing::info!(ssl.context = config.name, files, "loaded ssl configuration");
+        }
         material.log_doubts(&config);
         Ok(Arc::new(Self {
             name: config.name.clone(),

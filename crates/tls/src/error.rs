@@ -10,12 +10,28 @@ use ringwall_pki::PkiError;
 #[derive(Debug, thiserror::Error)]
 pub enum SslError {
     /// A file cannot be read, or its content does not fit.
-    #[error("failed to load SSL configuration [{context}] - {kind}: {source}")]
+    #[error(
+        "failed to load SSL configuration [{context}] - {}",
+        about_file(kind, source)
+    )]
     File {
         context: String,
         /// What the file is to the operator, such as `PEM private key`.
         kind: &'static str,
         source: PkiError,
+    },
+    /// Several files of one setting do not exist.
+    #[error(
+        "failed to load SSL configuration [{context}] - cannot read configured {kind} [{}] because one or more \
+         files do not exist",
+        joined(paths)
+    )]
+    FilesNotFound {
+        context: String,
+        /// As in [`SslError::File`].
+        kind: &'static str,
+        /// Those that are missing.
+        paths: Vec<PathBuf>,
     },
     /// A keystore is needed where the context has none.
     #[error("[{context}] is not configured with a keystore: set [{context}.keystore.path]")]
@@ -74,7 +90,8 @@ pub enum SslError {
     },
     /// No configured cipher suite is implemented.
     #[error(
-        "failed to load SSL configuration [{context}] - none of the ciphers {configured:?} are supported"
+        "failed to load SSL configuration [{context}] - none of the ciphers [{}] are supported",
+        configured.join(", ")
     )]
     NoCipherSuite {
         context: String,
@@ -88,8 +105,9 @@ pub enum SslError {
     UnknownProtocol { context: String, protocol: String },
     /// Only obsolete protocol versions are configured.
     #[error(
-        "failed to load SSL configuration [{context}] - none of the protocols {configured:?} in \
-         [{context}.supported_protocols] are supported; add TLSv1.3 or TLSv1.2"
+        "failed to load SSL configuration [{context}] - none of the protocols [{}] in \
+         [{context}.supported_protocols] are supported; add TLSv1.3 or TLSv1.2",
+        configured.join(", ")
     )]
     NoProtocol {
         context: String,
@@ -114,7 +132,7 @@ impl SslError {
     /// Returns the setting to look at, by its full key or the prefix of the context.
     pub fn setting(&self) -> String {
         match self {
-            Self::File { context, kind, .. } => {
+            Self::File { context, kind, .. } | Self::FilesNotFound { context, kind, .. } => {
                 let key = match *kind {
                     "PEM private key" => "key",
                     "PEM certificate" => "certificate",
@@ -146,7 +164,9 @@ impl SslError {
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::File { source, .. } => source.path(),
-            Self::Trust { files, .. } => files.first().map(PathBuf::as_path),
+            Self::Trust { files, .. } | Self::FilesNotFound { paths: files, .. } => {
+                files.first().map(PathBuf::as_path)
+            }
             Self::RevocationList { path, .. }
             | Self::Restrictions { path, .. }
             | Self::Key { path, .. } => Some(path),
@@ -170,11 +190,11 @@ impl SslError {
                 kind,
                 source,
             } => match source {
-                PkiError::FileNotFound { .. } => {
-                    "put the file there, or correct the setting; relative paths begin at the configuration \
-                     directory"
-                        .to_owned()
-                }
+                PkiError::FileNotFound { .. } => PUT_THERE.to_owned(),
+                PkiError::WrongKeyPassword { .. } => format!(
+                    "store the password of the key: elasticsearch-keystore add {context}.keystore.secure_key_password; \
+                     remove it if the key has the password of the keystore"
+                ),
                 PkiError::AccessDenied { .. } => {
                     "let the user that runs the node read the file".to_owned()
                 }
@@ -185,6 +205,7 @@ impl SslError {
                 PkiError::KeyMismatch { .. } => TOGETHER.to_owned(),
                 _ => "elasticsearch-certutil inspect tells what is in the file".to_owned(),
             },
+            Self::FilesNotFound { .. } => PUT_THERE.to_owned(),
             Self::KeyMismatch { .. } => TOGETHER.to_owned(),
             Self::Trust { .. } | Self::RevocationList { .. } | Self::Restrictions { .. } => {
                 "replace the file, or take it out of the setting".to_owned()
@@ -198,6 +219,35 @@ impl SslError {
     }
 }
 
+/// Says what is wrong with a file, in Elasticsearch's words where it has any. Source: node.md sections 2.3, 2.5.
+fn about_file(kind: &str, source: &PkiError) -> String {
+    match source {
+        PkiError::FileNotFound { path } => format!(
+            "cannot read configured {kind} [{}] because the file does not exist",
+            path.display()
+        ),
+        PkiError::AccessDenied { path } => format!(
+            "not permitted to read the {kind} file [{}]; check its owner and mode",
+            path.display()
+        ),
+        PkiError::FileEmpty { path } if kind == "PEM private key" => {
+            format!(
+                "Error parsing Private Key [{}], file is empty",
+                path.display()
+            )
+        }
+        other => format!("{kind}: {other}"),
+    }
+}
+
+fn joined(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    paths.join(", ")
+}
+
 fn display_all(paths: &[PathBuf]) -> String {
     let paths: Vec<String> = paths
         .iter()
@@ -206,5 +256,7 @@ fn display_all(paths: &[PathBuf]) -> String {
     paths.join(", ")
 }
 
+const PUT_THERE: &str = "put the file there, or correct the setting; relative paths begin at the configuration \
+                         directory";
 const TOGETHER: &str = "put the key and the certificate that were made together in place; if they are being \
                         replaced, replace both";

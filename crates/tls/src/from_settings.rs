@@ -298,7 +298,7 @@ impl<'a> Reader<'a> {
     }
 
     fn restrictions(&mut self) -> Option<(ConfiguredPath, Vec<RestrictedField>)> {
-        let path = self.get(&self.ssl.trust_restrictions_path)?;
+        let path = self.get(&self.ssl.trust_restrictions_path);
         let setting = &self.ssl.trust_restrictions_fields;
         let mut fields = Vec::new();
         for name in self.get(setting) {
@@ -310,7 +310,7 @@ impl<'a> Reader<'a> {
                 }),
             }
         }
-        Some((self.path(&path), fields))
+        Some((self.path(&path?), fields))
     }
 
     /// Returns the key that a value read alone is from.
@@ -557,6 +557,42 @@ mod tests {
             assert!(line.contains(expected), "{line}");
             assert!(!line.contains("-secret"), "{line}");
         }
+    }
+
+    /// Reads the lines below the transport prefix of an elasticsearch.yml.
+    fn read_yml(lines: &str) -> Result<SslConfig, SslConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let yml = format!("{P}:\n  enabled: true\n  keystore.path: x.p12\n{lines}");
+        std::fs::write(dir.path().join("elasticsearch.yml"), yml).unwrap();
+        let settings = Settings::load(dir.path(), &[], None).unwrap();
+        SslConfig::from_settings(&settings, P).map(Option::unwrap)
+    }
+
+    #[test]
+    fn what_is_empty_is_not_set() {
+        let config = read_yml(
+            "  key: ''\n  verification_mode: ${A_MODE_THAT_NOBODY_SETS:}\n  client_authentication: ''\n  \
+               certificate_authorities: []\n  truststore.path: ''\n  supported_protocols: []\n  \
+               trust_restrictions: { path: names.yml, x509_fields: [] }\n",
+        )
+        .unwrap();
+        assert_eq!(config.verification_mode, VerificationMode::Full);
+        assert_eq!(config.client_authentication, ClientAuthentication::Required);
+        assert_eq!(config.protocols, DEFAULT_PROTOCOLS);
+        assert!(matches!(config.trust, TrustSource::OwnCertificates));
+        let (_, fields) = config.restrictions.unwrap();
+        assert_eq!(fields, [RestrictedField::OtherNameCommonName]);
+    }
+
+    #[test]
+    fn fields_of_certificates_are_known_even_where_nothing_is_restricted() {
+        let error =
+            read_yml("  trust_restrictions.x509_fields: subjectAltName.dsnName\n").unwrap_err();
+        let line = error.to_string();
+        assert!(
+            line.contains("x509_fields] does not know [subjectAltName.dsnName]"),
+            "{line}"
+        );
     }
 
     #[test]

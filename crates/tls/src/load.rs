@@ -1,11 +1,11 @@
 //! Reading a context's files.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
-use ringwall_base::SecretString;
 use ringwall_pki::{
-    CertificateInfo, KeyMaterial, PkiError, fingerprint_sha256, is_issued_by, load_keystore,
+    CertificateInfo, KeyMaterial, PkiError, fingerprint_sha256, is_issued_by, load_keystore_with,
     load_pem_certs, load_pem_key_material, load_truststore,
 };
 use rustls_pki_types::CertificateDer;
@@ -54,8 +54,7 @@ pub(crate) fn load_key(
             password,
             key_password,
         } => {
-            refuse_other_key_password(config, path, password, key_password.as_ref())?;
-            let loaded = load_keystore(&path.resolved, password)
+            let loaded = load_keystore_with(&path.resolved, password, key_password.as_ref())
                 .map_err(|error| file_error(config, "[PKCS12] keystore", error))?;
             (loaded, path, PKCS12)
         }
@@ -74,27 +73,6 @@ pub(crate) fn load_key(
     Ok(Some(material))
 }
 
-/// PKCS#12 as written by certutil, OpenSSL and Java has one password for all of its parts.
-fn refuse_other_key_password(
-    config: &SslConfig,
-    path: &ConfiguredPath,
-    password: &SecretString,
-    key_password: Option<&SecretString>,
-) -> Result<(), SslError> {
-    match key_password {
-        Some(other) if other != password => Err(SslError::Key {
-            context: config.name.clone(),
-            path: path.resolved.clone(),
-            reason: format!(
-                "[{0}.keystore.secure_key_password] differs from [{0}.keystore.secure_password]; a PKCS#12 keystore \
-                 has one password, remove the key password",
-                config.name
-            ),
-        }),
-        _ => Ok(()),
-    }
-}
-
 /// Loads the trusted certificates, and notes those that come from files.
 pub(crate) fn load_trust(
     config: &SslConfig,
@@ -106,6 +84,7 @@ pub(crate) fn load_trust(
     let mut pins = Vec::new();
     match &config.trust {
         TrustSource::Pem(paths) => {
+            refuse_missing(config, paths)?;
             for path in paths {
                 let loaded = load_pem_certs(&path.resolved)
                     .map_err(|error| file_error(config, "PEM certificate_authorities", error))?;
@@ -153,6 +132,24 @@ pub(crate) fn trust_in(
         reason,
     })?;
     Ok(trust.with_restrictions(load_restrictions(config)?))
+}
+
+/// Names all files that are missing, if it is more than one.
+fn refuse_missing(config: &SslConfig, paths: &[ConfiguredPath]) -> Result<(), SslError> {
+    let is_missing = |path: &&ConfiguredPath| {
+        let found = path.resolved.metadata();
+        found.is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    };
+    let missing = paths.iter().filter(is_missing);
+    let missing: Vec<_> = missing.map(|path| path.resolved.clone()).collect();
+    if missing.len() < 2 {
+        return Ok(());
+    }
+    Err(SslError::FilesNotFound {
+        context: config.name.clone(),
+        kind: "PEM certificate_authorities",
+        paths: missing,
+    })
 }
 
 fn load_restrictions(config: &SslConfig) -> Result<Option<Restrictions>, SslError> {
@@ -289,6 +286,7 @@ fn pem_kind(error: &PkiError, key: &Path) -> &'static str {
         | PkiError::Read { path, .. }
         | PkiError::FileEmpty { path }
         | PkiError::Malformed { path, .. }
+        | PkiError::NoPemFooter { path, .. }
         | PkiError::Pkcs12InsteadOfPem { path } => Some(path.as_path()),
         PkiError::NoCertificates { .. } | PkiError::MalformedCertificate { .. } => None,
         _ => Some(key),

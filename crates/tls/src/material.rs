@@ -12,7 +12,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, InconsistentKeys, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 
-use crate::config::{KeySource, SslConfig};
+use crate::config::{KeySource, SslConfig, TrustSource};
 use crate::doubt::{Doubt, DoubtKind};
 use crate::error::SslError;
 use crate::failure::{ContextFacts, FailureReason, PeerRole, Subject};
@@ -169,6 +169,14 @@ impl Material {
         }
         if config.verification_mode == VerificationMode::None {
             doubts.push(doubt(DoubtKind::NoVerification));
+        } else if matches!(config.trust, TrustSource::OwnCertificates) {
+            let authorities = self
+                .facts
+                .issuers
+                .iter()
+                .filter(|known| known.is_ca)
+                .count();
+            doubts.push(doubt(DoubtKind::TrustOfOwnKey { authorities }));
         }
         if self.identity.is_some() && config.client_authentication != ClientAuthentication::Required
         {

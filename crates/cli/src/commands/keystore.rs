@@ -580,7 +580,7 @@ fn name_warning(name: &str) -> Option<String> {
              keystore. It belongs into elasticsearch.yml."
         )),
         None => {
-            let near = registry::nearest(name, true);
+            let near = registry::nearest(name, |info| info.is_secure);
             let advice = near.first().map(|near| format!(" Did you mean [{near}]?"));
             Some(format!(
                 "WARNING: [{name}] is not a setting this node knows.{}",

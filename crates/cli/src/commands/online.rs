@@ -1,6 +1,7 @@
 //! What the tools share that talk to a running node: where it listens, what it is trusted by, how
 //! its keystore opens. All of it comes from the node's own home. Source: tools.md section 6.1.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -160,7 +161,58 @@ impl OnlineNode {
     }
 }
 
-/// Reads a keystore, asking for its password if it has one. `None` if there is no such file.
+/// Makes the keystore that every home has from its first start on, with nothing but its seed: the password of
+/// `elastic` until it has another. Where it cannot be written the node does without it, and says so.
+/// Source: node.md sections 1.1 and 1.5.
+pub(super) fn create_keystore(path: &Path, terminal: &mut Terminal) -> Option<Keystore> {
+    let keystore = Keystore::create(SecretString::default());
+    match keystore.save(path) {
+        Ok(()) => Some(keystore),
+        Err(error) => {
+            terminal.err(format!("WARNING: going on without a keystore: {error}"));
+            None
+        }
+    }
+}
+
+/// Returns the password that the environment gives for the keystore, as service managers and containers do.
+/// Of a file the first line counts. Source: node.md section 1.5.
+fn password_in(
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<Option<SecretString>, CommandError> {
+    let given: Vec<(&str, OsString)> = PASSWORD_VARIABLES
+        .iter()
+        .filter_map(|name| Some((*name, environment(name).filter(|value| !value.is_empty())?)))
+        .collect();
+    let (name, value) = match given.as_slice() {
+        [] => return Ok(None),
+        [only] => only,
+        many => {
+            let names: Vec<_> = many.iter().map(|(name, _)| *name).collect();
+            return Err(CommandError::usage(format!(
+                "the environment variables {} all give the password of the keystore; set only one",
+                names.join(" and ")
+            )));
+        }
+    };
+    if *name == PASSWORD {
+        let text = value.to_str().map(SecretString::from);
+        let unreadable = || CommandError::data(format!("the value of {PASSWORD} is not UTF-8"));
+        return text.map(Some).ok_or_else(unreadable);
+    }
+    let path = Path::new(value);
+    let content = std::fs::read_to_string(path).map(zeroize::Zeroizing::new);
+    let content = content.map_err(|error| {
+        CommandError::io(path, &error)
+            .with_hint(format!("the environment variable {name} names it"))
+    })?;
+    Ok(Some(SecretString::from(
+        content.lines().next().unwrap_or_default(),
+    )))
+}
+
+/// Reads a keystore. Its password, if it has one, comes from the environment, else it is asked for. `None` if
+/// there is no such file.
 pub(super) fn open_keystore(
     path: &Path,
     terminal: &mut Terminal,
@@ -170,7 +222,10 @@ pub(super) fn open_keystore(
     }
     let file = KeystoreFile::read(path).map_err(|error| CommandError::data(error.to_string()))?;
     let password = match file.has_password() {
-        true => terminal.secret("Enter password for the elasticsearch keystore : ")?,
+        true => match password_in(|name| std::env::var_os(name))? {
+            Some(password) => password,
+            None => terminal.secret("Enter password for the elasticsearch keystore : ")?,
+        },
         false => SecretString::default(),
     };
     file.decrypt(&password)
@@ -259,6 +314,14 @@ fn default_url(settings: &Settings) -> Result<String, CommandError> {
     Ok(format!("{scheme}://{host}:{port}"))
 }
 
+const PASSWORD: &str = "KEYSTORE_PASSWORD";
+/// The one with the password itself, and those with the path of a file.
+const PASSWORD_VARIABLES: &[&str] = &[
+    PASSWORD,
+    "KEYSTORE_PASSWORD_FILE",
+    "ES_KEYSTORE_PASSPHRASE_FILE",
+];
+
 /// Source: tools.md section 6.1.
 const TIMEOUT: Duration = Duration::from_secs(35);
 
@@ -290,6 +353,38 @@ mod tests {
             let error = url(&[wrong]).unwrap_err();
             assert_eq!(error.exit, ExitCode::Usage);
             assert!(error.hint.unwrap().contains("--url"));
+        }
+    }
+
+    #[test]
+    fn the_environment_gives_the_password_of_the_keystore_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("password");
+        std::fs::write(&path, "first line\nsecond\n").unwrap();
+        let of = |given: &[(&str, &str)]| {
+            password_in(|name| {
+                let found = given.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| OsString::from(value))
+            })
+        };
+        let file = path.to_str().unwrap();
+        let expected = Some(SecretString::from("first line"));
+        assert_eq!(of(&[]).unwrap(), None);
+        assert_eq!(
+            of(&[("KEYSTORE_PASSWORD", "first line")]).unwrap(),
+            expected
+        );
+        for name in ["KEYSTORE_PASSWORD_FILE", "ES_KEYSTORE_PASSPHRASE_FILE"] {
+            assert_eq!(
+                of(&[(name, file), ("KEYSTORE_PASSWORD", "")]).unwrap(),
+                expected
+            );
+            let error = of(&[(name, "/nowhere/at/all")]).unwrap_err();
+            assert_eq!(error.exit, ExitCode::IoError);
+            assert!(error.hint.unwrap().contains(name));
+            let error = of(&[(name, file), ("KEYSTORE_PASSWORD", "s3cr3t")]).unwrap_err();
+            assert_eq!(error.exit, ExitCode::Usage);
+            assert!(!error.message.contains("s3cr3t"));
         }
     }
 

@@ -52,7 +52,10 @@ pub fn run(args: &SettingsArgs, terminal: &mut Terminal) -> Result<(), CommandEr
                     "meaning": info.doc,
                     "example": info.example,
                     "secure": info.is_secure,
+                    "scope": info.scope.as_str(),
                     "dynamic": info.is_dynamic,
+                    "reloadable": info.is_reloadable,
+                    "deprecated": info.deprecated,
                     "only_here": info.is_ours,
                 })
             })
@@ -73,6 +76,9 @@ pub fn run(args: &SettingsArgs, terminal: &mut Terminal) -> Result<(), CommandEr
         }
         if let Some(example) = info.example {
             terminal.result(format!("    example: {example}"));
+        }
+        if let Some(why) = info.deprecated {
+            terminal.result(format!("    deprecated: {why}"));
         }
     }
     Ok(())

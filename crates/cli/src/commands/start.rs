@@ -25,7 +25,7 @@ use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use self::pid_file::PidFile;
 use super::auto_configuration::{self, Announcement};
-use super::online::open_keystore;
+use super::online::{create_keystore, open_keystore};
 use crate::arguments::CommonArgs;
 use crate::error::{CommandError, ExitCode};
 use crate::paths::Paths;
@@ -97,6 +97,7 @@ pub fn run(
         token: token.as_ref(),
     };
     let announcement = auto_configuration::before_start(&start, &mut keystore, terminal)?;
+    let keystore = keystore.or_else(|| create_keystore(&paths.keystore(), terminal));
     let settings = Settings::load(paths.config(), &overrides, keystore.as_ref())
         .map_err(|error| CommandError::new(ExitCode::Failure, error.to_string()))?;
     let home = paths.home()?.to_owned();

@@ -32,7 +32,8 @@ pub static INITIAL_MASTER_NODES: Setting<Vec<String>> = Setting::new(
     "Names of the nodes that form a new cluster, which waits for all of them. Used once; remove it when \
      the cluster has formed.",
 )
-.example("[ es01, es02, es03 ]");
+.example("[ es01, es02, es03 ]")
+.cluster_wide();
 
 pub static FIND_PEERS_INTERVAL: Setting<TimeValue> = Setting::new(
     "discovery.find_peers_interval",

@@ -4,6 +4,7 @@ use ringwall_base::{ByteSizeValue, TimeValue};
 
 use super::Section;
 use crate::setting::Setting;
+use crate::types::MemorySize;
 
 pub static AUTO_CREATE_INDEX: Setting<String> = Setting::new(
     "action.auto_create_index",
@@ -60,14 +61,14 @@ pub static SEARCH_MAX_BUCKETS: Setting<usize> = Setting::new(
 .at_least(1)
 .dynamic();
 
-pub static INDEXING_MEMORY_LIMIT: Setting<ByteSizeValue> = Setting::new(
+pub static INDEXING_MEMORY_LIMIT: Setting<MemorySize> = Setting::new(
     "indexing_pressure.memory.limit",
     "Bound on the bytes of documents being indexed on this node; further requests are answered 429.",
 )
 .default("256mb")
 .at_least(1 << 20);
 
-pub static INDEX_BUFFER_SIZE: Setting<ByteSizeValue> = Setting::new(
+pub static INDEX_BUFFER_SIZE: Setting<MemorySize> = Setting::new(
     "indices.memory.index_buffer_size",
     "Memory for documents that are indexed but not yet in a segment, shared by all shards.",
 )

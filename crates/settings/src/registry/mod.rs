@@ -11,9 +11,9 @@ mod unsupported;
 
 use ringwall_base::suggest;
 
-use crate::setting::SettingSpec;
+use crate::setting::{Info, SettingSpec};
 
-pub(crate) use unsupported::{Verdict, verdict};
+pub(crate) use unsupported::{Verdict, is_secure_elsewhere, verdict};
 
 /// A group of settings in the reference.
 pub struct Section {
@@ -54,14 +54,14 @@ pub fn find(key: &str) -> Option<&'static dyn SettingSpec> {
         .or_else(|| registry().find(|spec| spec.matches(key)))
 }
 
-/// Returns the known keys nearest to one that is none, of the keystore or of elasticsearch.yml; of a family the one
-/// with the name that is given.
-pub fn nearest(key: &str, is_secure: bool) -> Vec<String> {
+/// Returns the known keys most like a misspelt one, of a family the one with the name that is given.
+/// Source: node.md section 1.4.
+pub fn nearest(key: &str, may_be: impl Fn(&Info) -> bool) -> Vec<String> {
     let known: Vec<String> = registry()
-        .filter(|spec| spec.info().is_secure == is_secure)
+        .filter(|spec| may_be(spec.info()))
         .filter_map(|spec| named_as(&spec.pattern(), key))
         .collect();
-    suggest::nearest(key, known.iter().map(String::as_str))
+    suggest::similar(key, known.iter().map(String::as_str))
         .into_iter()
         .map(str::to_owned)
         .collect()

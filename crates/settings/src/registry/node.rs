@@ -10,7 +10,8 @@ pub static CLUSTER_NAME: Setting<String> = Setting::new(
     "Name of the cluster; nodes join only nodes that name the same. Must not contain a colon.",
 )
 .default("elasticsearch")
-.example("logging-prod");
+.example("logging-prod")
+.cluster_wide();
 
 pub static NODE_NAME: Setting<String> = Setting::new(
     "node.name",

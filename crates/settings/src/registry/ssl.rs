@@ -129,39 +129,46 @@ macro_rules! ssl_context {
                 concat!($prefix, ".key"),
                 "PEM file with the private key.",
             )
-            .example("certs/node.key"),
+            .example("certs/node.key")
+            .reloadable(),
             key_passphrase: Setting::new(
                 concat!($prefix, ".key_passphrase"),
-                "Passphrase of the key. Deprecated: use `secure_key_passphrase` in the keystore.",
+                "Passphrase of the key.",
             )
-            .filtered(),
+            .filtered()
+            .deprecated("a secret does not belong in elasticsearch.yml; use `secure_key_passphrase` in the keystore"),
             secure_key_passphrase: SecureSetting::new(
                 concat!($prefix, ".secure_key_passphrase"),
                 "Passphrase of the PEM key.",
-            ),
+            )
+            .reloadable(),
             certificate: Setting::new(
                 concat!($prefix, ".certificate"),
                 "PEM file with the certificate, followed by its chain if any.",
             )
-            .example("certs/node.crt"),
+            .example("certs/node.crt")
+            .reloadable(),
             certificate_authorities: Setting::new(
                 concat!($prefix, ".certificate_authorities"),
                 "PEM files with the certificates that are trusted.",
             )
-            .example("[ certs/ca.crt ]"),
+            .example("[ certs/ca.crt ]")
+            .reloadable(),
             certificate_revocation_lists: Setting::new(
                 concat!($prefix, ".certificate_revocation_lists"),
                 "Files with certificate revocation lists (PEM or DER), reloaded like certificates: \
                  a certificate that its CA lists there is refused.",
             )
             .example("[ certs/ca.crl ]")
+            .reloadable()
             .ours(),
             trust_restrictions_path: Setting::new(
                 concat!($prefix, ".trust_restrictions.path"),
                 "YAML file, reloaded like certificates, whose `trust.subject_name` lists the names that a peer's \
                  certificate must have one of: patterns with `*` and `?`, or `/regex/`.",
             )
-            .example("trust.yml"),
+            .example("trust.yml")
+            .reloadable(),
             trust_restrictions_fields: Setting::new(
                 concat!($prefix, ".trust_restrictions.x509_fields"),
                 "Where these names are looked for: `subjectAltName.otherName.commonName`, \
@@ -174,31 +181,36 @@ macro_rules! ssl_context {
                 "PKCS#12 file with the private key and its certificate; instead of `key` and \
                  `certificate`.",
             )
-            .example("certs/elastic-certificates.p12"),
+            .example("certs/elastic-certificates.p12")
+            .reloadable(),
             keystore_type: Setting::new(
                 concat!($prefix, ".keystore.type"),
-                "Format of the keystore. Not set: told by the name of the file.",
+                "Accepted for compatibility: the format is told by the content of the keystore, which must be PKCS#12. \
+                 For a file of another format the error says how to convert it.",
             )
             .example("PKCS12"),
             keystore_password: Setting::new(
                 concat!($prefix, ".keystore.password"),
-                "Password of the keystore. Deprecated: use `keystore.secure_password`.",
+                "Password of the keystore.",
             )
-            .filtered(),
+            .filtered()
+            .deprecated("a secret does not belong in elasticsearch.yml; use `keystore.secure_password` in the keystore"),
             keystore_secure_password: SecureSetting::new(
                 concat!($prefix, ".keystore.secure_password"),
                 "Password of the keystore file.",
-            ),
+            )
+            .reloadable(),
             keystore_key_password: Setting::new(
                 concat!($prefix, ".keystore.key_password"),
-                "Password of the key in the keystore, if another than the keystore's. \
-                 Deprecated: use `keystore.secure_key_password`.",
+                "Password of the key in the keystore, if another than the keystore's.",
             )
-            .filtered(),
+            .filtered()
+            .deprecated("a secret does not belong in elasticsearch.yml; use `keystore.secure_key_password` in the keystore"),
             keystore_secure_key_password: SecureSetting::new(
                 concat!($prefix, ".keystore.secure_key_password"),
                 "Password of the key in the keystore file, if another than the keystore's.",
-            ),
+            )
+            .reloadable(),
             keystore_algorithm: Setting::new(
                 concat!($prefix, ".keystore.algorithm"),
                 "Accepted for compatibility; has no effect.",
@@ -208,21 +220,25 @@ macro_rules! ssl_context {
                 "PKCS#12 file with the certificates that are trusted; instead of \
                  `certificate_authorities`.",
             )
-            .example("certs/elastic-certificates.p12"),
+            .example("certs/elastic-certificates.p12")
+            .reloadable(),
             truststore_type: Setting::new(
                 concat!($prefix, ".truststore.type"),
-                "Format of the truststore. Not set: told by the name of the file.",
+                "Accepted for compatibility: the format is told by the content of the truststore, which must be PKCS#12. \
+                 For a file of another format the error says how to convert it.",
             )
             .example("PKCS12"),
             truststore_password: Setting::new(
                 concat!($prefix, ".truststore.password"),
-                "Password of the truststore. Deprecated: use `truststore.secure_password`.",
+                "Password of the truststore.",
             )
-            .filtered(),
+            .filtered()
+            .deprecated("a secret does not belong in elasticsearch.yml; use `truststore.secure_password` in the keystore"),
             truststore_secure_password: SecureSetting::new(
                 concat!($prefix, ".truststore.secure_password"),
                 "Password of the truststore file.",
-            ),
+            )
+            .reloadable(),
             truststore_algorithm: Setting::new(
                 concat!($prefix, ".truststore.algorithm"),
                 "Accepted for compatibility; has no effect.",

@@ -47,6 +47,15 @@ pub(crate) fn verdict(key: &str, value: &str) -> Verdict {
     }
 }
 
+/// Returns whether Elasticsearch takes a setting from the keystore only.
+pub(crate) fn is_secure_elsewhere(key: &str) -> bool {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    last.starts_with("secure_")
+        || SECURE
+            .iter()
+            .any(|(prefix, suffix)| key.starts_with(prefix) && key.ends_with(suffix))
+}
+
 /// Returns whether an entry of the tables, a key or a prefix that ends with a dot or an underscore, covers a key.
 fn covers(entry: &str, key: &str) -> bool {
     match entry.ends_with(['.', '_']) {
@@ -167,6 +176,27 @@ const REFUSED: &[(&str, &str)] = &[
         "transport.type",
         "is not supported: the layer cannot be exchanged",
     ),
+];
+
+/// Secure settings of features that Ringwall has not: the begin and the end of the key. Those whose last word
+/// starts with `secure_` need no entry.
+const SECURE: &[(&str, &str)] = &[
+    ("s3.client.", ".access_key"),
+    ("s3.client.", ".secret_key"),
+    ("s3.client.", ".session_token"),
+    ("s3.client.", ".proxy.username"),
+    ("s3.client.", ".proxy.password"),
+    ("gcs.client.", ".credentials_file"),
+    ("azure.client.", ".account"),
+    ("azure.client.", ".key"),
+    ("azure.client.", ".sas_token"),
+    ("cluster.remote.", ".credentials"),
+    ("ingest.geoip.downloader.maxmind.", "license_key"),
+    ("xpack.watcher.", "encryption_key"),
+    ("tracing.apm.", "secret_token"),
+    ("tracing.apm.", "api_key"),
+    ("telemetry.", "secret_token"),
+    ("telemetry.", "api_key"),
 ];
 
 const NO_EFFECT: &str = "is ignored: it has no effect here";

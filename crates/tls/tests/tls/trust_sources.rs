@@ -108,8 +108,35 @@ fn wrong_passwords_and_formats_are_named() {
     );
     let missing = TrustSource::Pem(vec![fixture.configured("absent.crt")]);
     let line = load(fixture.key(Cert::Good), missing);
+    let shown = fixture.path("absent.crt");
+    let expected = format!(
+        " - cannot read configured PEM certificate_authorities [{}] because the file does not exist",
+        shown.display()
+    );
+    assert!(line.ends_with(&expected), "{line}");
+    let missing = ["absent.crt", "ca.crt", "gone.crt"];
+    let missing = TrustSource::Pem(missing.map(|name| fixture.configured(name)).to_vec());
+    let line = load(fixture.key(Cert::Good), missing);
     assert!(
-        line.contains("absent.crt] because the file does not exist"),
+        line.ends_with("gone.crt] because one or more files do not exist"),
+        "{line}"
+    );
+    assert!(!line.contains("ca.crt"), "{line}");
+
+    let empty = fixture.key(Cert::Good);
+    let path = fixture.path("Good.key");
+    let key = std::fs::read(&path).unwrap();
+    std::fs::write(&path, b"").unwrap();
+    let line = load(empty, TrustSource::OwnCertificates);
+    let expected = format!(
+        "Error parsing Private Key [{}], file is empty",
+        path.display()
+    );
+    assert!(line.ends_with(&expected), "{line}");
+    std::fs::write(&path, &key[..key.len() / 2]).unwrap();
+    let line = load(fixture.pem_key("Good"), TrustSource::OwnCertificates);
+    assert!(
+        line.contains("PEM private key: [") && line.contains("PEM footer is invalid or missing"),
         "{line}"
     );
 
@@ -127,7 +154,10 @@ fn wrong_passwords_and_formats_are_named() {
         key_password: Some(SecretString::from("another")),
     };
     let line = load(two_passwords, TrustSource::OwnCertificates);
-    assert!(line.contains("secure_key_password] differs"), "{line}");
+    assert!(
+        line.contains("this is usually caused by an incorrect key-password"),
+        "{line}"
+    );
 }
 
 #[tokio::test]
