@@ -45,7 +45,10 @@ pub use load::{
     load_pem_key, load_pem_key_material, load_pem_trust, load_pkcs12, load_truststore,
 };
 pub use name::DistinguishedName;
-pub use profile::{authority_defect, leaf_defect};
+pub use profile::{
+    authority_defect, exact_defect, intermediate_defect, leaf_defect, public_web_leaf_defect,
+    public_web_root_defect,
+};
 pub use renewal::{Renewal, is_issued_by};
 pub use request::{CertificateRequest, RequestInfo};
 pub use rustls_pki_types::CertificateDer;

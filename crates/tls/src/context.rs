@@ -1,14 +1,14 @@
 //! A TLS context: the live, reloadable counterpart of a settings prefix.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use ringwall_pki::CertificateInfo;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::config::SslConfig;
+use crate::dialled::Dialled;
 use crate::error::SslError;
 use crate::failure::{FailureReason, HandshakeFailure, PeerRole, Subject, classify};
 use crate::load::CertificateEntry;
@@ -110,7 +111,7 @@ impl SslContext {
         no_delay(&tcp, &subject)?;
         let authentication = self.config.load().client_authentication;
         let (verifier, observed) =
-            ConnectionVerifier::new(Arc::clone(&material.trust), authentication);
+            ConnectionVerifier::new(Arc::clone(&material.trust), authentication, None);
         let config = material
             .server_config(verifier, &self.alpn)
             .map_err(|reason| subject.failure(reason))?;
@@ -139,11 +140,12 @@ impl SslContext {
     ) -> Result<ClientStream, HandshakeFailure> {
         let material = self.material.load_full();
         let subject = material.subject(peer, PeerRole::Server);
-        // A text that no certificate can hold: what is verified is the address it resolved to.
-        let name = server_name(host).unwrap_or_else(|| ServerName::IpAddress(peer.ip().into()));
+        let dialled = Dialled::new(host);
+        let name = dialled.for_hello(peer.ip());
         let (verifier, observed) = ConnectionVerifier::new(
             Arc::clone(&material.trust),
             self.config.load().client_authentication,
+            Some(dialled),
         );
         let config = material
             .client_config(verifier, &self.alpn)
@@ -173,18 +175,10 @@ impl SslContext {
         dialled: Option<&str>,
     ) -> Result<(), FailureReason> {
         let material = self.material.load();
-        let name = match dialled {
-            None => None,
-            Some(host) => Some(
-                server_name(host).ok_or_else(|| FailureReason::NameMismatch {
-                    dialled: host.to_owned(),
-                    sans: Vec::new(),
-                })?,
-            ),
-        };
+        let dialled = dialled.map(Dialled::new);
         material
             .trust
-            .verify(chain, peer, name.as_ref(), UnixTime::now())
+            .verify(chain, peer, dialled.as_ref(), UnixTime::now())
     }
 
     /// Returns a receiver of the generation: 0 at start, one more with each successful reload.
@@ -201,20 +195,6 @@ impl SslContext {
     pub fn own_certificate(&self) -> Option<CertificateInfo> {
         self.material.load().facts.own.clone()
     }
-}
-
-/// Returns the name or address to verify, or `None` when the text is neither.
-pub(crate) fn server_name(host: &str) -> Option<ServerName<'static>> {
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|h| h.strip_suffix(']'))
-        .unwrap_or(host);
-    // An IPv6 zone is local to this host and never in a certificate.
-    let unzoned = bare.split_once('%').map_or(bare, |(address, _)| address);
-    if let Ok(address) = unzoned.parse::<IpAddr>() {
-        return Some(ServerName::IpAddress(address.into()));
-    }
-    ServerName::try_from(bare.to_owned()).ok()
 }
 
 /// Returns the failure for a handshake error: what our own verifier said, else what rustls said.
@@ -256,25 +236,3 @@ async fn close_gently(mut tcp: TcpStream) {
 
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_READS: usize = 64;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_become_names_or_addresses() {
-        for (host, expected) in [
-            ("es01.example.com", Some("es01.example.com")),
-            ("node_1", Some("node_1")),
-            ("10.0.0.5", Some("10.0.0.5")),
-            ("::1", Some("::1")),
-            ("[::1]", Some("::1")),
-            ("fe80::1%eth0", Some("fe80::1")),
-            ("two words", None),
-            ("", None),
-        ] {
-            let name = server_name(host).map(|name| name.to_str().into_owned());
-            assert_eq!(name.as_deref(), expected, "{host}");
-        }
-    }
-}

@@ -11,12 +11,13 @@
 //! * A context's material is replaced whole or not at all.
 //! * A certificate that is not a CA vouches for nothing but itself, even when it is trusted.
 //!
-//! Absent on purpose: public certificate authorities (node trust is explicit), revocation lists,
-//! matching of the subject's common name, TLS below 1.2.
+//! Absent on purpose: public certificate authorities (node trust is explicit), matching of the subject's
+//! common name, TLS below 1.2.
 
 mod checkup;
 mod config;
 mod context;
+mod dialled;
 mod display;
 mod doubt;
 mod error;
@@ -28,6 +29,7 @@ mod limbo;
 mod load;
 mod material;
 mod probe;
+mod proof;
 mod provider;
 mod reload;
 mod remedy;

@@ -9,9 +9,8 @@ use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::context::server_name;
+use crate::dialled::Dialled;
 use crate::failure::{FailureReason, Subject, alert_name, rustls_error};
-use crate::trust::check_name;
 
 /// The certificate chain a peer proved to hold the key of.
 #[derive(Debug, Clone)]
@@ -35,11 +34,8 @@ impl PeerIdentity {
 impl PeerIdentity {
     /// Returns whether the certificate names the host, as `verification_mode: full` asks.
     pub fn names(&self, host: &str) -> bool {
-        let name = server_name(host);
-        let (Some(leaf), Some(name)) = (self.chain.first(), name) else {
-            return false;
-        };
-        check_name(leaf, &name).is_ok()
+        let leaf = self.chain.first();
+        leaf.is_some_and(|leaf| Dialled::new(host).check(leaf).is_ok())
     }
 }
 
