@@ -17,6 +17,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::config::SslConfig;
 use crate::dialled::Dialled;
+use crate::digest::Digests;
 use crate::error::SslError;
 use crate::failure::{FailureReason, HandshakeFailure, PeerRole, Subject, classify};
 use crate::load::CertificateEntry;
@@ -51,10 +52,11 @@ impl SslContext {
     /// the certificate.
     pub fn load(config: SslConfig, alpn: &[&str]) -> Result<Arc<Self>, SslError> {
         let alpn: Vec<Vec<u8>> = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        // Before the load: a change during it is then seen by the next reload.
-        let reload = ReloadState::new(&config);
+        // Before and after the load: a change during it is then seen by the next look.
+        let before = Digests::of(&config);
         let offer = Offer::new(&config)?;
         let material = Material::load(&config, &offer)?;
+        let reload = ReloadState::loaded(before, &Digests::of(&config));
         material.log_doubts(&config);
         Ok(Arc::new(Self {
             name: config.name.clone(),

@@ -120,6 +120,8 @@ impl SslError {
                     "PEM certificate" => "certificate",
                     "PEM certificate_authorities" => "certificate_authorities",
                     "[PKCS12] keystore (as a truststore)" => "truststore.path",
+                    "certificate_revocation_lists" => "certificate_revocation_lists",
+                    "trust_restrictions.path" => "trust_restrictions.path",
                     _ => "keystore.path",
                 };
                 format!("{context}.{key}")
@@ -140,6 +142,19 @@ impl SslError {
             | Self::Key { context, .. }
             | Self::InvalidFingerprint { context, .. } => context.clone(),
         }
+    }
+
+    /// Returns whether a file could not be read, so that trying again may help although nothing has changed.
+    pub(crate) fn is_io(&self) -> bool {
+        matches!(
+            self,
+            Self::File {
+                source: PkiError::FileNotFound { .. }
+                    | PkiError::AccessDenied { .. }
+                    | PkiError::Read { .. },
+                ..
+            }
+        )
     }
 
     /// Returns the file to look at.

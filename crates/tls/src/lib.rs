@@ -18,6 +18,7 @@ mod checkup;
 mod config;
 mod context;
 mod dialled;
+mod digest;
 mod display;
 mod doubt;
 mod error;
@@ -53,7 +54,7 @@ pub use failure::{FailureReason, HandshakeFailure, PeerRole, TrustedIssuer, expl
 pub use from_settings::{SslConfigError, SslConfigProblem};
 pub use load::CertificateEntry;
 pub use probe::{Speaks, speaks};
-pub use reload::ReloadOutcome;
+pub use reload::{Reload, ReloadOutcome};
 pub use restrictions::RestrictedField;
 pub use ringwall_settings::{ClientAuthentication, VerificationMode};
 pub use sniff::{PlaintextKind, UnexpectedTls, detect_tls};

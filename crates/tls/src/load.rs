@@ -1,5 +1,6 @@
 //! Reading a context's files.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use ringwall_base::SecretString;
@@ -147,7 +148,9 @@ fn load_restrictions(config: &SslConfig) -> Result<Option<Restrictions>, SslErro
     let Some((path, fields)) = &config.restrictions else {
         return Ok(None);
     };
-    let text = std::fs::read_to_string(&path.resolved).map_err(|error| error.to_string());
+    let content = read(&path.resolved)
+        .map_err(|error| file_error(config, "trust_restrictions.path", error))?;
+    let text = String::from_utf8(content).map_err(|error| format!("it is not UTF-8: {error}"));
     let parsed = text.and_then(|text| Restrictions::parse(&text, fields.clone()));
     parsed.map(Some).map_err(|reason| SslError::Restrictions {
         context: config.name.clone(),
@@ -167,10 +170,23 @@ fn load_revocation_lists(
             path: path.resolved.clone(),
             reason,
         };
-        let content = std::fs::read(&path.resolved).map_err(|error| refused(error.to_string()))?;
+        let content = read(&path.resolved)
+            .map_err(|error| file_error(config, "certificate_revocation_lists", error))?;
         oddities.extend(lists.add(&content, &path.resolved).map_err(refused)?);
     }
     Ok(lists)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, PkiError> {
+    let path = || path.to_owned();
+    std::fs::read(path()).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => PkiError::FileNotFound { path: path() },
+        ErrorKind::PermissionDenied => PkiError::AccessDenied { path: path() },
+        _ => PkiError::Read {
+            path: path(),
+            error,
+        },
+    })
 }
 
 /// Returns what Elasticsearch trusts when no trust is configured. Source: node.md section 2.5.

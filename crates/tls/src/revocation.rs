@@ -1,5 +1,6 @@
 //! Certificate revocation lists: which certificates their authority has taken back. RFC 5280 section 5.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -16,6 +17,8 @@ use x509_parser::revocation_list::CertificateRevocationList;
 #[derive(Debug, Default)]
 pub(crate) struct RevocationLists {
     lists: Vec<CertRevocationList<'static>>,
+    /// What they revoke: the issuer's name as DER, and the serial number.
+    revoked: HashSet<(Vec<u8>, Vec<u8>)>,
 }
 
 impl RevocationLists {
@@ -62,6 +65,11 @@ impl RevocationLists {
         })
     }
 
+    /// Returns whether other lists revoke all that these do.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        self.revoked.is_subset(&other.revoked)
+    }
+
     /// Returns whether a list is issued under the subject name of this certificate.
     pub(crate) fn has_list_of(&self, authority: &CertificateDer<'_>) -> bool {
         X509Certificate::from_der(authority).is_ok_and(|(_, parsed)| {
@@ -92,6 +100,10 @@ impl RevocationLists {
             format!("the certificate revocation list cannot be used: {error:?}")
         })?;
         self.lists.push(list.into());
+        let issuer = parsed.issuer().as_raw();
+        let serials = parsed.iter_revoked_certificates();
+        let revoked = serials.map(|entry| (issuer.to_vec(), entry.raw_serial().to_vec()));
+        self.revoked.extend(revoked);
         Ok(stale(&parsed, path))
     }
 }

@@ -125,6 +125,19 @@ impl Trust {
         }
     }
 
+    /// Returns whether another trust lacks something of this one: a trusted certificate, a revocation, or a
+    /// trusted name.
+    pub(crate) fn loses_to(&self, other: &Self) -> bool {
+        let names = |trust: &Self| {
+            let restrictions = trust.restrictions.as_ref();
+            restrictions.map_or_else(Vec::new, Restrictions::patterns)
+        };
+        let kept = names(other);
+        !self.exact.iter().all(|known| other.exact.contains(known))
+            || !self.revoked.is_within(&other.revoked)
+            || !names(self).iter().all(|name| kept.contains(name))
+    }
+
     /// Returns the trusted certificates, for messages.
     pub(crate) fn issuers(&self) -> &[TrustedIssuer] {
         &self.issuers
