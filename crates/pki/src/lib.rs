@@ -46,8 +46,8 @@ pub use load::{
 };
 pub use name::DistinguishedName;
 pub use profile::{
-    authority_defect, exact_defect, intermediate_defect, leaf_defect, public_web_leaf_defect,
-    public_web_root_defect,
+    authority_defect, exact_defect, intermediate_defect, key_defect, leaf_defect,
+    public_web_leaf_defect, public_web_root_defect,
 };
 pub use renewal::{Renewal, is_issued_by};
 pub use request::{CertificateRequest, RequestInfo};

@@ -38,6 +38,11 @@ pub fn leaf_defect(certificate: &[u8]) -> Option<String> {
     })
 }
 
+/// Returns why the key of a certificate is unfit for TLS. Source: NIST SP 800-131A.
+pub fn key_defect(certificate: &[u8]) -> Option<String> {
+    strong_key(&parse(certificate).ok()?).err()
+}
+
 /// Returns which rule a certificate breaks that is trusted as it is, without a path: those that would make
 /// its key or its number unfit for anything. What it may be used for is the operator's word.
 ///

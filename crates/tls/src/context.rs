@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
-use ringwall_pki::CertificateInfo;
+use ringwall_pki::{CertificateInfo, key_defect};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -19,12 +19,15 @@ use crate::config::SslConfig;
 use crate::dialled::Dialled;
 use crate::digest::Digests;
 use crate::error::SslError;
-use crate::failure::{FailureReason, HandshakeFailure, PeerRole, Subject, classify};
+use crate::failure::{
+    FailureReason, HandshakeFailure, PeerRole, Subject, alert_name, classify, is_bad_signature,
+};
 use crate::load::CertificateEntry;
 use crate::material::Material;
+use crate::noting::Noting;
 use crate::provider::Offer;
 use crate::reload::ReloadState;
-use crate::sniff::{FirstBytes, first_bytes};
+use crate::sniff::{FirstBytes, answer, first_bytes};
 use crate::stream::{ClientStream, ServerStream, TlsStream};
 use crate::verifier::{ConnectionVerifier, ObservedSlot};
 
@@ -104,6 +107,10 @@ impl SslContext {
         };
         match first {
             FirstBytes::Tls => {}
+            FirstBytes::Alert(description) => {
+                close_gently(tcp).await;
+                return Err(subject.failure(FailureReason::Protocol(alert_first(description))));
+            }
             FirstBytes::Closed => return Err(subject.failure(FailureReason::Closed)),
             FirstBytes::Plaintext(kind) => {
                 close_gently(tcp).await;
@@ -117,11 +124,13 @@ impl SslContext {
         let config = material
             .server_config(verifier, &self.alpn)
             .map_err(|reason| subject.failure(reason))?;
-        let handshake = TlsAcceptor::from(config).accept(tcp).into_fallible();
+        let handshake = TlsAcceptor::from(config)
+            .accept(Noting::new(tcp))
+            .into_fallible();
         match timeout_at(deadline, handshake).await {
             Ok(Ok(stream)) => Ok(TlsStream::new(stream.into(), subject)),
-            Ok(Err((error, tcp))) => {
-                close_gently(tcp).await;
+            Ok(Err((error, connection))) => {
+                close_gently(connection.into_parts().0).await;
                 Err(explain(&error, &subject, &observed))
             }
             Err(elapsed) => late(elapsed),
@@ -154,13 +163,17 @@ impl SslContext {
             .map_err(|reason| subject.failure(reason))?;
         no_delay(&tcp, &subject)?;
         let handshake = TlsConnector::from(config)
-            .connect(name, tcp)
+            .connect(name, Noting::new(tcp))
             .into_fallible();
         match timeout(within, handshake).await {
             Ok(Ok(stream)) => Ok(TlsStream::new(stream.into(), subject)),
-            Ok(Err((error, tcp))) => {
+            Ok(Err((error, connection))) => {
+                let (tcp, first) = connection.into_parts();
                 close_gently(tcp).await;
-                Err(explain(&error, &subject, &observed))
+                Err(match answer(&first) {
+                    Some(kind) => subject.failure(FailureReason::Plaintext(kind)),
+                    None => explain(&error, &subject, &observed),
+                })
             }
             Err(_) => Err(subject.failure(FailureReason::Timeout { after: within })),
         }
@@ -209,7 +222,23 @@ fn explain(error: &io::Error, subject: &Subject, observed: &ObservedSlot) -> Han
         .map_while(|certificate| CertificateInfo::from_der(certificate).ok())
         .collect();
     let refusal = observed.and_then(|observed| observed.refusal.clone());
-    subject.failure_with_chain(refusal.unwrap_or_else(|| classify(error)), chain)
+    // The cryptography library does not verify with a key that is too weak, and calls the signature bad.
+    let weak = || {
+        let leaf = observed?.chain.first()?;
+        let defect = key_defect(leaf).filter(|_| is_bad_signature(error))?;
+        Some(FailureReason::BadCertificate(defect))
+    };
+    let reason = refusal.or_else(weak);
+    subject.failure_with_chain(reason.unwrap_or_else(|| classify(error)), chain)
+}
+
+/// Returns what is wrong with a connection that begins with an alert, and what it comes from.
+fn alert_first(description: u8) -> String {
+    format!(
+        "it began with the TLS alert [{}] instead of a ClientHello; an alert like this ends an earlier handshake, so \
+         a proxy or load balancer in between mixes up connections: let it forward TCP unchanged",
+        alert_name(description.into())
+    )
 }
 
 fn no_delay(tcp: &TcpStream, subject: &Subject) -> Result<(), HandshakeFailure> {

@@ -29,6 +29,7 @@ mod from_settings;
 mod limbo;
 mod load;
 mod material;
+mod noting;
 mod probe;
 mod proof;
 mod provider;

@@ -221,7 +221,11 @@ pub(crate) fn certified_key(
         .map_err(|error| unusable(error.to_string()))?;
     let certified = CertifiedKey::new(material.chain.clone(), key);
     match certified.keys_match() {
-        Ok(()) => Ok(Arc::new(SingleCertAndKey::from(certified))),
+        // One that the path validation library does not read, of X.509 version 1 for example: that the key is its
+        // own was checked when both were read, and what peers will think of it is told as a doubt.
+        Ok(()) | Err(rustls::Error::InvalidCertificate(_)) => {
+            Ok(Arc::new(SingleCertAndKey::from(certified)))
+        }
         Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
             Err(SslError::KeyMismatch {
                 context: config.name.clone(),

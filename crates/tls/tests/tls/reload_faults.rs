@@ -253,7 +253,7 @@ impl Bench {
                 symlink("nowhere", path).unwrap();
             }
             Fault::NotPermitted => {
-                std::fs::set_permissions(&path, Permissions::from_mode(0)).unwrap();
+                std::fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
                 return File::open(path).is_err();
             }
             Fault::SwappedLink => {
