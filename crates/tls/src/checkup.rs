@@ -26,7 +26,7 @@ pub fn file_problems(config: &SslConfig) -> Vec<SslError> {
     let mut problems = Vec::new();
     let mut certificates = Vec::new();
     let mut chain = Vec::new();
-    match load_key(config, &mut certificates) {
+    match load_key(config, &mut certificates, &mut Vec::new()) {
         Ok(None) => {}
         Ok(Some(key)) => {
             problems.extend(certified_key(config, &key, &offer.provider).err());

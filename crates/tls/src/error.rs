@@ -119,7 +119,9 @@ impl SslError {
                     "PEM private key" => "key",
                     "PEM certificate" => "certificate",
                     "PEM certificate_authorities" => "certificate_authorities",
-                    "[PKCS12] keystore (as a truststore)" => "truststore.path",
+                    "[PKCS12] keystore (as a truststore)" | "[jks] keystore (as a truststore)" => {
+                        "truststore.path"
+                    }
                     "certificate_revocation_lists" => "certificate_revocation_lists",
                     "trust_restrictions.path" => "trust_restrictions.path",
                     _ => "keystore.path",
@@ -174,7 +176,7 @@ impl SslError {
     pub fn remedy(&self) -> String {
         let secure = |context: &str, kind: &str| match kind {
             "PEM private key" => format!("{context}.secure_key_passphrase"),
-            "[PKCS12] keystore (as a truststore)" => {
+            "[PKCS12] keystore (as a truststore)" | "[jks] keystore (as a truststore)" => {
                 format!("{context}.truststore.secure_password")
             }
             _ => format!("{context}.keystore.secure_password"),

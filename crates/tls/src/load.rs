@@ -5,8 +5,8 @@ use std::path::Path;
 
 use ringwall_base::SecretString;
 use ringwall_pki::{
-    CertificateInfo, KeyMaterial, PkiError, load_keystore, load_pem_certs, load_pem_key_material,
-    load_truststore,
+    CertificateInfo, FileFormat, KeyMaterial, PkiError, load_keystore_with, load_pem_certs,
+    load_pem_key_material, load_truststore, store_format,
 };
 use rustls_pki_types::CertificateDer;
 
@@ -21,9 +21,9 @@ use crate::trust::Trust;
 pub struct CertificateEntry {
     /// As written in the setting.
     pub path: String,
-    /// `PEM` or `PKCS12`.
+    /// `PEM`, `PKCS12` or `jks`.
     pub format: &'static str,
-    /// The entry's name in a PKCS#12 file.
+    /// The entry's name in a PKCS#12 or JKS file.
     pub alias: Option<String>,
     pub info: CertificateInfo,
     /// True for the leaf of a key entry only.
@@ -34,6 +34,7 @@ pub struct CertificateEntry {
 pub(crate) fn load_key(
     config: &SslConfig,
     certificates: &mut Vec<CertificateEntry>,
+    oddities: &mut Vec<String>,
 ) -> Result<Option<KeyMaterial>, SslError> {
     let (material, path, format) = match &config.key {
         KeySource::None => return Ok(None),
@@ -52,10 +53,23 @@ pub(crate) fn load_key(
             password,
             key_password,
         } => {
-            refuse_other_key_password(config, path, password, key_password.as_ref())?;
-            let loaded = load_keystore(&path.resolved, password)
-                .map_err(|error| file_error(config, "[PKCS12] keystore", error))?;
-            (loaded, path, PKCS12)
+            let format = store_format_of(path);
+            let other = key_password.as_ref();
+            if format == PKCS12 {
+                refuse_other_key_password(config, path, password, other)?;
+            }
+            let loaded = load_keystore_with(&path.resolved, password, other)
+                .map_err(|error| file_error(config, keystore_kind(format), error))?;
+            if format == JKS {
+                oddities.push(format!(
+                    "the keystore [{}] is of the JKS format, which protects its key poorly; convert it: keytool \
+                     -importkeystore -srckeystore {} -destkeystore {} -deststoretype PKCS12",
+                    path.resolved.display(),
+                    path.resolved.display(),
+                    path.resolved.with_extension("p12").display()
+                ));
+            }
+            (loaded, path, format)
         }
     };
     for (position, certificate) in material.chain.iter().enumerate() {
@@ -114,9 +128,13 @@ pub(crate) fn load_trust(
             }
         }
         TrustSource::Truststore { path, password } => {
-            let loaded = load_truststore(&path.resolved, password).map_err(|error| {
-                file_error(config, "[PKCS12] keystore (as a truststore)", error)
-            })?;
+            let format = store_format_of(path);
+            let kind = match format {
+                JKS => "[jks] keystore (as a truststore)",
+                _ => "[PKCS12] keystore (as a truststore)",
+            };
+            let loaded = load_truststore(&path.resolved, password)
+                .map_err(|error| file_error(config, kind, error))?;
             if loaded.without_trusted_attribute {
                 oddities.push(format!(
                     "the truststore [{}] marks no certificate as trusted, so all of them are; Elasticsearch would \
@@ -125,7 +143,7 @@ pub(crate) fn load_trust(
                 ));
             }
             for (alias, certificate) in loaded.entries {
-                certificates.push(entry(config, path, PKCS12, alias, &certificate, false)?);
+                certificates.push(entry(config, path, format, alias, &certificate, false)?);
                 trusted.push(certificate);
             }
         }
@@ -200,16 +218,17 @@ fn own_trust(
         KeySource::Pem { .. } => Ok(own_chain.to_vec()),
         KeySource::Keystore { path, password, .. } => {
             let mut trusted: Vec<_> = own_chain.iter().take(1).cloned().collect();
+            let format = store_format_of(path);
             match load_truststore(&path.resolved, password) {
                 Ok(loaded) => {
                     for (alias, certificate) in loaded.entries {
-                        certificates.push(entry(config, path, PKCS12, alias, &certificate, false)?);
+                        certificates.push(entry(config, path, format, alias, &certificate, false)?);
                         trusted.push(certificate);
                     }
                     Ok(trusted)
                 }
                 Err(PkiError::NoTrustedCertificates { .. }) => Ok(trusted),
-                Err(error) => Err(file_error(config, "[PKCS12] keystore", error)),
+                Err(error) => Err(file_error(config, keystore_kind(format), error)),
             }
         }
     }
@@ -223,10 +242,9 @@ fn entry(
     certificate: &CertificateDer<'_>,
     has_private_key: bool,
 ) -> Result<CertificateEntry, SslError> {
-    let kind = if format == PEM {
-        "PEM certificate"
-    } else {
-        "[PKCS12] keystore"
+    let kind = match format {
+        PEM => "PEM certificate",
+        store => keystore_kind(store),
     };
     let info = CertificateInfo::from_der(certificate).map_err(|error| {
         let malformed = PkiError::Malformed {
@@ -289,5 +307,21 @@ fn pem_kind(error: &PkiError, key: &Path) -> &'static str {
     }
 }
 
+/// Returns the format of a store by its content; what cannot be read is told when it is loaded.
+fn store_format_of(path: &ConfiguredPath) -> &'static str {
+    match store_format(&path.resolved) {
+        Ok(FileFormat::Jks) => JKS,
+        _ => PKCS12,
+    }
+}
+
+fn keystore_kind(format: &str) -> &'static str {
+    match format {
+        JKS => "[jks] keystore",
+        _ => "[PKCS12] keystore",
+    }
+}
+
 const PEM: &str = "PEM";
 const PKCS12: &str = "PKCS12";
+const JKS: &str = "jks";

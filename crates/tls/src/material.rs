@@ -39,7 +39,7 @@ impl Material {
     pub(crate) fn load(config: &SslConfig, offer: &Offer) -> Result<Self, SslError> {
         let mut oddities = Vec::new();
         let mut certificates = Vec::new();
-        let key = load_key(config, &mut certificates)?;
+        let key = load_key(config, &mut certificates, &mut oddities)?;
         let identity = match &key {
             None => None,
             Some(key) => Some(certified_key(config, key, &offer.provider)?),

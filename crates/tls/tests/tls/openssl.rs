@@ -342,6 +342,70 @@ async fn stores_of_keytool_are_material_of_a_node() {
     meets_itself("one store of keytool for key and trust", &fixture, &single).await;
 }
 
+#[tokio::test]
+async fn old_stores_of_keytool_are_material_of_a_node() {
+    if !have("openssl") || !have("keytool") {
+        return;
+    }
+    let fixture = Fixture::new();
+    let trust = "-storetype JKS -storepass secret -keystore trust.jks";
+    for (name, key_password) in [("same.jks", "secret"), ("other.jks", "of-the-key")] {
+        let store = format!("-storetype JKS -storepass secret -keystore {name}");
+        for step in [
+            format!(
+                "-genkeypair -alias node -keyalg RSA -keysize 2048 -dname CN=node-1 -keypass {key_password} {store}"
+            ),
+            format!("-certreq -alias node -file node.csr -keypass {key_password} {store}"),
+        ] {
+            tool(fixture.dir.path(), "keytool", words(&step)).await;
+        }
+        sign(&fixture, "node").await;
+        for step in [
+            format!("-importcert -noprompt -alias ca -file ca.crt {store}"),
+            format!(
+                "-importcert -noprompt -alias node -file node.crt -keypass {key_password} {store}"
+            ),
+        ] {
+            tool(fixture.dir.path(), "keytool", words(&step)).await;
+        }
+        let key = |password: &str| KeySource::Keystore {
+            path: fixture.configured(name),
+            password: "secret".into(),
+            key_password: Some(password.into()),
+        };
+        let single = context_of(&fixture, key(key_password), TrustSource::OwnCertificates);
+        meets_itself(name, &fixture, &single).await;
+        let rows = single.certificates();
+        assert!(rows.iter().all(|row| row.format == "jks"), "{rows:?}");
+        let doubts = single.checkup(&[]);
+        let weak = doubts
+            .iter()
+            .any(|doubt| doubt.to_string().contains("of the JKS format"));
+        assert!(weak, "{doubts:?}");
+        let wrong = SslConfig::new("p", key("wrong"), TrustSource::OwnCertificates);
+        let error = SslContext::load(wrong, &[]).unwrap_err();
+        let line = error.to_string();
+        assert!(
+            line.contains("[jks] keystore")
+                && line.contains(name)
+                && line.contains("incorrect password"),
+            "{line}"
+        );
+    }
+    // A truststore may have keys too, whose password is not asked for.
+    let import = format!("-importcert -noprompt -alias ca -file ca.crt {trust}");
+    tool(fixture.dir.path(), "keytool", words(&import)).await;
+    for name in ["trust.jks", "other.jks"] {
+        let trust = TrustSource::Truststore {
+            path: fixture.configured(name),
+            password: "secret".into(),
+        };
+        fixture.key(Cert::Good);
+        let node = context_of(&fixture, fixture.pem_key("Good"), trust);
+        meets_itself(name, &fixture, &node).await;
+    }
+}
+
 /// Signs `<name>.csr` with openssl and the fixture's authority; writes `<name>.crt`.
 async fn sign(fixture: &Fixture, name: &str) {
     let key = pem::encode_private_key(fixture.ca.private_key(), None).unwrap();
