@@ -43,7 +43,7 @@ pub use info::{CertificateInfo, SubjectAlternativeName, fingerprint_sha1, finger
 pub use key::{KeySpec, PrivateKey, key_matches_certificate};
 pub use load::{
     FileFormat, KeyMaterial, TrustMaterial, detect_format, load_keystore, load_keystore_with,
-    load_pem_certs, load_pem_key, load_pem_key_material, load_pem_trust, load_pkcs12, load_store,
+    load_pem_certs, load_pem_key, load_pem_key_material, load_pem_trust, load_store,
     load_truststore, store_format,
 };
 pub use name::DistinguishedName;

@@ -118,11 +118,6 @@ pub fn load_keystore_with(
     Ok(material)
 }
 
-/// Reads everything in a PKCS#12 file. No password = the empty password.
-pub fn load_pkcs12(path: &Path, password: &SecretString) -> Result<p12::Pkcs12, PkiError> {
-    p12::read(&read_pkcs12_file(path)?, password, path)
-}
-
 /// Reads everything in a PKCS#12 or JKS file. No password = the empty password; `key_password` is of the keys in a
 /// JKS file, where it differs.
 pub fn load_store(
