@@ -667,6 +667,8 @@ fn report_disconnects(transport: &Transport, coordination: Arc<Coordination>) {
 
 #[cfg(test)]
 mod tests {
+    use ringwall_tls::{KeySource, TrustSource};
+
     use super::*;
 
     #[test]
@@ -686,5 +688,17 @@ mod tests {
         assert_eq!(set.max_message_bytes, 2047 << 20);
         assert!(set.max_in_flight_bytes >= set.max_message_bytes);
         assert_eq!((set.max_handshakes, set.max_connections), (7, 9));
+    }
+
+    #[tokio::test]
+    async fn files_are_watched_unless_the_settings_say_no() {
+        for (enabled, watchers) in [("true", 1), ("false", 0)] {
+            let overrides = [("resource.reload.enabled", enabled)];
+            let settings = Settings::from_overrides(Path::new("/"), &overrides, None).unwrap();
+            let config = SslConfig::new("p", KeySource::None, TrustSource::OwnCertificates);
+            let context = SslContext::load(config, &[]).unwrap();
+            watch(&settings, &context);
+            assert_eq!(Arc::weak_count(&context), watchers, "{enabled}");
+        }
     }
 }

@@ -53,7 +53,7 @@ pub enum PkiError {
     )]
     PassphraseRequired { path: PathBuf },
 
-    /// The file is a Java keystore in the old JKS or JCEKS format.
+    /// The file is a Java keystore in the JCEKS format, or one of the JKS format where that is not read.
     #[error(
         "[{}] is a {format} keystore, which is not supported; convert it to PKCS#12: keytool -importkeystore \
          -srckeystore {} -destkeystore {} -deststoretype PKCS12",
@@ -99,14 +99,14 @@ pub enum PkiError {
     },
 
     /// The keystore holds no private key.
-    #[error("the PKCS#12 keystore [{}] does not contain a private key entry", path.display())]
+    #[error("the keystore [{}] does not contain a private key entry", path.display())]
     NoPrivateKey { path: PathBuf },
     /// The keystore's private key has no certificate.
     #[error("the private key [{alias}] in [{}] has no certificate in that file", path.display())]
     KeyWithoutCertificate { path: PathBuf, alias: String },
     /// The keystore holds several keys and nothing says which to use.
     #[error(
-        "the PKCS#12 keystore [{}] contains several private keys ({}); keep only the one to use",
+        "the keystore [{}] contains several private keys ({}); keep only the one to use",
         path.display(),
         aliases.join(", ")
     )]

@@ -11,7 +11,7 @@
 //! * An issuer is linked to a certificate only when its key verifies the signature, never by name alone:
 //!   two CAs of one name in one file do not confuse us.
 //!
-//! Absent on purpose: JKS stores (the error says how to convert), DSA keys, certificate path validation
+//! Absent on purpose: writing JKS stores, and reading JCEKS ones (the error says how to convert), DSA keys, certificate path validation
 //! with dates and names (that is the `tls` crate's).
 
 mod builder;
@@ -21,6 +21,7 @@ mod der;
 mod error;
 mod info;
 pub mod instances;
+mod jks;
 mod key;
 mod load;
 mod name;
@@ -43,11 +44,14 @@ pub use info::{CertificateInfo, SubjectAlternativeName, fingerprint_sha1, finger
 pub use key::{KeySpec, PrivateKey, key_matches_certificate};
 pub use load::{
     FileFormat, KeyMaterial, TrustMaterial, detect_format, load_keystore, load_keystore_with,
-    load_pem_certs, load_pem_key, load_pem_key_material, load_pem_trust, load_pkcs12,
-    load_truststore,
+    load_pem_certs, load_pem_key, load_pem_key_material, load_pem_trust, load_store,
+    load_truststore, store_format,
 };
 pub use name::DistinguishedName;
-pub use profile::{authority_defect, leaf_defect};
+pub use profile::{
+    authority_defect, exact_defect, intermediate_defect, key_defect, leaf_defect,
+    public_web_leaf_defect, public_web_root_defect,
+};
 pub use renewal::{Renewal, is_issued_by};
 pub use request::{CertificateRequest, RequestInfo};
 pub use rustls_pki_types::CertificateDer;

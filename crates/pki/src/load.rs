@@ -10,7 +10,7 @@ use rustls_pki_types::CertificateDer;
 use crate::info::is_ca;
 use crate::key::{PrivateKey, certificate_public_bits};
 use crate::p12::{self, KeyEntry, KeyPassword};
-use crate::{CertificateInfo, PkiError, der, pem};
+use crate::{CertificateInfo, PkiError, der, jks, pem};
 
 /// What a node identifies itself with. The key belongs to the first certificate: checked when loaded.
 #[derive(Clone, Debug)]
@@ -78,8 +78,13 @@ pub fn detect_format(content: &[u8]) -> FileFormat {
     }
 }
 
-/// Loads the node's key and chain from a PKCS#12 keystore. No password = the empty password; no key password =
-/// the password of the keystore.
+/// Returns the format of a key or trust store. Errors: those of reading.
+pub fn store_format(path: &Path) -> Result<FileFormat, PkiError> {
+    Ok(detect_format(&read_file(path)?))
+}
+
+/// Loads the node's key and chain from a PKCS#12 or JKS keystore. No password = the empty password; no key
+/// password = the password of the keystore.
 ///
 /// Of several keys those of CA certificates are left out first, since `http.p12` may carry its CA's key.
 /// Source: node.md section 2.5.
@@ -91,11 +96,7 @@ pub fn load_keystore_with(
     password: &SecretString,
     key_password: Option<&SecretString>,
 ) -> Result<KeyMaterial, PkiError> {
-    let key_password = match key_password {
-        Some(other) if other != password => KeyPassword::Other(other),
-        _ => KeyPassword::Same,
-    };
-    let store = p12::read_with(&read_pkcs12_file(path)?, password, key_password, path)?;
+    let store = load_store(path, password, key_password)?;
     let entry = single_key(store.keys, path)?;
     let material = KeyMaterial {
         alias: entry.alias,
@@ -113,17 +114,33 @@ pub fn load_keystore_with(
     Ok(material)
 }
 
-/// Loads the node's key and chain from a PKCS#12 keystore with one password; see [`load_keystore_with`].
+/// Loads the node's key and chain from a keystore with one password; see [`load_keystore_with`].
 pub fn load_keystore(path: &Path, password: &SecretString) -> Result<KeyMaterial, PkiError> {
     load_keystore_with(path, password, None)
 }
 
-/// Reads everything in a PKCS#12 file. No password = the empty password.
-pub fn load_pkcs12(path: &Path, password: &SecretString) -> Result<p12::Pkcs12, PkiError> {
-    p12::read(&read_pkcs12_file(path)?, password, path)
+/// Reads everything in a PKCS#12 or JKS file. No password = the empty password; `key_password` is of the keys,
+/// where it differs.
+pub fn load_store(
+    path: &Path,
+    password: &SecretString,
+    key_password: Option<&SecretString>,
+) -> Result<p12::Pkcs12, PkiError> {
+    let content = read_file(path)?;
+    match detect_format(&content) {
+        FileFormat::Jks => jks::read(&content, password, key_password, path),
+        FileFormat::Pkcs12 => {
+            let key_password = match key_password {
+                Some(other) if other != password => KeyPassword::Other(other),
+                _ => KeyPassword::Same,
+            };
+            p12::read_with(&content, password, key_password, path)
+        }
+        other => Err(not_pkcs12(other, path)),
+    }
 }
 
-/// Loads the trusted certificates of a PKCS#12 truststore. No password = the empty password.
+/// Loads the trusted certificates of a PKCS#12 or JKS truststore. No password = the empty password.
 ///
 /// Certificates count that carry Java's trusted attribute. A file with certificates only and no such attribute
 /// (made by `openssl pkcs12 -export -nokeys`) has no other purpose than trust: all of its certificates count,
@@ -131,8 +148,12 @@ pub fn load_pkcs12(path: &Path, password: &SecretString) -> Result<p12::Pkcs12, 
 ///
 /// Errors: [`PkiError::NoTrustedCertificates`] and those of reading.
 pub fn load_truststore(path: &Path, password: &SecretString) -> Result<TrustMaterial, PkiError> {
-    let content = read_pkcs12_file(path)?;
-    let store = p12::read_with(&content, password, KeyPassword::IfSame, path)?;
+    let content = read_file(path)?;
+    let store = match detect_format(&content) {
+        FileFormat::Jks => jks::read_trusted(&content, password, path)?,
+        FileFormat::Pkcs12 => p12::read_with(&content, password, KeyPassword::IfSame, path)?,
+        other => return Err(not_pkcs12(other, path)),
+    };
     let without_trusted_attribute = store.trusted.is_empty();
     let has_keys = store.has_locked_keys || !store.keys.is_empty();
     if without_trusted_attribute && (has_keys || store.others.is_empty()) {
@@ -219,10 +240,16 @@ pub(crate) fn read_pkcs12_file(path: &Path) -> Result<Vec<u8>, PkiError> {
     let content = read_file(path)?;
     match detect_format(&content) {
         FileFormat::Pkcs12 => Ok(content),
-        FileFormat::Pem => Err(PkiError::PemInsteadOfPkcs12 {
+        other => Err(not_pkcs12(other, path)),
+    }
+}
+
+fn not_pkcs12(format: FileFormat, path: &Path) -> PkiError {
+    match format {
+        FileFormat::Pem => PkiError::PemInsteadOfPkcs12 {
             path: path.to_owned(),
-        }),
-        other => Err(unreadable(other, path, "PKCS#12")),
+        },
+        other => unreadable(other, path, "PKCS#12"),
     }
 }
 

@@ -2,10 +2,14 @@
 //! that breaks them was made by a broken or hostile tool.
 
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{GeneralName, NameConstraints, ParsedExtension, X509Extension};
+use x509_parser::extensions::{
+    AuthorityKeyIdentifier, GeneralName, NameConstraints, ParsedExtension, X509Extension,
+};
 use x509_parser::public_key::PublicKey;
 
+use crate::SubjectAlternativeName;
 use crate::chain::{authority_key_id, subject_key_id};
+use crate::info::alternative_name;
 use crate::signature::{Verdict, signed_by};
 
 /// Returns which rule the certificate of a node or client breaks; `None` when it breaks none.
@@ -34,7 +38,101 @@ pub fn leaf_defect(certificate: &[u8]) -> Option<String> {
     })
 }
 
-/// Returns which rule the certificate of an authority, root or intermediate, breaks.
+/// Returns why the key of a certificate is unfit for TLS. Source: NIST SP 800-131A.
+pub fn key_defect(certificate: &[u8]) -> Option<String> {
+    strong_key(&parse(certificate).ok()?).err()
+}
+
+/// Returns which rule a certificate breaks that is trusted as it is, without a path: those that would make
+/// its key or its number unfit for anything. What it may be used for is the operator's word.
+///
+/// Source: RFC 5280 section 4.1.2.2; NIST SP 800-131A for key sizes.
+pub fn exact_defect(certificate: &[u8]) -> Option<String> {
+    let parsed = match parse(certificate) {
+        Ok(parsed) => parsed,
+        Err(reason) => return Some(reason),
+    };
+    // Old tools number what signs itself with zero.
+    let is_numbered = match parsed.subject() == parsed.issuer() {
+        true => not_negative(&parsed),
+        false => serial_number(&parsed),
+    };
+    is_numbered.and_then(|()| strong_key(&parsed)).err()
+}
+
+/// Returns which rule of the public web the certificate of a node or client breaks, beyond those of
+/// [`leaf_defect`].
+///
+/// Source: RFC 5280 section 4.2.1.1; CA/Browser Forum baseline requirements 7.1.2.7 and 7.1.4.3.
+pub fn public_web_leaf_defect(certificate: &[u8]) -> Option<String> {
+    defect(certificate, |parsed| {
+        if authority_key_id(parsed).is_none() {
+            return Err(NO_AUTHORITY_KEY.into());
+        }
+        match parsed.extended_key_usage().ok().flatten() {
+            None => return Err("it has no extendedKeyUsage".into()),
+            Some(usage) if usage.critical => return Err("its extendedKeyUsage is critical".into()),
+            Some(usage) if usage.value.any => {
+                return Err("its extendedKeyUsage has anyExtendedKeyUsage".into());
+            }
+            Some(_) => {}
+        }
+        let names = parsed.subject_alternative_name().ok().flatten();
+        let names: Vec<String> = names
+            .iter()
+            .flat_map(|names| &names.value.general_names)
+            .filter_map(|name| match alternative_name(name) {
+                SubjectAlternativeName::Dns(name) => Some(name),
+                SubjectAlternativeName::Ip(address) => Some(address.to_string()),
+                _ => None,
+            })
+            .collect();
+        let mut common = parsed.subject().iter_common_name();
+        let copied = common.all(|name| {
+            name.as_str()
+                .is_ok_and(|name| names.iter().any(|san| san == name))
+        });
+        match copied {
+            true => Ok(()),
+            false => Err("its common name is none of its subject alternative names".into()),
+        }
+    })
+}
+
+/// Returns which rule of the public web the certificate of a trusted authority breaks, beyond those of
+/// [`authority_defect`].
+///
+/// Source: RFC 5280 section 4.2.1.1; CA/Browser Forum baseline requirements 7.1.2.1.
+pub fn public_web_root_defect(certificate: &[u8]) -> Option<String> {
+    defect(certificate, |parsed| {
+        if parsed.extended_key_usage().ok().flatten().is_some() {
+            return Err("it is a root with an extendedKeyUsage".into());
+        }
+        match authority_key(parsed) {
+            None if parsed.subject() != parsed.issuer() => Err(NO_AUTHORITY_KEY.into()),
+            Some(id)
+                if id.authority_cert_issuer.is_some() || id.authority_cert_serial.is_some() =>
+            {
+                Err("its authorityKeyIdentifier names an issuer or a serial number".into())
+            }
+            _ => Ok(()),
+        }
+    })
+}
+
+/// Returns which rule the certificate of an authority breaks that a peer sends: those of [`authority_defect`],
+/// and that it names the key of its issuer.
+///
+/// Source: RFC 5280 section 4.2.1.1.
+pub fn intermediate_defect(certificate: &[u8]) -> Option<String> {
+    authority_defect(certificate).or_else(|| {
+        let parsed = parse(certificate).ok()?;
+        let needs_key = parsed.subject() != parsed.issuer();
+        (needs_key && authority_key_id(&parsed).is_none()).then(|| NO_AUTHORITY_KEY.to_owned())
+    })
+}
+
+/// Returns which rule the certificate of an authority, trusted or sent, breaks.
 ///
 /// Source: RFC 5280 sections 4.1.2.2, 4.1.2.6, 4.2 and 4.2.1.
 pub fn authority_defect(certificate: &[u8]) -> Option<String> {
@@ -60,6 +158,9 @@ pub fn authority_defect(certificate: &[u8]) -> Option<String> {
         let Some(subject_key) = subject_key_id(parsed) else {
             return Err("it has no subjectKeyIdentifier (RFC 5280 4.2.1.2)".into());
         };
+        if authority_key(parsed).is_some() && authority_key_id(parsed).is_none() {
+            return Err(NO_AUTHORITY_KEY.into());
+        }
         let is_root = signed_by(parsed, parsed) == Verdict::Signed;
         if is_root && authority_key_id(parsed).is_some_and(|authority| authority != subject_key) {
             return Err("it names itself as issuer, and another key (RFC 5280 4.2.1.1)".into());
@@ -75,13 +176,27 @@ fn defect(
     certificate: &[u8],
     check: impl FnOnce(&X509Certificate<'_>) -> Result<(), String>,
 ) -> Option<String> {
-    let parsed = match x509_parser::parse_x509_certificate(certificate) {
-        Ok(([], parsed)) => parsed,
-        Ok(_) => return Some("bytes follow its end".to_owned()),
-        Err(error) => return Some(format!("it cannot be decoded: {error}")),
+    let parsed = match parse(certificate) {
+        Ok(parsed) => parsed,
+        Err(reason) => return Some(reason),
     };
     let extensions = parsed.extensions().iter().try_for_each(extension);
     extensions.and_then(|()| check(&parsed)).err()
+}
+
+fn parse(certificate: &[u8]) -> Result<X509Certificate<'_>, String> {
+    match x509_parser::parse_x509_certificate(certificate) {
+        Ok(([], parsed)) => Ok(parsed),
+        Ok(_) => Err("bytes follow its end".to_owned()),
+        Err(error) => Err(format!("it cannot be decoded: {error}")),
+    }
+}
+
+fn not_negative(parsed: &X509Certificate<'_>) -> Result<(), String> {
+    match parsed.raw_serial().first() {
+        Some(first) if *first < 0x80 => Ok(()),
+        _ => Err("its serial number is negative (RFC 5280 4.1.2.2)".into()),
+    }
 }
 
 fn serial_number(parsed: &X509Certificate<'_>) -> Result<(), String> {
@@ -176,6 +291,16 @@ fn key_usage_allows_signing(parsed: &X509Certificate<'_>) -> Option<bool> {
     Some(usage.value.key_cert_sign())
 }
 
+fn authority_key<'a>(parsed: &'a X509Certificate<'a>) -> Option<&'a AuthorityKeyIdentifier<'a>> {
+    parsed
+        .extensions()
+        .iter()
+        .find_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::AuthorityKeyIdentifier(id) => Some(id),
+            _ => None,
+        })
+}
+
 fn name_constraints<'a>(parsed: &'a X509Certificate<'a>) -> Option<&'a NameConstraints<'a>> {
     parsed
         .extensions()
@@ -186,6 +311,8 @@ fn name_constraints<'a>(parsed: &'a X509Certificate<'a>) -> Option<&'a NameConst
         })
 }
 
+const NO_AUTHORITY_KEY: &str =
+    "its authorityKeyIdentifier does not name the key of its issuer (RFC 5280 4.2.1.1)";
 const SERIAL_MAX: usize = 21;
 const RSA_MIN: usize = 2048;
 const EC_MIN: usize = 256;

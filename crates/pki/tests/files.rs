@@ -178,6 +178,7 @@ fn the_wrong_kind_of_file_is_named() {
     let pem_file = write(&dir, "ca.crt", authority.certificate_pem().as_bytes());
     let p12_file = write(&dir, "ca.p12", &authority.to_p12(&"".into()).unwrap());
     let jks = write(&dir, "old.jks", &[0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2]);
+    let jceks = write(&dir, "old.jceks", &[0xce, 0xce, 0xce, 0xce, 0, 0, 0, 2]);
     let other = write(&dir, "other", b"hello");
     let empty = write(&dir, "empty", b"");
     let der = write(&dir, "ca.der", authority.certificate());
@@ -196,7 +197,17 @@ fn the_wrong_kind_of_file_is_named() {
     ));
     assert!(matches!(
         load_truststore(&jks, &none),
-        Err(PkiError::JavaKeystore { format: "JKS", .. })
+        Err(PkiError::Malformed {
+            expected: "JKS",
+            ..
+        })
+    ));
+    assert!(matches!(
+        load_truststore(&jceks, &none),
+        Err(PkiError::JavaKeystore {
+            format: "JCEKS",
+            ..
+        })
     ));
     // Whoever follows the advice keeps the old file.
     for (name, to) in [("old.jks", "old.p12"), ("store.p12", "store-converted.p12")] {

@@ -292,11 +292,29 @@ fn files_made_by_keytool_are_read() {
         ]
         .concat(),
     );
-    let error = load_keystore(&jks, &"changeit".into()).unwrap_err();
+    let material = load_keystore(&jks, &"changeit".into()).unwrap();
+    assert_eq!(material.alias.as_deref(), Some("k"));
+    assert_eq!(material.chain.len(), 1);
+    for wrong in ["changeme", ""] {
+        assert!(matches!(
+            load_keystore(&jks, &wrong.into()),
+            Err(PkiError::WrongPassword { .. })
+        ));
+    }
+    let trust = load_truststore(&jks, &"changeit".into()).unwrap_err();
     assert!(
-        error.to_string().contains("keytool -importkeystore"),
-        "{error}"
+        matches!(trust, PkiError::NoTrustedCertificates { .. }),
+        "{trust}"
     );
+    // Whatever is cut off or bent is refused, with and without the check of integrity.
+    let content = std::fs::read(&jks).unwrap();
+    for length in 0..content.len() {
+        let cut = box_.path("cut.jks");
+        std::fs::write(&cut, &content[..length]).unwrap();
+        for password in ["changeit", ""] {
+            assert!(load_keystore(&cut, &password.into()).is_err(), "{length}");
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use ringwall_settings::VerificationMode;
 
 use crate::config::{KeySource, SslConfig, TrustSource};
-use crate::context::{SslContext, server_name};
+use crate::context::SslContext;
+use crate::dialled::Dialled;
 use crate::doubt::{Doubt, DoubtKind};
 use crate::error::SslError;
 use crate::expiry::ExpiryWarning;
@@ -14,7 +15,6 @@ use crate::failure::{PeerRole, TrustedIssuer};
 use crate::load::{load_key, load_trust};
 use crate::material::certified_key;
 use crate::provider::Offer;
-use crate::trust::check_name;
 
 /// Returns everything that keeps a context from being built, where building it stops at the first.
 /// Blocking: files and key stretching.
@@ -26,7 +26,7 @@ pub fn file_problems(config: &SslConfig) -> Vec<SslError> {
     let mut problems = Vec::new();
     let mut certificates = Vec::new();
     let mut chain = Vec::new();
-    match load_key(config, &mut certificates) {
+    match load_key(config, &mut certificates, &mut Vec::new()) {
         Ok(None) => {}
         Ok(Some(key)) => {
             problems.extend(certified_key(config, &key, &offer.provider).err());
@@ -91,7 +91,7 @@ impl SslContext {
     pub fn names(&self, host: &str) -> Option<bool> {
         let material = self.material.load();
         let leaf = material.chain().first()?;
-        Some(server_name(host).is_some_and(|name| check_name(leaf, &name).is_ok()))
+        Some(Dialled::new(host).check(leaf).is_ok())
     }
 
     fn doubt_trust(&self, trusted: &[TrustedIssuer]) -> Vec<DoubtKind> {

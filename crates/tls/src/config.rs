@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::SslError;
 use crate::restrictions::RestrictedField;
 use ringwall_base::SecretString;
-use ringwall_pki::load_pkcs12;
+use ringwall_pki::load_store;
 use ringwall_pki::p12::Pkcs12;
 use ringwall_settings::{ClientAuthentication, VerificationMode};
 
@@ -39,11 +39,11 @@ pub enum KeySource {
         passphrase: Option<SecretString>,
         certificate: ConfiguredPath,
     },
-    /// A PKCS#12 keystore. An absent password is the empty one.
+    /// A PKCS#12 or JKS keystore. An absent password is the empty one.
     Keystore {
         path: ConfiguredPath,
         password: SecretString,
-        /// The password of the key inside, when it differs from the store's.
+        /// The password of the key inside, when it differs from the store's, which it may in a JKS file only.
         key_password: Option<SecretString>,
     },
 }
@@ -58,7 +58,7 @@ pub enum TrustSource {
     OwnCertificates,
     /// PEM bundles.
     Pem(Vec<ConfiguredPath>),
-    /// A PKCS#12 truststore. An absent password is the empty one.
+    /// A PKCS#12 or JKS truststore. An absent password is the empty one.
     Truststore {
         path: ConfiguredPath,
         password: SecretString,
@@ -172,10 +172,16 @@ impl SslConfig {
     /// it cannot be read.
     pub fn read_keystore(&self) -> Result<Pkcs12, SslError> {
         let context = || self.name.clone();
-        let KeySource::Keystore { path, password, .. } = &self.key else {
+        let KeySource::Keystore {
+            path,
+            password,
+            key_password,
+        } = &self.key
+        else {
             return Err(SslError::NoKeystore { context: context() });
         };
-        load_pkcs12(&path.resolved, password).map_err(|source| SslError::File {
+        let store = load_store(&path.resolved, password, key_password.as_ref());
+        store.map_err(|source| SslError::File {
             context: context(),
             kind: "keystore",
             source,

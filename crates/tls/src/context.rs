@@ -1,14 +1,14 @@
 //! A TLS context: the live, reloadable counterpart of a settings prefix.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
-use ringwall_pki::{CertificateInfo, fingerprint_sha256};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use ringwall_pki::{CertificateInfo, fingerprint_sha256, key_defect};
+use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -16,14 +16,19 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::config::{SslConfig, TrustSource};
+use crate::dialled::Dialled;
+use crate::digest::Digests;
 use crate::error::SslError;
-use crate::failure::{FailureReason, HandshakeFailure, PeerRole, Subject, classify};
+use crate::failure::{
+    FailureReason, HandshakeFailure, PeerRole, Subject, alert_name, classify, is_bad_signature,
+};
 use crate::load::CertificateEntry;
 use crate::material::Material;
+use crate::noting::Noting;
 use crate::provider::Offer;
 use crate::reload::ReloadState;
 use crate::revocation::RevocationListEntry;
-use crate::sniff::{FirstBytes, first_bytes};
+use crate::sniff::{FirstBytes, answer, first_bytes};
 use crate::stream::{ClientStream, ServerStream, TlsStream};
 use crate::verifier::{ConnectionVerifier, ObservedSlot};
 
@@ -51,10 +56,11 @@ impl SslContext {
     /// the certificate.
     pub fn load(config: SslConfig, alpn: &[&str]) -> Result<Arc<Self>, SslError> {
         let alpn: Vec<Vec<u8>> = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        // Before the load: a change during it is then seen by the next reload.
-        let reload = ReloadState::new(&config);
+        // Before and after the load: a change during it is then seen by the next look.
+        let before = Digests::of(&config);
         let offer = Offer::new(&config)?;
         let material = Material::load(&config, &offer)?;
+        let reload = ReloadState::loaded(before, &Digests::of(&config));
         let files = config.absolute_files();
         // Contexts of clients may have none.
         if !files.is_empty() {
@@ -107,6 +113,10 @@ impl SslContext {
         };
         match first {
             FirstBytes::Tls => {}
+            FirstBytes::Alert(description) => {
+                close_gently(tcp).await;
+                return Err(subject.failure(FailureReason::Protocol(alert_first(description))));
+            }
             FirstBytes::Closed => return Err(subject.failure(FailureReason::Closed)),
             FirstBytes::Plaintext(kind) => {
                 close_gently(tcp).await;
@@ -116,15 +126,17 @@ impl SslContext {
         no_delay(&tcp, &subject)?;
         let authentication = self.config.load().client_authentication;
         let (verifier, observed) =
-            ConnectionVerifier::new(Arc::clone(&material.trust), authentication);
+            ConnectionVerifier::new(Arc::clone(&material.trust), authentication, None);
         let config = material
             .server_config(verifier, &self.alpn)
             .map_err(|reason| subject.failure(reason))?;
-        let handshake = TlsAcceptor::from(config).accept(tcp).into_fallible();
+        let handshake = TlsAcceptor::from(config)
+            .accept(Noting::new(tcp))
+            .into_fallible();
         match timeout_at(deadline, handshake).await {
             Ok(Ok(stream)) => Ok(TlsStream::new(stream.into(), subject)),
-            Ok(Err((error, tcp))) => {
-                close_gently(tcp).await;
+            Ok(Err((error, connection))) => {
+                close_gently(connection.into_parts().0).await;
                 Err(explain(&error, &subject, &observed))
             }
             Err(elapsed) => late(elapsed),
@@ -145,24 +157,29 @@ impl SslContext {
     ) -> Result<ClientStream, HandshakeFailure> {
         let material = self.material.load_full();
         let subject = material.subject(peer, PeerRole::Server);
-        // A text that no certificate can hold: what is verified is the address it resolved to.
-        let name = server_name(host).unwrap_or_else(|| ServerName::IpAddress(peer.ip().into()));
+        let dialled = Dialled::new(host);
+        let name = dialled.for_hello(peer.ip());
         let (verifier, observed) = ConnectionVerifier::new(
             Arc::clone(&material.trust),
             self.config.load().client_authentication,
+            Some(dialled),
         );
         let config = material
             .client_config(verifier, &self.alpn)
             .map_err(|reason| subject.failure(reason))?;
         no_delay(&tcp, &subject)?;
         let handshake = TlsConnector::from(config)
-            .connect(name, tcp)
+            .connect(name, Noting::new(tcp))
             .into_fallible();
         match timeout(within, handshake).await {
             Ok(Ok(stream)) => Ok(TlsStream::new(stream.into(), subject)),
-            Ok(Err((error, tcp))) => {
+            Ok(Err((error, connection))) => {
+                let (tcp, first) = connection.into_parts();
                 close_gently(tcp).await;
-                Err(explain(&error, &subject, &observed))
+                Err(match answer(&first) {
+                    Some(kind) => subject.failure(FailureReason::Plaintext(kind)),
+                    None => explain(&error, &subject, &observed),
+                })
             }
             Err(_) => Err(subject.failure(FailureReason::Timeout { after: within })),
         }
@@ -179,18 +196,10 @@ impl SslContext {
         dialled: Option<&str>,
     ) -> Result<(), FailureReason> {
         let material = self.material.load();
-        let name = match dialled {
-            None => None,
-            Some(host) => Some(
-                server_name(host).ok_or_else(|| FailureReason::NameMismatch {
-                    dialled: host.to_owned(),
-                    sans: Vec::new(),
-                })?,
-            ),
-        };
+        let dialled = dialled.map(Dialled::new);
         material
             .trust
-            .verify(chain, peer, name.as_ref(), UnixTime::now())
+            .verify(chain, peer, dialled.as_ref(), UnixTime::now())
     }
 
     /// Returns a receiver of the generation: 0 at start, one more with each successful reload.
@@ -229,20 +238,6 @@ impl SslContext {
     }
 }
 
-/// Returns the name or address to verify, or `None` when the text is neither.
-pub(crate) fn server_name(host: &str) -> Option<ServerName<'static>> {
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|h| h.strip_suffix(']'))
-        .unwrap_or(host);
-    // An IPv6 zone is local to this host and never in a certificate.
-    let unzoned = bare.split_once('%').map_or(bare, |(address, _)| address);
-    if let Ok(address) = unzoned.parse::<IpAddr>() {
-        return Some(ServerName::IpAddress(address.into()));
-    }
-    ServerName::try_from(bare.to_owned()).ok()
-}
-
 /// Returns the failure for a handshake error: what our own verifier said, else what rustls said.
 fn explain(error: &io::Error, subject: &Subject, observed: &ObservedSlot) -> HandshakeFailure {
     let observed = observed.get();
@@ -253,7 +248,23 @@ fn explain(error: &io::Error, subject: &Subject, observed: &ObservedSlot) -> Han
         .map_while(|certificate| CertificateInfo::from_der(certificate).ok())
         .collect();
     let refusal = observed.and_then(|observed| observed.refusal.clone());
-    subject.failure_with_chain(refusal.unwrap_or_else(|| classify(error)), chain)
+    // The cryptography library does not verify with a key that is too weak, and calls the signature bad.
+    let weak = || {
+        let leaf = observed?.chain.first()?;
+        let defect = key_defect(leaf).filter(|_| is_bad_signature(error))?;
+        Some(FailureReason::BadCertificate(defect))
+    };
+    let reason = refusal.or_else(weak);
+    subject.failure_with_chain(reason.unwrap_or_else(|| classify(error)), chain)
+}
+
+/// Returns what is wrong with a connection that begins with an alert, and what it comes from.
+fn alert_first(description: u8) -> String {
+    format!(
+        "it began with the TLS alert [{}] instead of a ClientHello; an alert like this ends an earlier handshake, so \
+         a proxy or load balancer in between mixes up connections: let it forward TCP unchanged",
+        alert_name(description.into())
+    )
 }
 
 fn no_delay(tcp: &TcpStream, subject: &Subject) -> Result<(), HandshakeFailure> {
@@ -282,25 +293,3 @@ async fn close_gently(mut tcp: TcpStream) {
 
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_READS: usize = 64;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_become_names_or_addresses() {
-        for (host, expected) in [
-            ("es01.example.com", Some("es01.example.com")),
-            ("node_1", Some("node_1")),
-            ("10.0.0.5", Some("10.0.0.5")),
-            ("::1", Some("::1")),
-            ("[::1]", Some("::1")),
-            ("fe80::1%eth0", Some("fe80::1")),
-            ("two words", None),
-            ("", None),
-        ] {
-            let name = server_name(host).map(|name| name.to_str().into_owned());
-            assert_eq!(name.as_deref(), expected, "{host}");
-        }
-    }
-}

@@ -337,14 +337,43 @@ fn write_plaintext(f: &mut dyn Write, failure: &Details, kind: PlaintextKind) ->
     if failure.subject.role == PeerRole::Server {
         return write!(
             f,
-            "the server at [{peer}] answered the TLS handshake with something that is not TLS"
+            "the server at [{peer}] answered the TLS handshake with {}",
+            match kind {
+                PlaintextKind::Http | PlaintextKind::Http2 => "HTTP without TLS",
+                PlaintextKind::ElasticsearchTransport =>
+                    "Elasticsearch's transport protocol without TLS",
+                PlaintextKind::ProxyProtocol => "the PROXY protocol",
+                PlaintextKind::Other => "something that is not TLS",
+            }
         );
     }
     let what = match kind {
         PlaintextKind::Http => "an HTTP request",
         PlaintextKind::Http2 => "an HTTP/2 request",
+        PlaintextKind::ElasticsearchTransport => "a message of Elasticsearch's transport protocol",
+        PlaintextKind::ProxyProtocol => "the header of the PROXY protocol",
         PlaintextKind::Other => "bytes that are not TLS",
     };
+    let remedy = match kind {
+        PlaintextKind::ElasticsearchTransport => Some(
+            "an Elasticsearch node or an old transport client dials without TLS; this node speaks another \
+             transport protocol, point it elsewhere",
+        ),
+        PlaintextKind::ProxyProtocol => Some(
+            "turn it off in the proxy or load balancer in front of this port, which must forward TCP unchanged",
+        ),
+        _ => None,
+    };
+    if let Some(remedy) = remedy {
+        let channel = match failure.subject.context.is_http {
+            true => "https",
+            false => "encrypted",
+        };
+        return write!(
+            f,
+            "received plaintext traffic on an {channel} channel, closing connection [{peer}]; it sent {what}: {remedy}"
+        );
+    }
     if failure.subject.context.is_http {
         let protocol = if kind == PlaintextKind::Other {
             ""

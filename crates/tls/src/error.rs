@@ -137,7 +137,11 @@ impl SslError {
                     "PEM private key" => "key",
                     "PEM certificate" => "certificate",
                     "PEM certificate_authorities" => "certificate_authorities",
-                    "[PKCS12] keystore (as a truststore)" => "truststore.path",
+                    "[PKCS12] keystore (as a truststore)" | "[jks] keystore (as a truststore)" => {
+                        "truststore.path"
+                    }
+                    "certificate_revocation_lists" => "certificate_revocation_lists",
+                    "trust_restrictions.path" => "trust_restrictions.path",
                     _ => "keystore.path",
                 };
                 format!("{context}.{key}")
@@ -160,6 +164,19 @@ impl SslError {
         }
     }
 
+    /// Returns whether a file could not be read, so that trying again may help although nothing has changed.
+    pub(crate) fn is_io(&self) -> bool {
+        matches!(
+            self,
+            Self::File {
+                source: PkiError::FileNotFound { .. }
+                    | PkiError::AccessDenied { .. }
+                    | PkiError::Read { .. },
+                ..
+            }
+        )
+    }
+
     /// Returns the file to look at.
     pub fn file(&self) -> Option<&Path> {
         match self {
@@ -179,7 +196,7 @@ impl SslError {
     pub fn remedy(&self) -> String {
         let secure = |context: &str, kind: &str| match kind {
             "PEM private key" => format!("{context}.secure_key_passphrase"),
-            "[PKCS12] keystore (as a truststore)" => {
+            "[PKCS12] keystore (as a truststore)" | "[jks] keystore (as a truststore)" => {
                 format!("{context}.truststore.secure_password")
             }
             _ => format!("{context}.keystore.secure_password"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use ringwall_pki::CertificateInfo;
-use rustls::AlertDescription;
+use rustls::{AlertDescription, CertificateError};
 
 use crate::display;
 use crate::remedy;
@@ -273,6 +273,16 @@ pub(crate) fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
+/// Returns whether the peer's signature over the handshake does not verify.
+pub(crate) fn is_bad_signature(error: &io::Error) -> bool {
+    matches!(
+        rustls_error(error),
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::BadSignature
+        ))
+    )
+}
+
 /// Returns what a failed handshake's error means, when this side did not itself refuse a certificate.
 pub(crate) fn classify(error: &io::Error) -> FailureReason {
     use rustls::{Error, InvalidMessage};
@@ -293,6 +303,9 @@ pub(crate) fn classify(error: &io::Error) -> FailureReason {
         Error::PeerIncompatible(reason) => FailureReason::Incompatible(format!("{reason:?}")),
         Error::NoApplicationProtocol => {
             FailureReason::Incompatible("no application protocol in common (ALPN)".to_owned())
+        }
+        Error::InvalidCertificate(CertificateError::BadSignature) => {
+            FailureReason::BadCertificate(NOT_ITS_KEY.to_owned())
         }
         Error::InvalidCertificate(reason) => FailureReason::BadCertificate(reason.to_string()),
         other => FailureReason::Protocol(other.to_string()),
@@ -330,3 +343,6 @@ pub(crate) fn alert_name(alert: AlertDescription) -> String {
     };
     name.to_owned()
 }
+
+const NOT_ITS_KEY: &str =
+    "the peer does not hold its key: the signature over the handshake is of another one";

@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use ringwall_pki::{
-    CertificateInfo, KeyMaterial, PkiError, fingerprint_sha256, is_issued_by, load_keystore_with,
-    load_pem_certs, load_pem_key_material, load_truststore,
+    CertificateInfo, FileFormat, KeyMaterial, PkiError, fingerprint_sha256, is_issued_by,
+    load_keystore_with, load_pem_certs, load_pem_key_material, load_truststore, store_format,
 };
 use rustls_pki_types::CertificateDer;
 
@@ -21,9 +21,9 @@ use crate::trust::Trust;
 pub struct CertificateEntry {
     /// As written in the setting.
     pub path: String,
-    /// `PEM` or `PKCS12`.
+    /// `PEM`, `PKCS12` or `jks`.
     pub format: &'static str,
-    /// The entry's name in a PKCS#12 file.
+    /// The entry's name in a PKCS#12 or JKS file.
     pub alias: Option<String>,
     pub info: CertificateInfo,
     /// True for the leaf of a key entry only.
@@ -36,6 +36,7 @@ pub struct CertificateEntry {
 pub(crate) fn load_key(
     config: &SslConfig,
     certificates: &mut Vec<CertificateEntry>,
+    oddities: &mut Vec<String>,
 ) -> Result<Option<KeyMaterial>, SslError> {
     let (material, path, format) = match &config.key {
         KeySource::None => return Ok(None),
@@ -54,9 +55,19 @@ pub(crate) fn load_key(
             password,
             key_password,
         } => {
+            let format = store_format_of(path);
             let loaded = load_keystore_with(&path.resolved, password, key_password.as_ref())
-                .map_err(|error| file_error(config, "[PKCS12] keystore", error))?;
-            (loaded, path, PKCS12)
+                .map_err(|error| file_error(config, keystore_kind(format), error))?;
+            if format == JKS {
+                oddities.push(format!(
+                    "the keystore [{}] is of the JKS format, which protects its key poorly; convert it: keytool \
+                     -importkeystore -srckeystore {} -destkeystore {} -deststoretype PKCS12",
+                    path.resolved.display(),
+                    path.resolved.display(),
+                    path.resolved.with_extension("converted.p12").display()
+                ));
+            }
+            (loaded, path, format)
         }
     };
     for (position, certificate) in material.chain.iter().enumerate() {
@@ -95,9 +106,13 @@ pub(crate) fn load_trust(
             }
         }
         TrustSource::Truststore { path, password } => {
-            let loaded = load_truststore(&path.resolved, password).map_err(|error| {
-                file_error(config, "[PKCS12] keystore (as a truststore)", error)
-            })?;
+            let format = store_format_of(path);
+            let kind = match format {
+                JKS => "[jks] keystore (as a truststore)",
+                _ => "[PKCS12] keystore (as a truststore)",
+            };
+            let loaded = load_truststore(&path.resolved, password)
+                .map_err(|error| file_error(config, kind, error))?;
             if loaded.without_trusted_attribute {
                 oddities.push(format!(
                     "the truststore [{}] marks no certificate as trusted, so all of them are; Elasticsearch would \
@@ -106,7 +121,7 @@ pub(crate) fn load_trust(
                 ));
             }
             for (alias, certificate) in loaded.entries {
-                certificates.push(entry(config, path, PKCS12, alias, &certificate, false)?);
+                certificates.push(entry(config, path, format, alias, &certificate, false)?);
                 trusted.push(certificate);
             }
         }
@@ -156,7 +171,9 @@ fn load_restrictions(config: &SslConfig) -> Result<Option<Restrictions>, SslErro
     let Some((path, fields)) = &config.restrictions else {
         return Ok(None);
     };
-    let text = std::fs::read_to_string(&path.resolved).map_err(|error| error.to_string());
+    let content = read(&path.resolved)
+        .map_err(|error| file_error(config, "trust_restrictions.path", error))?;
+    let text = String::from_utf8(content).map_err(|error| format!("it is not UTF-8: {error}"));
     let parsed = text.and_then(|text| Restrictions::parse(&text, fields.clone()));
     parsed.map(Some).map_err(|reason| SslError::Restrictions {
         context: config.name.clone(),
@@ -173,10 +190,23 @@ fn load_revocation_lists(config: &SslConfig) -> Result<RevocationLists, SslError
             path: path.resolved.clone(),
             reason,
         };
-        let content = std::fs::read(&path.resolved).map_err(|error| refused(error.to_string()))?;
+        let content = read(&path.resolved)
+            .map_err(|error| file_error(config, "certificate_revocation_lists", error))?;
         lists.add(&content, path).map_err(refused)?;
     }
     Ok(lists)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, PkiError> {
+    let path = || path.to_owned();
+    std::fs::read(path()).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => PkiError::FileNotFound { path: path() },
+        ErrorKind::PermissionDenied => PkiError::AccessDenied { path: path() },
+        _ => PkiError::Read {
+            path: path(),
+            error,
+        },
+    })
 }
 
 /// Returns what Elasticsearch trusts when no trust is configured. Source: node.md section 2.5.
@@ -190,16 +220,17 @@ fn own_trust(
         KeySource::Pem { .. } => Ok(own_chain.to_vec()),
         KeySource::Keystore { path, password, .. } => {
             let mut trusted: Vec<_> = own_chain.iter().take(1).cloned().collect();
+            let format = store_format_of(path);
             match load_truststore(&path.resolved, password) {
                 Ok(loaded) => {
                     for (alias, certificate) in loaded.entries {
-                        certificates.push(entry(config, path, PKCS12, alias, &certificate, false)?);
+                        certificates.push(entry(config, path, format, alias, &certificate, false)?);
                         trusted.push(certificate);
                     }
                     Ok(trusted)
                 }
                 Err(PkiError::NoTrustedCertificates { .. }) => Ok(trusted),
-                Err(error) => Err(file_error(config, "[PKCS12] keystore", error)),
+                Err(error) => Err(file_error(config, keystore_kind(format), error)),
             }
         }
     }
@@ -213,10 +244,9 @@ fn entry(
     certificate: &CertificateDer<'_>,
     has_private_key: bool,
 ) -> Result<CertificateEntry, SslError> {
-    let kind = if format == PEM {
-        "PEM certificate"
-    } else {
-        "[PKCS12] keystore"
+    let kind = match format {
+        PEM => "PEM certificate",
+        store => keystore_kind(store),
     };
     let info = CertificateInfo::from_der(certificate).map_err(|error| {
         let malformed = PkiError::Malformed {
@@ -298,5 +328,21 @@ fn pem_kind(error: &PkiError, key: &Path) -> &'static str {
     }
 }
 
+/// Returns the format of a store by its content; what cannot be read is told when it is loaded.
+fn store_format_of(path: &ConfiguredPath) -> &'static str {
+    match store_format(&path.resolved) {
+        Ok(FileFormat::Jks) => JKS,
+        _ => PKCS12,
+    }
+}
+
+fn keystore_kind(format: &str) -> &'static str {
+    match format {
+        JKS => "[jks] keystore",
+        _ => "[PKCS12] keystore",
+    }
+}
+
 const PEM: &str = "PEM";
 const PKCS12: &str = "PKCS12";
+const JKS: &str = "jks";

@@ -39,7 +39,7 @@ impl Material {
     pub(crate) fn load(config: &SslConfig, offer: &Offer) -> Result<Self, SslError> {
         let mut oddities = Vec::new();
         let mut certificates = Vec::new();
-        let key = load_key(config, &mut certificates)?;
+        let key = load_key(config, &mut certificates, &mut oddities)?;
         let identity = match &key {
             None => None,
             Some(key) => Some(certified_key(config, key, &offer.provider)?),
@@ -237,7 +237,11 @@ pub(crate) fn certified_key(
         .map_err(|error| unusable(error.to_string()))?;
     let certified = CertifiedKey::new(material.chain.clone(), key);
     match certified.keys_match() {
-        Ok(()) => Ok(Arc::new(SingleCertAndKey::from(certified))),
+        // One that the path validation library does not read, of X.509 version 1 for example: that the key is its
+        // own was checked when both were read, and what peers will think of it is told as a doubt.
+        Ok(()) | Err(rustls::Error::InvalidCertificate(_)) => {
+            Ok(Arc::new(SingleCertAndKey::from(certified)))
+        }
         Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
             Err(SslError::KeyMismatch {
                 context: config.name.clone(),

@@ -4,6 +4,7 @@ use std::fmt::{Result, Write};
 
 use crate::display::{Issuers, is_about_certificates};
 use crate::failure::{Details, FailureReason, PeerRole};
+use crate::sniff::PlaintextKind;
 
 /// Writes the advice; nothing where there is none to give.
 pub(crate) fn write_remedy(f: &mut dyn Write, failure: &Details) -> Result {
@@ -54,7 +55,7 @@ pub(crate) fn write_remedy(f: &mut dyn Write, failure: &Details) -> Result {
              extendedKeyUsage)"
         ),
         FailureReason::BadCertificate(_) => f.write_str("issue a new one"),
-        FailureReason::Plaintext(_) => write_plaintext(f, failure),
+        FailureReason::Plaintext(kind) => write_plaintext(f, failure, *kind),
         FailureReason::PeerRejectedUs { alert } => write_rejected(f, failure, alert),
         FailureReason::Incompatible(_) => write!(
             f,
@@ -72,13 +73,26 @@ pub(crate) fn write_remedy(f: &mut dyn Write, failure: &Details) -> Result {
 }
 
 /// An acceptor's sentence tells all in one.
-fn write_plaintext(f: &mut dyn Write, failure: &Details) -> Result {
-    match failure.subject.role {
-        PeerRole::Client => Ok(()),
-        PeerRole::Server => write!(
+fn write_plaintext(f: &mut dyn Write, failure: &Details, kind: PlaintextKind) -> Result {
+    if failure.subject.role == PeerRole::Client {
+        return Ok(());
+    }
+    let name = &failure.subject.context.name;
+    match kind {
+        PlaintextKind::Http | PlaintextKind::Http2 => write!(
             f,
-            "check the port, and that TLS is enabled there as it is here ([{}.enabled])",
-            failure.subject.context.name
+            "it is an HTTP port: dial the transport port of that node if this is a node's link, or enable TLS there as \
+             it is here ([{name}.enabled])"
+        ),
+        PlaintextKind::ElasticsearchTransport => f.write_str(
+            "it is a node of Elasticsearch, which this node cannot join: take its address out of discovery",
+        ),
+        PlaintextKind::ProxyProtocol => {
+            f.write_str("turn it off in the proxy in between, which must forward TCP unchanged")
+        }
+        PlaintextKind::Other => write!(
+            f,
+            "check the port, and that TLS is enabled there as it is here ([{name}.enabled])"
         ),
     }
 }

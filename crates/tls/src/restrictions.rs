@@ -86,12 +86,14 @@ impl Restrictions {
         }
         Err(FailureReason::Restricted {
             names,
-            trusted: self
-                .patterns
-                .iter()
-                .map(|pattern| pattern.written.clone())
-                .collect(),
+            trusted: self.patterns(),
         })
+    }
+
+    /// Returns the patterns as they are written.
+    pub(crate) fn patterns(&self) -> Vec<String> {
+        let patterns = self.patterns.iter();
+        patterns.map(|pattern| pattern.written.clone()).collect()
     }
 
     fn looks_at(&self, field: RestrictedField) -> bool {

@@ -3,6 +3,8 @@
 //! A list speaks for the key that signed it, never for a name alone: after a rotation two authorities may have one
 //! name, and each has lists of its own. Of several lists of one key and scope the newest counts.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use ringwall_pki::{CertificateInfo, DistinguishedName, is_list_signed_by};
 use rustls_pki_types::pem::PemObject;
@@ -55,6 +57,8 @@ struct List {
     entry: RevocationListEntry,
     der: Vec<u8>,
     parsed: CertRevocationList<'static>,
+    /// The serial numbers that it names, as they stand there.
+    serials: Vec<Vec<u8>>,
     number: Vec<u8>,
     scope: Scope,
     /// The authority key identifier as it stands there: tells the keys of one name apart where no key is at hand.
@@ -191,6 +195,21 @@ impl RevocationLists {
         relevant.any(|list| !list.entry.is_superseded && list.has(subject.serial))
     }
 
+    /// Returns whether other lists revoke all that these do.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        let current = |lists: &Self| {
+            let lists = lists.lists.iter();
+            let lists = lists.filter(|list| !list.entry.is_superseded);
+            lists
+                .flat_map(|list| {
+                    let issuer = list.parsed.issuer();
+                    list.serials.iter().map(move |serial| (issuer.to_vec(), serial.clone()))
+                })
+                .collect::<HashSet<_>>()
+        };
+        current(self).is_subset(&current(other))
+    }
+
     /// Returns whether the key of this authority signed one of the lists.
     pub(crate) fn has_list_of(&self, authority: &CertificateDer<'_>) -> bool {
         name_and_key(authority).is_some_and(|(name, key)| {
@@ -269,8 +288,11 @@ impl List {
             );
             is_key_id.then(|| extension.value.to_vec())
         });
+        let serials = parsed.iter_revoked_certificates();
+        let serials = serials.map(|revoked| revoked.raw_serial().to_vec()).collect();
         Ok(Self {
             entry,
+            serials,
             number: number.to_bytes_be(),
             scope: Scope::of(extensions),
             key_id,

@@ -15,6 +15,11 @@ pub enum PlaintextKind {
     Http,
     /// The HTTP/2 connection preface.
     Http2,
+    /// A frame of Elasticsearch's transport protocol. Source: node.md section 8.
+    ElasticsearchTransport,
+    /// The header with which a proxy announces whom it forwards, version 1 or 2. Source: the PROXY protocol's
+    /// specification, sections 2.1 and 2.2.
+    ProxyProtocol,
     /// Anything else: a node without TLS, a port scanner, a human with telnet.
     Other,
 }
@@ -23,6 +28,8 @@ pub enum PlaintextKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FirstBytes {
     Tls,
+    /// A TLS alert where a ClientHello belongs; its description.
+    Alert(u8),
     Plaintext(PlaintextKind),
     /// The peer closed without a word, as health checks and port scanners do.
     Closed,
@@ -92,10 +99,20 @@ pub(crate) async fn first_bytes(tcp: &TcpStream) -> io::Result<FirstBytes> {
 
 /// Returns what the bytes are, or `None` while they could still become several things.
 fn classify(seen: &[u8]) -> Option<FirstBytes> {
-    match seen.first()? {
-        // An alert first is odd but is TLS: rustls words the refusal.
-        &TLS_HANDSHAKE | &TLS_ALERT => return Some(FirstBytes::Tls),
-        // A lone first byte of an SSLv2-format hello is not told from binary plaintext.
+    // A lone first byte of an SSLv2-format hello is not told from binary plaintext.
+    match (seen.first()?, seen) {
+        (&TLS_HANDSHAKE, _) => return Some(FirstBytes::Tls),
+        // RFC 8446 5.1 and 6: type, version, length 2, level, description.
+        (&TLS_ALERT, [_, 3, _, 0, 2, _, description, ..]) => {
+            return Some(FirstBytes::Alert(*description));
+        }
+        (&TLS_ALERT, _) => {
+            let could_still_be = seen
+                .iter()
+                .zip(TLS_ALERT_HEAD)
+                .all(|(is, head)| head.contains(is));
+            return (!could_still_be).then_some(FirstBytes::Plaintext(PlaintextKind::Other));
+        }
         _ => {}
     }
     for (prefix, kind) in PREFIXES {
@@ -105,6 +122,14 @@ fn classify(seen: &[u8]) -> Option<FirstBytes> {
     }
     let could_still_match = PREFIXES.iter().any(|(prefix, _)| prefix.starts_with(seen));
     (!could_still_match).then_some(FirstBytes::Plaintext(PlaintextKind::Other))
+}
+
+/// Returns what a server answered a ClientHello with, if that is known not to be TLS.
+pub(crate) fn answer(seen: &[u8]) -> Option<PlaintextKind> {
+    match classify(seen)? {
+        FirstBytes::Plaintext(kind) => Some(kind),
+        _ => None,
+    }
 }
 
 /// Peeks until `enough` says so, the peer closes, or a dribbling peer used up its patience.
@@ -129,7 +154,10 @@ async fn peek_until(
 const TLS_ALERT: u8 = 0x15;
 const TLS_HANDSHAKE: u8 = 0x16;
 const CLIENT_HELLO: [u8; 2] = [TLS_HANDSHAKE, 3];
-const PEEK_BYTES: usize = 16;
+/// The beginning of an alert's record.
+const TLS_ALERT_HEAD: [std::ops::RangeInclusive<u8>; 5] =
+    [TLS_ALERT..=TLS_ALERT, 3..=3, 0..=4, 0..=0, 2..=2];
+pub(crate) const PEEK_BYTES: usize = 16;
 const DRIBBLE_POLLS: usize = 20;
 const DRIBBLE_PAUSE: Duration = Duration::from_millis(10);
 
@@ -145,6 +173,9 @@ const PREFIXES: &[(&[u8], PlaintextKind)] = &[
     (b"TRACE ", PlaintextKind::Http),
     (b"CONNECT ", PlaintextKind::Http),
     (b"HTTP/1.", PlaintextKind::Http),
+    (b"ES", PlaintextKind::ElasticsearchTransport),
+    (b"PROXY ", PlaintextKind::ProxyProtocol),
+    (b"\r\n\r\n\0\r\nQUIT\n", PlaintextKind::ProxyProtocol),
 ];
 
 #[cfg(test)]
@@ -160,7 +191,28 @@ mod tests {
             (b"GET / HTTP/1.1", Some(Plaintext(PlaintextKind::Http))),
             (b"DELETE /x", Some(Plaintext(PlaintextKind::Http))),
             (b"PRI * HTTP/2.0\r\n", Some(Plaintext(PlaintextKind::Http2))),
-            (b"ES\0\0", Some(Plaintext(PlaintextKind::Other))),
+            (
+                b"ES\0\0",
+                Some(Plaintext(PlaintextKind::ElasticsearchTransport)),
+            ),
+            (
+                b"ES\xff\xff\xff\xff",
+                Some(Plaintext(PlaintextKind::ElasticsearchTransport)),
+            ),
+            (
+                b"PROXY TCP4 192.0.2.1",
+                Some(Plaintext(PlaintextKind::ProxyProtocol)),
+            ),
+            (b"PROXY", None),
+            (
+                b"\r\n\r\n\0\r\nQUIT\n\x21",
+                Some(Plaintext(PlaintextKind::ProxyProtocol)),
+            ),
+            (b"\r\n\r\n", None),
+            (b"\r\nhello", Some(Plaintext(PlaintextKind::Other))),
+            (b"\x15\x03\x03\0\x02\x02\x30", Some(FirstBytes::Alert(48))),
+            (b"\x15\x03\x03\0\x02\x02", None),
+            (b"\x15\x09", Some(Plaintext(PlaintextKind::Other))),
             (b"hello\n", Some(Plaintext(PlaintextKind::Other))),
             (b"\0", Some(Plaintext(PlaintextKind::Other))),
             (b"P", None),

@@ -9,9 +9,9 @@ use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::context::server_name;
+use crate::dialled::Dialled;
 use crate::failure::{FailureReason, Subject, alert_name, rustls_error};
-use crate::trust::check_name;
+use crate::noting::Noting;
 
 /// The certificate chain a peer proved to hold the key of.
 #[derive(Debug, Clone)]
@@ -35,11 +35,8 @@ impl PeerIdentity {
 impl PeerIdentity {
     /// Returns whether the certificate names the host, as `verification_mode: full` asks.
     pub fn names(&self, host: &str) -> bool {
-        let name = server_name(host);
-        let (Some(leaf), Some(name)) = (self.chain.first(), name) else {
-            return false;
-        };
-        check_name(leaf, &name).is_ok()
+        let leaf = self.chain.first();
+        leaf.is_some_and(|leaf| Dialled::new(host).check(leaf).is_ok())
     }
 }
 
@@ -49,7 +46,7 @@ impl PeerIdentity {
 /// holds a [`HandshakeFailure`](crate::HandshakeFailure); see [`explain_io_error`](crate::explain_io_error).
 #[derive(Debug)]
 pub struct TlsStream {
-    inner: tokio_rustls::TlsStream<TcpStream>,
+    inner: tokio_rustls::TlsStream<Noting>,
     identity: Option<PeerIdentity>,
     subject: Subject,
     /// Whether application data has arrived: then the acceptor has accepted us.
@@ -63,7 +60,7 @@ pub type ServerStream = TlsStream;
 pub type ClientStream = TlsStream;
 
 impl TlsStream {
-    pub(crate) fn new(inner: tokio_rustls::TlsStream<TcpStream>, subject: Subject) -> Self {
+    pub(crate) fn new(inner: tokio_rustls::TlsStream<Noting>, subject: Subject) -> Self {
         let (_, session) = inner.get_ref();
         let identity = session.peer_certificates().and_then(PeerIdentity::new);
         Self {
@@ -107,7 +104,7 @@ impl TlsStream {
 
     /// Returns the connection underneath, for its addresses and options.
     pub fn tcp(&self) -> &TcpStream {
-        self.inner.get_ref().0
+        self.inner.get_ref().0.tcp()
     }
 
     /// Puts the one-line explanation into an error that is a TLS alert received before any data.

@@ -1,11 +1,15 @@
 //! The decision whether a peer's certificate chain is acceptable.
 
 use jiff::Timestamp;
-use ringwall_pki::{CertificateInfo, authority_defect, leaf_defect};
+use ringwall_pki::{
+    CertificateInfo, authority_defect, exact_defect, intermediate_defect, is_issued_by,
+    leaf_defect, public_web_leaf_defect, public_web_root_defect,
+};
 use ringwall_settings::VerificationMode;
-use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
+use crate::dialled::Dialled;
 use crate::failure::{FailureReason, PeerRole, TrustedIssuer};
 use crate::provider;
 use crate::restrictions::Restrictions;
@@ -26,6 +30,22 @@ pub(crate) struct Trust {
     list_doubts: Vec<String>,
     restrictions: Option<Restrictions>,
     issuers: Vec<TrustedIssuer>,
+    profile: Profile,
+    max_intermediates: usize,
+}
+
+/// Which rules certificates are held to, beyond those of path validation.
+/// Source: docs/certificate-verification.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Those of RFC 5280 that keep somebody out.
+    Node,
+    /// Also those of the public web, whose certificates are bound to what browsers accept.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "no setting asks for it; the vectors do")
+    )]
+    WebPki,
 }
 
 /// A trusted CA certificate.
@@ -38,12 +58,18 @@ struct Authority {
     not_after: Timestamp,
     /// Why it may not vouch for others.
     defect: Option<String>,
+    /// Why the public web would not let it.
+    public_web_defect: Option<String>,
 }
 
 impl Authority {
     /// Returns why it cannot vouch for others at that moment.
-    fn refusal(&self, now: UnixTime) -> Option<FailureReason> {
-        if let Some(defect) = &self.defect {
+    fn refusal(&self, profile: Profile, now: UnixTime) -> Option<FailureReason> {
+        let defect = match profile {
+            Profile::Node => self.defect.as_ref(),
+            Profile::WebPki => self.defect.as_ref().or(self.public_web_defect.as_ref()),
+        };
+        if let Some(defect) = defect {
             let subject = &self.subject;
             return Some(FailureReason::BadCertificate(format!(
                 "the CA certificate [{subject}], which is trusted here, cannot be used: {defect}"
@@ -70,6 +96,8 @@ impl Trust {
             list_doubts: Vec::new(),
             restrictions: None,
             issuers: Vec::new(),
+            profile: Profile::Node,
+            max_intermediates: MAX_INTERMEDIATES,
         };
         for certificate in certificates {
             trust.add(certificate)?;
@@ -84,6 +112,34 @@ impl Trust {
             restrictions,
             ..self
         }
+    }
+
+    /// Holds certificates to the rules of a profile.
+    #[cfg(test)]
+    pub(crate) fn with_profile(self, profile: Profile) -> Self {
+        Self { profile, ..self }
+    }
+
+    /// Accepts at most so many authorities between a certificate and the trusted one.
+    #[cfg(test)]
+    pub(crate) fn with_max_intermediates(self, max_intermediates: usize) -> Self {
+        Self {
+            max_intermediates,
+            ..self
+        }
+    }
+
+    /// Returns whether another trust lacks something of this one: a trusted certificate, a revocation, or a
+    /// trusted name.
+    pub(crate) fn loses_to(&self, other: &Self) -> bool {
+        let names = |trust: &Self| {
+            let restrictions = trust.restrictions.as_ref();
+            restrictions.map_or_else(Vec::new, Restrictions::patterns)
+        };
+        let kept = names(other);
+        !self.exact.iter().all(|known| other.exact.contains(known))
+            || !self.revoked.is_within(&other.revoked)
+            || !names(self).iter().all(|name| kept.contains(name))
     }
 
     /// Returns the trusted certificates, for messages.
@@ -109,7 +165,7 @@ impl Trust {
     /// Returns what keeps trusted authorities from vouching for anyone.
     pub(crate) fn unusable(&self, now: UnixTime) -> impl Iterator<Item = String> {
         self.authorities.iter().filter_map(move |known| {
-            Some(match known.refusal(now)? {
+            Some(match known.refusal(self.profile, now)? {
                 FailureReason::BadCertificate(detail) => detail,
                 FailureReason::Expired { subject, not_after } => {
                     format!("the CA certificate [{subject}], which is trusted here, expired on [{not_after}]")
@@ -129,13 +185,13 @@ impl Trust {
 
     /// Checks a chain, leaf first, as the configured mode asks.
     ///
-    /// `dialled` is the name or address this side dialled; `None` on the accepting side, which never
+    /// `dialled` is the host that this side dialled; `None` on the accepting side, which never
     /// checks names. Source: node.md sections 3.1 and 3.2.
     pub(crate) fn verify(
         &self,
         chain: &[CertificateDer<'_>],
         peer: PeerRole,
-        dialled: Option<&ServerName<'_>>,
+        dialled: Option<&Dialled>,
         now: UnixTime,
     ) -> Result<(), FailureReason> {
         let [leaf, intermediates @ ..] = chain else {
@@ -156,11 +212,16 @@ impl Trust {
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         peer: PeerRole,
-        dialled: Option<&ServerName<'_>>,
+        dialled: Option<&Dialled>,
         now: UnixTime,
     ) -> Result<(), FailureReason> {
         if self.is_exactly_trusted(leaf) {
             check_dates(leaf, now)?;
+            if let Some(defect) = exact_defect(leaf) {
+                return Err(FailureReason::BadCertificate(format!(
+                    "it is trusted here as it is, but {defect}"
+                )));
+            }
             if self.revoked.names(leaf) {
                 return Err(revoked(leaf));
             }
@@ -168,7 +229,7 @@ impl Trust {
             self.verify_chain(leaf, intermediates, peer, now)?;
         }
         match dialled {
-            Some(name) if self.mode == VerificationMode::Full => check_name(leaf, name),
+            Some(host) if self.mode == VerificationMode::Full => host.check(leaf),
             _ => Ok(()),
         }
     }
@@ -194,6 +255,7 @@ impl Trust {
                 not_before: info.not_before,
                 not_after: info.not_after,
                 defect: authority_defect(&certificate),
+                public_web_defect: public_web_root_defect(&certificate),
             });
         }
         self.issuers.push(TrustedIssuer {
@@ -225,7 +287,7 @@ impl Trust {
         let usable = self
             .authorities
             .iter()
-            .filter(|known| known.refusal(now).is_none());
+            .filter(|known| known.refusal(self.profile, now).is_none());
         let anchors: Vec<TrustAnchor<'_>> = intermediates
             .iter()
             .filter(|certificate| self.is_pinned(certificate) && is_ca(certificate))
@@ -250,7 +312,7 @@ impl Trust {
         now: UnixTime,
     ) -> Option<FailureReason> {
         self.authorities.iter().find_map(|known| {
-            let refusal = known.refusal(now)?;
+            let refusal = known.refusal(self.profile, now)?;
             let anchor = std::slice::from_ref(&known.anchor);
             let vouches = self
                 .check_path(leaf, intermediates, anchor, peer, now)
@@ -278,11 +340,24 @@ impl Trust {
         let path = parsed
             .verify_for_usage(algorithms, anchors, intermediates, now, usage, None, check)
             .map_err(PathFailure::Path)?;
-        if let Some(defect) = leaf_defect(leaf) {
+        let defect = match self.profile {
+            Profile::Node => leaf_defect(leaf),
+            Profile::WebPki => leaf_defect(leaf).or_else(|| public_web_leaf_defect(leaf)),
+        };
+        if let Some(defect) = defect {
             return Err(PathFailure::defect("the certificate", &defect));
         }
+        let steps = path.intermediate_certificates();
+        // RFC 5280 6.1.4 (l): what only renews a CA of the same name is no step.
+        let steps = steps.filter(|step| step.subject() != step.issuer()).count();
+        if steps > self.max_intermediates {
+            return Err(PathFailure::Defect(FailureReason::BadCertificate(format!(
+                "[{steps}] CAs lie between it and the trusted one; at most [{}] may",
+                self.max_intermediates
+            ))));
+        }
         for certificate in path.intermediate_certificates() {
-            if let Some(defect) = authority_defect(&certificate.der()) {
+            if let Some(defect) = intermediate_defect(&certificate.der()) {
                 return Err(PathFailure::defect(
                     "a CA certificate of the chain",
                     &defect,
@@ -290,6 +365,21 @@ impl Trust {
             }
         }
         Ok(())
+    }
+
+    /// Returns that the certificate is of one that is trusted only as itself: mostly a CA made without
+    /// extensions.
+    fn issued_by_no_authority(&self, leaf: &CertificateDer<'_>) -> Option<FailureReason> {
+        let trusted = self.exact.iter().zip(&self.issuers);
+        let (_, issuer) = trusted
+            .filter(|(_, known)| !known.is_ca)
+            .find(|(certificate, _)| is_issued_by(leaf, certificate))?;
+        Some(FailureReason::BadCertificate(format!(
+            "the trusted certificate [{}] signed it, but is no CA (basicConstraints CA:TRUE is missing; one of X.509 \
+             version 1 has no extensions at all): make the CA again with elasticsearch-certutil ca, or with \
+             openssl req -x509",
+            issuer.subject
+        )))
     }
 
     fn explain(
@@ -304,7 +394,15 @@ impl Trust {
         match error {
             Error::UnknownIssuer
             | Error::InvalidSignatureForPublicKey
-            | Error::SignatureAlgorithmMismatch => untrusted(),
+            | Error::SignatureAlgorithmMismatch => {
+                self.issued_by_no_authority(leaf).unwrap_or_else(untrusted)
+            }
+            Error::UnsupportedCertVersion if EndEntityCert::try_from(leaf).is_ok() => {
+                FailureReason::BadCertificate(format!("a CA certificate of its chain {VERSION_1}"))
+            }
+            Error::UnsupportedCertVersion => {
+                FailureReason::BadCertificate(format!("it {VERSION_1}"))
+            }
             Error::CaUsedAsEndEntity => match untrusted() {
                 reason @ FailureReason::UntrustedIssuer {
                     same_subject_different_key: false,
@@ -396,35 +494,6 @@ fn outside_dates(
     })
 }
 
-pub(crate) fn check_name(
-    leaf: &CertificateDer<'_>,
-    name: &ServerName<'_>,
-) -> Result<(), FailureReason> {
-    if let ServerName::DnsName(dialled) = name
-        && dialled.as_ref().contains('_')
-    {
-        return Err(FailureReason::UnverifiableName {
-            dialled: dialled.as_ref().to_owned(),
-        });
-    }
-    let checked = EndEntityCert::try_from(leaf)
-        .and_then(|parsed| parsed.verify_is_valid_for_subject_name(name));
-    checked.map_err(|error| match error {
-        webpki::Error::CertNotValidForName(_) => FailureReason::NameMismatch {
-            dialled: name.to_str().into_owned(),
-            sans: CertificateInfo::from_der(leaf)
-                .map(|info| {
-                    info.subject_alternative_names
-                        .iter()
-                        .map(ToString::to_string)
-                        .collect()
-                })
-                .unwrap_or_default(),
-        },
-        other => FailureReason::BadCertificate(format!("{other:?}")),
-    })
-}
-
 /// Follows issuer names up the chain the peer sent, and says what is known about the last one.
 fn untrusted_issuer(
     issuers: &[TrustedIssuer],
@@ -454,3 +523,10 @@ fn untrusted_issuer(
         trusted: issuers.to_vec(),
     }
 }
+
+/// As many as Java takes by default. Source: PKIXBuilderParameters.getMaxPathLength of the Java platform.
+const MAX_INTERMEDIATES: usize = 5;
+/// Source: RFC 5280 section 4.1.2.1.
+const VERSION_1: &str = "is of X.509 version 1, which has no extensions, so nothing says what it is for; issue it with \
+                         some: openssl x509 -req ... -extfile with a line subjectAltName=DNS:... or IP:..., or \
+                         elasticsearch-certutil cert";

@@ -4,12 +4,13 @@ use std::sync::{Arc, OnceLock};
 
 use ringwall_settings::ClientAuthentication;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use crate::dialled::Dialled;
 use crate::failure::{FailureReason, PeerRole};
+use crate::proof;
 use crate::provider;
 use crate::trust::Trust;
 
@@ -28,6 +29,8 @@ pub(crate) type ObservedSlot = Arc<OnceLock<Observed>>;
 pub(crate) struct ConnectionVerifier {
     trust: Arc<Trust>,
     client_authentication: ClientAuthentication,
+    /// The host as it was dialled; `None` on the accepting side. What rustls passes is what the ClientHello says.
+    dialled: Option<Dialled>,
     observed: ObservedSlot,
 }
 
@@ -36,11 +39,13 @@ impl ConnectionVerifier {
     pub(crate) fn new(
         trust: Arc<Trust>,
         client_authentication: ClientAuthentication,
+        dialled: Option<Dialled>,
     ) -> (Arc<Self>, ObservedSlot) {
         let observed = ObservedSlot::default();
         let verifier = Self {
             trust,
             client_authentication,
+            dialled,
             observed: Arc::clone(&observed),
         };
         (Arc::new(verifier), observed)
@@ -51,13 +56,13 @@ impl ConnectionVerifier {
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         peer: PeerRole,
-        dialled: Option<&ServerName<'_>>,
         now: UnixTime,
     ) -> Result<(), Error> {
         let chain: Vec<CertificateDer<'static>> = std::iter::once(leaf)
             .chain(intermediates)
             .map(|certificate| certificate.clone().into_owned())
             .collect();
+        let dialled = self.dialled.as_ref();
         let refusal = self.trust.verify(&chain, peer, dialled, now).err();
         let verdict = refusal
             .as_ref()
@@ -73,12 +78,11 @@ impl ServerCertVerifier for ConnectionVerifier {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
+        _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let dialled = Some(server_name);
-        self.verify(end_entity, intermediates, PeerRole::Server, dialled, now)
+        self.verify(end_entity, intermediates, PeerRole::Server, now)
             .map(|()| ServerCertVerified::assertion())
     }
 
@@ -88,12 +92,7 @@ impl ServerCertVerifier for ConnectionVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &provider::signature_algorithms(),
-        )
+        proof::verify_tls12(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -102,12 +101,7 @@ impl ServerCertVerifier for ConnectionVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &provider::signature_algorithms(),
-        )
+        proof::verify_tls13(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -136,7 +130,7 @@ impl ClientCertVerifier for ConnectionVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.verify(end_entity, intermediates, PeerRole::Client, None, now)
+        self.verify(end_entity, intermediates, PeerRole::Client, now)
             .map(|()| ClientCertVerified::assertion())
     }
 
@@ -146,12 +140,7 @@ impl ClientCertVerifier for ConnectionVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &provider::signature_algorithms(),
-        )
+        proof::verify_tls12(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -160,12 +149,7 @@ impl ClientCertVerifier for ConnectionVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &provider::signature_algorithms(),
-        )
+        proof::verify_tls13(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -6,6 +6,7 @@ mod matrix;
 mod openssl;
 mod plaintext;
 mod reload;
+mod reload_faults;
 mod restrictions;
 mod revocation;
 mod support;

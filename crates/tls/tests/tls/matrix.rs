@@ -235,6 +235,42 @@ async fn none_accepts_any_certificate_but_still_wants_one() {
     run(cases).await;
 }
 
+/// Handshakes and later looks at a link agree about every host, also about those that no certificate can hold.
+#[tokio::test]
+async fn a_host_has_one_verdict_in_the_handshake_and_afterwards() {
+    let fixture = Fixture::new();
+    let server = fixture.context(fixture.config(Cert::Good));
+    let chain = [fixture.issue(Cert::Good).certificate];
+    for (host, refusal) in [
+        ("localhost", ""),
+        ("127.0.0.1", ""),
+        ("two words", "not valid for [two words]"),
+        ("", "not valid for []"),
+        ("node_1", "underscore"),
+        ("es02.example", "not valid for [es02.example]"),
+    ] {
+        for mode in [
+            VerificationMode::Full,
+            VerificationMode::Certificate,
+            VerificationMode::None,
+        ] {
+            let mut config = fixture.config(Cert::Good);
+            config.verification_mode = mode;
+            let client = fixture.context(config);
+            let what = format!("{mode:?} [{host}]");
+            let expected = match mode {
+                VerificationMode::Full => refusal,
+                _ => "",
+            };
+            let dialled = shake(&server, &client, host).await.client;
+            check(&what, &dialled, expected);
+            let later = client.would_trust(&chain, PeerRole::Server, Some(host));
+            let reason = dialled.err().map(|failure| failure.reason().clone());
+            assert_eq!(later.err(), reason, "{what}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn optional_lets_the_nameless_in_but_not_the_untrusted() {
     let case = || Case {

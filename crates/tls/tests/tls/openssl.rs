@@ -156,6 +156,119 @@ async fn s_server_that_refuses_us_is_explained() {
     }
 }
 
+/// What OpenSSL makes when asked, and libraries of today do not: a short key, and certificates without extensions.
+#[tokio::test]
+async fn old_certificates_are_told_and_taken_where_anything_is() {
+    if !have("openssl") {
+        return;
+    }
+    let fixture = Fixture::new();
+    let directory = fixture.dir.path();
+    let short_key = "its RSA key has 1024 bits";
+    let version_1 = "is of X.509 version 1, which has no extensions|openssl x509 -req ... -extfile";
+    for (name, kind) in [("short", "rsa:1024"), ("plain", "rsa:2048")] {
+        let request = format!(
+            "req -new -newkey {kind} -nodes -keyout {name}.key -subj /CN=node-1 -out {name}.csr"
+        );
+        tool(directory, "openssl", words(&request)).await;
+    }
+    sign(&fixture, "short").await;
+    let without_extensions =
+        "x509 -req -in plain.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -out plain.crt";
+    tool(directory, "openssl", words(without_extensions)).await;
+    let has_version_1 = is_version_1(&fixture, "plain.crt").await;
+    for mode in MODES {
+        for (protocol, option) in PROTOCOLS {
+            for (name, refusal, always) in [("short", short_key, true), ("plain", version_1, false)]
+            {
+                if name == "plain" && !has_version_1 {
+                    continue;
+                }
+                let expected = match mode {
+                    VerificationMode::None if !always => "",
+                    _ => refusal,
+                };
+                let what = format!("{mode:?} {protocol} {name}");
+                let ours = context(
+                    &fixture,
+                    Cert::Good,
+                    mode,
+                    ClientAuthentication::Required,
+                    protocol,
+                );
+                let weak = ["-cipher", "DEFAULT@SECLEVEL=0"].map(str::to_owned);
+                let shown = format!("-key {name}.key -cert {name}.crt");
+                let shown = [paths(&fixture, &shown), weak.to_vec()].concat();
+                let mut arguments = s_client_arguments(&fixture, Cert::None, option);
+                arguments.extend(shown.clone());
+                let (accepted, said) = serve_s_client(&ours, &arguments).await;
+                check(&format!("{what}, accepted"), &accepted, expected);
+                assert_eq!(said.contains("ping"), expected.is_empty(), "{what}: {said}");
+                let s_server = SServer::start_with(&fixture, shown, option, None).await;
+                let dialled = s_server.dial(&ours).await;
+                check(&format!("{what}, dialled"), &dialled, expected);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ca_without_extensions_is_told() {
+    if !have("openssl") {
+        return;
+    }
+    let fixture = Fixture::new();
+    let directory = fixture.dir.path();
+    for step in [
+        "req -new -newkey rsa:2048 -nodes -keyout old.key -subj /CN=old-CA -out old.csr",
+        "x509 -req -in old.csr -signkey old.key -days 30 -out old.crt",
+        "req -new -newkey rsa:2048 -nodes -keyout made.key -subj /CN=node-1 -out made.csr",
+    ] {
+        tool(directory, "openssl", words(step)).await;
+    }
+    if !is_version_1(&fixture, "old.crt").await {
+        return;
+    }
+    fixture.write("names.ext", "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
+    let sign = "x509 -req -in made.csr -CA old.crt -CAkey old.key -CAcreateserial -days 30 \
+                -extfile names.ext -out made.crt";
+    tool(directory, "openssl", words(sign)).await;
+    let trust = TrustSource::Pem(vec![fixture.configured("old.crt")]);
+    let node = context_of(&fixture, fixture.pem_key("made"), trust);
+    let outcome = shake(&node, &node, "localhost").await;
+    check(
+        "a CA of version 1",
+        &outcome.client,
+        "the trusted certificate [CN=old-CA] signed it, but is no CA|version 1|openssl req -x509",
+    );
+}
+
+/// Returns whether openssl made a certificate without extensions: those of later versions add some.
+async fn is_version_1(fixture: &Fixture, name: &str) -> bool {
+    let shown = Command::new("openssl")
+        .args(["x509", "-noout", "-text", "-in", name])
+        .current_dir(fixture.dir.path())
+        .output()
+        .await
+        .unwrap();
+    let is_so = String::from_utf8_lossy(&shown.stdout).contains("Version: 1 (0x0)");
+    if !is_so {
+        eprintln!("skipped: this openssl makes no certificates of version 1");
+    }
+    is_so
+}
+
+/// Returns options whose files are those of the fixture.
+fn paths(fixture: &Fixture, options: &str) -> Vec<String> {
+    let options = words(options).into_iter();
+    options
+        .map(|option| match option.starts_with('-') {
+            true => option,
+            false => text(&fixture.path(&option)),
+        })
+        .collect()
+}
+
 #[tokio::test]
 async fn stores_and_keys_of_openssl_are_material_of_a_node() {
     if !have("openssl") {
@@ -227,6 +340,70 @@ async fn stores_of_keytool_are_material_of_a_node() {
     let own = TrustSource::OwnCertificates;
     let single = context_of(&fixture, keystore(&fixture, "node.p12"), own);
     meets_itself("one store of keytool for key and trust", &fixture, &single).await;
+}
+
+#[tokio::test]
+async fn old_stores_of_keytool_are_material_of_a_node() {
+    if !have("openssl") || !have("keytool") {
+        return;
+    }
+    let fixture = Fixture::new();
+    let trust = "-storetype JKS -storepass secret -keystore trust.jks";
+    for (name, key_password) in [("same.jks", "secret"), ("other.jks", "of-the-key")] {
+        let store = format!("-storetype JKS -storepass secret -keystore {name}");
+        for step in [
+            format!(
+                "-genkeypair -alias node -keyalg RSA -keysize 2048 -dname CN=node-1 -keypass {key_password} {store}"
+            ),
+            format!("-certreq -alias node -file node.csr -keypass {key_password} {store}"),
+        ] {
+            tool(fixture.dir.path(), "keytool", words(&step)).await;
+        }
+        sign(&fixture, "node").await;
+        for step in [
+            format!("-importcert -noprompt -alias ca -file ca.crt {store}"),
+            format!(
+                "-importcert -noprompt -alias node -file node.crt -keypass {key_password} {store}"
+            ),
+        ] {
+            tool(fixture.dir.path(), "keytool", words(&step)).await;
+        }
+        let key = |password: &str| KeySource::Keystore {
+            path: fixture.configured(name),
+            password: "secret".into(),
+            key_password: Some(password.into()),
+        };
+        let single = context_of(&fixture, key(key_password), TrustSource::OwnCertificates);
+        meets_itself(name, &fixture, &single).await;
+        let rows = single.certificates();
+        assert!(rows.iter().all(|row| row.format == "jks"), "{rows:?}");
+        let doubts = single.checkup(&[]);
+        let weak = doubts
+            .iter()
+            .any(|doubt| doubt.to_string().contains("of the JKS format"));
+        assert!(weak, "{doubts:?}");
+        let wrong = SslConfig::new("p", key("wrong"), TrustSource::OwnCertificates);
+        let error = SslContext::load(wrong, &[]).unwrap_err();
+        let line = error.to_string();
+        assert!(
+            line.contains("[jks] keystore")
+                && line.contains(name)
+                && line.contains("incorrect password"),
+            "{line}"
+        );
+    }
+    // A truststore may have keys too, whose password is not asked for.
+    let import = format!("-importcert -noprompt -alias ca -file ca.crt {trust}");
+    tool(fixture.dir.path(), "keytool", words(&import)).await;
+    for name in ["trust.jks", "other.jks"] {
+        let trust = TrustSource::Truststore {
+            path: fixture.configured(name),
+            password: "secret".into(),
+        };
+        fixture.key(Cert::Good);
+        let node = context_of(&fixture, fixture.pem_key("Good"), trust);
+        meets_itself(name, &fixture, &node).await;
+    }
 }
 
 /// Signs `<name>.csr` with openssl and the fixture's authority; writes `<name>.crt`.
@@ -333,9 +510,18 @@ struct SServer {
 
 impl SServer {
     async fn start(fixture: &Fixture, cert: Cert, protocol: &str, asks: Option<&str>) -> Self {
+        Self::start_with(fixture, shown(fixture, cert), protocol, asks).await
+    }
+
+    async fn start_with(
+        fixture: &Fixture,
+        shown: Vec<String>,
+        protocol: &str,
+        asks: Option<&str>,
+    ) -> Self {
         let mut arguments = words("s_server -accept 127.0.0.1:0 -rev -verify_return_error -CAfile");
         arguments.extend([text(&fixture.path("ca.crt")), protocol.to_owned()]);
-        arguments.extend(shown(fixture, cert));
+        arguments.extend(shown);
         if let Some(asks) = asks {
             arguments.extend([asks.to_owned(), "2".to_owned()]);
         }

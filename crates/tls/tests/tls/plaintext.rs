@@ -161,7 +161,9 @@ async fn a_server_without_tls_is_named_by_the_dialler() {
         }
     );
     assert!(
-        failure.to_string().contains("something that is not TLS"),
+        failure
+            .to_string()
+            .contains("answered the TLS handshake with HTTP without TLS; it is an HTTP port"),
         "{failure}"
     );
 }

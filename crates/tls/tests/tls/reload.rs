@@ -25,22 +25,19 @@ async fn new_handshakes_see_the_new_certificate_and_old_connections_live_on() {
     );
     let outcome = server.reload();
     let new = server.own_certificate().unwrap();
-    let ReloadOutcome::Reloaded {
-        changed,
-        old: was,
-        new: is,
-        trust_removed,
-    } = outcome
-    else {
+    let ReloadOutcome::Reloaded(reload) = outcome else {
         panic!("{outcome:?}");
     };
     assert_eq!(
-        changed,
+        reload.changed,
         [fixture.path("Good.crt"), fixture.path("Good.key")]
     );
-    assert_eq!((was.as_deref(), is.as_deref()), (Some(&old), Some(&new)));
+    assert_eq!(
+        (reload.old.as_ref(), reload.new.as_ref()),
+        (Some(&old), Some(&new))
+    );
     assert_ne!(old.serial, new.serial);
-    assert!(!trust_removed);
+    assert!(!reload.trust_removed && reload.added.is_empty());
     assert_eq!(*generation.borrow(), 1);
 
     let after = shake(&server, &client, "localhost").await;
@@ -107,7 +104,7 @@ async fn broken_and_half_replaced_files_keep_the_old_material() {
     );
 
     write_pem(fixture.dir.path(), "Good", &replacement);
-    assert!(matches!(server.reload(), ReloadOutcome::Reloaded { .. }));
+    assert!(matches!(server.reload(), ReloadOutcome::Reloaded(_)));
     assert_eq!(server.own_certificate(), replacement.info().ok());
     assert_eq!(server.last_reload_error(), None);
 }
@@ -120,7 +117,7 @@ async fn restoring_the_old_content_ends_a_failure() {
     fixture.write("ca.crt", "");
     assert!(matches!(server.reload(), ReloadOutcome::Failed { .. }));
     fixture.write("ca.crt", content);
-    assert!(matches!(server.reload(), ReloadOutcome::Reloaded { .. }));
+    assert_eq!(server.reload(), ReloadOutcome::Restored);
     assert_eq!(server.last_reload_error(), None);
     assert_eq!(server.reload(), ReloadOutcome::Unchanged);
 }
@@ -150,16 +147,14 @@ async fn a_removed_ca_stops_working_for_new_handshakes() {
 
         fixture.write("trust.crt", &ca);
         let outcome = server.reload();
-        assert!(
-            matches!(
-                outcome,
-                ReloadOutcome::Reloaded {
-                    trust_removed: true,
-                    ..
-                }
-            ),
-            "{outcome:?}"
-        );
+        let ReloadOutcome::Reloaded(reload) = &outcome else {
+            panic!("{outcome:?}");
+        };
+        assert!(reload.trust_removed, "{reload:?}");
+        let [removed] = reload.removed.as_slice() else {
+            panic!("{reload:?}");
+        };
+        assert_eq!(removed.subject, "CN=Other CA");
 
         let refused = shake(&server, &client, "localhost").await;
         check(
@@ -236,13 +231,7 @@ async fn a_certificate_is_refused_once_its_authority_lists_it_as_revoked() {
     let serial = identity.info.as_ref().unwrap().serial.clone();
     fixture.write("ca.crl", fixture.revocation_list(&[&serial]));
     let reloaded = server.reload();
-    let looks_again = matches!(
-        reloaded,
-        ReloadOutcome::Reloaded {
-            trust_removed: true,
-            ..
-        }
-    );
+    let looks_again = matches!(&reloaded, ReloadOutcome::Reloaded(reload) if reload.trust_removed);
     assert!(looks_again, "{reloaded:?}");
     let refused = shake(&server, &client, "localhost").await.server;
     check("after", &refused, &format!("[{serial}] is revoked"));

@@ -22,8 +22,10 @@ pub struct Shown {
     pub refused_server: Option<&'static str>,
     /// Why only `full` refuses it, on the dialling side.
     pub refused_name: Option<&'static str>,
-    /// The key is another than the certificate's: no mode lets it in.
-    pub hopeless: bool,
+    /// Why no mode lets it in, not even `none`.
+    pub refused_always: Option<&'static str>,
+    /// What a node of ours at the other end says when it is refused as a client.
+    pub told: &'static str,
 }
 
 /// What is trusted, and the peers.
@@ -96,22 +98,17 @@ pub fn make() -> Certificates {
             leaf(&intermediate, |_| {}),
             &[],
         ),
-        Shown {
-            hopeless: true,
-            ..bad(
-                "unknown critical extension",
-                "is not acceptable",
-                leaf(&ca, |params| {
-                    let mut unknown = CustomExtension::from_oid_content(
-                        &[1, 3, 6, 1, 4, 1, 99999, 1],
-                        vec![5, 0],
-                    );
-                    unknown.set_criticality(true);
-                    params.custom_extensions.push(unknown);
-                }),
-                &[],
-            )
-        },
+        bad(
+            "unknown critical extension",
+            "is not acceptable",
+            leaf(&ca, |params| {
+                let mut unknown =
+                    CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![5, 0]);
+                unknown.set_criticality(true);
+                params.custom_extensions.push(unknown);
+            }),
+            &[],
+        ),
         bad(
             "revoked",
             "is revoked",
@@ -125,10 +122,21 @@ pub fn make() -> Certificates {
     shown.extend(with_limited_use(&ca));
     shown.extend(with_other_names(&ca));
     shown.extend(of_old_ways());
+    for shown in &mut shown {
+        shown.told = match shown.name {
+            "wrong CA" | "wrong CA, sent along" | "self-signed" | "truncated chain" => {
+                "[unknown_ca]"
+            }
+            "expired" | "not yet valid" => "[certificate_expired]",
+            "revoked" => "[certificate_revoked]",
+            "server use only" | "another use" | "CA as leaf" => "[unsupported_certificate]",
+            _ => "[bad_certificate]",
+        };
+    }
     let stolen = KeyPair::generate().unwrap();
     shown.push(Shown {
         key: key_der(&stolen),
-        hopeless: true,
+        refused_always: Some("the peer does not hold its key"),
         ..good("wrong key", leaf(&ca, |_| {}), &[])
     });
     shown.push(Shown {
@@ -265,28 +273,16 @@ fn with_other_names(ca: &Ca) -> Vec<Shown> {
 fn of_old_ways() -> Vec<Shown> {
     let certificate = |pem: &str| vec![CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()];
     let own_key = PrivateKeyDer::from_pem_slice(SHA1_KEY.as_bytes()).unwrap();
-    let any_key = key_der(&KeyPair::generate().unwrap());
-    vec![
-        Shown {
-            name: "SHA-1 signature",
-            chain: certificate(SHA1),
-            key: own_key,
-            refused_client: Some("certificate is not acceptable"),
-            refused_server: Some("certificate is not acceptable"),
-            refused_name: None,
-            hopeless: false,
-        },
-        // No library here signs with so short a key, so the peer has to be an impostor as well.
-        Shown {
-            name: "RSA key of 1024 bits",
-            chain: certificate(RSA_1024),
-            key: any_key,
-            refused_client: Some("RSA key has 1024 bits"),
-            refused_server: Some("RSA key has 1024 bits"),
-            refused_name: None,
-            hopeless: true,
-        },
-    ]
+    vec![Shown {
+        name: "SHA-1 signature",
+        chain: certificate(SHA1),
+        key: own_key,
+        refused_client: Some("certificate is not acceptable"),
+        refused_server: Some("certificate is not acceptable"),
+        refused_name: None,
+        refused_always: None,
+        told: "",
+    }]
 }
 
 fn good(
@@ -303,7 +299,8 @@ fn good(
         refused_client: None,
         refused_server: None,
         refused_name: None,
-        hopeless: false,
+        refused_always: None,
+        told: "",
     }
 }
 
@@ -366,8 +363,7 @@ fn key_der(key: &KeyPair) -> PrivateKeyDer<'static> {
     PrivateKeyDer::try_from(key.serialize_der()).unwrap()
 }
 
-/// Made with OpenSSL 3.0: a P-256 CA, `x509 -req -sha1`, and `genrsa 1024`; valid for 100 years.
+/// Made with OpenSSL 3.0: a P-256 CA, and `x509 -req -sha1`; valid for 100 years.
 const OLD_WAYS_CA: &str = include_str!("old-ways-ca.crt");
 const SHA1: &str = include_str!("sha1.crt");
 const SHA1_KEY: &str = include_str!("sha1.key");
-const RSA_1024: &str = include_str!("rsa-1024.crt");
