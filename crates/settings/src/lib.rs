@@ -14,6 +14,7 @@ pub mod host;
 pub mod keystore;
 mod problem;
 mod raw;
+pub mod realms;
 pub mod registry;
 mod rules;
 mod setting;
@@ -25,7 +26,7 @@ pub use docs::{annotated_yml, reference_markdown};
 pub use keystore::{Keystore, KeystoreError, KeystoreFile};
 pub use problem::{Problem, SettingsError, Warning};
 pub use raw::{RawValue, Source};
-pub use setting::{AffixSetting, Info, SecureSetting, Setting, SettingSpec};
+pub use setting::{AffixSetting, Info, SecureAffixSetting, SecureSetting, Setting, SettingSpec};
 pub use settings::{Settings, check_dynamic};
 pub use types::{
     ClientAuthentication, DiscoveryType, NodeRole, NodeRoles, PortRange, SettingValue, StoreType,

@@ -12,7 +12,7 @@ use crate::problem::{Problem, Problems, SettingsError, Warning};
 use crate::raw::{self, RawSetting, RawSettings, RawValue, Source};
 use crate::registry::{self, Verdict};
 use crate::rules;
-use crate::setting::{AffixSetting, SecureSetting, Setting, SettingSpec};
+use crate::setting::{AffixSetting, SecureAffixSetting, SecureSetting, Setting, SettingSpec};
 use crate::types::SettingValue;
 
 /// Bound of elasticsearch.yml: 4 MiB.
@@ -112,7 +112,16 @@ impl Settings {
 
     /// Returns a secure setting from the keystore. An empty value counts as not set.
     pub fn secret(&self, setting: &SecureSetting) -> Option<SecretString> {
-        let bytes = self.inner.secure.get(setting.key())?;
+        self.secret_at(setting.key())
+    }
+
+    /// Returns a secure setting of a family for one name, as [`Settings::secret`].
+    pub fn secret_named(&self, family: &SecureAffixSetting, name: &str) -> Option<SecretString> {
+        self.secret_at(&family.key_for(name))
+    }
+
+    fn secret_at(&self, key: &str) -> Option<SecretString> {
+        let bytes = self.inner.secure.get(key)?;
         let text = std::str::from_utf8(bytes.expose()).ok()?;
         (!text.is_empty()).then(|| SecretString::from(text))
     }

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use ringwall_security::ClientCertificates;
 use ringwall_tls::{MaybeTlsStream, SslContext, UnexpectedTls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -147,12 +148,16 @@ async fn run(shared: &Connections, stream: MaybeTlsStream, protocol: Protocol, p
         Protocol::Http1 => shared.config.header_timeout,
         Protocol::Http2 => Duration::MAX,
     };
+    let certificates = stream
+        .peer_identity()
+        .and_then(|peer| ClientCertificates::new(peer.chain.clone()));
     let (stream, requests) = HeadGuard::new(stream, within.min(LONGEST));
     let service = service_fn(move |request: http::Request<Incoming>| {
         let service = Arc::clone(&service);
+        let certificates = certificates.clone();
         let answering = requests.begin();
         async move {
-            let answer = service.handle(request).await;
+            let answer = service.handle(request, certificates.as_ref()).await;
             drop(answering);
             Ok::<_, Infallible>(answer)
         }
