@@ -59,6 +59,8 @@ fn reference_row(spec: &dyn SettingSpec) -> String {
             meaning.push_str(note);
         }
     }
+    // A bar would begin the next column.
+    let [default, meaning] = [default, meaning].map(|text| text.replace('|', r"\|"));
     format!(
         "| {} | {} | {default} | {meaning} |\n",
         code(&spec.pattern()),

@@ -1,6 +1,7 @@
 //! Documents in a cluster, through its HTTPS interface.
 
 mod api_keys;
+mod certificates;
 mod reload_passwords;
 mod rolling_tls;
 mod settings;
