@@ -14,7 +14,29 @@ pub struct Facts {
     pub transport_tls: bool,
     /// Any of `discovery.seed_hosts`, `discovery.seed_providers`, `cluster.initial_master_nodes`.
     pub discovery_configured: bool,
+    /// Whether HTTP has TLS.
+    pub https: bool,
+    /// `xpack.security.authc.token.enabled`.
+    pub token_service: bool,
+    /// `bootstrap.memory_lock` is set, and the memory could not be locked.
+    pub memory_unlocked: bool,
+    pub pki: PkiFacts,
     pub limits: Limits,
+}
+
+/// What there is to know of realms whose users show certificates.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PkiFacts {
+    /// There is one.
+    pub enabled: bool,
+    /// One of them leaves it to HTTPS which certificates are trusted.
+    pub without_trust: bool,
+    /// HTTPS asks clients for certificates.
+    pub asked_for: bool,
+    /// HTTPS verifies the certificates that it is shown.
+    pub verified: bool,
+    /// Settings and files of realms that cannot be used, in words.
+    pub problems: Vec<String>,
 }
 
 /// What the operating system lets this process have; `None` is no limit, or not known.
@@ -40,7 +62,8 @@ pub struct Verdict {
     pub warnings: Vec<String>,
 }
 
-/// Runs every check. In production mode all findings refuse the start, else they warn.
+/// Runs every check. In production mode all findings refuse the start, else they warn; those about PKI realms always
+/// refuse it.
 ///
 /// Production: the transport can be reached from other machines and the node may have company.
 pub fn check(facts: &Facts) -> Verdict {
@@ -53,10 +76,11 @@ pub fn check(facts: &Facts) -> Verdict {
         None
     };
     let findings = findings(facts);
-    let (failures, mut warnings) = match enforced_because {
+    let (mut failures, mut warnings) = match enforced_because {
         Some(_) => (findings, Vec::new()),
         None => (Vec::new(), findings),
     };
+    failures.extend(always_enforced(&facts.pki));
     warnings.extend(map_count(&facts.limits));
     Verdict {
         enforced_because,
@@ -72,6 +96,12 @@ fn findings(facts: &Facts) -> Vec<String> {
     }
     if !facts.discovery_configured && !facts.single_node {
         findings.push(DISCOVERY.to_owned());
+    }
+    if facts.security_enabled && facts.token_service && !facts.https {
+        findings.push(TOKEN_SERVICE.to_owned());
+    }
+    if facts.memory_unlocked {
+        findings.push(MEMORY_LOCK.to_owned());
     }
     let Limits {
         user,
@@ -104,6 +134,18 @@ fn findings(facts: &Facts) -> Vec<String> {
     findings
 }
 
+/// A realm that nobody can log in with, or that lets in whom nobody verified.
+fn always_enforced(pki: &PkiFacts) -> Vec<String> {
+    let mut findings = pki.problems.clone();
+    if pki.enabled && !pki.asked_for {
+        findings.push(PKI_UNUSABLE.to_owned());
+    }
+    if pki.without_trust && pki.asked_for && !pki.verified {
+        findings.push(PKI_UNVERIFIED.to_owned());
+    }
+    findings
+}
+
 /// Elasticsearch refuses the start here. A shard of ours has few mapped files, so that the usual 65,530 last for
 /// thousands of shards: only said.
 fn map_count(limits: &Limits) -> Option<String> {
@@ -115,7 +157,7 @@ fn map_count(limits: &Limits) -> Option<String> {
 
 /// Returns whether a finding is about what the operating system lets the process have, not about settings.
 pub fn is_about_limits(finding: &str) -> bool {
-    finding.starts_with("max ")
+    finding.starts_with("max ") || finding == MEMORY_LOCK
 }
 
 /// Returns the frame around failures that operators look for. Source: node.md section 5.1.
@@ -165,6 +207,22 @@ const DISCOVERY: &str = "the default discovery settings are unsuitable for produ
     least one of [discovery.seed_hosts, discovery.seed_providers, cluster.initial_master_nodes] \
     must be configured";
 
+const TOKEN_SERVICE: &str = "HTTPS is required in order to use the token service; please enable HTTPS using the \
+    [xpack.security.http.ssl.enabled] setting or disable the token service using the \
+    [xpack.security.authc.token.enabled] setting";
+
+const MEMORY_LOCK: &str =
+    "memory locking requested for elasticsearch process but memory is not locked";
+
+/// Certificates on the transport are those of nodes here, never of users: only HTTPS counts.
+const PKI_UNUSABLE: &str = "a PKI realm is enabled but cannot be used as neither HTTP or Transport have SSL and client \
+    authentication enabled; set [xpack.security.http.ssl.enabled] to [true] and \
+    [xpack.security.http.ssl.client_authentication] to [optional] or [required]: clients of transport are nodes here";
+
+const PKI_UNVERIFIED: &str = "a PKI realm without trust configuration is enabled but it is not secure to use it when \
+    certificate verification is disabled for HTTP or Transport; set [xpack.security.http.ssl.verification_mode] to \
+    [full], or the [certificate_authorities] of the realm";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +235,10 @@ mod tests {
             security_enabled: true,
             transport_tls: false,
             discovery_configured: false,
+            https: false,
+            token_service: false,
+            memory_unlocked: false,
+            pki: PkiFacts::default(),
             limits: Limits::default(),
         }
     }
@@ -211,6 +273,57 @@ mod tests {
         let mut facts = facts("192.0.2.1");
         facts.security_enabled = false;
         facts.discovery_configured = true;
+        assert!(check(&facts).failures.is_empty());
+    }
+
+    #[test]
+    fn realms_of_certificates_that_cannot_work_refuse_every_start() {
+        let works = PkiFacts {
+            enabled: true,
+            without_trust: true,
+            asked_for: true,
+            verified: true,
+            problems: Vec::new(),
+        };
+        let failures = |pki: PkiFacts| {
+            let facts = Facts {
+                pki,
+                ..facts("127.0.0.1")
+            };
+            check(&facts).failures
+        };
+        assert!(failures(works.clone()).is_empty());
+        let not_asked = PkiFacts {
+            asked_for: false,
+            ..works.clone()
+        };
+        assert_eq!(failures(not_asked), [PKI_UNUSABLE]);
+        let unverified = PkiFacts {
+            verified: false,
+            ..works.clone()
+        };
+        assert_eq!(failures(unverified.clone()), [PKI_UNVERIFIED]);
+        let own_trust = PkiFacts {
+            without_trust: false,
+            ..unverified
+        };
+        assert!(failures(own_trust).is_empty());
+        let broken = PkiFacts {
+            problems: vec!["Role mapping file [x] does not exist".to_owned()],
+            ..works
+        };
+        assert_eq!(failures(broken), ["Role mapping file [x] does not exist"]);
+        assert!(failures(PkiFacts::default()).is_empty());
+    }
+
+    #[test]
+    fn a_token_service_needs_https_and_a_memory_lock_must_hold() {
+        let mut facts = facts("192.0.2.1");
+        (facts.transport_tls, facts.discovery_configured) = (true, true);
+        (facts.token_service, facts.memory_unlocked) = (true, true);
+        assert_eq!(check(&facts).failures, [TOKEN_SERVICE, MEMORY_LOCK]);
+        assert!(is_about_limits(MEMORY_LOCK) && !is_about_limits(TOKEN_SERVICE));
+        (facts.https, facts.memory_unlocked) = (true, false);
         assert!(check(&facts).failures.is_empty());
     }
 

@@ -8,9 +8,10 @@ use ringwall_base::ByteSizeValue;
 use ringwall_rest::{Cors, CorsSettings, RestConfig};
 use ringwall_security::files::{ServiceTokensFile, Watched};
 use ringwall_security::{
-    Authenticator, AuthenticatorConfig, FileRealm, HashPool, HashPoolConfig, Hasher,
+    Authenticator, AuthenticatorConfig, FileRealm, HashPool, HashPoolConfig, Hasher, PasswordRealm,
     PasswordService, SecurityStore,
 };
+use ringwall_settings::realms::{self, Realm, RealmType};
 use ringwall_settings::registry::{indices, network, node, security, ssl};
 use ringwall_settings::{Setting, Settings};
 use ringwall_tls::{SslConfig, SslContext};
@@ -18,6 +19,7 @@ use ringwall_transport::outward_ip;
 use tokio::time::MissedTickBehavior;
 
 use crate::node::{StartError, load_tls};
+use crate::pki_realms;
 
 /// Loads the HTTP layer's TLS context, if it has one.
 pub async fn tls(settings: &Arc<Settings>) -> Result<Option<Arc<SslContext>>, StartError> {
@@ -127,31 +129,36 @@ pub fn publish_address(
     Some(format!("{host}:{port}"))
 }
 
-/// Opens the file realm, unless it is disabled, and looks for changes of its files from then on.
-fn file_realm(settings: &Settings) -> Option<Arc<FileRealm>> {
-    let enabled = settings.family(&security::FILE_REALM.enabled);
-    let ordered = settings.family(&security::FILE_REALM.order);
-    let name = enabled.keys().chain(ordered.keys()).next();
-    if name.is_some_and(|name| enabled.get(name) == Some(&false)) {
-        return None;
-    }
-    let name = name.map_or(DEFAULT_FILE_REALM, String::as_str);
-    let realm = Arc::new(FileRealm::open(name, settings.config_dir()));
-    poll(settings, &realm, FileRealm::poll);
-    Some(realm)
+/// Opens the realms of users with passwords in their order, and looks for changes of their files from then on.
+fn password_realms(settings: &Settings) -> Vec<PasswordRealm> {
+    let realms = realms::chain(settings).into_iter();
+    realms
+        .filter_map(|Realm { realm_type, name }| match realm_type {
+            RealmType::File => {
+                let realm = Arc::new(FileRealm::open(name, settings.config_dir()));
+                poll(settings, &realm, FileRealm::poll);
+                Some(PasswordRealm::File(realm))
+            }
+            RealmType::Native => Some(PasswordRealm::Native { name }),
+            RealmType::Pki => None,
+        })
+        .collect()
 }
 
 /// Opens the file of service account tokens, and looks for changes of it from then on.
 fn service_tokens(settings: &Settings) -> Arc<Watched<ServiceTokensFile>> {
     let path = settings.config_path("service_tokens");
-    let tokens = Arc::new(Watched::open(path, ServiceTokensFile::parse));
+    let tokens = Arc::new(Watched::open(path, |text| {
+        Ok(ServiceTokensFile::parse(text))
+    }));
     poll(settings, &tokens, |tokens| {
         tokens.poll();
     });
     tokens
 }
 
-fn poll<T: Send + Sync + 'static>(settings: &Settings, watched: &Arc<T>, look: fn(&T)) {
+/// Looks at files again and again, for as long as what holds them lives.
+pub(crate) fn poll<T: Send + Sync + 'static>(settings: &Settings, watched: &Arc<T>, look: fn(&T)) {
     let interval = duration(settings, &security::RELOAD_INTERVAL_HIGH);
     if let (true, Some(interval)) = (settings.get(&security::RELOAD_ENABLED), interval) {
         tokio::spawn(poll_forever(Arc::downgrade(watched), look, interval));
@@ -173,7 +180,7 @@ async fn poll_forever<T: Send + Sync + 'static>(
         };
         if let Err(error) = tokio::task::spawn_blocking(move || look(&watched)).await {
             // Only a panic or a runtime shutting down gets here.
-            tracing::error!(%error, "reading the files of users and tokens failed");
+            tracing::error!(%error, "reading the files of realms and tokens failed");
         }
     }
 }
@@ -186,9 +193,10 @@ pub struct Authentication {
     pub service_tokens: Option<Arc<Watched<ServiceTokensFile>>>,
 }
 
-/// Returns who checks credentials, and who hashes new ones. Blocking: reads the files of users.
+/// Returns who checks credentials, and who hashes new ones. Blocking: reads the files of realms.
 pub fn authentication(
     settings: &Settings,
+    https: Option<&Arc<SslContext>>,
     store: Arc<dyn SecurityStore>,
 ) -> Result<Authentication, StartError> {
     let algorithm = settings.get(&security::PASSWORD_HASHING_ALGORITHM);
@@ -208,6 +216,12 @@ pub fn authentication(
         true => duration(settings, &security::SUCCESS_CACHE_EXPIRE).unwrap_or(defaults.cache_ttl),
         false => Duration::ZERO,
     };
+    if settings.is_set(security::TOKEN_ENABLED.key()) && settings.get(&security::TOKEN_ENABLED) {
+        tracing::warn!(
+            "[{}] gives no tokens: there is no token service yet",
+            security::TOKEN_ENABLED.key()
+        );
+    }
     let service_tokens = service_tokens(settings);
     let config = AuthenticatorConfig {
         hasher,
@@ -218,7 +232,8 @@ pub fn authentication(
             .secret(&security::BOOTSTRAP_PASSWORD)
             .or_else(|| settings.secret(&node::KEYSTORE_SEED)),
         autoconfiguration_hash: settings.secret(&security::AUTOCONFIGURATION_PASSWORD_HASH),
-        file_realm: file_realm(settings),
+        password_realms: password_realms(settings),
+        pki_realms: pki_realms::open(settings, https)?,
         service_tokens: Some(service_tokens.clone()),
         api_keys: settings.get(&security::API_KEY_ENABLED),
     };
@@ -229,6 +244,3 @@ pub fn authentication(
         service_tokens: Some(service_tokens),
     })
 }
-
-/// Name of the realm of files where the settings name none.
-const DEFAULT_FILE_REALM: &str = "default_file";

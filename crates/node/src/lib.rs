@@ -12,6 +12,7 @@ mod live_settings;
 mod network;
 pub mod node;
 pub mod peers;
+mod pki_realms;
 pub mod pools;
 pub mod preflight;
 mod process;

@@ -31,6 +31,7 @@ use crate::identity::{DataPath, DataPathError};
 use crate::live_settings::LiveSettings;
 use crate::network::Interfaces;
 use crate::peers::{self, TransportPeers};
+use crate::pki_realms;
 use crate::pools::{Pool, Pools};
 use crate::process;
 use crate::profiles::{self, ProfileNetwork};
@@ -133,7 +134,7 @@ impl Node {
         let filters = Filters::new(&settings, &network);
         let http_config = RestConfig {
             filter: filters.http(),
-            ..http::config(&settings, network.http, http_tls)?
+            ..http::config(&settings, network.http, http_tls.clone())?
         };
         let server = RestServer::bind(http_config).await?;
         let mut local = identity(&settings, data.node_id());
@@ -177,11 +178,15 @@ impl Node {
         };
         let by_name = settings.get(&indices::DESTRUCTIVE_REQUIRES_NAME);
         let authorizer = Arc::new(authorizer.with_destructive_requires_name(by_name));
+        let configured = Arc::clone(&settings);
         let http::Authentication {
             authenticator,
             passwords,
             service_tokens,
-        } = http::authentication(&settings, store)?;
+        } = tokio::task::spawn_blocking(move || {
+            http::authentication(&configured, http_tls.as_ref(), store)
+        })
+        .await??;
         let cluster = ClusterService::new(applied, coordination.clone());
         let services = Arc::new(Services {
             shards: Shards::new(data.indices_dir(), cluster.clone()),
@@ -379,7 +384,7 @@ async fn transport_tls(settings: &Arc<Settings>) -> Result<Option<Arc<SslContext
     load_tls(config, &["h2"]).await
 }
 
-fn watch(settings: &Settings, context: &Arc<SslContext>) {
+pub(crate) fn watch(settings: &Settings, context: &Arc<SslContext>) {
     if !settings.get(&security::RELOAD_ENABLED) {
         return;
     }
@@ -389,7 +394,8 @@ fn watch(settings: &Settings, context: &Arc<SslContext>) {
     }
 }
 
-/// Returns what the bootstrap checks look at. Blocks shortly: reads files of the system.
+/// Returns what the bootstrap checks look at, and locks the memory where that is asked for. Blocks shortly: reads files
+/// of the system and of realms.
 pub(crate) fn facts(
     settings: &Settings,
     network: &Network,
@@ -411,8 +417,20 @@ pub(crate) fn facts(
         security_enabled: settings.get(&security::SECURITY_ENABLED),
         transport_tls: tls,
         discovery_configured: seed_hosts::is_configured(settings),
+        https: settings.get(&security::SECURITY_ENABLED) && settings.get(&ssl::HTTP_SSL.enabled),
+        token_service: settings.get(&security::TOKEN_ENABLED),
+        memory_unlocked: settings.get(&node::MEMORY_LOCK) && !is_memory_locked(),
+        pki: pki_realms::facts(settings),
         limits: process::limits(),
     })
+}
+
+fn is_memory_locked() -> bool {
+    let locked = process::lock_memory();
+    if let Err(reason) = &locked {
+        tracing::warn!("{reason}");
+    }
+    locked.is_ok()
 }
 
 /// Refuses the start where the checks do.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use parking_lot::Mutex;
+use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{Resource, Rlimit, getrlimit, getuid, setrlimit};
 
 use crate::bootstrap_checks::Limits;
@@ -58,6 +59,24 @@ pub fn limits() -> Limits {
         file_size: getrlimit(Resource::Fsize).current,
         map_count: map_count.and_then(|text| text.trim().parse().ok()),
     }
+}
+
+/// Keeps the memory that this process has now from being swapped out, as Elasticsearch does. The error says why not
+/// and what to do.
+///
+/// Not what it maps later: every index file would then have to stay in memory as a whole, and where the limit is
+/// finite no thread could be started any more once it is used up.
+pub fn lock_memory() -> Result<(), String> {
+    mlockall(MlockAllFlags::CURRENT).map_err(|error| {
+        let limit = match getrlimit(Resource::Memlock).current {
+            Some(bytes) => format!("[{bytes}] bytes"),
+            None => "[unlimited]".to_owned(),
+        };
+        format!(
+            "unable to lock memory: {error}; the limit RLIMIT_MEMLOCK is {limit}. Raise it ([ulimit -l unlimited], or \
+             [LimitMEMLOCK=infinity] in the systemd unit), or take out [bootstrap.memory_lock] and disable swap"
+        )
+    })
 }
 
 fn kilobytes(file: &str, label: &str) -> u64 {
@@ -123,5 +142,28 @@ mod tests {
         assert!(usage.total_memory_bytes > usage.resident_bytes);
         assert!(usage.open_file_descriptors > 2);
         assert!(usage.disk_total_bytes >= usage.disk_free_bytes);
+    }
+
+    /// Locks for as long as this process of tests lives only what a test may: a limit below what it has maps is refused.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn memory_that_cannot_be_locked_is_explained() {
+        let before = getrlimit(Resource::Memlock);
+        let lowest = Rlimit {
+            current: Some(0),
+            maximum: before.maximum,
+        };
+        setrlimit(Resource::Memlock, lowest).unwrap();
+        let locked = lock_memory();
+        setrlimit(Resource::Memlock, before).unwrap();
+        // Whoever has CAP_IPC_LOCK is bound by no limit.
+        let explained = |text: &String| {
+            text.starts_with("unable to lock memory: ")
+                && text.contains("RLIMIT_MEMLOCK is [0] bytes")
+        };
+        assert!(locked.as_ref().err().is_none_or(explained), "{locked:?}");
+        assert_eq!(locked.is_ok(), kilobytes("/proc/self/status", "VmLck:") > 0);
+        // Threads start all the same.
+        std::thread::spawn(|| vec![1_u8; 8 << 20]).join().unwrap();
     }
 }

@@ -70,18 +70,57 @@ impl DistinguishedName {
     /// Returns the text with a blank after each comma and with keywords for the rarer attributes
     /// (`CN=a, OU=b`), as `GET /_ssl/certificates` shows it. Source: node.md section 9.1.
     pub fn with_spaces(&self) -> String {
-        self.text(", ", true)
+        self.text(", ", |attribute| attribute.text(true))
+    }
+
+    /// Returns the text of [`Self::with_spaces`] in which, unlike there, an equals sign within a value is escaped
+    /// too (`OU=a\=b`). So a pattern such as `CN=(...)` never matches inside of the value of another attribute.
+    pub fn for_patterns(&self) -> String {
+        self.text(", ", |attribute| {
+            match attribute.text(true).split_once('=') {
+                Some((keyword, value)) => format!("{keyword}={}", value.replace('=', r"\=")),
+                None => attribute.text(true),
+            }
+        })
     }
 
     /// Returns the value of the most specific `CN`, if it is text.
     pub fn first_common_name(&self) -> Option<String> {
-        let wanted = der::oid_text(&CN_CONTENT)?;
+        self.first_value(&dotted(CN))
+    }
+
+    /// Returns the value of the most specific attribute of an object identifier, such as `2.5.4.3`, if it is text.
+    /// Of several in one component the first in the DER is taken.
+    pub fn first_value(&self, oid: &str) -> Option<String> {
         self.components()
             .into_iter()
             .rev()
             .flatten()
-            .find(|attribute| attribute.oid == wanted)
+            .find(|attribute| attribute.oid == oid)
             .and_then(|attribute| decode_text(attribute.tag, &attribute.content))
+    }
+
+    /// Returns the object identifier of a keyword such as `CN`, or of its dotted form itself.
+    pub fn oid_of(keyword: &str) -> Option<String> {
+        attribute_oid(keyword.trim()).map(|arcs| dotted(&arcs))
+    }
+
+    /// Returns a text that is the same for names that directories take for the same: the case of values, the kind
+    /// of their strings, repeated blanks, and the order within a component make no difference. Only for comparing.
+    ///
+    /// Source: security.md section 3.8; X.520 caseIgnoreMatch, without its folding of rarer characters.
+    pub fn normalized(&self) -> String {
+        let components: Vec<String> = self
+            .components()
+            .into_iter()
+            .rev()
+            .map(|attributes| {
+                let mut texts: Vec<String> = attributes.iter().map(Attribute::normalized).collect();
+                texts.sort();
+                texts.join("+")
+            })
+            .collect();
+        components.join(",")
     }
 
     fn encode(components: &[Vec<(Vec<u64>, AttributeValue)>]) -> Self {
@@ -102,16 +141,13 @@ impl DistinguishedName {
         }
     }
 
-    fn text(&self, separator: &str, all_keywords: bool) -> String {
+    fn text(&self, separator: &str, attribute_text: impl Fn(&Attribute) -> String) -> String {
         let components: Vec<String> = self
             .components()
             .into_iter()
             .rev()
             .map(|attributes| {
-                let texts: Vec<String> = attributes
-                    .iter()
-                    .map(|attribute| attribute.text(all_keywords))
-                    .collect();
+                let texts: Vec<String> = attributes.iter().map(&attribute_text).collect();
                 texts.join("+")
             })
             .collect();
@@ -149,7 +185,7 @@ impl DistinguishedName {
 
 impl fmt::Display for DistinguishedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text(",", false))
+        f.write_str(&self.text(",", |attribute| attribute.text(false)))
     }
 }
 
@@ -205,6 +241,18 @@ impl Attribute {
                 keyword.unwrap_or(&self.oid),
                 hex::encode(&self.raw)
             ),
+        }
+    }
+}
+
+impl Attribute {
+    fn normalized(&self) -> String {
+        match decode_text(self.tag, &self.content) {
+            Some(text) => {
+                let words: Vec<&str> = text.split_whitespace().collect();
+                format!("{}={}", self.oid, escape(&words.join(" ").to_lowercase()))
+            }
+            None => format!("{}=#{}", self.oid, hex::encode(&self.raw)),
         }
     }
 }
@@ -354,7 +402,6 @@ fn dotted(arcs: &[u64]) -> String {
 
 const NUMERIC_STRING: u8 = 0x12;
 const CN: &[u64] = &[2, 5, 4, 3];
-const CN_CONTENT: [u8; 3] = [0x55, 0x04, 0x03];
 const DC: &[u64] = &[0, 9, 2342, 19200300, 100, 1, 25];
 const EMAIL_ADDRESS: &[u64] = &[1, 2, 840, 113549, 1, 9, 1];
 
@@ -444,6 +491,16 @@ mod tests {
     fn the_spaced_form_names_rare_attributes() {
         let name = DistinguishedName::parse("EMAILADDRESS=a@b.example,O=c").unwrap();
         assert_eq!(name.with_spaces(), "EMAILADDRESS=a@b.example, O=c");
+        assert_eq!(name.for_patterns(), name.with_spaces());
+    }
+
+    #[test]
+    fn a_value_cannot_look_like_another_attribute_to_a_pattern() {
+        let name = DistinguishedName::parse(r"OU=x\, CN=root\, y,OU=CN=root,CN=ann").unwrap();
+        assert_eq!(
+            name.for_patterns(),
+            r"OU=x\, CN\=root\, y, OU=CN\=root, CN=ann"
+        );
     }
 
     #[test]
@@ -459,6 +516,41 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn names_that_directories_take_for_the_same_are_normalized_alike() {
+        let normalized = |text: &str| DistinguishedName::parse(text).unwrap().normalized();
+        let ann = normalized("CN=Ann Lee,OU=People,DC=example,DC=com");
+        for same in [
+            "cn=ann lee, ou=people, dc=EXAMPLE, dc=com",
+            " CN = Ann   Lee ;OU=People,DC=example,DC=com",
+            r"2.5.4.3=\41nn\20Lee,OU=People,DC=example,DC=com",
+            "CN=#0c07416e6e204c6565,OU=People,DC=example,DC=com",
+        ] {
+            assert_eq!(normalized(same), ann, "{same}");
+        }
+        for other in [
+            "CN=AnnLee,OU=People,DC=example,DC=com",
+            "OU=People,CN=Ann Lee,DC=example,DC=com",
+            "CN=Ann Lee,OU=People,DC=example",
+            r"CN=Ann Lee\,OU\=People,DC=example,DC=com",
+        ] {
+            assert_ne!(normalized(other), ann, "{other}");
+        }
+        assert_eq!(normalized("CN=a+OU=b,O=c"), normalized("OU=B+CN=A,O=C"));
+        assert_ne!(normalized(r"CN=\#41"), normalized("CN=#0c0141"));
+    }
+
+    #[test]
+    fn attributes_are_found_by_keyword_and_identifier() {
+        let name = DistinguishedName::parse("UID=ann,OU=a,OU=b,CN=Ann").unwrap();
+        let value = |keyword| name.first_value(&DistinguishedName::oid_of(keyword)?);
+        assert_eq!(value("uid").as_deref(), Some("ann"));
+        assert_eq!(value("ou").as_deref(), Some("a"));
+        assert_eq!(value("OID.2.5.4.3").as_deref(), Some("Ann"));
+        assert_eq!(value("O"), None);
+        assert_eq!(DistinguishedName::oid_of("nonsense"), None);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use ringwall_api::{ApiError, ApiResult, Authentication, Client, ErrorCode, RequestContext};
-use ringwall_security::Authenticator;
 use ringwall_security::authc::tampered_request;
+use ringwall_security::{Authenticator, ClientCertificates};
 use serde_json::json;
 
 use crate::cors::Cors;
@@ -74,14 +74,18 @@ impl HeadLimits {
 }
 
 impl Service {
-    /// Answers a request. Failures are answers too.
-    pub async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    /// Answers a request on a connection whose client showed these certificates, if any. Failures are answers too.
+    pub async fn handle(
+        &self,
+        request: Request<Incoming>,
+        certificates: Option<&ClientCertificates>,
+    ) -> Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
         let refused = self.cors.as_ref().and_then(|cors| cors.answer(&parts));
         let mut response = match refused {
             Some(answer) => answer,
             None => {
-                let mut response = self.answer(&parts, body).await;
+                let mut response = self.answer(&parts, body, certificates).await;
                 if let Some(cors) = &self.cors {
                     cors.decorate(parts.headers.get(ORIGIN), response.headers_mut());
                 }
@@ -98,7 +102,12 @@ impl Service {
         response
     }
 
-    async fn answer(&self, parts: &Parts, body: Incoming) -> Response<Full<Bytes>> {
+    async fn answer(
+        &self,
+        parts: &Parts,
+        body: Incoming,
+        certificates: Option<&ClientCertificates>,
+    ) -> Response<Full<Bytes>> {
         let mut rendering = Rendering::from_headers(&parts.headers, self.compression);
         if let Err(error) = self.head.check(parts) {
             return rendering.error(&error);
@@ -106,7 +115,7 @@ impl Service {
         if parts.method == Method::OPTIONS {
             return options(&rendering, parts);
         }
-        let authentication = match self.authenticate(parts).await {
+        let authentication = match self.authenticate(parts, certificates).await {
             Ok(authentication) => authentication,
             Err(error) => return rendering.error(&error),
         };
@@ -120,9 +129,13 @@ impl Service {
         }
     }
 
-    /// Authenticates by the headers alone; comes before anything else is looked at, so that a
+    /// Authenticates by headers and connection alone; comes before anything else is looked at, so that a
     /// stranger learns nothing, not even which paths exist. Source: security.md section 1.3.
-    async fn authenticate(&self, parts: &Parts) -> ApiResult<Authentication> {
+    async fn authenticate(
+        &self,
+        parts: &Parts,
+        certificates: Option<&ClientCertificates>,
+    ) -> ApiResult<Authentication> {
         let uri = uri_text(parts);
         if INTERNAL_HEADERS
             .iter()
@@ -135,7 +148,10 @@ impl Service {
             Some(value) => Some(value.to_str().unwrap_or("Basic ?")),
             None => None,
         };
-        let authentication = self.authenticator.authenticate(authorization, uri).await?;
+        let authentication = self
+            .authenticator
+            .authenticate(authorization, certificates, uri)
+            .await?;
         refuse_unsupported_identity_headers(&parts.headers)?;
         Ok(authentication)
     }

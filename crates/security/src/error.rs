@@ -44,6 +44,13 @@ pub enum SecurityError {
         crate::authz::index_privilege_names().join(",")
     )]
     UnknownIndexPrivilege { name: String },
+    /// Nothing would check the certificates of a PKI realm's users. Source: node.md section 5.3.
+    #[error(
+        "a PKI realm without trust configuration is enabled but it is not secure to use it when certificate \
+         verification is disabled for HTTP or Transport; set [xpack.security.http.ssl.verification_mode] to [full], or \
+         [xpack.security.authc.realms.pki.{realm}.certificate_authorities]"
+    )]
+    NoTrust { realm: String },
     /// A role restricts documents or fields, which this version cannot enforce.
     #[error("role [{role}] uses [{feature}], which is not supported; the role grants nothing")]
     UnsupportedRoleFeature { role: String, feature: &'static str },

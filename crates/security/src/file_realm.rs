@@ -23,8 +23,10 @@ impl FileRealm {
     pub fn open(name: impl Into<String>, config_dir: &Path) -> Self {
         Self {
             name: name.into(),
-            users: Watched::open(config_dir.join(USERS), UsersFile::parse),
-            roles: Watched::open(config_dir.join(USERS_ROLES), UsersRolesFile::parse),
+            users: Watched::open(config_dir.join(USERS), |text| Ok(UsersFile::parse(text))),
+            roles: Watched::open(config_dir.join(USERS_ROLES), |text| {
+                Ok(UsersRolesFile::parse(text))
+            }),
             generation: AtomicU64::new(0),
         }
     }

@@ -1,7 +1,7 @@
 //! Who a caller is (**authc**), what it may do (**authz**), and the client that asks both before
 //! anything runs.
 //!
-//! Entry points: [`Authenticator`] turns an `Authorization` header into an identity, [`Authorizer`]
+//! Entry points: [`Authenticator`] turns an `Authorization` header or a client's certificate into an identity, [`Authorizer`]
 //! decides and resolves index names, [`SecuredClient`] puts the decision in front of every action.
 //! Users and index names come from a [`SecurityStore`], which the node implements over the cluster
 //! state, and from the node's own [`files`]; nothing here opens sockets or knows the cluster state.
@@ -18,18 +18,22 @@ mod error;
 pub mod file_realm;
 pub mod files;
 pub mod hash;
+mod pki_realm;
 mod pool;
 pub mod reserved;
 mod store;
 pub mod token_hash;
 pub mod users;
 
-pub use authc::{Authenticator, AuthenticatorConfig};
+pub use authc::{Authenticator, AuthenticatorConfig, PasswordRealm};
 pub use authz::Authorizer;
 pub use client::SecuredClient;
 pub use error::SecurityError;
 pub use file_realm::FileRealm;
 pub use hash::Hasher;
+pub use pki_realm::{
+    CertificateTrust, ClientCertificates, PkiRealm, PkiRealmConfig, UsernameSource,
+};
 pub use pool::{HashPool, HashPoolConfig};
 pub use store::{IndexNameInfo, IndexNames, SecurityStore, StoredReserved, StoredUser};
 pub use users::PasswordService;

@@ -67,6 +67,8 @@ fn reference_row(spec: &dyn SettingSpec) -> String {
     if let Some(why) = info.deprecated {
         let _ = write!(meaning, " Deprecated: {why}.");
     }
+    // A bar would begin the next column.
+    let [default, meaning] = [default, meaning].map(|text| text.replace('|', r"\|"));
     format!(
         "| {} | {} | {default} | {meaning} |\n",
         code(&spec.pattern()),

@@ -15,6 +15,7 @@ pub mod keystore;
 mod memory;
 mod problem;
 mod raw;
+pub mod realms;
 pub mod registry;
 mod rules;
 mod setting;
@@ -26,7 +27,9 @@ pub use docs::{annotated_yml, reference_markdown};
 pub use keystore::{Keystore, KeystoreError, KeystoreFile};
 pub use problem::{Problem, SettingsError, Warning};
 pub use raw::{RawValue, Source};
-pub use setting::{AffixSetting, Info, Scope, SecureSetting, Setting, SettingSpec};
+pub use setting::{
+    AffixSetting, Info, Scope, SecureAffixSetting, SecureSetting, Setting, SettingSpec,
+};
 pub use settings::{Settings, check_dynamic};
 pub use types::{
     ClientAuthentication, DiscoveryType, MemorySize, NodeRole, NodeRoles, PortRange, SettingValue,

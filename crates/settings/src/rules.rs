@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::problem::{Problem, Problems};
 use crate::raw::Source;
+use crate::realms;
 use crate::registry::cluster::{DISCOVERY_SEED_PROVIDERS, DISCOVERY_TYPE, INITIAL_MASTER_NODES};
 use crate::registry::indices::AUTO_CREATE_INDEX;
 use crate::registry::network::{
@@ -41,6 +42,10 @@ pub(crate) fn check(settings: &Settings, problems: &mut Problems) {
             let at = settings.source_of(&key).unwrap_or(Source::CommandLine);
             problems.push(Problem::Conflict { at, reason });
         }
+    }
+    for (key, reason) in realms::conflicts(settings) {
+        let at = settings.source_of(&key).unwrap_or(Source::CommandLine);
+        problems.push(Problem::Conflict { at, reason });
     }
 }
 

@@ -283,11 +283,7 @@ impl<T: SettingValue> AffixSetting<T> {
 
     /// Returns the name in a key of this family. With a suffix it has no dot.
     pub fn name_in<'a>(&self, key: &'a str) -> Option<&'a str> {
-        let name = key
-            .strip_prefix(self.setting.info.key)?
-            .strip_suffix(self.suffix)?;
-        let is_name = !name.is_empty() && (self.suffix.is_empty() || !name.contains('.'));
-        is_name.then_some(name)
+        name_between(key, self.setting.info.key, self.suffix)
     }
 
     /// Returns the key for a name.
@@ -380,6 +376,58 @@ impl SettingSpec for SecureSetting {
     fn check(&self, _: &RawValue) -> Result<(), String> {
         Err("it must be stored in the keystore".to_owned())
     }
+}
+
+/// A family of settings of the keystore, as [`AffixSetting`] is one of elasticsearch.yml.
+#[derive(Debug)]
+pub struct SecureAffixSetting {
+    prefix: SecureSetting,
+    suffix: &'static str,
+}
+
+impl SecureAffixSetting {
+    /// Returns the family whose keys start with the key of `prefix` and end with `suffix`.
+    pub const fn new(prefix: SecureSetting, suffix: &'static str) -> Self {
+        Self { prefix, suffix }
+    }
+
+    /// Returns the key for a name.
+    pub fn key_for(&self, name: &str) -> String {
+        format!("{}{name}{}", self.prefix.info.key, self.suffix)
+    }
+}
+
+impl SettingSpec for SecureAffixSetting {
+    fn info(&self) -> &Info {
+        &self.prefix.info
+    }
+
+    fn kind(&self) -> String {
+        self.prefix.kind()
+    }
+
+    fn default_text(&self) -> Option<String> {
+        None
+    }
+
+    fn pattern(&self) -> String {
+        self.key_for("<name>")
+    }
+
+    fn matches(&self, key: &str) -> bool {
+        name_between(key, self.prefix.info.key, self.suffix).is_some()
+    }
+
+    fn check(&self, value: &RawValue) -> Result<(), String> {
+        self.prefix.check(value)
+    }
+}
+
+/// Returns the name in a key of a family. With a suffix it has no dot.
+fn name_between<'a>(key: &'a str, prefix: &str, suffix: &str) -> Option<&'a str> {
+    let name = key.strip_prefix(prefix)?.strip_suffix(suffix)?;
+    let is_name = !name.is_empty() && (suffix.is_empty() || !name.contains('.'));
+    is_name.then_some(name)
 }
 
 #[cfg(test)]

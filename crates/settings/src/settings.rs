@@ -13,7 +13,7 @@ use crate::raw::{self, RawSetting, RawSettings, RawValue, Source};
 use crate::registry::profiles::{key_in_profile, profile_of};
 use crate::registry::{self, Verdict};
 use crate::rules;
-use crate::setting::{AffixSetting, SecureSetting, Setting, SettingSpec};
+use crate::setting::{AffixSetting, SecureAffixSetting, SecureSetting, Setting, SettingSpec};
 use crate::types::SettingValue;
 
 /// Bound of elasticsearch.yml: 4 MiB.
@@ -114,6 +114,11 @@ impl Settings {
     /// Returns a secure setting from the keystore. An empty value counts as not set.
     pub fn secret(&self, setting: &SecureSetting) -> Option<SecretString> {
         self.secret_of(setting.key())
+    }
+
+    /// Returns a secure setting of a family for one name, as [`Settings::secret`].
+    pub fn secret_named(&self, family: &SecureAffixSetting, name: &str) -> Option<SecretString> {
+        self.secret_of(&family.key_for(name))
     }
 
     fn secret_of(&self, key: &str) -> Option<SecretString> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use ringwall_base::{ByteSizeValue, SecretString, TimeValue};
-use ringwall_settings::registry::{cluster, indices, network, node, security, ssl};
+use ringwall_settings::registry::{cluster, indices, network, node, realms, security, ssl};
 use ringwall_settings::{
     ClientAuthentication, DiscoveryType, Keystore, NodeRole, Problem, Settings, SettingsError,
     Source, VerificationMode,
@@ -245,10 +245,10 @@ fn typed_values() {
         settings.get(&ssl::HTTP_SSL.verification_mode),
         VerificationMode::Certificate
     );
-    let orders = settings.family(&security::NATIVE_REALM.order);
+    let orders = settings.family(&realms::NATIVE_REALM.order);
     assert_eq!(orders, BTreeMap::from([("native1".to_owned(), 3)]));
     assert_eq!(
-        settings.get_named(&security::NATIVE_REALM.cache_ttl, "native1"),
+        settings.get_named(&realms::NATIVE_REALM.cache_ttl, "native1"),
         TimeValue::from_secs(1200)
     );
     assert!(!format!("{settings:?}").contains("hunter2"));
@@ -296,7 +296,7 @@ fn rules_between_settings() {
 
 #[test]
 fn harmless_strangers_are_warned_of() {
-    let settings = load("bootstrap.memory_lock: true\nxpack.ml.enabled: false\narchived.x: 1");
+    let settings = load("bootstrap.ctrlhandler: true\nxpack.ml.enabled: false\narchived.x: 1");
     let keys: Vec<&str> = settings
         .warnings()
         .iter()
@@ -304,7 +304,7 @@ fn harmless_strangers_are_warned_of() {
         .collect();
     assert_eq!(
         keys,
-        ["archived.x", "bootstrap.memory_lock", "xpack.ml.enabled"]
+        ["archived.x", "bootstrap.ctrlhandler", "xpack.ml.enabled"]
     );
     assert!(
         settings.warnings()[1]

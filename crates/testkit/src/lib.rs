@@ -1,17 +1,20 @@
 //! A cluster of nodes in this process, with mutual TLS between them and HTTPS to clients. For
 //! tests: whatever goes wrong panics.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use http::Method;
 use ringwall_base::SecretString;
 use ringwall_node::node::Node;
-use ringwall_pki::{CaParams, CertificateAuthority, KeySpec, NodeCertParams};
+use ringwall_pki::{CaParams, CertificateAuthority, DistinguishedName, KeySpec, NodeCertParams};
 use ringwall_rest::http_client::{HttpClient, HttpResponse};
 use ringwall_settings::{Keystore, Settings};
-use ringwall_tls::{SslContext, ToolTrust, VerificationMode};
+use ringwall_tls::{
+    ConfiguredPath, KeySource, SslConfig, SslContext, ToolTrust, TrustSource, VerificationMode,
+};
 use serde_json::{Value, json};
 
 /// How long anything may take.
@@ -170,6 +173,50 @@ impl Cluster {
         }
         let (kind, text) = content(&body);
         client.request(method, path, kind, text).await.unwrap()
+    }
+
+    /// Returns the configuration directory of a node.
+    pub fn config(&self, number: usize) -> PathBuf {
+        self.path(number).join("config")
+    }
+
+    /// Returns a TLS context of a client that shows a certificate of this subject, issued by the authority of the
+    /// nodes or by another, and speaks one protocol, `http/1.1` or `h2`.
+    pub fn client_tls(
+        &self,
+        subject: &str,
+        other: Option<&CertificateAuthority>,
+        protocol: &str,
+    ) -> Arc<SslContext> {
+        let params = NodeCertParams {
+            name: DistinguishedName::parse(subject).unwrap(),
+            key: KeySpec::EcP256,
+            ..NodeCertParams::default()
+        };
+        let issued = other.unwrap_or(&self.authority).issue(&params).unwrap();
+        let password = SecretString::from("secret");
+        let directory = tempfile::tempdir().unwrap();
+        let store = directory.path().join("client.p12");
+        std::fs::write(&store, issued.to_p12("client", &password).unwrap()).unwrap();
+        let key = KeySource::Keystore {
+            path: ConfiguredPath::new("client.p12", directory.path()),
+            password,
+            key_password: None,
+        };
+        let ca_file = self.ca_file.display().to_string();
+        let trust = TrustSource::Pem(vec![ConfiguredPath::new(ca_file, self.root.path())]);
+        SslContext::load(SslConfig::new("client", key, trust), &[protocol]).unwrap()
+    }
+
+    /// Returns a client of a node over a TLS context, without an `Authorization` header.
+    pub fn client_with(&self, number: usize, tls: Arc<SslContext>) -> HttpClient {
+        let url = format!("https://{}", self.http_address(number));
+        HttpClient::new(&url, Some(tls), None).unwrap()
+    }
+
+    /// Returns the address that clients of a node dial.
+    pub fn http_address(&self, number: usize) -> SocketAddr {
+        self.nodes[number].as_ref().unwrap().node.http_addresses()[0]
     }
 
     fn settings(&self, home: &Path, number: usize) -> Settings {

@@ -207,6 +207,11 @@ impl SslContext {
         self.generation.subscribe()
     }
 
+    /// Returns the generation of now.
+    pub fn generation(&self) -> u64 {
+        *self.generation.borrow()
+    }
+
     /// Returns every certificate in use, for `GET /_ssl/certificates`.
     pub fn certificates(&self) -> Vec<CertificateEntry> {
         self.material.load().certificates.clone()

@@ -128,7 +128,7 @@ impl Doubt {
             } => format!(
                 "this node's own certificate is not acceptable to [{context}] with {trust}{}: {}; {}",
                 as_role(*role),
-                detail(reason),
+                reason.detail(),
                 match self.is_http() {
                     true => "the tools of this node will refuse it",
                     false => "nodes configured alike will refuse one another",
@@ -224,17 +224,6 @@ fn as_role(role: Option<PeerRole>) -> &'static str {
         None => "",
         Some(PeerRole::Server) => " as a TLS server (where this node is dialled)",
         Some(PeerRole::Client) => " as a TLS client (where this node dials others)",
-    }
-}
-
-fn detail(reason: &FailureReason) -> String {
-    match reason {
-        FailureReason::UntrustedIssuer { issuer, .. } => {
-            format!("its issuer [{issuer}] is not trusted")
-        }
-        FailureReason::WrongUsage { detail } => detail.clone(),
-        FailureReason::BadCertificate(detail) => detail.clone(),
-        other => other.kind().to_owned(),
     }
 }
 

@@ -104,6 +104,17 @@ pub enum FailureReason {
 }
 
 impl FailureReason {
+    /// Returns the reason in a few words, without the certificate it is about.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::UntrustedIssuer { issuer, .. } => {
+                format!("its issuer [{issuer}] is not trusted")
+            }
+            Self::WrongUsage { detail } | Self::BadCertificate(detail) => detail.clone(),
+            other => other.kind().to_owned(),
+        }
+    }
+
     /// Returns a short constant name, for metrics and for limiting repeated log lines.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -8,7 +8,7 @@ use ringwall_security::Hasher;
 use ringwall_security::file_realm::{USERS, USERS_ROLES};
 use ringwall_security::files::{self, EditLock, FilesError, UsersFile, UsersRolesFile};
 use ringwall_settings::Settings;
-use ringwall_settings::registry::security;
+use ringwall_settings::registry::{realms, security};
 use rustix::process::{Pid, test_kill_process};
 
 use super::online::Login;
@@ -33,7 +33,7 @@ impl EphemeralSuperuser {
         settings: &Settings,
         terminal: &mut Terminal,
     ) -> Result<Self, CommandError> {
-        let realms = settings.family(&security::FILE_REALM.enabled);
+        let realms = settings.family(&realms::FILE_REALM.enabled);
         if realms.values().any(|enabled| !enabled) {
             return Err(CommandError::config("File realm must be enabled"));
         }

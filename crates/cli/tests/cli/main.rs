@@ -1,6 +1,7 @@
 //! The real program, called as a user calls it.
 
 mod bench;
+mod certificates;
 mod certutil_http;
 mod certutil_http_ca;
 mod certutil_renew;

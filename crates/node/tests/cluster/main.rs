@@ -1,6 +1,7 @@
 //! Documents in a cluster, through its HTTPS interface.
 
 mod api_keys;
+mod certificates;
 mod profiles;
 mod reload_passwords;
 mod rolling_tls;

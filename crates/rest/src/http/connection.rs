@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use ringwall_security::ClientCertificates;
 use ringwall_tls::{
     MaybeTlsStream, PeerIdentity, PeerRole, RefusalLog, SslContext, UnexpectedTls,
     explain_io_error, with_certificate,
@@ -272,13 +273,17 @@ impl Connection {
             },
             stall: config.body_timeout,
         };
+        let certificates = stream
+            .peer_identity()
+            .and_then(|peer| ClientCertificates::new(peer.chain.clone()));
         let stream = Guard::new(stream, first, patience, Arc::clone(&self.activity));
         let (service, activity) = (Arc::clone(&self.shared.service), Arc::clone(&self.activity));
         let service = service_fn(move |request: http::Request<Incoming>| {
             let service = Arc::clone(&service);
+            let certificates = certificates.clone();
             let answering = activity.begin();
             async move {
-                let answer = service.handle(request).await;
+                let answer = service.handle(request, certificates.as_ref()).await;
                 drop(answering);
                 Ok::<_, Infallible>(answer)
             }

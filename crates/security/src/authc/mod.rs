@@ -1,4 +1,5 @@
-//! Authentication: from an `Authorization` header to an identity. Source: security.md section 1.
+//! Authentication: from an `Authorization` header or a client certificate to an identity. Source: security.md
+//! section 1.
 
 mod cache;
 mod challenge;
@@ -17,11 +18,12 @@ use self::credential::{Basic, Credential};
 use crate::api_keys::ApiKeyCredential;
 use crate::files::{SERVICE_ACCOUNTS, ServiceAccountToken, ServiceTokensFile, Watched};
 use crate::hash::{Hasher, verify};
+use crate::pki_realm::{ClientCertificates, PkiRealm, PkiVerdict};
 use crate::token_hash;
 use crate::{FileRealm, HashPool, HashPoolConfig, SecurityStore, StoredUser, reserved};
 
 /// How logins are checked and remembered.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AuthenticatorConfig {
     /// The algorithm of new passwords, which decides how long a refusal takes for unknown users.
     pub hasher: Hasher,
@@ -36,8 +38,10 @@ pub struct AuthenticatorConfig {
     /// The hash of the password made for `elastic` at the first start, until one is stored: keystore
     /// value `autoconfiguration.password_hash`. Goes before the bootstrap password.
     pub autoconfiguration_hash: Option<SecretString>,
-    /// Users in files of this node, if the realm is enabled.
-    pub file_realm: Option<Arc<FileRealm>>,
+    /// The realms whose users have passwords, beside the reserved one before them, in their order.
+    pub password_realms: Vec<PasswordRealm>,
+    /// The realms whose users have certificates, in their order.
+    pub pki_realms: Vec<Arc<PkiRealm>>,
     /// Tokens of service accounts in a file of this node.
     pub service_tokens: Option<Arc<Watched<ServiceTokensFile>>>,
     /// Setting `xpack.security.authc.api_key.enabled`, on by default.
@@ -53,14 +57,26 @@ impl Default for AuthenticatorConfig {
             pool: HashPoolConfig::default(),
             bootstrap_password: None,
             autoconfiguration_hash: None,
-            file_realm: None,
+            password_realms: vec![PasswordRealm::Native {
+                name: "default_native".to_owned(),
+            }],
+            pki_realms: Vec::new(),
             service_tokens: None,
             api_keys: true,
         }
     }
 }
 
-/// Checks credentials against the reserved, file and native realms, in this order.
+/// A realm whose users have passwords.
+#[derive(Clone)]
+pub enum PasswordRealm {
+    /// Users in files of this node.
+    File(Arc<FileRealm>),
+    /// Users in the cluster.
+    Native { name: String },
+}
+
+/// Checks credentials against the reserved realm and those configured.
 pub struct Authenticator {
     /// `None` when security is off: everyone is the same anonymous superuser.
     realms: Option<Realms>,
@@ -72,7 +88,8 @@ struct Realms {
     dummy_hash: Arc<str>,
     bootstrap_password: Option<SecretString>,
     autoconfiguration_hash: Option<SecretString>,
-    file_realm: Option<Arc<FileRealm>>,
+    password_realms: Vec<PasswordRealm>,
+    pki_realms: Vec<Arc<PkiRealm>>,
     service_tokens: Option<Arc<Watched<ServiceTokensFile>>>,
     api_keys: bool,
     cache: SuccessCache,
@@ -101,7 +118,8 @@ impl Authenticator {
                     .bootstrap_password
                     .filter(|password| !password.is_empty()),
                 autoconfiguration_hash: config.autoconfiguration_hash,
-                file_realm: config.file_realm,
+                password_realms: config.password_realms,
+                pki_realms: config.pki_realms,
                 service_tokens: config.service_tokens,
                 api_keys: config.api_keys,
                 cache: SuccessCache::new(config.cache_ttl, config.cache_max_users),
@@ -116,20 +134,25 @@ impl Authenticator {
         Self { realms: None }
     }
 
-    /// Returns the identity behind an `Authorization` header value.
+    /// Returns the identity behind an `Authorization` header value, or else behind the certificates of the
+    /// connection: who sends a credential means it, so one that fails is never made up for by a certificate.
     ///
     /// `uri` is only quoted in refusals. Errors: 401 with `WWW-Authenticate` (section 1.4; the same
     /// body for unknown users, wrong passwords and disabled users), 429 when too many logins wait.
     pub async fn authenticate(
         &self,
         authorization: Option<&str>,
+        certificates: Option<&ClientCertificates>,
         uri: &str,
     ) -> ApiResult<Authentication> {
         let Some(realms) = &self.realms else {
             return Ok(anonymous_superuser());
         };
         match credential::parse(authorization) {
-            Credential::None => Err(missing(uri)),
+            Credential::None => match certificates {
+                Some(certificates) => realms.certificates(certificates, uri),
+                None => Err(missing(uri)),
+            },
             Credential::ApiKey(key) => realms.api_key(&key),
             Credential::Bearer(bearer) => realms.service_account(&bearer).await,
             Credential::BadBasic(reason) => Err(bad_basic(reason)),
@@ -165,6 +188,35 @@ impl Realms {
             }
         }
         Err(bad_user(&basic.username, uri))
+    }
+
+    /// Asks the PKI realms one after the other. A certificate in which none finds a name is as good as none.
+    fn certificates(
+        &self,
+        certificates: &ClientCertificates,
+        uri: &str,
+    ) -> ApiResult<Authentication> {
+        let now = i64::try_from(now_ms() / 1000).unwrap_or(i64::MAX);
+        let mut refused = None;
+        for realm in &self.pki_realms {
+            match realm.authenticate(certificates, now) {
+                PkiVerdict::User(user) => return Ok(identity(user, realm_ref(realm.name(), PKI))),
+                PkiVerdict::NotMine => {}
+                PkiVerdict::Refused { username, reason } => {
+                    tracing::info!(
+                        user.name = username,
+                        realm = realm.name(),
+                        reason,
+                        "authentication with a certificate failed"
+                    );
+                    refused.get_or_insert(username);
+                }
+            }
+        }
+        Err(match refused {
+            Some(username) => bad_user(&username, uri),
+            None => missing(uri),
+        })
     }
 
     /// Checks an API key. Its hash is a fast one, so nothing is remembered.
@@ -235,11 +287,11 @@ impl Realms {
 
     /// A number that changes whenever any user changes: both grow only.
     fn generation(&self) -> u64 {
-        let files = self
-            .file_realm
-            .as_ref()
-            .map_or(0, |realm| realm.generation());
-        self.store.generation().wrapping_add(files)
+        let files = self.password_realms.iter().map(|realm| match realm {
+            PasswordRealm::File(realm) => realm.generation(),
+            PasswordRealm::Native { .. } => 0,
+        });
+        files.fold(self.store.generation(), u64::wrapping_add)
     }
 
     async fn try_candidate(
@@ -290,15 +342,21 @@ impl Realms {
         if reserved::is_reserved(username) {
             return vec![self.reserved_candidate(username)];
         }
-        let in_files = self.file_realm.as_ref().and_then(|realm| {
-            let stored = realm.user(username)?;
-            Some(candidate(stored, realm_ref(realm.name(), FILE)))
-        });
-        let native = self.store.native_user(username);
-        let native = native
-            .filter(|stored| stored.user.enabled)
-            .map(|stored| candidate(stored, realm_ref(NATIVE_NAME, NATIVE)));
-        let found: Vec<Candidate> = in_files.into_iter().chain(native).collect();
+        let found: Vec<Candidate> = self
+            .password_realms
+            .iter()
+            .filter_map(|realm| match realm {
+                PasswordRealm::File(realm) => {
+                    let stored = realm.user(username)?;
+                    Some(candidate(stored, realm_ref(realm.name(), FILE)))
+                }
+                PasswordRealm::Native { name } => {
+                    let stored = self.store.native_user(username)?;
+                    let enabled = stored.user.enabled;
+                    enabled.then(|| candidate(stored, realm_ref(name, NATIVE)))
+                }
+            })
+            .collect();
         match found.is_empty() {
             true => vec![self.nobody()],
             false => found,
@@ -308,7 +366,7 @@ impl Realms {
     fn nobody(&self) -> Candidate {
         Candidate {
             user: None,
-            realm: realm_ref(NATIVE_NAME, NATIVE),
+            realm: realm_ref("none", "none"),
             secret: StoredSecret::Hash(Arc::clone(&self.dummy_hash)),
         }
     }
@@ -449,7 +507,7 @@ pub fn tampered_request(uri: &str) -> ApiError {
 
 const FILE: &str = "file";
 const NATIVE: &str = "native";
-const NATIVE_NAME: &str = "default_native";
+const PKI: &str = "pki";
 const RESERVED: &str = "reserved";
 /// Name and type of the realm of service accounts.
 pub(crate) const SERVICE_ACCOUNT: &str = "_service_account";

@@ -101,10 +101,20 @@ fn with_files(
     let config = AuthenticatorConfig {
         hasher: CHEAP,
         bootstrap_password: bootstrap.map(SecretString::from),
-        file_realm,
+        password_realms: file_realm
+            .map(PasswordRealm::File)
+            .into_iter()
+            .chain([native()])
+            .collect(),
         ..AuthenticatorConfig::default()
     };
     Authenticator::new(Arc::clone(store) as Arc<dyn SecurityStore>, config)
+}
+
+fn native() -> PasswordRealm {
+    PasswordRealm::Native {
+        name: "native1".to_owned(),
+    }
 }
 
 async fn login(
@@ -113,7 +123,7 @@ async fn login(
     password: &str,
 ) -> ApiResult<Authentication> {
     let header = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
-    authenticator.authenticate(Some(&header), "/x").await
+    authenticator.authenticate(Some(&header), None, "/x").await
 }
 
 #[tokio::test]
@@ -124,7 +134,7 @@ async fn native_users_log_in_and_every_refusal_looks_the_same() {
     let authenticator = authenticator(&store, None);
     let ann = login(&authenticator, "ann", "right-1").await.unwrap();
     assert_eq!(ann.user.username, "ann");
-    assert_eq!(ann.realm.name, "default_native");
+    assert_eq!(ann.realm.name, "native1");
     assert_eq!(ann.realm.realm_type, "native");
     for (user, password) in [
         ("ann", "wrong"),
@@ -166,7 +176,7 @@ async fn missing_and_foreign_credentials_have_their_own_words() {
         ),
     ] {
         let error = authenticator
-            .authenticate(header, "/_search?q=1")
+            .authenticate(header, None, "/_search?q=1")
             .await
             .unwrap_err();
         assert!(error.reason.contains(part), "{}", error.reason);
@@ -301,7 +311,7 @@ async fn concurrent_logins_of_one_user_share_a_verification() {
 #[tokio::test]
 async fn disabled_security_accepts_everyone() {
     let identity = Authenticator::disabled()
-        .authenticate(None, "/")
+        .authenticate(None, None, "/")
         .await
         .unwrap();
     assert_eq!(identity.authentication_type, AuthenticationType::Anonymous);
@@ -331,7 +341,7 @@ async fn users_of_files_log_in_before_native_ones_and_changes_count_at_once() {
     let login = |user: &'static str, password: &'static str| {
         let header = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         let auth = &auth;
-        async move { auth.authenticate(Some(&header), "/").await }
+        async move { auth.authenticate(Some(&header), None, "/").await }
     };
 
     let in_file = login("ann", "file-pass").await.unwrap();
@@ -387,7 +397,7 @@ async fn the_password_of_the_first_start_holds_until_one_is_stored() {
     let login = |password: &str| {
         let header = format!("Basic {}", STANDARD.encode(format!("elastic:{password}")));
         let auth = &auth;
-        async move { auth.authenticate(Some(&header), "/").await.is_ok() }
+        async move { auth.authenticate(Some(&header), None, "/").await.is_ok() }
     };
     assert!(login("generated").await);
     assert!(!login("bootstrap").await);
@@ -403,7 +413,9 @@ async fn service_accounts_show_their_tokens() {
     let token = ServiceAccountToken::generate("elastic/kibana", "t1");
     let hash = CHEAP.hash(&token.secret).unwrap();
     std::fs::write(&path, format!("elastic/kibana/t1:{hash}\n")).unwrap();
-    let tokens = Arc::new(Watched::open(path.clone(), ServiceTokensFile::parse));
+    let tokens = Arc::new(Watched::open(path.clone(), |text| {
+        Ok(ServiceTokensFile::parse(text))
+    }));
     let store = Arc::new(FakeStore::default());
     let config = AuthenticatorConfig {
         hasher: CHEAP,
@@ -414,7 +426,7 @@ async fn service_accounts_show_their_tokens() {
     let show = |token: &ServiceAccountToken| {
         let header = format!("Bearer {}", token.bearer().expose());
         let auth = &auth;
-        async move { auth.authenticate(Some(&header), "/").await }
+        async move { auth.authenticate(Some(&header), None, "/").await }
     };
     for _ in 0..2 {
         let kibana = show(&token).await.unwrap();
@@ -441,7 +453,11 @@ async fn service_accounts_show_their_tokens() {
         );
         assert!(!why.contains("secret"), "{why}");
     }
-    assert!(auth.authenticate(Some("Bearer abc"), "/").await.is_err());
+    assert!(
+        auth.authenticate(Some("Bearer abc"), None, "/")
+            .await
+            .is_err()
+    );
     std::fs::remove_file(&path).unwrap();
     tokens.poll();
     assert!(show(&token).await.is_err(), "a removed token ends at once");
@@ -455,12 +471,15 @@ async fn stored_tokens_and_api_keys_are_accepted() {
     let hash = crate::token_hash::hash(&token.secret);
     *store.service_token.lock() = Some(("elastic/kibana/t2".to_owned(), hash));
     let header = format!("Bearer {}", token.bearer().expose());
-    let kibana = auth.authenticate(Some(&header), "/").await.unwrap();
+    let kibana = auth.authenticate(Some(&header), None, "/").await.unwrap();
     assert_eq!(kibana.token.unwrap().token_type, "_service_account_index");
 
     let key = ApiKeyCredential::generate();
     let header = format!("ApiKey {}", key.encoded().expose());
-    let unknown = auth.authenticate(Some(&header), "/").await.unwrap_err();
+    let unknown = auth
+        .authenticate(Some(&header), None, "/")
+        .await
+        .unwrap_err();
     let why = format!("API key: unable to find apikey with id {}", key.id);
     assert_eq!(unknown.metadata["additional_unsuccessful_credentials"], why);
     let info = ApiKeyInfo {
@@ -479,7 +498,7 @@ async fn stored_tokens_and_api_keys_are_accepted() {
         hash: key.hash(),
     };
     *store.api_key.lock() = Some(Arc::new(stored));
-    let found = auth.authenticate(Some(&header), "/").await.unwrap();
+    let found = auth.authenticate(Some(&header), None, "/").await.unwrap();
     assert_eq!(found.authentication_type, AuthenticationType::ApiKey);
     assert_eq!(
         (found.user.username.as_str(), found.realm.name.as_str()),
@@ -496,5 +515,5 @@ fn native_ann() -> Authentication {
         metadata: serde_json::Map::new(),
         enabled: true,
     };
-    identity(Arc::new(user), realm_ref(NATIVE_NAME, NATIVE))
+    identity(Arc::new(user), realm_ref("native1", NATIVE))
 }

@@ -1,10 +1,11 @@
-//! The files of a node's configuration directory that hold identities: `users`, `users_roles` and
-//! `service_tokens`. The node reads them leniently, the tools edit them.
+//! The files of a node's configuration directory that hold identities: `users`, `users_roles`,
+//! `service_tokens` and `role_mapping.yml`. The node reads them leniently, the tools edit all but the last.
 //! Source: tools.md sections 10.2, 10.3 and 11; security.md section 6.
 //!
 //! Comments, order and lines nobody understands survive an edit.
 
 mod lines;
+mod role_mapping;
 mod rules;
 mod service_tokens;
 mod users;
@@ -17,10 +18,11 @@ use std::path::{Path, PathBuf};
 use fs4::FileExt;
 use ringwall_base::fs::{Replaced, replace_atomic};
 
+pub use role_mapping::RoleMappingFile;
 pub use rules::{check_password, check_role_name, check_token_name, check_username};
 pub use service_tokens::{SERVICE_ACCOUNTS, ServiceAccountToken, ServiceTokensFile};
 pub use users::{UsersFile, UsersRolesFile};
-pub use watched::Watched;
+pub use watched::{Parse, Watched};
 
 /// A line of a file that is skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]

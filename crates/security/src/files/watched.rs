@@ -12,11 +12,14 @@ use super::{FileProblem, FilesError, read};
 #[derive(Debug)]
 pub struct Watched<T> {
     path: PathBuf,
-    parse: fn(&str) -> (T, Vec<FileProblem>),
+    parse: Parse<T>,
     current: RwLock<Arc<T>>,
     /// What was last seen on disk, so that each state of the file is told once.
     seen: Mutex<Seen>,
 }
+
+/// Reads the text of a file, and tells which parts of it are skipped. The error is why nothing of it can be used.
+pub type Parse<T> = fn(&str) -> Result<(T, Vec<FileProblem>), FileProblem>;
 
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
@@ -28,7 +31,7 @@ enum Seen {
 
 impl<T: Default> Watched<T> {
     /// Returns the file's content as of now. Blocking, as is [`Watched::poll`].
-    pub fn open(path: PathBuf, parse: fn(&str) -> (T, Vec<FileProblem>)) -> Self {
+    pub fn open(path: PathBuf, parse: Parse<T>) -> Self {
         let watched = Self {
             path,
             parse,
@@ -63,7 +66,15 @@ impl<T: Default> Watched<T> {
             tracing::error!("cannot read {reason}; what was read of it before stays in force");
             return false;
         }
-        let (content, problems) = (self.parse)(&text);
+        let (content, problems) = match (self.parse)(&text) {
+            Ok(read) => read,
+            Err(FileProblem { line, reason }) => {
+                tracing::error!(
+                    "cannot use [{path}], line [{line}]: {reason}; what was read of it before stays in force"
+                );
+                return false;
+            }
+        };
         for FileProblem { line, reason } in problems {
             tracing::error!("line [{line}] of [{path}] is skipped: {reason}");
         }

@@ -5,6 +5,7 @@ pub mod indices;
 pub mod network;
 pub mod node;
 pub mod profiles;
+pub mod realms;
 pub mod security;
 pub mod ssl;
 mod unsupported;
@@ -33,7 +34,7 @@ pub static SECTIONS: &[&Section] = &[
     &indices::SECTION,
     &indices::THREAD_POOL_SECTION,
     &security::SECTION,
-    &security::REALMS_SECTION,
+    &realms::SECTION,
     &security::FILTER_SECTION,
     &ssl::TRANSPORT_SECTION,
     &ssl::HTTP_SECTION,

@@ -54,6 +54,14 @@ pub static PATH_LOGS: Setting<String> = Setting::new(
 .default("logs")
 .example("/var/log/elasticsearch");
 
+pub static MEMORY_LOCK: Setting<bool> = Setting::new(
+    "bootstrap.memory_lock",
+    "Whether what the node has in memory when it starts, its keys and passwords among it, is kept from being \
+     swapped out. Not what it needs later, and not the index files: for these, disable swap on the host.",
+)
+.default("false")
+.example("true");
+
 pub static KEYSTORE_SEED: SecureSetting = SecureSetting::new(
     "keystore.seed",
     "Random text made with the keystore; the bootstrap password unless `bootstrap.password` is set.",
@@ -69,6 +77,7 @@ pub(super) static SECTION: Section = Section {
         &NODE_ATTRIBUTES,
         &PATH_DATA,
         &PATH_LOGS,
+        &MEMORY_LOCK,
         &KEYSTORE_SEED,
     ],
 };

@@ -3,7 +3,7 @@
 use ringwall_base::{IpRule, TimeValue};
 
 use super::Section;
-use crate::setting::{AffixSetting, SecureSetting, Setting};
+use crate::setting::{SecureSetting, Setting};
 
 pub static SECURITY_ENABLED: Setting<bool> = Setting::new(
     "xpack.security.enabled",
@@ -93,6 +93,13 @@ pub static API_KEY_MAX: Setting<usize> = Setting::new(
 )
 .default("20000")
 .at_least(1);
+
+pub static TOKEN_ENABLED: Setting<bool> = Setting::new(
+    "xpack.security.authc.token.enabled",
+    "Whether there is a token service. There is none yet; `true` still requires HTTPS, as bearer tokens do.",
+)
+.fallback(&["xpack.security.http.ssl.enabled"])
+.default("false");
 
 pub static ENROLLMENT_ENABLED: Setting<bool> = Setting::new(
     "xpack.security.enrollment.enabled",
@@ -221,78 +228,8 @@ pub(super) static SECTION: Section = Section {
         &API_KEY_ENABLED,
         &API_KEY_RETENTION,
         &API_KEY_MAX,
+        &TOKEN_ENABLED,
         &ENROLLMENT_ENABLED,
         &AUTOCONFIGURATION_ENABLED,
-    ],
-};
-
-/// The settings of the realms of one type; the name of a realm is free.
-#[derive(Debug)]
-pub struct RealmSettings {
-    pub order: AffixSetting<i64>,
-    pub enabled: AffixSetting<bool>,
-    pub cache_ttl: AffixSetting<TimeValue>,
-    pub cache_max_users: AffixSetting<usize>,
-    pub cache_hash_algo: AffixSetting<String>,
-}
-
-const fn realm(prefix: &'static str) -> RealmSettings {
-    RealmSettings {
-        order: AffixSetting::new(
-            Setting::new(
-                prefix,
-                "Place of the realm in the chain; lower is asked first.",
-            )
-            .default("0"),
-            ".order",
-        ),
-        enabled: AffixSetting::new(
-            Setting::new(prefix, "Whether the realm is asked.").default("true"),
-            ".enabled",
-        ),
-        cache_ttl: AffixSetting::new(
-            Setting::new(
-                prefix,
-                "How long a successful login is remembered; 0 never.",
-            )
-            .default("20m")
-            .at_least(0),
-            ".cache.ttl",
-        ),
-        cache_max_users: AffixSetting::new(
-            Setting::new(prefix, "Number of users whose login is remembered.").default("100000"),
-            ".cache.max_users",
-        ),
-        cache_hash_algo: AffixSetting::new(
-            Setting::new(
-                prefix,
-                "How remembered passwords are hashed in memory; only `ssha256`.",
-            )
-            .default("ssha256"),
-            ".cache.hash_algo",
-        ),
-    }
-}
-
-/// Realms whose users are in the cluster.
-pub static NATIVE_REALM: RealmSettings = realm("xpack.security.authc.realms.native.");
-
-/// Realms whose users are in the files `users` and `users_roles`.
-pub static FILE_REALM: RealmSettings = realm("xpack.security.authc.realms.file.");
-
-pub(super) static REALMS_SECTION: Section = Section {
-    title: "Realms",
-    intro: "A realm of each type exists without being configured.",
-    settings: &[
-        &NATIVE_REALM.order,
-        &NATIVE_REALM.enabled,
-        &NATIVE_REALM.cache_ttl,
-        &NATIVE_REALM.cache_max_users,
-        &NATIVE_REALM.cache_hash_algo,
-        &FILE_REALM.order,
-        &FILE_REALM.enabled,
-        &FILE_REALM.cache_ttl,
-        &FILE_REALM.cache_max_users,
-        &FILE_REALM.cache_hash_algo,
     ],
 };

@@ -21,6 +21,9 @@ pub(crate) fn verdict(key: &str, value: &str) -> Verdict {
     if let Some((_, advice)) = REMOVED.iter().find(|(name, _)| covers(name, key)) {
         return Verdict::Refused(advice);
     }
+    if let Some(verdict) = known_realm(key, value) {
+        return verdict;
+    }
     if SWITCHED_OFF.contains(&key) && value == "false" {
         return Verdict::Ignored("is off, as it always is here");
     }
@@ -62,6 +65,30 @@ fn covers(entry: &str, key: &str) -> bool {
         true => key.starts_with(entry),
         false => key == entry,
     }
+}
+
+/// Judges what a realm of a type that exists does not have.
+fn known_realm(key: &str, value: &str) -> Option<Verdict> {
+    let rest = key.strip_prefix("xpack.security.authc.realms.")?;
+    let (realm_type, rest) = rest.split_once('.')?;
+    let (_, setting) = rest.split_once('.')?;
+    let reason = match (realm_type, setting) {
+        ("pki", "delegation.enabled") if value == "false" => {
+            return Some(Verdict::Ignored("is off, as it always is here"));
+        }
+        ("pki", "delegation.enabled") => {
+            "is not supported: a certificate counts only on the connection of the client that holds its key; there \
+             are no tokens that another could ask for in its name"
+        }
+        (_, "authorization_realms") => {
+            "is not supported: roles of certificates come from the realm's own [files.role_mapping]"
+        }
+        ("native" | "file" | "pki", _) => {
+            "is not a setting of realms of this type; see the section on realms of the settings reference"
+        }
+        _ => return None,
+    };
+    Some(Verdict::Refused(reason))
 }
 
 fn is_trust_restriction(key: &str) -> bool {
@@ -149,7 +176,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "xpack.security.authc.realms.",
-        "is not supported: only realms of the types native and file are",
+        "is not supported: only realms of the types native, file and pki are",
     ),
     ("xpack.security.hide_settings", "is not supported"),
     (
@@ -207,10 +234,6 @@ const PROFILE_TLS: &str = "is not supported: every profile has TLS where [xpack.
 
 const IGNORED: &[(&str, &str)] = &[
     ("archived.", "is ignored: it was archived by an upgrade"),
-    (
-        "bootstrap.memory_lock",
-        "is ignored: there is no heap to lock; disable swap on the host",
-    ),
     (
         "xpack.security.ssl.diagnose.trust",
         "is ignored: every refused certificate is explained",
@@ -366,7 +389,6 @@ mod tests {
     #[test]
     fn harmless_settings_are_ignored_and_protecting_ones_refused() {
         for key in [
-            "bootstrap.memory_lock",
             "ingest.geoip.downloader.enabled",
             "xpack.ml.enabled",
             "archived.old.thing",
@@ -388,12 +410,31 @@ mod tests {
         for key in [
             "http.prot",
             "xpack.security.enabledd",
-            "bootstrap.memory_lockk",
+            "cluster.namee",
             "transport.profiles.a.prot",
             "transport.profiles.a.xpack.security.ssl.dual_stack.enabled",
         ] {
             assert_eq!(verdict(key, "true"), Verdict::Unknown, "{key}");
         }
+    }
+
+    #[test]
+    fn what_a_realm_does_not_have_is_told() {
+        const REALMS: &str = "xpack.security.authc.realms";
+        for (key, value, expected) in [
+            ("pki.p.delegation.enabled", "true", "holds its key"),
+            ("pki.p.authorization_realms", "a", "files.role_mapping"),
+            ("pki.p.username_patern", "a", "not a setting of realms"),
+            ("kerberos.k.order", "1", "only realms of the types"),
+        ] {
+            let verdict = verdict(&format!("{REALMS}.{key}"), value);
+            let Verdict::Refused(reason) = verdict else {
+                panic!("{key}: {verdict:?}");
+            };
+            assert!(reason.contains(expected), "{key}: {reason}");
+        }
+        let off = verdict(&format!("{REALMS}.pki.p.delegation.enabled"), "false");
+        assert!(matches!(off, Verdict::Ignored(_)));
     }
 
     #[test]
