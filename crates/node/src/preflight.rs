@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(found.published_of("wan").as_deref(), Some("203.0.113.8"));
         assert_eq!(found.published_of("default").as_deref(), Some("127.0.0.2"));
         assert_eq!(found.foreign(), ["203.0.113.8".parse::<IpAddr>().unwrap()]);
-        let (found, is_production) = addresses(&[
+        let (_, is_production) = addresses(&[
             ("transport.profiles.wan.port", "9500"),
             ("transport.profiles.wan.publish_host", "192.0.2.8"),
         ]);

@@ -59,8 +59,10 @@ pub struct Transport {
     /// The first is the profile that other nodes dial.
     profiles: Arc<[BoundProfile]>,
     /// Taken by `start`.
-    listeners: Arc<Mutex<Vec<(Arc<Profile>, TcpListener)>>>,
+    listeners: Arc<Mutex<Listeners>>,
 }
+
+type Listeners = Vec<(Arc<Profile>, TcpListener)>;
 
 impl Transport {
     /// Takes the ports, and fills in the publish address of `local` unless it has one.
