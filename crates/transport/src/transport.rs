@@ -60,7 +60,7 @@ pub struct Transport {
     /// The first is the profile that other nodes dial.
     profiles: Arc<[BoundProfile]>,
     /// Taken by `start`.
-    listeners: Arc<Mutex<Vec<(Arc<Profile>, TcpListener)>>>,
+    listeners: Arc<Mutex<Listeners>>,
 }
 
 /// Connections of a transport, for statistics.
@@ -73,6 +73,8 @@ pub struct TransportCounts {
     /// Dialled since the start.
     pub dialled_total: u64,
 }
+
+type Listeners = Vec<(Arc<Profile>, TcpListener)>;
 
 impl Transport {
     /// Takes the ports, and fills in the publish address of `local` unless it has one.

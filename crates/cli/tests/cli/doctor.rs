@@ -39,6 +39,36 @@ fn a_good_home_has_nothing_to_tell() {
 }
 
 #[test]
+fn contexts_of_transport_profiles_are_looked_over_too() {
+    let bench = Bench::new(&authority("CA"), |_| {});
+    let profile = "transport.profiles.wan.xpack.security.ssl";
+    bench.append(&format!(
+        "transport.profiles.wan.port: 9500\n{profile}.client_authentication: none\n"
+    ));
+    let found = bench.doctor(&[]);
+    let context = &found.json["contexts"][2];
+    assert_eq!(context["name"], profile);
+    assert_eq!(context["client_authentication"], "none");
+    assert_eq!(context["published"][0]["is_in_certificate"], true);
+    let told = found.json["findings"].to_string();
+    assert!(
+        told.contains(&format!(
+            "[{profile}.client_authentication] is not [required]"
+        )),
+        "{told}"
+    );
+
+    bench.append(&format!("{profile}.certificate_authorities: missing.crt\n"));
+    let found = bench.doctor(&[]);
+    found.is(1, "error");
+    let told = found.error("tls_files", "missing.crt");
+    assert_eq!(
+        told["setting"],
+        format!("{profile}.certificate_authorities")
+    );
+}
+
+#[test]
 fn an_untouched_home_has_its_first_start_before_it() {
     let bench = Bench::untouched();
     let found = bench.doctor(&[]);

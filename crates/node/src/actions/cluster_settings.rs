@@ -216,7 +216,7 @@ mod tests {
             ),
             (
                 "xpack.security.http.filter.deny",
-                json!(["*.example"]),
+                json!(["10.0.0/8"]),
                 "neither an IP address",
             ),
         ] {

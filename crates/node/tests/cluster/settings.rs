@@ -110,7 +110,14 @@ async fn the_ip_filter_changes_while_nodes_run() {
     let own = [("xpack.security.filter.always_allow_bound_address", "false")];
     let cluster = Cluster::start_with(1, &own).await;
     assert_eq!(cluster.get(0, "/").await.0, 200);
-    let deny = json!({"persistent": {"xpack.security.http.filter.deny": ["127.0.0.0/8"]}});
+    // Decided by a name that this machine does not have: asked for, and let in.
+    let named = json!({"persistent": {"xpack.security.http.filter.deny": ["*.example.invalid"]}});
+    assert_eq!(cluster.put(0, "/_cluster/settings", named).await.0, 200);
+    assert_eq!(cluster.get(0, "/").await.0, 200);
+    let deny = json!({"persistent": {
+        "xpack.security.http.filter.allow": ["*.example.invalid"],
+        "xpack.security.http.filter.deny": ["127.0.0.0/8"],
+    }});
     let (status, answer) = cluster.put(0, "/_cluster/settings", deny).await;
     assert_eq!(status, 200, "{answer}");
     let address = cluster.nodes[0].as_ref().unwrap().node.http_addresses()[0];
