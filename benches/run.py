@@ -283,7 +283,7 @@ def bench_search(args, directory):
             begun = time.perf_counter()
             status, answer = request(connection, "POST", "/texts/_search", query)
             times.append((time.perf_counter() - begun) * 1000)
-            if status != 200:
+            if status != 200 or answer["timed_out"] or answer["_shards"]["failed"]:
                 raise SystemExit(answer)
         results[f"{name}, ms (p50, p99 of 2000, {documents} documents)"] = [
             round(percentile(times, 0.5), 2), round(percentile(times, 0.99), 2)]

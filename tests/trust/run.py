@@ -1,19 +1,25 @@
 #!/usr/bin/env python3
 """Changes what a cluster of three nodes trusts while clients read and write, and counts the requests that fail.
 
-    tests/trust/run.py --binary target/release/ringwall [--only leaf,ca,withdraw,rolling,idle]
+    tests/trust/run.py --binary target/release/ringwall [--only leaf,ca,withdraw,revoke,rolling,idle]
 
 leaf      every node gets a new certificate of the same CA
-ca        the CA is replaced (certutil rotate)
+ca        the CA is replaced (certutil rotate) by one of the same name, while one node looks at its files rarely
 withdraw  one node's name is taken out of the trust: it must be out within a bound, and the data stay whole
+revoke    the same by a certificate revocation list
 rolling   a cluster without TLS between its nodes gets it node by node
-idle      10,000 idle connections and 1,000 handshakes that never end against both ports of a node
+idle      10,000 idle connections, with and without TLS, and 1,000 handshakes that never end against both ports of a node,
+          which goes on serving new clients itself
 
 Clients behave as the official ones: a request without an answer, or answered 502, 503 or 504, goes to the next node, at
-most three times in all. Standard library only. Exit status 1 when something is not as it must be.
+most three times in all. A search that some shards did not answer has failed. Every acknowledged document is read back by its
+id. Standard library only. Exit status 1 when something is not as it must be.
 """
 
 import argparse
+import base64
+import concurrent.futures
+import hashlib
 import http.client
 import json
 import os
@@ -48,7 +54,7 @@ class Load:
     def __init__(self, cluster, index, threads=4):
         self.cluster, self.index = cluster, index
         self.lock = threading.Lock()
-        self.done, self.retried, self.failed, self.written = 0, 0, [], 0
+        self.done, self.retried, self.failed, self.written = 0, 0, [], {}
         self.slowest = 0.0
         self.stopping = threading.Event()
         self.threads = [threading.Thread(target=self.run, args=(n,), daemon=True) for n in range(threads)]
@@ -72,7 +78,7 @@ class Load:
                 if problem:
                     self.failed.append(problem)
                 elif number % 3:
-                    self.written += 1
+                    self.written[f"{worker}-{number}"] = number
 
     def send(self, request, connections, chance):
         """Returns why the request failed, if it did, and how often it was sent."""
@@ -89,6 +95,9 @@ class Load:
                 problem = f"{node.name}: {error!r}"
                 continue
             if status in (200, 201):
+                if request[1].endswith("/_search") and (body["timed_out"] or body["_shards"]["failed"]
+                                                        or body["_shards"]["successful"] != body["_shards"]["total"]):
+                    return f"{node.name}: not all shards answered: {json.dumps(body['_shards'])[:300]}", tries
                 return None, tries
             problem = f"{node.name}: {status} {json.dumps(body)[:300]}"
             if status not in (502, 503, 504):
@@ -114,9 +123,22 @@ def ask(cluster, path, method="GET", body=None, node=0):
     return answer
 
 
-def counted(cluster, index):
+def kept(cluster, name, index, written, exact=True):
+    """Reads every acknowledged document back by its id, and counts that there are no others."""
     ask(cluster, f"/{index}/_refresh", "POST")
-    return ask(cluster, f"/{index}/_count")["count"]
+    wrong, idents = [], list(written)
+    for at in range(0, len(idents), 500):
+        some = idents[at:at + 500]
+        for found in ask(cluster, f"/{index}/_mget", "POST", {"ids": some})["docs"]:
+            if not found.get("found") or found["_source"]["n"] != written[found["_id"]]:
+                wrong.append(found["_id"])
+    count = ask(cluster, f"/{index}/_count")
+    whole = not count["_shards"]["failed"]
+    # A write without an answer may have been done.
+    fits = count["count"] == len(written) if exact else count["count"] >= len(written)
+    check(name, not wrong and fits and whole,
+          f"{len(written)} acknowledged, {len(written) - len(wrong)} read back, {count['count']} counted"
+          + (f"; missing {wrong[:5]}" if wrong else ""))
 
 
 def make_index(cluster, index):
@@ -127,12 +149,12 @@ def make_index(cluster, index):
 
 
 def own(cluster):
-    """Serial number of each node's transport certificate, by name."""
+    """Serial number of each node's transport certificate and fingerprint of who signed it, by name."""
     found = {}
     for node in ask(cluster, "/_ssl/nodes")["nodes"].values():
         context = next(context for context in node["contexts"] if context["name"] == SSL)
         row = next(row for row in context["certificates"] if row["has_private_key"])
-        found[node["name"]] = (row["serial_number"], row["issuer"])
+        found[node["name"]] = (row["serial_number"], row["issuer_fingerprint_sha256"])
     return found
 
 
@@ -204,19 +226,33 @@ def leaf(cluster, binary, directory):
     took = until("new certificates", lambda: all(own(cluster)[name] != before[name] for name in before))
     time.sleep(2)
     written = load.stop("leaf rotation on each node")
-    check("leaf: documents", counted(cluster, "leaf") == written, f"{written} acknowledged, all new after {took:.1f} s")
+    print(f"     all new after {took:.1f} s", flush=True)
+    kept(cluster, "leaf: documents", "leaf", written)
+
+
+def fingerprint(pem):
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+
+def rare_looks(cluster, node, interval):
+    with open(settings_of(node), "a") as file:
+        file.write(f"resource.reload.interval.high: {interval}\n")
+    restart(cluster, node)
 
 
 def ca(cluster, binary, directory):
+    # Nobody may run ahead of the slowest.
+    rare_looks(cluster, cluster.nodes[2], "25s")
     make_index(cluster, "ca")
     new = os.path.join(directory, "new-ca.p12")
-    subprocess.run([binary, "certutil", "ca", "--silent", "--ca-dn", "CN=next", "--out", new, "--pass", ""], check=True)
+    subprocess.run([binary, "certutil", "ca", "--silent", "--out", new, "--pass", ""], check=True)
     pem = subprocess.run(["openssl", "pkcs12", "-in", new, "-passin", "pass:", "-nokeys"], check=True,
                          capture_output=True, text=True).stdout
+    pem = pem[pem.index("-----BEGIN"):]
+    old = {issuer for _, issuer in own(cluster).values()}
     # Nodes show clients the same certificates: clients get the new CA first.
     cluster.tls.load_verify_locations(cadata=pem)
     with open(os.path.join(directory, "elastic"), "w") as file:
-        import base64
         file.write(base64.b64decode(cluster.authorization.split()[1]).decode().split(":", 1)[1] + "\n")
     load = Load(cluster, "ca")
     time.sleep(1)
@@ -231,8 +267,29 @@ def ca(cluster, binary, directory):
     written = load.stop("CA rotation")
     check("ca: tool", done.returncode == 0, f"{took:.1f} s {done.stderr.strip()[-300:] if done.returncode else ''}")
     issuers = {issuer for _, issuer in own(cluster).values()}
-    check("ca: every node", issuers == {"CN=next"}, f"issuers {issuers}")
-    check("ca: documents", counted(cluster, "ca") == written, f"{written} acknowledged")
+    check("ca: every node", issuers == {fingerprint(pem)} and not issuers & old,
+          f"shows a certificate of the new CA, {len(issuers)} issuer")
+    for node in ask(cluster, "/_ssl/nodes")["nodes"].values():
+        context = next(context for context in node["contexts"] if context["name"] == SSL)
+        trusted = set(context["trusted_fingerprints_sha256"])
+        check(f"ca: trust of {node['name']}", fingerprint(pem) in trusted and not trusted & old, f"{len(trusted)} trusted")
+    kept(cluster, "ca: documents", "ca", written)
+
+
+def is_put_out(name, cluster, outcast, staying, load):
+    """Waits until the others go on without a node, then for the end of the load, and looks for what it wrote."""
+
+    def is_out():
+        return all(node.request("GET", "/_cluster/health?master_timeout=1s", timeout=5)[1]["number_of_nodes"] == len(staying)
+                   for node in staying)
+
+    took = until(f"{name}: the node is out", is_out)
+    # 5 s until the files are looked at, 5 s grace, fault detection.
+    check(f"{name}: bound", took <= 15, f"out after {took:.1f} s")
+    cluster.nodes = staying
+    time.sleep(5)
+    written = load.stop(f"{name}: one node", must_not_fail=False)
+    kept(cluster, f"{name}: documents on those that stay", name, written, exact=False)
 
 
 def withdraw(cluster, binary, directory):
@@ -253,23 +310,70 @@ def withdraw(cluster, binary, directory):
             file.write(f"trust.subject_name: {json.dumps(names[:2])}\n")
         os.replace(path + ".new", path)
 
-    def is_out():
-        return all(node.request("GET", "/_cluster/health?master_timeout=1s", timeout=5)[1]["number_of_nodes"] == 2
-                   for node in staying)
-
-    took = until("the withdrawn node is out", is_out)
-    # 5 s until the files are looked at, 5 s grace, fault detection.
-    check("withdraw: bound", took <= 15, f"out after {took:.1f} s")
-    cluster.nodes = staying
-    time.sleep(5)
-    written = load.stop("withdrawal of one node", must_not_fail=False)
-    found = counted(cluster, "withdraw")
-    check("withdraw: data", found >= written, f"{written} acknowledged, {found} found on the two that stay")
+    is_put_out("withdraw", cluster, outcast, staying, load)
     cluster.nodes = staying + [outcast]
     for node in cluster.nodes:
         with open(os.path.join(node.home, "config", "trust.yml"), "w") as file:
             file.write(f"trust.subject_name: {json.dumps(names)}\n")
     check("withdraw: return", cluster.wait_for("green", nodes=3) < 60, "let in again, it is back")
+
+
+def revocation_list(cluster, directory, serials, number):
+    """A list of the cluster's CA, made by openssl. `serials` are hex."""
+    with open(os.path.join(cluster.directory, "state.json")) as file:
+        password = json.load(file)["ca_password"]
+    store = os.path.join(cluster.directory, "ca", "elastic-stack-ca.p12")
+    crt, key = os.path.join(directory, "ca.crt"), os.path.join(directory, "ca.key")
+    for options, path in ((["-nokeys"], crt), (["-nocerts", "-nodes"], key)):
+        subprocess.run(["openssl", "pkcs12", "-in", store, "-passin", f"pass:{password}", *options, "-out", path],
+                       check=True, capture_output=True)
+    with open(os.path.join(directory, "index.txt"), "w") as file:
+        for serial in serials:
+            even = serial.upper().zfill((len(serial) + 1) // 2 * 2)
+            file.write(f"R\t351231235959Z\t240101000000Z\t{even}\tunknown\t/CN=withdrawn\n")
+    with open(os.path.join(directory, "crlnumber"), "w") as file:
+        file.write(f"{number:02X}\n")
+    with open(os.path.join(directory, "crl.cnf"), "w") as file:
+        file.write(f"[ca]\ndefault_ca = d\n[d]\ndatabase = {directory}/index.txt\ncrlnumber = {directory}/crlnumber\n"
+                   "default_md = sha256\ndefault_crl_days = 30\ncrl_extensions = e\n"
+                   "[e]\nauthorityKeyIdentifier = keyid\n")
+    made = os.path.join(directory, f"{number}.crl")
+    subprocess.run(["openssl", "ca", "-gencrl", "-config", os.path.join(directory, "crl.cnf"), "-cert", crt,
+                    "-keyfile", key, "-out", made], check=True, capture_output=True)
+    with open(made) as file:
+        return file.read()
+
+
+def revoke(cluster, binary, directory):
+    def put(nodes, content):
+        for node in nodes:
+            path = os.path.join(node.home, "config", "ca.crl")
+            with open(path + ".new", "w") as file:
+                file.write(content)
+            os.replace(path + ".new", path)
+
+    put(cluster.nodes, revocation_list(cluster, directory, [], 1))
+    for node in cluster.nodes:
+        edit(node, certificate_revocation_lists="ca.crl")
+        restart(cluster, node)
+    make_index(cluster, "revoke")
+    load = Load(cluster, "revoke")
+    time.sleep(2)
+    outcast, staying = cluster.nodes[2], cluster.nodes[:2]
+    serial, _ = own(cluster)[outcast.name]
+    put(staying, revocation_list(cluster, directory, [serial], 2))
+    is_put_out("revoke", cluster, outcast, staying, load)
+    for node in ask(cluster, "/_ssl/nodes")["nodes"].values():
+        context = next(context for context in node["contexts"] if context["name"] == SSL)
+        lists = [(row["number"], row["overdue"], row["superseded"]) for row in context["revocation_lists"]]
+        check(f"revoke: {node['name']} tells its list", lists == [("2", False, False)], f"{lists}")
+    connection = staying[0].connect()
+    connection.request("GET", "/_prometheus/metrics", headers={"Authorization": cluster.authorization})
+    gauge = "ringwall_tls_revocation_list_next_update_seconds{"
+    check("revoke: metrics", gauge in connection.getresponse().read().decode(), gauge)
+    cluster.nodes = staying + [outcast]
+    put(cluster.nodes, revocation_list(cluster, directory, [], 3))
+    check("revoke: return", cluster.wait_for("green", nodes=3) < 60, "off the list again, it is back")
 
 
 def rolling(cluster, binary, directory):
@@ -294,7 +398,7 @@ def rolling(cluster, binary, directory):
     written = load.stop("rolling TLS enablement")
     report = ask(cluster, "/_health_report/transport_tls")["indicators"]["transport_tls"]
     check("rolling: encrypted", report["status"] == "green", report["symptom"])
-    check("rolling: documents", counted(cluster, "rolling") == written, f"{written} acknowledged")
+    kept(cluster, "rolling: documents", "rolling", written)
 
 
 def memory(node):
@@ -302,22 +406,64 @@ def memory(node):
         return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
 
 
-def idle(cluster, binary, directory):
+IDLE, SLOW = 10_000, 1_000
+
+
+def closed_by_peer(sockets):
+    """How many of them the other side has closed."""
+    closed = 0
+    for one in sockets:
+        one.setblocking(False)
+        try:
+            # A socket with TLS may hold tickets; what counts is the end.
+            while True:
+                if not one.recv(4096):
+                    closed += 1
+                    break
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        except OSError:
+            closed += 1
+    return closed
+
+
+def allow_sockets(wanted):
+    """Makes room for so many open files, or fails: fewer connections would prove something else."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    many = min(10_000, hard - 3_000)
+    if soft >= wanted:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted)))
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"idle needs {wanted} open files and may have {hard} (ulimit -n): {error}")
+
+
+def attack(host, port, handshake):
+    """Opens the idle connections; with `handshake` each has finished TLS. Returns them and how many were refused."""
+    def one(_):
+        try:
+            made = socket.create_connection((host, port), timeout=10)
+            return handshake.wrap_socket(made, server_hostname=host) if handshake else made
+        except OSError:
+            return None
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        made = list(pool.map(one, range(IDLE)))
+    sockets = [socket for socket in made if socket]
+    return sockets, IDLE - len(sockets)
+
+
+def idle(cluster, binary, directory):
+    allow_sockets(IDLE + SLOW + 2_000)
     node = cluster.nodes[0]
-    for name, address in (("http", node.address), ("transport", node.transport)):
+    # Whoever has no certificate gets no further at the port of the nodes.
+    for name, address, handshake in (("http, TCP", node.address, None), ("http, TLS", node.address, cluster.tls),
+                                     ("transport, TCP", node.transport, None)):
         host, port = address.split("://")[-1].rsplit(":", 1)
         before = memory(node)
-        sockets, refused = [], 0
-        for _ in range(many):
-            try:
-                sockets.append(socket.create_connection((host, int(port)), timeout=10))
-            except OSError:
-                refused += 1
+        sockets, refused = attack(host, int(port), handshake)
         slow = []
-        for _ in range(1_000):
+        for _ in range(SLOW):
             try:
                 one = socket.create_connection((host, int(port)), timeout=10)
                 # The beginning of a ClientHello that never ends.
@@ -325,30 +471,33 @@ def idle(cluster, binary, directory):
                 slow.append(one)
             except OSError:
                 refused += 1
-        after = memory(node)
-        begun, worst, served = time.time(), 0.0, 0
-        while time.time() - begun < 5:
+        check(f"idle {name}: attack", len(sockets) == IDLE,
+              f"{len(sockets)} of {IDLE} idle connections made, {len(slow)} slow ones, {refused} refused")
+        begun, worst, served, unserved, peak = time.time(), 0.0, 0, 0, memory(node)
+        while time.time() - begun < 10:
             sent = time.time()
-            # Connections that exist and other nodes go on; this one asks through another node where HTTP is full.
-            health = ask(cluster, "/_cluster/health", node=1)
+            # A new client of the node under attack, while the connections stand.
+            try:
+                status, health = node.request("GET", "/_cluster/health", timeout=5)
+                served += status == 200
+                if health["number_of_nodes"] != 3:
+                    check(f"idle {name}: nodes", False, f"{health['number_of_nodes']} nodes")
+                    break
+            except (OSError, http.client.HTTPException):
+                unserved += 1
             worst = max(worst, time.time() - sent)
-            served += 1
-            if health["number_of_nodes"] != 3:
-                check(f"idle {name}: nodes", False, f"{health['number_of_nodes']} nodes")
-                break
-        shed = until(f"idle {name}: a new client is served", lambda: ask(cluster, "/_cluster/health", node=0), within=60)
-        peak = max(after, memory(node))
+            peak = max(peak, memory(node))
+        gone = closed_by_peer(sockets), closed_by_peer(slow)
         for one in sockets + slow:
             one.close()
-        check(f"idle {name}", peak - before < 400_000,
-              f"{len(sockets)} idle and {len(slow)} slow connections, {refused} refused; memory {before // 1024} MiB -> "
-              f"{peak // 1024} MiB; meanwhile {served} requests, slowest {worst * 1000:.0f} ms, 3 nodes; a new client of the "
-              f"node itself after {shed:.1f} s")
-        time.sleep(1)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        check(f"idle {name}: service", served and not unserved and worst < 2,
+              f"{served} new clients of the node itself served, {unserved} not, slowest {worst * 1000:.0f} ms")
+        check(f"idle {name}: memory", peak - before < 400_000, f"{before // 1024} MiB -> {peak // 1024} MiB")
+        print(f"     the node has closed {gone[0]} of the idle and {gone[1]} of the slow connections", flush=True)
+        until(f"idle {name}: green after", lambda: ask(cluster, "/_cluster/health")["status"] == "green")
 
 
-SCENARIOS = {"leaf": leaf, "ca": ca, "withdraw": withdraw, "rolling": rolling, "idle": idle}
+SCENARIOS = {"leaf": leaf, "ca": ca, "withdraw": withdraw, "revoke": revoke, "rolling": rolling, "idle": idle}
 
 
 def main():

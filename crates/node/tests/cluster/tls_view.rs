@@ -26,7 +26,12 @@ async fn certificates_links_health_and_metrics_are_told() {
             let own = certificates
                 .iter()
                 .filter(|row| row["has_private_key"] == true);
-            assert_eq!(own.count(), 1, "{context}");
+            let own: Vec<_> = own.collect();
+            assert_eq!(own.len(), 1, "{context}");
+            let trusted = context["trusted_fingerprints_sha256"].as_array().unwrap();
+            let issuer = &own[0]["issuer_fingerprint_sha256"];
+            assert!(issuer.is_string() && trusted.contains(issuer), "{context}");
+            assert_eq!(context["revocation_lists"], json!([]));
             assert_eq!(context["reload_error"], Value::Null);
             assert!(
                 certificates
