@@ -267,6 +267,8 @@ mod tests {
 
     use ringwall_settings::registry::network::{NETWORK_HOST, TRANSPORT_PUBLISH_HOST};
 
+    use ringwall_settings::{Setting, Settings};
+
     use super::*;
 
     fn interfaces() -> Interfaces {
@@ -295,8 +297,11 @@ mod tests {
         }
     }
 
-    fn with(value: &str) -> Settings {
-        Settings::from_overrides(Path::new("/"), &[("network.host", value)], None).unwrap()
+    /// The hosts that a setting falls back to, as the node reads them.
+    fn with(value: &str, setting: &Setting<Vec<String>>) -> (String, Vec<String>) {
+        let settings =
+            Settings::from_overrides(Path::new("/"), &[("network.host", value)], None).unwrap();
+        crate::profiles::hosts(&settings, None, setting)
     }
 
     #[test]
@@ -312,7 +317,7 @@ mod tests {
             ("_lo_, _eth1_", "127.0.0.1 ::1 203.0.113.9 fe80::9"),
             ("192.0.2.5, [::1], 192.0.2.5", "192.0.2.5 ::1"),
         ] {
-            let found = interfaces().addresses(&with(value), &NETWORK_HOST).unwrap();
+            let found = interfaces().addresses(&with(value, &NETWORK_HOST)).unwrap();
             let found: Vec<String> = found.iter().map(IpAddr::to_string).collect();
             assert_eq!(found.join(" "), expected, "{value}");
         }
@@ -330,12 +335,12 @@ mod tests {
             ),
         ] {
             let error = interfaces()
-                .addresses(&with(value), &NETWORK_HOST)
+                .addresses(&with(value, &NETWORK_HOST))
                 .unwrap_err();
             assert!(error.to_string().contains(reason), "{error}");
         }
         let error = machine(&[("lo", "127.0.0.1"), ("eth0", "203.0.113.9")])
-            .addresses(&with("_site_"), &NETWORK_HOST)
+            .addresses(&with("_site_", &NETWORK_HOST))
             .unwrap_err()
             .to_string();
         assert!(
@@ -368,12 +373,12 @@ mod tests {
             ("localhost, _lo_", Some("localhost")),
         ] {
             let host = interfaces()
-                .publish_host(&with(value), &TRANSPORT_PUBLISH_HOST)
+                .publish_host(&with(value, &TRANSPORT_PUBLISH_HOST))
                 .unwrap();
             assert_eq!(host.as_deref(), expected, "{value}");
         }
-        let unresolved = with("no-such-host.invalid, 10.0.0.1");
-        let error = interfaces().publish_host(&unresolved, &TRANSPORT_PUBLISH_HOST);
+        let unresolved = with("no-such-host.invalid, 10.0.0.1", &TRANSPORT_PUBLISH_HOST);
+        let error = interfaces().publish_host(&unresolved);
         assert!(
             error
                 .unwrap_err()

@@ -250,6 +250,16 @@ impl Node {
         self.http.addresses()
     }
 
+    /// Returns how many connections there are, by kind: of other nodes accepted and in their handshake, of clients.
+    pub fn connections(&self) -> [(&'static str, u64); 3] {
+        let counts = self.services.transport.counts();
+        [
+            ("transport", counts.accepted as u64),
+            ("transport handshakes", counts.handshaking as u64),
+            ("http", self.services.clients.counts.open()),
+        ]
+    }
+
     /// Returns the cluster as this node knows it.
     pub fn cluster(&self) -> &ClusterService {
         &self.services.cluster

@@ -332,10 +332,14 @@ pub fn check_dynamic(key: &str, value: &RawValue) -> Result<(), String> {
             // Elasticsearch has it and Ringwall does not need it: taken, without an effect.
             Verdict::Ignored(_) => Ok(()),
             Verdict::Refused(reason) => Err(format!("setting [{key}], not supported: {reason}")),
-            Verdict::Unknown => Err(match registry::nearest(key, |info| !info.is_secure).as_slice() {
-                [] => format!("setting [{key}], not recognized"),
-                [near, ..] => format!("setting [{key}], not recognized; did you mean [{near}]?"),
-            }),
+            Verdict::Unknown => Err(
+                match registry::nearest(key, |info| !info.is_secure).as_slice() {
+                    [] => format!("setting [{key}], not recognized"),
+                    [near, ..] => {
+                        format!("setting [{key}], not recognized; did you mean [{near}]?")
+                    }
+                },
+            ),
         };
     };
     if !spec.info().is_dynamic {

@@ -66,6 +66,6 @@ pub use restrictions::RestrictedField;
 pub use revocation::RevocationListEntry;
 pub use ringwall_pki::CertificateDer;
 pub use ringwall_settings::{ClientAuthentication, VerificationMode};
-pub use sniff::{PlaintextKind, UnexpectedTls, detect_tls};
+pub use sniff::{PlaintextKind, UnexpectedTls, detect_plaintext, detect_tls};
 pub use stream::{ClientStream, MaybeTlsStream, PeerIdentity, ServerStream, TlsStream};
 pub use tools::ToolTrust;

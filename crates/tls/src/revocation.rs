@@ -203,7 +203,9 @@ impl RevocationLists {
             lists
                 .flat_map(|list| {
                     let issuer = list.parsed.issuer();
-                    list.serials.iter().map(move |serial| (issuer.to_vec(), serial.clone()))
+                    list.serials
+                        .iter()
+                        .map(move |serial| (issuer.to_vec(), serial.clone()))
                 })
                 .collect::<HashSet<_>>()
         };
@@ -289,7 +291,9 @@ impl List {
             is_key_id.then(|| extension.value.to_vec())
         });
         let serials = parsed.iter_revoked_certificates();
-        let serials = serials.map(|revoked| revoked.raw_serial().to_vec()).collect();
+        let serials = serials
+            .map(|revoked| revoked.raw_serial().to_vec())
+            .collect();
         Ok(Self {
             entry,
             serials,

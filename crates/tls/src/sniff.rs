@@ -85,6 +85,17 @@ pub async fn detect_tls(
     })
 }
 
+/// Returns what a peer speaks that has begun with something other than TLS; `None` if it began with TLS, or closed.
+///
+/// For listeners with TLS that answer some of them. Nothing is consumed from the stream; the caller sets the
+/// deadline. Errors: the socket's.
+pub async fn detect_plaintext(tcp: &TcpStream) -> io::Result<Option<PlaintextKind>> {
+    Ok(match first_bytes(tcp).await? {
+        FirstBytes::Plaintext(kind) => Some(kind),
+        FirstBytes::Tls | FirstBytes::Alert(_) | FirstBytes::Closed => None,
+    })
+}
+
 /// Returns what a connection to an encrypted port starts with. The caller sets the deadline.
 pub(crate) async fn first_bytes(tcp: &TcpStream) -> io::Result<FirstBytes> {
     let mut buffer = [0; PEEK_BYTES];

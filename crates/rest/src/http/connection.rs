@@ -12,8 +12,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use ringwall_security::ClientCertificates;
 use ringwall_tls::{
-    MaybeTlsStream, PeerIdentity, PeerRole, RefusalLog, SslContext, UnexpectedTls,
-    explain_io_error, with_certificate,
+    MaybeTlsStream, PeerIdentity, PeerRole, PlaintextKind, RefusalLog, SslContext, UnexpectedTls,
+    detect_plaintext, explain_io_error, with_certificate,
 };
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -100,79 +100,93 @@ async fn open(
     tcp: TcpStream,
     peer: SocketAddr,
 ) -> Option<(MaybeTlsStream, Protocol)> {
-    let config = &shared.config;
-    let deadline = Instant::now() + config.handshake_timeout;
-    let mut first = [0; 4];
-    let seen = match timeout_at(deadline, tcp.peek(&mut first)).await {
-        Ok(Ok(seen)) if seen > 0 => &first[..seen],
-        Ok(_) => {
-            // Port scanners and health checks.
-            tracing::debug!(%peer, "http connection closed before its first byte");
-            return None;
-        }
-        Err(_elapsed) => {
-            tracing::debug!(%peer, "http connection said nothing within [http.handshake_timeout]");
-            return None;
-        }
+    let deadline = Instant::now() + shared.config.handshake_timeout;
+    let opened = match &shared.config.tls {
+        Some(tls) => open_tls(shared, tls, tcp, peer, deadline).await,
+        None => timeout_at(deadline, open_plain(&shared.refusals, tcp, peer))
+            .await
+            .unwrap_or(Err(Closed::Silent)),
     };
-    let is_tls = matches!(seen[0], TLS_HANDSHAKE | TLS_ALERT);
-    match (&config.tls, is_tls) {
-        (Some(_), false) if seen[0].is_ascii_uppercase() => {
-            let line = format!(
-                "received plaintext http traffic on an https channel, closing connection [{peer}]; it sent an HTTP \
-                 request: the client must use https://"
-            );
-            shared.refusals.inbound(peer, "plaintext", line);
-            answer_plaintext(tcp).await;
-            None
-        }
-        // What is neither is told of by the context.
-        (Some(tls), _) => {
-            let left = deadline.saturating_duration_since(Instant::now());
-            // Whole milliseconds read better in the log.
-            let left = Duration::from_millis(left.as_millis() as u64 + 1);
-            open_tls(tls, &shared.refusals, tcp, peer, left).await
-        }
-        (None, true) => {
-            let mut bytes = [0; 4];
-            bytes[..seen.len()].copy_from_slice(seen);
+    opened
+        .inspect_err(|closed| match closed {
+            Closed::Told => {}
+            // Port scanners and health checks.
+            Closed::Early => {
+                tracing::debug!(%peer, "http connection [{peer}] closed before its first request")
+            }
+            Closed::Silent => tracing::debug!(
+                %peer,
+                "http connection [{peer}] said nothing within [http.handshake_timeout]"
+            ),
+        })
+        .ok()
+}
+
+/// Why a connection does not come to its first request.
+enum Closed {
+    /// The log has it.
+    Told,
+    Early,
+    Silent,
+}
+
+async fn open_plain(
+    refusals: &RefusalLog,
+    tcp: TcpStream,
+    peer: SocketAddr,
+) -> Result<(MaybeTlsStream, Protocol), Closed> {
+    let mut first = [0; 4];
+    let seen = tcp.peek(&mut first).await.map_err(|_| Closed::Early)?;
+    match first[..seen] {
+        [] => Err(Closed::Early),
+        [TLS_ALERT | TLS_HANDSHAKE, ..] => {
             let unexpected = UnexpectedTls {
-                first_bytes: bytes,
+                first_bytes: first,
                 peer,
             };
             let line = format!("{unexpected} (xpack.security.http.ssl.enabled)");
-            shared.refusals.inbound(peer, "unexpected_tls", line);
-            None
+            refusals.inbound(peer, "unexpected_tls", line);
+            Err(Closed::Told)
         }
-        (None, false) => {
-            let protocol = if seen == b"PRI " {
-                Protocol::Http2
-            } else {
-                Protocol::Http1
-            };
-            Some((tcp.into(), protocol))
-        }
+        [b'P', b'R', b'I', b' '] => Ok((tcp.into(), Protocol::Http2)),
+        _ => Ok((tcp.into(), Protocol::Http1)),
     }
 }
 
 async fn open_tls(
+    shared: &Connections,
     tls: &SslContext,
-    refusals: &RefusalLog,
     tcp: TcpStream,
     peer: SocketAddr,
-    within: Duration,
-) -> Option<(MaybeTlsStream, Protocol)> {
-    match tls.accept(tcp, peer, within).await {
+    deadline: Instant,
+) -> Result<(MaybeTlsStream, Protocol), Closed> {
+    let plaintext = timeout_at(deadline, detect_plaintext(&tcp))
+        .await
+        .map_err(|_elapsed| Closed::Silent)?
+        .map_err(|_| Closed::Early)?;
+    if let Some(PlaintextKind::Http | PlaintextKind::Http2) = plaintext {
+        let line = format!(
+            "received plaintext http traffic on an https channel, closing connection [{peer}]; it sent an HTTP \
+             request: the client must use https://"
+        );
+        shared.refusals.inbound(peer, "plaintext", line);
+        answer_plaintext(tcp).await;
+        return Err(Closed::Told);
+    }
+    let left = deadline.saturating_duration_since(Instant::now());
+    // Whole milliseconds read better in the log.
+    let left = Duration::from_millis(left.as_millis() as u64 + 1);
+    match tls.accept(tcp, peer, left).await {
         Ok(stream) => {
             let protocol = match stream.alpn_protocol() {
                 Some(b"h2") => Protocol::Http2,
                 _ => Protocol::Http1,
             };
-            Some((stream.into(), protocol))
+            Ok((stream.into(), protocol))
         }
         Err(failure) => {
-            refusals.handshake(&failure, None);
-            None
+            shared.refusals.handshake(&failure, None);
+            Err(Closed::Told)
         }
     }
 }

@@ -335,6 +335,7 @@ mod tests {
                 revocation_lists: Vec::new(),
             }],
             links: Vec::new(),
+            refusals: Vec::new(),
         }
     }
 

@@ -22,16 +22,16 @@ enum Then {
     Drip,
 }
 
-struct Peer {
-    name: &'static str,
+pub struct Peer {
+    pub name: &'static str,
     says: Vec<u8>,
     then: Then,
     /// Parts of the line at an accepting and at a dialling side.
-    accepting: &'static str,
+    pub accepting: &'static str,
     dialling: &'static str,
 }
 
-fn peers() -> Vec<Peer> {
+pub fn peers() -> Vec<Peer> {
     let peer = |name, says: &[u8], then, accepting, dialling| Peer {
         name,
         says: says.to_vec(),
@@ -242,7 +242,7 @@ async fn dialled(context: &Arc<SslContext>, peer: &Peer) -> (HandshakeFailure, D
 }
 
 /// Behaves as the peer does, until dropped.
-async fn act(mut stream: TcpStream, peer: &Peer) {
+pub async fn act(mut stream: TcpStream, peer: &Peer) {
     // The side under test may close before everything is written.
     let _ = stream.write_all(&peer.says).await;
     match peer.then {

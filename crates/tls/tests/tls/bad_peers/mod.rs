@@ -5,6 +5,7 @@
 
 mod bytes;
 mod certificates;
+mod listeners;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
