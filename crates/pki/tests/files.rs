@@ -211,7 +211,7 @@ fn the_wrong_kind_of_file_is_named() {
     ));
     // Whoever follows the advice keeps the old file.
     for (name, to) in [("old.jks", "old.p12"), ("store.p12", "store-converted.p12")] {
-        let path = write(&dir, name, &[0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2]);
+        let path = write(&dir, name, &[0xce, 0xce, 0xce, 0xce, 0, 0, 0, 2]);
         let line = load_truststore(&path, &none).unwrap_err().to_string();
         let (from, to) = (path.display(), dir.path().join(to));
         let command = format!("-srckeystore {from} -destkeystore {} ", to.display());

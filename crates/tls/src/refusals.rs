@@ -88,6 +88,19 @@ impl RefusalLog {
         self.warn(peer.ip().to_string(), &peer.to_string(), None, why, &line);
     }
 
+    /// Warns about a peer that dialled a transport profile other than the one of all nodes.
+    pub fn inbound_at(
+        &self,
+        profile: &str,
+        peer: SocketAddr,
+        why: &'static str,
+        line: impl fmt::Display,
+    ) {
+        let who = format!("{} [{profile}]", peer.ip());
+        let line = format!("{line} (transport profile [{profile}])");
+        self.warn(who, &peer.to_string(), None, why, &line);
+    }
+
     /// Warns about a peer that we dialled.
     pub fn outbound(&self, address: &str, why: &'static str, line: impl fmt::Display) {
         self.warn(format!("-> {address}"), address, None, why, &line);
@@ -112,6 +125,7 @@ impl RefusalLog {
         match profile {
             None => self.warn(who, &peer.to_string(), certificate, why, failure),
             Some(profile) => {
+                let who = format!("{who} [{profile}]");
                 let line = format!("{failure} (transport profile [{profile}])");
                 self.warn(who, &peer.to_string(), certificate, why, &line);
             }

@@ -41,7 +41,7 @@ impl Profile {
     ) {
         match self.shown() {
             None => log.inbound(peer, why, line),
-            Some(name) => log.inbound(peer, why, format!("{line} (transport profile [{name}])")),
+            Some(name) => log.inbound_at(name, peer, why, line),
         }
     }
 

@@ -31,6 +31,7 @@ async fn a_profile_is_a_listener_with_a_context_and_rules_of_its_own() {
         &[
             ("transport.profiles.wan.port", "0"),
             ("transport.profiles.default.bind_host", "_local:ipv4_"),
+            ("transport.profiles.wan.bind_host", "_local:ipv4_"),
             (&authentication, "optional"),
             ("transport.handshake_timeout", "10m"),
             ("xpack.security.filter.always_allow_bound_address", "false"),
