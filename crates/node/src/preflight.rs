@@ -9,7 +9,7 @@ use std::time::Duration;
 use ringwall_base::NodeId;
 use ringwall_settings::Settings;
 use ringwall_settings::registry::profiles::DEFAULT_PROFILE;
-use ringwall_settings::registry::{cluster, security};
+use ringwall_settings::registry::{cluster, network, security};
 use ringwall_tls::SslContext;
 use ringwall_transport::{TransportConfig, outward_ip};
 
@@ -48,6 +48,22 @@ impl Addresses {
         let mut profiles = self.network.profiles.iter();
         let found = profiles.find(|known| known.name == profile)?;
         Some(published(&found.publish, &found.bind))
+    }
+
+    /// Returns where other nodes find this one, as `host:port`; `None` where the system chooses the port.
+    pub fn transport_address(&self, settings: &Settings) -> Option<String> {
+        let published = settings.get(&network::TRANSPORT_PUBLISH_PORT);
+        let port = published
+            .and_then(|port| u16::try_from(port).ok())
+            .unwrap_or(
+                profiles::of_profile(settings, DEFAULT_PROFILE, &network::TRANSPORT_PORT).first,
+            );
+        let host = &self.transport_published;
+        let host = match host.contains(':') {
+            true => format!("[{host}]"),
+            false => host.clone(),
+        };
+        (port != 0).then(|| format!("{host}:{port}"))
     }
 
     /// Returns what the transport binds; non-empty.

@@ -6,6 +6,7 @@ mod home;
 mod http_peer;
 mod network;
 mod peer;
+mod running;
 mod verdict;
 
 use std::path::Path;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use ringwall_node::preflight;
 use ringwall_settings::registry::node;
 
-use self::contexts::Contexts;
+use self::contexts::{Contexts, Layer};
 use self::finding::{Report, Status};
 use self::home::Home;
 use self::peer::{Dialler, Peer, PeerLayer};
@@ -126,10 +127,20 @@ async fn examine(
             .collect(),
     };
     let data = directory.map(|home| home.join(settings.get(&node::PATH_DATA)));
+    let own_id = data.and_then(|data| preflight::known_id(&data));
+    if let Some(home) = directory {
+        let logs = home.join(settings.get(&node::PATH_LOGS));
+        running::refusals(&logs, jiff::Timestamp::now(), report);
+    }
+    if let (Some(addresses), Layer::Tls(tls), false) =
+        (&addresses, &contexts.transport, args.offline)
+    {
+        running::own_node(settings, addresses, tls, own_id, within, report).await;
+    }
     let dialler = Dialler {
         settings,
         contexts: &contexts,
-        own_id: data.and_then(|data| preflight::known_id(&data)),
+        own_id,
         within,
     };
     dialler.dial_all(&peers, report).await;

@@ -297,7 +297,8 @@ impl Connection {
             let certificates = certificates.clone();
             let answering = activity.begin();
             async move {
-                let answer = service.handle(request, certificates.as_ref()).await;
+                // hyper keeps the room of an answering future for as long as the connection lives.
+                let answer = Box::pin(service.handle(request, certificates.as_ref())).await;
                 drop(answering);
                 Ok::<_, Infallible>(answer)
             }

@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::home::{Home, Outcome, ringwall, run};
 
 /// Far more than a start takes on a busy machine.
-const WITHIN: Duration = Duration::from_secs(120);
+pub(super) const WITHIN: Duration = Duration::from_secs(120);
 
 /// A home whose node has a certificate of its own for both layers.
 pub(super) struct Bench {

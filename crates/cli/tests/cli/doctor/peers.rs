@@ -237,3 +237,51 @@ fn the_http_port_named_as_a_transport_port_is_recognised() {
     let action = told["action"].as_str().unwrap();
     assert!(action.starts_with("check the port"), "{action}");
 }
+
+#[test]
+fn a_running_node_tells_whom_it_refused_and_which_certificate_it_still_shows() {
+    let ca = authority("CA");
+    let bench = Bench::new(&ca, |_| {});
+    // The test looks before the node does.
+    bench.append("resource.reload.interval.high: 1h\n");
+    let node = bench.start(&[]);
+    let (_, port) = node.address.rsplit_once(':').unwrap();
+    let port = format!("transport.port={port}");
+    let report = bench.doctor(&["-E", &port]);
+    let running = report.finding("running");
+    assert_eq!(running["status"], "ok", "{running}");
+
+    let stranger = Bench::new(&authority("Another CA"), |_| {});
+    stranger.doctor(&["--peer", &node.address]);
+    let next = Bench::new(&ca, |_| {});
+    for file in ["node.key", "node.crt"] {
+        std::fs::copy(next.config(file), bench.config(file)).unwrap();
+    }
+    let begun = std::time::Instant::now();
+    let report = loop {
+        // The log is written beside the node's work.
+        let report = bench.doctor(&["-E", &port]);
+        if !report.all("refused").is_empty() {
+            break report;
+        }
+        assert!(begun.elapsed() < super::bench::WITHIN, "nothing in the log");
+    };
+    let running = report.finding("running");
+    assert_eq!(running["status"], "warning", "{running}");
+    let message = running["message"].as_str().unwrap();
+    assert!(
+        message.contains("still shows the certificate with serial number ["),
+        "{message}"
+    );
+    let refused: Vec<&str> = report
+        .all("refused")
+        .iter()
+        .map(|found| found["message"].as_str().unwrap())
+        .collect();
+    assert!(
+        refused
+            .iter()
+            .any(|line| line.contains("not trust") || line.contains("Another CA")),
+        "{refused:#?}"
+    );
+}
