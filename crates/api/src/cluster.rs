@@ -139,8 +139,8 @@ pub struct PutClusterSettingsResponse {
 pub struct NodesInfoRequest {
     /// Node filters: ids, names, `_local`, `_master`, `_all`; empty means all.
     pub nodes: Vec<String>,
-    /// Whether to ask each node where it listens.
-    pub listeners: bool,
+    /// Whether to ask each node what only it knows.
+    pub asks: bool,
 }
 
 /// One entry per node, by node id.
@@ -163,9 +163,20 @@ pub struct NodeInfo {
     pub roles: Vec<String>,
     pub attributes: BTreeMap<String, String>,
     pub is_master: bool,
-    /// Where its transport profiles listen, by name, `default` among them; empty if it was not asked, or did
-    /// not answer.
+    /// What only the node knows; `None` if it was not asked, or did not answer.
+    pub own: Option<OwnInfo>,
+}
+
+/// What a node tells of itself alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OwnInfo {
+    /// Where its transport profiles listen, by name, `default` among them.
     pub profiles: BTreeMap<String, ProfileAddresses>,
+    /// Where it listens for clients, each an `ip:port`.
+    pub http_bound: Vec<String>,
+    pub max_content_length: u64,
+    /// The settings it was started with that may be shown, by key: texts and lists of texts.
+    pub settings: BTreeMap<String, Value>,
 }
 
 /// Where a transport profile listens; each an `ip:port` or `host:port`.

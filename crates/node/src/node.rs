@@ -202,6 +202,7 @@ impl Node {
             service_tokens,
             tls,
             clients: Clients {
+                bound: server.addresses().to_vec(),
                 counts: server.counts(),
                 refusals: server.refusals(),
             },

@@ -1,5 +1,6 @@
 //! What the parts of a running node share.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub struct Services {
 
 /// What is known of the clients of this node.
 pub struct Clients {
+    /// Where it listens for them.
+    pub bound: Vec<SocketAddr>,
     pub counts: Arc<ConnectionCounts>,
     pub refusals: Arc<RefusalLog>,
 }

@@ -7,13 +7,16 @@ use std::time::Duration;
 use futures::future::join_all;
 use ringwall_api::cluster::{
     HttpCounts, NodeInfo, NodeStats, NodesInfoRequest, NodesInfoResponse, NodesStatsRequest,
-    NodesStatsResponse, ProfileAddresses, TransportCounts,
+    NodesStatsResponse, OwnInfo, ProfileAddresses, TransportCounts,
 };
 use ringwall_api::{ApiResult, RequestContext};
 use ringwall_base::NodeId;
 use ringwall_cluster::{ClusterState, NodeRecord};
 use ringwall_search::source_filter::glob;
+use ringwall_settings::RawValue;
+use ringwall_settings::registry::network::HTTP_MAX_CONTENT_LENGTH;
 use ringwall_transport::{DuplicateAction, TypedHandler};
+use serde_json::Value;
 
 use super::ActionRegistry;
 use crate::process;
@@ -26,17 +29,17 @@ pub(super) fn register(registry: &mut ActionRegistry) {
 
 /// To every node: what do you use?
 const NODE_STATS: &str = "cluster:monitor/nodes/stats[n]";
-/// To every node: where do you listen?
-const NODE_PROFILES: &str = "cluster:monitor/nodes/info[n]";
+/// To every node: what do only you know of yourself?
+const NODE_INFO: &str = "cluster:monitor/nodes/info[n]";
 
 /// Registers each node's side with the transport.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
     let shared = services.clone();
     services.transport.register(
-        NODE_PROFILES,
+        NODE_INFO,
         TypedHandler::new(move |_, (): ()| {
             let services = shared.clone();
-            async move { Ok(local_profiles(&services)) }
+            async move { Ok(own_info(&services)) }
         }),
     )?;
     let shared = services.clone();
@@ -56,13 +59,13 @@ async fn info(
 ) -> ApiResult<NodesInfoResponse> {
     let state = services.cluster.state();
     let master = services.cluster.master();
-    let (services, asks) = (&services, request.listeners);
+    let (services, asks) = (&services, request.asks);
     let nodes = selected(services, &state, &request.nodes).map(|node| async move {
-        let profiles = match asks {
-            true => profiles_of(services, node).await,
-            false => Profiles::new(),
+        let own = match asks {
+            true => ask_info(services, node).await,
+            false => None,
         };
-        (node.id.to_string(), describe(node, master, profiles))
+        (node.id.to_string(), describe(node, master, own))
     });
     Ok(NodesInfoResponse {
         cluster_name: services.cluster_name.clone(),
@@ -70,33 +73,53 @@ async fn info(
     })
 }
 
-type Profiles = BTreeMap<String, ProfileAddresses>;
-
-async fn profiles_of(services: &Services, node: &NodeRecord) -> Profiles {
-    let answer: ApiResult<Profiles> = services
-        .call(node.id, NODE_PROFILES, &(), PROFILES_TIMEOUT)
-        .await;
-    answer.unwrap_or_else(|error| {
-        // What the cluster state knows of it is told all the same.
-        tracing::warn!(node = %node.name, %error, "node did not tell where it listens");
-        Profiles::new()
-    })
+async fn ask_info(services: &Services, node: &NodeRecord) -> Option<OwnInfo> {
+    let answer: ApiResult<OwnInfo> = services.call(node.id, NODE_INFO, &(), INFO_TIMEOUT).await;
+    // What the cluster state knows of it is told all the same.
+    answer
+        .inspect_err(
+            |error| tracing::warn!(node = %node.name, %error, "node told nothing of itself"),
+        )
+        .ok()
 }
 
-fn local_profiles(services: &Services) -> Profiles {
+fn own_info(services: &Services) -> OwnInfo {
     let profiles = services.transport.profiles().iter();
-    profiles
-        .map(|profile| {
-            let addresses = ProfileAddresses {
-                bound: profile.addresses.iter().map(ToString::to_string).collect(),
-                published: profile.publish_address.clone(),
-            };
-            (profile.name.clone(), addresses)
-        })
-        .collect()
+    let settings = services.settings.node();
+    OwnInfo {
+        profiles: profiles
+            .map(|profile| {
+                let addresses = ProfileAddresses {
+                    bound: profile.addresses.iter().map(ToString::to_string).collect(),
+                    published: profile.publish_address.clone(),
+                };
+                (profile.name.clone(), addresses)
+            })
+            .collect(),
+        http_bound: services
+            .clients
+            .bound
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        max_content_length: settings.get(&HTTP_MAX_CONTENT_LENGTH).bytes(),
+        settings: settings
+            .visible()
+            // Which files a node's TLS is made of is nobody else's matter, as in Elasticsearch.
+            .filter(|(key, _)| !key.contains(".ssl.") || key.ends_with(".ssl.enabled"))
+            .map(|(key, value)| (key.to_owned(), shown(value)))
+            .collect(),
+    }
 }
 
-fn describe(node: &NodeRecord, master: Option<NodeId>, profiles: Profiles) -> NodeInfo {
+fn shown(value: &RawValue) -> Value {
+    match value {
+        RawValue::Text(text) => text.as_str().into(),
+        RawValue::List(items) => items.as_slice().into(),
+    }
+}
+
+fn describe(node: &NodeRecord, master: Option<NodeId>, own: Option<OwnInfo>) -> NodeInfo {
     NodeInfo {
         name: node.name.clone(),
         transport_address: node.transport_address.clone(),
@@ -105,7 +128,7 @@ fn describe(node: &NodeRecord, master: Option<NodeId>, profiles: Profiles) -> No
         roles: node.roles.clone(),
         attributes: node.attributes.clone(),
         is_master: master == Some(node.id),
-        profiles,
+        own,
     }
 }
 
@@ -215,4 +238,4 @@ pub(super) async fn local_stats(services: &Arc<Services>) -> ApiResult<NodeStats
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Shorter: clients ask for it again and again to find nodes.
-const PROFILES_TIMEOUT: Duration = Duration::from_secs(3);
+const INFO_TIMEOUT: Duration = Duration::from_secs(3);

@@ -160,7 +160,7 @@ pub async fn nodes(request: RestRequest) -> ApiResult<RestResponse> {
     let info = request
         .execute(NodesInfoRequest {
             nodes: Vec::new(),
-            listeners: false,
+            asks: false,
         })
         .await?;
     let stats = request
@@ -202,7 +202,7 @@ pub async fn master(request: RestRequest) -> ApiResult<RestResponse> {
     let info = request
         .execute(NodesInfoRequest {
             nodes: Vec::new(),
-            listeners: false,
+            asks: false,
         })
         .await?;
     let rows = info
@@ -236,7 +236,7 @@ pub async fn nodeattrs(request: RestRequest) -> ApiResult<RestResponse> {
     let info = request
         .execute(NodesInfoRequest {
             nodes: Vec::new(),
-            listeners: false,
+            asks: false,
         })
         .await?;
     let mut rows = Vec::new();
@@ -375,7 +375,7 @@ async fn shard_table(
     request
         .execute(NodesInfoRequest {
             nodes: Vec::new(),
-            listeners: false,
+            asks: false,
         })
         .await?;
     let indices = request.indices(hidden_too())?;

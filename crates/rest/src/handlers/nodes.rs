@@ -1,9 +1,12 @@
 //! `_nodes/*`.
 
+use std::collections::BTreeMap;
+
 use ringwall_api::ApiResult;
 use ringwall_api::cluster::{NodeInfo, NodeStats, NodesInfoRequest, NodesStatsRequest};
 use serde_json::{Map, Value, json};
 
+use super::indices::nested;
 use crate::params::split_list;
 use crate::request::{RestRequest, RestResponse};
 
@@ -16,17 +19,21 @@ pub const STATS_PARAMS: &[&str] = &["timeout", "level", "types", "groups", "fiel
 /// `GET /_nodes[/{node_id}][/{metric}]`. One path part alone may be either.
 pub async fn info(request: RestRequest) -> ApiResult<RestResponse> {
     let (nodes, metrics) = split(&request, INFO_METRICS);
-    let listeners = metrics.is_empty()
+    let flat = request.params.flag("flat_settings", false)?;
+    let asks = metrics.is_empty()
         || metrics
             .iter()
-            .any(|metric| metric == "_all" || metric == "transport");
-    let info = request
-        .execute(NodesInfoRequest { nodes, listeners })
-        .await?;
+            .any(|metric| OWN_METRICS.contains(&metric.as_str()));
+    let info = request.execute(NodesInfoRequest { nodes, asks }).await?;
     let nodes: Map<String, Value> = info
         .nodes
         .iter()
-        .map(|(id, node)| (id.clone(), keep(info_json(node), INFO_METRICS, &metrics)))
+        .map(|(id, node)| {
+            (
+                id.clone(),
+                keep(info_json(node, flat), INFO_METRICS, &metrics),
+            )
+        })
         .collect();
     Ok(RestResponse::json(envelope(&info.cluster_name, nodes)))
 }
@@ -74,7 +81,8 @@ fn keep(mut node: Value, sections: &[&str], wanted: &[String]) -> Value {
     node
 }
 
-fn info_json(node: &NodeInfo) -> Value {
+fn info_json(node: &NodeInfo, flat: bool) -> Value {
+    let own = node.own.as_ref();
     let host = host_of(&node.transport_address);
     let mut body = json!({
         "name": node.name,
@@ -87,25 +95,43 @@ fn info_json(node: &NodeInfo) -> Value {
         "build_hash": format!("ringwall-{}", node.version),
         "roles": node.roles,
         "attributes": node.attributes,
-        "settings": {"node": {"name": node.name}},
+        "settings": settings_json(node, flat),
         "transport": transport_json(node),
         "plugins": [],
         "modules": [],
     });
     if let Some(address) = &node.http_address {
         body["http"] = json!({
-            "bound_address": [address],
+            "bound_address": own.map_or_else(|| vec![address.clone()], |own| own.http_bound.clone()),
             "publish_address": address,
         });
+        if let Some(own) = own {
+            body["http"]["max_content_length_in_bytes"] = own.max_content_length.into();
+        }
     }
     body
 }
 
+/// The settings of a node that did not answer are not known, but for its name.
+fn settings_json(node: &NodeInfo, flat: bool) -> Value {
+    let mut settings = node
+        .own
+        .as_ref()
+        .map_or_else(BTreeMap::new, |own| own.settings.clone());
+    settings.insert("node.name".to_owned(), node.name.as_str().into());
+    match flat {
+        true => json!(settings),
+        false => nested(settings),
+    }
+}
+
 /// The listener that other nodes dial is no profile, as in Elasticsearch.
 fn transport_json(node: &NodeInfo) -> Value {
-    let bound = node.profiles.get("default").map(|default| &default.bound);
-    let further = node.profiles.iter().filter(|(name, _)| *name != "default");
+    let profiles = node.own.iter().flat_map(|own| &own.profiles);
+    let (default, further): (Vec<_>, Vec<_>) = profiles.partition(|(name, _)| *name == "default");
+    let bound = default.first().map(|(_, default)| &default.bound);
     let profiles: Map<String, Value> = further
+        .into_iter()
         .map(|(name, addresses)| {
             let addresses = json!({
                 "bound_address": addresses.bound,
@@ -192,6 +218,8 @@ pub(super) fn host_of(address: &str) -> &str {
         .trim_end_matches(']')
 }
 
+/// What only the node itself knows.
+const OWN_METRICS: &[&str] = &["_all", "settings", "transport", "http"];
 const INFO_METRICS: &[&str] = &[
     "_all",
     "settings",
