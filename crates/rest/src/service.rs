@@ -143,11 +143,15 @@ impl Service {
         {
             return Err(tampered_request(uri));
         }
-        let authorization = match parts.headers.get(http::header::AUTHORIZATION) {
-            // Bytes no scheme allows are a credential that fails, not a missing one.
-            Some(value) => Some(value.to_str().unwrap_or("Basic ?")),
-            None => None,
-        };
+        let mut given = parts.headers.get_all(http::header::AUTHORIZATION).iter();
+        // Bytes no scheme allows are a credential that fails, not a missing one.
+        let authorization = given
+            .next()
+            .map(|value| value.to_str().unwrap_or("Basic ?"));
+        if given.next().is_some() {
+            let reason = "multiple values for single-valued header [Authorization].";
+            return Err(ApiError::illegal_argument(reason));
+        }
         let authentication = self
             .authenticator
             .authenticate(authorization, certificates, uri)

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use ringwall_pki::CertificateInfo;
 use tokio::time::Instant;
 
+use crate::display;
 use crate::failure::{HandshakeFailure, PeerRole};
 use crate::stream::PeerIdentity;
 
@@ -158,13 +159,15 @@ impl RefusalLog {
         };
         let mut state = self.state.lock();
         let admitted = state.admit(key, Instant::now(), self.interval);
+        // Names in certificates are chosen by others.
+        let line = display::one_line(|f| write!(f, "{line}"));
         let Admitted::Now { more } = admitted else {
             drop(state);
             tracing::debug!(peer.address = address, reason = why, "{line}");
             return;
         };
         let line = match more {
-            0 => line.to_string(),
+            0 => line,
             more => format!("{line} (and {more} more like it)"),
         };
         state.remember(address, why, &line);

@@ -66,6 +66,7 @@ pub(crate) async fn serve(
     let generation = generation(&profile);
     let opened = tokio::select! {
         opened = Box::pin(open(&core, &profile, tcp, peer)) => opened,
+        () = core.stopping.cancelled() => None,
         () = turn.given_up() => {
             let line = format!(
                 "closing connection from [{peer}]: it has not finished its handshake, and [{}] others have begun \

@@ -92,7 +92,12 @@ pub(crate) async fn accept_loop(core: Arc<Core>, profile: Arc<Profile>, listener
         let by_name = decision == Decision::ByName;
         let tasks = core.inbound_tasks.clone();
         tasks.spawn(async move {
-            if !by_name || is_let_in(&core, &profile, peer).await {
+            let let_in = async { !by_name || is_let_in(&core, &profile, peer).await };
+            let let_in = tokio::select! {
+                let_in = let_in => let_in,
+                () = turn.given_up() => false,
+            };
+            if let_in {
                 inbound::serve(core, profile, tcp, peer, turn).await;
             }
         });

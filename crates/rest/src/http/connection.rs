@@ -3,13 +3,16 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use ringwall_api::{ApiError, ErrorCode};
 use ringwall_security::ClientCertificates;
 use ringwall_tls::{
     MaybeTlsStream, PeerIdentity, PeerRole, PlaintextKind, RefusalLog, SslContext, UnexpectedTls,
@@ -26,6 +29,7 @@ use tokio_util::task::TaskTracker;
 use super::activity::{Activity, Waiting};
 use super::guard::{Guard, Patience};
 use super::server::RestConfig;
+use crate::render::Rendering;
 use crate::service::Service;
 
 /// What all connections share.
@@ -292,11 +296,19 @@ impl Connection {
             .and_then(|peer| ClientCertificates::new(peer.chain.clone()));
         let stream = Guard::new(stream, first, patience, Arc::clone(&self.activity));
         let (service, activity) = (Arc::clone(&self.shared.service), Arc::clone(&self.activity));
+        let distrusted_since = Arc::new(OnceLock::new());
+        let distrust = Arc::clone(&distrusted_since);
         let service = service_fn(move |request: http::Request<Incoming>| {
             let service = Arc::clone(&service);
             let certificates = certificates.clone();
             let answering = activity.begin();
+            let is_late = distrust
+                .get()
+                .is_some_and(|since: &Instant| since.elapsed() > GOODBYE);
             async move {
+                if is_late {
+                    return Ok(no_longer_trusted());
+                }
                 // hyper keeps the room of an answering future for as long as the connection lives.
                 let answer = Box::pin(service.handle(request, certificates.as_ref())).await;
                 drop(answering);
@@ -310,7 +322,10 @@ impl Connection {
         let grace = tokio::select! {
             ended = connection.as_mut() => return self.ended(ended),
             () = self.shared.drain.cancelled() => Duration::MAX,
-            () = distrusted => config.distrust_grace,
+            () = distrusted => {
+                distrusted_since.get_or_init(Instant::now);
+                config.distrust_grace
+            }
             () = self.activity.idle_for(config.idle_timeout) => IDLE_GRACE,
         };
         connection.as_mut().graceful_shutdown();
@@ -324,6 +339,12 @@ impl Connection {
             tracing::debug!(%error, peer = %self.peer, "http connection ended early");
         }
     }
+}
+
+/// Answers what a client still asks that was told to stop.
+fn no_longer_trusted() -> http::Response<Full<Bytes>> {
+    let reason = "the client certificate of this connection is no longer trusted";
+    Rendering::default().error(&ApiError::new(ErrorCode::Security, reason))
 }
 
 fn builder(config: &RestConfig, protocol: Protocol) -> Builder<TokioExecutor> {
@@ -356,5 +377,7 @@ const MIN_BUFFER_BYTES: usize = 8 << 10;
 const MAX_HEADERS: usize = 512;
 const HTTP2_STREAMS: u32 = 128;
 const HTTP2_PING: Duration = Duration::from_secs(30);
+/// How long a client may take to hear that the connection is closing; what it has sent by then is answered.
+const GOODBYE: Duration = Duration::from_millis(250);
 /// For the goodbye of a connection that carries nothing.
 const IDLE_GRACE: Duration = Duration::from_secs(1);

@@ -57,11 +57,17 @@ impl<S> Guard<S> {
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if polled.is_ready() {
-            self.stall = None;
+            match self.stall.take() {
+                Some(_) => self.activity.writing(false),
+                None => self.activity.progress(),
+            }
             return polled;
         }
         let patience = self.patience.stall;
-        let stall = self.stall.get_or_insert_with(|| sleep(patience));
+        let stall = self.stall.get_or_insert_with(|| {
+            self.activity.writing(true);
+            sleep(patience)
+        });
         match stall.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => polled,
@@ -154,7 +160,7 @@ mod tests {
 
     fn guarded(buffer: usize) -> (DuplexStream, Guard<DuplexStream>, Arc<Activity>) {
         let (client, server) = tokio::io::duplex(buffer);
-        let activity = Arc::new(Waiting::default()).enter();
+        let activity = Arc::new(Waiting::default()).enter([127, 0, 0, 1].into());
         let patience = Patience {
             head: Duration::from_secs(30),
             stall: Duration::from_secs(20),

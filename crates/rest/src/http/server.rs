@@ -293,7 +293,7 @@ fn spawn_connection(
     by_name: bool,
 ) {
     let shared = Arc::clone(connections);
-    let activity = shared.waiting.enter();
+    let activity = shared.waiting.enter(peer.ip());
     connections.tasks.spawn(async move {
         let (abort, given_up) = (shared.abort.clone(), Arc::clone(&activity));
         tokio::select! {

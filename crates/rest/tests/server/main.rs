@@ -138,6 +138,18 @@ async fn bodies_are_bounded_whatever_they_claim() {
 }
 
 #[tokio::test]
+async fn two_credentials_are_none() {
+    let server = Server::plain(RestConfig::default()).await;
+    let twice = "GET / HTTP/1.1\r\nhost: es\r\nauthorization: Basic YTpi\r\nauthorization: Basic Yzpk\r\n\r\n";
+    let told = ask(&mut server.tcp().await, twice).await;
+    assert!(told.starts_with("HTTP/1.1 400"), "{told}");
+    assert!(
+        told.contains("multiple values for single-valued header [Authorization]."),
+        "{told}"
+    );
+}
+
+#[tokio::test]
 async fn both_versions_of_http_are_spoken_and_say_the_same() {
     let config = RestConfig {
         hsts: Some(Duration::from_secs(3600)),
@@ -312,10 +324,21 @@ async fn slow_heads_stalled_bodies_and_slow_readers_are_cut_off() {
 
 #[tokio::test]
 async fn a_withdrawn_client_certificate_ends_its_connection_within_the_grace() {
-    let server = Server::secure(RestConfig::default(), ClientAuthentication::Required).await;
+    let config = RestConfig {
+        distrust_grace: Duration::from_millis(300),
+        ..RestConfig::default()
+    };
+    let server = Server::secure(config, ClientAuthentication::Required).await;
     let mut idle = server.tls().await;
     let mut asked = server.tls().await;
     ask(&mut asked, GET).await;
+    // A request that would take as long as its client likes.
+    let mut busy = server.tls().await;
+    let begun = "POST /i/_doc HTTP/1.1\r\nhost: es\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\
+                 expect: 100-continue\r\n\r\n";
+    busy.write_all(begun.as_bytes()).await.unwrap();
+    let mut told = [0; 25];
+    busy.read_exact(&mut told).await.unwrap();
     let mut sender = server.http2().await;
     let request = || {
         Request::get("https://es/nothing")
@@ -331,6 +354,10 @@ async fn a_withdrawn_client_certificate_ends_its_connection_within_the_grace() {
     ));
     closed(&mut idle).await;
     closed(&mut asked).await;
+    let begun = std::time::Instant::now();
+    closed(&mut busy).await;
+    // Long before the body would be given up.
+    assert!(begun.elapsed() < RestConfig::default().body_timeout / 2);
     let gone = async {
         while sender.ready().await.is_ok() {
             tokio::task::yield_now().await;

@@ -149,7 +149,8 @@ impl Authenticator {
             return Ok(anonymous_superuser());
         };
         match credential::parse(authorization) {
-            Credential::None => match certificates {
+            // A header that holds no credential is a login that failed, not one by certificate.
+            Credential::None => match certificates.filter(|_| authorization.is_none()) {
                 Some(certificates) => realms.certificates(certificates, uri),
                 None => Err(missing(uri)),
             },
