@@ -17,8 +17,8 @@ pub struct Paths {
 impl Paths {
     /// Finds the directories from the environment and from how this program was called.
     ///
-    /// The home is `ES_HOME`, else the directory above the `bin` that holds the link the program
-    /// was called by. The configuration is `ES_PATH_CONF`, else `config` in the home.
+    /// The home is the directory above the `bin` that holds the link the program was called by, as in
+    /// Elasticsearch; else `ES_HOME`, else the working directory if it is a home. The configuration is `ES_PATH_CONF`, else `config` in the home.
     pub fn resolve() -> Result<Self, CommandError> {
         let working = std::env::current_dir().map_err(|error| {
             CommandError::config(format!("cannot read the working directory: {error}"))
@@ -77,10 +77,11 @@ impl Paths {
     }
 
     fn from_environment(environment: &Environment) -> Result<Self, CommandError> {
-        let home = match set(&environment.home) {
-            Some(home) => Some(environment.absolute(Path::new(home))),
-            None => environment.home_of_program(),
-        };
+        let named = set(&environment.home).map(|home| environment.absolute(Path::new(home)));
+        let home = environment
+            .home_of_program()
+            .or(named)
+            .or_else(|| environment.working_home());
         let config = match (set(&environment.config), &home) {
             (Some(config), _) => environment.absolute(Path::new(config)),
             (None, Some(home)) => home.join("config"),
@@ -125,6 +126,11 @@ impl Environment {
         None
     }
 
+    fn working_home(&self) -> Option<PathBuf> {
+        let yml = self.working.join("config/elasticsearch.yml");
+        yml.is_file().then(|| self.working.clone())
+    }
+
     fn program_path(&self) -> Option<PathBuf> {
         let program = Path::new(set(&self.program)?);
         if program.components().count() > 1 || program.is_absolute() {
@@ -149,8 +155,8 @@ fn set(value: &Option<OsString>) -> Option<&OsString> {
 
 fn no_home() -> CommandError {
     CommandError::config("cannot find the home directory of a node").with_hint(
-        "call the program by its link in the bin directory of a home, \
-         set ES_HOME, or make a home with `ringwall init DIR`",
+        "call the program in a home or by its link in the bin directory of one, \
+         set ES_HOME or ES_PATH_CONF, or make a home with `ringwall init DIR`",
     )
 }
 

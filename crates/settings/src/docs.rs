@@ -44,7 +44,11 @@ fn reference_row(spec: &dyn SettingSpec) -> String {
                 code(&text)
             )
         }
-        (None, _) => "not set".to_owned(),
+        (None, []) => "not set".to_owned(),
+        (None, fallbacks) => {
+            let fallbacks = fallbacks.iter().map(|key| code(key));
+            format!("{}, else not set", fallbacks.collect::<Vec<_>>().join(", "))
+        }
     };
     let mut meaning = info.doc.to_owned();
     if let Some(example) = info.example {

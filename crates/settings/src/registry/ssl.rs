@@ -178,7 +178,7 @@ macro_rules! ssl_context {
             .example("[ subjectAltName.dnsName ]"),
             keystore_path: Setting::new(
                 concat!($prefix, ".keystore.path"),
-                "PKCS#12 file with the private key and its certificate; instead of `key` and \
+                "PKCS#12 or JKS file with the private key and its certificate; instead of `key` and \
                  `certificate`.",
             )
             .example("certs/elastic-certificates.p12")
@@ -217,7 +217,7 @@ macro_rules! ssl_context {
             ),
             truststore_path: Setting::new(
                 concat!($prefix, ".truststore.path"),
-                "PKCS#12 file with the certificates that are trusted; instead of \
+                "PKCS#12 or JKS file with the certificates that are trusted; instead of \
                  `certificate_authorities`.",
             )
             .example("certs/elastic-certificates.p12")
