@@ -42,6 +42,34 @@ pub(crate) fn read(
     Ok(store(keys, trusted))
 }
 
+/// What is open in an entry of a JKS file: all but its key.
+#[derive(Clone, Debug)]
+pub struct JksEntry {
+    pub alias: String,
+    /// Whether it has a private key; else its certificate is trusted.
+    pub has_key: bool,
+    /// For a key the certificate, then its issuers.
+    pub certificates: Vec<CertificateDer<'static>>,
+}
+
+/// Decodes the certificates of a JKS file, which it does not hide. With an empty password its integrity is not
+/// checked, as in Java; keys stay closed.
+///
+/// Errors: [`PkiError::WrongPassword`], [`PkiError::Malformed`]. `path` is for the messages only.
+pub fn open_entries(
+    content: &[u8],
+    password: &SecretString,
+    path: &Path,
+) -> Result<Vec<JksEntry>, PkiError> {
+    let entries = entries(content, password, path)?.into_iter();
+    let open = entries.map(|entry| JksEntry {
+        alias: entry.alias,
+        has_key: entry.protected.is_some(),
+        certificates: entry.certificates,
+    });
+    Ok(open.collect())
+}
+
 /// Decodes the trusted certificates of a JKS file. Its keys stay closed: their password may be another.
 ///
 /// Errors: as [`read`].

@@ -21,7 +21,7 @@ mod der;
 mod error;
 mod info;
 pub mod instances;
-mod jks;
+pub mod jks;
 mod key;
 mod load;
 mod name;

@@ -55,11 +55,24 @@ impl SslContext {
     /// Errors: [`SslError`] naming the file and the remedy, among others when the key does not belong to
     /// the certificate.
     pub fn load(config: SslConfig, alpn: &[&str]) -> Result<Arc<Self>, SslError> {
+        Self::load_trusting(config, alpn, &[])
+    }
+
+    /// As [`load`](Self::load), and trusts some certificates beside those of the files, until a reload: for tools that
+    /// talk with a node whose CA is being replaced.
+    pub fn load_trusting(
+        config: SslConfig,
+        alpn: &[&str],
+        also: &[CertificateDer<'static>],
+    ) -> Result<Arc<Self>, SslError> {
         let alpn: Vec<Vec<u8>> = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         // Before and after the load: a change during it is then seen by the next look.
         let before = Digests::of(&config);
         let offer = Offer::new(&config)?;
-        let material = Material::load(&config, &offer)?;
+        let mut material = Material::load(&config, &offer)?;
+        if !also.is_empty() {
+            material.trust_too(&config, also)?;
+        }
         let reload = ReloadState::loaded(before, &Digests::of(&config));
         let files = config.absolute_files();
         // Contexts of clients may have none.

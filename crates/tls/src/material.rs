@@ -16,7 +16,9 @@ use crate::config::{KeySource, SslConfig, TrustSource};
 use crate::doubt::{Doubt, DoubtKind};
 use crate::error::SslError;
 use crate::failure::{ContextFacts, FailureReason, PeerRole, Subject};
-use crate::load::{CertificateEntry, link_issuers, load_key, load_trust, sort_certificates};
+use crate::load::{
+    CertificateEntry, link_issuers, load_key, load_trust, sort_certificates, trust_in,
+};
 use crate::provider::Offer;
 use crate::trust::Trust;
 use crate::verifier::ConnectionVerifier;
@@ -68,6 +70,26 @@ impl Material {
             offer: offer.clone(),
             oddities,
         })
+    }
+
+    /// Adds to what is trusted. Blocking: reads revocation lists and restrictions.
+    pub(crate) fn trust_too(
+        &mut self,
+        config: &SslConfig,
+        also: &[CertificateDer<'static>],
+    ) -> Result<(), SslError> {
+        let mut trusted = self.trust.certificates().to_vec();
+        for certificate in also {
+            if !trusted.contains(certificate) {
+                trusted.push(certificate.clone());
+            }
+        }
+        let pins = match &config.trust {
+            TrustSource::Fingerprints(pins) => pins.clone(),
+            _ => Vec::new(),
+        };
+        self.trust = Arc::new(trust_in(config, trusted, pins)?);
+        Ok(())
     }
 
     /// Returns whether there is a key to accept connections with.

@@ -33,4 +33,10 @@ impl Rehearsal {
             .into_iter()
             .try_for_each(|role| self.0.verify(chain, role, None, now))
     }
+
+    /// Checks a chain, leaf first, as a client does that trusts what this context trusts.
+    pub fn verify_server(&self, chain: &[CertificateDer<'_>]) -> Result<(), FailureReason> {
+        self.0
+            .verify(chain, PeerRole::Server, None, UnixTime::now())
+    }
 }

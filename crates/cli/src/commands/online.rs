@@ -12,7 +12,7 @@ use ringwall_base::SecretString;
 use ringwall_rest::http_client::{HttpClient, HttpClientError, HttpResponse};
 use ringwall_settings::registry::{network, security, ssl};
 use ringwall_settings::{Keystore, KeystoreFile, Settings, keystore};
-use ringwall_tls::{SslConfig, SslContext};
+use ringwall_tls::{CertificateDer, SslConfig, SslContext};
 use serde_json::{Value, json};
 
 use crate::arguments::CommonArgs;
@@ -275,11 +275,19 @@ fn path_part(name: &str) -> String {
 
 /// Returns what trusts a node as the node with these settings trusts; `None` where it serves plain HTTP.
 pub(super) fn tls(settings: &Settings) -> Result<Option<Arc<SslContext>>, CommandError> {
+    tls_trusting(settings, &[])
+}
+
+/// As [`tls`], and trusts these certificates as well.
+pub(super) fn tls_trusting(
+    settings: &Settings,
+    also: &[CertificateDer<'static>],
+) -> Result<Option<Arc<SslContext>>, CommandError> {
     let config = SslConfig::from_settings(settings, ssl::HTTP_SSL.prefix)
         .map_err(|error| CommandError::config(error.to_string()))?;
     // Dialling with the node's own material also satisfies a node that asks for certificates.
     config
-        .map(|config| SslContext::load(config, &["http/1.1"]))
+        .map(|config| SslContext::load_trusting(config, &["http/1.1"], also))
         .transpose()
         .map_err(|error| CommandError::config(error.to_string()))
 }

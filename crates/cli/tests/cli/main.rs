@@ -4,6 +4,7 @@ mod bench;
 mod certificates;
 mod certutil_http;
 mod certutil_http_ca;
+mod certutil_jks;
 mod certutil_renew;
 mod certutil_rotate;
 mod doctor;

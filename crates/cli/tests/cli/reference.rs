@@ -10,7 +10,9 @@ const TOOLS: &[(&str, &[&str])] = &[
     ("doctor", &[]),
     (
         "certutil",
-        &["csr", "cert", "ca", "http", "renew", "inspect", "check"],
+        &[
+            "csr", "cert", "ca", "http", "renew", "rotate", "inspect", "check",
+        ],
     ),
     (
         "keystore",
@@ -107,6 +109,20 @@ fn the_reference_has_every_tool() {
         .collect();
     let documented: Vec<&str> = TOOLS.iter().map(|(tool, _)| *tool).collect();
     assert_eq!(listed, documented, "{overview}");
+    for (tool, commands) in TOOLS {
+        let text = help(&[tool]);
+        let listed: Vec<&str> = text
+            .lines()
+            .skip_while(|line| *line != "Commands:")
+            .skip(1)
+            .take_while(|line| !line.is_empty())
+            // The rest of a long description is further in.
+            .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+            .filter_map(|line| line.split_whitespace().next())
+            .filter(|word| *word != "help")
+            .collect();
+        assert_eq!(listed, *commands, "{text}");
+    }
 }
 
 #[test]

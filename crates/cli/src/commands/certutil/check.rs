@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use ringwall_base::SecretString;
 use ringwall_pki::{CertificateInfo, FileFormat, PkiError, detect_format, p12};
 use ringwall_settings::{KeystoreFile, VerificationMode};
-use ringwall_tls::{SslContext, ToolTrust};
+use ringwall_tls::{KeySource, SslConfig, SslContext, TrustSource};
 use serde_json::{Value, json};
 
 use super::inspect::{Report, days_left};
@@ -194,6 +194,11 @@ impl Check {
         };
         match detect_format(&content) {
             FileFormat::Unknown => return,
+            // A password that is given may be of another file, and none is needed.
+            FileFormat::Jks => {
+                let report = Report::of(path, &content, &mut PasswordSource::default(), terminal);
+                return self.report(&place, report);
+            }
             FileFormat::Pkcs12 if !self.password.is_given() => {
                 let opened = known
                     .iter()
@@ -269,11 +274,16 @@ fn shown_by(address: &str) -> Result<Vec<CertificateInfo>, String> {
         .map_err(|error| format!("cannot resolve: {error}"))?
         .collect();
     let first = *resolved.first().ok_or("the name has no address")?;
-    let context = SslContext::for_tools(
-        "certutil check",
-        ToolTrust::CaFiles(Vec::new()),
-        VerificationMode::None,
-    );
+    let config = SslConfig {
+        verification_mode: VerificationMode::None,
+        ..SslConfig::new(
+            "certutil check",
+            KeySource::None,
+            TrustSource::Pem(Vec::new()),
+        )
+    };
+    // One for what listens to nodes, one for what listens to clients: a listener refuses who offers only others.
+    let context = SslContext::load(config, &["h2", "http/1.1"]);
     let context: Arc<SslContext> = context.map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -353,5 +363,5 @@ fn table(rows: &[Row], status: impl Fn(&Row) -> Status) -> String {
     text
 }
 
-const EXTENSIONS: [&str; 7] = ["p12", "pfx", "pkcs12", "pem", "crt", "cer", "cert"];
+const EXTENSIONS: [&str; 8] = ["p12", "pfx", "pkcs12", "jks", "pem", "crt", "cer", "cert"];
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use ringwall_base::SecretString;
 use ringwall_pki::{
-    CertificateDer, CertificateInfo, FileFormat, PkiError, RequestInfo, detect_format, p12, pem,
+    CertificateDer, CertificateInfo, FileFormat, PkiError, RequestInfo, detect_format, jks, p12,
+    pem,
 };
 use serde_json::{Value, json};
 
@@ -22,7 +23,7 @@ use crate::terminal::Terminal;
         elasticsearch-certutil inspect bundle.zip --pass-file pw --json\n  \
         elasticsearch-certutil inspect es01.csr")]
 pub(super) struct InspectArgs {
-    /// PKCS#12, PEM, signing request, or a zip file of these
+    /// PKCS#12, JKS, PEM, signing request, or a zip file of these
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
@@ -107,15 +108,26 @@ impl Report {
                 Self::of_p12(path, store.map_err(unreadable)?)
             }
             FileFormat::Pem => Self::of_pem(path, content),
-            FileFormat::Jks | FileFormat::Jceks => Err(CommandError::data(format!(
-                "[{}] is a Java keystore (JKS), which is not read here",
+            FileFormat::Jks => {
+                // Its certificates are open: a password that is given is compared, none is asked for.
+                let password = match passwords.is_given() {
+                    true => passwords.get(&output::file_name(path), terminal)?,
+                    false => SecretString::default(),
+                };
+                Self::of_jks(
+                    path,
+                    jks::open_entries(content, &password, path).map_err(unreadable)?,
+                )
+            }
+            FileFormat::Jceks => Err(CommandError::data(format!(
+                "[{}] is a Java keystore (JCEKS), which is not read here",
                 path.display()
             ))
             .with_hint(
                 "convert it: keytool -importkeystore -srckeystore FILE -destkeystore FILE.p12 -deststoretype pkcs12",
             )),
             FileFormat::Unknown => Err(CommandError::data(format!(
-                "[{}] is neither PKCS#12 nor PEM nor a zip file",
+                "[{}] is neither PKCS#12 nor JKS nor PEM nor a zip file",
                 path.display()
             ))),
         }
@@ -182,6 +194,54 @@ impl Report {
             entries,
             keystore,
             truststore,
+        })
+    }
+
+    fn of_jks(path: &Path, store: Vec<jks::JksEntry>) -> Result<Self, CommandError> {
+        let mut entries = Vec::new();
+        let (mut keys, mut node_keys, mut trusted) = (0, 0, 0);
+        for stored in store {
+            let mut certificates = stored.certificates.iter();
+            let first = certificates.next();
+            let info = first.map(|leaf| describe(leaf, path)).transpose()?;
+            if stored.has_key {
+                keys += 1;
+                node_keys += usize::from(info.as_ref().is_some_and(|info| !info.is_ca));
+            } else {
+                trusted += 1;
+            }
+            entries.push(Entry {
+                alias: Some(stored.alias),
+                note: info.is_none().then(|| "without a certificate".to_owned()),
+                certificate: info,
+                ..Entry::new(match stored.has_key {
+                    true => "private key",
+                    false => "trusted certificate",
+                })
+            });
+            for issuer in certificates {
+                entries.push(Entry {
+                    certificate: Some(describe(issuer, path)?),
+                    ..Entry::new("issuer in the chain")
+                });
+            }
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            format: "JKS",
+            entries,
+            keystore: match (keys, node_keys) {
+                (0, _) => Err("it holds no private key".to_owned()),
+                (_, 1) => Ok(()),
+                (_, 0) => Err("no key in it has a certificate of a node".to_owned()),
+                _ => Err(format!(
+                    "it holds {keys} private keys, and a node takes the only one"
+                )),
+            },
+            truststore: match trusted {
+                0 => Err("none of its certificates is marked as trusted".to_owned()),
+                _ => Ok(()),
+            },
         })
     }
 

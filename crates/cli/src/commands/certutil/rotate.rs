@@ -96,6 +96,20 @@ enum LayerName {
 }
 
 impl LayerName {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Transport => "transport",
+            Self::Http => "http",
+        }
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::Transport => Self::Http,
+            Self::Http => Self::Transport,
+        }
+    }
+
     fn prefix(self) -> &'static str {
         match self {
             Self::Transport => ssl::TRANSPORT_SSL.prefix,
@@ -130,10 +144,17 @@ pub(super) fn run(args: RotateArgs, terminal: &mut Terminal) -> Result<(), Comma
     for path in &args.homes {
         homes.push(Home::open(&output::input(path)?, password_file, terminal)?);
     }
+    for home in &homes {
+        home.check_profiles()?;
+    }
+    let mut known = vec![authority.certificate().clone()];
+    for home in &homes {
+        known.extend(home.known_by_https()?);
+    }
     let rotation = Rotation {
         args: &args,
         authority,
-        cluster: args.cluster.open(&homes[0].settings()?, terminal)?,
+        cluster: args.cluster.open(&homes[0].settings()?, known, terminal)?,
         homes,
     };
     if !rotation.mend(terminal)? {
@@ -144,7 +165,7 @@ pub(super) fn run(args: RotateArgs, terminal: &mut Terminal) -> Result<(), Comma
         return rotation.finished(&layers, terminal);
     };
     if let Some(cluster) = &rotation.cluster {
-        cluster.compare(&rotation.expected(&layers)?, terminal)?;
+        cluster.compare(&rotation.expected(&layers)?, args.dry_run, terminal)?;
     }
     if args.dry_run || (args.all && !args.yes) {
         rotation.tell_plan(first, terminal)?;
@@ -324,11 +345,52 @@ impl Rotation<'_> {
             ))
             .with_hint("name every node of the cluster with --home, and look at what each trusts with certutil inspect"));
         }
+        self.check_other_layer(step, &files, disk)?;
         Ok(Planned {
             files,
             after,
             dropped: dropped.iter().map(|der| fingerprint_sha256(der)).collect(),
         })
+    }
+
+    /// Refuses a step that would harm the other layer, where the two have files in common.
+    fn check_other_layer(
+        &self,
+        step: Step,
+        files: &[NewFile],
+        disk: &Disk,
+    ) -> Result<(), CommandError> {
+        let other = self.args.layer.other();
+        let then = disk.with(files);
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        for home in &self.homes {
+            if let Some(now) = home.sharing(other.prefix(), files, disk)? {
+                before.push(now);
+                after.extend(home.sharing(other.prefix(), files, &then)?);
+            }
+        }
+        let refused = match other {
+            LayerName::Transport => severed(&before, &after)?.map(|Severed { one, other, reason }| {
+                format!("between nodes, the node of {one} would refuse the node of {other} ({reason})")
+            }),
+            LayerName::Http => untrusted_https(&before, &after)?,
+        };
+        let Some(refused) = refused else {
+            return Ok(());
+        };
+        let (layer, due) = match step {
+            Step::Trust | Step::Reissue => (other.name(), Step::Trust.name()),
+            Step::Drop => (other.name(), Step::Reissue.name()),
+        };
+        Err(CommandError::data(format!(
+            "[{}] and [{}] have files in common: after the step [{}], {refused}",
+            self.args.layer.prefix(),
+            other.prefix(),
+            step.name()
+        ))
+        .with_hint(format!(
+            "do that layer's step first: the same command with --layer {layer} --step {due}"
+        )))
     }
 
     fn perform(
@@ -544,6 +606,31 @@ impl Rotation<'_> {
         Ok(false)
     }
 
+    /// Tells of the clients that a withdrawn CA cuts off.
+    fn tell_of_https(
+        &self,
+        files: &[NewFile],
+        terminal: &mut Terminal,
+    ) -> Result<(), CommandError> {
+        let mut shared: Vec<PathBuf> = Vec::new();
+        for home in &self.homes {
+            let trusted = home.trusted_by_https()?;
+            for path in files.iter().map(|file| &file.path) {
+                if trusted.contains(path) && !shared.contains(path) {
+                    shared.push(path.clone());
+                }
+            }
+        }
+        for path in shared {
+            terminal.err(format!(
+                "Warning: HTTPS trusts by [{}] too: from this step on, clients with certificates of the old CA are refused, \
+                 and tools that know HTTPS by this file refuse certificates of the old CA.",
+                path.display()
+            ));
+        }
+        Ok(())
+    }
+
     fn tell(
         &self,
         step: Step,
@@ -556,6 +643,9 @@ impl Rotation<'_> {
             terminal.err(
                 "Warning: clients see these certificates. Give them the new CA before this step.",
             );
+        }
+        if step == Step::Drop && self.args.layer == LayerName::Transport {
+            self.tell_of_https(files, terminal)?;
         }
         if self.args.json {
             let changes: Value = files
@@ -587,6 +677,22 @@ impl Rotation<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns which node's HTTPS its own trust would know no more: whoever trusts by its files would be cut off.
+fn untrusted_https(before: &[Layer], after: &[Layer]) -> Result<Option<String>, CommandError> {
+    for (now, then) in before.iter().zip(after) {
+        if now.trust()?.verify_server(&now.chain).is_ok()
+            && let Err(reason) = then.trust()?.verify_server(&then.chain)
+        {
+            return Ok(Some(format!(
+                "HTTPS of the node of {} would show a certificate that its own files do not trust ({})",
+                now.home,
+                reason.kind()
+            )));
+        }
+    }
+    Ok(None)
 }
 
 /// New content of a file, and what the user is to know of it.

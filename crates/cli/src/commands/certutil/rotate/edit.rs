@@ -4,7 +4,9 @@ use std::path::Path;
 
 use ringwall_base::SecretString;
 use ringwall_pki::p12::{self, WriteEntry};
-use ringwall_pki::{CertificateDer, CertificateInfo, PkiError, PrivateKey, pem};
+use ringwall_pki::{
+    CertificateDer, CertificateInfo, PkiError, PrivateKey, fingerprint_sha256, pem,
+};
 use ringwall_tls::{KeySource, SslConfig, TrustSource};
 use zeroize::Zeroizing;
 
@@ -48,7 +50,7 @@ pub(super) fn with(
     disk: &Disk,
     added: &CertificateDer<'static>,
 ) -> Result<Vec<NewFile>, CommandError> {
-    let summary = format!("trusts [{}] too", subject(added));
+    let summary = format!("trusts {} too", named(added));
     match files(config) {
         Files::Pem(paths) => {
             let Some(path) = paths.first() else {
@@ -83,10 +85,7 @@ pub(super) fn without(
     dropped: &[CertificateDer<'static>],
     instead: &CertificateDer<'static>,
 ) -> Result<Vec<NewFile>, CommandError> {
-    let names: Vec<String> = dropped
-        .iter()
-        .map(|certificate| format!("[{}]", subject(certificate)))
-        .collect();
+    let names: Vec<String> = dropped.iter().map(named).collect();
     let summary = format!("no longer trusts {}", names.join(", "));
     match files(config) {
         Files::Pem(paths) => {
@@ -128,6 +127,16 @@ pub(super) fn without(
         }
         Files::None => Ok(Vec::new()),
     }
+}
+
+/// Returns what tells a CA from another of the same name.
+fn named(certificate: &CertificateDer<'static>) -> String {
+    let fingerprint = fingerprint_sha256(certificate);
+    format!(
+        "[{}] (SHA-256 {}...)",
+        subject(certificate),
+        &fingerprint[..16]
+    )
 }
 
 /// Returns a certificate's subject.

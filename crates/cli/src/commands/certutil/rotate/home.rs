@@ -3,16 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use ringwall_base::SecretString;
+use ringwall_node::preflight;
 use ringwall_pki::{
-    CertificateDer, CertificateInfo, PkiError, is_issued_by, load_keystore, load_pem_key_material,
-    p12, pem,
+    CertificateDer, CertificateInfo, FileFormat, PkiError, is_issued_by, load_keystore_with,
+    load_pem_key_material, p12, pem, store_format,
 };
 use ringwall_settings::registry::node::NODE_NAME;
 use ringwall_settings::registry::ssl::HTTP_SSL;
 use ringwall_settings::{Keystore, KeystoreFile, Settings};
 use ringwall_tls::{ConfiguredPath, KeySource, Rehearsal, SslConfig, TrustSource};
 
-use super::super::replacement::backups;
+use super::super::replacement::{NewFile, backups};
 use super::disk::Disk;
 use super::edit;
 use crate::commands::users::first_line;
@@ -120,6 +121,30 @@ impl Home {
             .map_err(|error| CommandError::config(format!("[{}]: {error}", self.name)))
     }
 
+    /// Refuses a home with transport profiles that have TLS of their own: their certificates and their trust would stay
+    /// behind, and nodes that meet there would refuse one another.
+    pub(super) fn check_profiles(&self) -> Result<(), CommandError> {
+        let settings = self.settings()?;
+        let mut keys: Vec<String> = Vec::new();
+        for prefix in preflight::profile_tls_prefixes(&settings).values() {
+            keys.extend(settings.keys_with_prefix(&format!("{prefix}.")));
+        }
+        if keys.is_empty() {
+            return Ok(());
+        }
+        Err(CommandError::config(format!(
+            "[{}] has transport profiles with TLS of their own, which certutil rotate does not change: [{}]; nothing was \
+             changed",
+            self.name,
+            keys.join("], [")
+        ))
+        .with_hint(
+            "rotate the files of such a cluster by hand, each step on every node before the next: add the new CA to what \
+             these keys and [xpack.security.transport.ssl] trust, renew the certificates with certutil renew, then take \
+             the old CA out",
+        ))
+    }
+
     /// Returns the files with the certificate that clients see; none without HTTPS.
     pub(super) fn seen_by_clients(&self) -> Result<Vec<PathBuf>, CommandError> {
         let config = self.config(&self.settings()?, HTTP_SSL.prefix)?;
@@ -128,6 +153,49 @@ impl Home {
             Some(KeySource::Pem { certificate, .. }) => vec![certificate.resolved],
             Some(KeySource::None) | None => Vec::new(),
         })
+    }
+
+    /// Returns the files that HTTPS takes whom it trusts from; none without HTTPS.
+    pub(super) fn trusted_by_https(&self) -> Result<Vec<PathBuf>, CommandError> {
+        let config = self.config(&self.settings()?, HTTP_SSL.prefix)?;
+        Ok(config.as_ref().map(trust_files).unwrap_or_default())
+    }
+
+    /// Returns the CAs that HTTPS is known by before anything is changed; none that cannot be read.
+    pub(super) fn known_by_https(&self) -> Result<Vec<CertificateDer<'static>>, CommandError> {
+        let settings = self.settings()?;
+        let Some(config) = self.config(&settings, HTTP_SSL.prefix)? else {
+            return Ok(Vec::new());
+        };
+        // Files that a run left torn are mended later, and are no trust before.
+        let layer = self.read(&settings, config, HTTP_SSL.prefix, &Disk::default());
+        Ok(layer.map(|layer| layer.in_use()).unwrap_or_default())
+    }
+
+    /// Returns a layer that has one of the files, as it is now or after what is planned; `None` where the layer is off
+    /// or has none of them. Other than [`layer`](Self::layer), it takes a trust that no step can change.
+    pub(super) fn sharing(
+        &self,
+        prefix: &str,
+        files: &[NewFile],
+        disk: &Disk,
+    ) -> Result<Option<Layer>, CommandError> {
+        let settings = self.settings()?;
+        let Some(config) = self.config(&settings, prefix)? else {
+            return Ok(None);
+        };
+        let mut own = trust_files(&config);
+        match &config.key {
+            KeySource::Keystore { path, .. } => own.push(path.resolved.clone()),
+            KeySource::Pem {
+                key, certificate, ..
+            } => own.extend([key.resolved.clone(), certificate.resolved.clone()]),
+            KeySource::None => {}
+        }
+        if !files.iter().any(|file| own.contains(&file.path)) {
+            return Ok(None);
+        }
+        self.read(&settings, config, prefix, disk).map(Some)
     }
 
     /// Returns the configuration of a layer with the files themselves where links lead to them: the links stay.
@@ -205,15 +273,53 @@ impl Home {
         let config = self
             .config(&settings, prefix)?
             .ok_or_else(|| unusable(format!("[{prefix}.enabled] is not true")))?;
+        for path in stores(&config) {
+            if !disk.is_planned(path) && store_format(path).is_ok_and(|is| is == FileFormat::Jks) {
+                return Err(not_rotated(home, path));
+            }
+        }
+        if let TrustSource::OwnCertificates = &config.trust
+            && matches!(config.key, KeySource::Pem { .. })
+        {
+            return Err(unusable(format!(
+                "set [{prefix}.certificate_authorities]: without it only the node's own certificate is trusted"
+            )));
+        }
+        self.read(&settings, config, prefix, disk)
+    }
+
+    fn read(
+        &self,
+        settings: &Settings,
+        config: SslConfig,
+        prefix: &str,
+        disk: &Disk,
+    ) -> Result<Layer, CommandError> {
+        let home = &self.name;
+        let unusable = |error: String| CommandError::data(format!("[{home}]: {error}"));
         let chain = match &config.key {
             KeySource::Keystore { path, password, .. } if disk.is_planned(&path.resolved) => {
                 let path = &path.resolved;
                 let store = p12::read(&disk.read(path)?, password, path);
-                store.map(|store| store.keys.into_iter().next().map(|key| key.chain))
+                store.map(|store| {
+                    // That of a CA may sit beside the node's, and is none to show.
+                    let is_ca = |key: &p12::KeyEntry| {
+                        let leaf = key
+                            .chain
+                            .first()
+                            .map(|leaf| CertificateInfo::from_der(leaf));
+                        matches!(leaf, Some(Ok(info)) if info.is_ca)
+                    };
+                    let mut keys = store.keys.into_iter();
+                    keys.find(|key| !is_ca(key)).map(|key| key.chain)
+                })
             }
-            KeySource::Keystore { path, password, .. } => {
-                load_keystore(&path.resolved, password).map(|material| Some(material.chain))
-            }
+            KeySource::Keystore {
+                path,
+                password,
+                key_password,
+            } => load_keystore_with(&path.resolved, password, key_password.as_ref())
+                .map(|material| Some(material.chain)),
             KeySource::Pem { certificate, .. } if disk.is_planned(&certificate.resolved) => {
                 let path = &certificate.resolved;
                 pem::certificates(&disk.read(path)?, path).map(Some)
@@ -230,14 +336,14 @@ impl Home {
             .map_err(|error| unusable(error.to_string()))?
             .filter(|chain| !chain.is_empty())
             .ok_or_else(|| unusable(format!("[{prefix}] has no certificate")))?;
-        if let TrustSource::OwnCertificates = &config.trust
-            && matches!(config.key, KeySource::Pem { .. })
-        {
-            return Err(unusable(format!(
-                "set [{prefix}.certificate_authorities]: without it only the node's own certificate is trusted"
-            )));
-        }
-        let trusted = edit::trusted(&config, disk)?;
+        let trusted = match (&config.trust, &config.key) {
+            // All that is in the certificate file; a keystore may mark nothing as trusted.
+            (TrustSource::OwnCertificates, KeySource::Pem { .. }) => chain.clone(),
+            (TrustSource::OwnCertificates, _) if prefix == HTTP_SSL.prefix => {
+                edit::trusted(&config, disk).unwrap_or_default()
+            }
+            _ => edit::trusted(&config, disk)?,
+        };
         Ok(Layer {
             home: home.clone(),
             node: settings.get(&NODE_NAME),
@@ -246,6 +352,46 @@ impl Home {
             trusted,
         })
     }
+}
+
+/// Returns the files that a layer takes whom it trusts from.
+fn trust_files(config: &SslConfig) -> Vec<PathBuf> {
+    match (&config.trust, &config.key) {
+        (TrustSource::Pem(files), _) => files.iter().map(|file| file.resolved.clone()).collect(),
+        (TrustSource::Truststore { path, .. }, _)
+        | (TrustSource::OwnCertificates, KeySource::Keystore { path, .. }) => {
+            vec![path.resolved.clone()]
+        }
+        (TrustSource::OwnCertificates, KeySource::Pem { certificate, .. }) => {
+            vec![certificate.resolved.clone()]
+        }
+        (TrustSource::OwnCertificates, KeySource::None) | (TrustSource::Fingerprints(_), _) => {
+            Vec::new()
+        }
+    }
+}
+
+fn stores(config: &SslConfig) -> impl Iterator<Item = &Path> {
+    let key = match &config.key {
+        KeySource::Keystore { path, .. } => Some(path.resolved.as_path()),
+        _ => None,
+    };
+    let trust = match &config.trust {
+        TrustSource::Truststore { path, .. } => Some(path.resolved.as_path()),
+        _ => None,
+    };
+    key.into_iter().chain(trust)
+}
+
+/// Returns why a Java keystore of the old format is not rotated: nothing here writes one.
+fn not_rotated(home: &str, path: &Path) -> CommandError {
+    let error = PkiError::JavaKeystore {
+        path: path.to_owned(),
+        format: "JKS",
+    };
+    CommandError::data(format!("[{home}]: certutil rotate cannot write JKS: {error}")).with_hint(
+        "name the PKCS#12 file in the settings of the node instead, restart it, and run the same command again",
+    )
 }
 
 fn open_keystore(

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use ringwall_base::SecretString;
-use ringwall_pki::CertificateInfo;
+use ringwall_pki::{CertificateDer, CertificateInfo};
 use ringwall_rest::http_client::HttpClient;
 use ringwall_settings::Settings;
 use serde_json::Value;
@@ -38,14 +38,18 @@ pub(super) struct Cluster {
     password: SecretString,
     /// Whose trust changes with the files.
     settings: Settings,
+    /// Whom it is known by as well, from the first step to the last: some nodes are ahead of others.
+    known: Vec<CertificateDer<'static>>,
     runtime: tokio::runtime::Runtime,
 }
 
 impl ClusterArgs {
-    /// Returns the cluster, trusted as the node with these settings would trust it; `None` without `--url`.
+    /// Returns the cluster, trusted as the node with these settings would trust it and by the certificates given;
+    /// `None` without `--url`.
     pub(super) fn open(
         &self,
         settings: &Settings,
+        known: Vec<CertificateDer<'static>>,
         terminal: &mut Terminal,
     ) -> Result<Option<Cluster>, CommandError> {
         let Some(url) = &self.url else {
@@ -66,6 +70,7 @@ impl ClusterArgs {
             user: self.user.clone(),
             password,
             settings: settings.clone(),
+            known,
             runtime,
         }))
     }
@@ -88,10 +93,12 @@ pub(super) struct InUse {
 }
 
 impl Cluster {
-    /// Tells which nodes of the cluster have no home here, and which homes have no node in the cluster.
+    /// Tells which nodes of the cluster have no home here. Errors: a home has no node in the cluster, which only a dry
+    /// run may go on after.
     pub(super) fn compare(
         &self,
         expected: &Expected,
+        is_dry_run: bool,
         terminal: &mut Terminal,
     ) -> Result<(), CommandError> {
         let view = self
@@ -107,13 +114,24 @@ impl Cluster {
                  begun before it is ready for it."
             ));
         }
-        for node in expected
-            .homes
-            .keys()
-            .filter(|node| !nodes.contains(&node.as_str()))
-        {
+        let homes = expected.homes.keys().map(String::as_str);
+        let absent: Vec<&str> = homes.filter(|node| !nodes.contains(node)).collect();
+        if !absent.is_empty() && !is_dry_run {
+            // It would come back with other files than those that the others were asked about.
+            return Err(CommandError::new(
+                ExitCode::Unavailable,
+                format!(
+                    "not in the cluster now: [{}]; nothing was changed in this run",
+                    absent.join("], [")
+                ),
+            )
+            .with_hint(
+                "start these nodes and run the same command again; without --url files are changed and nobody is asked",
+            ));
+        }
+        for node in absent {
             terminal.err(format!(
-                "Note: [{node}] is not in the cluster now: its files are changed, and nobody can tell whether it takes them."
+                "Note: [{node}] is not in the cluster now: no step is begun before it is."
             ));
         }
         Ok(())
@@ -170,7 +188,8 @@ impl Cluster {
     }
 
     fn view(&self) -> Result<Value, String> {
-        let tls = online::tls(&self.settings).map_err(|error| error.to_string())?;
+        let tls =
+            online::tls_trusting(&self.settings, &self.known).map_err(|error| error.to_string())?;
         let login = Some((self.user.as_str(), &self.password));
         let client = HttpClient::new(&self.url, tls, login).map_err(|error| error.to_string())?;
         let asked = client.request(Method::GET, "/_ssl/nodes", None, String::new());
@@ -209,6 +228,14 @@ fn missing(view: &Value, step: Step, expected: &Expected, dropped: &[String]) ->
     let mut missing = Vec::new();
     if view["_nodes"]["failed"] != 0 {
         missing.push(here("not every node answers".to_owned()));
+    }
+    let in_view: BTreeSet<&str> = nodes(view).map(name).collect();
+    for absent in expected.homes.keys() {
+        if !in_view.contains(absent.as_str()) {
+            missing.push(here(format!(
+                "[{absent}] is not in the cluster, so that nobody can tell what it uses"
+            )));
+        }
     }
     for node in nodes(view) {
         let name = name(node);
@@ -435,6 +462,29 @@ mod tests {
             ..one
         };
         assert_eq!(missing(&broken, Step::Drop, &other, &[]).len(), 2);
+    }
+
+    #[test]
+    fn a_home_whose_node_is_gone_is_not_done() {
+        let authority = authority();
+        let new = authority.fingerprint_sha256.clone();
+        let in_use = || InUse {
+            leaf: "leaf".to_owned(),
+            trusted: BTreeSet::from([new.clone()]),
+        };
+        let mut expected = Expected {
+            context: "c",
+            authority: authority.clone(),
+            homes: BTreeMap::from([("n".to_owned(), in_use())]),
+        };
+        let view = view(&authority, "leaf", &new, &[&new]);
+        assert!(missing(&view, Step::Drop, &expected, &[]).is_empty());
+        expected.homes.insert("gone".to_owned(), in_use());
+        let found = missing(&view, Step::Drop, &expected, &[]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].remedy.is_none() && found[0].text.contains("[gone] is not in the cluster")
+        );
     }
 
     #[test]
