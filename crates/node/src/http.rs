@@ -191,6 +191,8 @@ pub struct Authentication {
     pub passwords: PasswordService,
     /// `None` when security is off.
     pub service_tokens: Option<Arc<Watched<ServiceTokensFile>>>,
+    /// The contexts that realms have beside those of the layers.
+    pub realm_tls: Vec<Arc<SslContext>>,
 }
 
 /// Returns who checks credentials, and who hashes new ones. Blocking: reads the files of realms.
@@ -209,6 +211,7 @@ pub fn authentication(
             authenticator: Arc::new(Authenticator::disabled()),
             passwords,
             service_tokens: None,
+            realm_tls: Vec::new(),
         });
     }
     let defaults = AuthenticatorConfig::default();
@@ -223,6 +226,7 @@ pub fn authentication(
         );
     }
     let service_tokens = service_tokens(settings);
+    let pki = pki_realms::open(settings, https)?;
     let config = AuthenticatorConfig {
         hasher,
         cache_ttl,
@@ -233,7 +237,7 @@ pub fn authentication(
             .or_else(|| settings.secret(&node::KEYSTORE_SEED)),
         autoconfiguration_hash: settings.secret(&security::AUTOCONFIGURATION_PASSWORD_HASH),
         password_realms: password_realms(settings),
-        pki_realms: pki_realms::open(settings, https)?,
+        pki_realms: pki.realms,
         service_tokens: Some(service_tokens.clone()),
         api_keys: settings.get(&security::API_KEY_ENABLED),
     };
@@ -242,5 +246,6 @@ pub fn authentication(
         authenticator: Arc::new(authenticator),
         passwords,
         service_tokens: Some(service_tokens),
+        realm_tls: pki.tls,
     })
 }

@@ -183,6 +183,7 @@ impl Node {
             authenticator,
             passwords,
             service_tokens,
+            realm_tls,
         } = tokio::task::spawn_blocking(move || {
             http::authentication(&configured, http_tls.as_ref(), store)
         })
@@ -200,7 +201,7 @@ impl Node {
             authorizer: authorizer.clone(),
             passwords,
             service_tokens,
-            tls,
+            tls: tls.into_iter().chain(realm_tls).collect(),
             clients: Clients {
                 bound: server.addresses().to_vec(),
                 counts: server.counts(),

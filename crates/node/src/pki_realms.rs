@@ -41,20 +41,32 @@ pub(crate) fn facts(settings: &Settings) -> PkiFacts {
     facts
 }
 
-/// Opens the enabled realms in their order, and looks for changes of their files from then on. Blocking.
+/// The enabled realms in their order, and the TLS contexts of those with a trust of their own.
+#[derive(Default)]
+pub(crate) struct PkiRealms {
+    pub(crate) realms: Vec<Arc<PkiRealm>>,
+    pub(crate) tls: Vec<Arc<SslContext>>,
+}
+
+/// Opens the enabled realms, and looks for changes of their files from then on. Blocking.
 pub(crate) fn open(
     settings: &Settings,
     https: Option<&Arc<SslContext>>,
-) -> Result<Vec<Arc<PkiRealm>>, StartError> {
-    let names = names(settings);
-    names.map(|name| open_one(settings, https, name)).collect()
+) -> Result<PkiRealms, StartError> {
+    let mut opened = PkiRealms::default();
+    for name in names(settings) {
+        let (realm, own) = open_one(settings, https, name)?;
+        opened.realms.push(realm);
+        opened.tls.extend(own);
+    }
+    Ok(opened)
 }
 
 fn open_one(
     settings: &Settings,
     https: Option<&Arc<SslContext>>,
     name: String,
-) -> Result<Arc<PkiRealm>, StartError> {
+) -> Result<(Arc<PkiRealm>, Option<Arc<SslContext>>), StartError> {
     // Beside its own trust, whose files may be older than a revocation that HTTPS knows of.
     let https = https.filter(|https| https.config().verification_mode != VerificationMode::None);
     let own = own_trust(settings, &name)?;
@@ -62,7 +74,7 @@ fn open_one(
         watch(settings, own);
         spawn_expiry_warnings(std::slice::from_ref(own));
     }
-    let trust = https.cloned().into_iter().chain(own);
+    let trust = https.cloned().into_iter().chain(own.clone());
     let cache_ttl = settings.get_named(&PKI_REALM.cache_ttl, &name);
     let role_mapping = settings.get_named(&PKI_REALM.role_mapping, &name);
     let realm = PkiRealm::open(PkiRealmConfig {
@@ -77,7 +89,7 @@ fn open_one(
     })?;
     let realm = Arc::new(realm);
     poll(settings, &realm, PkiRealm::poll);
-    Ok(realm)
+    Ok((realm, own))
 }
 
 fn names(settings: &Settings) -> impl Iterator<Item = String> {

@@ -86,8 +86,8 @@ impl CertificateInfo {
             subject: DistinguishedName::from_der(parsed.subject().as_raw()),
             issuer: DistinguishedName::from_der(parsed.issuer().as_raw()),
             serial: serial(parsed.raw_serial()),
-            not_before: timestamp(parsed.validity().not_before)?,
-            not_after: timestamp(parsed.validity().not_after)?,
+            not_before: timestamp(parsed.validity().not_before),
+            not_after: timestamp(parsed.validity().not_after),
             subject_alternative_names: alternative_names(&parsed),
             fingerprint_sha256: fingerprint_sha256(certificate),
             fingerprint_sha1: fingerprint_sha1(certificate),
@@ -153,9 +153,12 @@ fn serial(content: &[u8]) -> String {
     }
 }
 
-fn timestamp(time: x509_parser::time::ASN1Time) -> Result<Timestamp, PkiError> {
-    Timestamp::from_second(time.timestamp())
-        .map_err(|error| PkiError::BadCertificate(error.to_string()))
+/// `99991231235959Z` says that there is no end (RFC 5280 section 4.1.2.5), and lies past what a timestamp holds,
+/// which leaves room for offsets: the last that it holds stands for it.
+fn timestamp(time: x509_parser::time::ASN1Time) -> Timestamp {
+    let limits = Timestamp::MIN.as_second()..=Timestamp::MAX.as_second();
+    let seconds = time.timestamp().clamp(*limits.start(), *limits.end());
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
 }
 
 fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<SubjectAlternativeName> {
@@ -270,5 +273,33 @@ pub(crate) fn key_algorithm(spki: &SubjectPublicKeyInfo<'_>) -> String {
         ("1.3.101.112", _) => "Ed25519".to_owned(),
         ("1.2.840.10040.4.1", _) => "DSA".to_owned(),
         (other, _) => other.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CaParams, CertificateAuthority, KeySpec};
+
+    #[test]
+    fn a_certificate_without_an_end_is_valid_as_long_as_there_are_timestamps() {
+        let params = CaParams {
+            dn: DistinguishedName::common_name("for ever"),
+            key: KeySpec::EcP256,
+            days: 36_500,
+            ..CaParams::default()
+        };
+        let authority = CertificateAuthority::generate(&params).unwrap();
+        let mut der = authority.certificate().to_vec();
+        let end = CertificateInfo::from_der(&der).unwrap().not_after;
+        let end = end.strftime("%Y%m%d%H%M%SZ").to_string();
+        let at = der
+            .windows(end.len())
+            .position(|part| part == end.as_bytes())
+            .unwrap();
+        der[at..at + end.len()].copy_from_slice(b"99991231235959Z");
+        let info = CertificateInfo::from_der(&der).unwrap();
+        assert_eq!(info.not_after.as_second(), Timestamp::MAX.as_second());
+        assert!(info.is_valid_at(Timestamp::now()));
     }
 }

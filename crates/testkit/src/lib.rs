@@ -116,6 +116,15 @@ impl Cluster {
                 keystore.set(&key, &password).unwrap();
             }
         }
+        // Without its realm no node starts with it.
+        let realm = "xpack.security.authc.realms.pki.p.";
+        if self.extra[number]
+            .iter()
+            .any(|(key, _)| key.starts_with(realm))
+        {
+            let key = format!("{realm}truststore.secure_password");
+            keystore.set(&key, &password).unwrap();
+        }
         let bootstrap = SecretString::from(PASSWORD);
         keystore.set("bootstrap.password", &bootstrap).unwrap();
         let file = self.path(number).join("config/elasticsearch.keystore");

@@ -6,7 +6,7 @@ use std::path::Path;
 use ringwall_base::SecretString;
 use ringwall_settings::registry::profiles;
 use ringwall_settings::registry::ssl::{SslSettings, TRANSPORT_SSL, ssl_settings};
-use ringwall_settings::{SecureSetting, Setting, SettingValue, Settings};
+use ringwall_settings::{SecureSetting, Setting, SettingValue, Settings, Source};
 
 use crate::config::{
     ConfiguredPath, DEFAULT_CIPHER_SUITES, DEFAULT_PROTOCOLS, KeySource, SslConfig, TrustSource,
@@ -50,6 +50,19 @@ pub enum SslConfigProblem {
         keys.join(",")
     )]
     EnabledNotSet {
+        prefix: String,
+        /// The setting that says so for the layer.
+        enabled: &'static str,
+        keys: Vec<String>,
+    },
+    /// The same, and all of them are passwords that were left in the keystore.
+    #[error(
+        "invalid configuration for {prefix} - [{enabled}] is not set, but the following settings have been \
+         configured in the elasticsearch keystore : [{}]; set [{enabled}] to true or false, or run \
+         [elasticsearch-keystore remove {}]",
+        keys.join(","), keys.join(" ")
+    )]
+    EnabledNotSetInKeystore {
         prefix: String,
         /// The setting that says so for the layer.
         enabled: &'static str,
@@ -338,13 +351,23 @@ impl<'a> Reader<'a> {
     /// Refuses settings of a layer for which nobody said whether it has TLS.
     fn forbid_orphans(&mut self) {
         let keys = self.settings.keys_with_prefix(&format!("{}.", self.prefix));
-        if !keys.is_empty() {
-            self.problems.push(SslConfigProblem::EnabledNotSet {
-                prefix: self.prefix.to_owned(),
-                enabled: self.ssl.enabled.key(),
-                keys,
-            });
+        if keys.is_empty() {
+            return;
         }
+        let (prefix, enabled) = (self.prefix.to_owned(), self.ssl.enabled.key());
+        let is_left_over = |key: &String| self.settings.source_of(key) == Some(Source::Keystore);
+        self.problems.push(match keys.iter().all(is_left_over) {
+            true => SslConfigProblem::EnabledNotSetInKeystore {
+                prefix,
+                enabled,
+                keys,
+            },
+            false => SslConfigProblem::EnabledNotSet {
+                prefix,
+                enabled,
+                keys,
+            },
+        });
     }
 
     fn both(&mut self, own: &Group<'_>, first: &str, second: &str) -> KeySource {
@@ -506,6 +529,14 @@ mod tests {
                 "invalid configuration for xpack.security.transport.ssl - [xpack.security.transport.ssl.enabled] is \
                  not set, but the following settings have been configured in elasticsearch.yml : \
                  [xpack.security.transport.ssl.keystore.path,xpack.security.transport.ssl.keystore.secure_password]",
+            ),
+            (
+                vec![],
+                vec![("keystore.secure_password", "p")],
+                "configured in the elasticsearch keystore : \
+                 [xpack.security.transport.ssl.keystore.secure_password]; set \
+                 [xpack.security.transport.ssl.enabled] to true or false, or run \
+                 [elasticsearch-keystore remove xpack.security.transport.ssl.keystore.secure_password]",
             ),
             (
                 vec![on, ("certificate", "x"), ("keystore.path", "y")],

@@ -7,12 +7,22 @@ use crate::config::{ConfiguredPath, KeySource, SslConfig, TrustSource};
 use crate::from_settings::{SslConfigError, SslConfigProblem};
 
 impl SslConfig {
+    /// Returns the configuration of a context by its name: that of a layer, of a transport profile or of a PKI realm.
+    ///
+    /// Errors: as [`from_settings`](Self::from_settings) and [`of_pki_realm`](Self::of_pki_realm).
+    pub fn of_context(settings: &Settings, name: &str) -> Result<Option<Self>, SslConfigError> {
+        match name.strip_prefix(PREFIX) {
+            Some(realm) => Self::of_pki_realm(settings, realm),
+            None => Self::from_settings(settings, name),
+        }
+    }
+
     /// Returns the configuration under `xpack.security.authc.realms.pki.<realm>`, or `None` when the realm leaves the
     /// trust to HTTPS. A context of it is asked by [`would_trust`](crate::SslContext::would_trust).
     ///
     /// Reads no file but the settings' own. Errors: two settings that say the same thing.
     pub fn of_pki_realm(settings: &Settings, realm: &str) -> Result<Option<Self>, SslConfigError> {
-        let name = format!("xpack.security.authc.realms.pki.{realm}");
+        let name = format!("{PREFIX}{realm}");
         let mut problems = Vec::new();
         let mut both = |first: String, second: String| {
             problems.push(SslConfigProblem::Both { first, second });
@@ -56,6 +66,9 @@ impl SslConfig {
     }
 }
 
+/// What the name of a context begins with that is a realm's.
+const PREFIX: &str = "xpack.security.authc.realms.pki.";
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -80,7 +93,7 @@ mod tests {
             .collect();
         let plain: Vec<(&str, &str)> = plain.iter().map(|(key, v)| (key.as_str(), *v)).collect();
         let settings = Settings::from_overrides(Path::new("/etc/es"), &plain, Some(&keystore));
-        SslConfig::of_pki_realm(&settings.unwrap(), "p")
+        SslConfig::of_context(&settings.unwrap(), P)
     }
 
     #[test]

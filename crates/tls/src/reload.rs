@@ -27,7 +27,7 @@ pub enum ReloadOutcome {
     /// The files changed while they were read; the next look finds them whole.
     Unsettled,
     /// The new files trust less than those in use, which may be half of a bundle that is being written: they are
-    /// taken up if the next look finds the same.
+    /// taken up if the next look finds the same, or if they are others at every look.
     Held { changed: Vec<PathBuf> },
     /// The new files do not make a context; the old material stays in use. They are not read again before they
     /// change, unless reading itself failed.
@@ -61,6 +61,8 @@ pub(crate) struct ReloadState {
     in_force: Option<Digests>,
     failed: Option<Failed>,
     held: Option<(Digests, Material)>,
+    /// How many looks held something back since the files were last taken up.
+    holds: u32,
 }
 
 /// A content that does not make a context.
@@ -80,6 +82,7 @@ impl ReloadState {
             in_force: (before == *after).then_some(before),
             failed: None,
             held: None,
+            holds: 0,
         }
     }
 
@@ -123,7 +126,7 @@ impl SslContext {
     }
 
     /// Looks at the files as the watcher does: like [`reload`](Self::reload), but what trusts less has to be seen
-    /// twice in a row.
+    /// twice in a row, unless it was held back a few times already.
     pub fn look(&self) -> ReloadOutcome {
         self.examine(true)
     }
@@ -150,6 +153,7 @@ impl SslContext {
         let now = Digests::of(&config);
         let held = state.held.take();
         if state.in_force.as_ref() == Some(&now) {
+            state.holds = 0;
             return match state.failed.take() {
                 Some(_) => ReloadOutcome::Restored,
                 None => ReloadOutcome::Unchanged,
@@ -181,10 +185,17 @@ impl SslContext {
             }
         };
         state.failed = None;
-        if holds && !seen_before && self.material.load().trust.loses_to(&material.trust) {
+        // Files that differ at every look may revoke or add something, too, which must not wait for ever.
+        if holds
+            && !seen_before
+            && state.holds < MOST_HOLDS
+            && self.material.load().trust.loses_to(&material.trust)
+        {
             state.held = Some((now, material));
+            state.holds += 1;
             return ReloadOutcome::Held { changed };
         }
+        state.holds = 0;
         state.in_force = Some(now);
         ReloadOutcome::Reloaded(Box::new(self.publish(&config, material, changed)))
     }
@@ -344,6 +355,8 @@ fn paths(files: &[PathBuf]) -> String {
 
 /// The longest pause between two tries of a content that could not be read.
 const LOOKS_BETWEEN_TRIES: u32 = 63;
+/// How often contents that differ are held back before the next is taken up as it is.
+const MOST_HOLDS: u32 = 3;
 
 #[cfg(test)]
 mod tests {

@@ -63,6 +63,8 @@ struct List {
     scope: Scope,
     /// The authority key identifier as it stands there: tells the keys of one name apart where no key is at hand.
     key_id: Option<Vec<u8>>,
+    /// The key of the trusted authority that signed it, once it is settled.
+    signer: Option<Vec<u8>>,
 }
 
 /// Which certificates of its issuer a list is about.
@@ -133,6 +135,9 @@ impl RevocationLists {
             }
             self.lists[at].entry.is_superseded = newer.is_some();
         }
+        for (list, signer) in self.lists.iter_mut().zip(signers) {
+            list.signer = signer.map(|at| keys[at].1.clone());
+        }
         doubts
     }
 
@@ -195,21 +200,24 @@ impl RevocationLists {
         relevant.any(|list| !list.entry.is_superseded && list.has(subject.serial))
     }
 
-    /// Returns whether other lists revoke all that these do.
+    /// Returns whether nothing is lost with other lists: each of these has a successor among them, or all that it
+    /// revokes is revoked there.
+    ///
+    /// A newer list may leave out a certificate that has ended (RFC 5280 section 3.3), so it is no loss; one that
+    /// is missing, or older than the one in use, may be half of a bundle that is being written.
     pub(crate) fn is_within(&self, other: &Self) -> bool {
-        let current = |lists: &Self| {
-            let lists = lists.lists.iter();
-            let lists = lists.filter(|list| !list.entry.is_superseded);
-            lists
-                .flat_map(|list| {
-                    let issuer = list.parsed.issuer();
-                    list.serials
-                        .iter()
-                        .map(move |serial| (issuer.to_vec(), serial.clone()))
-                })
-                .collect::<HashSet<_>>()
-        };
-        current(self).is_subset(&current(other))
+        let known: HashSet<(&[u8], &[u8])> =
+            other.current().flat_map(|list| list.revoked()).collect();
+        self.current().all(|list| {
+            other.current().any(|newer| newer.succeeds(list))
+                || list.revoked().all(|revoked| known.contains(&revoked))
+        })
+    }
+
+    /// Returns the lists that are looked at.
+    fn current(&self) -> impl Iterator<Item = &List> {
+        let lists = self.lists.iter();
+        lists.filter(|list| !list.entry.is_superseded)
     }
 
     /// Returns whether the key of this authority signed one of the lists.
@@ -270,8 +278,11 @@ impl List {
         let usable = OwnedCertRevocationList::from_der(&der).map_err(|error| {
             format!("the certificate revocation list cannot be used: {error:?}")
         })?;
-        let moment =
-            |seconds: i64| Timestamp::from_second(seconds).map_err(|error| error.to_string());
+        // A list may be due in the year 9999: past what a timestamp holds, by a day.
+        let moment = |seconds: i64| {
+            let seconds = seconds.min(Timestamp::MAX.as_second());
+            Timestamp::from_second(seconds).map_err(|error| error.to_string())
+        };
         let next = parsed
             .next_update()
             .ok_or("the list has no nextUpdate (RFC 5280 5.1.2.5)")?;
@@ -300,6 +311,7 @@ impl List {
             number: number.to_bytes_be(),
             scope: Scope::of(extensions),
             key_id,
+            signer: None,
             parsed: usable.into(),
             der,
         })
@@ -308,6 +320,25 @@ impl List {
     /// Returns what orders lists: the number without leading zeros, by length and then by value.
     fn age(&self) -> (usize, &[u8], Timestamp) {
         (self.number.len(), &self.number, self.entry.this_update)
+    }
+
+    /// Returns whether it is a later list of the same authority and scope. An authority that began to count anew
+    /// is known by the date.
+    fn succeeds(&self, other: &Self) -> bool {
+        let is_same_key = match (&self.signer, &other.signer) {
+            (Some(one), Some(other)) => one == other,
+            _ => self.key_id == other.key_id,
+        };
+        let is_later = self.age() > other.age() || self.entry.this_update > other.entry.this_update;
+        is_same_key && self.is_about_the_same(other) && is_later
+    }
+
+    /// Returns the certificates that it names: issuer and serial number.
+    fn revoked(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let issuer = self.parsed.issuer();
+        self.serials
+            .iter()
+            .map(move |serial| (issuer, serial.as_slice()))
     }
 
     fn has(&self, serial: &[u8]) -> bool {

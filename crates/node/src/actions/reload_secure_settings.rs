@@ -121,7 +121,7 @@ fn take_up(
         .map_err(|error| failed(error.to_string()))?;
     let mut problems = Vec::new();
     for context in &services.tls {
-        let config = SslConfig::from_settings(&settings, context.name());
+        let config = SslConfig::of_context(&settings, context.name());
         let taken = match config {
             Ok(Some(config)) => context
                 .reload_with(config)

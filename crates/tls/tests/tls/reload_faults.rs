@@ -427,6 +427,53 @@ async fn less_trust_is_taken_up_when_it_is_seen_twice_and_more_at_once() {
     fixture.write("ca.crl", fixture.revocation_list(&[]));
     assert!(matches!(context.look(), ReloadOutcome::Held { .. }));
     assert!(matches!(context.look(), ReloadOutcome::Reloaded(_)));
+
+    // Files that are never twice the same are taken up all the same.
+    fixture.write("trust.crt", format!("{ca}{other}{same}"));
+    assert!(matches!(context.look(), ReloadOutcome::Reloaded(_)));
+    for bundle in [&ca, &other, &same] {
+        fixture.write("trust.crt", bundle);
+        assert!(matches!(context.look(), ReloadOutcome::Held { .. }));
+    }
+    fixture.write("trust.crt", &ca);
+    assert!(matches!(context.look(), ReloadOutcome::Reloaded(_)));
+    assert_eq!(trusted(), 1);
+}
+
+#[test]
+fn a_newer_revocation_list_is_taken_up_at_once_and_an_older_one_is_held() {
+    let fixture = Fixture::new();
+    let put = |lists: &[String]| fixture.write("ca.crl", lists.concat());
+    let list = |number, revoked: &[&str]| {
+        crate::support::revocation_list(&fixture.ca, number, revoked, 2124)
+    };
+    let of_other = crate::support::revocation_list(&fixture.other, 1, &["0bad"], 2124);
+    let authorities = ["ca.crt", "other.crt"];
+    let authorities = authorities.map(|name| std::fs::read_to_string(fixture.path(name)).unwrap());
+    fixture.write("trust.crt", authorities.concat());
+    put(&[list(8, &["0bad", "0bad2"]), of_other.clone()]);
+    let mut config = fixture.config(Cert::Good);
+    config.trust = TrustSource::Pem(vec![fixture.configured("trust.crt")]);
+    config.revocation_lists = vec![fixture.configured("ca.crl")];
+    let context = fixture.context(config);
+    // A certificate that has ended is left out; every refresh has something new.
+    for number in 9..20 {
+        let revoked = format!("{:02x}", number + 1);
+        put(&[list(number, &[&revoked]), of_other.clone()]);
+        let outcome = context.look();
+        assert!(matches!(outcome, ReloadOutcome::Reloaded(_)), "{outcome:?}");
+    }
+    // Back to an older one, or without that of the other authority.
+    for lists in [
+        vec![list(8, &["0bad"]), of_other.clone()],
+        vec![list(20, &["14"])],
+    ] {
+        put(&lists);
+        let outcome = context.look();
+        assert!(matches!(outcome, ReloadOutcome::Held { .. }), "{outcome:?}");
+    }
+    put(&[list(20, &["15"]), of_other]);
+    assert!(matches!(context.look(), ReloadOutcome::Reloaded(_)));
 }
 
 /// A file that two contexts share: what is wrong with one of them is nothing to the other.

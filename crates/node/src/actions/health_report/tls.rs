@@ -173,7 +173,9 @@ fn complain_of_reload(indicator: &mut Indicator, node: &NodeTls, context: &str, 
         Diagnosis {
             id: "reload_failed",
             cause: format!("The files of [{context}] do not load: {error}"),
-            action: "Mend the files; they are looked at again every few seconds".to_owned(),
+            action: "Mend the files; they are looked at again every few seconds. If they have another password now, \
+                     store it with elasticsearch-keystore add on that node, then POST /_nodes/reload_secure_settings"
+                .to_owned(),
             resources: ("nodes", vec![node.name.clone()]),
         },
     );
@@ -357,6 +359,10 @@ mod tests {
             let body = indicator.to_json("tls_certificates", true, 10);
             assert_eq!(body["diagnosis"].is_array(), status != HealthStatus::Green);
             assert!(body["details"]["next_expiry"].is_string());
+            // A password is not read again with the file.
+            let told = body.to_string();
+            let about_passwords = told.contains("POST /_nodes/reload_secure_settings");
+            assert_eq!(about_passwords, error.is_some(), "{told}");
         }
     }
 
