@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use ringwall_base::{Decision, Denied};
-use ringwall_tls::{MaybeTlsStream, UnexpectedTls};
+use ringwall_tls::{MaybeTlsStream, UnexpectedTls, listen};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -19,32 +19,22 @@ use crate::profile::Profile;
 
 /// Listens on the first port that is free on every address.
 pub(crate) async fn bind(config: &ProfileConfig) -> Result<Vec<TcpListener>, BindError> {
-    let addresses = without_covered(&config.bind);
     let profile = config.name.clone();
-    if addresses.is_empty() {
+    if config.bind.is_empty() {
         return Err(BindError::NoAddress { profile });
     }
-    let any_port = *config.ports.start() == 0 && *config.ports.end() == 0;
-    let tries = if any_port { ANY_PORT_TRIES } else { 1 };
-    for port in config.ports.clone() {
-        for _ in 0..tries {
-            match bind_all(&addresses, port).await {
-                Ok(listeners) => return Ok(listeners),
-                Err((_, error)) if error.kind() == io::ErrorKind::AddrInUse => {}
-                Err((address, source)) => {
-                    return Err(BindError::Bind {
-                        profile,
-                        address,
-                        source,
-                    });
-                }
-            }
-        }
-    }
-    Err(BindError::PortsTaken {
-        profile,
-        ports: config.ports.clone(),
-        addresses,
+    let bound = listen::bind(&config.bind, &config.ports).await;
+    bound.map_err(|error| match error {
+        listen::BindError::Bind { address, source } => BindError::Bind {
+            profile,
+            address,
+            source,
+        },
+        listen::BindError::PortsTaken { ports, addresses } => BindError::PortsTaken {
+            profile,
+            ports,
+            addresses,
+        },
     })
 }
 
@@ -256,34 +246,6 @@ fn first_four(seen: &[u8]) -> [u8; 4] {
     first
 }
 
-async fn bind_all(
-    addresses: &[IpAddr],
-    mut port: u16,
-) -> Result<Vec<TcpListener>, (SocketAddr, io::Error)> {
-    let mut listeners = Vec::new();
-    for ip in addresses {
-        let address = SocketAddr::new(*ip, port);
-        let failed = |error| (address, error);
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        port = listener.local_addr().map_err(failed)?.port();
-        listeners.push(listener);
-    }
-    Ok(listeners)
-}
-
-/// Drops repetitions, and `0.0.0.0` where `::` accepts IPv4 too.
-fn without_covered(addresses: &[IpAddr]) -> Vec<IpAddr> {
-    let all_v6 = addresses.contains(&IpAddr::V6(Ipv6Addr::UNSPECIFIED));
-    let mut kept: Vec<IpAddr> = Vec::new();
-    for address in addresses {
-        let covered = all_v6 && *address == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        if !covered && !kept.contains(address) {
-            kept.push(*address);
-        }
-    }
-    kept
-}
-
 /// Returns the address of the interface with the default route, or loopback. Nothing is sent.
 pub fn outward_ip() -> IpAddr {
     let routed = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
@@ -301,8 +263,6 @@ const NOT_AN_HTTP_PORT: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 const DRAIN_READS: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// A port the system picks for one address may be taken on the next.
-const ANY_PORT_TRIES: usize = 20;
 
 #[cfg(test)]
 mod tests {
