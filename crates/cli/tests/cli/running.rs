@@ -45,9 +45,12 @@ impl Quickstart {
         let file = dir.join("quickstart.json");
         let begun = Instant::now();
         while !file.exists() {
-            if child.try_wait().unwrap().is_some() || begun.elapsed() > WITHIN {
-                // It stops its nodes, and says why.
-                signal(child.id(), Signal::TERM);
+            let has_ended = child.try_wait().unwrap().is_some();
+            if has_ended || begun.elapsed() > WITHIN {
+                // It stops its nodes, and says why. One that has ended takes no signal.
+                if !has_ended {
+                    signal(child.id(), Signal::TERM);
+                }
                 panic!("{:?}", finish(child));
             }
             std::thread::sleep(POLL);

@@ -229,3 +229,27 @@ fn a_rehearsal_has_the_lists_and_the_dates_of_the_real_trust() {
         assert_eq!(rehearsal.verify(chain).unwrap_err().kind(), kind);
     }
 }
+
+#[test]
+fn certificates_trusted_beside_the_files_are_held_to_the_same_lists() {
+    let fixture = Fixture::new();
+    let new = &fixture.same;
+    let of_old = fixture.issue(Cert::Good);
+    let of_new = fixture.issue(Cert::SameNameOtherCa);
+    let (config, files_only) = context(&fixture, &fixture.ca.certificate_pem(), &[]);
+    let verdict = |context: &SslContext, chain| context.would_trust(chain, PeerRole::Server, None);
+    assert!(verdict(&files_only, &of_new.chain).is_err());
+    let also = [new.certificate().clone()];
+    let both = SslContext::load_trusting(config, &[], &also).unwrap();
+    for chain in [&of_old.chain, &of_new.chain] {
+        assert_eq!(verdict(&both, chain), Ok(()));
+    }
+    let list = revocation_list(new, 1, &[&serial(&of_new.certificate)], 2124);
+    let (config, _) = context(&fixture, &fixture.ca.certificate_pem(), &[list]);
+    let listed = SslContext::load_trusting(config, &[], &also).unwrap();
+    assert!(matches!(
+        verdict(&listed, &of_new.chain),
+        Err(FailureReason::Revoked { .. })
+    ));
+    assert_eq!(verdict(&listed, &of_old.chain), Ok(()));
+}
