@@ -16,13 +16,15 @@ use crate::config::{KeySource, SslConfig, TrustSource};
 use crate::doubt::{Doubt, DoubtKind};
 use crate::error::SslError;
 use crate::failure::{ContextFacts, FailureReason, PeerRole, Subject};
-use crate::load::{CertificateEntry, link_issuers, load_key, load_trust, sort_certificates};
+use crate::load::{
+    CertificateEntry, link_issuers, load_key, load_trust, sort_certificates, trust_in,
+};
 use crate::provider::Offer;
 use crate::trust::Trust;
 use crate::verifier::ConnectionVerifier;
 
 /// Everything read from a context's files at one moment. Never changed, only replaced.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Material {
     pub(crate) trust: Arc<Trust>,
     pub(crate) facts: Arc<ContextFacts>,
@@ -67,6 +69,52 @@ impl Material {
             identity,
             offer: offer.clone(),
             oddities,
+        })
+    }
+
+    /// Returns it with what this side shows trusted, too: its own certificate, and the authorities in its chain. What
+    /// was not trusted before is not shown to who accepts with these files: better none than one that is refused.
+    pub(crate) fn trusting_itself(self, config: &SslConfig) -> Result<Self, SslError> {
+        let now = UnixTime::now();
+        let is_client = self
+            .trust
+            .verify(&self.chain, PeerRole::Client, None, now)
+            .is_ok();
+        let pins = match &config.trust {
+            TrustSource::Fingerprints(pins) => pins.clone(),
+            _ => Vec::new(),
+        };
+        let mut trusted = self.trust.certificates().to_vec();
+        let further = self.chain.iter();
+        let further =
+            further.filter(|certificate| !self.trust.certificates().contains(certificate));
+        trusted.extend(further.cloned());
+        let trust = trust_in(config, trusted, pins)?;
+        let facts = ContextFacts {
+            issuers: trust.issuers().to_vec(),
+            // What to do when that is not enough: a CA in the trust would let in clients, too.
+            trust: format!(
+                "{}, or to the certificate chain in {}",
+                self.facts.trust, self.facts.key
+            ),
+            ..ContextFacts::clone(&self.facts)
+        };
+        let itself = Self {
+            trust: Arc::new(trust),
+            facts: Arc::new(facts),
+            ..self
+        };
+        Ok(match is_client {
+            true => itself,
+            false => Self {
+                facts: Arc::new(ContextFacts {
+                    own: None,
+                    ..ContextFacts::clone(&itself.facts)
+                }),
+                chain: Vec::new(),
+                identity: None,
+                ..itself
+            },
         })
     }
 
