@@ -63,7 +63,9 @@ impl SslContext {
         let mut doubts = material.doubts(&config);
         let mut kinds = Vec::new();
         if config.is_http() && doubts.iter().all(|doubt| !doubt.is_fatal()) {
-            kinds.extend(material.doubt_own_trust(&[PeerRole::Server]));
+            // Whoever dials has a trust of its own, and this node's tools trust what it shows.
+            let own = material.doubt_own_trust(&[PeerRole::Server]).into_iter();
+            kinds.extend(own.filter(|kind| !kind.is_of_issuer()));
         }
         let now = Timestamp::now();
         let soon = |entry| ExpiryWarning::if_soon(&config.name, entry, now);

@@ -58,16 +58,26 @@ pub enum DoubtKind {
     },
 }
 
+impl DoubtKind {
+    /// Returns whether the own certificate is of a CA that is not trusted.
+    pub(crate) fn is_of_issuer(&self) -> bool {
+        matches!(
+            self,
+            Self::OwnRefused {
+                reason: FailureReason::UntrustedIssuer { .. },
+                ..
+            }
+        )
+    }
+}
+
 impl Doubt {
     /// Returns whether connections fail of it.
     pub fn is_fatal(&self) -> bool {
         let is_http = self.is_http();
         match &self.kind {
             DoubtKind::OwnOutsideDates { .. } => true,
-            // HTTPS clients may have the CA that this node need not trust.
-            DoubtKind::OwnRefused { reason, .. } => {
-                !is_http || !matches!(reason, FailureReason::UntrustedIssuer { .. })
-            }
+            DoubtKind::OwnRefused { .. } => true,
             DoubtKind::NoAuthority { trusts_anything } => !is_http && !trusts_anything,
             DoubtKind::NotNamed { is_refused, .. } => *is_refused,
             _ => false,

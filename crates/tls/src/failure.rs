@@ -180,7 +180,7 @@ pub(crate) struct Subject {
 }
 
 /// What messages say about the context itself.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ContextFacts {
     /// The settings prefix.
     pub(crate) name: String,

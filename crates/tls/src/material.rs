@@ -24,7 +24,7 @@ use crate::trust::Trust;
 use crate::verifier::ConnectionVerifier;
 
 /// Everything read from a context's files at one moment. Never changed, only replaced.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Material {
     pub(crate) trust: Arc<Trust>,
     pub(crate) facts: Arc<ContextFacts>,
@@ -90,6 +90,34 @@ impl Material {
         };
         self.trust = Arc::new(trust_in(config, trusted, pins)?);
         Ok(())
+    }
+
+    /// Returns it with what this side shows trusted, too: its own certificate, and the authorities in its chain. What
+    /// was not trusted before is not shown to who accepts with these files: better none than one that is refused.
+    pub(crate) fn trusting_itself(mut self, config: &SslConfig) -> Result<Self, SslError> {
+        let now = UnixTime::now();
+        let is_client = self
+            .trust
+            .verify(&self.chain, PeerRole::Client, None, now)
+            .is_ok();
+        let own = self.chain.clone();
+        self.trust_too(config, &own)?;
+        let facts = ContextFacts {
+            issuers: self.trust.issuers().to_vec(),
+            // What to do when that is not enough: a CA in the trust would let in clients, too.
+            trust: format!(
+                "{}, or to the certificate chain in {}",
+                self.facts.trust, self.facts.key
+            ),
+            own: self.facts.own.clone().filter(|_| is_client),
+            ..ContextFacts::clone(&self.facts)
+        };
+        self.facts = Arc::new(facts);
+        if !is_client {
+            self.chain = Vec::new();
+            self.identity = None;
+        }
+        Ok(self)
     }
 
     /// Returns whether there is a key to accept connections with.

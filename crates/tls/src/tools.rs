@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ringwall_settings::VerificationMode;
+use rustls_pki_types::CertificateDer;
 
 use crate::config::{ConfiguredPath, KeySource, SslConfig, TrustSource};
 use crate::context::SslContext;
 use crate::error::SslError;
+use crate::material::Material;
 
 /// What a tool trusts the node by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,22 @@ pub enum ToolTrust {
 }
 
 impl SslContext {
+    /// Returns a context that a node's own tools dial its HTTPS with: with its key, and what it trusts. Blocking like
+    /// [`load`](Self::load).
+    ///
+    /// What the node shows itself is trusted, too: whom HTTPS trusts may be the CA of its users alone. So are `also`.
+    pub fn for_own_tools(
+        config: SslConfig,
+        alpn: &[&str],
+        also: &[CertificateDer<'static>],
+    ) -> Result<Arc<Self>, SslError> {
+        let context = Self::load_trusting(config, alpn, also)?;
+        let material = Material::clone(&context.material.load());
+        let material = material.trusting_itself(&context.config())?;
+        context.material.store(Arc::new(material));
+        Ok(context)
+    }
+
     /// Returns a context that dials HTTPS without a client certificate. Blocking: reads the CA files.
     ///
     /// `name` appears in messages where a node's context has its settings prefix. Errors: unreadable CA

@@ -273,7 +273,8 @@ fn path_part(name: &str) -> String {
     escaped
 }
 
-/// Returns what trusts a node as the node with these settings trusts; `None` where it serves plain HTTP.
+/// Returns what trusts a node as the node with these settings trusts, and as it is itself; `None` where it serves plain
+/// HTTP.
 pub(super) fn tls(settings: &Settings) -> Result<Option<Arc<SslContext>>, CommandError> {
     tls_trusting(settings, &[])
 }
@@ -287,7 +288,7 @@ pub(super) fn tls_trusting(
         .map_err(|error| CommandError::config(error.to_string()))?;
     // Dialling with the node's own material also satisfies a node that asks for certificates.
     config
-        .map(|config| SslContext::load_trusting(config, &["http/1.1"], also))
+        .map(|config| SslContext::for_own_tools(config, &["http/1.1"], also))
         .transpose()
         .map_err(|error| CommandError::config(error.to_string()))
 }

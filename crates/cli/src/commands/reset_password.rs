@@ -74,8 +74,9 @@ pub fn run(
         return reset(&node, &acting, args, terminal);
     }
     let superuser = EphemeralSuperuser::create(node.settings(), terminal)?;
-    wait_for(&node, &superuser.login, terminal)?;
-    let outcome = reset(&node, &superuser.login, args, terminal);
+    // Removed before a failure is returned, too: what drops it would ask for a second hold of standard input.
+    let outcome = wait_for(&node, &superuser.login, terminal)
+        .and_then(|()| reset(&node, &superuser.login, args, terminal));
     superuser.remove(terminal)?;
     outcome
 }

@@ -107,8 +107,9 @@ pub fn run(
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
-    let _pid_file = args.pidfile.as_deref().map(PidFile::write).transpose()?;
+    let pid_file = args.pidfile.as_deref().map(PidFile::at).transpose()?;
     let run = Run {
+        pid_file,
         home: &home,
         logs: &logs,
         is_detached: args.detached,
@@ -126,6 +127,8 @@ pub fn run(
 struct Run<'a> {
     home: &'a Path,
     logs: &'a Path,
+    /// Not written yet.
+    pid_file: Option<PidFile>,
     /// Whether it is the second process of `-d`.
     is_detached: bool,
     input_end: Option<oneshot::Receiver<()>>,
@@ -138,6 +141,14 @@ impl Run<'_> {
         let node = match Node::start(settings, self.home).await {
             Ok(node) => node,
             Err(error) => return Err(start_error(&error, self.logs)),
+        };
+        // Only now: until the data path is locked, the file may be that of another node that runs.
+        let _pid_file = match self.pid_file.map(PidFile::write).transpose() {
+            Ok(written) => written,
+            Err(error) => {
+                node.stop().await;
+                return Err(error);
+            }
         };
         if self.is_detached
             && let Err(error) = daemon::detach()

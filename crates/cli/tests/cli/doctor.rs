@@ -2,6 +2,7 @@
 
 mod bench;
 mod peers;
+mod tools;
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -197,6 +197,11 @@ fn in_the_background_the_command_returns_when_the_node_is_up() {
     let process = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     assert!(test_kill_process(process).is_ok());
     assert_eq!(rustix::process::getsid(Some(process)).unwrap(), process);
+    // A second one finds the data path locked, and leaves the file of the first alone.
+    let second = run(elasticsearch(&home, SECURED).arg("-p").arg(&pid_file), "");
+    assert_eq!(second.status, 1, "{second:?}");
+    let kept = fs::read_to_string(&pid_file).unwrap();
+    assert_eq!(kept, format!("{pid}\n"));
     send(pid, Signal::HUP);
     wait_for("word about SIGHUP", || {
         log(&home).contains("SIGHUP is ignored")

@@ -113,7 +113,12 @@ fn layer(home: &Home, prefix: &str, dialled: Option<String>, report: &mut Report
         }
         Ok(context) => {
             look_over(&context, dialled, report);
-            Layer::Tls(context)
+            // Who dials HTTPS with the files of a node are its tools.
+            let dials = match prefix == ssl::HTTP_SSL.prefix {
+                true => SslContext::for_own_tools(config, alpn(prefix), &[]).unwrap_or(context),
+                false => context,
+            };
+            Layer::Tls(dials)
         }
     }
 }

@@ -6,20 +6,25 @@ use ringwall_base::fs::write_atomic;
 
 use crate::error::CommandError;
 
-/// The file; removed when dropped.
+/// A file that may be written.
 #[derive(Debug)]
 pub struct PidFile {
+    path: PathBuf,
+}
+
+/// The file with the id of this process; removed when dropped.
+#[derive(Debug)]
+pub struct Written {
     path: PathBuf,
     content: String,
 }
 
 impl PidFile {
-    /// Writes the process id and a line end. A relative path starts at the working directory; missing
-    /// directories are made.
+    /// Looks at the place of the file, and writes nothing. A relative path starts at the working directory.
     ///
     /// # Errors
-    /// What is there is no regular file, its parent is no directory (64), or it cannot be written.
-    pub fn write(path: &Path) -> Result<Self, CommandError> {
+    /// What is there is no regular file, or its parent is no directory (64).
+    pub fn at(path: &Path) -> Result<Self, CommandError> {
         let path = std::path::absolute(path).map_err(|error| CommandError::io(path, &error))?;
         let parent = path.parent().unwrap_or(&path);
         let wrong = |what: &str, path: &Path| {
@@ -32,15 +37,25 @@ impl PidFile {
         if path.exists() && !path.is_file() {
             return Err(wrong("regular file", &path));
         }
+        Ok(Self { path })
+    }
+
+    /// Writes the process id and a line end. Missing directories are made.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(self) -> Result<Written, CommandError> {
+        let Self { path } = self;
         let content = format!("{}\n", std::process::id());
+        let parent = path.parent().unwrap_or(&path);
         std::fs::create_dir_all(parent)
             .and_then(|()| write_atomic(&path, content.as_bytes(), 0o644))
             .map_err(|error| CommandError::io(&path, &error))?;
-        Ok(Self { path, content })
+        Ok(Written { path, content })
     }
 }
 
-impl Drop for PidFile {
+impl Drop for Written {
     fn drop(&mut self) {
         // Another node may have written it since.
         let is_own = std::fs::read_to_string(&self.path).is_ok_and(|text| text == self.content);
@@ -59,14 +74,14 @@ mod tests {
     fn it_is_there_while_it_is_held() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run/node.pid");
-        let file = PidFile::write(&path).unwrap();
+        let file = PidFile::at(&path).unwrap().write().unwrap();
         let written = std::fs::read_to_string(&path).unwrap();
         assert_eq!(written, format!("{}\n", std::process::id()));
         drop(file);
         assert!(!path.exists());
 
         std::fs::write(&path, "left over").unwrap();
-        let file = PidFile::write(&path).unwrap();
+        let file = PidFile::at(&path).unwrap().write().unwrap();
         std::fs::write(&path, "1\n").unwrap();
         drop(file);
         assert!(path.exists(), "it is that of another node now");
@@ -81,7 +96,7 @@ mod tests {
             (directory.path().to_owned(), "is not a regular file"),
             (file.join("node.pid"), "is not a directory"),
         ] {
-            let error = PidFile::write(&path).unwrap_err();
+            let error = PidFile::at(&path).unwrap_err();
             assert_eq!(error.exit, ExitCode::Usage);
             assert!(error.message.ends_with(expected), "{error}");
         }

@@ -171,6 +171,7 @@ impl Bench {
         let mut node = Node {
             child,
             address: String::new(),
+            https: String::new(),
         };
         let log = node.child.stderr.take().unwrap();
         let (sender, lines) = mpsc::channel();
@@ -187,7 +188,12 @@ impl Bench {
                 Err(error) => panic!("{error}: {seen:#?}"),
             };
             if let Some((_, rest)) = line.split_once("publish_address {") {
-                node.address = rest.split('}').next().unwrap().to_owned();
+                if node.address.is_empty() {
+                    node.address = rest.split('}').next().unwrap().to_owned();
+                }
+            } else if let Some((_, rest)) = line.split_once("http_addresses=[") {
+                let address = rest.split([',', ']']).next().unwrap();
+                node.https = format!("https://{address}");
                 return node;
             }
             seen.push(line);
@@ -206,6 +212,8 @@ impl Bench {
 pub(super) struct Node {
     child: Child,
     pub(super) address: String,
+    /// The base URL.
+    pub(super) https: String,
 }
 
 impl Drop for Node {
