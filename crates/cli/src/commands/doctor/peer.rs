@@ -6,6 +6,7 @@ use std::time::Duration;
 use ringwall_base::NodeId;
 use ringwall_node::preflight::{self, ConnectError, NodeIdentity, Seen};
 use ringwall_settings::Settings;
+use ringwall_settings::registry::ssl;
 use ringwall_tls::{Speaks, SslContext, speaks};
 
 use super::contexts::{Contexts, Layer};
@@ -127,7 +128,9 @@ impl Dialler<'_> {
             PeerLayer::Transport => PeerLayer::Http,
             PeerLayer::Http => PeerLayer::Transport,
         };
+        let dual_stack = self.settings.get(&ssl::DUAL_STACK_ENABLED);
         Own {
+            dual_stack: dual_stack && layer == PeerLayer::Transport,
             id: self.own_id,
             tls: self.tls(layer),
             other_tls: self.tls(other),

@@ -36,6 +36,8 @@ pub(super) struct Own<'a> {
     /// The context that was dialled with, and that of the other layer.
     pub(super) tls: Option<&'a SslContext>,
     pub(super) other_tls: Option<&'a SslContext>,
+    /// Whether it talks without TLS, too, to those that have none.
+    pub(super) dual_stack: bool,
 }
 
 /// Explains one address. `any_good` tells whether another address of the same peer answered.
@@ -69,6 +71,8 @@ pub(super) fn judge(peer: &Peer, outcome: &Outcome, any_good: bool, own: &Own<'_
     }
     findings
 }
+
+const DUAL_STACK: &str = "xpack.security.transport.ssl.dual_stack.enabled";
 
 fn good(peer: &Peer, outcome: &Outcome, answer: &Answer, own: &Own<'_>) -> Finding {
     let place = place(peer, outcome);
@@ -126,6 +130,18 @@ fn bad(
     any_good: bool,
     own: &Own<'_>,
 ) -> Finding {
+    if own.dual_stack && outcome.speaks == Some(Speaks::Plaintext) {
+        let message = format!(
+            "{}: that side has no TLS yet, so the nodes talk without it while [{DUAL_STACK}] is [true]",
+            place(peer, outcome)
+        );
+        let prefix = peer.layer.prefix();
+        return Finding::warning("peer", one_line(&message))
+            .setting(DUAL_STACK)
+            .action(format!(
+                "turn on TLS there: [{prefix}.enabled], with certificates of the same CA"
+            ));
+    }
     let is_absent = match error {
         ConnectError::Resolve { .. } | ConnectError::Tcp { .. } => true,
         ConnectError::Timeout { stage, .. } => BEFORE_TLS.contains(stage),
@@ -246,7 +262,11 @@ fn handshake(failure: &HandshakeFailure, own: &Own<'_>) -> (String, String) {
                 }
             }
             if alert == "no_application_protocol" {
-                action = "check that the port is the transport port of a node".to_owned();
+                let layer = match failure.context() == PeerLayer::Http.prefix() {
+                    true => PeerLayer::Http,
+                    false => PeerLayer::Transport,
+                };
+                action = format!("check that the port is the {} port of a node", layer.word());
             }
         }
         FailureReason::NameMismatch { .. } | FailureReason::UnverifiableName { .. } => {
@@ -257,7 +277,12 @@ fn handshake(failure: &HandshakeFailure, own: &Own<'_>) -> (String, String) {
         FailureReason::Closed => {
             action.push_str("; an IP filter there ([xpack.security.*.filter]) closes, too");
         }
-        FailureReason::UntrustedIssuer { issuer, .. } => {
+        // Every CA of certutil has one name unless told otherwise.
+        FailureReason::UntrustedIssuer {
+            issuer,
+            same_subject_different_key: false,
+            ..
+        } => {
             let others = own.other_tls.map(SslContext::trusted).unwrap_or_default();
             if others.iter().any(|known| known.subject == *issuer) {
                 action = format!(

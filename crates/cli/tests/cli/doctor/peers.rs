@@ -167,6 +167,12 @@ fn plain_text_on_the_other_side_is_recognised() {
         let action = told["action"].as_str().unwrap();
         assert!(action.contains(&format!("[xpack.security.{layer}.ssl.enabled]")));
     }
+    // While TLS is turned on node by node, the other may well have none.
+    let beside = "xpack.security.transport.ssl.dual_stack.enabled=true";
+    let found = bench.doctor(&["--peer", &address, "-E", beside]);
+    found.is(0, "warning");
+    let told = found.finding("peer")["message"].as_str().unwrap();
+    assert!(told.contains("has no TLS yet"), "{told}");
 }
 
 #[test]

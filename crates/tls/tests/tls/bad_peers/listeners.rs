@@ -13,7 +13,7 @@ use ringwall_settings::Settings;
 use ringwall_tls::{ClientAuthentication, VerificationMode};
 use rustls::{ClientConfig, SupportedProtocolVersion};
 use rustls_pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use super::bytes::{self, Peer};
@@ -42,7 +42,7 @@ async fn nobody_joins_or_holds_a_place_and_everybody_is_named() {
                             let what = format!("{layer:?} {mode:?} {authentication:?} {protocol}");
                             let what = format!("{what}: {}", shown.name);
                             let expected = expected_of_client(shown, mode, authentication);
-                            let from = show(address, shown, version).await;
+                            let from = show(layer, address, shown, version).await;
                             (what, from, expected.unwrap_or(layer.stranger()))
                         });
                     }
@@ -50,7 +50,7 @@ async fn nobody_joins_or_holds_a_place_and_everybody_is_named() {
                 for peer in bytes::peers() {
                     attacks.spawn(async move {
                         let what = format!("{layer:?} {mode:?} {authentication:?}: {}", peer.name);
-                        let from = say(address, &peer).await;
+                        let from = say(layer, address, &peer).await;
                         (what, from, layer.expected(&peer))
                     });
                 }
@@ -71,6 +71,18 @@ enum Layer {
 }
 
 impl Layer {
+    /// Dials from an address of its own: connections to two ports may have one port of the same address, and so may
+    /// those of other tests in this process.
+    async fn dial(self, address: SocketAddr) -> TcpStream {
+        let from = match self {
+            Self::Transport => "127.0.0.2:0",
+            Self::Http => "127.0.0.3:0",
+        };
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(from.parse().unwrap()).unwrap();
+        socket.connect(address).await.unwrap()
+    }
+
     /// What the log has of a peer that came through the handshake and then said nothing.
     fn stranger(self) -> &'static str {
         match self {
@@ -191,11 +203,12 @@ fn open_files() -> usize {
 
 /// Dials, shows the certificate, says nothing more, and waits for a short while. Returns the own address.
 async fn show(
+    layer: Layer,
     address: SocketAddr,
     shown: &Shown,
     version: &'static SupportedProtocolVersion,
 ) -> SocketAddr {
-    let tcp = TcpStream::connect(address).await.unwrap();
+    let tcp = layer.dial(address).await;
     let from = tcp.local_addr().unwrap();
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[version])
@@ -218,8 +231,8 @@ async fn show(
 }
 
 /// Behaves as the peer does for a while. Returns the own address.
-async fn say(address: SocketAddr, peer: &Peer) -> SocketAddr {
-    let tcp = TcpStream::connect(address).await.unwrap();
+async fn say(layer: Layer, address: SocketAddr, peer: &Peer) -> SocketAddr {
+    let tcp = layer.dial(address).await;
     let from = tcp.local_addr().unwrap();
     let _ = tokio::time::timeout(PATIENCE_OF_PEERS, bytes::act(tcp, peer)).await;
     from
