@@ -305,8 +305,8 @@ pub static TRANSPORT_MAX_CONNECTIONS: Setting<usize> = Setting::new(
 
 pub static TRANSPORT_MAX_HANDSHAKES: Setting<usize> = Setting::new(
     "transport.max_handshakes",
-    "Largest number of connections from other nodes that are in their TLS handshake; further ones are \
-     closed at once.",
+    "Largest number of connections from other nodes that are in their TLS handshake. For a further one, the oldest \
+     of the address that has most of them is closed.",
 )
 .default("128")
 .at_least(1)
