@@ -2,6 +2,8 @@
 
 use ringwall_base::TransportTls;
 use ringwall_transport::{NodeIdentity, Transport, TransportConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::*;
 use crate::tls::{ca, tls_context};
@@ -89,4 +91,42 @@ async fn a_peer_that_speaks_tls_and_is_refused_is_not_asked_in_plaintext() {
     let error = ask(&node, &other, "hello").await.unwrap_err().to_string();
     assert!(error.contains("failed to establish trust"), "{error}");
     assert!(node.links().is_empty() && other.links().is_empty());
+}
+
+/// A connection begun while plaintext was let in must not become a link after it.
+#[tokio::test]
+async fn a_slow_plaintext_peer_does_not_outlive_the_end() {
+    let _logs = Logs::capture();
+    let ca = ca("CA");
+    let dir = tempfile::tempdir().unwrap();
+    crate::tls::write_files(dir.path(), "node", &ca, &[&ca]);
+    let off = start("off", TransportTls::Off, &dir).await;
+    let dual = start("dual", TransportTls::DualStack, &dir).await;
+    // Passes on the first bytes, and the others only when plaintext has ended.
+    let between = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = between.local_addr().unwrap().to_string();
+    let (to, node) = (dual.local().publish_address.clone(), dual.clone());
+    tokio::spawn(async move {
+        let (mut from, _) = between.accept().await.unwrap();
+        let mut to = TcpStream::connect(to).await.unwrap();
+        let mut first = [0; 10];
+        from.read_exact(&mut first).await.unwrap();
+        to.write_all(&first).await.unwrap();
+        eventually("the peer is in its handshake", || {
+            node.counts().handshaking == 1
+        })
+        .await;
+        // Seen as plaintext by then, or the opening would not be read on.
+        tokio::time::sleep(SECOND / 5).await;
+        assert!(node.end_dual_stack().is_some());
+        let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+    });
+    let probed = off.probe(&address, PATIENCE).await;
+    assert!(probed.is_err(), "{probed:?}");
+    assert!(dual.links().is_empty());
+    eventually("nothing is left of it", || {
+        let counts = dual.counts();
+        counts.accepted == 0 && counts.handshaking == 0
+    })
+    .await;
 }
