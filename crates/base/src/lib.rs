@@ -9,6 +9,7 @@ pub mod fs;
 pub mod host_pattern;
 pub mod ids;
 pub mod ip_filter;
+pub mod reserve;
 pub mod routing;
 pub mod secret;
 pub mod suggest;
@@ -23,6 +24,7 @@ pub use ids::{
 pub use ip_filter::{
     Decision, Denied, IpFilter, IpRule, IpRuleError, NameFuture, ReverseNames, SharedIpFilter,
 };
+pub use reserve::Reserve;
 pub use secret::{SecretBytes, SecretString};
 pub use time_value::TimeValue;
 pub use transport_tls::TransportTls;

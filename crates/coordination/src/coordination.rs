@@ -86,6 +86,7 @@ impl Coordination {
             proposals: Semaphore::new(MAX_PROPOSALS),
             started: Instant::now(),
             office: Mutex::new(None),
+            unhealthy: Mutex::new(None),
         });
         let coordination = Arc::new(Self {
             shared: shared.clone(),
@@ -170,12 +171,36 @@ impl Coordination {
         }
     }
 
-    /// Stops taking part and closes the store.
+    /// Tells why this node must not be relied on, as when its disk does not answer: it then fails the master's checks,
+    /// gives up the office of master and seeks none, and does not join. `None` when all is well again.
+    pub fn set_unhealthy(&self, reason: Option<String>) {
+        let changed = {
+            let mut unhealthy = self.shared.unhealthy.lock();
+            let changed = unhealthy.is_some() != reason.is_some();
+            *unhealthy = reason;
+            changed
+        };
+        if changed {
+            self.shared.status_wanted.notify_one();
+            self.shared.election_wanted.notify_one();
+        }
+    }
+
+    /// Returns since when the disk holds up the cluster state, and with what words, if it does.
+    pub fn stalled(&self) -> Option<(Duration, Option<String>)> {
+        let stall = self.shared.store.stalled()?;
+        Some((stall.lasting, stall.reason))
+    }
+
+    /// Stops taking part and closes the store. What a disk that does not answer holds up is left behind.
     pub async fn shutdown(&self) {
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         tasks.shutdown().await;
-        if let Err(error) = self.shared.raft.shutdown().await {
-            warn!(%error, "the consensus engine ended with an error");
+        self.shared.store.stop_waiting();
+        match tokio::time::timeout(SHUTDOWN_WAIT, self.shared.raft.shutdown()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "the consensus engine ended with an error"),
+            Err(_) => warn!("the consensus engine is left behind: the disk does not answer"),
         }
         let store = self.shared.store.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || store.close()).await {
@@ -326,11 +351,15 @@ async fn keep_beating(shared: Arc<Shared>) {
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
-        if shared.in_office() && shared.raft.trigger().heartbeat().await.is_err() {
+        let beats = shared.in_office() && shared.unhealthy().is_none();
+        if beats && shared.raft.trigger().heartbeat().await.is_err() {
             return;
         }
     }
 }
+
+/// How long the consensus engine may take to end.
+const SHUTDOWN_WAIT: Duration = Duration::from_secs(3);
 
 /// Joins and losses that may wait for the master task.
 const MAX_MASTER_EVENTS: usize = 256;

@@ -15,6 +15,7 @@ use tracing::{debug, info, warn};
 use crate::decide::bootstrap::{Candidate, Decision, decide, decide_unconfigured};
 use crate::decide::formation::{FormationFacts, explain};
 use crate::error::Error;
+use crate::handler::unhealthy;
 use crate::peer::PeerInfo;
 use crate::ports::Seed;
 use crate::raft::RaftId;
@@ -378,6 +379,12 @@ impl Search {
 
     fn join(&mut self, master: PeerInfo) {
         if self.joining || Instant::now() < self.join_not_before {
+            return;
+        }
+        if let Some(reason) = self.shared.unhealthy() {
+            let reason = unhealthy(&reason);
+            self.show_refusal(&reason);
+            self.shared.discovery.lock().join_error = Some(reason);
             return;
         }
         self.joining = true;

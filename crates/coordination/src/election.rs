@@ -46,7 +46,9 @@ fn waiting_time(shared: &Shared, patience: Duration, not_before: Instant) -> Dur
         .iter()
         .any(|config| config.contains(&shared.local_id()))
         && metrics.state != ServerState::Leader
-        && metrics.running_state.is_ok();
+        && metrics.running_state.is_ok()
+        && shared.unhealthy().is_none()
+        && !shared.is_stalled();
     if !may_stand {
         return LOOK_AGAIN;
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ringwall_base::NodeId;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::error::NetworkError;
 use crate::master::Event;
@@ -75,6 +75,7 @@ impl FollowerChecks {
 /// Why a node counts as lost, in Elasticsearch's words.
 const DISCONNECTED: &str = "disconnected";
 const TOO_MANY_FAILURES: &str = "followers check retry count exceeded";
+const UNHEALTHY: &str = "health check failed";
 
 async fn watch(shared: Arc<Shared>, member: PeerInfo, term: u64, suspect: Arc<Notify>) {
     let reason = watch_until_lost(&shared, &member, term, &suspect).await;
@@ -112,9 +113,11 @@ async fn watch_until_lost(
                 match check(shared, member, term, timing.disconnect_check_timeout).await {
                     Ok(()) => failures = 0,
                     Err(Check::Gone) => return DISCONNECTED,
+                    Err(Check::Unhealthy) => return UNHEALTHY,
                     Err(Check::Failed) => failures += 1,
                 }
             }
+            Err(Check::Unhealthy) => return UNHEALTHY,
             Err(Check::Failed) if suspected => return DISCONNECTED,
             Err(Check::Failed) => failures += 1,
         }
@@ -127,6 +130,8 @@ async fn watch_until_lost(
 enum Check {
     /// No connection, or another process answers there.
     Gone,
+    /// It says itself that it must not be relied on.
+    Unhealthy,
     Failed,
 }
 
@@ -146,8 +151,14 @@ async fn check(
         )
         .await;
     match answer {
-        Ok(answer) if answer.ephemeral_id == member.ephemeral_id => Ok(()),
-        Ok(_) => Err(Check::Gone),
+        Ok(answer) if answer.ephemeral_id != member.ephemeral_id => Err(Check::Gone),
+        Ok(answer) => match answer.unhealthy {
+            None => Ok(()),
+            Some(reason) => {
+                warn!(node = %member, reason, "a node says that it must not be relied on");
+                Err(Check::Unhealthy)
+            }
+        },
         Err(error) => {
             debug!(node = %member, %error, "follower check failed");
             Err(match error {

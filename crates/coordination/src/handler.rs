@@ -156,6 +156,9 @@ impl Request<'_> {
     fn validate_join(&self) -> Result<Bytes, Error> {
         let envelope: Envelope<ValidateJoinRequest> = self.decode()?;
         let shared = self.shared;
+        if let Some(reason) = shared.unhealthy() {
+            return refuse(unhealthy(&reason), true);
+        }
         let verdict = match (shared.machine.cluster_uuid(), envelope.cluster_uuid) {
             (Some(local), Some(remote)) if local != remote => Err(Refusal {
                 reason: format!(
@@ -261,6 +264,7 @@ impl Request<'_> {
         }
         answer(&FollowerCheckResponse {
             ephemeral_id: self.shared.config.local.ephemeral_id.clone(),
+            unhealthy: self.shared.unhealthy(),
         })
     }
 
@@ -356,6 +360,11 @@ fn engine_stopped(error: RaftError<RaftId>) -> Error {
     Error::Stopped {
         reason: error.to_string(),
     }
+}
+
+/// Says that a node must not be relied on. Source: node.md section 7.5.
+pub(crate) fn unhealthy(reason: &str) -> String {
+    format!("this node is unhealthy: {reason}")
 }
 
 fn different_cluster(local: &str, remote: &str) -> String {

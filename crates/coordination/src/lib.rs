@@ -10,7 +10,9 @@
 //! * A log is never purged beyond a durable snapshot, and a store in which it was is refused.
 //! * A node raises its term only after a quorum of voters said they would vote for it.
 //! * A command is applied at most once, however often it is submitted on the way.
-//! * Everything waits with a deadline.
+//! * A write that the disk refuses is made again until it succeeds; nothing is acknowledged before. A master whose
+//!   disk holds it up is none.
+//! * Everything else waits with a deadline.
 
 mod config;
 mod coordination;

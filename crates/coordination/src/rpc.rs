@@ -95,6 +95,9 @@ pub(crate) struct FollowerCheckRequest {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct FollowerCheckResponse {
     pub(crate) ephemeral_id: String,
+    /// Why the node must not be relied on, if it must not.
+    #[serde(default)]
+    pub(crate) unhealthy: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

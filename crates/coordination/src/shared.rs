@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) started: Instant,
     /// Term and beginning of this node's time in office.
     pub(crate) office: Mutex<Option<(u64, Instant)>>,
+    /// Why this node must not be relied on; told from outside.
+    pub(crate) unhealthy: Mutex<Option<String>>,
 }
 
 impl Shared {
@@ -93,6 +95,19 @@ impl Shared {
     /// Returns whether this node holds the office of master, with or without a quorum.
     pub(crate) fn in_office(&self) -> bool {
         self.raft.metrics().borrow().state == ServerState::Leader
+    }
+
+    /// Returns why this node must not be relied on, if it must not.
+    pub(crate) fn unhealthy(&self) -> Option<String> {
+        self.unhealthy.lock().clone()
+    }
+
+    /// Returns whether the disk holds up the log of consensus: the engine then neither hears nor says anything.
+    pub(crate) fn is_stalled(&self) -> bool {
+        let longest = self.config.timing.election_timeout_max;
+        self.store
+            .stalled()
+            .is_some_and(|stall| stall.lasting >= longest)
     }
 
     /// Returns the term in which this node is a master that can act.

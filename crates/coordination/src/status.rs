@@ -55,6 +55,8 @@ pub struct Status {
     pub discovery_errors: BTreeMap<String, String>,
     /// Why the last attempt to join failed.
     pub join_error: Option<String>,
+    /// Why this node must not be relied on, if it must not.
+    pub unhealthy: Option<String>,
     /// Set when coordination stopped for good, for example because the disk failed: the node must
     /// stop.
     pub failure: Option<String>,
@@ -152,6 +154,7 @@ fn compute(shared: &Shared) -> Status {
         cluster_uuid: shared.machine.cluster_uuid(),
         discovery_errors,
         join_error,
+        unhealthy: shared.unhealthy(),
         failure: metrics
             .running_state
             .as_ref()
@@ -179,6 +182,8 @@ fn living_master(shared: &Shared, metrics: &Metrics, now: Instant) -> Option<Pee
     if metrics.running_state.is_err() {
         return None;
     }
+    // What the engine last told is old while the disk holds it up.
+    let may_lead = !shared.is_stalled() && shared.unhealthy().is_none();
     let window = shared.config.timing.election_timeout_max;
     if metrics.state == ServerState::Leader {
         let since_elected = shared.office_since(metrics.current_term, now);
@@ -187,7 +192,7 @@ fn living_master(shared: &Shared, metrics: &Metrics, now: Instant) -> Option<Pee
             .last_applied
             .is_some_and(|applied| applied.leader_id == metrics.vote.leader_id);
         let quorum = master_has_quorum(since_ack, since_elected, window);
-        return (caught_up && quorum).then(|| shared.config.local.clone());
+        return (may_lead && caught_up && quorum).then(|| shared.config.local.clone());
     }
     let master = shared.contact.lock().live_master(now, window)?;
     // A node that stepped down hears nobody until its successor writes.

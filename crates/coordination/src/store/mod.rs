@@ -2,21 +2,27 @@
 //! few records of our own.
 //!
 //! Every write is on disk before its caller goes on, except the mark of the last committed entry,
-//! which may lag after a crash: the master tells it again.
+//! which may lag after a crash: the master tells it again. A write that the disk refuses is made again, as a whole
+//! and in a file opened anew, until it succeeds or the store is closed: to openraft a failed write is the end. See
+//! [`troubles`] for who is told meanwhile, and [`whole`] for what a failed sync takes.
 
+mod backend;
 mod log;
 mod machine;
 #[cfg(test)]
 mod tests;
+mod troubles;
+mod whole;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use redb::{Database, Durability, ReadableDatabase, TableDefinition};
-use ringwall_base::NodeId;
 use ringwall_base::encoding::{decode, encode};
-use ringwall_base::fs::sync_dir;
+use ringwall_base::{NodeId, Reserve};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -25,12 +31,31 @@ use crate::raft::{LogId, SnapshotMeta, Vote};
 
 pub(crate) use log::LogStore;
 pub(crate) use machine::{Machine, MachineStore};
+pub(crate) use troubles::Stall;
+
+use troubles::Troubles;
 
 /// The open store. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     path: PathBuf,
-    database: Arc<RwLock<Option<Database>>>,
+    /// Space for the file to grow when the disk is full.
+    reserve: Arc<Reserve>,
+    file: Arc<backend::Shared>,
+    opened: RwLock<Opened>,
+    troubles: Troubles,
+    /// Failures are waited out: the store was opened once.
+    is_patient: AtomicBool,
+}
+
+struct Opened {
+    database: Option<Database>,
+    /// Grows each time the file is opened again.
+    generation: u64,
 }
 
 /// The newest snapshot as it lies in the file.
@@ -57,14 +82,24 @@ impl Store {
             reason,
         };
         std::fs::create_dir_all(directory).map_err(|error| open_error(error.to_string()))?;
-        if !path.exists() {
-            create_whole(&path).map_err(open_error)?;
-        }
-        let database = Database::open(&path).map_err(|error| open_error(error.to_string()))?;
         let store = Self {
-            path: path.clone(),
-            database: Arc::new(RwLock::new(Some(database))),
+            inner: Arc::new(Inner {
+                path: path.clone(),
+                reserve: Arc::new(Reserve::at(directory.join(RESERVE_NAME), RESERVE_BYTES)),
+                file: Arc::default(),
+                opened: RwLock::new(Opened {
+                    database: None,
+                    generation: 0,
+                }),
+                troubles: Troubles::default(),
+                is_patient: AtomicBool::new(false),
+            }),
         };
+        if !path.exists() {
+            whole::create(&store.inner).map_err(|error| open_error(error.to_string()))?;
+        }
+        let database = whole::open(&store.inner).map_err(|error| open_error(error.to_string()))?;
+        store.inner.opened.write().database = Some(database);
         store
             .write(Durability::Immediate, |transaction| {
                 transaction.open_table(META)?;
@@ -75,12 +110,27 @@ impl Store {
         store.check_owner(local)?;
         store.check_whole()?;
         store.leave_office(local)?;
+        store.inner.is_patient.store(true, Ordering::Release);
         Ok(store)
     }
 
-    /// Closes the file, so that it can be opened again; later use fails.
+    /// Lets go of all that waits for the disk: it fails, as does later use.
+    pub(crate) fn stop_waiting(&self) {
+        self.inner.troubles.close();
+    }
+
+    /// Closes the file, so that it can be opened again; later use fails. A file in use by a disk that does not answer
+    /// stays open.
     pub(crate) fn close(&self) {
-        self.database.write().take();
+        self.stop_waiting();
+        if let Some(mut opened) = self.inner.opened.try_write_for(CLOSE_WAIT) {
+            opened.database.take();
+        }
+    }
+
+    /// Returns since how long a write is under way, if one is, and what the disk said to it.
+    pub(crate) fn stalled(&self) -> Option<Stall> {
+        self.inner.troubles.stalled()
     }
 
     /// Reads one of our own records.
@@ -112,7 +162,7 @@ impl Store {
             None => self.write_record(NODE_ID, &local),
             Some(stored) if stored == local => Ok(()),
             Some(stored) => Err(Error::ForeignStore {
-                path: self.path.clone(),
+                path: self.inner.path.clone(),
                 stored: stored.to_string(),
                 local: local.to_string(),
             }),
@@ -131,7 +181,7 @@ impl Store {
         }
         let show = |id: Option<LogId>| id.map_or("none".to_owned(), |id| id.to_string());
         Err(Error::SnapshotMissing {
-            path: self.path.clone(),
+            path: self.inner.path.clone(),
             purged: show(purged),
             snapshot: show(snapshot),
         })
@@ -177,25 +227,79 @@ impl Store {
 
     fn read<T>(
         &self,
-        action: impl FnOnce(&redb::ReadTransaction) -> Result<T, Failure>,
+        action: impl Fn(&redb::ReadTransaction) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let guard = self.database.read();
-        let database = guard.as_ref().ok_or(Failure::Closed)?;
-        action(&database.begin_read()?)
+        self.persist(|database| action(&database.begin_read()?))
     }
 
     fn write<T>(
         &self,
         durability: Durability,
-        action: impl FnOnce(&redb::WriteTransaction) -> Result<T, Failure>,
+        action: impl Fn(&redb::WriteTransaction) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let guard = self.database.read();
-        let database = guard.as_ref().ok_or(Failure::Closed)?;
-        let mut transaction = database.begin_write()?;
-        transaction.set_durability(durability)?;
-        let value = action(&transaction)?;
-        transaction.commit()?;
+        let _watched = self.inner.troubles.begin();
+        let value = self.persist(|database| {
+            let mut transaction = database.begin_write()?;
+            transaction.set_durability(durability)?;
+            let value = action(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        })?;
+        self.inner.troubles.end();
+        if self.inner.troubles.may_look_at_reserve()
+            && let Err(error) = self.inner.reserve.hold()
+        {
+            tracing::warn!(%error, "no space is kept for the cluster state");
+        }
         Ok(value)
+    }
+
+    /// Tries until it succeeds, fails for a reason that does not pass, or the store is closed.
+    fn persist<T>(&self, attempt: impl Fn(&Database) -> Result<T, Failure>) -> Result<T, Failure> {
+        let inner = &self.inner;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let (result, generation) = {
+                let opened = inner.opened.read();
+                let result = match &opened.database {
+                    _ if inner.troubles.is_closed() => Err(Failure::Closed),
+                    Some(database) => attempt(database),
+                    None => Err(Failure::NotOpen),
+                };
+                (result, opened.generation)
+            };
+            let failure = match result {
+                Err(failure) if failure.may_pass() => failure,
+                result => return result,
+            };
+            if !inner.is_patient.load(Ordering::Acquire) {
+                return Err(failure);
+            }
+            inner.troubles.note(&failure);
+            if !inner.troubles.pause(pause) {
+                return Err(Failure::Closed);
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            self.open_again(generation);
+        }
+    }
+
+    /// Opens the file anew, unless somebody has since it failed.
+    fn open_again(&self, generation: u64) {
+        let inner = &self.inner;
+        let mut opened = inner.opened.write();
+        if opened.generation != generation || inner.troubles.is_closed() {
+            return;
+        }
+        // First, for its lock.
+        opened.database.take();
+        match whole::reopen(inner) {
+            Ok(database) => {
+                opened.database = Some(database);
+                opened.generation += 1;
+            }
+            Err(failure) => inner.troubles.note(&failure),
+        }
     }
 
     /// Runs a blocking action on the store away from the async threads.
@@ -221,8 +325,26 @@ pub(crate) enum Failure {
     Restore(String),
     #[error("the store is closed")]
     Closed,
+    /// The file could not be opened again since it failed.
+    #[error("the store is not open")]
+    NotOpen,
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
     #[error("interrupted: {0}")]
     Interrupted(String),
+}
+
+impl Failure {
+    /// Returns whether the disk refused, which it may not do for ever, as opposed to a file that is damaged.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Io(_) | Self::NotOpen => true,
+            Self::Database(error) => {
+                matches!(**error, redb::Error::Io(_) | redb::Error::PreviousIo)
+            }
+            Self::Decode(_) | Self::Restore(_) | Self::Closed | Self::Interrupted(_) => false,
+        }
+    }
 }
 
 macro_rules! database_errors {
@@ -236,6 +358,7 @@ macro_rules! database_errors {
 }
 
 database_errors!(
+    redb::DatabaseError,
     redb::StorageError,
     redb::TableError,
     redb::TransactionError,
@@ -258,21 +381,12 @@ const SNAPSHOT: &str = "snapshot";
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const LOG: TableDefinition<u64, &[u8]> = TableDefinition::new("log");
 
-/// Makes an empty store so that a crash at any moment leaves a whole one or none.
-fn create_whole(path: &Path) -> Result<(), String> {
-    let beside = path.with_extension("new");
-    let made = match std::fs::remove_file(&beside) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    };
-    made.map_err(|error| error.to_string())?;
-    // Closed again: its content is on disk when this returns.
-    drop(Database::create(&beside).map_err(|error| error.to_string())?);
-    let placed = std::fs::File::open(&beside)
-        .and_then(|file| file.sync_all())
-        .and_then(|()| std::fs::rename(&beside, path))
-        .and_then(|()| sync_dir(path.parent().unwrap_or(path)));
-    placed.map_err(|error| error.to_string())
-}
-
 const FILE_NAME: &str = "coordination.redb";
+const RESERVE_NAME: &str = "coordination.reserve";
+/// Enough for some thousand changes of a middling cluster, by when old entries have made room.
+const RESERVE_BYTES: u64 = 4 << 20;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long a write under way may hold up the closing.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);

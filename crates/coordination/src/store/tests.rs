@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use openraft::storage::{RaftLogStorage, RaftLogStorageExt, RaftStateMachine};
@@ -10,6 +13,31 @@ use super::*;
 use crate::peer::PeerInfo;
 use crate::ports::StateMachine;
 use crate::raft::{Entry, Proposal, ProposalId, RaftId, StorageError, TypeConfig, Vote};
+
+/// A disk that refuses: the error number of each operation, and how often it is still to come.
+#[derive(Default)]
+pub(super) struct Faults(Mutex<BTreeMap<&'static str, (i32, usize)>>);
+
+impl Faults {
+    pub(super) fn check(&self, operation: &'static str) -> io::Result<()> {
+        match self.0.lock().get_mut(operation) {
+            Some((error, left)) if *left > 0 => {
+                *left -= 1;
+                Err(io::Error::from_raw_os_error(*error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn set(&self, operations: &[&'static str], error: i32, times: usize) {
+        let faults = operations.iter().map(|name| (*name, (error, times)));
+        *self.0.lock() = faults.collect();
+    }
+}
+
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+const EROFS: i32 = 30;
 
 /// Remembers the commands it applied.
 #[derive(Default)]
@@ -244,4 +272,103 @@ async fn replication_batches_are_bounded_but_never_empty() {
     assert_eq!(batch.len(), 2);
     let batch = log.limited_get_log_entries(3, 4).await.unwrap();
     assert_eq!(batch.len(), 1);
+}
+
+fn entries(indexes: std::ops::Range<u64>) -> Vec<Entry> {
+    let text = vec![7; 10_000];
+    indexes
+        .map(|index| command(index, ProposalId::random(), &text))
+        .collect()
+}
+
+async fn until_stalled(store: &Store, reason: &str) {
+    loop {
+        let stall = store.stalled();
+        if stall.is_some_and(|stall| stall.reason.is_some_and(|text| text.contains(reason))) {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// For openraft a failed write is the end: it must never see one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_the_disk_refuses_is_made_when_it_can_be() {
+    let cases: [(&[&'static str], i32, &str); 3] = [
+        (&["write", "grow"], ENOSPC, "No space left"),
+        (&["sync"], EIO, "Input/output error"),
+        (&["write", "grow", "open"], EROFS, "Read-only file system"),
+    ];
+    for (operations, error, reason) in cases {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, mut log, _, _) = open(&directory).unwrap();
+        log.blocking_append(entries(0..3)).await.unwrap();
+        let faults = &store.inner.file.faults;
+        faults.set(operations, error, usize::MAX);
+        let appended = tokio::spawn({
+            let mut log = log.clone();
+            async move { log.blocking_append(entries(3..6)).await }
+        });
+        until_stalled(&store, reason).await;
+        assert!(!appended.is_finished(), "{reason}");
+        if !operations.contains(&"open") {
+            assert!(log.try_get_log_entries(0..3).await.unwrap().len() == 3);
+        }
+        faults.set(&[], 0, 0);
+        appended.await.unwrap().unwrap();
+        assert_eq!(store.stalled(), None);
+        assert_eq!(log.try_get_log_entries(..).await.unwrap().len(), 6);
+        store.close();
+        let (_, mut log, _, _) = open(&directory).unwrap();
+        assert_eq!(log.try_get_log_entries(..).await.unwrap().len(), 6);
+    }
+}
+
+/// What was written before a failed sync may never reach the disk: only another file proves anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_failed_sync_the_file_is_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, mut log, _, _) = open(&directory).unwrap();
+    log.blocking_append(entries(0..3)).await.unwrap();
+    let inode = || std::fs::metadata(&store.inner.path).unwrap().ino();
+    // Held open, so that its number is not given to another.
+    let _old = std::fs::File::open(&store.inner.path).unwrap();
+    let before = inode();
+    let faults = &store.inner.file.faults;
+    faults.set(&["write"], ENOSPC, 1);
+    log.blocking_append(entries(3..6)).await.unwrap();
+    assert_eq!(inode(), before);
+    faults.set(&["sync"], EIO, 1);
+    log.blocking_append(entries(6..9)).await.unwrap();
+    assert_ne!(inode(), before);
+    assert_eq!(log.try_get_log_entries(..).await.unwrap().len(), 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_costs_the_reserve_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, mut log, _, _) = open(&directory).unwrap();
+    assert!(store.inner.reserve.is_held());
+    store.inner.file.faults.set(&["grow"], ENOSPC, 1);
+    log.blocking_append(entries(0..800)).await.unwrap();
+    assert!(!store.inner.reserve.is_held());
+    assert_eq!(log.try_get_log_entries(..).await.unwrap().len(), 800);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_ends_the_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, log, _, _) = open(&directory).unwrap();
+    store
+        .inner
+        .file
+        .faults
+        .set(&["write", "grow"], ENOSPC, usize::MAX);
+    let appended = tokio::spawn({
+        let mut log = log.clone();
+        async move { log.blocking_append(entries(0..3)).await }
+    });
+    until_stalled(&store, "No space").await;
+    store.close();
+    assert!(appended.await.unwrap().is_err());
 }
