@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
@@ -35,6 +35,8 @@ pub struct LocalShard {
     /// Shared by operations of a primary elsewhere; exclusive for a change of primary.
     gate: RwLock<()>,
     closed: CancellationToken,
+    /// The term in which the copy was opened or brought up to date; unset until then.
+    recovered_in: OnceLock<Term>,
     /// The cluster counts the copy as in sync.
     serving: AtomicBool,
     settled: AtomicBool,
@@ -120,6 +122,7 @@ impl LocalShard {
             promoting: AtomicU64::new(0),
             gate: RwLock::new(()),
             closed: CancellationToken::new(),
+            recovered_in: OnceLock::new(),
             serving: AtomicBool::new(false),
             settled: AtomicBool::new(false),
             maintaining: Arc::default(),
@@ -194,6 +197,16 @@ impl LocalShard {
             ErrorCode::ShardNotFound,
             format!("the copy of {} on this node is being closed", self.id),
         ))
+    }
+
+    /// Notes that the copy has all that it was to have when it was assigned, in that term.
+    pub fn note_recovered(&self, term: Term) {
+        let _ = self.recovered_in.set(term);
+    }
+
+    /// Returns the term in which the copy was brought up to date; `None` as long as it is not.
+    pub fn recovered_in(&self) -> Option<Term> {
+        self.recovered_in.get().copied()
     }
 
     /// Notes that the cluster counts the copy as in sync.

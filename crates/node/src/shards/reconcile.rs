@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ringwall_api::ApiResult;
-use ringwall_base::{AllocationId, NodeId, ShardId};
+use ringwall_base::{AllocationId, NodeId, ShardId, Term};
 use ringwall_cluster::{Change, ClusterState, CopyState, RecoverySource, ShardCopy};
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -48,7 +48,7 @@ struct Reconciler {
     services: Arc<Services>,
     local: NodeId,
     ephemeral_id: String,
-    /// Copies that are being opened or recovered.
+    /// Copies that are being opened, recovered or reported.
     starting: HashMap<ShardId, Starting>,
     /// Held by whoever works in the directory of a copy.
     places: HashMap<ShardId, Arc<Mutex<()>>>,
@@ -86,7 +86,7 @@ impl Reconciler {
         self.starting
             .retain(|_, starting| !starting.task.is_finished());
         for (id, copy) in &wanted {
-            self.start_missing(state, id, copy);
+            self.bring_about(state, id, copy);
         }
         self.delete_gone(state);
         self.services.shards.forget_mappings(state);
@@ -142,11 +142,13 @@ impl Reconciler {
         }
     }
 
-    fn start_missing(&mut self, state: &ClusterState, id: &ShardId, copy: &ShardCopy) {
+    /// Does what an assignment asks for, unless that is under way. Asked again and again: what is reported is
+    /// where the copy stands, for as long as the state does not agree, and not that something has just happened.
+    fn bring_about(&mut self, state: &ClusterState, id: &ShardId, copy: &ShardCopy) {
         let Some(allocation_id) = copy.allocation_id.clone() else {
             return;
         };
-        if self.services.shards.get(id).is_some() || self.starting.contains_key(id) {
+        if self.starting.contains_key(id) {
             return;
         }
         let Some(metadata) = state
@@ -155,37 +157,53 @@ impl Reconciler {
         else {
             return;
         };
-        if copy.state == CopyState::Started {
-            // It was open and failed, or its node forgot it.
-            let reason = "the copy is not open on its node";
-            tokio::spawn(report_failed(
-                self.services.clone(),
-                id.clone(),
-                allocation_id,
-                reason.to_owned(),
-            ));
-            return;
-        }
-        let cancel = CancellationToken::new();
-        let assignment = Assignment {
-            shard: id.clone(),
-            allocation_id: allocation_id.clone(),
-            primary_term: metadata.primary_term,
-            source: copy.recovery_source,
-            cancel: cancel.clone(),
-        };
-        let permits =
-            (copy.recovery_source == RecoverySource::Peer).then(|| self.recovery_permits.clone());
-        let place = self.place(id);
+        let open = self.services.shards.get(id);
+        let step = next_step(copy.state, open.as_ref().map(|open| open.recovered_in()));
         let services = self.services.clone();
-        let task = tokio::spawn(async move {
-            let _place = place.lock_owned().await;
-            let _permit = match permits {
-                Some(permits) => permits.acquire_owned().await.ok(),
-                None => None,
-            };
-            start_copy(services, assignment).await;
-        });
+        let shard = id.clone();
+        let cancel = CancellationToken::new();
+        let task = match step {
+            Step::Nothing => return,
+            Step::Discard => {
+                tracing::warn!(%shard, %allocation_id, "shard copy was left half recovered and is begun anew");
+                self.services.shards.discard(id, &allocation_id);
+                return;
+            }
+            Step::ReportLost => {
+                let reason = "the copy is not open on its node".to_owned();
+                let report = report_failed(services, shard, allocation_id.clone(), reason);
+                let cancel = cancel.clone();
+                tokio::spawn(async move {
+                    let _ = cancel.run_until_cancelled(report).await;
+                })
+            }
+            Step::ReportStarted { term } => {
+                let (cancel, allocation_id) = (cancel.clone(), allocation_id.clone());
+                tokio::spawn(async move {
+                    report_started(&services, &shard, &allocation_id, term, &cancel).await;
+                })
+            }
+            Step::Start => {
+                let assignment = Assignment {
+                    shard,
+                    allocation_id: allocation_id.clone(),
+                    primary_term: metadata.primary_term,
+                    source: copy.recovery_source,
+                    cancel: cancel.clone(),
+                };
+                let permits = (copy.recovery_source == RecoverySource::Peer)
+                    .then(|| self.recovery_permits.clone());
+                let place = self.place(id);
+                tokio::spawn(async move {
+                    let _place = place.lock_owned().await;
+                    let _permit = match permits {
+                        Some(permits) => permits.acquire_owned().await.ok(),
+                        None => None,
+                    };
+                    start_copy(services, assignment).await;
+                })
+            }
+        };
         let starting = Starting {
             allocation_id,
             cancel,
@@ -235,6 +253,37 @@ impl Reconciler {
     }
 }
 
+/// What an assignment that nothing is being done about asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// State and node agree.
+    Nothing,
+    /// Open or recover the copy.
+    Start,
+    /// Give up what a recovery that ended without a result has left.
+    Discard,
+    /// Tell the master that the copy has what it needs, as of that term.
+    ReportStarted { term: Term },
+    /// Tell the master that there is no such copy here.
+    ReportLost,
+}
+
+/// Decides by what the state says of the copy, and what is open of it here: nothing, one that is not up to date,
+/// or one that came up to date in a term.
+///
+/// An open copy that the state has as initializing is one whose report got lost, or whose node left the cluster
+/// and is back: a node that sees both at once has kept it open under the same allocation id.
+fn next_step(state: CopyState, open: Option<Option<Term>>) -> Step {
+    match (state, open) {
+        (CopyState::Unassigned, _) | (CopyState::Started, Some(_)) => Step::Nothing,
+        // It was open and failed, or its node forgot it.
+        (CopyState::Started, None) => Step::ReportLost,
+        (CopyState::Initializing, None) => Step::Start,
+        (CopyState::Initializing, Some(None)) => Step::Discard,
+        (CopyState::Initializing, Some(Some(term))) => Step::ReportStarted { term },
+    }
+}
+
 /// Opens or recovers a copy and reports it to the master, whichever way it ends.
 async fn start_copy(services: Arc<Services>, assignment: Assignment) {
     if assignment.cancel.is_cancelled() {
@@ -252,7 +301,13 @@ async fn start_copy(services: Arc<Services>, assignment: Assignment) {
         return;
     }
     match result {
-        Ok(()) => report_started(&services, &shard, &allocation_id, term, &cancel).await,
+        Ok(()) => {
+            let open = services.shards.get(&shard);
+            if let Some(open) = open.filter(|open| open.allocation_id == allocation_id) {
+                open.note_recovered(term);
+            }
+            report_started(&services, &shard, &allocation_id, term, &cancel).await;
+        }
         Err(error) => {
             tracing::warn!(%shard, %allocation_id, %error, "shard copy could not be started");
             services.shards.discard(&shard, &allocation_id);
@@ -296,9 +351,10 @@ async fn report_started(
             allocation_id: allocation_id.clone(),
             primary_term,
         };
-        match services.cluster.submit(change, start::MASTER_TIMEOUT).await {
-            Ok(()) => return,
-            Err(error) => {
+        let submit = services.cluster.submit(change, start::MASTER_TIMEOUT);
+        match cancel.run_until_cancelled(submit).await {
+            None | Some(Ok(())) => return,
+            Some(Err(error)) => {
                 tracing::debug!(%shard, %error, "started shard copy not yet reported");
                 tokio::time::sleep(RETRY_INTERVAL).await;
             }
@@ -337,3 +393,22 @@ async fn submit_failed(
 
 /// How often assignments are looked at without a change of the state, as after a failed report.
 const RETRY_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_the_state_does_not_agree_with_is_acted_on() {
+        let open = [None, Some(None), Some(Some(3))];
+        let steps = |state| open.map(|open| next_step(state, open));
+        assert_eq!(
+            steps(CopyState::Initializing),
+            [Step::Start, Step::Discard, Step::ReportStarted { term: 3 }]
+        );
+        assert_eq!(
+            steps(CopyState::Started),
+            [Step::ReportLost, Step::Nothing, Step::Nothing]
+        );
+    }
+}
