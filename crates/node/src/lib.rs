@@ -17,6 +17,7 @@ pub mod pools;
 pub mod preflight;
 mod process;
 mod profiles;
+mod read;
 mod recovery;
 pub mod replication;
 mod reverse_names;

@@ -11,14 +11,14 @@ use ringwall_api::document::{
 };
 use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext};
 use ringwall_base::ShardId;
-use ringwall_cluster::ClusterState;
 use ringwall_index::engine::GetDocument;
 use ringwall_search::source_filter;
 use ringwall_transport::{DuplicateAction, InboundContext, TypedHandler};
 use serde::{Deserialize, Serialize};
 
 use super::ActionRegistry;
-use crate::routing::{no_copy, one_index, read_copies, shard_of};
+use crate::read;
+use crate::routing::{is_stale_routing, one_index, shard_of};
 use crate::services::Services;
 
 pub(super) fn register(registry: &mut ActionRegistry) {
@@ -32,6 +32,8 @@ const GET_SHARD: &str = "indices:data/read/get[s]";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct GetShardRequest {
     shard: ShardId,
+    /// Of the cluster state by which the node holds a copy in service.
+    state_version: u64,
     requests: Vec<GetRequest>,
 }
 
@@ -68,11 +70,9 @@ async fn get(
 ) -> ApiResult<GetResult> {
     let state = services.cluster.state();
     let index = one_index(&state, &request.index)?;
-    let message = GetShardRequest {
-        shard: shard_of(index, &request.id, request.routing.as_deref()),
-        requests: vec![request],
-    };
-    let mut results = get_of_shard(&services, &state, &context.authentication, message).await?;
+    let shard = shard_of(index, &request.id, request.routing.as_deref());
+    let requests = vec![request];
+    let mut results = get_of_shard(&services, &context.authentication, shard, requests).await?;
     results.pop().unwrap_or_else(|| Err(no_answer()))
 }
 
@@ -108,10 +108,9 @@ async fn multi_get(
         }
     }
     let reads = groups.into_iter().map(|(shard, (positions, requests))| {
-        let (services, state) = (&services, &state);
+        let services = &services;
         async move {
-            let message = GetShardRequest { shard, requests };
-            let results = get_of_shard(services, state, authentication, message).await;
+            let results = get_of_shard(services, authentication, shard, requests).await;
             (positions, results)
         }
     });
@@ -136,35 +135,60 @@ fn no_answer() -> ApiError {
     ApiError::internal("the shard gave no answer to the item")
 }
 
+/// Reads documents from a copy that serves, waiting for one that is just starting.
+///
+/// # Errors
+/// 503 when no copy answers: never 404, which says that a document is not there.
 async fn get_of_shard(
     services: &Arc<Services>,
-    state: &ClusterState,
     authentication: &Authentication,
-    message: GetShardRequest,
+    shard: ShardId,
+    requests: Vec<GetRequest>,
 ) -> ApiResult<GetResults> {
     let local = services.local_node();
-    let mut last = no_copy(&message.shard);
-    for node in read_copies(state, &message.shard, local) {
-        let result = if node == local {
-            read(services, message.clone()).await
-        } else {
+    let call = |node, state_version| {
+        let message = GetShardRequest {
+            shard: shard.clone(),
+            state_version,
+            requests: requests.clone(),
+        };
+        async move {
+            if node == local {
+                return read(services, message).await;
+            }
             services
                 .call_as(authentication, node, GET_SHARD, &message, TIMEOUT)
                 .await
-        };
-        match result {
-            // Another copy may be able to.
-            Err(error) if error.status >= 500 || error.code == ErrorCode::ShardNotFound => {
-                last = error;
-            }
-            result => return result,
         }
+    };
+    let is_final = |error: &ApiError| error.status < 500 && error.code != ErrorCode::ShardNotFound;
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
+    match read::from_copy(services, &shard, deadline, is_final, call).await {
+        Ok((_, results)) => Ok(results),
+        Err(unread) if is_unavailable(&unread.error) => Ok(requests
+            .iter()
+            .map(|request| Err(unavailable(&shard, request)))
+            .collect()),
+        Err(unread) => Err(unread.error),
     }
-    Err(last)
+}
+
+fn is_unavailable(error: &ApiError) -> bool {
+    error.code == ErrorCode::NoShardAvailable || is_stale_routing(error)
+}
+
+fn unavailable(shard: &ShardId, request: &GetRequest) -> ApiError {
+    let reason = format!(
+        "No shard available for [get [{}][{}]: routing [{}]]",
+        shard.index.name,
+        request.id,
+        request.routing.as_deref().unwrap_or("null")
+    );
+    ApiError::new(ErrorCode::NoShardAvailable, reason)
 }
 
 async fn read(services: &Services, message: GetShardRequest) -> ApiResult<GetResults> {
-    let shard = services.shards.require(&message.shard)?;
+    let shard = read::serving_copy(services, &message.shard, message.state_version).await?;
     let work = move || -> ApiResult<GetResults> {
         if message.requests.iter().any(|request| request.refresh) {
             shard.refresh()?;

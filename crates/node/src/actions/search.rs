@@ -25,7 +25,8 @@ use serde_json::Value;
 use super::ActionRegistry;
 use super::indices::concrete;
 use crate::cluster_service::now_ms;
-use crate::routing::{no_copy, read_copies, shard_of};
+use crate::read;
+use crate::routing::shard_of;
 use crate::search::messages::{
     COUNT, CountShardRequest, FETCH, FREE, FetchRequest, FetchResponse, FreeRequest, QUERY,
     QueryRequest, QueryResponse,
@@ -50,14 +51,15 @@ async fn search(
     let shards = shards(&state, &request.indices, request.routing.as_deref())?;
     let body = json_text(&request.body)?;
     let asked = shards.iter().map(|shard| {
-        let query = QueryRequest {
+        let query = |state_version| QueryRequest {
             shard: shard.clone(),
+            state_version,
             body: body.clone(),
             now_ms: caller.now_ms,
             fetch: shards.len() == 1,
             time_left_ms: caller.time_left_ms(),
         };
-        caller.ask::<QueryResponse>(&state, shard, QUERY, query)
+        caller.ask::<QueryResponse, _>(shard, QUERY, query)
     });
     let mut found: Vec<ShardFound> = Vec::with_capacity(shards.len());
     let mut results: Vec<ShardQueryResult> = Vec::with_capacity(shards.len());
@@ -116,13 +118,14 @@ async fn count(
     let shards = shards(&state, &request.indices, request.routing.as_deref())?;
     let body = json_text(&request.body)?;
     let asked = shards.iter().map(|shard| {
-        let request = CountShardRequest {
+        let request = |state_version| CountShardRequest {
             shard: shard.clone(),
+            state_version,
             body: body.clone(),
             now_ms: caller.now_ms,
             time_left_ms: caller.time_left_ms(),
         };
-        caller.ask::<u64>(&state, shard, COUNT, request)
+        caller.ask::<u64, _>(shard, COUNT, request)
     });
     let mut total = 0;
     let mut failures = Vec::new();
@@ -174,34 +177,27 @@ impl<'a> Caller<'a> {
         self.time_left().as_millis() as u64
     }
 
-    /// Asks one copy of a shard after the other until one answers.
-    async fn ask<R: DeserializeOwned>(
+    /// Asks one copy of a shard after the other until one answers, with the request for the version of the
+    /// state in use.
+    async fn ask<R: DeserializeOwned, Q: Serialize>(
         &self,
-        state: &ClusterState,
         shard: &ShardId,
         action: &'static str,
-        request: impl Serialize,
+        request: impl Fn(u64) -> Q,
     ) -> Result<(NodeId, R), ShardFailure> {
-        let mut failure = ShardFailure {
+        let call = |node, state_version| {
+            let request = request(state_version);
+            async move { self.call(node, action, &request).await }
+        };
+        let deadline = self.deadline.into();
+        let answer =
+            read::from_copy(self.services, shard, deadline, is_fault_of_request, call).await;
+        answer.map_err(|unread| ShardFailure {
             index: shard.index.name.clone(),
             shard: shard.shard,
-            node: None,
-            reason: no_copy(shard),
-        };
-        for node in read_copies(state, shard, self.services.local_node()) {
-            match self.call(node, action, &request).await {
-                Ok(response) => return Ok((node, response)),
-                Err(error) => {
-                    let is_final = is_fault_of_request(&error);
-                    failure.node = Some(node.to_string());
-                    failure.reason = error;
-                    if is_final {
-                        break;
-                    }
-                }
-            }
-        }
-        Err(failure)
+            node: unread.node.map(|node| node.to_string()),
+            reason: unread.error,
+        })
     }
 
     async fn call<R: DeserializeOwned>(

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ActionRegistry;
 use super::indices::concrete;
+use crate::replication::primary::refresh_recovering;
 use crate::services::Services;
 
 pub(super) fn register(registry: &mut ActionRegistry) {
@@ -105,19 +106,24 @@ fn recheck(
         .recheck(authentication, action, &indices)
 }
 
-async fn on_node(services: &Services, request: NodeRequest) -> ApiResult<NodeResponse> {
+async fn on_node(services: &Arc<Services>, request: NodeRequest) -> ApiResult<NodeResponse> {
     let work = request.work;
     let tasks = request.shards.iter().map(|id| async move {
         let shard = services.shards.require(id)?;
+        let local = shard.clone();
         let run = move || -> ApiResult<CopyStats> {
             match work {
-                Work::Refresh => shard.refresh()?,
-                Work::Flush => shard.engine.flush()?,
-                Work::Stats => return Ok(copy_stats(&shard.engine.stats()?)),
+                Work::Refresh => local.refresh()?,
+                Work::Flush => local.engine.flush()?,
+                Work::Stats => return Ok(copy_stats(&local.engine.stats()?)),
             }
             Ok(CopyStats::default())
         };
-        services.pools.disk.run(run).await?
+        let done = services.pools.disk.run(run).await??;
+        if work == Work::Refresh {
+            refresh_recovering(services, &shard).await;
+        }
+        Ok(done)
     });
     Ok(NodeResponse {
         results: join_all(tasks).await,

@@ -284,6 +284,11 @@ impl Recovery<'_> {
                 step.local_checkpoint, tracked.max_seq_no
             )));
         }
+        // It is searched from the moment it counts as started. What was refreshed before it was tracked is among
+        // the operations copied; a refresh since then came here too.
+        let local = shard.clone();
+        let refresh = move || local.refresh();
+        self.services.pools.disk.run(refresh).await??;
         let done: StepResponse = self.call(FINALIZE, &step).await?;
         shard.engine.set_global_checkpoint(done.global_checkpoint);
         Ok(copied)

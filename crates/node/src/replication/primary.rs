@@ -457,10 +457,30 @@ async fn wait_for_refresh(
         let local = shard.clone();
         services.pools.disk.run(move || local.refresh()).await??;
     }
-    let Ok(group) = current_group(services, shard, term) else {
-        return Ok(());
-    };
-    let asked = group.targets.iter().map(|target| async move {
+    if let Ok(group) = current_group(services, shard, term) {
+        refresh_copies(services, shard, &group.targets).await;
+    }
+    Ok(())
+}
+
+/// After a refresh of the primary: refreshes the copies that recover from it, which nobody else knows to have what
+/// was written since they began. Those that begin to recover now find it all in the translog.
+pub async fn refresh_recovering(services: &Arc<Services>, shard: &Arc<LocalShard>) {
+    let tracked = shard.tracked();
+    let state = services.cluster.state();
+    let recovering: Vec<Target> = tracked
+        .into_iter()
+        .map(|(allocation_id, node)| Target {
+            node,
+            allocation_id,
+        })
+        .filter(|target| holds_copy(&state, &shard.id, target))
+        .collect();
+    refresh_copies(services, shard, &recovering).await;
+}
+
+async fn refresh_copies(services: &Arc<Services>, shard: &Arc<LocalShard>, targets: &[Target]) {
+    let asked = targets.iter().map(|target| async move {
         let request = RefreshCopyRequest {
             shard: shard.id.clone(),
             allocation_id: target.allocation_id.clone(),
@@ -473,7 +493,6 @@ async fn wait_for_refresh(
         }
     });
     join_all(asked).await;
-    Ok(())
 }
 
 /// How long a write waits for a refresh before it makes one itself.

@@ -18,6 +18,8 @@ pub const COUNT: &str = "indices:data/read/search[phase/count]";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QueryRequest {
     pub shard: ShardId,
+    /// Of the cluster state by which the node holds a copy in service.
+    pub state_version: u64,
     /// The request body, JSON text.
     pub body: Bytes,
     /// What `now` means, milliseconds since the epoch.
@@ -61,6 +63,8 @@ pub struct FreeRequest {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CountShardRequest {
     pub shard: ShardId,
+    /// As [`QueryRequest::state_version`].
+    pub state_version: u64,
     pub body: Bytes,
     pub now_ms: i64,
     pub time_left_ms: u64,

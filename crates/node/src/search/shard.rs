@@ -17,6 +17,7 @@ use super::SearchContext;
 use super::messages::{
     CountShardRequest, FetchRequest, FetchResponse, QueryRequest, QueryResponse,
 };
+use crate::read;
 use crate::services::Services;
 use crate::shards::{LocalShard, maintenance};
 
@@ -26,7 +27,7 @@ pub async fn query(
     request: QueryRequest,
     caller: Authentication,
 ) -> ApiResult<QueryResponse> {
-    let shard = ready(services, &request.shard).await?;
+    let shard = ready(services, &request.shard, request.state_version).await?;
     let limits = limits(services, &request.shard)?;
     let waiting = Waiting::new(request.time_left_ms);
     let watch = waiting.watch();
@@ -95,7 +96,7 @@ pub async fn fetch(
 
 /// Counts the documents of a copy.
 pub async fn count(services: &Arc<Services>, request: CountShardRequest) -> ApiResult<u64> {
-    let shard = ready(services, &request.shard).await?;
+    let shard = ready(services, &request.shard, request.state_version).await?;
     let limits = limits(services, &request.shard)?;
     let waiting = Waiting::new(request.time_left_ms);
     let watch = waiting.watch();
@@ -120,8 +121,12 @@ pub async fn count(services: &Arc<Services>, request: CountShardRequest) -> ApiR
 }
 
 /// Returns the copy, after the refresh that an idle one has put off.
-async fn ready(services: &Arc<Services>, id: &ShardId) -> ApiResult<Arc<LocalShard>> {
-    let shard = services.shards.require(id)?;
+async fn ready(
+    services: &Arc<Services>,
+    id: &ShardId,
+    state_version: u64,
+) -> ApiResult<Arc<LocalShard>> {
+    let shard = read::serving_copy(services, id, state_version).await?;
     let state = services.cluster.state();
     let idle = state
         .index(&id.index)

@@ -3,6 +3,8 @@
 mod api_keys;
 mod certificates;
 mod profiles;
+mod reads;
+mod rejoin;
 mod reload_passwords;
 mod rolling_tls;
 mod settings;

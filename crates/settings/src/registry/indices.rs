@@ -53,6 +53,16 @@ pub static RECOVERY_CHUNK_SIZE: Setting<ByteSizeValue> = Setting::new(
 .between(1, 64 << 20)
 .dynamic();
 
+pub static READ_COPY_WAIT: Setting<TimeValue> = Setting::new(
+    "indices.read.copy_wait",
+    "How long a read by id or a search waits for a shard whose primary is just starting or moving, before it is \
+     answered 503. A shard that no node is to have is not waited for.",
+)
+.default("5s")
+.at_least(0)
+.dynamic()
+.ours();
+
 pub static SEARCH_MAX_BUCKETS: Setting<usize> = Setting::new(
     "search.max_buckets",
     "Largest number of aggregation buckets in one response.",
@@ -92,6 +102,7 @@ pub(super) static SECTION: Section = Section {
         &NODE_CONCURRENT_RECOVERIES,
         &RECOVERY_MAX_BYTES_PER_SEC,
         &RECOVERY_CHUNK_SIZE,
+        &READ_COPY_WAIT,
         &SEARCH_MAX_BUCKETS,
         &INDEXING_MEMORY_LIMIT,
         &INDEX_BUFFER_SIZE,
