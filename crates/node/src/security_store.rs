@@ -69,7 +69,13 @@ impl SecurityStore for ClusterSecurityStore {
             let indices = state.indices.values().map(|index| IndexNameInfo {
                 name: index.id.name.clone(),
                 hidden: index.settings.hidden(),
-                aliases: index.aliases.keys().cloned().collect(),
+                // One that was made with a filter, by a version that did not apply it, opens nothing.
+                aliases: index
+                    .aliases
+                    .iter()
+                    .filter(|(_, alias)| alias.get("filter").is_none_or(serde_json::Value::is_null))
+                    .map(|(name, _)| name.clone())
+                    .collect(),
             });
             *names = (state.version, Arc::new(IndexNames::new(indices)));
         }

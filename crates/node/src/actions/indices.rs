@@ -132,14 +132,26 @@ fn check_shard_limit(services: &Services, settings: &IndexSettings) -> ApiResult
 }
 
 fn aliases(body: &Value) -> ApiResult<BTreeMap<String, Value>> {
-    match body {
-        Value::Null => Ok(BTreeMap::new()),
-        Value::Object(aliases) => Ok(aliases.clone().into_iter().collect()),
-        other => Err(ApiError::new(
-            ErrorCode::Parsing,
-            format!("[aliases] must be an object, not [{other}]"),
-        )),
+    let aliases = match body {
+        Value::Null => return Ok(BTreeMap::new()),
+        Value::Object(aliases) => aliases,
+        other => {
+            return Err(ApiError::new(
+                ErrorCode::Parsing,
+                format!("[aliases] must be an object, not [{other}]"),
+            ));
+        }
+    };
+    for (name, alias) in aliases {
+        for (key, value) in alias.as_object().into_iter().flatten() {
+            if key != "is_write_index" && !value.is_null() {
+                return Err(ApiError::illegal_argument(format!(
+                    "[{key}] of alias [{name}] is not supported yet"
+                )));
+            }
+        }
     }
+    Ok(aliases.clone().into_iter().collect())
 }
 
 fn has_active(state: &ClusterState, name: &str, wanted: Option<u32>) -> bool {
@@ -286,3 +298,26 @@ async fn update_one(
 }
 
 const ATTEMPTS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_an_alias_would_not_do_is_refused() {
+        aliases(&json!({"a": {}, "b": {"is_write_index": true, "filter": null}})).unwrap();
+        for key in [
+            "filter",
+            "routing",
+            "index_routing",
+            "search_routing",
+            "is_hidden",
+            "x",
+        ] {
+            let error = aliases(&json!({"a": {key: "x"}})).unwrap_err();
+            assert!(error.reason.contains(key), "{error}");
+        }
+    }
+}
