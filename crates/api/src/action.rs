@@ -102,6 +102,12 @@ pub trait ActionRequest: Serialize + DeserializeOwned + Send + 'static {
         None
     }
 
+    /// Returns the names that the request gives to its indices as aliases, each of which the caller
+    /// must have the right to make.
+    fn new_aliases(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Returns the user name acted on, for [`Scope::SelfService`] actions about another user.
     fn subject_user(&self) -> Option<&str> {
         None
@@ -118,6 +124,9 @@ pub trait ActionRequest: Serialize + DeserializeOwned + Send + 'static {
 #[derive(Debug, Clone)]
 pub struct RequestContext {
     pub authentication: Authentication,
+    /// The generation of the users before the caller's credentials were looked at: what its user has
+    /// been through since, this request does not know of. `None` when they were not looked at here.
+    pub authenticated_as_of: Option<u64>,
     /// The caller's own `X-Opaque-Id`, echoed in logs.
     pub opaque_id: Option<String>,
     /// The client hangs up after this; work past it is wasted.
@@ -134,6 +143,7 @@ impl RequestContext {
     pub fn of(authentication: Authentication) -> Self {
         Self {
             authentication,
+            authenticated_as_of: None,
             opaque_id: None,
             deadline: None,
         }
@@ -161,6 +171,7 @@ pub struct ErasedRequest {
     pub spec: ActionSpec,
     message: AnyMessage,
     indices: fn(&mut AnyMessage) -> Option<&mut IndicesTarget>,
+    new_aliases: fn(&AnyMessage) -> Vec<String>,
     subject: fn(&AnyMessage) -> Option<&str>,
     own_api_keys: fn(&AnyMessage, &Authentication) -> bool,
 }
@@ -172,6 +183,10 @@ impl ErasedRequest {
             spec: R::ACTION,
             message: Box::new(request),
             indices: |message| message.downcast_mut::<R>()?.indices_mut(),
+            new_aliases: |message| {
+                let request = message.downcast_ref::<R>();
+                request.map_or_else(Vec::new, R::new_aliases)
+            },
             subject: |message| message.downcast_ref::<R>()?.subject_user(),
             own_api_keys: |message, caller| {
                 let request = message.downcast_ref::<R>();
@@ -189,6 +204,11 @@ impl ErasedRequest {
     /// Returns the indices acted on, if the action is about indices.
     pub fn indices_mut(&mut self) -> Option<&mut IndicesTarget> {
         (self.indices)(&mut self.message)
+    }
+
+    /// Returns the names that the request gives to its indices as aliases.
+    pub fn new_aliases(&self) -> Vec<String> {
+        (self.new_aliases)(&self.message)
     }
 
     /// Returns the user acted on, if the action is about one.
@@ -259,7 +279,7 @@ impl ClientExt for Arc<dyn Client> {
 
 /// Implements [`ActionRequest`] for a request type.
 macro_rules! action {
-    ($request:ty => $response:ty, $name:literal, $scope:ident $(, indices: $field:ident)? $(, user: $user:ident)? $(, own: $own:expr)?) => {
+    ($request:ty => $response:ty, $name:literal, $scope:ident $(, indices: $field:ident)? $(, aliases: $aliases:expr)? $(, user: $user:ident)? $(, own: $own:expr)?) => {
         impl $crate::ActionRequest for $request {
             type Response = $response;
             const ACTION: $crate::ActionSpec = $crate::ActionSpec {
@@ -268,6 +288,10 @@ macro_rules! action {
             };
             $(fn indices_mut(&mut self) -> Option<&mut $crate::IndicesTarget> {
                 Some(&mut self.$field)
+            })?
+            $(fn new_aliases(&self) -> Vec<String> {
+                let names: fn(&Self) -> Vec<String> = $aliases;
+                names(self)
             })?
             $(fn subject_user(&self) -> Option<&str> {
                 Some(&self.$user)

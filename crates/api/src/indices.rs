@@ -24,6 +24,13 @@ pub struct CreateIndexRequest {
     pub auto: bool,
 }
 
+impl CreateIndexRequest {
+    fn alias_names(&self) -> Vec<String> {
+        let aliases = self.aliases.as_object();
+        aliases.map_or_else(Vec::new, |aliases| aliases.keys().cloned().collect())
+    }
+}
+
 /// The answer to creating an index.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CreateIndexResponse {
@@ -135,7 +142,7 @@ pub struct ShardStats {
     pub segments: u64,
 }
 
-action!(CreateIndexRequest => CreateIndexResponse, "indices:admin/create", Indices, indices: index);
+action!(CreateIndexRequest => CreateIndexResponse, "indices:admin/create", Indices, indices: index, aliases: |request| request.alias_names());
 action!(DeleteIndexRequest => Acknowledged, "indices:admin/delete", Indices, indices: indices);
 action!(GetIndexRequest => GetIndexResponse, "indices:admin/get", Indices, indices: indices);
 action!(PutMappingRequest => Acknowledged, "indices:admin/mapping/put", Indices, indices: indices);

@@ -6,9 +6,11 @@ use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::{AllocationId, IndexId, NodeId, ShardId, Term};
 use serde_json::Value;
 
+use crate::aliases::{self, Aliases};
 use crate::allocation::{self, Identifiers};
 use crate::index_settings::IndexSettings;
 use crate::metadata::{ClusterSettings, IndexMetadata, ShardMetadata};
+use crate::names;
 use crate::nodes::NodeRecord;
 use crate::routing::{
     CopyState, IndexRouting, RecoverySource, ShardCopy, ShardRouting, UnassignedInfo,
@@ -101,49 +103,7 @@ impl Step<'_> {
                 reason,
             } => self.shard_failed(&shard, &allocation_id, primary_term, mark_stale, &reason)?,
             Change::Reroute => {}
-            Change::PutUser { user } => {
-                let name = user.user.username.clone();
-                self.state.security.native_users.insert(name, *user);
-                self.state.security.generation += 1;
-                return Ok(());
-            }
-            Change::DeleteUser { username } => {
-                if self.state.security.native_users.remove(&username).is_none() {
-                    return Err(ApiError::new(
-                        ErrorCode::ResourceNotFound,
-                        format!("user [{username}] not found"),
-                    ));
-                }
-                self.state.security.generation += 1;
-                return Ok(());
-            }
-            Change::PutReservedUser { username, user } => {
-                self.state.security.reserved_users.insert(username, user);
-                self.state.security.generation += 1;
-                return Ok(());
-            }
-            Change::InitReservedUser {
-                username,
-                password_hash,
-            } => {
-                security::init_reserved_user(self.state, username, password_hash);
-                return Ok(());
-            }
-            Change::PutApiKey {
-                key,
-                retention_ms,
-                limit,
-            } => return security::put_api_key(self.state, *key, retention_ms, limit, self.now_ms),
-            Change::InvalidateApiKeys { ids } => {
-                security::invalidate_api_keys(self.state, &ids, self.now_ms);
-                return Ok(());
-            }
-            Change::PutServiceToken { name, hash } => {
-                return security::put_service_token(self.state, name, hash);
-            }
-            Change::DeleteServiceToken { name } => {
-                return security::delete_service_token(self.state, &name);
-            }
+            change => return security::apply(self.state, change, self.now_ms),
         }
         allocation::reroute(self.state, self.now_ms, &mut self.identifiers);
         if ends_waits {
@@ -248,7 +208,7 @@ impl Step<'_> {
         name: String,
         settings: IndexSettings,
         mapping: Value,
-        aliases: BTreeMap<String, Value>,
+        aliases: Aliases,
     ) -> Result<(), ApiError> {
         if let Some(existing) = self.state.indices.get(&name) {
             let id = &existing.id;
@@ -259,6 +219,15 @@ impl Step<'_> {
             .with("index_uuid", id.uuid.clone())
             .with("index", id.name.clone()));
         }
+        if self
+            .state
+            .indices
+            .values()
+            .any(|other| other.aliases.contains_key(&name))
+        {
+            return Err(names::invalid_index_name(&name, "already exists as alias"));
+        }
+        aliases::check_new_aliases(self.state, &name, &aliases)?;
         let shards = settings.number_of_shards() as usize;
         let metadata = IndexMetadata {
             id: IndexId {

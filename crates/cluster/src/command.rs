@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use ringwall_api::ApiError;
-use ringwall_api::api_keys::StoredApiKey;
+use ringwall_api::api_keys::{ApiKeyOwner, StoredApiKey};
+use ringwall_api::auth::User;
 use ringwall_base::{AllocationId, IndexId, NodeId, ShardId, Term};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use crate::aliases::Aliases;
 use crate::index_settings::IndexSettings;
 use crate::metadata::{NativeUser, ReservedUser};
 use crate::nodes::NodeRecord;
@@ -44,7 +46,7 @@ pub enum Change {
         name: String,
         settings: IndexSettings,
         mapping: Value,
-        aliases: BTreeMap<String, Value>,
+        aliases: Aliases,
     },
     DeleteIndices {
         indices: Vec<IndexId>,
@@ -86,12 +88,32 @@ pub enum Change {
     },
     /// Looks again at unassigned copies; proposed when a delay has passed.
     Reroute,
+    /// Of older logs: nothing proposes it any more, for it replaces what it has not looked at.
     PutUser {
         user: Box<NativeUser>,
+    },
+    /// Gives a native user everything that its record holds, apart from the password.
+    PutNativeUser {
+        user: Box<User>,
+        /// `None` keeps the password there is.
+        password_hash: Option<String>,
+        /// Whether the proposer saw a user of this name; refused when it is otherwise now.
+        exists: bool,
+    },
+    SetPassword {
+        user: UserName,
+        password_hash: String,
+        /// The user itself asks, and this is what it logged in to.
+        login: Option<Login>,
+    },
+    SetUserEnabled {
+        user: UserName,
+        enabled: bool,
     },
     DeleteUser {
         username: String,
     },
+    /// Of older logs, as `PutUser`.
     PutReservedUser {
         username: String,
         user: ReservedUser,
@@ -101,12 +123,25 @@ pub enum Change {
         username: String,
         password_hash: String,
     },
-    /// Adds or replaces an API key, and forgets those that ended longer ago than the retention.
+    /// Of older logs, as `PutUser`.
     PutApiKey {
+        key: Box<StoredApiKey>,
+        retention_ms: u64,
+        limit: usize,
+    },
+    /// Adds an API key, and forgets those that ended longer ago than the retention.
+    CreateApiKey {
         key: Box<StoredApiKey>,
         retention_ms: u64,
         /// Refused when there are as many already.
         limit: usize,
+        login: Option<Login>,
+    },
+    /// Changes what is given of a key that holds.
+    UpdateApiKey {
+        id: String,
+        changes: Box<ApiKeyChanges>,
+        login: Option<Login>,
     },
     /// Ends API keys for good; those that have ended or do not exist are passed over.
     InvalidateApiKeys {
@@ -120,6 +155,34 @@ pub enum Change {
     DeleteServiceToken {
         name: String,
     },
+}
+
+/// A user of the cluster state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserName {
+    Native(String),
+    Reserved(String),
+}
+
+/// What a caller proved to be, and when. A change that it makes in its own name is refused when its
+/// user has changed since: it may have been disabled, demoted or replaced, or its password reset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    pub user: UserName,
+    /// [`crate::SecurityMetadata::generation`] before the credentials were looked at.
+    pub as_of: u64,
+}
+
+/// What an update gives an API key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKeyChanges {
+    /// `None` keeps what there is, as in the two that follow.
+    pub role_descriptors: Option<Map<String, Value>>,
+    pub metadata: Option<Map<String, Value>>,
+    pub expiration_ms: Option<u64>,
+    pub limited_by: Map<String, Value>,
+    pub owner: ApiKeyOwner,
 }
 
 /// What applying a command gave.

@@ -7,6 +7,7 @@
 //! What is absent on purpose: tantivy, sockets, consensus. A mapping is opaque JSON here; the
 //! leader validates and merges it before it proposes the result.
 
+pub mod aliases;
 mod allocation;
 mod apply;
 pub mod command;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 use ringwall_base::{IndexId, NodeId, ShardId};
 use serde::{Deserialize, Serialize};
 
+pub use aliases::{AliasMetadata, Aliases};
 pub use command::{Change, Command, Outcome};
 pub use metadata::{ClusterSettings, IndexMetadata, SecurityMetadata};
 pub use nodes::NodeRecord;

@@ -9,6 +9,7 @@ use ringwall_base::{AllocationId, IndexId, NodeId, Term};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::aliases::Aliases;
 use crate::index_settings::IndexSettings;
 
 /// An index: its settings, mapping, aliases, and per shard the term and the in-sync copies.
@@ -22,7 +23,7 @@ pub struct IndexMetadata {
     pub mapping: Value,
     /// Grows with every change of the mapping; the base of compare-and-set updates.
     pub mapping_version: u64,
-    pub aliases: BTreeMap<String, Value>,
+    pub aliases: Aliases,
     /// One per shard.
     pub shards: Vec<ShardMetadata>,
 }
@@ -80,6 +81,9 @@ pub struct SecurityMetadata {
 pub struct NativeUser {
     pub user: User,
     pub password_hash: String,
+    /// [`SecurityMetadata::generation`] of its last change.
+    #[serde(default)]
+    pub generation: u64,
 }
 
 /// A built-in user: only its password and whether it is enabled can change.
@@ -87,6 +91,19 @@ pub struct NativeUser {
 pub struct ReservedUser {
     pub password_hash: Option<String>,
     pub enabled: bool,
+    /// [`SecurityMetadata::generation`] of its last change.
+    #[serde(default)]
+    pub generation: u64,
+}
+
+impl Default for ReservedUser {
+    fn default() -> Self {
+        Self {
+            password_hash: None,
+            enabled: true,
+            generation: 0,
+        }
+    }
 }
 
 impl std::fmt::Debug for NativeUser {

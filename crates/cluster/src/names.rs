@@ -9,13 +9,15 @@ use ringwall_api::{ApiError, ErrorCode};
 pub fn validate_index_name(name: &str) -> Result<(), ApiError> {
     match broken_rule(name) {
         None => Ok(()),
-        Some(rule) => Err(ApiError::new(
-            ErrorCode::InvalidIndexName,
-            format!("Invalid index name [{name}], {rule}"),
-        )
-        .with("index_uuid", "_na_")
-        .with("index", name)),
+        Some(rule) => Err(invalid_index_name(name, &rule)),
     }
+}
+
+pub(crate) fn invalid_index_name(name: &str, rule: &str) -> ApiError {
+    let reason = format!("Invalid index name [{name}], {rule}");
+    ApiError::new(ErrorCode::InvalidIndexName, reason)
+        .with("index_uuid", "_na_")
+        .with("index", name)
 }
 
 fn broken_rule(name: &str) -> Option<String> {
@@ -45,7 +47,23 @@ fn broken_rule(name: &str) -> Option<String> {
     if name.to_lowercase() != name {
         return Some("must be lowercase".to_owned());
     }
-    None
+    check_characters(name).err()
+}
+
+/// Refuses what no name may have because a person could not see it, or would read it otherwise:
+/// control characters, and those that change the direction of writing. Errors: the rule.
+pub(crate) fn check_characters(name: &str) -> Result<(), String> {
+    let hides = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    match name.chars().find(|c| hides(*c)) {
+        Some(c) => Err(format!(
+            "must not contain the character U+{:04X}",
+            u32::from(c)
+        )),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +76,20 @@ mod tests {
             assert!(validate_index_name(name).is_ok(), "{name}");
         }
         for name in [
-            "", "Logs", "_all", "-a", "+a", "a b", "a*", "a:b", ".", "..", "a,b", "a#b",
+            "a\u{1}",
+            "a\u{202e}b",
+            "",
+            "Logs",
+            "_all",
+            "-a",
+            "+a",
+            "a b",
+            "a*",
+            "a:b",
+            ".",
+            "..",
+            "a,b",
+            "a#b",
         ] {
             assert!(validate_index_name(name).is_err(), "{name}");
         }

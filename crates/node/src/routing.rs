@@ -59,11 +59,7 @@ pub fn write_index<'a>(
         .values()
         .filter(|index| index.aliases.contains_key(name))
         .collect();
-    let marked = |index: &&IndexMetadata| {
-        index.aliases[name]
-            .get("is_write_index")
-            .and_then(serde_json::Value::as_bool)
-    };
+    let marked = |index: &&IndexMetadata| index.aliases[name].is_write_index;
     if let Some(index) = behind.iter().find(|index| marked(index) == Some(true)) {
         return Ok(Some(index));
     }

@@ -73,7 +73,7 @@ impl SecurityStore for ClusterSecurityStore {
                 aliases: index
                     .aliases
                     .iter()
-                    .filter(|(_, alias)| alias.get("filter").is_none_or(serde_json::Value::is_null))
+                    .filter(|(_, alias)| alias.filter.is_none())
                     .map(|(name, _)| name.clone())
                     .collect(),
             });

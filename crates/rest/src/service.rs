@@ -115,14 +115,19 @@ impl Service {
         if parts.method == Method::OPTIONS {
             return options(&rendering, parts);
         }
+        // Read first: what changes while the credentials are looked at counts as unknown to them.
+        let as_of = self.authenticator.users_generation();
         let authentication = match self.authenticate(parts, certificates).await {
             Ok(authentication) => authentication,
             Err(error) => return rendering.error(&error),
         };
-        match self
-            .routed(parts, body, authentication, &mut rendering)
-            .await
-        {
+        let context = RequestContext {
+            authentication,
+            authenticated_as_of: as_of,
+            opaque_id: header_text(&parts.headers, "x-opaque-id"),
+            deadline: None,
+        };
+        match self.routed(parts, body, context, &mut rendering).await {
             Ok(Answer::Rest(answer)) => render(rendering, answer).await,
             Ok(Answer::Http(response)) => response,
             Err(error) => rendering.error(&error),
@@ -164,7 +169,7 @@ impl Service {
         &self,
         parts: &Parts,
         body: Incoming,
-        authentication: Authentication,
+        context: RequestContext,
         rendering: &mut Rendering,
     ) -> ApiResult<Answer> {
         let content_type = check_media_types(&parts.headers, rendering)?;
@@ -188,11 +193,7 @@ impl Service {
             path_params,
             params,
             body,
-            context: RequestContext {
-                authentication,
-                opaque_id: header_text(&parts.headers, "x-opaque-id"),
-                deadline: None,
-            },
+            context,
             client: Arc::clone(&self.client),
             prefers_json: rendering.prefers_json,
         };

@@ -9,12 +9,14 @@ use ringwall_api::api_keys::{
     UpdateApiKeyRequest, UpdateApiKeyResponse,
 };
 use ringwall_api::{ApiError, ApiResult, Authentication, ErrorCode, RequestContext};
+use ringwall_cluster::command::ApiKeyChanges;
 use ringwall_cluster::{Change, ClusterState};
 use ringwall_security::api_keys::{self, ApiKeyCredential};
 use ringwall_security::authz::wildcard_matches;
 use ringwall_settings::registry::security;
 
 use super::ActionRegistry;
+use super::security::login;
 use crate::acknowledge;
 use crate::services::Services;
 
@@ -49,7 +51,15 @@ async fn create(
         owner: owner(&services.cluster.state(), caller),
     };
     let hash = credential.hash();
-    put(&services, StoredApiKey { info, hash }).await?;
+    let retention = services.settings.get(&security::API_KEY_RETENTION);
+    let retention = retention.duration().unwrap_or(Duration::MAX).as_millis();
+    let change = Change::CreateApiKey {
+        key: Box::new(StoredApiKey { info, hash }),
+        retention_ms: u64::try_from(retention).unwrap_or(u64::MAX),
+        limit: services.settings.get(&security::API_KEY_MAX),
+        login: login(&context),
+    };
+    submit(&services, change).await?;
     Ok(CreateApiKeyResponse {
         id: credential.id,
         name: request.name,
@@ -129,45 +139,31 @@ async fn update(
             format!("no API key owned by requesting user found for ID [{id}]"),
         ));
     };
-    let now = now_ms();
-    let problem = match &stored.info {
-        key if key.invalidation_ms.is_some() => Some("invalidated"),
-        key if key.is_expired(now) => Some("expired"),
-        _ => None,
+    let changes = ApiKeyChanges {
+        role_descriptors: match &request.role_descriptors {
+            Some(written) => Some(api_keys::role_descriptors(written, caller)?),
+            None => None,
+        },
+        metadata: request.metadata,
+        expiration_ms: expiration(now_ms(), request.lifetime_ms)?,
+        limited_by: services.authorizer.role_descriptors(caller),
+        owner: own,
     };
-    if let Some(problem) = problem {
-        return Err(ApiError::illegal_argument(format!(
-            "cannot update {problem} API key [{id}]"
-        )));
-    }
     let mut changed = StoredApiKey::clone(stored);
-    let info = &mut changed.info;
-    if let Some(written) = &request.role_descriptors {
-        info.role_descriptors = api_keys::role_descriptors(written, caller)?;
-    }
-    if let Some(metadata) = request.metadata {
-        info.metadata = metadata;
-    }
-    if request.lifetime_ms.is_some() {
-        info.expiration_ms = expiration(now, request.lifetime_ms)?;
-    }
-    info.limited_by = services.authorizer.role_descriptors(caller);
-    info.owner = own;
+    changes.clone().apply_to(&mut changed);
     let updated = changed != **stored;
-    if updated {
-        put(&services, changed).await?;
+    if updated || !stored.info.is_active(now_ms()) {
+        let change = Change::UpdateApiKey {
+            id: id.clone(),
+            changes: Box::new(changes),
+            login: login(&context),
+        };
+        submit(&services, change).await?;
     }
     Ok(UpdateApiKeyResponse { updated })
 }
 
-async fn put(services: &Arc<Services>, key: StoredApiKey) -> ApiResult<()> {
-    let retention = services.settings.get(&security::API_KEY_RETENTION);
-    let retention = retention.duration().unwrap_or(Duration::MAX).as_millis();
-    let change = Change::PutApiKey {
-        key: Box::new(key),
-        retention_ms: u64::try_from(retention).unwrap_or(u64::MAX),
-        limit: services.settings.get(&security::API_KEY_MAX),
-    };
+async fn submit(services: &Arc<Services>, change: Change) -> ApiResult<()> {
     services.cluster.submit(change, TIMEOUT).await?;
     acknowledge::by_all(services, TIMEOUT).await;
     Ok(())

@@ -1,6 +1,5 @@
 //! Creating, describing, changing and deleting indices.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +8,14 @@ use ringwall_api::indices::{
     GetIndexResponse, IndexDescription, PutMappingRequest, UpdateSettingsRequest,
 };
 use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext};
+use ringwall_cluster::aliases::parse_aliases;
 use ringwall_cluster::index_settings::IndexSettings;
 use ringwall_cluster::names::validate_index_name;
 use ringwall_cluster::render::render_settings;
-use ringwall_cluster::{Change, ClusterState, IndexMetadata};
+use ringwall_cluster::{Aliases, Change, ClusterState, IndexMetadata};
 use ringwall_index::Mapping;
 use ringwall_settings::registry::indices::MAX_SHARDS_PER_NODE;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::ActionRegistry;
 use crate::acknowledge;
@@ -39,7 +39,8 @@ async fn create(
         return Err(ApiError::illegal_argument("one index name is expected"));
     };
     let settings = IndexSettings::parse(&request.settings)?;
-    let aliases = aliases(&request.aliases)?;
+    let aliases = parse_aliases(&request.aliases)?;
+    refuse_narrowing(&aliases)?;
     let result = submit_create(
         &services,
         name,
@@ -76,15 +77,7 @@ pub(super) async fn create_by_write(
 ) -> ApiResult<()> {
     let settings = IndexSettings::parse(&Value::Object(Map::new()))?;
     let mappings = Value::Object(Map::new());
-    let result = submit_create(
-        services,
-        name,
-        settings,
-        &mappings,
-        BTreeMap::new(),
-        timeout,
-    )
-    .await;
+    let result = submit_create(services, name, settings, &mappings, Aliases::new(), timeout).await;
     match result {
         Err(error) if error.code == ErrorCode::ResourceAlreadyExists => Ok(()),
         result => result,
@@ -96,7 +89,7 @@ async fn submit_create(
     name: &str,
     settings: IndexSettings,
     mappings: &Value,
-    aliases: BTreeMap<String, Value>,
+    aliases: Aliases,
     timeout: Duration,
 ) -> ApiResult<()> {
     validate_index_name(name)?;
@@ -131,27 +124,21 @@ fn check_shard_limit(services: &Services, settings: &IndexSettings) -> ApiResult
     )]))
 }
 
-fn aliases(body: &Value) -> ApiResult<BTreeMap<String, Value>> {
-    let aliases = match body {
-        Value::Null => return Ok(BTreeMap::new()),
-        Value::Object(aliases) => aliases,
-        other => {
-            return Err(ApiError::new(
-                ErrorCode::Parsing,
-                format!("[aliases] must be an object, not [{other}]"),
-            ));
-        }
-    };
+/// Refuses what is not in force yet.
+fn refuse_narrowing(aliases: &Aliases) -> ApiResult<()> {
     for (name, alias) in aliases {
-        for (key, value) in alias.as_object().into_iter().flatten() {
-            if key != "is_write_index" && !value.is_null() {
-                return Err(ApiError::illegal_argument(format!(
-                    "[{key}] of alias [{name}] is not supported yet"
-                )));
-            }
+        let unsupported = [
+            ("filter", alias.filter.is_some()),
+            ("index_routing", alias.index_routing.is_some()),
+            ("search_routing", alias.search_routing.is_some()),
+        ];
+        if let Some((key, _)) = unsupported.iter().find(|(_, given)| *given) {
+            return Err(ApiError::illegal_argument(format!(
+                "[{key}] of alias [{name}] is not supported yet"
+            )));
         }
     }
-    Ok(aliases.clone().into_iter().collect())
+    Ok(())
 }
 
 fn has_active(state: &ClusterState, name: &str, wanted: Option<u32>) -> bool {
@@ -231,7 +218,7 @@ fn describe(
     let (_, mapping) = services.shards.mapping_in(state, &index.id)?;
     Ok(IndexDescription {
         name: index.id.name.clone(),
-        aliases: Value::Object(index.aliases.clone().into_iter().collect()),
+        aliases: json!(index.aliases),
         mappings: mapping.to_json(),
         settings: render_settings(index),
     })
@@ -298,26 +285,3 @@ async fn update_one(
 }
 
 const ATTEMPTS: usize = 16;
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn what_an_alias_would_not_do_is_refused() {
-        aliases(&json!({"a": {}, "b": {"is_write_index": true, "filter": null}})).unwrap();
-        for key in [
-            "filter",
-            "routing",
-            "index_routing",
-            "search_routing",
-            "is_hidden",
-            "x",
-        ] {
-            let error = aliases(&json!({"a": {key: "x"}})).unwrap_err();
-            assert!(error.reason.contains(key), "{error}");
-        }
-    }
-}

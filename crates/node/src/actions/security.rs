@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringwall_api::auth::User;
+use ringwall_api::auth::{AuthenticationType, User};
 use ringwall_api::security::{
     AuthenticateRequest, AuthenticateResponse, ChangePasswordRequest, DeleteUserRequest,
     DeleteUserResponse, Empty, GetUsersRequest, GetUsersResponse, PutUserRequest, PutUserResponse,
     SetUserEnabledRequest,
 };
-use ringwall_api::{ApiResult, ErrorCode, RequestContext};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
 use ringwall_cluster::Change;
-use ringwall_cluster::metadata::{NativeUser, ReservedUser};
+use ringwall_cluster::command::{Login, UserName};
 use ringwall_security::{reserved, users};
 
 use super::ActionRegistry;
@@ -39,39 +39,53 @@ async fn authenticate(
 
 async fn change_password(
     services: Arc<Services>,
-    _context: RequestContext,
+    context: RequestContext,
     request: ChangePasswordRequest,
 ) -> ApiResult<Empty> {
     let password_hash = services.passwords.stored_hash(request.password).await?;
     let name = request.username;
-    let state = services.cluster.state();
-    let change = if reserved::is_reserved(&name) {
-        let enabled = state
-            .security
-            .reserved_users
-            .get(&name)
-            .is_none_or(|user| user.enabled);
-        Change::PutReservedUser {
-            username: name,
-            user: ReservedUser {
-                password_hash: Some(password_hash),
-                enabled,
-            },
-        }
-    } else {
-        let Some(existing) = state.security.native_users.get(&name) else {
-            return Err(users::unknown_user_password());
-        };
-        Change::PutUser {
-            user: Box::new(NativeUser {
-                user: existing.user.clone(),
-                password_hash,
-            }),
-        }
+    // Who changes its own password must still be who it was when it logged in; an administrator
+    // changes that of others as they are.
+    let login = login(&context).filter(|_| context.authentication.user.username == name);
+    let change = Change::SetPassword {
+        user: user_name(&name),
+        password_hash,
+        login,
     };
-    services.cluster.submit(change, TIMEOUT).await?;
+    match services.cluster.submit(change, TIMEOUT).await {
+        Err(error) if error.code == ErrorCode::ResourceNotFound => {
+            return Err(users::unknown_user_password());
+        }
+        result => result?,
+    }
     acknowledge::by_all(&services, TIMEOUT).await;
     Ok(Empty)
+}
+
+/// Returns which user the caller logged in as, if it is one of the cluster state's and came with its
+/// own credentials.
+pub(super) fn login(context: &RequestContext) -> Option<Login> {
+    let caller = &context.authentication;
+    if caller.authentication_type != AuthenticationType::Realm {
+        return None;
+    }
+    let name = caller.user.username.clone();
+    let user = match caller.realm.realm_type.as_str() {
+        "native" => UserName::Native(name),
+        "reserved" => UserName::Reserved(name),
+        _ => return None,
+    };
+    Some(Login {
+        user,
+        as_of: context.authenticated_as_of?,
+    })
+}
+
+fn user_name(name: &str) -> UserName {
+    match reserved::is_reserved(name) {
+        true => UserName::Reserved(name.to_owned()),
+        false => UserName::Native(name.to_owned()),
+    }
 }
 
 async fn put_user(
@@ -80,34 +94,46 @@ async fn put_user(
     request: PutUserRequest,
 ) -> ApiResult<PutUserResponse> {
     users::check_put_user(&request)?;
-    let name = &request.username;
-    let state = services.cluster.state();
-    let existing = state.security.native_users.get(name);
-    let created = existing.is_none();
-    let password_hash = match (request.password, existing) {
-        (Some(password), _) => services.passwords.stored_hash(password).await?,
-        (None, Some(existing)) => existing.password_hash.clone(),
-        (None, None) => {
+    let password_hash = match request.password {
+        Some(password) => Some(services.passwords.stored_hash(password).await?),
+        None => None,
+    };
+    let user = Box::new(User {
+        username: request.username,
+        roles: request.roles,
+        full_name: request.full_name,
+        email: request.email,
+        metadata: request.metadata,
+        enabled: request.enabled,
+    });
+    for _ in 0..ATTEMPTS {
+        let state = services.cluster.state();
+        let exists = state.security.native_users.contains_key(&user.username);
+        if !exists && password_hash.is_none() {
             return Err(users::missing_password());
         }
-    };
-    let user = NativeUser {
-        user: User {
-            username: request.username,
-            roles: request.roles,
-            full_name: request.full_name,
-            email: request.email,
-            metadata: request.metadata,
-            enabled: request.enabled,
-        },
-        password_hash,
-    };
-    let change = Change::PutUser {
-        user: Box::new(user),
-    };
-    services.cluster.submit(change, TIMEOUT).await?;
-    acknowledge::by_all(&services, TIMEOUT).await;
-    Ok(PutUserResponse { created })
+        let change = Change::PutNativeUser {
+            user: user.clone(),
+            password_hash: password_hash.clone(),
+            exists,
+        };
+        match services.cluster.submit(change, TIMEOUT).await {
+            // It was created or deleted meanwhile: the answer would say what is not so.
+            Err(error) if error.code == ErrorCode::VersionConflict => {}
+            Err(error) => return Err(error),
+            Ok(()) => {
+                acknowledge::by_all(&services, TIMEOUT).await;
+                return Ok(PutUserResponse { created: !exists });
+            }
+        }
+    }
+    Err(ApiError::new(
+        ErrorCode::VersionConflict,
+        format!(
+            "the user [{}] is created and deleted too often; retry",
+            user.username
+        ),
+    ))
 }
 
 async fn delete_user(
@@ -165,33 +191,20 @@ async fn set_enabled(
 ) -> ApiResult<Empty> {
     let name = request.username;
     users::check_set_enabled(&context.authentication, &name)?;
-    let state = services.cluster.state();
-    let change = if reserved::is_reserved(&name) {
-        let password_hash = state
-            .security
-            .reserved_users
-            .get(&name)
-            .and_then(|user| user.password_hash.clone());
-        Change::PutReservedUser {
-            username: name,
-            user: ReservedUser {
-                password_hash,
-                enabled: request.enabled,
-            },
-        }
-    } else {
-        let Some(existing) = state.security.native_users.get(&name) else {
-            return Err(users::unknown_user_enabled(&name));
-        };
-        let mut user = existing.clone();
-        user.user.enabled = request.enabled;
-        Change::PutUser {
-            user: Box::new(user),
-        }
+    let change = Change::SetUserEnabled {
+        user: user_name(&name),
+        enabled: request.enabled,
     };
-    services.cluster.submit(change, TIMEOUT).await?;
+    match services.cluster.submit(change, TIMEOUT).await {
+        Err(error) if error.code == ErrorCode::ResourceNotFound => {
+            return Err(users::unknown_user_enabled(&name));
+        }
+        result => result?,
+    }
     acknowledge::by_all(&services, TIMEOUT).await;
     Ok(Empty)
 }
 
+/// How often to look again when somebody else was first.
+const ATTEMPTS: usize = 16;
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,5 +1,6 @@
 //! Documents in a cluster, through its HTTPS interface.
 
+mod aliases;
 mod api_keys;
 mod certificates;
 mod profiles;

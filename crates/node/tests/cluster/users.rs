@@ -160,3 +160,143 @@ async fn what_is_acknowledged_is_seen_by_every_node() {
     assert_eq!(gone.status.as_u16(), 401);
     cluster.stop().await;
 }
+
+/// An administrator acts while the user changes its own password again and again: what was acknowledged to
+/// the administrator stands, whatever was under way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_administrator_does_outlives_the_user_s_own_changes() {
+    let cluster = Cluster::start(2).await;
+    for round in 0..ROUNDS {
+        let act = ACTS[round % ACTS.len()];
+        let name = format!("jo{round}");
+        let path = format!("/_security/user/{name}");
+        let user = json!({"password": "password-0", "roles": ["superuser"]});
+        let (status, body) = cluster.put(0, &path, user).await;
+        assert_eq!(status, 200, "{body}");
+        let (status, key) = send_json(
+            &cluster,
+            Some((&name, "password-0")),
+            0,
+            Method::POST,
+            "/_security/api_key",
+            json!({"name": "k"}),
+        )
+        .await;
+        assert_eq!(status, 200, "{key}");
+        let id = key["id"].as_str().unwrap().to_owned();
+        let acted = std::sync::atomic::AtomicBool::new(false);
+        let begun = tokio::sync::Notify::new();
+        let own = async {
+            let mut password = "password-0".to_owned();
+            let mut changes = 0;
+            loop {
+                let stop = acted.load(std::sync::atomic::Ordering::SeqCst);
+                let next = format!("password-{}", changes + 1);
+                let login = Some((name.as_str(), password.as_str()));
+                let keys = format!("/_security/api_key/{id}");
+                let update = json!({"metadata": {"n": changes}});
+                let (changed, _) = tokio::join!(
+                    send_json(
+                        &cluster,
+                        login,
+                        1,
+                        Method::PUT,
+                        "/_security/user/_password",
+                        json!({"password": next})
+                    ),
+                    send_json(&cluster, login, 1, Method::PUT, &keys, update),
+                );
+                if changed.0 == 200 {
+                    password = next;
+                }
+                changes += 1;
+                if changes == 2 {
+                    begun.notify_one();
+                }
+                if stop {
+                    return password;
+                }
+            }
+        };
+        let administrator = async {
+            begun.notified().await;
+            let (status, body) = match act {
+                "disable" => {
+                    cluster
+                        .put(0, &format!("{path}/_disable"), Value::Null)
+                        .await
+                }
+                "demote" => cluster.put(0, &path, json!({"roles": ["viewer"]})).await,
+                "reset" => {
+                    let body = json!({"password": "by-the-administrator"});
+                    cluster.put(0, &format!("{path}/_password"), body).await
+                }
+                "delete" => cluster.delete(0, &path).await,
+                _ => {
+                    let body = json!({"ids": [id]});
+                    let everyone = Some(("elastic", PASSWORD));
+                    send_json(
+                        &cluster,
+                        everyone,
+                        0,
+                        Method::DELETE,
+                        "/_security/api_key",
+                        body,
+                    )
+                    .await
+                }
+            };
+            acted.store(true, std::sync::atomic::Ordering::SeqCst);
+            assert_eq!(status, 200, "{act}: {body}");
+        };
+        let (password, ()) = tokio::join!(own, administrator);
+        let (status, shown) = cluster.get(0, &path).await;
+        let user = &shown[&name];
+        match act {
+            "disable" => assert_eq!(user["enabled"], false, "round {round}: {shown}"),
+            "demote" => assert_eq!(user["roles"], json!(["viewer"]), "round {round}: {shown}"),
+            "delete" => assert_eq!(status, 404, "round {round}: {shown}"),
+            "reset" => {
+                // Its own change that came first is over; one that came later knew the new password not.
+                let login = Some((name.as_str(), "by-the-administrator"));
+                let path = "/_security/_authenticate";
+                let (status, body) =
+                    send_json(&cluster, login, 0, Method::GET, path, Value::Null).await;
+                assert_eq!(status, 200, "round {round}: {body}");
+            }
+            _ => {
+                let (_, keys) = cluster.get(0, &format!("/_security/api_key?id={id}")).await;
+                assert_eq!(
+                    keys["api_keys"][0]["invalidated"], true,
+                    "round {round}: {keys}"
+                );
+            }
+        }
+        if matches!(act, "demote" | "invalidate") {
+            let login = Some((name.as_str(), password.as_str()));
+            let path = "/_security/_authenticate";
+            let (status, body) =
+                send_json(&cluster, login, 0, Method::GET, path, Value::Null).await;
+            assert_eq!(
+                status, 200,
+                "{act}: the user's own password was lost: {body}"
+            );
+        }
+    }
+    cluster.stop().await;
+}
+
+const ACTS: [&str; 5] = ["disable", "demote", "reset", "delete", "invalidate"];
+const ROUNDS: usize = 10;
+
+async fn send_json(
+    cluster: &Cluster,
+    login: Option<(&str, &str)>,
+    number: usize,
+    method: Method,
+    path: &str,
+    body: Value,
+) -> (u16, Value) {
+    let answer = cluster.send_as(login, number, method, path, body).await;
+    (answer.status.as_u16(), answer.json())
+}

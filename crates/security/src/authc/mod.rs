@@ -134,6 +134,12 @@ impl Authenticator {
         Self { realms: None }
     }
 
+    /// Returns the number that changes with every user of the cluster, as of now; `None` without security.
+    pub fn users_generation(&self) -> Option<u64> {
+        let realms = self.realms.as_ref()?;
+        Some(realms.store.generation())
+    }
+
     /// Returns the identity behind an `Authorization` header value, or else behind the certificates of the
     /// connection: who sends a credential means it, so one that fails is never made up for by a certificate.
     ///

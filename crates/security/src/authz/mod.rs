@@ -106,7 +106,10 @@ impl Authorizer {
                 let is_own = request.is_about_own_api_keys(authentication);
                 self.authorize_cluster(authentication, name, is_own)
             }
-            Scope::Indices => self.authorize_indices(authentication, name, request.indices_mut()),
+            Scope::Indices => {
+                self.authorize_indices(authentication, name, request.indices_mut())?;
+                self.authorize_new_aliases(authentication, request)
+            }
             Scope::Composite => self.authorize_action_name(authentication, name),
             Scope::SelfService => {
                 self.authorize_self_service(authentication, name, request.subject_user())
@@ -133,8 +136,6 @@ impl Authorizer {
 
     /// Authorizes again an action that arrived from another node, whose indices are concrete. An
     /// index also passes by the right to an alias of it.
-    ///
-    /// For self-service actions see [`Authorizer::recheck_self_service`].
     pub fn recheck(
         &self,
         authentication: &Authentication,
@@ -167,19 +168,6 @@ impl Authorizer {
             return Ok(());
         }
         Err(self.denied(authentication, &role, action, &refused))
-    }
-
-    /// Authorizes again a self-service action that arrived from another node.
-    pub fn recheck_self_service(
-        &self,
-        authentication: &Authentication,
-        action: &str,
-        subject: Option<&str>,
-    ) -> ApiResult<()> {
-        if self.is_unchecked(authentication) {
-            return Ok(());
-        }
-        self.authorize_self_service(authentication, action, subject)
     }
 
     /// Returns the union of the caller's roles; of a service account, its one fixed role; of an API key, its
@@ -301,6 +289,33 @@ impl Authorizer {
             })
     }
 
+    /// Who gives an index another name must have the right to, on the index and on the name: others may
+    /// write to what has that name, or believe what they read there.
+    fn authorize_new_aliases(
+        &self,
+        authentication: &Authentication,
+        request: &mut ErasedRequest,
+    ) -> ApiResult<()> {
+        let aliases = request.new_aliases();
+        if aliases.is_empty() {
+            return Ok(());
+        }
+        let role = self.effective_role(authentication);
+        let right = role.on_indices(MAKE_ALIASES);
+        let indices = request.indices_mut().map(|target| &target.expressions);
+        for names in [indices.into_iter().flatten().cloned().collect(), aliases] {
+            let names: Vec<String> = names;
+            let refused: Vec<String> = names
+                .into_iter()
+                .filter(|name| !right.covers(name))
+                .collect();
+            if !refused.is_empty() {
+                return Err(self.denied(authentication, &role, MAKE_ALIASES, &refused));
+            }
+        }
+        Ok(())
+    }
+
     /// A user may ask about itself, and change its own password in a realm that stores passwords.
     fn authorize_self_service(
         &self,
@@ -397,6 +412,8 @@ impl Authorizer {
         ApiError::new(ErrorCode::Security, reason).with_status(403)
     }
 }
+
+const MAKE_ALIASES: &str = "indices:admin/aliases";
 
 struct ApiKeyRole {
     /// What was compiled; a changed key is another object.
