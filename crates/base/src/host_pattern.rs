@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::glob::{self, Syntax};
+
 /// A pattern such as `*.example.com` or `es01.example.com`; letters of either case are the same.
 ///
 /// Its last label is whole, because it is what the owner of the names is told by: `es*` would be met by a host
@@ -30,21 +32,7 @@ impl HostPattern {
 
     /// Returns whether a name, in lower case and without a dot at its end, is meant.
     pub fn matches(&self, name: &str) -> bool {
-        let mut parts = self.0.split('*');
-        let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = name.strip_prefix(first) else {
-            return false;
-        };
-        let Some(last) = parts.next_back() else {
-            return rest.is_empty();
-        };
-        for part in parts {
-            let Some((_, after)) = rest.split_once(part) else {
-                return false;
-            };
-            rest = after;
-        }
-        rest.ends_with(last)
+        glob::matches(&self.0, name, Syntax::Star)
     }
 }
 

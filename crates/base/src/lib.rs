@@ -6,6 +6,7 @@
 pub mod bytesize;
 pub mod encoding;
 pub mod fs;
+pub mod glob;
 pub mod host_pattern;
 pub mod ids;
 pub mod ip_filter;

@@ -1,8 +1,10 @@
 //! Tables of the cat APIs. Source: data.md sections 1.1 and 1.4.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use ringwall_api::{ApiError, ApiResult};
+use ringwall_base::glob::{self, Syntax};
 use serde_json::{Map, Value};
 
 use crate::request::{RestRequest, RestResponse};
@@ -163,34 +165,28 @@ fn choose(columns: &[Column], wanted: &[String]) -> Vec<(usize, String)> {
             .map(|(position, column)| (position, column.name.to_owned()))
             .collect();
     }
-    let mut chosen = Vec::new();
+    let mut found = Vec::new();
     for name in wanted {
         if name.contains('*') {
             let matching = columns
                 .iter()
                 .enumerate()
-                .filter(|(_, column)| wildcard(name, column.name));
-            chosen.extend(matching.map(|(position, column)| (position, column.name.to_owned())));
+                .filter(|(_, column)| glob::matches(name, column.name, Syntax::Star));
+            found.extend(matching.map(|(position, column)| (position, column.name.to_owned())));
         } else if let Some(position) = find(columns, name) {
-            chosen.push((position, name.clone()));
+            found.push((position, name.clone()));
         }
     }
-    chosen
+    // Each heading once, however often it was asked for: else a short line makes a very long answer.
+    let mut seen = BTreeSet::new();
+    found.retain(|(_, name)| seen.insert(name.clone()));
+    found
 }
 
 fn find(columns: &[Column], name: &str) -> Option<usize> {
     columns
         .iter()
         .position(|column| column.name == name || column.aliases.contains(&name))
-}
-
-fn wildcard(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((prefix, rest)) => name.strip_prefix(prefix).is_some_and(|tail| {
-            (0..=tail.len()).any(|at| tail.is_char_boundary(at) && wildcard(rest, &tail[at..]))
-        }),
-    }
 }
 
 fn sort(table: &mut Table, keys: &[String]) -> ApiResult<()> {
@@ -409,6 +405,7 @@ mod tests {
         };
         assert_eq!(names("idx,uuid"), ["idx", "uuid"]);
         assert_eq!(names("*i*,nothing"), ["index", "size", "uuid"]);
+        assert_eq!(names("i,i,index,i*,*x"), ["i", "index"]);
         let chosen = choose(COLUMNS, &["i".to_owned(), "s".to_owned()]);
         assert_eq!(
             to_json(&table(), &chosen, ByteUnit::Shifted(10)),

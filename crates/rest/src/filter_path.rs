@@ -1,12 +1,21 @@
 //! `filter_path`: keeps or drops parts of an answer. Source: data.md section 1.1.
+//!
+//! The patterns are run over the answer as one automaton. Its state below a key is the set of places in the
+//! patterns that the keys so far lead to, each place once, so that an answer costs at most its number of keys
+//! times the length of the patterns. What a key leads to is remembered, since the keys of an answer repeat.
 
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use ringwall_base::glob::{self, Syntax};
 use serde_json::{Map, Value};
 
-/// Patterns over dotted paths: `*` within one level, `**` over any number, `-` to exclude.
+/// Patterns over dotted paths: `*` within one level, `**` over one or more, `-` to exclude.
 #[derive(Debug, Default)]
 pub struct FilterPath {
-    includes: Vec<Vec<String>>,
-    excludes: Vec<Vec<String>>,
+    includes: Patterns,
+    excludes: Patterns,
 }
 
 impl FilterPath {
@@ -14,11 +23,10 @@ impl FilterPath {
     pub fn parse(text: &str) -> Self {
         let mut filter = Self::default();
         for pattern in text.split(',').filter(|pattern| !pattern.is_empty()) {
-            let (list, pattern) = match pattern.strip_prefix('-') {
-                Some(excluded) => (&mut filter.excludes, excluded),
-                None => (&mut filter.includes, pattern),
-            };
-            list.push(pattern.split('.').map(str::to_owned).collect());
+            match pattern.strip_prefix('-') {
+                Some(excluded) => filter.excludes.add(excluded),
+                None => filter.includes.add(pattern),
+            }
         }
         filter
     }
@@ -33,64 +41,172 @@ impl FilterPath {
         let mut kept = if self.includes.is_empty() {
             value
         } else {
-            let paths: Vec<&[String]> = self.includes.iter().map(Vec::as_slice).collect();
-            include(value, &paths).unwrap_or_else(|| Value::Object(Map::new()))
+            let walk = Walk::over(&self.includes);
+            let start = walk.start();
+            walk.include(value, &start)
+                .unwrap_or_else(|| Value::Object(Map::new()))
         };
         if !self.excludes.is_empty() {
-            let paths: Vec<&[String]> = self.excludes.iter().map(Vec::as_slice).collect();
-            exclude(&mut kept, &paths);
+            let walk = Walk::over(&self.excludes);
+            let start = walk.start();
+            walk.exclude(&mut kept, &start);
         }
         kept
     }
 }
 
-/// Returns the parts of a value that any of the paths reaches; `None` if there are none.
-fn include(value: Value, paths: &[&[String]]) -> Option<Value> {
-    if paths.iter().any(|path| is_match(path)) {
-        return Some(value);
+/// Patterns as one row of segments, each pattern closed by [`Segment::End`].
+#[derive(Debug, Default)]
+struct Patterns {
+    segments: Vec<Segment>,
+    /// Where each pattern begins.
+    starts: Vec<usize>,
+}
+
+#[derive(Debug, PartialEq)]
+enum Segment {
+    Key(String),
+    /// `**`
+    AnyDepth,
+    End,
+}
+
+impl Patterns {
+    fn add(&mut self, pattern: &str) {
+        self.starts.push(self.segments.len());
+        let segments = pattern.split('.').map(|segment| match segment {
+            "**" => Segment::AnyDepth,
+            key => Segment::Key(key.to_owned()),
+        });
+        self.segments.extend(segments);
+        self.segments.push(Segment::End);
     }
-    match value {
-        Value::Object(object) => {
-            let kept: Map<String, Value> = object
-                .into_iter()
-                .filter_map(|(key, child)| {
-                    let deeper = descend(paths, &key);
-                    let child = (!deeper.is_empty()).then(|| include(child, &deeper))??;
-                    Some((key, child))
-                })
-                .collect();
-            (!kept.is_empty()).then_some(Value::Object(kept))
-        }
-        Value::Array(items) => {
-            let kept: Vec<Value> = items
-                .into_iter()
-                .filter_map(|item| include(item, paths))
-                .collect();
-            (!kept.is_empty()).then_some(Value::Array(kept))
-        }
-        _ => None,
+
+    fn is_empty(&self) -> bool {
+        self.starts.is_empty()
     }
 }
 
-fn exclude(value: &mut Value, paths: &[&[String]]) {
-    match value {
-        Value::Object(object) => object.retain(|key, child| {
-            let deeper = descend(paths, key);
-            if deeper.iter().any(|path| is_match(path)) {
-                return false;
+/// What may still follow at one place of an answer.
+struct State {
+    /// Places in the row of segments, in order, each once.
+    places: Vec<usize>,
+    /// Whether a pattern ends here.
+    accepts: bool,
+    known: RefCell<HashMap<String, Rc<State>>>,
+}
+
+/// One run of patterns over an answer.
+struct Walk<'a> {
+    patterns: &'a Patterns,
+    /// How many more places may be remembered: bounds the memory, not what is found.
+    memory: Cell<usize>,
+}
+
+/// Places of all remembered states together.
+const MEMORY: usize = 1 << 16;
+
+impl<'a> Walk<'a> {
+    fn over(patterns: &'a Patterns) -> Self {
+        Self {
+            patterns,
+            memory: Cell::new(MEMORY),
+        }
+    }
+
+    fn start(&self) -> Rc<State> {
+        self.state(self.patterns.starts.clone())
+    }
+
+    /// Returns the state of some places, which come in order.
+    fn state(&self, mut places: Vec<usize>) -> Rc<State> {
+        places.dedup();
+        let before = places.len();
+        places.retain(|place| self.patterns.segments[*place] != Segment::End);
+        Rc::new(State {
+            accepts: places.len() < before,
+            places,
+            known: RefCell::default(),
+        })
+    }
+
+    /// Returns the state below a key.
+    fn below(&self, state: &State, key: &str) -> Rc<State> {
+        if let Some(known) = state.known.borrow().get(key) {
+            return known.clone();
+        }
+        let mut places = Vec::new();
+        for place in &state.places {
+            match &self.patterns.segments[*place] {
+                Segment::AnyDepth => places.extend([*place, place + 1]),
+                Segment::Key(pattern) if glob::matches(pattern, key, Syntax::Star) => {
+                    places.push(place + 1);
+                }
+                Segment::Key(_) | Segment::End => {}
             }
-            let had_children = has_children(child);
-            if !deeper.is_empty() {
-                exclude(child, &deeper);
+        }
+        let below = self.state(places);
+        let cost = below.places.len() + 1;
+        if let Some(left) = self.memory.get().checked_sub(cost) {
+            self.memory.set(left);
+            state
+                .known
+                .borrow_mut()
+                .insert(key.to_owned(), below.clone());
+        }
+        below
+    }
+
+    /// Returns the parts of a value that any pattern reaches; `None` if there are none.
+    fn include(&self, value: Value, state: &State) -> Option<Value> {
+        if state.accepts {
+            return Some(value);
+        }
+        if state.places.is_empty() {
+            return None;
+        }
+        match value {
+            Value::Object(object) => {
+                let kept: Map<String, Value> = object
+                    .into_iter()
+                    .filter_map(|(key, child)| {
+                        let child = self.include(child, &self.below(state, &key))?;
+                        Some((key, child))
+                    })
+                    .collect();
+                (!kept.is_empty()).then_some(Value::Object(kept))
             }
-            !had_children || has_children(child)
-        }),
-        Value::Array(items) => items.retain_mut(|item| {
-            let had_children = has_children(item);
-            exclude(item, paths);
-            !had_children || has_children(item)
-        }),
-        _ => {}
+            Value::Array(items) => {
+                let kept: Vec<Value> = items
+                    .into_iter()
+                    .filter_map(|item| self.include(item, state))
+                    .collect();
+                (!kept.is_empty()).then_some(Value::Array(kept))
+            }
+            _ => None,
+        }
+    }
+
+    fn exclude(&self, value: &mut Value, state: &State) {
+        match value {
+            Value::Object(object) => object.retain(|key, child| {
+                let below = self.below(state, key);
+                if below.accepts {
+                    return false;
+                }
+                let had_children = has_children(child);
+                if !below.places.is_empty() {
+                    self.exclude(child, &below);
+                }
+                !had_children || has_children(child)
+            }),
+            Value::Array(items) => items.retain_mut(|item| {
+                let had_children = has_children(item);
+                self.exclude(item, state);
+                !had_children || has_children(item)
+            }),
+            _ => {}
+        }
     }
 }
 
@@ -102,42 +218,11 @@ fn has_children(value: &Value) -> bool {
     }
 }
 
-/// Returns what is left of the paths below a key. `**` stays, since it spans any number of levels.
-fn descend<'a>(paths: &[&'a [String]], key: &str) -> Vec<&'a [String]> {
-    let mut deeper = Vec::new();
-    for path in paths {
-        let Some((first, rest)) = path.split_first() else {
-            continue;
-        };
-        if first == "**" {
-            deeper.push(*path);
-            deeper.extend(descend(&[rest], key));
-        } else if segment_matches(first, key) {
-            deeper.push(rest);
-        }
-    }
-    deeper
-}
-
-fn is_match(path: &[String]) -> bool {
-    path.iter().all(|segment| segment == "**") && path.len() <= 1
-}
-
-fn segment_matches(pattern: &str, key: &str) -> bool {
-    let Some((prefix, rest)) = pattern.split_once('*') else {
-        return pattern == key;
-    };
-    let Some(tail) = key.strip_prefix(prefix) else {
-        return false;
-    };
-    (0..=tail.len())
-        .filter(|start| tail.is_char_boundary(*start))
-        .any(|start| segment_matches(rest, &tail[start..]))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -178,6 +263,14 @@ mod tests {
                 "items.*.error,-**.reason",
                 json!({"items": [{"index": {"error": {"type": "x"}}}]}),
             ),
+            ("nodes.*.**.version", json!({})),
+            ("took.**", json!({})),
+            ("**.took", json!({})),
+            ("-**.took,took", json!({"took": 3})),
+            (
+                "nodes.**",
+                json!({"nodes": {"n1": {"version": "8", "http": {"publish_address": "a"}}}}),
+            ),
             (
                 "nodes.**.version",
                 json!({"nodes": {"n1": {"version": "8"}}}),
@@ -188,6 +281,92 @@ mod tests {
                 expected,
                 "{filter}"
             );
+        }
+    }
+
+    /// By definition, at any cost.
+    fn reaches(pattern: &[&str], path: &[String]) -> bool {
+        match (pattern, path) {
+            ([], path) => path.is_empty(),
+            (["**", rest @ ..], path) => (1..=path.len()).any(|n| reaches(rest, &path[n..])),
+            ([first, rest @ ..], [key, path @ ..]) => {
+                glob::matches(first, key, Syntax::Star) && reaches(rest, path)
+            }
+            (_, []) => false,
+        }
+    }
+
+    fn naive(value: &Value, path: &mut Vec<String>, patterns: &[Vec<&str>]) -> Option<Value> {
+        if patterns.iter().any(|pattern| reaches(pattern, path)) {
+            return Some(value.clone());
+        }
+        match value {
+            Value::Object(object) => {
+                let mut kept = Map::new();
+                for (key, child) in object {
+                    path.push(key.clone());
+                    if let Some(child) = naive(child, path, patterns) {
+                        kept.insert(key.clone(), child);
+                    }
+                    path.pop();
+                }
+                (!kept.is_empty()).then_some(Value::Object(kept))
+            }
+            Value::Array(items) => {
+                let kept: Vec<Value> = items
+                    .iter()
+                    .filter_map(|item| naive(item, path, patterns))
+                    .collect();
+                (!kept.is_empty()).then_some(Value::Array(kept))
+            }
+            _ => None,
+        }
+    }
+
+    fn answers() -> impl Strategy<Value = Value> {
+        let leaf = any::<u8>().prop_map(Value::from);
+        leaf.prop_recursive(5, 60, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(("[ab]{1,2}", inner.clone()), 1..4)
+                    .prop_map(|entries| Value::Object(entries.into_iter().collect())),
+                prop::collection::vec(inner, 1..3).prop_map(Value::Array),
+            ]
+        })
+    }
+
+    fn patterns() -> impl Strategy<Value = String> {
+        let segment = prop_oneof!["[ab]{1,2}", "a\\*|\\*b|\\*", Just("**".to_owned())];
+        let pattern = prop::collection::vec(segment, 1..5).prop_map(|parts| parts.join("."));
+        prop::collection::vec(pattern, 1..4).prop_map(|patterns| patterns.join(","))
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_definition(answer in answers(), text in patterns()) {
+            let parts: Vec<Vec<&str>> = text.split(',').map(|p| p.split('.').collect()).collect();
+            let expected = naive(&answer, &mut Vec::new(), &parts)
+                .unwrap_or_else(|| Value::Object(Map::new()));
+            prop_assert_eq!(FilterPath::parse(&text).apply(answer), expected);
+        }
+    }
+
+    /// What tries again what failed, or keeps a place twice, does not end within the life of the test.
+    #[test]
+    fn no_pattern_costs_more_than_its_length_at_each_key() {
+        let deep = |leaf: Value| (0..100).fold(leaf, |child, _| json!({"a": child}));
+        let wide: Map<String, Value> = (0..1000)
+            .map(|n| (format!("a{n}"), deep(json!(n))))
+            .collect();
+        let answer = Value::Object(wide);
+        for text in [
+            ["**"; 300].join(".") + ".b",
+            ["**.a"; 300].join(".") + ".b",
+            ["**.b"; 300].join(","),
+            "*".repeat(1000) + "!",
+            "*a".repeat(500) + "!",
+        ] {
+            let kept = FilterPath::parse(&text).apply(answer.clone());
+            assert_eq!(kept, json!({}));
         }
     }
 }

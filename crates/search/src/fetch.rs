@@ -274,7 +274,8 @@ fn unmapped(
         }
         Value::Null => {}
         leaf => {
-            if shard.mapping().field(path).is_some() || !source_filter::glob(pattern, path) {
+            if shard.mapping().field(path).is_some() || !source_filter::name_matches(pattern, path)
+            {
                 return;
             }
             let values = fields

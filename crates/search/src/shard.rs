@@ -10,7 +10,7 @@ use tantivy::{SegmentReader, Term};
 use crate::engine_error;
 use crate::fields::{FieldKind, FieldRef};
 use crate::parse::query_shard;
-use crate::source_filter::glob;
+use crate::source_filter::name_matches;
 
 /// The circumstances under which a shard runs a request.
 #[derive(Clone, Copy)]
@@ -160,7 +160,7 @@ impl<'a> Shard<'a> {
     ) -> impl Iterator<Item = &'a Arc<FieldMapping>> + use<'a, 'p> {
         self.mapping()
             .fields()
-            .filter(move |field| glob(pattern, &field.path))
+            .filter(move |field| name_matches(pattern, &field.path))
     }
 
     /// Returns the leaf paths that a name in `exists` stands for: itself, the fields of an object,

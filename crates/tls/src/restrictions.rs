@@ -2,6 +2,7 @@
 //! Source: node.md section 2.7.
 
 use regex::Regex;
+use ringwall_base::glob::{self, Syntax};
 use ringwall_pki::{CertificateInfo, SubjectAlternativeName};
 use ringwall_settings::yaml::{self, Node, Value};
 use rustls_pki_types::CertificateDer;
@@ -38,7 +39,8 @@ pub(crate) struct Restrictions {
 #[derive(Debug)]
 struct Pattern {
     written: String,
-    regex: Regex,
+    /// `None` for a pattern of wildcards.
+    regex: Option<Regex>,
 }
 
 impl Restrictions {
@@ -76,11 +78,7 @@ impl Restrictions {
                 _ => None,
             })
             .collect();
-        let is_trusted = |name: &String| {
-            self.patterns
-                .iter()
-                .any(|pattern| pattern.regex.is_match(name))
-        };
+        let is_trusted = |name: &String| self.patterns.iter().any(|pattern| pattern.matches(name));
         if names.iter().any(is_trusted) {
             return Ok(());
         }
@@ -142,35 +140,27 @@ impl Pattern {
     /// `*` stands for any text, `?` for one character, `\` takes the next as it is; `/regex/` is a regular
     /// expression for the whole name.
     fn parse(written: String) -> Result<Self, String> {
-        let expression = match written
+        let regex = match written
             .strip_prefix('/')
             .and_then(|rest| rest.strip_suffix('/'))
         {
-            Some(expression) => expression.to_owned(),
-            None => translated(&written),
+            Some(expression) => {
+                let regex = Regex::new(&format!("^(?s:{expression})$")).map_err(|error| {
+                    format!("the pattern [{written}] is no regular expression: {error}")
+                })?;
+                Some(regex)
+            }
+            None => None,
         };
-        let regex = Regex::new(&format!("^(?s:{expression})$")).map_err(|error| {
-            format!("the pattern [{written}] is no regular expression: {error}")
-        })?;
         Ok(Self { written, regex })
     }
-}
 
-fn translated(pattern: &str) -> String {
-    let mut expression = String::new();
-    let mut characters = pattern.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '*' => expression.push_str(".*"),
-            '?' => expression.push('.'),
-            '\\' => {
-                let next = characters.next().unwrap_or('\\');
-                expression.push_str(&regex::escape(&next.to_string()));
-            }
-            other => expression.push_str(&regex::escape(&other.to_string())),
+    fn matches(&self, name: &str) -> bool {
+        match &self.regex {
+            Some(regex) => regex.is_match(name),
+            None => glob::matches(&self.written, name, Syntax::Wildcard),
         }
     }
-    expression
 }
 
 #[cfg(test)]
@@ -178,10 +168,7 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, name: &str) -> bool {
-        Pattern::parse(pattern.to_owned())
-            .unwrap()
-            .regex
-            .is_match(name)
+        Pattern::parse(pattern.to_owned()).unwrap().matches(name)
     }
 
     #[test]

@@ -11,6 +11,7 @@ use ringwall_api::document::{
     item_action,
 };
 use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
+use ringwall_base::glob::{self, Syntax};
 use ringwall_base::{ShardId, random_bytes};
 use ringwall_cluster::ClusterState;
 use ringwall_settings::registry::indices::AUTO_CREATE_INDEX;
@@ -235,7 +236,7 @@ fn may_create(setting: &str, name: &str) -> bool {
             Some(rest) => (false, rest),
             None => (true, pattern.strip_prefix('+').unwrap_or(pattern)),
         };
-        if ringwall_search::source_filter::glob(pattern, name) {
+        if glob::matches(pattern, name, Syntax::Star) {
             return allowed;
         }
     }

@@ -12,6 +12,7 @@ use ringwall_api::cluster::{
 };
 use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
 use ringwall_base::NodeId;
+use ringwall_base::glob::{self, Syntax};
 use ringwall_cluster::{Change, ClusterState, Command};
 use ringwall_tls::CertificateEntry;
 use ringwall_transport::{DuplicateAction, TypedHandler};
@@ -189,25 +190,10 @@ fn matching_names(state: &ClusterState, expressions: &[String]) -> Vec<String> {
         .filter(|name| {
             expressions
                 .iter()
-                .any(|expression| wildcard_matches(expression, name))
+                .any(|expression| glob::matches(expression, name, Syntax::Star))
         })
         .cloned()
         .collect()
-}
-
-pub(super) fn wildcard_matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((head, tail)) => {
-            let Some(rest) = name.strip_prefix(head) else {
-                return false;
-            };
-            rest.char_indices()
-                .map(|(i, _)| i)
-                .chain([rest.len()])
-                .any(|i| wildcard_matches(tail, &rest[i..]))
-        }
-    }
 }
 
 /// What a health request waits for.
@@ -372,25 +358,6 @@ fn certificate_row(entry: &CertificateEntry) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn wildcards_match_whole_names() {
-        for (pattern, name, expected) in [
-            ("logs", "logs", true),
-            ("logs", "logs-1", false),
-            ("logs*", "logs-1", true),
-            ("*-1", "logs-1", true),
-            ("l*s*1", "logs-1", true),
-            ("l*s*2", "logs-1", false),
-            ("*", "", true),
-        ] {
-            assert_eq!(
-                wildcard_matches(pattern, name),
-                expected,
-                "{pattern} {name}"
-            );
-        }
-    }
 
     #[test]
     fn node_counts_compare() {

@@ -10,13 +10,13 @@ use ringwall_api::cluster::{
 };
 use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
 use ringwall_base::TransportTls;
+use ringwall_base::glob::{self, Syntax};
 use ringwall_cluster::Change;
 use ringwall_cluster::transport_tls::DUAL_STACK_KEY;
 use ringwall_settings::{RawValue, check_dynamic};
 use serde_json::Value;
 
 use super::ActionRegistry;
-use super::cluster::wildcard_matches;
 use crate::acknowledge;
 use crate::live_settings::{raw_value, shown};
 use crate::services::Services;
@@ -149,7 +149,7 @@ impl Update {
     fn applied_to(&self, before: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
         let is_reset = |key: &String| {
             let mut patterns = self.reset.iter();
-            patterns.any(|pattern| wildcard_matches(pattern, key))
+            patterns.any(|pattern| glob::matches(pattern, key, Syntax::Star))
         };
         let mut after = before.clone();
         after.retain(|key, _| !is_reset(key));

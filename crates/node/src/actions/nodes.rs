@@ -11,8 +11,8 @@ use ringwall_api::cluster::{
 };
 use ringwall_api::{ApiResult, RequestContext};
 use ringwall_base::NodeId;
+use ringwall_base::glob::{self, Syntax};
 use ringwall_cluster::{ClusterState, NodeRecord};
-use ringwall_search::source_filter::glob;
 use ringwall_settings::RawValue;
 use ringwall_settings::registry::network::HTTP_MAX_CONTENT_LENGTH;
 use ringwall_transport::{DuplicateAction, TypedHandler};
@@ -148,7 +148,7 @@ pub(super) fn selected<'a>(
                 "_master" => Some(node.id) == master,
                 filter => {
                     filter == node.id.to_string()
-                        || glob(filter, &node.name)
+                        || glob::matches(filter, &node.name, Syntax::Star)
                         || node.transport_address.split(':').next() == Some(filter)
                 }
             })

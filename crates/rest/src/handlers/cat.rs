@@ -7,6 +7,7 @@ use ringwall_api::cluster::{
 use ringwall_api::indices::GetIndexRequest;
 use ringwall_api::search::CountRequest;
 use ringwall_api::{ApiResult, IndicesOptions};
+use ringwall_base::glob::{self, Syntax};
 use serde_json::{Value, json};
 
 use super::cluster::{active_percent, health_now};
@@ -325,7 +326,11 @@ pub async fn aliases(request: RestRequest) -> ApiResult<RestResponse> {
             continue;
         };
         for (alias, properties) in aliases {
-            if wanted.is_empty() || wanted.iter().any(|name| name == alias || name == "*") {
+            if wanted.is_empty()
+                || wanted
+                    .iter()
+                    .any(|name| glob::matches(name, alias, Syntax::Star))
+            {
                 rows.push(alias_row(alias, &index.name, properties));
             }
         }

@@ -9,6 +9,7 @@ use ringwall_api::indices::{
     UpdateSettingsRequest,
 };
 use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions};
+use ringwall_base::glob::{self, Syntax};
 use serde_json::{Map, Value, json};
 
 use super::{MASTER_TIMEOUT_MS, shards_json};
@@ -311,13 +312,7 @@ fn put_nested(target: &mut Value, key: &str, leaf: Value) {
 }
 
 fn name_matches(pattern: &str, key: &str) -> bool {
-    match pattern.split_once('*') {
-        _ if pattern == "_all" => true,
-        None => pattern == key,
-        Some((prefix, rest)) => key
-            .strip_prefix(prefix)
-            .is_some_and(|tail| rest.is_empty() || tail.ends_with(rest.trim_start_matches('*'))),
-    }
+    pattern == "_all" || glob::matches(pattern, key, Syntax::Star)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::regexp::TermPattern;
 use crate::fields::FieldRef;
 use crate::parse::{query_shard, scalar_text};
 use crate::shard::Shard;
-use crate::source_filter::glob;
+use crate::source_filter::name_matches;
 
 /// A query ready to run.
 pub(crate) type Compiled = Box<dyn Executable>;
@@ -205,7 +205,7 @@ fn index_name(shard: &Shard<'_>, values: &[Value], boost: f32) -> Compiled {
     let matches = values
         .iter()
         .filter_map(scalar_text)
-        .any(|pattern| glob(&pattern, index));
+        .any(|pattern| name_matches(&pattern, index));
     if matches { all(boost) } else { none() }
 }
 

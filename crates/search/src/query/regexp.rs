@@ -1,8 +1,9 @@
-//! Lucene regular expressions and wildcards, translated to the `regex` crate, which runs in linear
-//! time. Source: data.md section 5.2.
+//! Patterns over terms: Lucene regular expressions, translated to the `regex` crate, which runs in linear
+//! time, and wildcards. Source: data.md section 5.2.
 
 use regex::{Regex, RegexBuilder};
 use ringwall_api::ApiError;
+use ringwall_base::glob::{self, Syntax};
 
 use super::ast::{PatternKind, PatternQuery};
 
@@ -22,9 +23,19 @@ pub(super) fn check_length(query: &PatternQuery) -> Result<(), ApiError> {
 /// A pattern that whole terms are tested against.
 #[derive(Debug, Clone)]
 pub struct TermPattern {
-    regex: Regex,
+    matcher: Matcher,
     /// Every match begins with this text: the part of the dictionary to look at.
     pub prefix: String,
+}
+
+#[derive(Debug, Clone)]
+enum Matcher {
+    /// `*`, `?` and escapes; the pattern is folded if terms are to be.
+    Wildcard {
+        pattern: String,
+        fold: bool,
+    },
+    Regex(Regex),
 }
 
 impl TermPattern {
@@ -34,11 +45,30 @@ impl TermPattern {
         pattern: &str,
         case_insensitive: bool,
     ) -> Result<Self, ApiError> {
-        let (body, prefix) = match kind {
-            PatternKind::Prefix => (format!("{}.*", regex::escape(pattern)), pattern.to_owned()),
-            PatternKind::Wildcard => wildcard(pattern),
-            PatternKind::Regexp => (translate(pattern)?, String::new()),
+        let wildcard = match kind {
+            PatternKind::Wildcard => pattern.to_owned(),
+            PatternKind::Prefix => format!("{}*", escaped(pattern)),
+            PatternKind::Regexp => return Self::regexp(pattern, case_insensitive),
         };
+        let prefix = match case_insensitive {
+            true => String::new(),
+            false => literal_prefix(&wildcard),
+        };
+        let pattern = match case_insensitive {
+            true => folded(&wildcard),
+            false => wildcard,
+        };
+        Ok(Self {
+            matcher: Matcher::Wildcard {
+                pattern,
+                fold: case_insensitive,
+            },
+            prefix,
+        })
+    }
+
+    fn regexp(pattern: &str, case_insensitive: bool) -> Result<Self, ApiError> {
+        let body = translate(pattern)?;
         let regex = RegexBuilder::new(&format!("^(?:{body})$"))
             .case_insensitive(case_insensitive)
             .dot_matches_new_line(true)
@@ -46,18 +76,20 @@ impl TermPattern {
             .build()
             .map_err(|_| invalid(pattern, "it does not parse or is too large"))?;
         Ok(Self {
-            regex,
-            prefix: if case_insensitive {
-                String::new()
-            } else {
-                prefix
-            },
+            matcher: Matcher::Regex(regex),
+            prefix: String::new(),
         })
     }
 
     /// Tells whether the whole term matches.
     pub fn is_match(&self, term: &str) -> bool {
-        self.regex.is_match(term)
+        match &self.matcher {
+            Matcher::Regex(regex) => regex.is_match(term),
+            Matcher::Wildcard { pattern, fold } => match fold {
+                true => glob::matches(pattern, &folded(term), Syntax::Wildcard),
+                false => glob::matches(pattern, term, Syntax::Wildcard),
+            },
+        }
     }
 }
 
@@ -71,34 +103,43 @@ fn invalid(pattern: &str, why: &str) -> ApiError {
     ApiError::illegal_argument(format!("invalid regular expression [{pattern}]: {why}"))
 }
 
-/// `*` is any text, `?` any character, a backslash takes the next character literally. Returns the
-/// expression and the literal text it begins with.
-fn wildcard(pattern: &str) -> (String, String) {
-    let mut body = String::new();
+/// Returns a pattern of wildcards that the text alone matches.
+fn escaped(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '*' | '?' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
+}
+
+/// Returns the text that everything begins with that matches a pattern of wildcards.
+fn literal_prefix(pattern: &str) -> String {
     let mut prefix = String::new();
-    let mut literal = true;
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
-        let c = match c {
-            '*' => {
-                body.push_str(".*");
-                literal = false;
-                continue;
-            }
-            '?' => {
-                body.push('.');
-                literal = false;
-                continue;
-            }
-            '\\' => chars.next().unwrap_or('\\'),
-            other => other,
-        };
-        body.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
-        if literal {
-            prefix.push(c);
+        match c {
+            '*' | '?' => break,
+            '\\' => prefix.push(chars.next().unwrap_or('\\')),
+            other => prefix.push(other),
         }
     }
-    (body, prefix)
+    prefix
+}
+
+/// Returns the text in lower case, character for character.
+fn folded(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            let mut lower = c.to_lowercase();
+            match (lower.next(), lower.next()) {
+                (Some(one), None) => one,
+                _ => c,
+            }
+        })
+        .collect()
 }
 
 /// Lucene syntax: `. ? + * | { } [ ] ( ) " \ # @ & < > ~`. The operators that have no linear
@@ -197,6 +238,8 @@ mod tests {
         check(Wildcard, "a.c", "abc", false);
         check(Wildcard, "*", "", true);
         check(Wildcard, "a*", "a\nb", true);
+        check(PatternKind::Prefix, "a*?\\", "a*?\\b", true);
+        check(PatternKind::Prefix, "a*", "ab", false);
     }
 
     #[test]
@@ -221,5 +264,7 @@ mod tests {
         let pattern = TermPattern::compile(PatternKind::Prefix, "QuI", true).unwrap();
         assert!(pattern.is_match("quick") && pattern.is_match("QUICK"));
         assert!(!pattern.is_match("a quick"));
+        let pattern = TermPattern::compile(PatternKind::Wildcard, "Q*CK\\*", true).unwrap();
+        assert!(pattern.is_match("quick*") && !pattern.is_match("quick"));
     }
 }

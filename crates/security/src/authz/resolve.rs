@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions, IndicesTarget};
+use ringwall_base::glob::{self, Syntax};
 
-use super::pattern::wildcard_matches;
 use crate::IndexNames;
 
 /// What a caller may see of the names.
@@ -229,12 +229,7 @@ fn matches_visible(pattern: &str, name: &str, hidden: bool, options: IndicesOpti
 
 /// In index expressions only `*` is special. Source: data.md section 1.1.
 fn matches_name(pattern: &str, name: &str) -> bool {
-    if pattern.contains(['?', '\\']) {
-        let literal = pattern.replace('\\', "\\\\").replace('?', "\\?");
-        wildcard_matches(&literal, name)
-    } else {
-        wildcard_matches(pattern, name)
-    }
+    glob::matches(pattern, name, Syntax::Star)
 }
 
 fn is_create(action: &str) -> bool {
