@@ -72,10 +72,9 @@ impl Shard {
             .try_into()
             .map_err(IndexError::engine("open a reader"))?;
         let lookup = IdLookup::new(reader.searcher(), &layout)?;
-        let memory = usize::try_from(options.indexing_memory.bytes()).unwrap_or(usize::MAX);
         let shard = Self {
             path: path.to_owned(),
-            writer: WriterQueue::new(index.clone(), memory),
+            writer: WriterQueue::new(index.clone(), &options),
             options,
             identity: Mutex::new(identity),
             mapping: RwLock::new(mapping),

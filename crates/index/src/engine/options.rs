@@ -17,6 +17,8 @@ pub struct ShardOptions {
     pub generation_threshold: ByteSizeValue,
     /// Memory for documents not yet written to segments; at least 15 MB.
     pub indexing_memory: ByteSizeValue,
+    /// So many segments of about one size are merged into one.
+    pub segments_per_merge: usize,
 }
 
 impl Default for ShardOptions {
@@ -27,6 +29,7 @@ impl Default for ShardOptions {
             translog_retention: ByteSizeValue::from_mb(512),
             generation_threshold: ByteSizeValue::from_mb(64),
             indexing_memory: ByteSizeValue::from_mb(32),
+            segments_per_merge: 8,
         }
     }
 }

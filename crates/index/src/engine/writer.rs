@@ -10,6 +10,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::{Index, IndexWriter, Term};
 
+use super::ShardOptions;
 use super::shard_document::ShardDocument;
 use crate::error::{IndexError, Result};
 
@@ -25,6 +26,7 @@ pub(crate) enum Change {
 pub(crate) struct WriterQueue {
     index: Index,
     memory_budget: usize,
+    segments_per_merge: usize,
     state: Mutex<State>,
     free: Condvar,
 }
@@ -43,10 +45,12 @@ struct State {
 }
 
 impl WriterQueue {
-    pub(crate) fn new(index: Index, memory_budget: usize) -> Self {
+    pub(crate) fn new(index: Index, options: &ShardOptions) -> Self {
+        let memory = usize::try_from(options.indexing_memory.bytes()).unwrap_or(usize::MAX);
         Self {
             index,
-            memory_budget: memory_budget.max(LEAST_BUDGET),
+            memory_budget: memory.max(LEAST_BUDGET),
+            segments_per_merge: options.segments_per_merge,
             state: Mutex::new(State {
                 writer: None,
                 committing: false,
@@ -215,7 +219,9 @@ impl WriterQueue {
             .index
             .writer_with_options(options)
             .map_err(IndexError::engine("open the writer"))?;
+        begin_session(&writer)?;
         let mut merges = LogMergePolicy::default();
+        merges.set_min_num_segments(self.segments_per_merge);
         merges.set_del_docs_ratio_before_merge(DELETED_RATIO);
         writer.set_merge_policy(Box::new(merges));
         state.writer = Some(writer);
@@ -234,6 +240,23 @@ impl State {
         }
         result
     }
+}
+
+/// Puts right what the library does not carry over from one writer to the next.
+///
+/// * Its first stamp is the one of the last commit. A merge that is due then takes that stamp as
+///   its target: it passes over a delete of the same stamp in segments that have deletes of that
+///   commit, yet applies it in others, and the merged segment begins after it. The delete is lost,
+///   and an old version lives on. So no operation may have that stamp.
+/// * A crash leaves files that no commit names. A tombstone file is named by segment and stamp;
+///   the next one of that name, quite likely after the same operations are replayed, could not be
+///   written. So they are removed first.
+fn begin_session(writer: &IndexWriter<ShardDocument>) -> Result<()> {
+    writer
+        .run([])
+        .and_then(|_| writer.garbage_collect_files().wait())
+        .map(|_| ())
+        .map_err(IndexError::engine("open the writer"))
 }
 
 fn apply_to(writer: &IndexWriter<ShardDocument>, change: Change) -> Result<()> {
