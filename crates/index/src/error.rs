@@ -25,6 +25,18 @@ pub enum IndexError {
         offset: u64,
         reason: String,
     },
+    /// The translog ends before what was once synced: acknowledged operations may be gone from this copy.
+    #[error(
+        "[{path}] has lost its end: {had} bytes were synced, {has} are left, and operations up to [{up_to}] may be \
+         missing. Another copy may have them; `POST /_cluster/reroute` with `allocate_stale_primary` and \
+         `accept_data_loss` goes on without them"
+    )]
+    LostTail {
+        path: PathBuf,
+        had: u64,
+        has: u64,
+        up_to: SeqNo,
+    },
     /// The search library reported a failure.
     #[error("the search index failed to {action}: {reason}")]
     Engine {
@@ -69,6 +81,7 @@ impl IndexError {
             | Self::NotRetained { .. } => false,
             Self::Io { .. }
             | Self::Corrupted { .. }
+            | Self::LostTail { .. }
             | Self::Engine { .. }
             | Self::Stopped(_)
             | Self::Diverged { .. }
@@ -107,9 +120,10 @@ impl From<IndexError> for ApiError {
         let code = match &error {
             IndexError::Request(request) => return (**request).clone(),
             IndexError::StalePrimary { .. } => ErrorCode::StalePrimary,
-            IndexError::Io { .. } | IndexError::Corrupted { .. } | IndexError::Recovery { .. } => {
-                ErrorCode::IoFailure
-            }
+            IndexError::Io { .. }
+            | IndexError::Corrupted { .. }
+            | IndexError::LostTail { .. }
+            | IndexError::Recovery { .. } => ErrorCode::IoFailure,
             IndexError::Engine { .. }
             | IndexError::Stopped(_)
             | IndexError::Diverged { .. }
@@ -119,14 +133,38 @@ impl From<IndexError> for ApiError {
         // Paths of this machine are for the log.
         let reason = match &error {
             IndexError::Io { action, reason, .. } => format!("cannot {action}: {reason}"),
-            IndexError::Corrupted { offset, reason, .. } => {
-                format!("corrupted file at byte {offset}: {reason}")
+            IndexError::Corrupted {
+                path,
+                offset,
+                reason,
+            } => format!(
+                "file [{}] is corrupted at byte {offset}: {reason}",
+                name(path)
+            ),
+            IndexError::LostTail {
+                path,
+                had,
+                has,
+                up_to,
+            } => IndexError::LostTail {
+                path: name(path).into(),
+                had: *had,
+                has: *has,
+                up_to: *up_to,
             }
+            .to_string(),
             IndexError::Stopped(_) => "the shard copy is stopped after an earlier failure".into(),
             other => other.to_string(),
         };
         ApiError::new(code, reason)
     }
+}
+
+fn name(path: &std::path::Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// The result of a shard operation.

@@ -24,4 +24,4 @@ pub use engine::{
 pub use error::IndexError;
 pub use mapping::{FieldMapping, FieldType, Mapping};
 pub use schema::Layout;
-pub use translog::{Operation, OperationKind};
+pub use translog::{LostTail, Operation, OperationKind};

@@ -9,9 +9,11 @@
 //!   translog is synced before a commit, so that the index never knows more than the translog.
 //! * **Order**: on a replica operations come in any order. The newest by sequence number wins for
 //!   each id; older ones are recorded only. Source: data.md section 8.4.
+//! * **Files** are believed only with their checksums (see `store`).
 //! * **Fail-stop**: after a disk or index failure every call fails with the first error.
 
 mod commit;
+mod failure;
 mod get;
 mod identity;
 mod lookup;
@@ -21,6 +23,7 @@ mod recovery;
 mod searcher;
 mod shard_document;
 mod stats;
+mod store;
 pub(crate) mod tracker;
 mod version_map;
 mod write;
@@ -46,8 +49,10 @@ pub use options::ShardOptions;
 pub use recovery::{CommitInfo, RecoverySnapshot, ShardInstaller, SnapshotFile};
 pub use searcher::{Searcher, StoredDocument};
 pub use stats::ShardStats;
+pub use store::Scrubber;
 pub use write::{Applied, Condition};
 
+use failure::Failure;
 use lookup::IdLookup;
 use tracker::{LocalCheckpointTracker, TermRuns};
 use version_map::VersionMap;
@@ -73,7 +78,7 @@ pub struct Shard {
     commit: Mutex<()>,
     /// The local checkpoint of the last commit.
     committed: Mutex<SeqNo>,
-    failure: Mutex<Option<IndexError>>,
+    failure: Arc<Failure>,
     refreshes: AtomicU64,
     flushes: AtomicU64,
 }
@@ -247,11 +252,18 @@ impl Shard {
 
     /// Returns the error that stopped the copy, if one did.
     pub fn failure(&self) -> Option<IndexError> {
-        self.failure.lock().clone()
+        self.failure.get()
+    }
+
+    /// Returns what goes slowly through the files of the last commit, looking for what has gone bad.
+    pub fn scrubber(&self) -> Result<Scrubber> {
+        self.check()?;
+        let directory = self.path.join(open::INDEX_DIRECTORY);
+        Scrubber::new(&self.index, &directory, self.failure.clone())
     }
 
     fn check(&self) -> Result<()> {
-        match &*self.failure.lock() {
+        match self.failure.get() {
             Some(error) => Err(IndexError::Stopped(error.to_string())),
             None => Ok(()),
         }
@@ -262,11 +274,7 @@ impl Shard {
         if let Err(error) = &result
             && stops(error)
         {
-            let mut failure = self.failure.lock();
-            if failure.is_none() {
-                tracing::error!(shard = %self.identity.lock().shard, %error, "shard copy failed");
-                *failure = Some(error.clone());
-            }
+            self.failure.set(error.clone());
         }
         result
     }
@@ -282,7 +290,10 @@ impl Shard {
 fn stops(error: &IndexError) -> bool {
     matches!(
         error,
-        IndexError::Io { .. } | IndexError::Corrupted { .. } | IndexError::Engine { .. }
+        IndexError::Io { .. }
+            | IndexError::Corrupted { .. }
+            | IndexError::LostTail { .. }
+            | IndexError::Engine { .. }
     )
 }
 

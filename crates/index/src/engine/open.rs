@@ -6,10 +6,12 @@ use std::sync::atomic::AtomicU64;
 
 use parking_lot::{Mutex, RwLock};
 use ringwall_base::{AllocationId, NO_OPS_PERFORMED, SeqNo, fs};
-use tantivy::{Index, ReloadPolicy};
+use tantivy::{Index, IndexSettings, ReloadPolicy};
 
 use super::commit::CommitPayload;
+use super::failure::Failure;
 use super::lookup::IdLookup;
+use super::store::CheckedDirectory;
 use super::tracker::{LocalCheckpointTracker, TermRuns};
 use super::version_map::VersionMap;
 use super::writer::WriterQueue;
@@ -35,7 +37,13 @@ impl Shard {
     pub fn create(path: &Path, new: NewShard, mapping: &Mapping) -> Result<()> {
         let index = path.join(INDEX_DIRECTORY);
         std::fs::create_dir_all(&index).map_err(IndexError::io("create directory", &index))?;
-        Index::create_in_dir(&index, Layout::for_mapping(mapping).schema)
+        let failure = Arc::new(Failure::of(new.identity.shard.clone()));
+        CheckedDirectory::open(&index, failure)
+            .map_err(tantivy::TantivyError::from)
+            .and_then(|directory| {
+                let schema = Layout::for_mapping(mapping).schema;
+                Index::create(directory, schema, IndexSettings::default())
+            })
             .map_err(IndexError::engine("create the index"))?;
         fs::sync_dir(&index).map_err(IndexError::io("sync directory", &index))?;
         let translog = path.join(TRANSLOG_DIRECTORY);
@@ -44,15 +52,34 @@ impl Shard {
         sync_with_parents(path)
     }
 
-    /// Opens a copy: the last commit, and every operation in the translog that it lacks.
+    /// Opens a copy: the last commit, and every operation in the translog that it lacks. Every file
+    /// of the commit is read and checked.
+    ///
+    /// Fails with [`IndexError::Corrupted`] when a file is not what was written.
     pub fn open(path: &Path, mapping: Arc<Mapping>, options: ShardOptions) -> Result<Self> {
         let identity = ShardIdentity::read(path)?.ok_or_else(|| IndexError::Io {
             action: "open shard copy",
             path: path.to_owned(),
             reason: "there is no complete copy in this directory".to_owned(),
         })?;
+        let identity = identity.upgrade(path)?;
+        let failure = Arc::new(Failure::of(identity.shard.clone()));
+        let opened = Self::open_identified(path, identity, mapping, options, failure.clone());
+        // The search library tells of a bad file in words of its own.
+        opened.map_err(|error| failure.get().unwrap_or(error))
+    }
+
+    fn open_identified(
+        path: &Path,
+        identity: ShardIdentity,
+        mapping: Arc<Mapping>,
+        options: ShardOptions,
+        failure: Arc<Failure>,
+    ) -> Result<Self> {
         recovery::remove_snapshots(path)?;
-        let index = Index::open_in_dir(path.join(INDEX_DIRECTORY))
+        let index = CheckedDirectory::open(&path.join(INDEX_DIRECTORY), failure.clone())
+            .map_err(tantivy::TantivyError::from)
+            .and_then(Index::open)
             .map_err(IndexError::engine("open the index"))?;
         schema::register_tokenizers(&index);
         let layout = Layout::open(index.schema()).map_err(|reason| IndexError::Engine {
@@ -65,7 +92,12 @@ impl Shard {
         let commit = CommitPayload::of(&metas)?;
         let retention = options.translog_retention.bytes();
         let directory = path.join(TRANSLOG_DIRECTORY);
-        let translog = Translog::open(&directory, retention, commit.local_checkpoint)?;
+        let translog = Translog::open(
+            &directory,
+            retention,
+            commit.local_checkpoint,
+            options.lost_tail,
+        )?;
         let reader = index
             .reader_builder()
             .reload_policy(ReloadPolicy::Manual)
@@ -93,7 +125,7 @@ impl Shard {
             ids: IdLocks::new(),
             commit: Mutex::new(()),
             committed: Mutex::new(commit.local_checkpoint),
-            failure: Mutex::new(None),
+            failure,
             refreshes: AtomicU64::new(0),
             flushes: AtomicU64::new(0),
         };

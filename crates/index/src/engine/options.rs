@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use ringwall_base::ByteSizeValue;
 
+use crate::translog::LostTail;
+
 /// Settings of one shard copy.
 #[derive(Debug, Clone)]
 pub struct ShardOptions {
@@ -19,6 +21,8 @@ pub struct ShardOptions {
     pub indexing_memory: ByteSizeValue,
     /// So many segments of about one size are merged into one.
     pub segments_per_merge: usize,
+    /// Whether to open a copy that has lost operations which it had synced.
+    pub lost_tail: LostTail,
 }
 
 impl Default for ShardOptions {
@@ -30,6 +34,7 @@ impl Default for ShardOptions {
             generation_threshold: ByteSizeValue::from_mb(64),
             indexing_memory: ByteSizeValue::from_mb(32),
             segments_per_merge: 8,
+            lost_tail: LostTail::Refuse,
         }
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::commit::CommitPayload;
 use super::open::{INDEX_DIRECTORY, TRANSLOG_DIRECTORY, sync_with_parents};
+use super::store::{self, MANAGED_FILE, META_FILE};
 use super::{Shard, ShardIdentity};
 use crate::error::{IndexError, Result};
 use crate::translog::Translog;
@@ -100,6 +101,8 @@ impl Shard {
         snapshot.write_meta(&metas, &names)?;
         names.push(MANAGED_FILE.to_owned());
         for name in names {
+            // What has gone bad here must not spread.
+            self.note(store::check_file(&snapshot.directory.join(&name)))?;
             let file = describe(&snapshot.directory, name)?;
             snapshot.files.push(file);
         }
@@ -138,6 +141,7 @@ impl RecoverySnapshot {
     fn write_meta(&self, metas: &tantivy::IndexMeta, names: &[String]) -> Result<()> {
         for (name, content) in [(META_FILE, encode(metas)?), (MANAGED_FILE, encode(names)?)] {
             let path = self.directory.join(name);
+            let content = store::seal(&content).map_err(IndexError::io("seal file", &path))?;
             std::fs::write(&path, content).map_err(IndexError::io("write file", path))?;
         }
         Ok(())
@@ -311,7 +315,5 @@ fn recovery_error(file: &str, reason: &str) -> IndexError {
 }
 
 const SNAPSHOT_PREFIX: &str = "_snapshot_";
-const META_FILE: &str = "meta.json";
-const MANAGED_FILE: &str = ".managed.json";
 const PIN_ATTEMPTS: usize = 10;
 const READ_BYTES: usize = 64 << 10;

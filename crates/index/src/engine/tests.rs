@@ -15,6 +15,7 @@ use crate::{Operation, OperationKind, parse_document};
 
 mod crash;
 mod model;
+mod rot;
 mod together;
 
 fn mapping() -> Arc<Mapping> {

@@ -19,6 +19,9 @@ pub(super) struct Checkpoint {
     pub min_retained_seq_no: SeqNo,
     /// As of the last write of this file; the real one may be higher.
     pub global_checkpoint: SeqNo,
+    /// Whether there is a mark of what was synced beside it: since version 2.
+    #[serde(skip)]
+    pub with_mark: bool,
 }
 
 /// A generation that is no longer written.
@@ -35,7 +38,8 @@ pub(super) struct SealedRecord {
 impl Checkpoint {
     pub(super) fn write(&self, directory: &Path) -> Result<()> {
         let path = directory.join(FILE);
-        let mut bytes = encoding::encode(self);
+        let mut bytes = [MAGIC, &[VERSION]].concat();
+        bytes.extend_from_slice(&encoding::encode(self));
         let crc = crc32fast::hash(&bytes);
         bytes.extend_from_slice(&crc.to_le_bytes());
         fs::write_atomic(&path, &bytes, 0o600)
@@ -56,8 +60,27 @@ impl Checkpoint {
                 "the checkpoint does not match its checksum",
             ));
         }
-        encoding::decode(content).map_err(|error| corrupted(&path, 0, &error.to_string()))
+        let (version, content) = match content.strip_prefix(MAGIC) {
+            Some([version, content @ ..]) => (*version, content),
+            Some([]) => return Err(corrupted(&path, 0, "the checkpoint is too short")),
+            // The first version had no number.
+            None => (1, content),
+        };
+        if version > VERSION {
+            let reason = format!(
+                "it has format [{version}], this version of Ringwall knows up to [{VERSION}]: start a newer one"
+            );
+            let error = std::io::Error::other(reason);
+            return Err(IndexError::io("read translog checkpoint", path)(error));
+        }
+        let mut checkpoint: Self =
+            encoding::decode(content).map_err(|error| corrupted(&path, 0, &error.to_string()))?;
+        checkpoint.with_mark = version >= 2;
+        Ok(checkpoint)
     }
 }
 
+/// No encoding of the first version begins so.
+const MAGIC: &[u8] = b"RWTCKP\x00";
+const VERSION: u8 = 2;
 const FILE: &str = "translog.ckp";

@@ -9,11 +9,14 @@
 //! * A generation is sealed (synced whole) before the checkpoint file names its successor, so only
 //!   the last generation can have a torn tail. Opening cuts the tail, and refuses anything else.
 //! * Opening always begins a new generation; a file is never appended to by two processes.
+//! * How much of the last generation was synced is noted beside it (see `mark`): a log that ends before
+//!   that has lost what may have been acknowledged, and does not open.
 //! * After a failed write or sync nothing is retried: the operating system may have dropped the
 //!   data. Every later call fails.
 
 mod checkpoint;
 mod file;
+mod mark;
 mod operation;
 mod reader;
 
@@ -24,12 +27,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
-use ringwall_base::{SeqNo, fs, ids};
+use ringwall_base::{NO_OPS_PERFORMED, SeqNo, fs, ids};
 
 use crate::engine::tracker::LocalCheckpointTracker;
 use crate::error::{IndexError, Result};
 use checkpoint::{Checkpoint, SealedRecord};
 use file::{HEADER_LENGTH, Header, Record, RecordReader};
+use mark::{MarkFile, SyncedMark};
 pub use operation::{Operation, OperationKind};
 pub use reader::{OperationsReader, OperationsSnapshot};
 
@@ -62,6 +66,16 @@ pub struct Translog {
     sync: Mutex<SyncState>,
     synced: Condvar,
     persisted: Mutex<LocalCheckpointTracker>,
+    mark: Mutex<MarkFile>,
+}
+
+/// What opening does about a log that has lost synced operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LostTail {
+    /// Fails: another copy may have them.
+    Refuse,
+    /// Goes on without them, as an operator has decided.
+    Accept,
 }
 
 struct State {
@@ -134,22 +148,44 @@ impl Translog {
             sealed: Vec::new(),
             min_retained_seq_no: local_checkpoint + 1,
             global_checkpoint,
+            with_mark: true,
         };
+        MarkFile::create(directory)?;
         checkpoint.write(directory)
     }
 
     /// Opens a translog: cuts a torn tail and begins a new generation.
     ///
     /// `committed` is the local checkpoint of the search index's last commit. Fails with
-    /// [`IndexError::Corrupted`] for damage that no crash explains.
-    pub fn open(directory: &Path, retention_bytes: u64, committed: SeqNo) -> Result<Self> {
-        let checkpoint = Checkpoint::read(directory)?;
+    /// [`IndexError::Corrupted`] for damage that no crash explains, and with
+    /// [`IndexError::LostTail`] when operations that were synced, and are not in the commit, are gone.
+    pub fn open(
+        directory: &Path,
+        retention_bytes: u64,
+        committed: SeqNo,
+        lost_tail: LostTail,
+    ) -> Result<Self> {
+        let mut checkpoint = Checkpoint::read(directory)?;
+        if !checkpoint.with_mark {
+            MarkFile::create(directory)?;
+        }
+        let (mark_file, mark) = MarkFile::open(directory)?;
         remove_strays(directory, &checkpoint)?;
         let mut sealed = BTreeMap::new();
         for record in &checkpoint.sealed {
             sealed.insert(record.generation, open_sealed(directory, *record)?);
         }
         let last = recover_last(directory, checkpoint.generation)?;
+        let lost = mark.filter(|mark| {
+            (mark.generation, mark.nonce) == (checkpoint.generation, last.nonce)
+                && mark.length > last.record.length
+        });
+        if let Some(mark) = lost {
+            check_lost(&last, mark, committed, lost_tail)?;
+            // Where the log has holes, others are not brought up to date from it.
+            let held = committed.max(checkpoint.min_retained_seq_no - 1);
+            checkpoint.min_retained_seq_no = held + 1;
+        }
         sealed.insert(checkpoint.generation, last);
         let header = Header {
             generation: checkpoint.generation + 1,
@@ -188,6 +224,7 @@ impl Translog {
             sync: Mutex::new(SyncState::default()),
             synced: Condvar::new(),
             persisted: Mutex::new(LocalCheckpointTracker::new(committed)),
+            mark: Mutex::new(mark_file),
         })
     }
 
@@ -367,7 +404,7 @@ impl Translog {
     }
 
     fn sync_once(&self) -> Result<u64> {
-        let (file, path, generation, offset, upto, pending) = {
+        let (file, path, mark, upto, pending) = {
             let mut state = self.state.lock();
             state.check()?;
             let result = state.current.write_out(0);
@@ -377,19 +414,24 @@ impl Translog {
             (
                 current.file.clone(),
                 current.path.clone(),
-                current.header.generation,
-                current.written,
+                SyncedMark {
+                    generation: current.header.generation,
+                    nonce: current.header.nonce,
+                    length: current.written,
+                    max_seq_no: current.range.map_or(NO_OPS_PERFORMED, |(_, max)| max),
+                },
                 state.appended,
                 pending,
             )
         };
         let result = file
             .sync_data()
+            .and_then(|()| self.mark.lock().note(mark))
             .map_err(IndexError::io("sync translog", path));
         let mut state = self.state.lock();
         state.note(result)?;
-        if state.current.header.generation == generation {
-            state.current.marker_due = Some(offset);
+        if state.current.header.generation == mark.generation {
+            state.current.marker_due = Some(mark.length);
         }
         drop(state);
         let mut persisted = self.persisted.lock();
@@ -528,6 +570,7 @@ impl State {
             sealed: self.sealed.values().map(|s| s.record).collect(),
             min_retained_seq_no: self.min_retained_seq_no,
             global_checkpoint: self.global_checkpoint,
+            with_mark: true,
         }
     }
 
@@ -705,6 +748,33 @@ fn recover_last(directory: &Path, generation: u64) -> Result<Sealed> {
         path,
         nonce: header.nonce,
     })
+}
+
+/// Decides about a log that ends before what was once synced.
+fn check_lost(
+    last: &Sealed,
+    mark: SyncedMark,
+    committed: SeqNo,
+    lost_tail: LostTail,
+) -> Result<()> {
+    let (path, had, has) = (&last.path, mark.length, last.record.length);
+    if mark.max_seq_no <= committed {
+        tracing::warn!(path = %path.display(), had, has, "a translog has lost its end; the last commit has all that was in it");
+        return Ok(());
+    }
+    let lost = IndexError::LostTail {
+        path: path.clone(),
+        had,
+        has,
+        up_to: mark.max_seq_no,
+    };
+    match lost_tail {
+        LostTail::Refuse => Err(lost),
+        LostTail::Accept => {
+            tracing::warn!(error = %lost, "opened without them, as was asked for");
+            Ok(())
+        }
+    }
 }
 
 fn checked_header(file: &File, path: &Path, generation: u64) -> Result<Header> {

@@ -25,7 +25,7 @@ fn fresh() -> (TempDir, Arc<Translog>) {
 }
 
 fn open(directory: &TempDir) -> Arc<Translog> {
-    Arc::new(Translog::open(directory.path(), 1 << 20, -1).unwrap())
+    Arc::new(Translog::open(directory.path(), 1 << 20, -1, LostTail::Refuse).unwrap())
 }
 
 fn seq_nos(translog: &Translog, from: SeqNo) -> Option<Vec<SeqNo>> {
@@ -93,11 +93,14 @@ fn every_cut_of_an_unsynced_tail_is_repaired() {
     let end = translog.current_bytes();
     let path = last_file(&directory);
     let whole = std::fs::read(&path).unwrap();
-    let checkpoint = std::fs::read(directory.path().join("translog.ckp")).unwrap();
+    let small = ["translog.ckp", "synced.ckp"];
+    let small = small.map(|name| (name, std::fs::read(directory.path().join(name)).unwrap()));
     drop(translog);
     for length in (synced..=end).step_by(3) {
         let copy = tempfile::tempdir().unwrap();
-        std::fs::write(copy.path().join("translog.ckp"), &checkpoint).unwrap();
+        for (name, content) in &small {
+            std::fs::write(copy.path().join(name), content).unwrap();
+        }
         for generation in 1.. {
             let name = generation_path(directory.path(), generation);
             if name == path {
@@ -130,16 +133,18 @@ fn damage_of_synced_operations_is_refused() {
         translog.append(&index(seq_no)).unwrap();
         translog.sync().unwrap();
     }
-    // The marker for the third is written with the next operation.
+    // The marker for the third is written with the next operation, which is not synced.
     translog.append(&index(3)).unwrap();
-    translog.sync().unwrap();
+    translog.ops_from(0).unwrap();
     let path = last_file(&directory);
     drop(translog);
     let good = std::fs::read(&path).unwrap();
     let mut bad = good.clone();
     bad[HEADER_LENGTH as usize + 20] ^= 1;
     std::fs::write(&path, &bad).unwrap();
-    let error = Translog::open(directory.path(), 0, -1).err().unwrap();
+    let error = Translog::open(directory.path(), 0, -1, LostTail::Refuse)
+        .err()
+        .unwrap();
     assert!(
         matches!(
             error,
@@ -156,7 +161,7 @@ fn damage_of_synced_operations_is_refused() {
     let last = torn.len() - 60;
     torn[last..last + 8].fill(0);
     std::fs::write(&path, &torn).unwrap();
-    Translog::open(directory.path(), 0, -1).unwrap();
+    Translog::open(directory.path(), 0, -1, LostTail::Refuse).unwrap();
 }
 
 #[test]
@@ -175,7 +180,7 @@ fn damage_in_a_sealed_generation_is_refused() {
     assert!(matches!(read, Err(IndexError::Corrupted { .. })));
     drop(translog);
     std::fs::write(&path, &bytes[..last]).unwrap();
-    assert!(Translog::open(directory.path(), 0, -1).is_err());
+    assert!(Translog::open(directory.path(), 0, -1, LostTail::Refuse).is_err());
 }
 
 #[test]
@@ -207,7 +212,7 @@ fn text_that_looks_like_a_marker_is_not_one() {
 fn trim_keeps_what_is_needed() {
     let directory = tempfile::tempdir().unwrap();
     Translog::create(directory.path(), -1, -1).unwrap();
-    let translog = Arc::new(Translog::open(directory.path(), 0, -1).unwrap());
+    let translog = Arc::new(Translog::open(directory.path(), 0, -1, LostTail::Refuse).unwrap());
     for seq_no in 0..6 {
         translog.append(&index(seq_no)).unwrap();
         translog.roll().unwrap();
@@ -228,7 +233,7 @@ fn trim_keeps_what_is_needed() {
     assert_eq!(translog.min_retained_seq_no(), 4);
     assert!(translog.retain(3).is_none());
     drop(translog);
-    let translog = Translog::open(directory.path(), 0, 3).unwrap();
+    let translog = Translog::open(directory.path(), 0, 3, LostTail::Refuse).unwrap();
     assert_eq!(seq_nos(&translog, 4).unwrap(), [4, 5]);
     assert_eq!(translog.min_retained_seq_no(), 4);
     assert_eq!(translog.global_checkpoint(), 4);
