@@ -580,3 +580,71 @@ proptest! {
         }
     }
 }
+
+/// Every in-sync copy is unusable: only an operator may go on, and the rules say with what.
+#[test]
+fn a_stale_primary_is_an_operators_decision() {
+    use ringwall_api::cluster::{ForcedPrimary, RerouteCommand};
+    let command = |kind, node: &str, accept_data_loss| Change::RerouteCommands {
+        commands: vec![RerouteCommand {
+            kind,
+            index: "logs".into(),
+            shard: 0,
+            node: node.into(),
+            accept_data_loss,
+        }],
+        retry_failed: false,
+    };
+    let mut cluster = Cluster::of(2);
+    cluster.create(1, 1);
+    cluster.start_all();
+    let stale = |node, accept| command(ForcedPrimary::Stale, node, accept);
+    assert!(!cluster.try_apply(stale("node-1", true)), "it is assigned");
+    // Both copies fail to open until they are no longer tried.
+    for _ in 0..40 {
+        let failing: Vec<_> = cluster
+            .state
+            .shards()
+            .flat_map(|(id, shard)| {
+                let copies = shard.copies.iter();
+                copies
+                    .filter_map(move |copy| Some((id.clone(), copy.allocation_id.clone()?)))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        for (shard, allocation_id) in failing {
+            cluster.try_apply(Change::ShardFailed {
+                shard,
+                allocation_id,
+                primary_term: None,
+                mark_stale: false,
+                reason: "cut".into(),
+            });
+        }
+    }
+    let id = cluster.state.shards().next().unwrap().0;
+    let term = cluster.state.indices["logs"].shards[0].primary_term;
+    assert!(
+        !cluster.try_apply(stale("node-1", false)),
+        "not without accepting the loss"
+    );
+    assert!(!cluster.try_apply(stale("elsewhere", true)));
+    let in_sync = cluster.state.indices["logs"].shards[0].in_sync.len();
+    assert_eq!(in_sync, 2, "nothing is forgotten before the copy serves");
+    cluster.apply(stale("node-2", true));
+    let primary = cluster.state.shard(&id).unwrap().primary().unwrap().clone();
+    assert_eq!(primary.recovery_source, RecoverySource::StaleStore);
+    assert_eq!(primary.node, Some(NodeId::from_bits(2)));
+    let now = cluster.state.indices["logs"].shards[0].primary_term;
+    assert!(now > term);
+    cluster.apply(Change::ShardStarted {
+        shard: id,
+        allocation_id: primary.allocation_id.clone().unwrap(),
+        primary_term: now,
+    });
+    let in_sync = &cluster.state.indices["logs"].shards[0].in_sync;
+    assert!(
+        in_sync.keys().eq([&primary.allocation_id.unwrap()]),
+        "it alone is in sync"
+    );
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ringwall_api::cluster::RerouteCommand;
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::{AllocationId, IndexId, NodeId, ShardId, Term};
 use serde_json::Value;
@@ -12,6 +13,7 @@ use crate::index_settings::IndexSettings;
 use crate::metadata::{ClusterSettings, IndexMetadata, ShardMetadata};
 use crate::names;
 use crate::nodes::NodeRecord;
+use crate::reroute;
 use crate::routing::{
     CopyState, IndexRouting, RecoverySource, ShardCopy, ShardRouting, UnassignedInfo,
     UnassignedReason,
@@ -103,11 +105,28 @@ impl Step<'_> {
                 reason,
             } => self.shard_failed(&shard, &allocation_id, primary_term, mark_stale, &reason)?,
             Change::Reroute => {}
+            Change::RerouteCommands {
+                commands,
+                retry_failed,
+            } => self.reroute(&commands, retry_failed)?,
             change => return security::apply(self.state, change, self.now_ms),
         }
         allocation::reroute(self.state, self.now_ms, &mut self.identifiers);
         if ends_waits {
             allocation::end_waits(self.state, self.now_ms);
+        }
+        Ok(())
+    }
+
+    fn reroute(&mut self, commands: &[RerouteCommand], retry_failed: bool) -> Result<(), ApiError> {
+        let mut rerouted = self.state.clone();
+        for command in commands {
+            let allocation_id = AllocationId(self.identifiers.next());
+            reroute::apply(&mut rerouted, command, allocation_id)?;
+        }
+        *self.state = rerouted;
+        if retry_failed {
+            self.forget_failures();
         }
         Ok(())
     }
@@ -362,7 +381,11 @@ impl Step<'_> {
         let node = copy.node;
         let (is_primary, source) = (copy.primary, copy.recovery_source);
         let metadata = self.shard_metadata_mut(id)?;
-        if is_primary && source == RecoverySource::EmptyStore {
+        let starts_anew = matches!(
+            source,
+            RecoverySource::EmptyStore | RecoverySource::StaleStore
+        );
+        if is_primary && starts_anew {
             metadata.in_sync.clear();
         }
         if let Some(node) = node {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ringwall_api::ApiError;
 use ringwall_api::api_keys::{ApiKeyOwner, StoredApiKey};
 use ringwall_api::auth::User;
+use ringwall_api::cluster::RerouteCommand;
 use ringwall_base::{AllocationId, IndexId, NodeId, ShardId, Term};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -88,6 +89,12 @@ pub enum Change {
     },
     /// Looks again at unassigned copies; proposed when a delay has passed.
     Reroute,
+    /// What an operator decides about copies: all of the commands, or none when one is refused.
+    RerouteCommands {
+        commands: Vec<RerouteCommand>,
+        /// Copies that failed too often are tried again at once.
+        retry_failed: bool,
+    },
     /// Of older logs: nothing proposes it any more, for it replaces what it has not looked at.
     PutUser {
         user: Box<NativeUser>,

@@ -17,6 +17,7 @@ pub mod metadata;
 pub mod names;
 pub mod nodes;
 pub mod render;
+mod reroute;
 pub mod routing;
 mod security;
 mod snapshot;

@@ -35,6 +35,9 @@ pub enum RecoverySource {
     ExistingStore,
     /// The primary.
     Peer,
+    /// What the node already has on disk, although acknowledged writes may be missing in it: an
+    /// operator has decided so.
+    StaleStore,
 }
 
 /// One copy of a shard.

@@ -41,7 +41,7 @@ use crate::search::{self, SearchContexts};
 use crate::security_store::ClusterSecurityStore;
 use crate::seed_hosts::{self, Seeds};
 use crate::services::{Clients, Services};
-use crate::shards::{Shards, maintenance, reconcile};
+use crate::shards::{Shards, maintenance, reconcile, scrub};
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -222,6 +222,7 @@ impl Node {
         let background = TaskTracker::new();
         background.spawn(reconcile::run(services.clone(), stopping.clone()));
         background.spawn(maintenance::run(services.clone(), stopping.clone()));
+        background.spawn(scrub::run(services.clone(), stopping.clone()));
         background.spawn(first_password::promote(services.clone(), stopping.clone()));
         background.close();
         let actions: Arc<dyn Client> = ActionRegistry::new(services.clone());

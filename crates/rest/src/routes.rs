@@ -7,7 +7,7 @@ use http::Method;
 
 use crate::cat_table::CAT_PARAMS;
 use crate::handlers::{
-    api_keys, bulk, cat, cluster, document, indices, nodes, root, search, security,
+    api_keys, bulk, cat, cluster, document, indices, nodes, reroute, root, search, security,
     service_accounts, ssl,
 };
 pub use crate::router::Route;
@@ -49,6 +49,7 @@ pub static ROUTES: &[Route] = &[
     route!(GET, "/_cluster/health/{index}", cluster::health, cluster::HEALTH_PARAMS),
     route!(GET, "/_cluster/settings", cluster::settings, cluster::SETTINGS_PARAMS),
     route!(PUT, "/_cluster/settings", cluster::put_settings, cluster::SETTINGS_PARAMS),
+    route!(POST, "/_cluster/reroute", reroute::reroute, reroute::PARAMS),
     route!(GET, "/_cluster/state", cluster::state, cluster::STATE_PARAMS),
     route!(GET, "/_cluster/state/{metrics}", cluster::state, cluster::STATE_PARAMS),
     route!(GET, "/_cluster/state/{metrics}/{index}", cluster::state, cluster::STATE_PARAMS),

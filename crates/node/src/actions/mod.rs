@@ -12,6 +12,7 @@ pub mod indices;
 pub mod metrics;
 pub mod nodes;
 pub mod reload_secure_settings;
+pub mod reroute;
 pub mod search;
 pub mod security;
 pub mod service_accounts;
@@ -69,6 +70,7 @@ impl ActionRegistry {
         reload_secure_settings::register(&mut registry);
         health_report::register(&mut registry);
         metrics::register(&mut registry);
+        reroute::register(&mut registry);
         Arc::new(registry)
     }
 

@@ -1,7 +1,7 @@
 //! Bringing a copy up to date from its primary. See `docs/decisions/0003`.
 
 pub mod messages;
-mod rate;
+pub mod rate;
 pub mod source;
 pub mod target;
 

@@ -3,6 +3,7 @@
 pub mod local;
 pub mod maintenance;
 pub mod reconcile;
+pub mod scrub;
 pub(crate) mod start;
 pub mod update;
 pub mod writes;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::{AllocationId, ByteSizeValue, ShardId, Term, random_uuid};
 use ringwall_cluster::{IndexMetadata, RecoverySource};
-use ringwall_index::Mapping;
 use ringwall_index::engine::{NewShard, Shard, ShardIdentity, ShardOptions};
+use ringwall_index::{LostTail, Mapping};
 use ringwall_settings::registry::indices;
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +50,7 @@ pub(super) async fn start(services: &Arc<Services>, assignment: Assignment) -> A
     match assignment.source {
         RecoverySource::EmptyStore => create(services, &assignment).await,
         RecoverySource::ExistingStore => open_existing(services, &assignment).await,
+        RecoverySource::StaleStore => open_stale(services, &assignment).await,
         RecoverySource::Peer => target::recover(services, &assignment).await,
     }
 }
@@ -101,6 +102,33 @@ async fn open_existing(services: &Arc<Services>, assignment: &Assignment) -> Api
         })
         .await??;
     register(services, assignment, shard)
+}
+
+/// Opens what is on disk, whatever it lacks, and begins a history of its own: no other copy may be brought
+/// up to date by operations from what it had.
+async fn open_stale(services: &Arc<Services>, assignment: &Assignment) -> ApiResult<()> {
+    let path = services.shards.path(&assignment.shard);
+    let mut opening = Opening::of(services, &assignment.shard)?;
+    opening.options.lost_tail = LostTail::Accept;
+    let allocation_id = assignment.allocation_id.clone();
+    let shard = assignment.shard.clone();
+    let opened = services
+        .pools
+        .disk
+        .run(move || -> ApiResult<_> {
+            if ShardIdentity::read(&path)?.is_none() {
+                return Err(missing_copy(
+                    "there is no copy of the shard on this node's disk".to_owned(),
+                ));
+            }
+            Shard::adopt(&path, &allocation_id)?;
+            let opened = opening.open(&path)?;
+            opened.0.begin_new_history()?;
+            tracing::warn!(%shard, up_to = opened.0.max_seq_no(), "stale shard copy made the primary, as was asked for");
+            Ok(opened)
+        })
+        .await??;
+    register(services, assignment, opened)
 }
 
 fn register(

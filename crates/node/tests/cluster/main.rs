@@ -9,6 +9,7 @@ mod rejoin;
 mod reload_passwords;
 mod rolling_tls;
 mod settings;
+mod storage;
 mod tls_view;
 mod users;
 

@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod document;
 pub mod indices;
 pub mod nodes;
+pub mod reroute;
 pub mod root;
 pub mod search;
 pub mod security;

@@ -92,6 +92,22 @@ pub static SHARD_CLOSE_IDLE_AFTER: Setting<TimeValue> = Setting::new(
 .default("5m")
 .at_least(1);
 
+pub static SCRUB_INTERVAL: Setting<TimeValue> = Setting::new(
+    "indices.scrub.interval",
+    "How often the files of each open shard copy are read and compared with their checksums, to find \
+     what has gone bad on the disk; `-1` never. They are also checked whenever the copy opens.",
+)
+.default("1d")
+.at_least(-1)
+.dynamic();
+
+pub static SCRUB_MAX_BYTES_PER_SEC: Setting<ByteSizeValue> = Setting::new(
+    "indices.scrub.max_bytes_per_sec",
+    "Bound on what is read for that per node and second; `0` is no bound.",
+)
+.default("10mb")
+.dynamic();
+
 pub(super) static SECTION: Section = Section {
     title: "Indices, search and recovery",
     intro: "Limits of one node. Settings of an index (`index.*`) are given when it is made, not here.",
@@ -107,6 +123,8 @@ pub(super) static SECTION: Section = Section {
         &INDEXING_MEMORY_LIMIT,
         &INDEX_BUFFER_SIZE,
         &SHARD_CLOSE_IDLE_AFTER,
+        &SCRUB_INTERVAL,
+        &SCRUB_MAX_BYTES_PER_SEC,
     ],
 };
 
