@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringwall_base::breaker::Account;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -131,6 +132,8 @@ pub struct RequestContext {
     pub opaque_id: Option<String>,
     /// The client hangs up after this; work past it is wasted.
     pub deadline: Option<std::time::Instant>,
+    /// What is held in memory to answer is charged here.
+    pub account: Account,
 }
 
 impl RequestContext {
@@ -146,6 +149,7 @@ impl RequestContext {
             authenticated_as_of: None,
             opaque_id: None,
             deadline: None,
+            account: Account::unlimited(),
         }
     }
 
@@ -238,6 +242,12 @@ impl ErasedRequest {
 /// Executes actions. The HTTP edge holds one that authorizes first; only the node holds the
 /// one behind it.
 pub trait Client: Send + Sync + 'static {
+    /// Refuses who may not perform an action on anything at all, so that its request need not even be read. What
+    /// passes is authorized when it is executed, as ever.
+    fn admit(&self, _caller: &Authentication, _action: &ActionSpec) -> ApiResult<()> {
+        Ok(())
+    }
+
     /// Executes an action and returns its response, of the action's response type.
     fn execute_erased(
         &self,

@@ -268,6 +268,35 @@ pub struct NodeStats {
     pub store_bytes: u64,
     pub http: HttpCounts,
     pub transport: TransportCounts,
+    #[serde(default)]
+    pub breakers: Vec<BreakerStats>,
+    #[serde(default)]
+    pub indexing_pressure: IndexingPressureStats,
+}
+
+/// What a circuit breaker has counted, bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BreakerStats {
+    pub name: String,
+    pub limit: u64,
+    /// Charged at the moment, with the overhead.
+    pub estimated: u64,
+    pub overhead: f64,
+    /// How often it has refused.
+    pub tripped: u64,
+}
+
+/// Bytes of documents being indexed. Lists are of the stages: coordinating, primary, replica.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexingPressureStats {
+    pub limit: u64,
+    /// Coordinating and primary, what is both once.
+    pub current_combined: u64,
+    pub current: [u64; 3],
+    /// Since the start.
+    pub total_combined: u64,
+    pub total: [u64; 3],
+    pub rejections: [u64; 3],
 }
 
 /// Connections of clients.

@@ -112,6 +112,13 @@ impl WriteItem {
 }
 
 impl WriteItem {
+    /// Returns about how many bytes of memory the item takes.
+    pub fn bytes(&self) -> u64 {
+        let texts = [&self.id, &self.routing].into_iter().flatten();
+        let texts: usize = texts.map(String::len).sum();
+        (size_of::<Self>() + self.index.len() + texts + self.source.len()) as u64
+    }
+
     /// Returns what is wrong with the combination of options. Source: data.md section 2.4.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use ringwall_base::breaker::Tripped;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -87,6 +88,16 @@ error_codes! {
     /// The receiver of a replicated operation knows a newer primary than the sender.
     StalePrimary = "no_longer_primary_shard_exception", 503;
     IoFailure = "i_o_exception", 500;
+}
+
+impl From<Tripped> for ApiError {
+    /// Whoever asks again later finds room, since nothing here is held beyond a request.
+    fn from(tripped: Tripped) -> Self {
+        Self::new(ErrorCode::CircuitBreaking, tripped.to_string())
+            .with("bytes_wanted", tripped.bytes_wanted)
+            .with("bytes_limit", tripped.bytes_limit)
+            .with("durability", "TRANSIENT")
+    }
 }
 
 /// A failure as the client sees it. Operator-only detail belongs in the log, not here.

@@ -3,6 +3,7 @@
 //!
 //! No async runtime, no sockets, no settings. Anything here is used by at least three crates.
 
+pub mod breaker;
 pub mod bytesize;
 pub mod encoding;
 pub mod fs;
@@ -10,6 +11,7 @@ pub mod glob;
 pub mod host_pattern;
 pub mod ids;
 pub mod ip_filter;
+pub mod json_size;
 pub mod reserve;
 pub mod routing;
 pub mod secret;

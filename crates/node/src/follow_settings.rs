@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ringwall_base::breaker::Breakers;
 use ringwall_base::{IpFilter, IpRule, ReverseNames, SharedIpFilter, TransportTls};
 use ringwall_cluster::ClusterSettings;
 use ringwall_settings::registry::profiles::{DEFAULT_PROFILE, key_in_profile};
@@ -11,6 +12,7 @@ use ringwall_settings::registry::{security, ssl};
 use ringwall_settings::{Setting, SettingSpec, Settings};
 use ringwall_transport::Transport;
 
+use crate::breakers::limits;
 use crate::live_settings::LiveSettings;
 use crate::node::Network;
 use crate::reverse_names::SystemNames;
@@ -128,11 +130,13 @@ fn own_addresses(settings: &Settings, bound: &[IpAddr]) -> Vec<IpAddr> {
 pub fn follower(
     settings: Arc<LiveSettings>,
     filters: Filters,
+    breakers: Breakers,
     transport: Transport,
 ) -> impl Fn(&ClusterSettings) + Send + Sync + 'static {
     move |cluster| {
         let current = settings.follow(cluster);
         filters.apply(&current);
+        breakers.set_limits(limits(&current));
         if !current.get(&ssl::DUAL_STACK_ENABLED)
             && let Some(closed) = transport.end_dual_stack()
         {

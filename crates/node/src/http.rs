@@ -12,7 +12,7 @@ use ringwall_security::{
     PasswordService, SecurityStore,
 };
 use ringwall_settings::realms::{self, Realm, RealmType};
-use ringwall_settings::registry::{indices, network, node, security, ssl};
+use ringwall_settings::registry::{network, node, security, ssl};
 use ringwall_settings::{Setting, Settings};
 use ringwall_tls::{SslConfig, SslContext};
 use ringwall_transport::outward_ip;
@@ -67,7 +67,7 @@ pub fn config(
         warn_of_no_security: !settings.get(&security::SECURITY_ENABLED),
         addresses,
         ports: ports.first..=ports.last,
-        max_in_flight_bytes: settings.get(&indices::INDEXING_MEMORY_LIMIT).bytes(),
+        max_content_values: settings.get(&network::HTTP_MAX_CONTENT_VALUES) as u64,
         max_content_length: settings.get(&network::HTTP_MAX_CONTENT_LENGTH).bytes(),
         // As with Elasticsearch: off by default with TLS, where it would help an eavesdropper guess.
         compression: settings

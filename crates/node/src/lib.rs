@@ -3,11 +3,13 @@
 mod acknowledge;
 mod actions;
 pub mod bootstrap_checks;
+mod breakers;
 pub mod cluster_service;
 mod first_password;
 mod follow_settings;
 mod http;
 pub mod identity;
+pub mod indexing_pressure;
 mod live_settings;
 mod network;
 pub mod node;

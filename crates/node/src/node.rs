@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringwall_api::Client;
+use ringwall_base::breaker::Breakers;
 use ringwall_base::{NodeId, TimeValue, TransportTls, VERSION, random_uuid};
 use ringwall_cluster::ClusterState;
 use ringwall_coordination::{Config, Coordination};
@@ -23,11 +24,13 @@ use tokio_util::task::TaskTracker;
 use crate::acknowledge;
 use crate::actions::{self, ActionRegistry};
 use crate::bootstrap_checks::{self, Facts};
+use crate::breakers;
 use crate::cluster_service::{AppliedState, ClusterService};
 use crate::first_password;
 use crate::follow_settings::{self, Filters};
 use crate::http;
 use crate::identity::{DataPath, DataPathError};
+use crate::indexing_pressure::IndexingPressure;
 use crate::live_settings::LiveSettings;
 use crate::network::Interfaces;
 use crate::peers::{self, TransportPeers};
@@ -132,8 +135,10 @@ impl Node {
         }
         spawn_expiry_warnings(&tls);
         let filters = Filters::new(&settings, &network);
+        let breakers = Breakers::new(breakers::limits(&settings));
         let http_config = RestConfig {
             filter: filters.http(),
+            breakers: breakers.clone(),
             ..http::config(&settings, network.http, http_tls.clone())?
         };
         let server = RestServer::bind(http_config).await?;
@@ -147,6 +152,7 @@ impl Node {
         });
         let transport_config = TransportConfig {
             filter: filters.transport(DEFAULT_PROFILE),
+            breakers: breakers.clone(),
             dual_stack: mode == TransportTls::DualStack,
             profiles: further.collect(),
             accept_tls: profile_tls.get(DEFAULT_PROFILE).cloned(),
@@ -169,6 +175,7 @@ impl Node {
         applied.on_settings(follow_settings::follower(
             live_settings.clone(),
             filters,
+            breakers.clone(),
             transport.clone(),
         ));
         let store: Arc<dyn SecurityStore> = Arc::new(ClusterSecurityStore::new(applied.clone()));
@@ -195,6 +202,10 @@ impl Node {
             coordination: coordination.clone(),
             transport: transport.clone(),
             pools: pools(&settings),
+            breakers,
+            indexing_pressure: IndexingPressure::new(
+                settings.get(&indices::INDEXING_MEMORY_LIMIT).bytes(),
+            ),
             recoveries: RecoverySessions::default(),
             recovery_rate: RecoveryRate::default(),
             searches: SearchContexts::default(),
@@ -591,8 +602,6 @@ fn transport_config(settings: &Settings, tls: Option<Arc<SslContext>>) -> Transp
         max_connections: settings.get(&network::TRANSPORT_MAX_CONNECTIONS),
         max_handshakes: settings.get(&network::TRANSPORT_MAX_HANDSHAKES),
         max_message_bytes,
-        // One message of the largest size must fit.
-        max_in_flight_bytes: defaults.max_in_flight_bytes.max(max_message_bytes),
         keep_alive: KeepAlive {
             interval: set(
                 settings.get(&network::TRANSPORT_PING_INTERVAL),
@@ -717,7 +726,6 @@ mod tests {
             ("transport.max_connections", "9"),
         ]);
         assert_eq!(set.max_message_bytes, 2047 << 20);
-        assert!(set.max_in_flight_bytes >= set.max_message_bytes);
         assert_eq!((set.max_handshakes, set.max_connections), (7, 9));
     }
 

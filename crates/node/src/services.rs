@@ -7,6 +7,7 @@ use std::time::Duration;
 use ringwall_api::auth::Authentication;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::NodeId;
+use ringwall_base::breaker::Breakers;
 use ringwall_cluster::ClusterState;
 use ringwall_coordination::Coordination;
 use ringwall_rest::ConnectionCounts;
@@ -18,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cluster_service::ClusterService;
+use crate::indexing_pressure::IndexingPressure;
 use crate::live_settings::LiveSettings;
 use crate::pools::Pools;
 use crate::recovery::{RecoveryRate, RecoverySessions};
@@ -31,6 +33,8 @@ pub struct Services {
     pub coordination: Arc<Coordination>,
     pub transport: Transport,
     pub pools: Pools,
+    pub breakers: Breakers,
+    pub indexing_pressure: IndexingPressure,
     pub shards: Shards,
     pub recoveries: RecoverySessions,
     pub recovery_rate: RecoveryRate,

@@ -15,6 +15,7 @@ mod handlers;
 mod http;
 pub mod http_client;
 mod json;
+mod memory;
 mod params;
 mod render;
 mod request;

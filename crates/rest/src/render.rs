@@ -9,10 +9,13 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
+use ringwall_base::breaker::{Breakers, Purpose, Tripped};
+use ringwall_base::json_size::tree_size;
 use serde_json::Value;
 
 use crate::filter_path::FilterPath;
 use crate::json;
+use crate::memory::held;
 use crate::params::Params;
 use crate::request::{ResponseBody, RestResponse};
 
@@ -51,12 +54,49 @@ impl Rendering {
 
     /// Returns the HTTP answer.
     pub fn response(&self, answer: RestResponse) -> Response<Full<Bytes>> {
+        self.written(answer).map(full)
+    }
+
+    fn written(&self, answer: RestResponse) -> Response<Vec<u8>> {
         let (content_type, body) = self.body(answer.body);
         let mut response = self.assemble(answer.status, content_type, body);
         for (name, value) in answer.headers {
             append(response.headers_mut(), name, &value);
         }
         response
+    }
+
+    /// Returns the HTTP answer, or the refusal of one that there is no memory for. Its bytes are charged until the last
+    /// of them is sent.
+    pub fn charged(&self, answer: RestResponse, breakers: &Breakers) -> Response<Full<Bytes>> {
+        match self.try_charged(answer, breakers) {
+            Ok(response) => response,
+            Err(tripped) => self.error(&tripped.into()),
+        }
+    }
+
+    fn try_charged(
+        &self,
+        answer: RestResponse,
+        breakers: &Breakers,
+    ) -> Result<Response<Full<Bytes>>, Tripped> {
+        const LABEL: &str = "<http_response>";
+        let (built, tree) = match &answer.body {
+            ResponseBody::RawJson(raw) if self.pretty || !self.filter.is_empty() => {
+                (raw.len() as u64, tree_size(raw).bytes)
+            }
+            ResponseBody::RawJson(raw) => (raw.len() as u64, 0),
+            ResponseBody::Text(text) => (text.len() as u64, 0),
+            ResponseBody::Json(_) | ResponseBody::Empty => (0, 0),
+        };
+        let mut charge = breakers.charge(Purpose::Request, built + tree, LABEL)?;
+        let response = self.written(answer);
+        let written = response.body().len() as u64;
+        match charge.bytes().checked_sub(written) {
+            Some(less) => charge.shrink(less),
+            None => charge.grow(written - charge.bytes(), LABEL)?,
+        }
+        Ok(response.map(|body| Full::new(held(body, charge))))
     }
 
     /// Returns the HTTP answer for a failure. Failures are never filtered.
@@ -78,6 +118,7 @@ impl Rendering {
             json::compact(body)
         };
         self.assemble(status, Some(self.json_type()), text)
+            .map(full)
     }
 
     fn body(&self, body: ResponseBody) -> (Option<String>, Vec<u8>) {
@@ -126,9 +167,9 @@ impl Rendering {
         status: StatusCode,
         content_type: Option<String>,
         body: Vec<u8>,
-    ) -> Response<Full<Bytes>> {
+    ) -> Response<Vec<u8>> {
         let (body, gzipped) = self.compress(body);
-        let mut response = Response::new(Full::new(Bytes::from(body)));
+        let mut response = Response::new(body);
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(PRODUCT, HeaderValue::from_static("Elasticsearch"));
@@ -236,6 +277,10 @@ fn accepts_gzip(value: &str) -> bool {
         });
         coding.eq_ignore_ascii_case("gzip") && !refused
     })
+}
+
+fn full(body: Vec<u8>) -> Full<Bytes> {
+    Full::new(Bytes::from(body))
 }
 
 fn append(headers: &mut HeaderMap, name: &str, value: &str) {

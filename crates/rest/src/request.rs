@@ -8,9 +8,11 @@ use ringwall_api::action::BoxFuture;
 use ringwall_api::{
     ActionRequest, ApiResult, Client, ClientExt, IndicesOptions, IndicesTarget, RequestContext,
 };
+use ringwall_base::breaker::Charge;
 use serde_json::{Map, Value};
 
 use crate::json;
+use crate::memory::Parsed;
 use crate::params::{Params, split_list};
 
 /// An authenticated, routed request whose parameters are known ones.
@@ -21,6 +23,10 @@ pub struct RestRequest {
     pub params: Params,
     /// Decompressed.
     pub body: Bytes,
+    /// What was read of the body into trees, for as long as the request lives.
+    pub parsed: Parsed,
+    /// For the body itself.
+    pub _body_charge: Charge,
     pub context: RequestContext,
     pub client: Arc<dyn Client>,
     /// Whether `Accept` prefers JSON over plain text, for the cat APIs.
@@ -67,9 +73,15 @@ impl RestRequest {
     /// Returns the body as an object, empty when there is no body. `source` may hold it instead.
     pub fn body_object(&self) -> ApiResult<Map<String, Value>> {
         match self.params.text("source") {
-            Some(source) if self.body.is_empty() => json::parse_object(source.as_bytes()),
-            _ => json::parse_object(&self.body),
+            Some(source) if self.body.is_empty() => self.object_of(source.as_bytes()),
+            _ => self.object_of(&self.body),
         }
+    }
+
+    /// Returns a part of the body as an object.
+    pub fn object_of(&self, text: &[u8]) -> ApiResult<Map<String, Value>> {
+        self.parsed.admit(text)?;
+        json::parse_object(text)
     }
 
     /// Executes an action as the caller.

@@ -1,6 +1,7 @@
 //! From method and path to a route.
 
 use http::Method;
+use ringwall_api::ActionSpec;
 
 use crate::params::decode;
 use crate::request::Handler;
@@ -10,6 +11,8 @@ pub struct Route {
     pub methods: &'static [Method],
     /// A template such as `/{index}/_doc/{id}`.
     pub path: &'static str,
+    /// What it needs the right to before its body is read; `None` for what takes no body, or is open to all.
+    pub action: Option<&'static ActionSpec>,
     /// Groups of query parameters it takes besides the common ones.
     pub params: &'static [&'static [&'static str]],
     pub handler: Handler,

@@ -4,6 +4,17 @@
 //! the checks that it refuses strangers and users without roles.
 
 use http::Method;
+use ringwall_api::ActionRequest;
+use ringwall_api::api_keys::{CreateApiKeyRequest, InvalidateApiKeysRequest, UpdateApiKeyRequest};
+use ringwall_api::cluster::{ClusterRerouteRequest, PutClusterSettingsRequest};
+use ringwall_api::document::{BulkRequest, MultiGetRequest};
+use ringwall_api::indices::{
+    CreateIndexRequest, FlushRequest, PutMappingRequest, RefreshRequest, UpdateSettingsRequest,
+};
+use ringwall_api::search::{CountRequest, SearchRequest};
+use ringwall_api::security::{PutUserRequest, SetUserEnabledRequest};
+use ringwall_api::service_accounts::CreateServiceTokenRequest;
+use ringwall_api::tls::ReloadSecureSettingsRequest;
 
 use crate::cat_table::CAT_PARAMS;
 use crate::handlers::{
@@ -12,12 +23,15 @@ use crate::handlers::{
 };
 pub use crate::router::Route;
 
-/// Builds a row from an `async fn` handler.
+/// Builds a row from an `async fn` handler. A row that takes a body names the request that it makes of it.
 macro_rules! route {
-    ($methods:expr, $path:literal, $handler:path $(, $params:expr)*) => {
+    (@action) => { None };
+    (@action $request:ty) => { Some(&<$request as ActionRequest>::ACTION) };
+    ($methods:expr, $path:literal, $handler:path $(=> $request:ty)? $(, $params:expr)*) => {
         Route {
             methods: $methods,
             path: $path,
+            action: route!(@action $($request)?),
             params: &[$($params),*],
             handler: |request| Box::pin($handler(request)),
         }
@@ -48,8 +62,8 @@ pub static ROUTES: &[Route] = &[
     route!(GET, "/_cluster/health", cluster::health, cluster::HEALTH_PARAMS),
     route!(GET, "/_cluster/health/{index}", cluster::health, cluster::HEALTH_PARAMS),
     route!(GET, "/_cluster/settings", cluster::settings, cluster::SETTINGS_PARAMS),
-    route!(PUT, "/_cluster/settings", cluster::put_settings, cluster::SETTINGS_PARAMS),
-    route!(POST, "/_cluster/reroute", reroute::reroute, reroute::PARAMS),
+    route!(PUT, "/_cluster/settings", cluster::put_settings => PutClusterSettingsRequest, cluster::SETTINGS_PARAMS),
+    route!(POST, "/_cluster/reroute", reroute::reroute => ClusterRerouteRequest, reroute::PARAMS),
     route!(GET, "/_cluster/state", cluster::state, cluster::STATE_PARAMS),
     route!(GET, "/_cluster/state/{metrics}", cluster::state, cluster::STATE_PARAMS),
     route!(GET, "/_cluster/state/{metrics}/{index}", cluster::state, cluster::STATE_PARAMS),
@@ -62,16 +76,16 @@ pub static ROUTES: &[Route] = &[
     route!(GET, "/_nodes/{node_id}/stats", nodes::stats, nodes::STATS_PARAMS),
     route!(GET, "/_nodes/{node_id}/stats/{metric}", nodes::stats, nodes::STATS_PARAMS),
 
-    route!(POST, "/_nodes/reload_secure_settings", ssl::reload_secure_settings, &["timeout"]),
-    route!(POST, "/_nodes/{node_id}/reload_secure_settings", ssl::reload_secure_settings, &["timeout"]),
+    route!(POST, "/_nodes/reload_secure_settings", ssl::reload_secure_settings => ReloadSecureSettingsRequest, &["timeout"]),
+    route!(POST, "/_nodes/{node_id}/reload_secure_settings", ssl::reload_secure_settings => ReloadSecureSettingsRequest, &["timeout"]),
 
     route!(GET, "/_cat", cat::overview),
     route!(GET, "/_cat/aliases", cat::aliases, CAT_PARAMS, indices::INDICES_PARAMS),
     route!(GET, "/_cat/aliases/{name}", cat::aliases, CAT_PARAMS, indices::INDICES_PARAMS),
     route!(GET, "/_cat/allocation", cat::allocation, CAT_PARAMS),
     route!(GET, "/_cat/certificates", ssl::cat_certificates, CAT_PARAMS),
-    route!(GET_POST, "/_cat/count", cat::count, CAT_PARAMS),
-    route!(GET_POST, "/_cat/count/{index}", cat::count, CAT_PARAMS),
+    route!(GET_POST, "/_cat/count", cat::count => CountRequest, CAT_PARAMS),
+    route!(GET_POST, "/_cat/count/{index}", cat::count => CountRequest, CAT_PARAMS),
     route!(GET, "/_cat/health", cat::health, CAT_PARAMS),
     route!(GET, "/_cat/indices", cat::indices, CAT_PARAMS, cat::INDICES_PARAMS),
     route!(GET, "/_cat/indices/{index}", cat::indices, CAT_PARAMS, cat::INDICES_PARAMS),
@@ -81,69 +95,171 @@ pub static ROUTES: &[Route] = &[
     route!(GET, "/_cat/shards", cat::shards, CAT_PARAMS, cat::SHARDS_PARAMS),
     route!(GET, "/_cat/shards/{index}", cat::shards, CAT_PARAMS, cat::SHARDS_PARAMS),
 
-    route!(PUT_POST, "/_bulk", bulk::bulk, bulk::PARAMS),
-    route!(PUT_POST, "/{index}/_bulk", bulk::bulk, bulk::PARAMS),
-    route!(POST, "/{index}/_doc", document::index, document::WRITE_PARAMS),
-    route!(PUT_POST, "/{index}/_doc/{id}", document::index, document::WRITE_PARAMS),
+    route!(PUT_POST, "/_bulk", bulk::bulk => BulkRequest, bulk::PARAMS),
+    route!(PUT_POST, "/{index}/_bulk", bulk::bulk => BulkRequest, bulk::PARAMS),
+    route!(POST, "/{index}/_doc", document::index => BulkRequest, document::WRITE_PARAMS),
+    route!(PUT_POST, "/{index}/_doc/{id}", document::index => BulkRequest, document::WRITE_PARAMS),
     route!(GET_HEAD, "/{index}/_doc/{id}", document::get, document::READ_PARAMS),
     route!(DELETE, "/{index}/_doc/{id}", document::delete, document::WRITE_PARAMS),
-    route!(PUT_POST, "/{index}/_create/{id}", document::create, document::WRITE_PARAMS),
-    route!(POST, "/{index}/_update/{id}", document::update, document::UPDATE_PARAMS),
+    route!(PUT_POST, "/{index}/_create/{id}", document::create => BulkRequest, document::WRITE_PARAMS),
+    route!(POST, "/{index}/_update/{id}", document::update => BulkRequest, document::UPDATE_PARAMS),
     route!(GET_HEAD, "/{index}/_source/{id}", document::source, document::READ_PARAMS),
-    route!(GET_POST, "/_mget", document::mget, document::READ_PARAMS),
-    route!(GET_POST, "/{index}/_mget", document::mget, document::READ_PARAMS),
+    route!(GET_POST, "/_mget", document::mget => MultiGetRequest, document::READ_PARAMS),
+    route!(GET_POST, "/{index}/_mget", document::mget => MultiGetRequest, document::READ_PARAMS),
 
-    route!(GET_POST, "/_search", search::search, search::SEARCH_PARAMS),
-    route!(GET_POST, "/{index}/_search", search::search, search::SEARCH_PARAMS),
-    route!(GET_POST, "/_msearch", search::msearch, search::MSEARCH_PARAMS),
-    route!(GET_POST, "/{index}/_msearch", search::msearch, search::MSEARCH_PARAMS),
-    route!(GET_POST, "/_count", search::count, search::COUNT_PARAMS),
-    route!(GET_POST, "/{index}/_count", search::count, search::COUNT_PARAMS),
+    route!(GET_POST, "/_search", search::search => SearchRequest, search::SEARCH_PARAMS),
+    route!(GET_POST, "/{index}/_search", search::search => SearchRequest, search::SEARCH_PARAMS),
+    route!(GET_POST, "/_msearch", search::msearch => SearchRequest, search::MSEARCH_PARAMS),
+    route!(GET_POST, "/{index}/_msearch", search::msearch => SearchRequest, search::MSEARCH_PARAMS),
+    route!(GET_POST, "/_count", search::count => CountRequest, search::COUNT_PARAMS),
+    route!(GET_POST, "/{index}/_count", search::count => CountRequest, search::COUNT_PARAMS),
 
-    route!(PUT, "/{index}", indices::create, indices::MASTER_PARAMS, &["wait_for_active_shards"]),
+    route!(PUT, "/{index}", indices::create => CreateIndexRequest, indices::MASTER_PARAMS, &["wait_for_active_shards"]),
     route!(GET_HEAD, "/{index}", indices::get, indices::INDICES_PARAMS, indices::GET_PARAMS),
     route!(DELETE, "/{index}", indices::delete, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
     route!(GET, "/_mapping", indices::mapping, indices::INDICES_PARAMS, indices::GET_PARAMS),
     route!(GET, "/_mappings", indices::mapping, indices::INDICES_PARAMS, indices::GET_PARAMS),
     route!(GET, "/{index}/_mapping", indices::mapping, indices::INDICES_PARAMS, indices::GET_PARAMS),
     route!(GET, "/{index}/_mappings", indices::mapping, indices::INDICES_PARAMS, indices::GET_PARAMS),
-    route!(PUT_POST, "/{index}/_mapping", indices::put_mapping, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
-    route!(PUT_POST, "/{index}/_mappings", indices::put_mapping, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
+    route!(PUT_POST, "/{index}/_mapping", indices::put_mapping => PutMappingRequest, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
+    route!(PUT_POST, "/{index}/_mappings", indices::put_mapping => PutMappingRequest, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
     route!(GET, "/_settings", indices::settings, indices::INDICES_PARAMS, indices::GET_PARAMS),
     route!(GET, "/_settings/{name}", indices::settings, indices::INDICES_PARAMS, indices::GET_PARAMS),
     route!(GET, "/{index}/_settings", indices::settings, indices::INDICES_PARAMS, indices::GET_PARAMS),
     route!(GET, "/{index}/_settings/{name}", indices::settings, indices::INDICES_PARAMS, indices::GET_PARAMS),
-    route!(PUT, "/_settings", indices::put_settings, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
-    route!(PUT, "/{index}/_settings", indices::put_settings, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
+    route!(PUT, "/_settings", indices::put_settings => UpdateSettingsRequest, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
+    route!(PUT, "/{index}/_settings", indices::put_settings => UpdateSettingsRequest, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
     route!(GET, "/_alias", indices::aliases, indices::INDICES_PARAMS, indices::GET_PARAMS),
     route!(GET, "/{index}/_alias", indices::aliases, indices::INDICES_PARAMS, indices::GET_PARAMS),
-    route!(GET_POST, "/_refresh", indices::refresh, indices::INDICES_PARAMS),
-    route!(GET_POST, "/{index}/_refresh", indices::refresh, indices::INDICES_PARAMS),
-    route!(GET_POST, "/_flush", indices::flush, indices::INDICES_PARAMS, &["force", "wait_if_ongoing"]),
-    route!(GET_POST, "/{index}/_flush", indices::flush, indices::INDICES_PARAMS, &["force", "wait_if_ongoing"]),
+    route!(GET_POST, "/_refresh", indices::refresh => RefreshRequest, indices::INDICES_PARAMS),
+    route!(GET_POST, "/{index}/_refresh", indices::refresh => RefreshRequest, indices::INDICES_PARAMS),
+    route!(GET_POST, "/_flush", indices::flush => FlushRequest, indices::INDICES_PARAMS, &["force", "wait_if_ongoing"]),
+    route!(GET_POST, "/{index}/_flush", indices::flush => FlushRequest, indices::INDICES_PARAMS, &["force", "wait_if_ongoing"]),
     route!(GET, "/_stats", indices::stats, indices::INDICES_PARAMS, &["level"]),
     route!(GET, "/{index}/_stats", indices::stats, indices::INDICES_PARAMS, &["level"]),
 
     route!(GET, "/_security/_authenticate", security::authenticate),
-    route!(PUT_POST, "/_security/api_key", api_keys::create, security::CHANGE_PARAMS),
+    route!(PUT_POST, "/_security/api_key", api_keys::create => CreateApiKeyRequest, security::CHANGE_PARAMS),
     route!(GET, "/_security/api_key", api_keys::get, api_keys::GET_PARAMS),
-    route!(DELETE, "/_security/api_key", api_keys::invalidate),
-    route!(PUT, "/_security/api_key/{id}", api_keys::update, security::CHANGE_PARAMS),
+    route!(DELETE, "/_security/api_key", api_keys::invalidate => InvalidateApiKeysRequest),
+    route!(PUT, "/_security/api_key/{id}", api_keys::update => UpdateApiKeyRequest, security::CHANGE_PARAMS),
     route!(GET, "/_security/service", service_accounts::get),
     route!(GET, "/_security/service/{namespace}", service_accounts::get),
     route!(GET, "/_security/service/{namespace}/{service}", service_accounts::get),
     route!(GET, "/_security/service/{namespace}/{service}/credential", service_accounts::get_credentials),
-    route!(PUT_POST, "/_security/service/{namespace}/{service}/credential/token", service_accounts::create_token, security::CHANGE_PARAMS),
-    route!(PUT_POST, "/_security/service/{namespace}/{service}/credential/token/{name}", service_accounts::create_token, security::CHANGE_PARAMS),
+    route!(PUT_POST, "/_security/service/{namespace}/{service}/credential/token", service_accounts::create_token => CreateServiceTokenRequest, security::CHANGE_PARAMS),
+    route!(PUT_POST, "/_security/service/{namespace}/{service}/credential/token/{name}", service_accounts::create_token => CreateServiceTokenRequest, security::CHANGE_PARAMS),
     route!(DELETE, "/_security/service/{namespace}/{service}/credential/token/{name}", service_accounts::delete_token, security::CHANGE_PARAMS),
     route!(GET, "/_security/enroll/node", service_accounts::enroll_node),
     route!(GET, "/_security/enroll/kibana", service_accounts::enroll_kibana),
     route!(GET, "/_security/user", security::get_users, security::GET_PARAMS),
     route!(GET, "/_security/user/{username}", security::get_users, security::GET_PARAMS),
-    route!(PUT_POST, "/_security/user/{username}", security::put_user, security::CHANGE_PARAMS),
+    route!(PUT_POST, "/_security/user/{username}", security::put_user => PutUserRequest, security::CHANGE_PARAMS),
     route!(DELETE, "/_security/user/{username}", security::delete_user, security::CHANGE_PARAMS),
     route!(PUT_POST, "/_security/user/_password", security::change_password, security::CHANGE_PARAMS),
     route!(PUT_POST, "/_security/user/{username}/_password", security::change_password, security::CHANGE_PARAMS),
-    route!(PUT_POST, "/_security/user/{username}/_enable", security::enable, security::CHANGE_PARAMS),
-    route!(PUT_POST, "/_security/user/{username}/_disable", security::disable, security::CHANGE_PARAMS),
+    route!(PUT_POST, "/_security/user/{username}/_enable", security::enable => SetUserEnabledRequest, security::CHANGE_PARAMS),
+    route!(PUT_POST, "/_security/user/{username}/_disable", security::disable => SetUserEnabledRequest, security::CHANGE_PARAMS),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use bytes::Bytes;
+    use ringwall_api::action::{AnyMessage, BoxFuture, ErasedRequest};
+    use ringwall_api::{ApiError, ApiResult, Authentication, Client, RequestContext};
+    use ringwall_base::breaker::{Account, Breakers, Purpose};
+
+    use super::*;
+    use crate::memory::Parsed;
+    use crate::params::Params;
+    use crate::request::RestRequest;
+
+    /// Notes the action of each request.
+    #[derive(Default)]
+    struct Noting(Mutex<Option<&'static str>>);
+
+    impl Client for Noting {
+        fn execute_erased(
+            &self,
+            _context: RequestContext,
+            request: ErasedRequest,
+        ) -> BoxFuture<'_, ApiResult<AnyMessage>> {
+            *self.0.lock().unwrap() = Some(request.spec.name);
+            Box::pin(async { Err(ApiError::internal("there is no node here")) })
+        }
+    }
+
+    /// Returns the action that a row performs for a body, if the body is one it takes.
+    fn performed(route: &Route, query: &str, body: &'static str) -> Option<&'static str> {
+        let client = Arc::new(Noting::default());
+        let variables = route.path.split('/').filter_map(|part| {
+            let name = part.strip_prefix('{')?.strip_suffix('}')?;
+            Some((name, "a".to_owned()))
+        });
+        let breakers = Breakers::unlimited();
+        let request = RestRequest {
+            method: route.methods[0].clone(),
+            path_params: variables.collect(),
+            params: Params::parse(query).unwrap(),
+            body: Bytes::from_static(body.as_bytes()),
+            parsed: Parsed::new(Account::unlimited(), u64::MAX),
+            _body_charge: breakers.open(Purpose::InFlight),
+            context: RequestContext::of(Authentication::system()),
+            client: client.clone(),
+            prefers_json: false,
+        };
+        let _ = futures::executor::block_on((route.handler)(request));
+        *client.0.lock().unwrap()
+    }
+
+    const BODIES: &[&str] = &[
+        "",
+        "{}",
+        "{}\n{}\n",
+        "{\"index\":{\"_index\":\"a\"}}\n{}\n",
+        r#"{"docs":[{"_index":"a","_id":"1"}]}"#,
+        r#"{"doc":{}}"#,
+        r#"{"persistent":{"search.max_buckets":1}}"#,
+        r#"{"index":{"number_of_replicas":1}}"#,
+        r#"{"properties":{}}"#,
+        r#"{"name":"a"}"#,
+        r#"{"ids":["a"]}"#,
+        r#"{"role_descriptors":{}}"#,
+        r#"{"commands":[]}"#,
+        r#"{"password":"a-long-password","roles":[]}"#,
+    ];
+
+    #[test]
+    fn a_row_that_takes_a_body_names_the_action_that_it_performs() {
+        for route in ROUTES {
+            let Some(action) = route.action else {
+                continue;
+            };
+            let performed = BODIES.iter().find_map(|body| performed(route, "", body));
+            assert_eq!(performed, Some(action.name), "{}", route.path);
+        }
+    }
+
+    /// Who may not use it at all would else have its body read first.
+    #[test]
+    fn every_row_that_takes_a_body_names_its_action() {
+        let reads = |route: &&Route| {
+            let methods = [Method::POST, Method::PUT];
+            methods.iter().any(|method| route.methods.contains(method))
+        };
+        let open: Vec<&str> = ROUTES
+            .iter()
+            .filter(reads)
+            .filter(|route| route.action.is_none())
+            .map(|route| route.path)
+            .collect();
+        // Open to everybody for the own password.
+        let own = [
+            "/_security/user/_password",
+            "/_security/user/{username}/_password",
+        ];
+        assert_eq!(open, own);
+    }
+}

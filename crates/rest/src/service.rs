@@ -9,13 +9,15 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use ringwall_api::{ApiError, ApiResult, Authentication, Client, ErrorCode, RequestContext};
+use ringwall_base::breaker::{Account, Breakers, Purpose};
 use ringwall_security::authc::tampered_request;
 use ringwall_security::{Authenticator, ClientCertificates};
 use serde_json::json;
 
 use crate::cors::Cors;
-use crate::http::body::{BodyBudget, BodyLimits, read_body};
+use crate::http::body::{BodyLimits, read_body};
 use crate::json::did_you_mean;
+use crate::memory::Parsed;
 use crate::params::Params;
 use crate::render::{BodyType, Rendering, check_media_types};
 use crate::request::{RestRequest, RestResponse};
@@ -28,7 +30,9 @@ pub struct Service {
     pub authenticator: Arc<Authenticator>,
     pub limits: BodyLimits,
     pub head: HeadLimits,
-    pub budget: BodyBudget,
+    /// Values in one JSON body.
+    pub max_content_values: u64,
+    pub breakers: Breakers,
     pub compression: bool,
     pub cors: Option<Cors>,
     /// The value of `Strict-Transport-Security`.
@@ -126,9 +130,10 @@ impl Service {
             authenticated_as_of: as_of,
             opaque_id: header_text(&parts.headers, "x-opaque-id"),
             deadline: None,
+            account: Account::open(&self.breakers, Purpose::Request),
         };
         match self.routed(parts, body, context, &mut rendering).await {
-            Ok(Answer::Rest(answer)) => render(rendering, answer).await,
+            Ok(Answer::Rest(answer)) => self.render(rendering, answer).await,
             Ok(Answer::Http(response)) => response,
             Err(error) => rendering.error(&error),
         }
@@ -165,6 +170,18 @@ impl Service {
         Ok(authentication)
     }
 
+    /// Writes an answer. What it takes is charged until its last byte is sent.
+    async fn render(&self, rendering: Rendering, answer: RestResponse) -> Response<Full<Bytes>> {
+        let breakers = self.breakers.clone();
+        if !rendering.is_heavy(&answer) {
+            return rendering.charged(answer, &breakers);
+        }
+        match tokio::task::spawn_blocking(move || rendering.charged(answer, &breakers)).await {
+            Ok(response) => response,
+            Err(_) => Rendering::default().error(&ApiError::internal("rendering was interrupted")),
+        }
+    }
+
     async fn routed(
         &self,
         parts: &Parts,
@@ -184,7 +201,10 @@ impl Service {
             }
         };
         check_params(route, parts, &params)?;
-        let (body, _reserved) = read_body(body, &parts.headers, self.limits, &self.budget).await?;
+        if let Some(action) = route.action {
+            self.client.admit(&context.authentication, action)?;
+        }
+        let (body, charge) = read_body(body, &parts.headers, self.limits, &self.breakers).await?;
         if let Some(refusal) = check_content_type(route, content_type, &body, parts, rendering) {
             return Ok(Answer::Http(refusal));
         }
@@ -193,6 +213,8 @@ impl Service {
             path_params,
             params,
             body,
+            parsed: Parsed::new(context.account.clone(), self.max_content_values),
+            _body_charge: charge,
             context,
             client: Arc::clone(&self.client),
             prefers_json: rendering.prefers_json,
@@ -204,16 +226,6 @@ impl Service {
 enum Answer {
     Rest(RestResponse),
     Http(Response<Full<Bytes>>),
-}
-
-async fn render(rendering: Rendering, answer: RestResponse) -> Response<Full<Bytes>> {
-    if !rendering.is_heavy(&answer) {
-        return rendering.response(answer);
-    }
-    match tokio::task::spawn_blocking(move || rendering.response(answer)).await {
-        Ok(response) => response,
-        Err(_) => Rendering::default().error(&ApiError::internal("rendering was interrupted")),
-    }
 }
 
 /// A second identity that would be ignored silently is refused: the request would otherwise run with

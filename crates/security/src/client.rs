@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ringwall_api::action::{AnyMessage, BoxFuture, Client, ErasedRequest};
-use ringwall_api::{ApiResult, RequestContext};
+use ringwall_api::{ActionSpec, ApiResult, Authentication, RequestContext};
 
 use crate::Authorizer;
 
@@ -22,6 +22,10 @@ impl SecuredClient {
 }
 
 impl Client for SecuredClient {
+    fn admit(&self, caller: &Authentication, action: &ActionSpec) -> ApiResult<()> {
+        self.authorizer.admit(caller, action)
+    }
+
     fn execute_erased(
         &self,
         context: RequestContext,

@@ -96,6 +96,22 @@ impl SettingValue for usize {
     }
 }
 
+impl SettingValue for f64 {
+    const KIND: &'static str = "number";
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        let number: Option<Self> = text(value)?.trim().parse().ok();
+        number
+            .filter(|number| number.is_finite())
+            .ok_or_else(|| "expected a number".to_owned())
+    }
+
+    /// The whole number at or below it, which is what bounds are about.
+    fn magnitude(&self) -> Option<i128> {
+        Some(self.floor() as i128)
+    }
+}
+
 impl SettingValue for Vec<IpRule> {
     const KIND: &'static str = "list of IP addresses, networks, names of hosts or `_all`";
     const IS_LIST: bool = true;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringwall_base::SharedIpFilter;
+use ringwall_base::breaker::Breakers;
 use ringwall_tls::SslContext;
 
 /// How half-open links are noticed: a ping each interval, and death when it is not answered.
@@ -53,9 +54,9 @@ pub struct TransportConfig {
     pub max_queued_requests: usize,
     /// The largest request or response body.
     pub max_message_bytes: usize,
-    /// What all inbound request bodies being received or handled may take; more are rejected,
-    /// except those of `internal:cluster/` actions.
-    pub max_in_flight_bytes: usize,
+    /// Where inbound request bodies being received or handled are charged; what does not fit is rejected,
+    /// except for `internal:cluster/` actions.
+    pub breakers: Breakers,
     /// How long a link whose peer is no longer trusted may finish what runs; it takes nothing new.
     pub distrust_grace: Duration,
     /// How often a line about the same refused peer is repeated.
@@ -135,7 +136,7 @@ impl Default for TransportConfig {
             max_concurrent_requests: 512,
             max_queued_requests: 4096,
             max_message_bytes: 512 << 20,
-            max_in_flight_bytes: 1 << 30,
+            breakers: Breakers::unlimited(),
             distrust_grace: Duration::from_secs(5),
             refusal_interval: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(1),

@@ -16,7 +16,6 @@ use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::budget::ByteBudget;
 use crate::config::TransportConfig;
 use crate::handler::{InboundContext, RequestHandler};
 use crate::identity::NodeIdentity;
@@ -32,7 +31,6 @@ pub(crate) struct Core {
     pub(crate) handlers: RwLock<HashMap<&'static str, Arc<dyn RequestHandler>>>,
     pub(crate) pool: Pool,
     pub(crate) refusals: Arc<RefusalLog>,
-    pub(crate) budget: Arc<ByteBudget>,
     /// Peers that have not shown who they are.
     pub(crate) handshakes: Arc<Turns>,
     /// Peers past it.
@@ -62,7 +60,6 @@ impl Core {
             handlers: RwLock::default(),
             pool: Pool::new(),
             refusals: Arc::new(RefusalLog::new(config.refusal_interval)),
-            budget: ByteBudget::new(config.max_in_flight_bytes),
             handshakes: Turns::new(config.max_handshakes),
             connections: Arc::new(Semaphore::new(config.max_connections)),
             sessions: Mutex::default(),

@@ -12,13 +12,13 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use ringwall_api::{ApiError, ErrorCode};
-use ringwall_base::{ByteSizeValue, encoding};
+use ringwall_base::breaker::{Charge, Purpose};
+use ringwall_base::encoding;
 use ringwall_tls::{MaybeTlsStream, PeerIdentity, PeerRole, detect_tls, explain_io_error};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::budget::Share;
 use crate::core::{Core, run};
 use crate::handler::InboundContext;
 use crate::handshake::{HANDSHAKE_ACTION, Hello, Welcome, judge};
@@ -269,7 +269,7 @@ impl Session {
         let handler = self.core.handler(&head.action)?;
         let deadline = Instant::now() + head.timeout;
         let limit = self.limit(&head)?;
-        let _share = self.share(&head)?;
+        let _charge = self.charge(&head)?;
         let body = match timeout_at(deadline, wire::collect(body, limit)).await {
             Ok(body) => body.map_err(|error| body_error(&head, &error))?,
             Err(_elapsed) => {
@@ -376,28 +376,19 @@ impl Session {
         Ok(head.content_length)
     }
 
-    /// Returns the request's share of the memory for requests. Cluster actions need none: a cluster
+    /// Charges for the request's body. Cluster actions need none: a cluster
     /// that is short of memory must not fall apart as well.
-    fn share(&self, head: &RequestHead) -> Result<Option<Share>, ApiError> {
+    fn charge(&self, head: &RequestHead) -> Result<Option<Charge>, ApiError> {
         if LinkKind::of_action(&head.action) == LinkKind::Cluster {
             return Ok(None);
         }
-        let budget = &self.core.budget;
-        budget.take(head.content_length).map(Some).map_err(|used| {
-            let size = |bytes: usize| ByteSizeValue::from_bytes(bytes as u64);
-            let wanted = used.saturating_add(head.content_length);
-            let reason = format!(
-                "[in_flight_requests] Data too large, data for [<transport_request>] would be \
-                 [{wanted}/{}], which is larger than the limit of [{}/{}]",
-                size(wanted),
-                budget.limit(),
-                size(budget.limit())
-            );
-            ApiError::new(ErrorCode::CircuitBreaking, reason)
-                .with("bytes_wanted", wanted)
-                .with("bytes_limit", budget.limit())
-                .with("durability", "TRANSIENT")
-        })
+        let bytes = head.content_length as u64;
+        let breakers = &self.core.config.breakers;
+        Ok(Some(breakers.charge(
+            Purpose::InFlight,
+            bytes,
+            "<transport_request>",
+        )?))
     }
 
     fn refuse_stranger(&self, head: Option<&RequestHead>) -> ApiError {

@@ -16,7 +16,6 @@
 //! Absent on purpose: the Elasticsearch wire format, connections without an action registry,
 //! retries of requests whose outcome is unknown.
 
-mod budget;
 mod config;
 mod core;
 mod dial;

@@ -46,6 +46,8 @@ async fn bulk(
     if !problems.is_empty() {
         return Err(ApiError::validation(&problems));
     }
+    let bytes = request.items.iter().map(WriteItem::bytes).sum();
+    let _pressure = services.indexing_pressure.coordinating(bytes)?;
     let mut answers: Vec<Answer> = request.items.iter().map(Answer::of).collect();
     let mut items = authorized(
         &services,

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use ringwall_api::cluster::{BreakerStats, NodeStats};
 use ringwall_api::tls::{MetricsRequest, MetricsResponse};
 use ringwall_api::{ApiResult, RequestContext};
 
@@ -12,6 +13,61 @@ use crate::services::Services;
 
 pub(super) fn register(registry: &mut ActionRegistry) {
     registry.add(metrics);
+}
+
+/// What requests hold, and how often they were refused for it.
+fn memory(page: &mut Page, stats: &NodeStats) {
+    type Value = fn(&BreakerStats) -> u64;
+    let gauges: [(&str, &str, Value); 3] = [
+        (
+            "ringwall_breaker_limit_bytes",
+            "Limit of a circuit breaker.",
+            |b| b.limit,
+        ),
+        (
+            "ringwall_breaker_estimated_bytes",
+            "Memory that a circuit breaker has charged.",
+            |b| b.estimated,
+        ),
+        (
+            "ringwall_breaker_tripped_total",
+            "Refusals of a circuit breaker since the start.",
+            |b| b.tripped,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        for breaker in &stats.breakers {
+            let labels = [("breaker", breaker.name.as_str())];
+            page.gauge(name, help, &labels, value(breaker) as f64);
+        }
+    }
+    let pressure = &stats.indexing_pressure;
+    page.gauge(
+        "ringwall_indexing_pressure_limit_bytes",
+        "Bound on documents being indexed.",
+        &[],
+        pressure.limit as f64,
+    );
+    let counts = [
+        (
+            "ringwall_indexing_pressure_bytes",
+            "Documents being indexed.",
+            pressure.current,
+        ),
+        (
+            "ringwall_indexing_pressure_rejections_total",
+            "Writes refused for it since the start.",
+            pressure.rejections,
+        ),
+    ];
+    for (name, help, stages) in counts {
+        for (stage, value) in ["coordinating", "primary", "replica"]
+            .into_iter()
+            .zip(stages)
+        {
+            page.gauge(name, help, &[("stage", stage)], value as f64);
+        }
+    }
 }
 
 async fn metrics(
@@ -72,6 +128,7 @@ async fn metrics(
     ] {
         page.gauge(name, help, &[], value as f64);
     }
+    memory(&mut page, &stats);
     page.gauge(
         "ringwall_docs",
         "Documents in the shard copies of this node.",

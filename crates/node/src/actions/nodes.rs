@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use ringwall_api::cluster::{
-    HttpCounts, NodeInfo, NodeStats, NodesInfoRequest, NodesInfoResponse, NodesStatsRequest,
-    NodesStatsResponse, OwnInfo, ProfileAddresses, TransportCounts,
+    BreakerStats, HttpCounts, NodeInfo, NodeStats, NodesInfoRequest, NodesInfoResponse,
+    NodesStatsRequest, NodesStatsResponse, OwnInfo, ProfileAddresses, TransportCounts,
 };
 use ringwall_api::{ApiResult, RequestContext};
 use ringwall_base::NodeId;
@@ -225,6 +225,8 @@ pub(super) async fn local_stats(services: &Arc<Services>) -> ApiResult<NodeStats
             opened: services.clients.counts.opened(),
             shed: services.clients.counts.shed(),
         },
+        breakers: breakers(services),
+        indexing_pressure: services.indexing_pressure.stats(),
         transport: {
             let counts = services.transport.counts();
             TransportCounts {
@@ -234,6 +236,19 @@ pub(super) async fn local_stats(services: &Arc<Services>) -> ApiResult<NodeStats
             }
         },
     })
+}
+
+fn breakers(services: &Services) -> Vec<BreakerStats> {
+    let stats = services.breakers.stats().into_iter();
+    stats
+        .map(|breaker| BreakerStats {
+            name: breaker.name.to_owned(),
+            limit: breaker.limit,
+            estimated: breaker.estimated,
+            overhead: breaker.overhead,
+            tripped: breaker.tripped,
+        })
+        .collect()
 }
 
 const TIMEOUT: Duration = Duration::from_secs(15);

@@ -26,8 +26,15 @@ pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
             let services = shared.clone();
             async move {
                 recheck(&services, &context, &request)?;
+                // A request that this node split up itself is counted already.
+                let here_already = context.peer.id == services.local_node();
+                let bytes = request.items.iter().map(|item| item.item.bytes()).sum();
+                let pressure = services.indexing_pressure.primary(bytes, here_already)?;
                 // Finishes even if the caller goes away: what is applied must reach every copy.
-                let work = async move { primary::shard_bulk(&services, request).await };
+                let work = async move {
+                    let _pressure = pressure;
+                    primary::shard_bulk(&services, request).await
+                };
                 tokio::spawn(work).await.map_err(unfinished)?
             }
         }),
@@ -37,7 +44,11 @@ pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
         REPLICATE,
         TypedHandler::new(move |_, request: ReplicaRequest| {
             let services = shared.clone();
-            async move { replica::replicate(&services, request).await }
+            async move {
+                let bytes = request.operations.len() as u64;
+                let _pressure = services.indexing_pressure.replica(bytes)?;
+                replica::replicate(&services, request).await
+            }
         }),
     )?;
     let shared = services.clone();

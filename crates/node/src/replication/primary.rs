@@ -2,7 +2,7 @@
 //! Source: data.md section 8.1.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -23,6 +23,8 @@ use crate::shards::writes::{AppliedItems, ShardItem, apply_items};
 
 /// How long a copy may take for one message before it is given up.
 const REPLICA_TIMEOUT: Duration = Duration::from_secs(10);
+/// Before operations that a node had no room for are offered again, the first time.
+const PRESSURE_RETRY: Duration = Duration::from_millis(50);
 /// How long the master may take to remove a copy that cannot follow.
 const MASTER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two attempts to reach the master.
@@ -221,18 +223,39 @@ async fn send_operations(
         operations: message.operations.clone(),
         refresh: message.refresh,
     };
-    let first = services
-        .call(target.node, REPLICATE, &request, REPLICA_TIMEOUT)
-        .await;
-    match first {
+    match offer(services, target, &request).await {
         Err(error) if error.code == ErrorCode::ShardNotInPrimaryMode => {
             resync_copy(services, shard, target, message.term).await?;
-            services
-                .call(target.node, REPLICATE, &request, REPLICA_TIMEOUT)
-                .await
+            offer(services, target, &request).await
         }
         other => other,
     }
+}
+
+/// Sends operations until they are taken or refused for good. A node that holds too many already is asked again: it
+/// is no less a copy for that.
+async fn offer(
+    services: &Arc<Services>,
+    target: &Target,
+    request: &ReplicaRequest,
+) -> ApiResult<ReplicaResponse> {
+    let until = Instant::now() + REPLICA_TIMEOUT;
+    let mut pause = PRESSURE_RETRY;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let answer = services.call(target.node, REPLICATE, request, left).await;
+        match answer {
+            Err(error) if is_short_of_memory(&error) && pause < left => {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            other => return other,
+        }
+    }
+}
+
+fn is_short_of_memory(error: &ApiError) -> bool {
+    matches!(error.code, ErrorCode::Rejected | ErrorCode::CircuitBreaking)
 }
 
 /// Brings a copy into line with this primary, at the beginning of its term.

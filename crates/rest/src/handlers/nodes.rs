@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use ringwall_api::ApiResult;
-use ringwall_api::cluster::{NodeInfo, NodeStats, NodesInfoRequest, NodesStatsRequest};
+use ringwall_api::cluster::{
+    BreakerStats, IndexingPressureStats, NodeInfo, NodeStats, NodesInfoRequest, NodesStatsRequest,
+};
+use ringwall_base::ByteSizeValue;
 use serde_json::{Map, Value, json};
 
 use super::indices::nested;
@@ -41,7 +44,10 @@ pub async fn info(request: RestRequest) -> ApiResult<RestResponse> {
 /// `GET /_nodes[/{node_id}]/stats[/{metric}]`.
 pub async fn stats(request: RestRequest) -> ApiResult<RestResponse> {
     let nodes = request.path_list("node_id");
-    let metrics = request.path_list("metric");
+    let mut metrics = request.path_list("metric");
+    // The section has another name than the metric, as in Elasticsearch.
+    let breaker = metrics.iter_mut().filter(|metric| *metric == "breaker");
+    breaker.for_each(|metric| metric.push('s'));
     let stats = request.execute(NodesStatsRequest { nodes }).await?;
     let nodes: Map<String, Value> = stats
         .nodes
@@ -199,7 +205,47 @@ fn stats_json(node: &NodeStats) -> Value {
                 "available_in_bytes": node.disk_free_bytes,
             },
         },
+        "breakers": breakers_json(&node.breakers),
+        "indexing_pressure": pressure_json(&node.indexing_pressure),
     })
+}
+
+fn breakers_json(breakers: &[BreakerStats]) -> Map<String, Value> {
+    let size = |bytes: u64| ByteSizeValue::from_bytes(bytes).to_string();
+    let json = |breaker: &BreakerStats| {
+        json!({
+            "limit_size_in_bytes": breaker.limit,
+            "limit_size": size(breaker.limit),
+            "estimated_size_in_bytes": breaker.estimated,
+            "estimated_size": size(breaker.estimated),
+            "overhead": breaker.overhead,
+            "tripped": breaker.tripped,
+        })
+    };
+    let named = breakers.iter().map(|b| (b.name.clone(), json(b)));
+    named.collect()
+}
+
+fn pressure_json(pressure: &IndexingPressureStats) -> Value {
+    let bytes = |combined: u64, [coordinating, primary, replica]: [u64; 3]| {
+        json!({
+            "combined_coordinating_and_primary_in_bytes": combined,
+            "coordinating_in_bytes": coordinating,
+            "primary_in_bytes": primary,
+            "replica_in_bytes": replica,
+            "all_in_bytes": combined + replica,
+        })
+    };
+    let mut total = bytes(pressure.total_combined, pressure.total);
+    let [coordinating, primary, replica] = pressure.rejections;
+    total["coordinating_rejections"] = coordinating.into();
+    total["primary_rejections"] = primary.into();
+    total["replica_rejections"] = replica.into();
+    json!({"memory": {
+        "current": bytes(pressure.current_combined, pressure.current),
+        "total": total,
+        "limit_in_bytes": pressure.limit,
+    }})
 }
 
 /// Returns a share in whole percent; 0 of nothing.
@@ -245,7 +291,8 @@ const STATS_METRICS: &[&str] = &[
     "fs",
     "transport",
     "http",
-    "breaker",
+    "breakers",
+    "indexing_pressure",
     "script",
     "discovery",
     "ingest",

@@ -302,9 +302,9 @@ fn msearch_item(
     total_as_int: bool,
 ) -> ApiResult<SearchRequest> {
     let params = &request.params;
-    let header = json::parse_object(header)?;
+    let header = request.object_of(header)?;
     json::check_keys("msearch", &header, MSEARCH_KEYS)?;
-    let mut body = json::parse_object(body)?;
+    let mut body = request.object_of(body)?;
     if total_as_int {
         ask_for_exact_total(&mut body)?;
     }

@@ -1,8 +1,6 @@
 //! Reading request bodies within bounds.
 
 use std::io::Read;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -11,6 +9,7 @@ use http::HeaderMap;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
+use ringwall_base::breaker::{Breakers, Charge, Purpose};
 use tokio::time::timeout;
 
 /// Bounds of one body.
@@ -22,59 +21,7 @@ pub struct BodyLimits {
     pub idle: Duration,
 }
 
-/// Bytes that all bodies together may hold at once. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct BodyBudget {
-    used: Arc<AtomicU64>,
-    limit: u64,
-}
-
-impl BodyBudget {
-    /// Returns a budget of so many bytes.
-    pub fn new(limit: u64) -> Self {
-        Self {
-            used: Arc::default(),
-            limit,
-        }
-    }
-}
-
-/// A part of the budget, given back when dropped.
-#[derive(Debug)]
-pub struct Reservation {
-    budget: BodyBudget,
-    bytes: u64,
-}
-
-impl Reservation {
-    fn grow(&mut self, bytes: u64) -> ApiResult<()> {
-        let before = self.budget.used.fetch_add(bytes, Ordering::Relaxed);
-        self.bytes += bytes;
-        let wanted = before + bytes;
-        if wanted <= self.budget.limit {
-            return Ok(());
-        }
-        Err(ApiError::new(
-            ErrorCode::CircuitBreaking,
-            format!(
-                "[in_flight_requests] Data too large, data for [<http_request>] would be [{wanted}b], which is \
-                 larger than the limit of [{}b]",
-                self.budget.limit
-            ),
-        )
-        .with("bytes_wanted", wanted)
-        .with("bytes_limit", self.budget.limit)
-        .with("durability", "TRANSIENT"))
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-/// Reads and decompresses a body. The reservation is to be kept until the request is answered.
+/// Reads and decompresses a body. The charge is to be kept until the request is answered.
 ///
 /// Errors: 413 beyond the limit, 429 when all bodies together take too much, 400 for a broken body
 /// or an encoding other than gzip, 408 for a client that stalls.
@@ -82,23 +29,20 @@ pub async fn read_body(
     body: Incoming,
     headers: &HeaderMap,
     limits: BodyLimits,
-    budget: &BodyBudget,
-) -> ApiResult<(Bytes, Reservation)> {
-    let mut reservation = Reservation {
-        budget: budget.clone(),
-        bytes: 0,
-    };
+    breakers: &Breakers,
+) -> ApiResult<(Bytes, Charge)> {
+    let mut charge = breakers.open(Purpose::InFlight);
     if body.size_hint().lower() > limits.max_bytes {
         return Err(too_long(limits.max_bytes));
     }
-    let raw = collect(body, limits, &mut reservation).await?;
+    let raw = collect(body, limits, &mut charge).await?;
     let encoding = headers
         .get(http::header::CONTENT_ENCODING)
         .map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase());
     match encoding.as_deref().map(str::trim) {
-        None | Some("" | "identity") => Ok((raw, reservation)),
+        None | Some("" | "identity") => Ok((raw, charge)),
         Some("gzip" | "x-gzip") => {
-            let inflate = move || gunzip(&raw, limits.max_bytes, reservation);
+            let inflate = move || gunzip(&raw, limits.max_bytes, charge);
             tokio::task::spawn_blocking(inflate)
                 .await
                 .map_err(|_| ApiError::internal("decompression was interrupted"))?
@@ -109,11 +53,7 @@ pub async fn read_body(
     }
 }
 
-async fn collect(
-    mut body: Incoming,
-    limits: BodyLimits,
-    reservation: &mut Reservation,
-) -> ApiResult<Bytes> {
+async fn collect(mut body: Incoming, limits: BodyLimits, charge: &mut Charge) -> ApiResult<Bytes> {
     let mut first = Bytes::new();
     let mut joined = BytesMut::new();
     let mut total = 0u64;
@@ -131,7 +71,7 @@ async fn collect(
         if total > limits.max_bytes {
             return Err(too_long(limits.max_bytes));
         }
-        reservation.grow(data.len() as u64)?;
+        charge.grow(data.len() as u64, HTTP_REQUEST)?;
         if first.is_empty() && joined.is_empty() {
             first = data;
             continue;
@@ -148,11 +88,7 @@ async fn collect(
     })
 }
 
-fn gunzip(
-    raw: &[u8],
-    max_bytes: u64,
-    mut reservation: Reservation,
-) -> ApiResult<(Bytes, Reservation)> {
+fn gunzip(raw: &[u8], max_bytes: u64, mut charge: Charge) -> ApiResult<(Bytes, Charge)> {
     let mut decoder = MultiGzDecoder::new(raw);
     let mut inflated = Vec::new();
     let mut piece = vec![0; 64 * 1024];
@@ -166,11 +102,14 @@ fn gunzip(
         if (inflated.len() + read) as u64 > max_bytes {
             return Err(too_long(max_bytes));
         }
-        reservation.grow(read as u64)?;
+        charge.grow(read as u64, HTTP_REQUEST)?;
         inflated.extend_from_slice(&piece[..read]);
     }
-    Ok((Bytes::from(inflated), reservation))
+    Ok((Bytes::from(inflated), charge))
 }
+
+/// What refusals say that a body is, as in Elasticsearch.
+const HTTP_REQUEST: &str = "<http_request>";
 
 fn too_long(limit: u64) -> ApiError {
     ApiError::new(

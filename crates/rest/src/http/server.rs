@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use ringwall_api::Client;
+use ringwall_base::breaker::Breakers;
 use ringwall_base::{Decision, Denied, SharedIpFilter};
 use ringwall_security::Authenticator;
 use ringwall_tls::listen;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::activity::{ConnectionCounts, Waiting};
-use super::body::{BodyBudget, BodyLimits};
+use super::body::BodyLimits;
 use super::connection::{Connections, serve};
 use crate::cors::Cors;
 use crate::service::{HeadLimits, Service};
@@ -36,8 +37,10 @@ pub struct RestConfig {
     pub tls: Option<Arc<SslContext>>,
     /// Setting `http.max_content_length`, bytes; also the bound after decompression.
     pub max_content_length: u64,
-    /// Bytes that all request bodies together may hold at once.
-    pub max_in_flight_bytes: u64,
+    /// Values in one JSON body. Setting `http.max_content_values`.
+    pub max_content_values: u64,
+    /// Where bodies, what is read of them, and answers are charged.
+    pub breakers: Breakers,
     /// All headers of a request together, bytes. Setting `http.max_header_size`.
     pub max_header_bytes: usize,
     /// The request line, bytes. Setting `http.max_initial_line_length`.
@@ -82,7 +85,8 @@ impl Default for RestConfig {
             filter: SharedIpFilter::default(),
             tls: None,
             max_content_length: 100 << 20,
-            max_in_flight_bytes: 1 << 30,
+            max_content_values: 1_000_000,
+            breakers: Breakers::unlimited(),
             max_header_bytes: 16 << 10,
             max_line_bytes: 4 << 10,
             max_connections: 10_000,
@@ -174,7 +178,8 @@ impl RestServer {
                 line: config.max_line_bytes,
                 headers: config.max_header_bytes,
             },
-            budget: BodyBudget::new(config.max_in_flight_bytes),
+            max_content_values: config.max_content_values,
+            breakers: config.breakers.clone(),
             compression: config.compression,
             cors: config.cors.clone(),
             hsts: config

@@ -1,5 +1,6 @@
 //! The server as its clients see it: what it refuses, whom it sheds, when it ends a connection.
 
+mod memory;
 mod support;
 
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +12,9 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use ringwall_api::action::{AnyMessage, ErasedRequest};
-use ringwall_api::{ApiError, ApiResult, Client, RequestContext};
+use ringwall_api::{
+    ActionSpec, ApiError, ApiResult, Authentication, Client, ErrorCode, RequestContext,
+};
 use ringwall_pki::{
     CaParams, CertificateAuthority, DistinguishedName, KeySpec, NodeCertParams, pem,
 };
@@ -27,9 +30,19 @@ use tokio::net::TcpStream;
 pub const WITHIN: Duration = Duration::from_secs(20);
 
 /// Answers every action with an error: what is tested here comes before.
-struct NoNode;
+#[derive(Default)]
+struct NoNode {
+    admits_nobody: AtomicBool,
+}
 
 impl Client for NoNode {
+    fn admit(&self, _caller: &Authentication, action: &ActionSpec) -> ApiResult<()> {
+        match self.admits_nobody.load(Ordering::Relaxed) {
+            true => Err(ApiError::new(ErrorCode::Security, action.name).with_status(403)),
+            false => Ok(()),
+        }
+    }
+
     fn execute_erased(
         &self,
         _context: RequestContext,
@@ -41,6 +54,7 @@ impl Client for NoNode {
 
 pub struct Server {
     pub handle: Option<ServerHandle>,
+    client: Arc<NoNode>,
     log: Arc<RefusalLog>,
     pub address: SocketAddr,
     pub tls: Option<Arc<SslContext>>,
@@ -76,14 +90,21 @@ impl Server {
         let server = RestServer::bind(config).await.unwrap();
         let address = server.addresses()[0];
         let log = server.refusals();
-        let handle = server.serve(Arc::new(NoNode), Arc::new(Authenticator::disabled()));
+        let client = Arc::new(NoNode::default());
+        let handle = server.serve(client.clone(), Arc::new(Authenticator::disabled()));
         Self {
+            client,
             handle: Some(handle),
             log,
             address,
             tls,
             files,
         }
+    }
+
+    /// Has every request refused that says what it is for.
+    pub fn admits_nobody(&self) {
+        self.client.admits_nobody.store(true, Ordering::Relaxed);
     }
 
     pub async fn tcp(&self) -> TcpStream {

@@ -117,6 +117,30 @@ impl Authorizer {
         }
     }
 
+    /// Refuses who may not perform the action on any index, or on the cluster, whatever the request says: it need
+    /// not be read then. What passes is authorized by [`Authorizer::authorize`] all the same.
+    ///
+    /// Errors: the 403 that `authorize` would give.
+    pub fn admit(&self, authentication: &Authentication, action: &ActionSpec) -> ApiResult<()> {
+        if self.is_unchecked(authentication) {
+            return Ok(());
+        }
+        match action.scope {
+            // A request about keys of the caller's own may pass with less, and this may be one.
+            Scope::Cluster => {
+                let role = self.effective_role(authentication);
+                if role.allows_cluster(action.name, false) {
+                    return Ok(());
+                }
+                self.authorize_cluster(authentication, action.name, true)
+            }
+            Scope::Indices | Scope::Composite => {
+                self.authorize_action_name(authentication, action.name)
+            }
+            Scope::SelfService => Ok(()),
+        }
+    }
+
     /// Authorizes one part of a composite request (`_bulk`, `_mget`) for its own index or alias.
     pub fn authorize_item(
         &self,

@@ -144,6 +144,43 @@ fn search_with(expressions: &str, options: IndicesOptions) -> SearchRequest {
 }
 
 #[test]
+fn who_may_do_nothing_of_the_kind_is_refused_before_the_request_is_read() {
+    use ringwall_api::api_keys::InvalidateApiKeysRequest;
+    use ringwall_api::security::PutUserRequest;
+
+    let authorizer = authorizer();
+    let admitted = |roles: &[&str], action: &ActionSpec| authorizer.admit(&caller(roles), action);
+    let (search, bulk) = (SearchRequest::ACTION, BulkRequest::ACTION);
+    for (roles, action, expected) in [
+        (&["logs"][..], &search, true),
+        (&["by_alias"], &search, true),
+        (&["indexer"], &search, false),
+        (&["monitor"], &search, false),
+        (&[], &search, false),
+        (&["indexer"], &bulk, true),
+        (&["logs"], &bulk, false),
+        (&["monitor"], &HealthRequest::ACTION, true),
+        (&["logs"], &HealthRequest::ACTION, false),
+        (&["users"], &PutUserRequest::ACTION, true),
+        (&["monitor"], &PutUserRequest::ACTION, false),
+        // Keys of their own are for users without the right to those of others, too.
+        (&["users"], &InvalidateApiKeysRequest::ACTION, true),
+        (&["logs"], &InvalidateApiKeysRequest::ACTION, false),
+        (&[], &ChangePasswordRequest::ACTION, true),
+    ] {
+        let found = admitted(roles, action);
+        assert_eq!(found.is_ok(), expected, "{roles:?} {}", action.name);
+        if let Err(error) = found {
+            assert_eq!(error.status, 403);
+        }
+    }
+    // In the words of the check that would have come later.
+    let early = admitted(&["monitor"], &search).unwrap_err();
+    let late = authorize(&["monitor"], self::search("logs-1")).unwrap_err();
+    assert_eq!(early, late);
+}
+
+#[test]
 fn wildcards_narrow_and_concrete_names_are_refused() {
     for (roles, expression, expected) in [
         (&["logs"][..], "*", Ok("logs-1,logs-2")),

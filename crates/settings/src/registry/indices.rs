@@ -73,9 +73,10 @@ pub static SEARCH_MAX_BUCKETS: Setting<usize> = Setting::new(
 
 pub static INDEXING_MEMORY_LIMIT: Setting<MemorySize> = Setting::new(
     "indexing_pressure.memory.limit",
-    "Bound on the bytes of documents being indexed on this node; further requests are answered 429.",
+    "Bound on the bytes of documents being indexed on this node, as coordinating node and primary; copies of other \
+     nodes' primaries may take half as much again. Further requests are answered 429.",
 )
-.default("256mb")
+.default("10%")
 .at_least(1 << 20);
 
 pub static INDEX_BUFFER_SIZE: Setting<MemorySize> = Setting::new(

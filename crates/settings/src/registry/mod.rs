@@ -1,5 +1,6 @@
 //! Every setting Ringwall knows, in sections as the reference shows them.
 
+pub mod breakers;
 pub mod cluster;
 pub mod indices;
 pub mod network;
@@ -32,6 +33,7 @@ pub static SECTIONS: &[&Section] = &[
     &cluster::DISCOVERY_SECTION,
     &cluster::COORDINATION_SECTION,
     &indices::SECTION,
+    &breakers::SECTION,
     &indices::THREAD_POOL_SECTION,
     &security::SECTION,
     &realms::SECTION,

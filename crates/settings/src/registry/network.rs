@@ -78,6 +78,15 @@ pub static HTTP_MAX_CONTENT_LENGTH: Setting<ByteSizeValue> = Setting::new(
 .default("100mb")
 .between(1, 2_147_483_647);
 
+pub static HTTP_MAX_CONTENT_VALUES: Setting<usize> = Setting::new(
+    "http.max_content_values",
+    "Largest number of values in a JSON body that is parsed as a whole, keys counted too; larger ones are answered 413. \
+     Documents are not, nor are lines of `_bulk`.",
+)
+.default("1000000")
+.at_least(1000)
+.ours();
+
 pub static HTTP_MAX_HEADER_SIZE: Setting<ByteSizeValue> = Setting::new(
     "http.max_header_size",
     "Largest size of all headers of a request together.",
@@ -222,6 +231,7 @@ pub(super) static HTTP_SECTION: Section = Section {
         &HTTP_PORT,
         &HTTP_PUBLISH_PORT,
         &HTTP_MAX_CONTENT_LENGTH,
+        &HTTP_MAX_CONTENT_VALUES,
         &HTTP_MAX_HEADER_SIZE,
         &HTTP_MAX_INITIAL_LINE_LENGTH,
         &HTTP_COMPRESSION,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringwall_api::{ApiError, Authentication, ErrorCode};
+use ringwall_base::breaker::{Breakers, Limit, Limits, Purpose};
 use ringwall_transport::{
     InboundContext, Request, SendError, Transport, TransportConfig, TypedHandler,
 };
@@ -375,8 +376,16 @@ async fn messages_beyond_the_limit_are_refused_on_either_end() {
 
 #[tokio::test]
 async fn requests_beyond_the_memory_budget_are_refused_but_cluster_actions_pass() {
+    let limit = Limit {
+        bytes: 1000,
+        overhead: 1.0,
+    };
+    let breakers = Breakers::new(Limits {
+        in_flight: limit,
+        ..Limits::none()
+    });
     let poor = TransportConfig {
-        max_in_flight_bytes: 1000,
+        breakers: breakers.clone(),
         ..config()
     };
     let (a, b) = (node("a").await, node_with(poor, identity("b")).await);
@@ -407,6 +416,15 @@ async fn requests_beyond_the_memory_budget_are_refused_but_cluster_actions_pass(
             900
         );
     }
+    // The last charge ends a moment after its answer.
+    let settled = async {
+        while breakers.used(Purpose::InFlight) > 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), settled)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
