@@ -54,6 +54,7 @@ pub use write::{Applied, Condition};
 
 use failure::Failure;
 use lookup::IdLookup;
+use store::CheckedDirectory;
 use tracker::{LocalCheckpointTracker, TermRuns};
 use version_map::VersionMap;
 use writer::WriterQueue;
@@ -66,6 +67,7 @@ pub struct Shard {
     mapping: RwLock<Arc<Mapping>>,
     layout: Arc<Layout>,
     index: tantivy::Index,
+    directory: CheckedDirectory,
     reader: IndexReader,
     /// By what the reader shows since the last refresh.
     lookup: RwLock<Arc<IdLookup>>,
@@ -202,10 +204,11 @@ impl Shard {
     /// Fails when operations above it are no longer kept.
     pub fn op_terms_above(&self, seq_no: SeqNo) -> Result<Vec<(SeqNo, Term)>> {
         self.check()?;
-        match self.note(self.translog.ops_from(seq_no + 1))? {
-            Some(snapshot) => self.note(snapshot.terms()),
-            None => Err(self.not_retained(seq_no + 1)),
-        }
+        let terms = match self.note(self.translog.ops_from(seq_no + 1))? {
+            Some(snapshot) => self.unless_damaged(snapshot.terms())?,
+            None => None,
+        };
+        terms.ok_or_else(|| self.not_retained(seq_no + 1))
     }
 
     /// Returns every operation from a sequence number on, in order.
@@ -223,7 +226,7 @@ impl Shard {
     pub fn operations_reader(&self, seq_no: SeqNo) -> Result<Option<OperationsReader>> {
         self.check()?;
         match self.note(self.translog.ops_from(seq_no))? {
-            Some(snapshot) => self.note(snapshot.into_ordered()).map(Some),
+            Some(snapshot) => self.unless_damaged(snapshot.into_ordered()),
             None => Ok(None),
         }
     }
@@ -279,11 +282,28 @@ impl Shard {
         result
     }
 
+    /// Operations that are kept for others only, and have gone bad, are as good as not kept: this copy has
+    /// them in its commit.
+    fn unless_damaged<T>(&self, read: Result<T>) -> Result<Option<T>> {
+        if let Err(IndexError::Corrupted { path, .. }) = &read
+            && self.note(self.translog.forget_damaged(path, *self.committed.lock()))?
+        {
+            return Ok(None);
+        }
+        self.note(read).map(Some)
+    }
+
     fn not_retained(&self, seq_no: SeqNo) -> IndexError {
         IndexError::NotRetained {
             wanted: seq_no,
             retained: self.translog.min_retained_seq_no(),
         }
+    }
+}
+
+impl Drop for Shard {
+    fn drop(&mut self) {
+        self.directory.close();
     }
 }
 

@@ -77,10 +77,9 @@ impl Shard {
         failure: Arc<Failure>,
     ) -> Result<Self> {
         recovery::remove_snapshots(path)?;
-        let index = CheckedDirectory::open(&path.join(INDEX_DIRECTORY), failure.clone())
-            .map_err(tantivy::TantivyError::from)
-            .and_then(Index::open)
-            .map_err(IndexError::engine("open the index"))?;
+        let directory = CheckedDirectory::open(&path.join(INDEX_DIRECTORY), failure.clone())
+            .map_err(|error| IndexError::engine("open the index")(error.into()))?;
+        let index = Index::open(directory.clone()).map_err(IndexError::engine("open the index"))?;
         schema::register_tokenizers(&index);
         let layout = Layout::open(index.schema()).map_err(|reason| IndexError::Engine {
             action: "open the index",
@@ -91,13 +90,8 @@ impl Shard {
             .map_err(IndexError::engine("read the last commit"))?;
         let commit = CommitPayload::of(&metas)?;
         let retention = options.translog_retention.bytes();
-        let directory = path.join(TRANSLOG_DIRECTORY);
-        let translog = Translog::open(
-            &directory,
-            retention,
-            commit.local_checkpoint,
-            options.lost_tail,
-        )?;
+        let log = path.join(TRANSLOG_DIRECTORY);
+        let translog = Translog::open(&log, retention, commit.local_checkpoint, options.lost_tail)?;
         let reader = index
             .reader_builder()
             .reload_policy(ReloadPolicy::Manual)
@@ -112,6 +106,7 @@ impl Shard {
             mapping: RwLock::new(mapping),
             layout: Arc::new(layout),
             index,
+            directory,
             reader,
             lookup: RwLock::new(Arc::new(lookup)),
             sequence: Mutex::new(Sequence {

@@ -17,7 +17,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use ringwall_base::fs;
 use tantivy::directory::error::{
     DeleteError, LockError, OpenDirectoryError, OpenReadError, OpenWriteError,
@@ -45,6 +45,8 @@ pub(super) struct CheckedDirectory {
     checked: Arc<Mutex<HashSet<PathBuf>>>,
     /// Stops the copy: most who meet a bad file cannot.
     failure: Arc<Failure>,
+    /// Held while a name in the directory is made, changed or removed; `true` once none may be.
+    closed: Arc<RwLock<bool>>,
 }
 
 impl CheckedDirectory {
@@ -57,7 +59,24 @@ impl CheckedDirectory {
             path: path.into(),
             checked: Arc::default(),
             failure,
+            closed: Arc::default(),
         })
+    }
+
+    /// From the return on nothing is made, changed or removed in the directory. A merge that is running
+    /// when its writer is dropped goes on, and would write, or remove what it has merged, in a directory
+    /// that somebody else has opened meanwhile, or is deleting.
+    pub(super) fn close(&self) {
+        *self.closed.write() = true;
+    }
+
+    /// Returns what keeps the directory open, unless it is closed.
+    fn entered(&self) -> io::Result<RwLockReadGuard<'_, bool>> {
+        let closed = self.closed.read();
+        match *closed {
+            true => Err(io::Error::other("the shard copy is closed")),
+            false => Ok(closed),
+        }
     }
 
     /// Checks a file that is not known to be whole.
@@ -93,6 +112,10 @@ impl Directory for CheckedDirectory {
     }
 
     fn delete(&self, path: &Path) -> std::result::Result<(), DeleteError> {
+        let _open = self.entered().map_err(|error| DeleteError::IoError {
+            io_error: Arc::new(error),
+            filepath: path.to_owned(),
+        })?;
         self.checked.lock().remove(path);
         self.inner.delete(path)
     }
@@ -102,6 +125,9 @@ impl Directory for CheckedDirectory {
     }
 
     fn open_write(&self, path: &Path) -> std::result::Result<WritePtr, OpenWriteError> {
+        let _open = self
+            .entered()
+            .map_err(|error| OpenWriteError::wrap_io_error(error, path.to_owned()))?;
         let writer = self.inner.open_write(path)?;
         self.checked.lock().insert(path.to_owned());
         Ok(writer)
@@ -129,6 +155,7 @@ impl Directory for CheckedDirectory {
 
     /// Durable on return, with its name.
     fn atomic_write(&self, path: &Path, data: &[u8]) -> io::Result<()> {
+        let _open = self.entered()?;
         fs::write_atomic(&self.path.join(path), &seal(data)?, 0o600)
     }
 
@@ -137,6 +164,7 @@ impl Directory for CheckedDirectory {
     }
 
     fn acquire_lock(&self, lock: &Lock) -> std::result::Result<DirectoryLock, LockError> {
+        let _open = self.entered().map_err(LockError::wrap_io_error)?;
         self.inner.acquire_lock(lock)
     }
 

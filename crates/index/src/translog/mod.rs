@@ -332,6 +332,26 @@ impl Translog {
         }
     }
 
+    /// Gives up a generation that has gone bad, and what is before it, if a restart does not need it.
+    /// Returns whether it did.
+    pub(crate) fn forget_damaged(&self, path: &Path, committed: SeqNo) -> Result<bool> {
+        let mut state = self.state.lock();
+        let Some(max) = state
+            .sealed
+            .values()
+            .find(|sealed| sealed.path == path)
+            .and_then(|sealed| sealed.record.max_seq_no)
+            .filter(|max| *max <= committed)
+        else {
+            return Ok(false);
+        };
+        tracing::warn!(path = %path.display(), up_to = max, "a translog generation has gone bad; the commit has its operations");
+        state.min_retained_seq_no = state.min_retained_seq_no.max(max + 1);
+        let result = state.checkpoint().write(&self.directory);
+        state.note(result)?;
+        Ok(true)
+    }
+
     /// Returns a reader of every operation from a sequence number on in the order they were
     /// appended, or `None` when some are no longer kept.
     pub fn ops_from(&self, seq_no: SeqNo) -> Result<Option<OperationsSnapshot>> {

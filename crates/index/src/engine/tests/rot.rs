@@ -194,6 +194,31 @@ fn flip(path: &Path, at: u64, bit: u64) {
     file.write_all_at(&byte, at).unwrap();
 }
 
+/// Operations that are kept for other copies only: they are given up, not the copy.
+#[test]
+fn a_bad_generation_that_the_commit_covers_is_no_longer_offered() {
+    let dir = tempfile::tempdir().unwrap();
+    let shard = create(dir.path());
+    for n in 0..10 {
+        put(&shard, &n.to_string(), n);
+    }
+    shard.flush().unwrap();
+    put(&shard, "10", 10);
+    assert!(shard.has_operations_from(5));
+    let generation = dir.path().join("translog/translog-2.tlog");
+    flip(&generation, 100, 1);
+    assert!(shard.operations_reader(5).unwrap().is_none());
+    assert!(matches!(
+        shard.op_terms_above(5),
+        Err(IndexError::NotRetained { .. })
+    ));
+    assert!(!shard.has_operations_from(5) && shard.has_operations_from(10));
+    assert_eq!(n_of(&shard, "5"), Some(5));
+    assert_eq!(shard.operations_from(10).unwrap().len(), 1);
+    drop(shard);
+    assert_eq!(n_of(&open(dir.path()), "10"), Some(10));
+}
+
 /// Bytes that were synced are gone from the end of the log.
 #[test]
 fn a_log_that_has_lost_what_was_synced_does_not_open() {

@@ -39,6 +39,29 @@ fn writers_refreshes_and_flushes_at_the_same_time_lose_nothing() {
     assert_eq!((shard.local_checkpoint(), shard.max_seq_no()), (599, 599));
 }
 
+/// A merge goes on when the copy is closed; whoever opens or deletes the directory next has it for itself.
+#[test]
+fn a_closed_copy_leaves_its_directory_alone() {
+    for _ in 0..8 {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shard");
+        let mut options = options();
+        options.segments_per_merge = 2;
+        drop(create(&path));
+        let shard = Shard::open(&path, mapping(), options).unwrap();
+        for n in 0..6 {
+            put(&shard, &n.to_string(), n);
+            shard.refresh().unwrap();
+        }
+        drop(shard);
+        let after: Vec<PathBuf> = files(&path).into_iter().map(|(file, _)| file).collect();
+        let shard = open(&path);
+        assert_eq!(searchable(&shard).len(), 6);
+        drop(shard);
+        std::fs::remove_dir_all(&path).unwrap_or_else(|error| panic!("{error}: {after:?}"));
+    }
+}
+
 #[test]
 fn a_writer_may_be_closed_while_others_write() {
     let dir = tempfile::tempdir().unwrap();
