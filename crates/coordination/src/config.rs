@@ -78,8 +78,10 @@ pub struct Timing {
     pub follower_check_timeout: Duration,
     /// `cluster.fault_detection.follower_check.retry_count`.
     pub follower_check_retries: u32,
-    /// Deadline of the check that follows a closed connection.
-    pub disconnect_check_timeout: Duration,
+    /// `cluster.fault_detection.rejoin.window`: a node that is lost twice within it has to be steady to come back.
+    pub rejoin_window: Duration,
+    /// `cluster.fault_detection.rejoin.steady_time`.
+    pub rejoin_steady_time: Duration,
     /// Deadline of one change of membership, and of the master's own commands.
     pub publish_timeout: Duration,
     /// Deadline of one piece of a snapshot, its installation included.
@@ -103,7 +105,8 @@ impl Default for Timing {
             follower_check_interval: Duration::from_millis(500),
             follower_check_timeout: Duration::from_millis(1500),
             follower_check_retries: 2,
-            disconnect_check_timeout: Duration::from_secs(1),
+            rejoin_window: Duration::from_secs(60),
+            rejoin_steady_time: Duration::from_secs(5),
             publish_timeout: Duration::from_secs(10),
             snapshot_timeout: Duration::from_secs(30),
             formation_warning_interval: Duration::from_secs(10),

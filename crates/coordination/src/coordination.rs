@@ -23,7 +23,7 @@ use crate::handler;
 use crate::master::{self, Event};
 use crate::ports::{PeerNetwork, StateMachine};
 use crate::raft::{Raft, RaftId};
-use crate::raft_network::Lines;
+use crate::raft_network::{Hush, Lines};
 use crate::rpc::Messenger;
 use crate::shared::Shared;
 use crate::status::{self, Status};
@@ -69,7 +69,9 @@ impl Coordination {
         config.timing.validate()?;
         let (store, machine) = open(&config, state_machine).await?;
         let messenger = Arc::new(Messenger::new(network, machine.clone()));
-        let raft = start_raft(&config, &store, &machine, &messenger).await?;
+        let hush = Hush::new(&config.timing);
+        let lines = Lines::new(messenger.clone(), hush.clone());
+        let raft = start_raft(&config, &store, &machine, lines).await?;
         let (master_events, events) = mpsc::channel(MAX_MASTER_EVENTS);
         let shared = Arc::new(Shared {
             config,
@@ -77,6 +79,7 @@ impl Coordination {
             machine,
             messenger,
             raft,
+            hush,
             contact: Mutex::new(Contact::default()),
             discovery: Mutex::new(Discovery::default()),
             status: watch::Sender::default(),
@@ -244,7 +247,7 @@ async fn start_raft(
     config: &Config,
     store: &Store,
     machine: &Arc<Machine>,
-    messenger: &Arc<Messenger>,
+    lines: Lines,
 ) -> Result<Raft, Error> {
     let timing = &config.timing;
     let rpc_timeout = timing.rpc_timeout.as_millis() as u64;
@@ -270,7 +273,7 @@ async fn start_raft(
     Raft::new(
         RaftId(config.local.id),
         Arc::new(engine),
-        Lines::new(messenger.clone()),
+        lines,
         LogStore::new(store.clone()),
         MachineStore::new(store.clone(), machine.clone()),
     )
@@ -345,14 +348,21 @@ fn remind_of_bootstrap_setting(shared: &Shared) {
 }
 
 /// Sends the master's heartbeats: more often than openraft's message deadline, so that a slow disk
-/// of a follower does not make it look dead.
+/// of a follower does not make it look dead. A master without a quorum falls silent ([`Hush`]).
 async fn keep_beating(shared: Arc<Shared>) {
     let mut beat = tokio::time::interval(shared.config.timing.heartbeat_interval);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
-        let beats = shared.in_office() && shared.unhealthy().is_none();
-        if beats && shared.raft.trigger().heartbeat().await.is_err() {
+        if !shared.in_office() {
+            shared.hush.set(false);
+            continue;
+        }
+        let metrics = shared.raft.metrics().borrow().clone();
+        let has_quorum = status::has_quorum(&shared, &metrics, Instant::now());
+        let is_healthy = shared.unhealthy().is_none();
+        shared.hush.set(!has_quorum || !is_healthy);
+        if is_healthy && shared.raft.trigger().heartbeat().await.is_err() {
             return;
         }
     }

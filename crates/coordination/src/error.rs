@@ -111,6 +111,9 @@ pub enum NetworkError {
     /// There is no connection and none could be made, or it broke.
     #[error("unreachable: {0}")]
     Unreachable(String),
+    /// No connection came up in time: whether somebody is there is unknown.
+    #[error("not connected: {0}")]
+    NoConnection(String),
     /// No answer within the timeout.
     #[error("timed out")]
     Timeout,

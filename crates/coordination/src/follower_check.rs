@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use ringwall_base::NodeId;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{debug, warn};
 
+use crate::decide::silence::Silence;
 use crate::error::NetworkError;
 use crate::master::Event;
 use crate::peer::PeerInfo;
@@ -34,7 +39,15 @@ impl Drop for Watch {
 
 impl FollowerChecks {
     /// Starts watches for new members and ends those of members that left.
-    pub(crate) fn follow(&mut self, shared: &Arc<Shared>, members: &[PeerInfo], term: u64) {
+    ///
+    /// `heard` is the last word of a node that was master before, and may have been silent for a while.
+    pub(crate) fn follow(
+        &mut self,
+        shared: &Arc<Shared>,
+        members: &[PeerInfo],
+        term: u64,
+        heard: Option<(NodeId, Instant)>,
+    ) {
         let local = shared.local_id();
         self.running.retain(|id, watch| {
             members
@@ -44,8 +57,15 @@ impl FollowerChecks {
         for member in members.iter().filter(|member| member.id != local) {
             self.running.entry(member.id).or_insert_with(|| {
                 let suspect = Arc::new(Notify::new());
-                let task =
-                    tokio::spawn(watch(shared.clone(), member.clone(), term, suspect.clone()));
+                let heard = heard.filter(|(node, _)| *node == member.id);
+                let heard = heard.map_or_else(Instant::now, |(_, at)| at);
+                let task = tokio::spawn(watch(
+                    shared.clone(),
+                    member.clone(),
+                    term,
+                    suspect.clone(),
+                    heard,
+                ));
                 Watch {
                     ephemeral_id: member.ephemeral_id.clone(),
                     suspect,
@@ -74,11 +94,17 @@ impl FollowerChecks {
 
 /// Why a node counts as lost, in Elasticsearch's words.
 const DISCONNECTED: &str = "disconnected";
-const TOO_MANY_FAILURES: &str = "followers check retry count exceeded";
+pub(crate) const TOO_MANY_FAILURES: &str = "followers check retry count exceeded";
 const UNHEALTHY: &str = "health check failed";
 
-async fn watch(shared: Arc<Shared>, member: PeerInfo, term: u64, suspect: Arc<Notify>) {
-    let reason = watch_until_lost(&shared, &member, term, &suspect).await;
+async fn watch(
+    shared: Arc<Shared>,
+    member: PeerInfo,
+    term: u64,
+    suspect: Arc<Notify>,
+    heard: Instant,
+) {
+    let reason = watch_until_lost(&shared, &member, term, &suspect, heard).await;
     let lost = Event::Lost {
         peer: member,
         reason,
@@ -93,42 +119,55 @@ async fn watch_until_lost(
     member: &PeerInfo,
     term: u64,
     suspect: &Notify,
+    heard: Instant,
 ) -> &'static str {
     let timing = &shared.config.timing;
-    let mut failures = 0;
+    let mut silence = Silence::since(heard, Instant::now(), timing);
+    let mut checks = FuturesUnordered::new();
+    let mut ticks = tokio::time::interval(timing.follower_check_interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Since when nobody, or another process, seems to be there.
+    let mut gone: Option<Instant> = None;
     loop {
-        let suspected = tokio::select! {
-            () = tokio::time::sleep(timing.follower_check_interval) => false,
-            () = suspect.notified() => true,
-        };
-        let timeout = if suspected {
-            timing.disconnect_check_timeout
-        } else {
-            timing.follower_check_timeout
-        };
-        match check(shared, member, term, timeout).await {
-            Ok(()) => failures = 0,
-            // One second look: the connection may have broken between two messages.
-            Err(Check::Gone) => {
-                match check(shared, member, term, timing.disconnect_check_timeout).await {
-                    Ok(()) => failures = 0,
-                    Err(Check::Gone) => return DISCONNECTED,
-                    Err(Check::Unhealthy) => return UNHEALTHY,
-                    Err(Check::Failed) => failures += 1,
+        let next = tokio::select! {
+            Some((sent, answer)) = checks.next(), if !checks.is_empty() => match answer {
+                Ok(()) => {
+                    silence.answered(sent);
+                    gone = None;
+                    false
                 }
-            }
-            Err(Check::Unhealthy) => return UNHEALTHY,
-            Err(Check::Failed) if suspected => return DISCONNECTED,
-            Err(Check::Failed) => failures += 1,
-        }
-        if failures >= timing.follower_check_retries {
-            return TOO_MANY_FAILURES;
+                Err(Check::Failed) => false,
+                Err(Check::Unhealthy) => return UNHEALTHY,
+                // A second look decides: the connection may have broken between two messages.
+                Err(Check::Gone) => match gone {
+                    Some(since) if sent >= since => return DISCONNECTED,
+                    Some(_) => false,
+                    None => {
+                        gone = Some(Instant::now());
+                        true
+                    }
+                },
+            },
+            _ = ticks.tick() => checks.len() < MAX_CHECKS,
+            () = suspect.notified() => true,
+            () = tokio::time::sleep_until(silence.ends()) => return TOO_MANY_FAILURES,
+        };
+        if next {
+            let sent = Instant::now();
+            let timeout = silence.ends().saturating_duration_since(sent);
+            let answer = check(
+                shared,
+                member,
+                term,
+                timeout.max(timing.follower_check_timeout),
+            );
+            checks.push(async move { (sent, answer.await) });
         }
     }
 }
 
 enum Check {
-    /// No connection, or another process answers there.
+    /// Nobody is there, or another process.
     Gone,
     /// It says itself that it must not be relied on.
     Unhealthy,
@@ -139,7 +178,7 @@ async fn check(
     shared: &Shared,
     member: &PeerInfo,
     term: u64,
-    timeout: std::time::Duration,
+    timeout: Duration,
 ) -> Result<(), Check> {
     let answer = shared
         .messenger
@@ -163,8 +202,13 @@ async fn check(
             debug!(node = %member, %error, "follower check failed");
             Err(match error {
                 NetworkError::Unreachable(_) => Check::Gone,
-                NetworkError::Timeout | NetworkError::Remote(_) => Check::Failed,
+                NetworkError::NoConnection(_) | NetworkError::Timeout | NetworkError::Remote(_) => {
+                    Check::Failed
+                }
             })
         }
     }
 }
+
+/// Checks of one node under way at a time.
+const MAX_CHECKS: usize = 16;

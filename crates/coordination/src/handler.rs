@@ -122,7 +122,10 @@ impl Request<'_> {
         }
         let (reply, admitted) = oneshot::channel();
         let admission = async {
-            let stopped = || Error::NotMaster.to_string();
+            let stopped = || Refusal {
+                reason: Error::NotMaster.to_string(),
+                transient: true,
+            };
             let event = Event::Join { peer, reply };
             let queued = shared.master_events.send(event).await;
             queued.map_err(|_| stopped())?;
@@ -130,7 +133,7 @@ impl Request<'_> {
         };
         match tokio::time::timeout(shared.config.timing.join_timeout, admission).await {
             Ok(Ok(())) => answer(&Ok::<Done, Refusal>(Done {})),
-            Ok(Err(reason)) => refuse(reason, true),
+            Ok(Err(refusal)) => refuse(refusal.reason, refusal.transient),
             Err(_) => refuse("the master timed out adding the node".to_owned(), false),
         }
     }

@@ -12,11 +12,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::decide::flapping::Flapping;
 use crate::decide::voters::{VoterFacts, best_voters};
-use crate::follower_check::FollowerChecks;
+use crate::follower_check::{FollowerChecks, TOO_MANY_FAILURES};
 use crate::peer::PeerInfo;
 use crate::propose::Attempt;
 use crate::raft::{ProposalId, RaftId};
+use crate::rpc::Refusal;
 use crate::shared::{Shared, configs};
 
 /// Something the master must deal with.
@@ -24,7 +26,7 @@ pub(crate) enum Event {
     /// A validated node asks to join.
     Join {
         peer: PeerInfo,
-        reply: oneshot::Sender<Result<(), String>>,
+        reply: oneshot::Sender<Result<(), Refusal>>,
     },
     /// A member does not answer any more.
     Lost {
@@ -40,6 +42,7 @@ pub(crate) async fn keep_mastering(shared: Arc<Shared>, mut events: mpsc::Receiv
     let mut master = Master {
         shared,
         checks: FollowerChecks::default(),
+        flapping: Flapping::default(),
         predecessor: None,
         term: None,
     };
@@ -74,8 +77,9 @@ pub(crate) async fn keep_mastering(shared: Arc<Shared>, mut events: mpsc::Receiv
 struct Master {
     shared: Arc<Shared>,
     checks: FollowerChecks,
-    /// Who was master before, until its check has begun.
-    predecessor: Option<NodeId>,
+    flapping: Flapping,
+    /// Who was master before, and when it was last heard, until its check has begun.
+    predecessor: Option<(NodeId, Instant)>,
     /// The term in which this node is an acting master.
     term: Option<u64>,
 }
@@ -98,10 +102,11 @@ impl Master {
             return;
         }
         self.checks.clear();
+        self.flapping.clear();
         self.term = term;
         self.predecessor = None;
         if let Some(term) = term {
-            self.predecessor = self.shared.contact.lock().last_master();
+            self.predecessor = self.shared.contact.lock().last_word();
             let metrics = self.shared.raft.metrics().borrow().clone();
             info!(
                 "elected-as-master ([{}] nodes joined), term: {term}, version: {}",
@@ -114,18 +119,43 @@ impl Master {
     async fn handle(&mut self, event: Event) {
         match event {
             Event::Join { peer, reply } => {
-                let admitted = self.admit(&peer).await.map_err(|error| error.to_string());
+                let admitted = self.let_in(&peer).await;
                 // A joiner that gave up asks again and finds itself joined.
                 let _ = reply.send(admitted);
             }
             Event::Lost { peer, reason } => {
                 self.checks.forget(peer.id);
+                if reason == TOO_MANY_FAILURES {
+                    let window = self.shared.config.timing.rejoin_window;
+                    self.flapping.removed(peer.id, Instant::now(), window);
+                }
                 if let Err(error) = self.remove(&peer, reason).await {
                     warn!(node = %peer, %error, "could not remove a lost node, trying again");
                 }
             }
             Event::Disconnected(node) => self.checks.suspect(node),
         }
+    }
+
+    /// Admits a node that asks, unless it comes and goes.
+    async fn let_in(&mut self, peer: &PeerInfo) -> Result<(), Refusal> {
+        let timing = &self.shared.config.timing;
+        let (window, steady) = (timing.rejoin_window, timing.rejoin_steady_time);
+        if let Some(left) = self.flapping.wait(peer.id, Instant::now(), window, steady) {
+            return Err(Refusal {
+                reason: format!(
+                    "the node was lost twice within [{} s]; it is let in again when it has answered for another \
+                     [{} ms] without a break",
+                    window.as_secs(),
+                    left.as_millis()
+                ),
+                transient: false,
+            });
+        }
+        self.admit(peer).await.map_err(|error| Refusal {
+            reason: error.to_string(),
+            transient: true,
+        })
     }
 
     async fn admit(&mut self, peer: &PeerInfo) -> Result<(), DutyError> {
@@ -178,11 +208,10 @@ impl Master {
             warn!(%error, "a duty of the master failed, trying again");
         }
         if self.shared.acting_term() == Some(term) {
-            self.checks.follow(&self.shared, &self.members(), term);
-            // Silent long enough to be replaced: it is looked at before the others.
-            if let Some(predecessor) = self.predecessor.take() {
-                self.checks.suspect(predecessor);
-            }
+            // The one before may have been silent for long when this one was elected.
+            let heard = self.predecessor.take();
+            self.checks
+                .follow(&self.shared, &self.members(), term, heard);
         }
     }
 

@@ -134,6 +134,8 @@ impl Shared {
             Ok(ProposeResponse::Applied { index, reply }) => Ok((index, reply)),
             Ok(ProposeResponse::NotMaster) => Err(Attempt::NotSubmitted),
             Ok(ProposeResponse::Unknown) => Err(Attempt::Unknown),
+            // Never sent.
+            Err(NetworkError::NoConnection(_)) => Err(Attempt::NotSubmitted),
             Err(NetworkError::Unreachable(_) | NetworkError::Timeout | NetworkError::Remote(_)) => {
                 Err(Attempt::Unknown)
             }

@@ -1,6 +1,7 @@
 //! Carries openraft's messages.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use openraft::error::{
@@ -12,6 +13,9 @@ use openraft::raft::{
     VoteRequest, VoteResponse,
 };
 
+use tokio::time::Instant;
+
+use crate::config::Timing;
 use crate::error::NetworkError;
 use crate::peer::PeerInfo;
 use crate::raft::{RaftId, TypeConfig};
@@ -22,11 +26,33 @@ use crate::rpc::{
 /// Makes a [`Line`] for each member.
 pub(crate) struct Lines {
     messenger: Arc<Messenger>,
+    hush: Arc<Hush>,
+}
+
+/// Keeps a master without a quorum quiet: one that is heard but does not hear would keep the others from electing one
+/// that can act. The engine goes on replicating on its own, so this is where it is held back.
+pub(crate) struct Hush {
+    on: AtomicBool,
+    /// A word now and then finds out whether the others are back; between two words there is time for an election.
+    pause: Duration,
+}
+
+impl Hush {
+    pub(crate) fn new(timing: &Timing) -> Arc<Self> {
+        Arc::new(Self {
+            on: AtomicBool::new(false),
+            pause: timing.election_timeout_max * PAUSE_IN_ELECTIONS,
+        })
+    }
+
+    pub(crate) fn set(&self, on: bool) {
+        self.on.store(on, Ordering::Relaxed);
+    }
 }
 
 impl Lines {
-    pub(crate) fn new(messenger: Arc<Messenger>) -> Self {
-        Self { messenger }
+    pub(crate) fn new(messenger: Arc<Messenger>, hush: Arc<Hush>) -> Self {
+        Self { messenger, hush }
     }
 }
 
@@ -36,6 +62,8 @@ impl RaftNetworkFactory<TypeConfig> for Lines {
     async fn new_client(&mut self, target: RaftId, node: &PeerInfo) -> Line {
         Line {
             messenger: self.messenger.clone(),
+            hush: self.hush.clone(),
+            last_word: None,
             target,
             peer: node.clone(),
         }
@@ -45,6 +73,8 @@ impl RaftNetworkFactory<TypeConfig> for Lines {
 /// The way to one member.
 pub(crate) struct Line {
     messenger: Arc<Messenger>,
+    hush: Arc<Hush>,
+    last_word: Option<Instant>,
     target: RaftId,
     peer: PeerInfo,
 }
@@ -57,6 +87,16 @@ impl RaftNetwork<TypeConfig> for Line {
         request: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<RaftId>, Failed> {
+        let now = Instant::now();
+        if self.hush.on.load(Ordering::Relaxed)
+            && self
+                .last_word
+                .is_some_and(|last| now - last < self.hush.pause)
+        {
+            let reason = "there is no quorum to speak for".to_owned();
+            return Err(failed(NetworkError::NoConnection(reason)));
+        }
+        self.last_word = Some(now);
         self.messenger
             .call(&self.peer, APPEND_ENTRIES, request, option.hard_ttl())
             .await
@@ -106,10 +146,13 @@ impl RaftNetwork<TypeConfig> for Line {
 fn failed<E: std::error::Error>(error: NetworkError) -> RPCError<RaftId, PeerInfo, E> {
     match error {
         NetworkError::Timeout => RPCError::Network(RaftNetworkError::new(&error)),
-        NetworkError::Unreachable(_) | NetworkError::Remote(_) => {
+        NetworkError::Unreachable(_) | NetworkError::NoConnection(_) | NetworkError::Remote(_) => {
             RPCError::Unreachable(Unreachable::new(&error))
         }
     }
 }
+
+/// Of the longest election timeouts: one is waited out, one is for the election.
+const PAUSE_IN_ELECTIONS: u32 = 3;
 
 const RETRY_UNREACHABLE: Duration = Duration::from_millis(100);

@@ -38,7 +38,8 @@ pub(crate) const VALIDATE_JOIN: &str = "internal:cluster/join/validate";
 pub(crate) const PRE_VOTE: &str = "internal:cluster/pre_vote";
 pub(crate) const VOTE: &str = "internal:cluster/raft/vote";
 pub(crate) const APPEND_ENTRIES: &str = "internal:cluster/raft/append_entries";
-pub(crate) const INSTALL_SNAPSHOT: &str = "internal:cluster/raft/install_snapshot";
+/// Not `internal:cluster/`: its pieces are large, and heartbeats must not wait behind them.
+pub(crate) const INSTALL_SNAPSHOT: &str = "internal:cluster_snapshot/install";
 pub(crate) const FOLLOWER_CHECK: &str = "internal:cluster/fault_detection/follower_check";
 pub(crate) const PROPOSE: &str = "internal:cluster/propose";
 pub(crate) const READ_INDEX: &str = "internal:cluster/read_index";
@@ -195,7 +196,9 @@ impl Messenger {
         let send = async {
             if let Some(met) = met.filter(|met| met.transport_address != to.transport_address) {
                 match self.network.send(&met, rpc, request.clone(), timeout).await {
-                    Err(NetworkError::Unreachable(_)) => self.book.lock().remove(&to.id),
+                    Err(NetworkError::Unreachable(_) | NetworkError::NoConnection(_)) => {
+                        self.book.lock().remove(&to.id)
+                    }
                     other => return other,
                 };
             }

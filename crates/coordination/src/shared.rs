@@ -17,6 +17,7 @@ use crate::discovery::Discovery;
 use crate::master::Event;
 use crate::peer::PeerInfo;
 use crate::raft::{Metrics, Raft, RaftId};
+use crate::raft_network::Hush;
 use crate::rpc::Messenger;
 use crate::status::Status;
 use crate::store::{Machine, Store};
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) machine: Arc<Machine>,
     pub(crate) messenger: Arc<Messenger>,
     pub(crate) raft: Raft,
+    pub(crate) hush: Arc<Hush>,
     pub(crate) contact: Mutex<Contact>,
     pub(crate) discovery: Mutex<Discovery>,
     pub(crate) status: watch::Sender<Status>,

@@ -37,6 +37,8 @@ pub struct Status {
     /// The living master: heard from within the election timeout, or this node itself while a
     /// quorum answers it and it has applied everything committed before its election.
     pub master: Option<PeerInfo>,
+    /// Since when there is none.
+    pub without_master_since: Option<Instant>,
     /// The current election term.
     pub term: u64,
     /// The voters, of both configurations during a change.
@@ -93,6 +95,7 @@ fn publish_end(shared: &Shared) {
     publish(shared);
     shared.status.send_modify(|status| {
         status.master = None;
+        status.without_master_since.get_or_insert(Instant::now());
         if status.failure.is_none() {
             let reason = "the consensus engine ended unexpectedly";
             error!(reason, "cluster coordination stopped");
@@ -102,8 +105,11 @@ fn publish_end(shared: &Shared) {
 }
 
 fn publish(shared: &Shared) {
-    let status = compute(shared);
+    let mut status = compute(shared);
     let previous = shared.status.borrow().clone();
+    if status.master.is_none() {
+        status.without_master_since = previous.without_master_since.or(Some(Instant::now()));
+    }
     if status == previous {
         return;
     }
@@ -142,6 +148,7 @@ fn compute(shared: &Shared) -> Status {
     Status {
         role: role(&metrics, initialized),
         master: living_master(shared, &metrics, now),
+        without_master_since: None,
         term: metrics.current_term,
         voters: configs.iter().flatten().copied().collect(),
         voters_changing: configs.len() > 1,
@@ -178,6 +185,14 @@ fn role(metrics: &Metrics, initialized: bool) -> Role {
     }
 }
 
+/// Returns whether this node, in office, has lately heard from a quorum or has only just been elected.
+pub(crate) fn has_quorum(shared: &Shared, metrics: &Metrics, now: Instant) -> bool {
+    let since_elected = shared.office_since(metrics.current_term, now);
+    let since_ack = metrics.millis_since_quorum_ack.map(Duration::from_millis);
+    let window = shared.config.timing.election_timeout_max;
+    master_has_quorum(since_ack, since_elected, window)
+}
+
 fn living_master(shared: &Shared, metrics: &Metrics, now: Instant) -> Option<PeerInfo> {
     if metrics.running_state.is_err() {
         return None;
@@ -186,12 +201,10 @@ fn living_master(shared: &Shared, metrics: &Metrics, now: Instant) -> Option<Pee
     let may_lead = !shared.is_stalled() && shared.unhealthy().is_none();
     let window = shared.config.timing.election_timeout_max;
     if metrics.state == ServerState::Leader {
-        let since_elected = shared.office_since(metrics.current_term, now);
-        let since_ack = metrics.millis_since_quorum_ack.map(Duration::from_millis);
         let caught_up = metrics
             .last_applied
             .is_some_and(|applied| applied.leader_id == metrics.vote.leader_id);
-        let quorum = master_has_quorum(since_ack, since_elected, window);
+        let quorum = has_quorum(shared, metrics, now);
         return (may_lead && caught_up && quorum).then(|| shared.config.local.clone());
     }
     let master = shared.contact.lock().live_master(now, window)?;

@@ -587,6 +587,14 @@ fn transport_config(settings: &Settings, tls: Option<Arc<SslContext>>) -> Transp
             settings.get(&network::TRANSPORT_CONNECT_TIMEOUT),
             defaults.connect_timeout,
         ),
+        connect_wait: set(
+            settings.get(&network::TRANSPORT_CONNECT_WAIT),
+            defaults.connect_wait,
+        ),
+        redial_interval: set(
+            settings.get(&network::TRANSPORT_REDIAL_INTERVAL),
+            defaults.redial_interval,
+        ),
         handshake_timeout: set(
             settings.get(&network::TRANSPORT_HANDSHAKE_TIMEOUT),
             defaults.handshake_timeout,
@@ -654,6 +662,8 @@ fn coordination_config(settings: &Settings, transport: &Transport, data: &DataPa
             &cluster::FOLLOWER_CHECK_TIMEOUT,
             &mut timing.follower_check_timeout,
         ),
+        (&cluster::REJOIN_WINDOW, &mut timing.rejoin_window),
+        (&cluster::REJOIN_STEADY_TIME, &mut timing.rejoin_steady_time),
         (
             &cluster::CLUSTER_FORMATION_WARNING_TIMEOUT,
             &mut timing.formation_warning_interval,

@@ -85,6 +85,9 @@ pub fn peer_info(identity: &NodeIdentity) -> PeerInfo {
 fn network_error(error: SendError) -> NetworkError {
     match error {
         SendError::Timeout { .. } => NetworkError::Timeout,
+        SendError::Connect { source, .. } if source.kind() == "timeout" => {
+            NetworkError::NoConnection(source.to_string())
+        }
         SendError::Remote(remote) => NetworkError::Remote(remote.reason),
         other => NetworkError::Unreachable(other.to_string()),
     }

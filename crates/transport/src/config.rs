@@ -41,6 +41,12 @@ pub struct TransportConfig {
     pub dual_stack: bool,
     /// `transport.connect_timeout`: name resolution and TCP connection, each.
     pub connect_timeout: Duration,
+    /// How long a request waits for a link that is being made: who asks may know another way. The link is waited
+    /// for on, for those who ask later.
+    pub connect_wait: Duration,
+    /// After how long without a result a dial is begun anew beside the one under way, as a lost packet may hold
+    /// that up for much longer.
+    pub redial_interval: Duration,
     /// TLS and the node handshake, each, on both sides.
     pub handshake_timeout: Duration,
     pub keep_alive: KeepAlive,
@@ -126,10 +132,12 @@ impl Default for TransportConfig {
             profiles: Vec::new(),
             dual_stack: false,
             connect_timeout: Duration::from_secs(30),
+            connect_wait: Duration::from_secs(2),
+            redial_interval: Duration::from_secs(1),
             handshake_timeout: Duration::from_secs(30),
             keep_alive: KeepAlive {
-                interval: Duration::from_secs(10),
-                timeout: Duration::from_secs(5),
+                interval: Duration::from_millis(500),
+                timeout: Duration::from_secs(2),
             },
             max_connections: 1024,
             max_handshakes: 128,

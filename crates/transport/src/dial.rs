@@ -1,17 +1,20 @@
 //! The dialling side: name resolution, TCP, TLS, HTTP/2 and the node handshake.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use hyper_util::rt::TokioIo;
 use ringwall_base::NodeId;
 use ringwall_tls::{FailureReason, HandshakeFailure, MaybeTlsStream, PeerIdentity};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::core::Core;
 use crate::error::ConnectError;
@@ -19,6 +22,7 @@ use crate::handshake::{Refusal, Welcome, judge};
 use crate::identity::NodeIdentity;
 use crate::link::{CallError, Link, LinkKind, LinkWire, client_builder, describe_end};
 use crate::refusal::{DUAL_STACK_REMEDY, with_certificate};
+use crate::sockets;
 use crate::stream::{EndCause, LinkStream, StreamEnd};
 
 /// One address of a node, and the name it was found under, which TLS verifies.
@@ -98,6 +102,31 @@ pub(crate) async fn dial(
 ) -> Result<Arc<Link>, ConnectError> {
     let (result, _) = dial_and_tell(core, target, kind, expected).await;
     result
+}
+
+/// As [`dial`], and begins anew every [`TransportConfig::redial_interval`](crate::TransportConfig) without a result:
+/// the first attempt has all the time of the settings, those beside it a few intervals each.
+pub(crate) async fn dial_again_and_again(
+    core: &Arc<Core>,
+    target: &Target,
+    kind: LinkKind,
+    expected: Option<NodeId>,
+) -> Result<Arc<Link>, ConnectError> {
+    let interval = core.config.redial_interval;
+    let mut fresh = FuturesUnordered::new();
+    let mut patient = pin!(dial(core, target, kind, expected));
+    let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
+    loop {
+        tokio::select! {
+            result = &mut patient => return result,
+            // One that was slow, or failed as the first is about to, says nothing.
+            Some(Ok(Ok(link))) = fresh.next(), if !fresh.is_empty() => return Ok(link),
+            _ = ticks.tick() => {
+                let attempt = dial(core, target, kind, expected);
+                fresh.push(timeout(interval * FRESH_INTERVALS, attempt));
+            }
+        }
+    }
 }
 
 /// As [`dial`], and returns what was seen of the peer, however far it came.
@@ -207,7 +236,7 @@ impl Attempt<'_> {
         };
         let tcp = tcp.map_err(failed)?;
         self.core.dialled.fetch_add(1, Ordering::Relaxed);
-        tcp.set_nodelay(true).map_err(failed)?;
+        sockets::prepare(&tcp).map_err(failed)?;
         Ok(tcp)
     }
 
@@ -270,7 +299,11 @@ impl Attempt<'_> {
             let outcome = close.run_until_cancelled(connection).await;
             close.cancel();
             let error = outcome.and_then(Result::err);
-            core.pool.closed(id, &describe_end(&end, error.as_ref()));
+            let reason = describe_end(&end, error.as_ref());
+            match error.is_some_and(|error| error.is_timeout()) {
+                true => core.pool.silent(id, &reason),
+                false => core.pool.closed(id, &reason),
+            }
         });
         Ok((id, wire))
     }
@@ -459,6 +492,8 @@ pub(crate) fn retire(core: &Core, link: &Arc<Link>, reason: &str) {
     core.tasks.spawn_on(close, &core.runtime);
 }
 
+/// How long an attempt beside the first has: as many are under way at once at most.
+const FRESH_INTERVALS: u32 = 3;
 const RETIRE_PAUSE: Duration = Duration::from_millis(50);
 const END_POLLS: u32 = 20;
 const END_PAUSE: Duration = Duration::from_millis(10);

@@ -30,6 +30,7 @@ use crate::link::{
 use crate::listener::{Opening, answer_http, read_opening};
 use crate::profile::Profile;
 use crate::refusal::{DUAL_STACK_REMEDY, with_certificate};
+use crate::sockets;
 use crate::stream::LinkStream;
 use crate::transport::LinkInfo;
 use crate::turns::Turn;
@@ -439,21 +440,17 @@ async fn secure(
     deadline: Instant,
 ) -> Option<MaybeTlsStream> {
     let mut within = core.config.handshake_timeout;
-    let plaintext = || {
-        let prepared = tcp.set_nodelay(true);
-        prepared.inspect_err(|error| tracing::debug!(peer.address = %peer, %error, "connection closed before its first request"))
-    };
+    if let Err(error) = sockets::prepare(&tcp) {
+        tracing::debug!(peer.address = %peer, %error, "connection closed before its first request");
+        return None;
+    }
     let Some(tls) = &profile.tls else {
-        plaintext().ok()?;
         return Some(tcp.into());
     };
     if profile.is_default() && core.is_dual_stack() {
         match detect_tls(&tcp, peer, within).await {
             Ok(Some(_)) => within = deadline.saturating_duration_since(Instant::now()),
-            Ok(None) => {
-                plaintext().ok()?;
-                return Some(tcp.into());
-            }
+            Ok(None) => return Some(tcp.into()),
             Err(error) => {
                 tracing::debug!(peer.address = %peer, %error, "connection closed before its first byte");
                 return None;
@@ -505,7 +502,8 @@ fn server_builder(
         .max_header_list_size(MAX_HEADER_BYTES)
         .max_concurrent_streams(config.max_concurrent_requests)
         .keep_alive_interval(config.keep_alive.interval)
-        .keep_alive_timeout(config.keep_alive.timeout)
+        // Later than the other side, whose business it is: it knows what waits for an answer.
+        .keep_alive_timeout(config.keep_alive.timeout * 2)
         // Verified nodes give up many requests at once when one of their searches is cancelled.
         .max_pending_accept_reset_streams(config.max_concurrent_requests as usize)
         .max_local_error_reset_streams(None)

@@ -30,6 +30,7 @@ mod listener;
 mod pool;
 mod profile;
 mod refusal;
+mod sockets;
 mod stream;
 mod transport;
 mod turns;

@@ -28,7 +28,7 @@ use crate::wire::{self, BodyError, Chunks};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkKind {
-    /// `internal:cluster/` actions: small and urgent, never behind a file chunk.
+    /// `internal:cluster/` actions: small and urgent, never behind a chunk of a file or a snapshot.
     Cluster,
     /// Everything else.
     Data,

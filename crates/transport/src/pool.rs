@@ -11,6 +11,7 @@ use futures::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
 use ringwall_base::NodeId;
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 
 use crate::error::ConnectError;
 use crate::identity::NodeIdentity;
@@ -38,10 +39,16 @@ struct State {
     /// Where to dial a node.
     addresses: HashMap<NodeId, String>,
     connections: HashMap<NodeId, Connection>,
-    dials: HashMap<(NodeId, LinkKind), (u64, SharedDial)>,
+    dials: HashMap<(NodeId, LinkKind), Dial>,
     next_dial: u64,
     /// Set at shutdown: nothing is adopted and nothing told any more.
     shut: bool,
+}
+
+struct Dial {
+    number: u64,
+    since: Instant,
+    dial: SharedDial,
 }
 
 struct Connection {
@@ -156,6 +163,22 @@ impl Pool {
         }
     }
 
+    /// Takes note that a link's connection is over because nothing came through any more. That says nothing of the
+    /// node, nor of the links beside it.
+    pub(crate) fn silent(&self, link: u64, reason: &str) {
+        let mut state = self.state.lock();
+        let holds = |c: &Connection| c.links.values().any(|held| held.id == link);
+        let found = state.connections.iter_mut().find(|(_, c)| holds(c));
+        let Some((node, connection)) = found else {
+            return;
+        };
+        let node = *node;
+        connection.links.retain(|_, held| held.id != link);
+        if connection.links.is_empty() {
+            self.remove(&mut state, node, reason);
+        }
+    }
+
     /// Takes the connection of a link away from those that look for one, and returns its links, still open.
     pub(crate) fn detach(&self, link: u64, reason: &str) -> Vec<Arc<Link>> {
         let mut state = self.state.lock();
@@ -194,22 +217,26 @@ impl Pool {
         links.map(Arc::clone).collect()
     }
 
-    /// Returns the dial under way for a link, or the one that `start` begins.
+    /// Returns the dial under way for a link and since when, or the one that `start` begins.
     pub(crate) fn dial(
         &self,
         node: NodeId,
         kind: LinkKind,
         start: impl FnOnce(u64) -> SharedDial,
-    ) -> SharedDial {
+    ) -> (Instant, SharedDial) {
         let mut state = self.state.lock();
-        if let Some((_, dial)) = state.dials.get(&(node, kind)) {
-            return dial.clone();
+        if let Some(under_way) = state.dials.get(&(node, kind)) {
+            return (under_way.since, under_way.dial.clone());
         }
         state.next_dial += 1;
-        let number = state.next_dial;
-        let dial = start(number);
-        state.dials.insert((node, kind), (number, dial.clone()));
-        dial
+        let begun = Dial {
+            number: state.next_dial,
+            since: Instant::now(),
+            dial: start(state.next_dial),
+        };
+        let answer = (begun.since, begun.dial.clone());
+        state.dials.insert((node, kind), begun);
+        answer
     }
 
     /// Takes note that a dial is over, so that the next need dials anew.
@@ -218,7 +245,7 @@ impl Pool {
         if state
             .dials
             .get(&(node, kind))
-            .is_some_and(|(n, _)| *n == number)
+            .is_some_and(|dial| dial.number == number)
         {
             state.dials.remove(&(node, kind));
         }

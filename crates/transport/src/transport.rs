@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::{DEFAULT_PROFILE, TransportConfig};
 use crate::core::{Core, run};
-use crate::dial::{Target, adopt, dial, distrusted, resolve, retire};
+use crate::dial::{Target, adopt, dial_again_and_again, distrusted, resolve, retire};
 use crate::error::{BindError, ConnectError, DuplicateAction, SendError};
 use crate::handler::{InboundContext, RequestHandler};
 use crate::identity::NodeIdentity;
@@ -426,7 +426,8 @@ impl Transport {
             .address(node)
             .ok_or(SendError::NotConnected { node })?;
         let core = Arc::clone(&self.core);
-        let dial = self.core.pool.dial(node, kind, move |number| {
+        let written = address.clone();
+        let (since, dial) = self.core.pool.dial(node, kind, move |number| {
             // In a task of its own: it goes on for the others when one of the waiting gives up.
             let task = self.core.tasks.spawn(async move {
                 let dial = dial_node(&core, node, kind, &address);
@@ -438,7 +439,10 @@ impl Transport {
                 .boxed()
                 .shared()
         });
-        dial.await.map_err(|source| match source {
+        let wait = self.core.config.connect_wait;
+        let dialled = timeout_at(since + wait, dial).await;
+        let dialled = dialled.unwrap_or_else(|_| Err(self.late(&written, "connect", wait)));
+        dialled.map_err(|source| match source {
             ConnectError::ShuttingDown => SendError::ShuttingDown,
             source => SendError::Connect { node, source },
         })
@@ -458,7 +462,7 @@ impl Transport {
                 }
             }
         }
-        let link = dial(&self.core, target, LinkKind::Cluster, None).await?;
+        let link = dial_again_and_again(&self.core, target, LinkKind::Cluster, None).await?;
         let identity = NodeIdentity::clone(&link.identity());
         if link.node() == self.core.local_id {
             link.close();
@@ -486,7 +490,7 @@ async fn dial_node(
 ) -> Result<Arc<Link>, ConnectError> {
     let mut error = ConnectError::ShuttingDown;
     for target in resolve(address, core.config.connect_timeout).await? {
-        match dial(core, &target, kind, Some(node)).await {
+        match dial_again_and_again(core, &target, kind, Some(node)).await {
             Ok(link) => {
                 let written = address.to_owned();
                 return adopt(core, link).ok_or(ConnectError::Handshake {

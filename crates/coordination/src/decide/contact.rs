@@ -37,9 +37,9 @@ impl Contact {
         self.suspected
     }
 
-    /// Returns the master last heard from, however long ago.
-    pub(crate) fn last_master(&self) -> Option<NodeId> {
-        self.last.map(|(master, _)| master)
+    /// Returns the master last heard from and when, however long ago.
+    pub(crate) fn last_word(&self) -> Option<(NodeId, Instant)> {
+        self.last
     }
 
     /// Returns when a master was last heard from.

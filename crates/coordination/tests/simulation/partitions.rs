@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ringwall_base::NodeId;
 use ringwall_coordination::ProposeError;
 
 use crate::world::{Cut, DEADLINE, Values, World, form, founders, ids, master_of};
@@ -115,6 +116,36 @@ async fn a_cut_off_master_steps_aside_and_its_command_is_applied_at_most_once() 
         assert!(node.values.count("lost") <= 1);
         assert_eq!(node.values.state().values, nodes[0].values.state().values);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_is_heard_but_hears_nobody_is_replaced_and_removed() {
+    let world = World::new();
+    let mut nodes = founders(&world, &["a", "b", "c"]);
+    form(&mut nodes).await;
+    let old = master_of(&nodes).await;
+    let deaf = nodes[old].id();
+    world.deafen(deaf, &ids(&nodes));
+    let other = (old + 1) % 3;
+    let is_another = |master: Option<NodeId>| master.is_some_and(|master| master != deaf);
+    nodes[other]
+        .wait("another master", |status| {
+            is_another(status.master.as_ref().map(|master| master.id))
+        })
+        .await;
+    nodes[other].put("kept").await;
+    nodes[other]
+        .wait_state("the removal", |state| {
+            state.left.iter().any(|(node, _)| *node == deaf)
+        })
+        .await;
+    world.heal();
+    nodes[old].joined().await;
+    nodes[old]
+        .wait_state("what it missed", |state| {
+            state.values == ["kept"] && state.members.len() == 3
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

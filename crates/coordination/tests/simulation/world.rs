@@ -134,6 +134,14 @@ impl World {
         }
     }
 
+    /// Lets a node be heard but hear nothing, answers included.
+    pub fn deafen(&self, node: NodeId, others: &[NodeId]) {
+        let mut cuts = self.cuts.lock();
+        for other in others.iter().filter(|other| **other != node) {
+            cuts.insert((*other, node), Cut::Silent);
+        }
+    }
+
     pub fn heal(&self) {
         self.cuts.lock().clear();
     }

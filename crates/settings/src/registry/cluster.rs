@@ -113,7 +113,7 @@ pub(super) static DISCOVERY_SECTION: Section = Section {
 
 pub static FOLLOWER_CHECK_INTERVAL: Setting<TimeValue> = Setting::new(
     "cluster.fault_detection.follower_check.interval",
-    "How often the master checks each node.",
+    "How often the master checks each node. Checks do not wait for one another.",
 )
 .default("500ms")
 .at_least(100);
@@ -132,6 +132,31 @@ pub static FOLLOWER_CHECK_RETRY_COUNT: Setting<usize> = Setting::new(
 .default("2")
 .at_least(1);
 
+pub static REJOIN_WINDOW: Setting<TimeValue> = Setting::new(
+    "cluster.fault_detection.rejoin.window",
+    "A node that stops answering twice within this time comes back only when it is steady.",
+)
+.default("1m")
+.at_least(0)
+.ours();
+
+pub static REJOIN_STEADY_TIME: Setting<TimeValue> = Setting::new(
+    "cluster.fault_detection.rejoin.steady_time",
+    "How long such a node must have asked to join without a break.",
+)
+.default("5s")
+.at_least(0)
+.ours();
+
+pub static NO_MASTER_WRITE_WAIT: Setting<TimeValue> = Setting::new(
+    "cluster.no_master_write_wait",
+    "How long a write waits on a node that has no master, such as one that is cut off, before it is refused.",
+)
+.default("1500ms")
+.at_least(0)
+.dynamic()
+.ours();
+
 pub static AUTO_SHRINK_VOTING_CONFIGURATION: Setting<bool> = Setting::new(
     "cluster.auto_shrink_voting_configuration",
     "Whether nodes that left are removed from the voting configuration, down to three.",
@@ -146,6 +171,9 @@ pub(super) static COORDINATION_SECTION: Section = Section {
         &FOLLOWER_CHECK_INTERVAL,
         &FOLLOWER_CHECK_TIMEOUT,
         &FOLLOWER_CHECK_RETRY_COUNT,
+        &REJOIN_WINDOW,
+        &REJOIN_STEADY_TIME,
+        &NO_MASTER_WRITE_WAIT,
         &AUTO_SHRINK_VOTING_CONFIGURATION,
     ],
 };

@@ -297,6 +297,24 @@ pub static TRANSPORT_CONNECT_TIMEOUT: Setting<TimeValue> = Setting::new(
 .default("30s")
 .at_least(1);
 
+pub static TRANSPORT_CONNECT_WAIT: Setting<TimeValue> = Setting::new(
+    "transport.connect_wait",
+    "How long a request to another node waits for a connection that is being made, before it fails or takes another \
+     way; `transport.connect_timeout` bounds the making of it.",
+)
+.default("2s")
+.at_least(100)
+.ours();
+
+pub static TRANSPORT_REDIAL_INTERVAL: Setting<TimeValue> = Setting::new(
+    "transport.redial_interval",
+    "After how long without a result another attempt to connect is begun beside the first, which a lost packet may \
+     hold up for long.",
+)
+.default("1s")
+.at_least(100)
+.ours();
+
 pub static TRANSPORT_HANDSHAKE_TIMEOUT: Setting<TimeValue> = Setting::new(
     "transport.handshake_timeout",
     "Time for the TLS handshake and the first message of a connection.",
@@ -340,17 +358,17 @@ pub static TRANSPORT_DISTRUST_GRACE: Setting<TimeValue> = Setting::new(
 
 pub static TRANSPORT_PING_INTERVAL: Setting<TimeValue> = Setting::new(
     "transport.ping_interval",
-    "How often a connection is probed, so that a dead peer is noticed.",
+    "How often a connection on which nothing arrives is probed, so that a dead peer is noticed.",
 )
-.default("10s")
+.default("500ms")
 .at_least(100)
 .ours();
 
 pub static TRANSPORT_PING_TIMEOUT: Setting<TimeValue> = Setting::new(
     "transport.ping_timeout",
-    "Time to answer a probe before the connection is closed.",
+    "Time to answer a probe before the connection is closed, and what waits on it takes another way.",
 )
-.default("5s")
+.default("2s")
 .at_least(100)
 .ours();
 
@@ -364,6 +382,8 @@ pub(super) static TRANSPORT_SECTION: Section = Section {
         &TRANSPORT_PORT,
         &TRANSPORT_PUBLISH_PORT,
         &TRANSPORT_CONNECT_TIMEOUT,
+        &TRANSPORT_CONNECT_WAIT,
+        &TRANSPORT_REDIAL_INTERVAL,
         &TRANSPORT_HANDSHAKE_TIMEOUT,
         &TRANSPORT_MAX_CONNECTIONS,
         &TRANSPORT_MAX_HANDSHAKES,
