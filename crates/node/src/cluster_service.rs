@@ -186,6 +186,26 @@ impl ClusterService {
             .map(|peer| peer.id)
     }
 
+    /// Completes when this node has had no master for so long.
+    pub async fn without_master(&self, limit: Duration) {
+        let mut status = self.coordination.status();
+        loop {
+            let since = status.borrow_and_update().without_master_since;
+            let limit_reached = async {
+                match since {
+                    Some(since) => tokio::time::sleep_until(since + limit).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = limit_reached => return,
+                changed = status.changed() => if changed.is_err() {
+                    return;
+                },
+            }
+        }
+    }
+
     /// Proposes a change and waits until it is committed and applied on this node.
     ///
     /// Without a master it waits for one as long as the timeout allows.

@@ -111,12 +111,15 @@ pub fn one_index<'a>(
 pub fn is_stale_routing(error: &ApiError) -> bool {
     matches!(
         error.code,
-        ErrorCode::ShardNotInPrimaryMode
-            | ErrorCode::ShardNotFound
-            | ErrorCode::StalePrimary
-            | ErrorCode::NodeNotConnected
-            | ErrorCode::NodeDisconnected
-            | ErrorCode::ConnectTransport
+        ErrorCode::ShardNotInPrimaryMode | ErrorCode::ShardNotFound | ErrorCode::StalePrimary
+    ) || is_broken_link(error)
+}
+
+/// Returns whether an error means that a node was not reached, or the link to it broke.
+pub fn is_broken_link(error: &ApiError) -> bool {
+    matches!(
+        error.code,
+        ErrorCode::NodeNotConnected | ErrorCode::NodeDisconnected | ErrorCode::ConnectTransport
     )
 }
 

@@ -19,6 +19,7 @@ mod identity;
 mod lookup;
 mod open;
 mod options;
+mod recent;
 mod recovery;
 mod searcher;
 mod shard_document;
@@ -46,6 +47,7 @@ pub use get::GetDocument;
 pub use identity::ShardIdentity;
 pub use open::NewShard;
 pub use options::ShardOptions;
+pub use recent::{RecentWrite, RequestItem};
 pub use recovery::{CommitInfo, RecoverySnapshot, ShardInstaller, SnapshotFile};
 pub use searcher::{Searcher, StoredDocument};
 pub use stats::ShardStats;
@@ -54,6 +56,7 @@ pub use write::{Applied, Condition};
 
 use failure::Failure;
 use lookup::IdLookup;
+use recent::RecentWrites;
 use store::CheckedDirectory;
 use tracker::{LocalCheckpointTracker, TermRuns};
 use version_map::VersionMap;
@@ -74,6 +77,7 @@ pub struct Shard {
     translog: Arc<Translog>,
     writer: WriterQueue,
     versions: VersionMap,
+    recent: RecentWrites,
     sequence: Mutex<Sequence>,
     ids: IdLocks,
     /// Held by the one commit under way.

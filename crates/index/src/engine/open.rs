@@ -11,6 +11,7 @@ use tantivy::{Index, IndexSettings, ReloadPolicy};
 use super::commit::CommitPayload;
 use super::failure::Failure;
 use super::lookup::IdLookup;
+use super::recent::RecentWrites;
 use super::store::CheckedDirectory;
 use super::tracker::{LocalCheckpointTracker, TermRuns};
 use super::version_map::VersionMap;
@@ -101,6 +102,7 @@ impl Shard {
         let shard = Self {
             path: path.to_owned(),
             writer: WriterQueue::new(index.clone(), &options),
+            recent: RecentWrites::new(options.remembered_writes),
             options,
             identity: Mutex::new(identity),
             mapping: RwLock::new(mapping),
@@ -131,6 +133,7 @@ impl Shard {
     fn replay_translog(&self, committed: SeqNo) -> Result<()> {
         let global_checkpoint = self.translog.global_checkpoint();
         self.learn_terms(global_checkpoint)?;
+        self.remember_committed(committed);
         let Some(operations) = self.translog.ops_from(committed + 1)? else {
             return Err(IndexError::Corrupted {
                 path: self.path.join(TRANSLOG_DIRECTORY),
@@ -144,6 +147,7 @@ impl Shard {
         let mut replayed = 0u64;
         operations.for_each_placed(|operation, location| {
             let seq_no = operation.seq_no;
+            self.recent.note(&operation);
             if !self.sequence.lock().processed.contains(seq_no) {
                 self.replay(operation, location)?;
                 replayed += 1;
@@ -157,6 +161,29 @@ impl Shard {
             tracing::info!(shard = %self.id(), operations = replayed, "translog replayed");
         }
         self.refresh()
+    }
+
+    /// Writes that the commit holds may be sent again too. The log of them is needed for nothing else, so what cannot
+    /// be read of it is passed over.
+    fn remember_committed(&self, committed: SeqNo) {
+        let most = SeqNo::try_from(self.options.remembered_writes / 2).unwrap_or(SeqNo::MAX);
+        let kept = self.translog.min_retained_seq_no();
+        let from = committed.saturating_sub(most).max(kept);
+        if from > committed {
+            return;
+        }
+        let note = |operation| {
+            self.recent.note(&operation);
+            Ok(())
+        };
+        let read = match self.translog.ops_from(from) {
+            Ok(Some(operations)) => operations.for_each(note),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = read {
+            tracing::debug!(shard = %self.id(), %error, "older writes are not remembered");
+        }
     }
 
     /// The terms of operations above the global checkpoint, to tell histories apart.

@@ -17,6 +17,8 @@ pub struct ShardOptions {
     pub translog_retention: ByteSizeValue,
     /// A translog generation is ended when larger.
     pub generation_threshold: ByteSizeValue,
+    /// How many writes are remembered, to recognise those that are sent again.
+    pub remembered_writes: usize,
     /// Memory for documents not yet written to segments; at least 15 MB.
     pub indexing_memory: ByteSizeValue,
     /// So many segments of about one size are merged into one.
@@ -32,6 +34,7 @@ impl Default for ShardOptions {
             flush_threshold: ByteSizeValue::from_mb(512),
             translog_retention: ByteSizeValue::from_mb(512),
             generation_threshold: ByteSizeValue::from_mb(64),
+            remembered_writes: 50_000,
             indexing_memory: ByteSizeValue::from_mb(32),
             segments_per_merge: 8,
             lost_tail: LostTail::Refuse,

@@ -335,6 +335,7 @@ fn operation(seq_no: SeqNo, term: Term, id: &str) -> Operation {
             version: 1,
             source: source(seq_no),
         },
+        origin: None,
     }
 }
 
@@ -481,6 +482,7 @@ fn a_new_id_needs_no_lookup_and_a_late_mapping_is_refused() {
             version: 1,
             source: unmapped,
         },
+        origin: None,
     };
     let refused = shard.apply(&late).unwrap_err();
     assert!(matches!(refused, IndexError::MappingBehind { .. }) && !refused.is_fatal());
@@ -572,6 +574,7 @@ fn history() -> impl Strategy<Value = Vec<Operation>> {
                     seq_no,
                     primary_term: 1,
                     kind,
+                    origin: None,
                 }
             })
             .collect()
@@ -617,4 +620,89 @@ proptest! {
         replica = open(&path);
         prop_assert_eq!(searchable(&replica), searchable(&in_order));
     }
+}
+
+#[test]
+fn a_write_that_is_sent_again_is_answered_as_the_first_time_and_applied_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (primary_path, replica_path) = (dir.path().join("0"), dir.path().join("1"));
+    let mut shard = create(&primary_path);
+    let replica = create(&replica_path);
+    let by = |item| Condition {
+        by: Some(RequestItem { request: 9, item }),
+        ..Condition::default()
+    };
+    let parsed =
+        |shard: &Shard, id: &str| parse_document(&shard.mapping(), id, None, source(1)).unwrap();
+    let only_new = |item| Condition {
+        create: true,
+        ..by(item)
+    };
+    let unchanged = |item, of: &Applied| Condition {
+        if_seq_no: Some(of.operation.seq_no),
+        if_primary_term: Some(of.operation.primary_term),
+        ..by(item)
+    };
+    let created = shard
+        .index(1, parsed(&shard, "a"), only_new(0), false)
+        .unwrap();
+    let replaced = shard
+        .index(1, parsed(&shard, "a"), unchanged(1, &created), false)
+        .unwrap();
+    let deleted = shard.delete(1, "a", unchanged(2, &replaced)).unwrap();
+    let missed = shard.delete(1, "a", by(3)).unwrap();
+    let first = [&created, &replaced, &deleted, &missed];
+    for applied in first {
+        replica.apply(&applied.operation).unwrap();
+    }
+    let again = |shard: &Shard, term| {
+        [
+            shard
+                .index(term, parsed(shard, "a"), only_new(0), false)
+                .unwrap(),
+            shard
+                .index(term, parsed(shard, "a"), unchanged(1, &created), false)
+                .unwrap(),
+            shard.delete(term, "a", unchanged(2, &replaced)).unwrap(),
+            shard.delete(term, "a", by(3)).unwrap(),
+        ]
+    };
+    let same = |shard: &Shard, term| {
+        for (again, first) in again(shard, term).iter().zip(first) {
+            assert_eq!(again, first);
+        }
+        assert_eq!(shard.max_seq_no(), 3);
+        assert!(shard.get("a").unwrap().is_none());
+    };
+    same(&shard, 1);
+    // The next primary, a restart before and after a flush, and a copy made of the files know it too.
+    same(&replica, 2);
+    for flush in [false, true] {
+        if flush {
+            shard.flush().unwrap();
+        }
+        shard.sync().unwrap();
+        drop(shard);
+        shard = open(&primary_path);
+        same(&shard, 2);
+    }
+    let other = create(&dir.path().join("2"));
+    other.remember_writes(shard.recent_writes());
+    assert_eq!(
+        other
+            .repeated(RequestItem {
+                request: 9,
+                item: 2
+            })
+            .unwrap()
+            .unwrap()
+            .0
+            .seq_no,
+        2
+    );
+    // Another request is another write.
+    let conflict = shard
+        .index(2, parsed(&shard, "b"), Condition::default(), false)
+        .unwrap();
+    assert_eq!(conflict.operation.seq_no, 4);
 }

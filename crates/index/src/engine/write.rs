@@ -6,13 +6,14 @@ use ringwall_api::document::{VersionType, WriteResult};
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::{SeqNo, Term};
 
+use super::recent::{RecentWrite, RequestItem};
 use super::shard_document::{DocumentVersion, ShardDocument};
 use super::version_map::VersionEntry;
 use super::writer::Change;
 use super::{Sequence, Shard};
 use crate::document::{self, ParsedDocument};
 use crate::error::{IndexError, Result};
-use crate::translog::{Location, Operation, OperationKind};
+use crate::translog::{Location, Operation, OperationKind, Origin};
 
 /// What must hold of the stored document for a write to go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,6 +26,8 @@ pub struct Condition {
     /// With an external [`VersionType`]: the version that the document gets.
     pub version: Option<u64>,
     pub version_type: VersionType,
+    /// Who asks: what was applied for the same item before is not applied again, whatever else must hold.
+    pub by: Option<RequestItem>,
 }
 
 /// A write that was applied on the primary, to be replicated and then acknowledged.
@@ -33,6 +36,30 @@ pub struct Applied {
     pub operation: Operation,
     pub version: u64,
     pub result: WriteResult,
+}
+
+impl Applied {
+    fn of(operation: Operation, version: u64, existed: bool) -> Self {
+        let is_delete = matches!(operation.kind, OperationKind::Delete { .. });
+        Self {
+            operation,
+            version,
+            result: match (is_delete, existed) {
+                (false, true) => WriteResult::Updated,
+                (false, false) => WriteResult::Created,
+                (true, true) => WriteResult::Deleted,
+                (true, false) => WriteResult::NotFound,
+            },
+        }
+    }
+}
+
+fn origin(by: Option<RequestItem>, existed: bool) -> Option<Origin> {
+    by.map(|by| Origin {
+        request: by.request,
+        item: by.item,
+        existed,
+    })
 }
 
 impl Shard {
@@ -54,6 +81,15 @@ impl Shard {
             return Err(IndexError::MappingBehind { id: document.id });
         }
         let _ordered = self.ids.lock(&document.id);
+        if let Some(write) = condition.by.and_then(|by| self.recent.get(by)) {
+            let kind = OperationKind::Index {
+                id: document.id,
+                routing: document.routing,
+                version: write.version,
+                source: document.source,
+            };
+            return self.again(write, kind);
+        }
         let current = match new_id {
             true => None,
             false => self.current(&document.id)?,
@@ -70,17 +106,12 @@ impl Shard {
                 version,
                 source: document.source.clone(),
             },
+            origin: origin(condition.by, exists),
         };
         let location = self.note(self.translog.append(&operation))?;
         self.submit_document(document, at, exists, location)?;
-        Ok(Applied {
-            operation,
-            version,
-            result: match exists {
-                true => WriteResult::Updated,
-                false => WriteResult::Created,
-            },
-        })
+        self.recent.note(&operation);
+        Ok(Applied::of(operation, version, exists))
     }
 
     /// Deletes a document as the primary of a term. Deleting what is not there is an operation
@@ -89,6 +120,13 @@ impl Shard {
         self.check()?;
         document::check_id(id)?;
         let _ordered = self.ids.lock(id);
+        if let Some(write) = condition.by.and_then(|by| self.recent.get(by)) {
+            let kind = OperationKind::Delete {
+                id: id.to_owned(),
+                version: write.version,
+            };
+            return self.again(write, kind);
+        }
         let current = self.current(id)?;
         let version = self.next_version(id, current, condition)?;
         let exists = current.is_some_and(|entry| !entry.is_delete());
@@ -100,17 +138,25 @@ impl Shard {
                 id: id.to_owned(),
                 version,
             },
+            origin: origin(condition.by, exists),
         };
         self.note(self.translog.append(&operation))?;
         self.submit_delete(id, at, exists)?;
-        Ok(Applied {
-            operation,
-            version,
-            result: match exists {
-                true => WriteResult::Deleted,
-                false => WriteResult::NotFound,
-            },
-        })
+        self.recent.note(&operation);
+        Ok(Applied::of(operation, version, exists))
+    }
+
+    /// Returns what came of a write that was applied before: to be replicated again, as that may not have been
+    /// finished, and answered as the first time. Where the operation is not kept, every copy has it, and one like it
+    /// will do.
+    fn again(&self, write: RecentWrite, kind: OperationKind) -> Result<Applied> {
+        let operation = self.kept(write)?.unwrap_or_else(|| Operation {
+            seq_no: write.seq_no,
+            primary_term: write.primary_term,
+            kind,
+            origin: Some(write.origin()),
+        });
+        Ok(Applied::of(operation, write.version, write.existed))
     }
 
     /// After a promotion, or after opening as the primary: gives every sequence number that this
@@ -135,6 +181,7 @@ impl Shard {
                 kind: OperationKind::NoOp {
                     reason: "filling gaps".to_owned(),
                 },
+                origin: None,
             };
             self.note(self.translog.append(&operation))?;
             self.record(seq_no, None)?;
@@ -149,6 +196,12 @@ impl Shard {
     /// Fails with [`IndexError::MappingBehind`] before anything has happened, and with
     /// [`IndexError::Diverged`] when this copy holds another operation under the same number.
     pub fn apply(&self, operation: &Operation) -> Result<()> {
+        self.apply_once(operation)?;
+        self.recent.note(operation);
+        Ok(())
+    }
+
+    fn apply_once(&self, operation: &Operation) -> Result<()> {
         self.check()?;
         if !self.is_wanted(operation)? {
             return Ok(());

@@ -34,7 +34,7 @@ use crate::error::{IndexError, Result};
 use checkpoint::{Checkpoint, SealedRecord};
 use file::{HEADER_LENGTH, Header, Record, RecordReader};
 use mark::{MarkFile, SyncedMark};
-pub use operation::{Operation, OperationKind};
+pub use operation::{Operation, OperationKind, Origin};
 pub use reader::{OperationsReader, OperationsSnapshot};
 
 /// Where an operation is.

@@ -11,6 +11,19 @@ pub struct Operation {
     /// The term of the primary that assigned the sequence number.
     pub primary_term: Term,
     pub kind: OperationKind,
+    /// Who asked for it; absent in what was written before there was such a thing, and where nobody asked.
+    #[serde(default)]
+    pub origin: Option<Origin>,
+}
+
+/// The item of a request that an operation does, so that it is recognised when it is sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// A random number, the same each time that the request is sent.
+    pub request: u64,
+    pub item: u32,
+    /// Whether there was such a document before: with the kind it gives the result.
+    pub existed: bool,
 }
 
 /// What an operation does.
@@ -57,16 +70,23 @@ impl Operation {
             }
     }
 
-    /// Appends the binary form: kind, sequence number, term, then by kind; integers little-endian.
+    /// Appends the binary form: kind, sequence number, term, the origin if the kind says so, then by kind; integers
+    /// little-endian.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let kind = match &self.kind {
             OperationKind::Index { .. } => INDEX,
             OperationKind::Delete { .. } => DELETE,
             OperationKind::NoOp { .. } => NO_OP,
         };
-        out.push(kind);
+        let with_origin = self.origin.map_or(0, |_| WITH_ORIGIN);
+        out.push(kind | with_origin);
         out.extend_from_slice(&self.seq_no.to_le_bytes());
         out.extend_from_slice(&self.primary_term.to_le_bytes());
+        if let Some(origin) = self.origin {
+            out.extend_from_slice(&origin.request.to_le_bytes());
+            out.extend_from_slice(&origin.item.to_le_bytes());
+            out.push(u8::from(origin.existed));
+        }
         match &self.kind {
             OperationKind::Index {
                 id,
@@ -94,7 +114,15 @@ impl Operation {
         let kind = reader.byte()?;
         let seq_no = reader.u64()?.cast_signed();
         let primary_term = reader.u64()?;
-        let kind = match kind {
+        let origin = match kind & WITH_ORIGIN {
+            0 => None,
+            _ => Some(Origin {
+                request: reader.u64()?,
+                item: reader.u32()?,
+                existed: reader.byte()? == 1,
+            }),
+        };
+        let kind = match kind & !WITH_ORIGIN {
             INDEX => {
                 let version = reader.u64()?;
                 let id = reader.text()?;
@@ -123,13 +151,15 @@ impl Operation {
             seq_no,
             primary_term,
             kind,
+            origin,
         })
     }
 
     /// Reads only the sequence number and term.
     pub(super) fn decode_head(payload: &[u8]) -> Option<(SeqNo, Term)> {
         let mut reader = Reader(payload);
-        matches!(reader.byte()?, INDEX | DELETE | NO_OP).then_some(())?;
+        let kind = reader.byte()? & !WITH_ORIGIN;
+        matches!(kind, INDEX | DELETE | NO_OP).then_some(())?;
         Some((reader.u64()?.cast_signed(), reader.u64()?))
     }
 }
@@ -156,6 +186,12 @@ impl<'a> Reader<'a> {
         Some(u64::from_le_bytes(*bytes))
     }
 
+    fn u32(&mut self) -> Option<u32> {
+        let (bytes, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u32::from_le_bytes(*bytes))
+    }
+
     fn text(&mut self) -> Option<String> {
         let (length, rest) = self.0.split_first_chunk()?;
         let length = u32::from_le_bytes(*length) as usize;
@@ -172,6 +208,8 @@ impl<'a> Reader<'a> {
 const INDEX: u8 = 1;
 const DELETE: u8 = 2;
 const NO_OP: u8 = 3;
+/// Added to the kind of an operation whose origin is told.
+const WITH_ORIGIN: u8 = 0x80;
 
 /// Kind, sequence number, term, version, lengths.
 const FIXED_BYTES: usize = 1 + 8 + 8 + 8 + 4 + 1 + 4;
@@ -201,10 +239,35 @@ mod tests {
         ]
     }
 
+    #[test]
+    fn what_was_written_before_there_were_origins_is_read() {
+        let mut bytes = vec![DELETE];
+        bytes.extend_from_slice(&7i64.to_le_bytes());
+        bytes.extend_from_slice(&2u64.to_le_bytes());
+        bytes.extend_from_slice(&5u64.to_le_bytes());
+        put_text(&mut bytes, "a");
+        let expected = Operation {
+            seq_no: 7,
+            primary_term: 2,
+            kind: OperationKind::Delete {
+                id: "a".into(),
+                version: 5,
+            },
+            origin: None,
+        };
+        assert_eq!(Operation::decode(&bytes), Some(expected));
+    }
+
     proptest! {
         #[test]
-        fn binary_form_round_trips(seq_no: i64, primary_term: u64, kind in kind()) {
-            let operation = Operation { seq_no, primary_term, kind };
+        fn binary_form_round_trips(
+            seq_no: i64,
+            primary_term: u64,
+            kind in kind(),
+            origin: Option<(u64, u32, bool)>,
+        ) {
+            let origin = origin.map(|(request, item, existed)| Origin { request, item, existed });
+            let operation = Operation { seq_no, primary_term, kind, origin };
             let mut bytes = Vec::new();
             operation.encode(&mut bytes);
             prop_assert_eq!(Operation::decode_head(&bytes), Some((seq_no, primary_term)));

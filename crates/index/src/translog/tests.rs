@@ -14,6 +14,7 @@ fn index(seq_no: SeqNo) -> Operation {
             version: 1,
             source: format!("{{\"n\":{seq_no}}}").into(),
         },
+        origin: None,
     }
 }
 
@@ -197,6 +198,7 @@ fn text_that_looks_like_a_marker_is_not_one() {
             version: 1,
             source: fake.into(),
         },
+        origin: None,
     };
     translog.append(&hostile).unwrap();
     translog.ops_from(0).unwrap();

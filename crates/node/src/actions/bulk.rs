@@ -12,14 +12,15 @@ use ringwall_api::document::{
 };
 use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
 use ringwall_base::glob::{self, Syntax};
-use ringwall_base::{ShardId, random_bytes};
+use ringwall_base::{NodeId, ShardId, random_bytes};
 use ringwall_cluster::ClusterState;
+use ringwall_settings::registry::cluster::NO_MASTER_WRITE_WAIT;
 use ringwall_settings::registry::indices::AUTO_CREATE_INDEX;
 use tokio::time::Instant;
 
 use super::{ActionRegistry, indices};
 use crate::replication::messages::{SHARD_BULK, ShardBulkRequest, ShardBulkResponse};
-use crate::routing::{is_stale_routing, shard_of, write_index};
+use crate::routing::{is_broken_link, is_stale_routing, shard_of, write_index};
 use crate::services::Services;
 use crate::shards::writes::ShardItem;
 
@@ -190,7 +191,10 @@ async fn create_missing(
         }
     }
     for (name, positions) in missing {
-        let created = create_one(services, authentication, name, timeout).await;
+        let created = tokio::select! {
+            created = create_one(services, authentication, name, timeout) => created,
+            () = services.cluster.without_master(no_master_wait(services)) => Err(no_master_block()),
+        };
         if let Err(error) = created {
             for position in positions {
                 answers[position].outcome = Some(Err(error.clone()));
@@ -293,14 +297,30 @@ async fn write(
     let mut made_up = vec![false; count];
     let mut request = ShardBulkRequest {
         shard,
+        request: u64::from_le_bytes(random_bytes()),
+        relay: false,
         items,
         refresh: options.refresh,
         wait_for_active_shards: options.wait_for_active_shards,
     };
+    let mut way = Way::default();
     let result = loop {
         let mut changes = services.cluster.applied().subscribe();
         changes.borrow_and_update();
-        let error = match attempt(services, authentication, &request, options.deadline).await {
+        let attempt = attempt(
+            services,
+            authentication,
+            &mut request,
+            options.deadline,
+            &mut way,
+        );
+        let answer = tokio::select! {
+            answer = attempt => answer,
+            () = services.cluster.without_master(no_master_wait(services)) => {
+                break Err(no_master_block());
+            }
+        };
+        let error = match answer {
             Ok(response) => break Ok(response.outcomes),
             Err(error)
                 if !is_stale_routing(&error) && error.code != ErrorCode::UnavailableShards =>
@@ -346,11 +366,38 @@ fn as_created(outcome: WriteOutcome, made_up: bool) -> WriteOutcome {
     }
 }
 
+/// How the primary's node is reached.
+#[derive(Default)]
+struct Way {
+    /// The node that the last attempt did not get through to.
+    unreachable: Option<NodeId>,
+    turn: usize,
+}
+
+impl Way {
+    /// Returns the node to send to: the primary's, or another to pass it on when that was not reached just now.
+    fn next(&mut self, state: &ClusterState, primary: NodeId, local: NodeId) -> NodeId {
+        if self.unreachable.take() != Some(primary) {
+            return primary;
+        }
+        let others: Vec<NodeId> = state
+            .nodes
+            .keys()
+            .copied()
+            .filter(|node| *node != primary && *node != local)
+            .collect();
+        self.turn += 1;
+        let other = others.get(self.turn % others.len().max(1));
+        other.copied().unwrap_or(primary)
+    }
+}
+
 async fn attempt(
     services: &Services,
     authentication: &Authentication,
-    request: &ShardBulkRequest,
+    request: &mut ShardBulkRequest,
     deadline: Instant,
+    way: &mut Way,
 ) -> ApiResult<ShardBulkResponse> {
     let state = services.cluster.state();
     if state.index(&request.shard.index).is_none() {
@@ -363,10 +410,30 @@ async fn attempt(
             "primary shard is not active",
         ));
     };
+    let asked = way.next(&state, node, services.local_node());
+    request.relay = asked != node;
     let timeout = deadline.saturating_duration_since(Instant::now());
-    services
-        .call_as(authentication, node, SHARD_BULK, request, timeout)
-        .await
+    let answer = services
+        .call_as(authentication, asked, SHARD_BULK, request, timeout)
+        .await;
+    if let Err(error) = &answer
+        && asked == node
+        && is_broken_link(error)
+    {
+        way.unreachable = Some(node);
+    }
+    answer
+}
+
+fn no_master_wait(services: &Services) -> Duration {
+    let wait = services.settings.get(&NO_MASTER_WRITE_WAIT);
+    wait.duration().unwrap_or_default()
+}
+
+/// Source: the published text of the block.
+fn no_master_block() -> ApiError {
+    let reason = "blocked by: [SERVICE_UNAVAILABLE/2/no master];";
+    ApiError::new(ErrorCode::ClusterBlock, reason)
 }
 
 fn unavailable(shard: &ShardId, error: &ApiError) -> ApiError {
@@ -402,5 +469,41 @@ mod tests {
     fn made_up_ids_have_twenty_characters() {
         assert_eq!(new_document_id().len(), 20);
         assert_ne!(new_document_id(), new_document_id());
+    }
+
+    #[test]
+    fn a_primary_that_is_not_reached_is_asked_through_others_in_turn() {
+        let [local, primary, other, another] = [1, 2, 3, 4].map(NodeId::from_bits);
+        let mut state = ClusterState::default();
+        for id in [local, primary, other, another] {
+            let node = ringwall_cluster::NodeRecord {
+                id,
+                ephemeral_id: "first".into(),
+                name: id.to_string(),
+                transport_address: "127.0.0.1:9300".into(),
+                http_address: None,
+                version: "1".into(),
+                roles: vec!["data".into()],
+                attributes: BTreeMap::new(),
+            };
+            state.nodes.insert(id, node);
+        }
+        let mut way = Way::default();
+        assert_eq!(way.next(&state, primary, local), primary);
+        let mut others = Vec::new();
+        for _ in 0..2 {
+            way.unreachable = Some(primary);
+            others.push(way.next(&state, primary, local));
+            // Then the straight way again: it may be open by now.
+            assert_eq!(way.next(&state, primary, local), primary);
+        }
+        others.sort();
+        assert_eq!(others, [other, another]);
+        // Another primary has nothing to do with it.
+        way.unreachable = Some(other);
+        assert_eq!(way.next(&state, primary, local), primary);
+        state.nodes.retain(|id, _| *id == local || *id == primary);
+        way.unreachable = Some(primary);
+        assert_eq!(way.next(&state, primary, local), primary);
     }
 }

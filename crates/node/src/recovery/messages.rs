@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ringwall_base::{AllocationId, SeqNo, ShardId, Term};
-use ringwall_index::engine::{CommitInfo, SnapshotFile};
+use ringwall_index::engine::{CommitInfo, RecentWrite, SnapshotFile};
 use serde::{Deserialize, Serialize};
 
 /// Begins a recovery: the source decides between operations and files.
@@ -54,6 +54,8 @@ pub enum Plan {
         files: Vec<SnapshotFile>,
         commit: CommitInfo,
         from: SeqNo,
+        /// Writes that are in the files and may be sent again.
+        recent: Vec<RecentWrite>,
     },
 }
 

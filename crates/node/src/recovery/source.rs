@@ -139,6 +139,7 @@ fn plan(shard: &LocalShard, existing: Option<ExistingHistory>) -> ApiResult<Plan
         files,
         commit,
         from,
+        recent: shard.engine.recent_writes(),
     };
     Ok((plan, Some(snapshot), retention))
 }

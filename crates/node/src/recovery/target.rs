@@ -177,11 +177,14 @@ impl Recovery<'_> {
                     files,
                     commit,
                     from,
+                    recent,
                 },
                 existing,
             ) => {
                 drop(existing);
-                (self.install(path, files, commit).await?, from)
+                let opened = self.install(path, files, commit).await?;
+                opened.0.remember_writes(recent);
+                (opened, from)
             }
         };
         self.catch_up(opened, from).await

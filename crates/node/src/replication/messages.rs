@@ -31,6 +31,10 @@ pub struct RefreshCopyRequest {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ShardBulkRequest {
     pub shard: ShardId,
+    /// A random number, the same each time that these items are sent: those applied already are recognised by it.
+    pub request: u64,
+    /// The asker cannot reach the primary's node: whoever gets this passes it on.
+    pub relay: bool,
     pub items: Vec<ShardItem>,
     pub refresh: RefreshPolicy,
     /// As [`ringwall_api::document::BulkRequest::wait_for_active_shards`].

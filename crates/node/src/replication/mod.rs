@@ -8,11 +8,12 @@ pub mod replica;
 use std::sync::Arc;
 
 use ringwall_api::{ApiError, ApiResult};
+use ringwall_base::NodeId;
 use ringwall_transport::{DuplicateAction, InboundContext, TypedHandler};
 
 use self::messages::{
     CheckpointRequest, REFRESH_COPY, REPLICATE, RESYNC, RefreshCopyRequest, ReplicaRequest,
-    ResyncRequest, SHARD_BULK, SYNC_CHECKPOINT, ShardBulkRequest,
+    ResyncRequest, SHARD_BULK, SYNC_CHECKPOINT, ShardBulkRequest, ShardBulkResponse,
 };
 use crate::services::Services;
 
@@ -26,6 +27,9 @@ pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
             let services = shared.clone();
             async move {
                 recheck(&services, &context, &request)?;
+                if let Some(node) = next_hop(&services, &request) {
+                    return pass_on(&services, &context, node, request).await;
+                }
                 // A request that this node split up itself is counted already.
                 let here_already = context.peer.id == services.local_node();
                 let bytes = request.items.iter().map(|item| item.item.bytes()).sum();
@@ -77,16 +81,40 @@ pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
     )
 }
 
+/// Returns the node to pass a write on to, if the asker could not reach it and this node does not have the primary.
+fn next_hop(services: &Services, request: &ShardBulkRequest) -> Option<NodeId> {
+    if !request.relay {
+        return None;
+    }
+    let state = services.cluster.state();
+    let (node, _) = state.shard(&request.shard)?.active_primary()?;
+    (node != services.local_node()).then_some(node)
+}
+
+async fn pass_on(
+    services: &Services,
+    context: &InboundContext,
+    node: NodeId,
+    mut request: ShardBulkRequest,
+) -> ApiResult<ShardBulkResponse> {
+    let user = context.authentication.as_ref().ok_or_else(no_user)?;
+    request.relay = false;
+    services
+        .call_as(user, node, SHARD_BULK, &request, context.remaining())
+        .await
+}
+
+fn no_user() -> ApiError {
+    ApiError::internal("a write came without the identity of its user")
+}
+
 /// The coordinating node has authorized every item; this node does not take its word for it.
 fn recheck(
     services: &Services,
     context: &InboundContext,
     request: &ShardBulkRequest,
 ) -> ApiResult<()> {
-    let authentication = context
-        .authentication
-        .as_ref()
-        .ok_or_else(|| ApiError::internal("a write came without the identity of its user"))?;
+    let authentication = context.authentication.as_ref().ok_or_else(no_user)?;
     let index = [request.shard.index.name.clone()];
     services
         .authorizer

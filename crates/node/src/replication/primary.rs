@@ -2,31 +2,36 @@
 //! Source: data.md section 8.1.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
 use ringwall_api::document::{RefreshPolicy, ShardCounts};
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
-use ringwall_base::{AllocationId, SeqNo, Term, encoding};
+use ringwall_base::{AllocationId, SeqNo, Term, TimeValue, encoding};
 use ringwall_cluster::{Change, ClusterState};
 use ringwall_index::Operation;
+use ringwall_settings::registry::indices::{REPLICATION_COPY_TIMEOUT, REPLICATION_RECONNECT_TIME};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use super::group::{ReplicationGroup, Target, holds_copy, replication_group};
 use super::messages::{
     CheckpointRequest, REFRESH_COPY, REPLICATE, RESYNC, RefreshCopyRequest, ReplicaRequest,
     ReplicaResponse, ResyncRequest, SYNC_CHECKPOINT, ShardBulkRequest, ShardBulkResponse,
 };
+use crate::routing::is_broken_link;
 use crate::services::Services;
 use crate::shards::LocalShard;
 use crate::shards::writes::{AppliedItems, ShardItem, apply_items};
 
-/// How long a copy may take for one message before it is given up.
-const REPLICA_TIMEOUT: Duration = Duration::from_secs(10);
 /// Before operations that a node had no room for are offered again, the first time.
 const PRESSURE_RETRY: Duration = Duration::from_millis(50);
 /// How long the master may take to remove a copy that cannot follow.
 const MASTER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between two attempts to reach a copy.
+const LINK_RETRY: Duration = Duration::from_millis(50);
 /// Between two attempts to reach the master.
 const MASTER_RETRY: Duration = Duration::from_millis(500);
 /// How many times items are tried again because the mapping grew under them.
@@ -41,7 +46,8 @@ pub async fn shard_bulk(
     let term = shard.primary_term()?;
     let group = current_group(services, &shard, term)?;
     check_active_copies(&shard, &group, request.wait_for_active_shards)?;
-    let applied = apply_with_mapping(services, &shard, term, request.items).await?;
+    let applied =
+        apply_with_mapping(services, &shard, term, request.request, request.items).await?;
     let counts = if applied.operations.is_empty() {
         ShardCounts::default()
     } else {
@@ -65,9 +71,10 @@ async fn apply_with_mapping(
     services: &Arc<Services>,
     shard: &Arc<LocalShard>,
     term: Term,
+    request: u64,
     items: Vec<ShardItem>,
 ) -> ApiResult<AppliedItems> {
-    let mut applied = AppliedItems::new(items);
+    let mut applied = AppliedItems::new(request, items);
     for _ in 0..MAPPING_ROUNDS {
         let local = shard.clone();
         applied = services
@@ -223,31 +230,43 @@ async fn send_operations(
         operations: message.operations.clone(),
         refresh: message.refresh,
     };
-    match offer(services, target, &request).await {
+    let first = call_copy(services, target, REPLICATE, &request).await;
+    match first {
         Err(error) if error.code == ErrorCode::ShardNotInPrimaryMode => {
             resync_copy(services, shard, target, message.term).await?;
-            offer(services, target, &request).await
+            call_copy(services, target, REPLICATE, &request).await
         }
         other => other,
     }
 }
 
-/// Sends operations until they are taken or refused for good. A node that holds too many already is asked again: it
-/// is no less a copy for that.
-async fn offer(
-    services: &Arc<Services>,
+/// Sends a copy what it may be sent again. Where the link breaks, another is tried before the copy is given up: a
+/// rebuilt copy costs more than a moment, and a node that is gone is soon removed by the master. A node that holds too
+/// many operations already is asked again: it is no less a copy for that.
+async fn call_copy<R: DeserializeOwned>(
+    services: &Services,
     target: &Target,
-    request: &ReplicaRequest,
-) -> ApiResult<ReplicaResponse> {
-    let until = Instant::now() + REPLICA_TIMEOUT;
+    action: &'static str,
+    request: &impl Serialize,
+) -> ApiResult<R> {
+    let settings = &services.settings;
+    let wait = |value: TimeValue| value.duration().unwrap_or_default();
+    let begun = Instant::now();
+    let reconnect_until = begun + wait(settings.get(&REPLICATION_RECONNECT_TIME));
+    let mut until = begun + wait(settings.get(&REPLICATION_COPY_TIMEOUT));
     let mut pause = PRESSURE_RETRY;
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        let answer = services.call(target.node, REPLICATE, request, left).await;
+        let answer = services.call(target.node, action, request, left).await;
+        let link_left = reconnect_until.saturating_duration_since(Instant::now());
         match answer {
             Err(error) if is_short_of_memory(&error) && pause < left => {
                 tokio::time::sleep(pause).await;
                 pause *= 2;
+            }
+            Err(error) if is_broken_link(&error) && !link_left.is_zero() => {
+                tokio::time::sleep(LINK_RETRY.min(link_left)).await;
+                until = until.min(reconnect_until);
             }
             other => return other,
         }
@@ -283,9 +302,7 @@ pub async fn resync_copy(
         global_checkpoint,
         operations,
     };
-    let response: ReplicaResponse = services
-        .call(target.node, RESYNC, &request, REPLICA_TIMEOUT)
-        .await?;
+    let response: ReplicaResponse = call_copy(services, target, RESYNC, &request).await?;
     shard.record_checkpoint(&target.allocation_id, response.local_checkpoint);
     Ok(())
 }
@@ -396,9 +413,7 @@ pub async fn sync_checkpoint(
             primary_term: term,
             global_checkpoint,
         };
-        let told: ApiResult<()> = services
-            .call(target.node, SYNC_CHECKPOINT, &request, REPLICA_TIMEOUT)
-            .await;
+        let told: ApiResult<()> = call_copy(services, target, SYNC_CHECKPOINT, &request).await;
         if let Err(error) = told {
             tracing::debug!(shard = %shard.id, node = %target.node, %error, "checkpoint not told");
         }
@@ -508,9 +523,7 @@ async fn refresh_copies(services: &Arc<Services>, shard: &Arc<LocalShard>, targe
             shard: shard.id.clone(),
             allocation_id: target.allocation_id.clone(),
         };
-        let refreshed: ApiResult<()> = services
-            .call(target.node, REFRESH_COPY, &request, REPLICA_TIMEOUT)
-            .await;
+        let refreshed: ApiResult<()> = call_copy(services, target, REFRESH_COPY, &request).await;
         if let Err(error) = refreshed {
             tracing::debug!(shard = %shard.id, node = %target.node, %error, "copy not refreshed");
         }

@@ -187,6 +187,7 @@ fn options(services: &Services, metadata: &IndexMetadata) -> ShardOptions {
         gc_deletes: settings.gc_deletes(),
         flush_threshold: ByteSizeValue::from_bytes(settings.flush_threshold_bytes()),
         translog_retention: ByteSizeValue::from_bytes(retention),
+        remembered_writes: services.settings.get(&indices::REMEMBERED_WRITES),
         indexing_memory: ByteSizeValue::from_bytes(buffer / open.max(LEAST_SHARES)),
         ..ShardOptions::default()
     }

@@ -6,7 +6,8 @@ use ringwall_api::document::{
 };
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::{SeqNo, Term};
-use ringwall_index::engine::{Applied, Condition};
+use ringwall_index::engine::{Applied, Condition, RecentWrite, RequestItem};
+use ringwall_index::translog::OperationKind;
 use ringwall_index::{IndexError, Operation, parse_document};
 use ringwall_search::source_filter;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,8 @@ pub struct ShardItem {
 
 /// The items of a bulk, and how far they have come.
 pub struct AppliedItems {
+    /// [`crate::replication::messages::ShardBulkRequest::request`].
+    request: u64,
     items: Vec<ShardItem>,
     outcomes: Vec<Result<Done, ApiError>>,
     /// What was written, to be replicated.
@@ -44,8 +47,9 @@ struct Done {
 
 impl AppliedItems {
     /// Returns items of which none has been applied.
-    pub fn new(items: Vec<ShardItem>) -> Self {
+    pub fn new(request: u64, items: Vec<ShardItem>) -> Self {
         Self {
+            request,
             outcomes: Vec::with_capacity(items.len()),
             operations: Vec::with_capacity(items.len()),
             items,
@@ -102,7 +106,11 @@ pub fn apply_items(
     mut applied: AppliedItems,
 ) -> Result<AppliedItems, ApiError> {
     while let Some(current) = applied.items.get(applied.outcomes.len()) {
-        let outcome = match apply_item(shard, term, current) {
+        let by = RequestItem {
+            request: applied.request,
+            item: u32::try_from(applied.outcomes.len()).unwrap_or(u32::MAX),
+        };
+        let outcome = match apply_item(shard, term, current, by) {
             Ok(Step::Written(done, operation)) => {
                 applied.operations.push(operation);
                 Ok(done)
@@ -126,7 +134,12 @@ enum Step {
     NeedsMapping(Value),
 }
 
-fn apply_item(shard: &LocalShard, term: Term, current: &ShardItem) -> Result<Step, IndexError> {
+fn apply_item(
+    shard: &LocalShard,
+    term: Term,
+    current: &ShardItem,
+    by: RequestItem,
+) -> Result<Step, IndexError> {
     let item = &current.item;
     let Some(id) = item.id.as_deref() else {
         return Err(ApiError::internal("a write without an id reached its shard").into());
@@ -137,6 +150,7 @@ fn apply_item(shard: &LocalShard, term: Term, current: &ShardItem) -> Result<Ste
         if_primary_term: item.if_primary_term,
         version: item.version,
         version_type: item.version_type,
+        by: Some(by),
     };
     match item.op {
         OpType::Index | OpType::Create => {
@@ -148,7 +162,7 @@ fn apply_item(shard: &LocalShard, term: Term, current: &ShardItem) -> Result<Ste
         OpType::Update => {
             let mut attempts_left = item.retry_on_conflict;
             loop {
-                match update(shard, term, item, id) {
+                match update(shard, term, item, id, by) {
                     Err(error) if attempts_left > 0 && is_conflict(&error) => attempts_left -= 1,
                     result => return result,
                 }
@@ -179,12 +193,22 @@ fn index(
     Ok(written(applied, None))
 }
 
-fn update(shard: &LocalShard, term: Term, item: &WriteItem, id: &str) -> Result<Step, IndexError> {
+fn update(
+    shard: &LocalShard,
+    term: Term,
+    item: &WriteItem,
+    id: &str,
+    by: RequestItem,
+) -> Result<Step, IndexError> {
+    if let Some((write, operation)) = shard.engine.repeated(by)? {
+        return updated_before(item, id, write, operation);
+    }
     let body = UpdateBody::parse(&item.source)?;
     let current = shard.engine.get(id)?;
     let mut condition = Condition {
         if_seq_no: item.if_seq_no,
         if_primary_term: item.if_primary_term,
+        by: Some(by),
         ..Condition::default()
     };
     let source = match &current {
@@ -218,6 +242,32 @@ fn update(shard: &LocalShard, term: Term, item: &WriteItem, id: &str) -> Result<
         done.get = returned(item, id, done, &source)?;
     }
     Ok(step)
+}
+
+/// Answers an update that was applied before; what it merged then is what counts.
+fn updated_before(
+    item: &WriteItem,
+    id: &str,
+    write: RecentWrite,
+    operation: Option<Operation>,
+) -> Result<Step, IndexError> {
+    let mut done = Done {
+        version: write.version,
+        seq_no: write.seq_no,
+        primary_term: write.primary_term,
+        result: match write.existed {
+            true => WriteResult::Updated,
+            false => WriteResult::Created,
+        },
+        get: None,
+    };
+    if let Some(OperationKind::Index { source, .. }) = operation.as_ref().map(|o| &o.kind) {
+        done.get = returned(item, id, &done, source)?;
+    }
+    Ok(match operation {
+        Some(operation) => Step::Written(done, operation),
+        None => Step::Unchanged(done),
+    })
 }
 
 fn returned(
@@ -254,4 +304,94 @@ fn written(applied: Applied, get: Option<GetResult>) -> Step {
 
 fn is_conflict(error: &IndexError) -> bool {
     matches!(error, IndexError::Request(request) if request.code == ErrorCode::VersionConflict)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ringwall_base::{AllocationId, IndexId, ShardId};
+    use ringwall_index::Mapping;
+    use ringwall_index::engine::{NewShard, Shard, ShardIdentity, ShardOptions};
+    use serde_json::json;
+
+    use super::*;
+
+    fn primary(directory: &std::path::Path) -> Arc<LocalShard> {
+        let index = IndexId {
+            name: "logs".into(),
+            uuid: "uuid".into(),
+        };
+        let id = ShardId { index, shard: 0 };
+        let allocation_id = AllocationId("copy".into());
+        let identity = ShardIdentity {
+            shard: id.clone(),
+            allocation_id: allocation_id.clone(),
+            lineage: Vec::new(),
+            history_uuid: "history".into(),
+            primary_term: 1,
+        };
+        let properties = json!({"properties": {"n": {"type": "long"}}});
+        let mapping = Arc::new(Mapping::parse(&properties).unwrap());
+        Shard::create(directory, NewShard { identity }, &mapping).unwrap();
+        let engine = Shard::open(directory, mapping, ShardOptions::default()).unwrap();
+        let shard = LocalShard::new(id, allocation_id, Arc::new(engine), 1, 1);
+        shard.promote(1).unwrap();
+        shard
+    }
+
+    fn items() -> Vec<ShardItem> {
+        [
+            (OpType::Create, "a", r#"{"n":1}"#),
+            (OpType::Update, "a", r#"{"doc":{"n":2}}"#),
+            (OpType::Index, "a", r#"{"n":3}"#),
+            (OpType::Delete, "a", ""),
+            (OpType::Create, "b", r#"{"n":4}"#),
+            (OpType::Create, "b", r#"{"n":5}"#),
+            (
+                OpType::Update,
+                "c",
+                r#"{"doc":{"n":6},"doc_as_upsert":true}"#,
+            ),
+        ]
+        .map(|(op, id, source)| {
+            let mut item = WriteItem::new(op, "logs", Some(id.into()), source.into());
+            item.return_source = (op == OpType::Update).then(Default::default);
+            ShardItem {
+                item,
+                new_id: false,
+            }
+        })
+        .to_vec()
+    }
+
+    fn send(shard: &LocalShard, request: u64) -> (Vec<Result<String, u16>>, Vec<Operation>) {
+        let applied = apply_items(shard, 1, AppliedItems::new(request, items())).unwrap();
+        let operations = applied.operations.clone();
+        let outcomes = applied.into_outcomes(ShardCounts::default(), false);
+        let outcomes = outcomes
+            .into_iter()
+            .map(|outcome| match outcome {
+                Ok(done) => Ok(format!("{done:?}")),
+                Err(error) => Err(error.status),
+            })
+            .collect();
+        (outcomes, operations)
+    }
+
+    #[test]
+    fn a_request_that_is_sent_again_is_answered_as_the_first_time_and_replicated_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let shard = primary(&directory.path().join("0"));
+        let (first, operations) = send(&shard, 7);
+        assert_eq!(operations.len(), 6, "all but the second create of [b]");
+        assert_eq!(first[5], Err(409));
+        let again = send(&shard, 7);
+        assert_eq!(again, (first.clone(), operations));
+        assert_eq!(shard.engine.max_seq_no(), 5);
+        // Another request with the same items is other writes.
+        let (other, _) = send(&shard, 8);
+        assert_eq!(other[4], Err(409));
+        assert_ne!(other[0], first[0]);
+    }
 }

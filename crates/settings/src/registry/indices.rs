@@ -53,6 +53,33 @@ pub static RECOVERY_CHUNK_SIZE: Setting<ByteSizeValue> = Setting::new(
 .between(1, 64 << 20)
 .dynamic();
 
+pub static REPLICATION_COPY_TIMEOUT: Setting<TimeValue> = Setting::new(
+    "indices.replication.copy_timeout",
+    "How long a copy whose node answers may take for one message of its primary, before it is given up and rebuilt.",
+)
+.default("10s")
+.at_least(100)
+.dynamic()
+.ours();
+
+pub static REPLICATION_RECONNECT_TIME: Setting<TimeValue> = Setting::new(
+    "indices.replication.reconnect_time",
+    "For how long, since it was first sent, a message to a copy is sent again when the connection breaks, before the \
+     copy is given up and rebuilt.",
+)
+.default("2s")
+.at_least(0)
+.dynamic()
+.ours();
+
+pub static REMEMBERED_WRITES: Setting<usize> = Setting::new(
+    "indices.remembered_writes",
+    "How many writes each shard copy remembers, to recognise those that a node sends again because it got no answer.",
+)
+.default("50000")
+.between(2, 10_000_000)
+.ours();
+
 pub static READ_COPY_WAIT: Setting<TimeValue> = Setting::new(
     "indices.read.copy_wait",
     "How long a read by id or a search waits for a shard whose primary is just starting or moving, before it is \
@@ -119,6 +146,9 @@ pub(super) static SECTION: Section = Section {
         &NODE_CONCURRENT_RECOVERIES,
         &RECOVERY_MAX_BYTES_PER_SEC,
         &RECOVERY_CHUNK_SIZE,
+        &REPLICATION_COPY_TIMEOUT,
+        &REPLICATION_RECONNECT_TIME,
+        &REMEMBERED_WRITES,
         &READ_COPY_WAIT,
         &SEARCH_MAX_BUCKETS,
         &INDEXING_MEMORY_LIMIT,
