@@ -232,7 +232,8 @@ impl Cluster {
         let mut yml = format!(
             "cluster.name: test\nnode.name: node-{number}\ntransport.port: 0\nhttp.port: 0\n\
              cluster.initial_master_nodes: node-0\n\
-             cluster.fault_detection.follower_check.interval: 200ms\n"
+             cluster.fault_detection.follower_check.interval: 200ms\n\
+             cluster.fault_detection.follower_check.timeout: 10s\ntransport.ping_timeout: 10s\n"
         );
         for layer in ["transport", "http"] {
             yml.push_str(&format!(
