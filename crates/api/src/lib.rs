@@ -16,6 +16,7 @@ pub mod search;
 mod secret_text;
 pub mod security;
 pub mod service_accounts;
+pub mod tasks;
 pub mod tls;
 
 pub use action::{

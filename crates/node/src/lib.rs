@@ -29,3 +29,4 @@ mod security_store;
 mod seed_hosts;
 pub mod services;
 mod shards;
+mod tasks;

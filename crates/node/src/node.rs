@@ -45,6 +45,7 @@ use crate::security_store::ClusterSecurityStore;
 use crate::seed_hosts::{self, Seeds};
 use crate::services::{Clients, Services};
 use crate::shards::{Shards, maintenance, reconcile, scrub};
+use crate::tasks::{Tasks, TransportObserver};
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -209,6 +210,7 @@ impl Node {
             recoveries: RecoverySessions::default(),
             recovery_rate: RecoveryRate::default(),
             searches: SearchContexts::default(),
+            tasks: Tasks::new(transport.local().id.to_string()),
             authorizer: authorizer.clone(),
             passwords,
             service_tokens,
@@ -225,6 +227,7 @@ impl Node {
         // Reachable before it looks for others: a master asks a joining node back.
         peers::register(&transport, &coordination)?;
         register(&services)?;
+        transport.observe(Arc::new(TransportObserver(services.tasks.clone())));
         transport.start();
         coordination.run();
         report_disconnects(&transport, coordination.clone());

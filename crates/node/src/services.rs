@@ -25,6 +25,7 @@ use crate::pools::Pools;
 use crate::recovery::{RecoveryRate, RecoverySessions};
 use crate::search::SearchContexts;
 use crate::shards::Shards;
+use crate::tasks::Tasks;
 
 /// Everything that the actions of a node work with.
 pub struct Services {
@@ -39,6 +40,7 @@ pub struct Services {
     pub recoveries: RecoverySessions,
     pub recovery_rate: RecoveryRate,
     pub searches: SearchContexts,
+    pub tasks: Tasks,
     pub authorizer: Arc<Authorizer>,
     pub passwords: PasswordService,
     /// Tokens of service accounts in a file of this node; `None` when security is off.

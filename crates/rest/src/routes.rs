@@ -14,12 +14,13 @@ use ringwall_api::indices::{
 use ringwall_api::search::{CountRequest, SearchRequest};
 use ringwall_api::security::{PutUserRequest, SetUserEnabledRequest};
 use ringwall_api::service_accounts::CreateServiceTokenRequest;
+use ringwall_api::tasks::CancelTasksRequest;
 use ringwall_api::tls::ReloadSecureSettingsRequest;
 
 use crate::cat_table::CAT_PARAMS;
 use crate::handlers::{
     api_keys, bulk, cat, cluster, document, indices, nodes, reroute, root, search, security,
-    service_accounts, ssl,
+    service_accounts, ssl, tasks,
 };
 pub use crate::router::Route;
 
@@ -78,6 +79,11 @@ pub static ROUTES: &[Route] = &[
 
     route!(POST, "/_nodes/reload_secure_settings", ssl::reload_secure_settings => ReloadSecureSettingsRequest, &["timeout"]),
     route!(POST, "/_nodes/{node_id}/reload_secure_settings", ssl::reload_secure_settings => ReloadSecureSettingsRequest, &["timeout"]),
+
+    route!(GET, "/_tasks", tasks::list, tasks::LIST_PARAMS),
+    route!(GET, "/_tasks/{task_id}", tasks::get, tasks::GET_PARAMS),
+    route!(POST, "/_tasks/_cancel", tasks::cancel => CancelTasksRequest, tasks::CANCEL_PARAMS),
+    route!(POST, "/_tasks/{task_id}/_cancel", tasks::cancel => CancelTasksRequest, tasks::CANCEL_PARAMS),
 
     route!(GET, "/_cat", cat::overview),
     route!(GET, "/_cat/aliases", cat::aliases, CAT_PARAMS, indices::INDICES_PARAMS),

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -17,9 +17,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::TransportConfig;
-use crate::handler::{InboundContext, RequestHandler};
+use crate::handler::{InboundContext, Observer, RequestHandler};
 use crate::identity::NodeIdentity;
 use crate::inbound::Session;
+use crate::link::LinkKind;
 use crate::pool::Pool;
 use crate::refusal::RefusalLog;
 use crate::turns::Turns;
@@ -29,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) local_id: NodeId,
     pub(crate) local: RwLock<Arc<NodeIdentity>>,
     pub(crate) handlers: RwLock<HashMap<&'static str, Arc<dyn RequestHandler>>>,
+    pub(crate) observer: OnceLock<Arc<dyn Observer>>,
     pub(crate) pool: Pool,
     pub(crate) refusals: Arc<RefusalLog>,
     /// Peers that have not shown who they are.
@@ -58,6 +60,7 @@ impl Core {
             local_id: local.id,
             local: RwLock::new(Arc::new(local)),
             handlers: RwLock::default(),
+            observer: OnceLock::new(),
             pool: Pool::new(),
             refusals: Arc::new(RefusalLog::new(config.refusal_interval)),
             handshakes: Turns::new(config.max_handshakes),
@@ -114,6 +117,7 @@ impl Core {
 
 /// Runs a handler until its deadline. A panic in it is this request's failure, not the node's.
 pub(crate) async fn run(
+    core: &Core,
     handler: Arc<dyn RequestHandler>,
     action: &str,
     context: InboundContext,
@@ -121,7 +125,21 @@ pub(crate) async fn run(
 ) -> Result<Bytes, ApiError> {
     let deadline = context.deadline;
     // `handle` itself is inside the guard too: it may run code before the first await.
-    let guarded = AssertUnwindSafe(async move { handler.handle(context, body).await });
+    let observer = match LinkKind::of_action(action) {
+        LinkKind::Cluster => None,
+        _ => core.observer.get().map(Arc::clone),
+    };
+    let guarded = AssertUnwindSafe(async move {
+        match observer {
+            None => handler.handle(context, body).await,
+            Some(observer) => {
+                let asked = context.clone();
+                // Begun when polled, so within what the observer sets around it.
+                let handling = async move { handler.handle(context, body).await };
+                observer.observe(action, &asked, handling.boxed()).await
+            }
+        }
+    });
     match timeout_at(deadline, guarded.catch_unwind()).await {
         Ok(Ok(result)) => result,
         Ok(Err(_panic)) => {

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::identity::NodeIdentity;
+use crate::origin::Origin;
 
 /// Who asks, for whom, and until when the answer is wanted.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct InboundContext {
     pub authentication: Option<Authentication>,
     /// When the asking side gives up; the handler is dropped then.
     pub deadline: Instant,
+    /// The task it is a part of.
+    pub origin: Option<Origin>,
 }
 
 impl InboundContext {
@@ -60,6 +63,17 @@ where
     ) -> BoxFuture<'static, Result<Bytes, ApiError>> {
         self(context, body).boxed()
     }
+}
+
+/// Sees every request that is handled here, but those of the cluster's own coordination.
+pub trait Observer: Send + Sync + 'static {
+    /// Returns a future that ends as `handling` does, or gives it up.
+    fn observe(
+        &self,
+        action: &str,
+        context: &InboundContext,
+        handling: BoxFuture<'static, Result<Bytes, ApiError>>,
+    ) -> BoxFuture<'static, Result<Bytes, ApiError>>;
 }
 
 /// A handler from a function on decoded messages.

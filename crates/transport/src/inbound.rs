@@ -286,8 +286,9 @@ impl Session {
             peer,
             authentication,
             deadline,
+            origin: head.origin.clone(),
         };
-        run(handler, &head.action, context, message).await
+        run(&self.core, handler, &head.action, context, message).await
     }
 
     /// Answers the handshake; refuses and closes when the two nodes do not fit.

@@ -21,10 +21,11 @@ use crate::config::{DEFAULT_PROFILE, TransportConfig};
 use crate::core::{Core, run};
 use crate::dial::{Target, adopt, dial_again_and_again, distrusted, resolve, retire};
 use crate::error::{BindError, ConnectError, DuplicateAction, SendError};
-use crate::handler::{InboundContext, RequestHandler};
+use crate::handler::{InboundContext, Observer, RequestHandler};
 use crate::identity::NodeIdentity;
 use crate::link::{Call, CallError, Link, LinkKind};
 use crate::listener;
+use crate::origin::Origin;
 use crate::pool::ConnectionEvent;
 use crate::profile::{BoundProfile, Profile};
 use crate::wire::MAX_TIMEOUT;
@@ -118,6 +119,11 @@ impl Transport {
         }
         handlers.insert(action, Arc::new(handler));
         Ok(())
+    }
+
+    /// Shows every request that is handled here to an observer; the first one stays.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        let _ = self.core.observer.set(observer);
     }
 
     /// Starts to accept peers, and to close links whose peers a reload of the trust no longer covers.
@@ -400,8 +406,9 @@ impl Transport {
             peer: self.core.local(),
             authentication: request.authentication.cloned(),
             deadline,
+            origin: Origin::current(),
         };
-        match run(handler, action, context, request.body).await {
+        match run(&self.core, handler, action, context, request.body).await {
             Err(_) if Instant::now() >= deadline => Err(SendError::Timeout {
                 node: self.core.local_id,
                 action,

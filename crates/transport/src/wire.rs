@@ -1,6 +1,7 @@
 //! How a request and its response look in HTTP/2.
 //!
-//! Request: `POST /` with headers `action`, `timeout-ms`, `authentication-length`; the body is the
+//! Request: `POST /` with headers `action`, `timeout-ms`, `authentication-length`, and `parent-task` and
+//! `opaque-id` where the request is part of a task; the body is the
 //! encoded identity of that length (0 = none), then the message. Response: 200 and the message, or
 //! 500 and an encoded [`ApiError`]. Bodies always announce their length.
 
@@ -18,6 +19,8 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use ringwall_api::{ApiError, Authentication, ErrorCode};
 use ringwall_base::encoding;
 
+use crate::origin::Origin;
+
 /// A body of ready chunks and known length.
 #[derive(Debug, Default)]
 pub(crate) struct Chunks {
@@ -32,6 +35,7 @@ pub(crate) struct RequestHead {
     pub(crate) timeout: Duration,
     pub(crate) authentication_length: usize,
     pub(crate) content_length: usize,
+    pub(crate) origin: Option<Origin>,
 }
 
 /// A body did not arrive.
@@ -62,6 +66,16 @@ pub(crate) fn request(
     headers.insert(ACTION, action);
     headers.insert(TIMEOUT_MS, HeaderValue::from(millis(timeout)));
     headers.insert(AUTHENTICATION_LENGTH, HeaderValue::from(identity.len()));
+    if let Some(origin) = Origin::current() {
+        let texts = [(PARENT_TASK, origin.task), (OPAQUE_ID, origin.opaque_id)];
+        for (name, text) in texts {
+            let text = text.filter(|text| text.len() <= MAX_ORIGIN_BYTES);
+            // What is no header value was none when it came; without it the request is the same.
+            if let Some(Ok(value)) = text.as_deref().map(HeaderValue::from_str) {
+                headers.insert(name, value);
+            }
+        }
+    }
     *request.body_mut() = Chunks::new([identity, body]);
     Ok(request)
 }
@@ -75,6 +89,7 @@ impl RequestHead {
             timeout: Duration::from_millis(number(headers, &TIMEOUT_MS)?).min(MAX_TIMEOUT),
             authentication_length: size(headers, &AUTHENTICATION_LENGTH)?,
             content_length: size(headers, &CONTENT_LENGTH)?,
+            origin: origin(headers),
         };
         if head.authentication_length > head.content_length {
             return Err("the identity is longer than the body".to_owned());
@@ -203,6 +218,15 @@ fn number(headers: &HeaderMap, name: &HeaderName) -> Result<u64, String> {
         .ok_or_else(|| missing(name))
 }
 
+fn origin(headers: &HeaderMap) -> Option<Origin> {
+    let text = |name: &HeaderName| Some(headers.get(name)?.to_str().ok()?.to_owned());
+    let origin = Origin {
+        task: text(&PARENT_TASK),
+        opaque_id: text(&OPAQUE_ID),
+    };
+    (origin != Origin::default()).then_some(origin)
+}
+
 fn size(headers: &HeaderMap, name: &HeaderName) -> Result<usize, String> {
     usize::try_from(number(headers, name)?).map_err(|_| missing(name))
 }
@@ -223,6 +247,10 @@ pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 const ACTION: HeaderName = HeaderName::from_static("action");
 const TIMEOUT_MS: HeaderName = HeaderName::from_static("timeout-ms");
+const PARENT_TASK: HeaderName = HeaderName::from_static("parent-task");
+const OPAQUE_ID: HeaderName = HeaderName::from_static("opaque-id");
+/// Longer ones are left out: the headers of a request have to fit.
+const MAX_ORIGIN_BYTES: usize = 1 << 10;
 const AUTHENTICATION_LENGTH: HeaderName = HeaderName::from_static("authentication-length");
 
 #[cfg(test)]
@@ -259,6 +287,24 @@ mod tests {
             head.split(body_of(&sent)),
             Ok((Some(who), Bytes::from("abc")))
         );
+    }
+
+    #[tokio::test]
+    async fn the_task_it_is_a_part_of_travels_with_a_request() {
+        let origin = Origin {
+            task: Some("node:7".to_owned()),
+            opaque_id: Some("mine".to_owned()),
+        };
+        let sent = async { request("a", Duration::ZERO, None, Bytes::new()).unwrap() };
+        let sent = origin.clone().scope(sent).await;
+        assert_eq!(head_of(&sent).unwrap().origin, Some(origin));
+        // Too long, or no header at all: left out.
+        let odd = Origin {
+            task: Some("a\nb".to_owned()),
+            opaque_id: Some("x".repeat(2_000)),
+        };
+        let sent = async { request("a", Duration::ZERO, None, Bytes::new()).unwrap() };
+        assert_eq!(head_of(&odd.scope(sent).await).unwrap().origin, None);
     }
 
     #[test]
@@ -315,6 +361,7 @@ mod tests {
                 timeout: Duration::from_secs(1),
                 authentication_length: length,
                 content_length: body.len(),
+                origin: None,
             };
             let split = head.split(Bytes::from(body.clone()));
             if length == 0 {

@@ -17,6 +17,7 @@ pub mod search;
 pub mod security;
 pub mod service_accounts;
 pub mod stats;
+pub mod tasks;
 pub mod tls;
 
 use std::any::TypeId;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use ringwall_api::action::{AnyMessage, BoxFuture, ErasedRequest};
 use ringwall_api::{ActionRequest, ApiError, ApiResult, Client, ErrorCode, RequestContext};
 
-use ringwall_transport::DuplicateAction;
+use ringwall_transport::{DuplicateAction, Origin};
 
 use crate::services::Services;
 
@@ -59,6 +60,7 @@ impl ActionRegistry {
         nodes::register(&mut registry);
         indices::register(&mut registry);
         stats::register(&mut registry);
+        tasks::register(&mut registry);
         bulk::register(&mut registry);
         get::register(&mut registry);
         search::register(&mut registry);
@@ -96,6 +98,7 @@ impl ActionRegistry {
 /// Registers what the actions of other nodes ask of this one.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
     cluster::register_transport(services)?;
+    tasks::register_transport(services)?;
     get::register_transport(services)?;
     nodes::register_transport(services)?;
     service_accounts::register_transport(services)?;
@@ -111,7 +114,14 @@ impl Client for ActionRegistry {
         request: ErasedRequest,
     ) -> BoxFuture<'_, ApiResult<AnyMessage>> {
         match self.handlers.get(&request.request_type()) {
-            Some(handler) => handler(self.services.clone(), context, request),
+            Some(handler) => {
+                let origin = Origin {
+                    task: None,
+                    opaque_id: context.opaque_id.clone(),
+                };
+                let task = self.services.tasks.begin(request.spec.name, Some(&origin));
+                Box::pin(task.run(handler(self.services.clone(), context, request)))
+            }
             None => {
                 let error = ApiError::new(
                     ErrorCode::ActionNotFound,

@@ -13,6 +13,7 @@ pub mod search;
 pub mod security;
 pub mod service_accounts;
 pub mod ssl;
+pub mod tasks;
 
 use ringwall_api::document::ShardCounts;
 use ringwall_api::search::ShardFailure;

@@ -1,0 +1,248 @@
+//! The task management API: every node is asked for its own tasks. Shapes as in Elasticsearch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use ringwall_api::tasks::{
+    CancelTasksRequest, GetTaskRequest, GetTaskResponse, ListTasksRequest, TaskFilter, TaskInfo,
+    TaskNode, TasksResponse,
+};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
+use ringwall_base::NodeId;
+use ringwall_cluster::NodeRecord;
+use ringwall_transport::{DuplicateAction, TypedHandler};
+use serde::Serialize;
+
+use super::ActionRegistry;
+use super::nodes::selected;
+use crate::services::Services;
+use crate::tasks::Task;
+
+pub(super) fn register(registry: &mut ActionRegistry) {
+    registry.add(list);
+    registry.add(cancel);
+    registry.add(get);
+}
+
+const LIST: &str = "cluster:monitor/tasks/lists[n]";
+const CANCEL: &str = "cluster:admin/tasks/cancel[n]";
+const GET: &str = "cluster:monitor/task/get[n]";
+
+/// Registers each node's side with the transport.
+pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
+    let transport = &services.transport;
+    let shared = services.clone();
+    transport.register(
+        LIST,
+        TypedHandler::new(move |_, request: ListTasksRequest| {
+            let services = shared.clone();
+            async move { Ok(list_here(&services, &request).await) }
+        }),
+    )?;
+    let shared = services.clone();
+    transport.register(
+        CANCEL,
+        TypedHandler::new(move |_, request: CancelTasksRequest| {
+            let services = shared.clone();
+            async move { cancel_here(&services, &request).await }
+        }),
+    )?;
+    let shared = services.clone();
+    transport.register(
+        GET,
+        TypedHandler::new(move |_, request: GetTaskRequest| {
+            let services = shared.clone();
+            async move { get_here(&services, &request).await }
+        }),
+    )
+}
+
+async fn list(
+    services: Arc<Services>,
+    _context: RequestContext,
+    request: ListTasksRequest,
+) -> ApiResult<TasksResponse> {
+    let wait = match request.wait_for_completion {
+        true => request.timeout_ms,
+        false => 0,
+    };
+    Ok(ask_nodes(&services, LIST, &request.filter, &request, wait).await)
+}
+
+async fn cancel(
+    services: Arc<Services>,
+    _context: RequestContext,
+    request: CancelTasksRequest,
+) -> ApiResult<TasksResponse> {
+    let wait = match request.wait_for_completion {
+        true => request.timeout_ms,
+        false => 0,
+    };
+    Ok(ask_nodes(&services, CANCEL, &request.filter, &request, wait).await)
+}
+
+async fn get(
+    services: Arc<Services>,
+    _context: RequestContext,
+    request: GetTaskRequest,
+) -> ApiResult<GetTaskResponse> {
+    let node: Option<NodeId> = request.task.node.parse().ok();
+    let state = services.cluster.state();
+    let Some(node) = node.filter(|node| state.nodes.contains_key(node)) else {
+        return Err(ApiError::new(
+            ErrorCode::ResourceNotFound,
+            format!(
+                "task [{}] belongs to the node [{}] which isn't part of the cluster and there is no \
+                 record of the task",
+                request.task, request.task.node
+            ),
+        ));
+    };
+    let timeout = patience(match request.wait_for_completion {
+        true => request.timeout_ms,
+        false => 0,
+    });
+    services.call(node, GET, &request, timeout).await
+}
+
+/// Asks the nodes of a filter at a time; one that does not answer is told as such.
+async fn ask_nodes(
+    services: &Arc<Services>,
+    action: &'static str,
+    filter: &TaskFilter,
+    request: &(impl Serialize + Sync),
+    wait_ms: u64,
+) -> TasksResponse {
+    let state = services.cluster.state();
+    let its_node = filter.task.as_ref().map(|task| task.node.as_str());
+    let nodes = selected(services, &state, &filter.nodes)
+        .filter(|node| its_node.is_none_or(|id| id == node.id.to_string()));
+    let asked = nodes.map(|node| async move {
+        let answer: ApiResult<Vec<TaskInfo>> = services
+            .call(node.id, action, request, patience(wait_ms))
+            .await;
+        (node, answer)
+    });
+    let mut response = TasksResponse::default();
+    for (node, answer) in join_all(asked).await {
+        match answer {
+            Ok(tasks) => {
+                if !tasks.is_empty() {
+                    response.nodes.push(told(node));
+                }
+                response.tasks.extend(tasks);
+            }
+            Err(error) => response.node_failures.push((node.id.to_string(), error)),
+        }
+    }
+    response
+}
+
+fn told(node: &NodeRecord) -> TaskNode {
+    TaskNode {
+        id: node.id.to_string(),
+        name: node.name.clone(),
+        transport_address: node.transport_address.clone(),
+        roles: node.roles.clone(),
+        attributes: node.attributes.clone(),
+    }
+}
+
+async fn list_here(services: &Services, request: &ListTasksRequest) -> Vec<TaskInfo> {
+    let tasks = services.tasks.matching(&request.filter);
+    let infos: Vec<TaskInfo> = tasks
+        .iter()
+        .map(|task| task.info(request.detailed))
+        .collect();
+    if request.wait_for_completion {
+        // Those that list do not wait for themselves.
+        let others = tasks
+            .iter()
+            .filter(|task| !task.action().starts_with(LISTS));
+        let ids: Vec<u64> = others.map(|task| task.id()).collect();
+        drop(tasks);
+        let within = Duration::from_millis(request.timeout_ms);
+        services.tasks.wait_for_end(&ids, within).await;
+    }
+    infos
+}
+
+async fn cancel_here(
+    services: &Services,
+    request: &CancelTasksRequest,
+) -> ApiResult<Vec<TaskInfo>> {
+    let tasks = services.tasks.matching(&request.filter);
+    if let Some(id) = &request.filter.task {
+        match tasks.first() {
+            None => {
+                return Err(ApiError::new(
+                    ErrorCode::ResourceNotFound,
+                    format!("task [{id}] is not found"),
+                ));
+            }
+            Some(task) if !task.is_cancellable() => {
+                return Err(ApiError::illegal_argument(format!(
+                    "task [{id}] doesn't support this operation"
+                )));
+            }
+            _ => {}
+        }
+    }
+    let cancelled: Vec<Arc<Task>> = tasks
+        .into_iter()
+        .filter(|task| task.cancel("by user request"))
+        .collect();
+    let infos = cancelled.iter().map(|task| task.info(false)).collect();
+    if request.wait_for_completion {
+        let ids: Vec<u64> = cancelled.iter().map(|task| task.id()).collect();
+        drop(cancelled);
+        let within = Duration::from_millis(request.timeout_ms);
+        services.tasks.wait_for_end(&ids, within).await;
+    }
+    Ok(infos)
+}
+
+async fn get_here(services: &Services, request: &GetTaskRequest) -> ApiResult<GetTaskResponse> {
+    let filter = TaskFilter {
+        task: Some(request.task.clone()),
+        ..TaskFilter::default()
+    };
+    let found = services.tasks.matching(&filter).pop();
+    let Some(task) = found else {
+        return Err(ApiError::new(
+            ErrorCode::ResourceNotFound,
+            format!(
+                "task [{}] isn't running and hasn't stored its results",
+                request.task
+            ),
+        ));
+    };
+    let (info, id) = (task.info(true), task.id());
+    drop(task);
+    let mut response = GetTaskResponse {
+        completed: false,
+        task: info,
+    };
+    if request.wait_for_completion {
+        let within = Duration::from_millis(request.timeout_ms);
+        if !services.tasks.wait_for_end(&[id], within).await {
+            return Err(ApiError::new(
+                ErrorCode::Timeout,
+                format!(
+                    "Timed out waiting for completion of task [{}]",
+                    request.task
+                ),
+            ));
+        }
+        response.completed = true;
+    }
+    Ok(response)
+}
+
+/// How long a node may take that is to wait for so long itself.
+fn patience(wait_ms: u64) -> Duration {
+    Duration::from_millis(wait_ms).saturating_add(Duration::from_secs(15))
+}
+
+const LISTS: &str = "cluster:monitor/tasks/lists";

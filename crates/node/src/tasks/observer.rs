@@ -1,0 +1,24 @@
+//! Requests of other nodes as tasks.
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use ringwall_api::ApiError;
+use ringwall_transport::{InboundContext, Observer};
+
+use super::Tasks;
+
+/// Makes a task of every request that this node handles for a node.
+pub struct TransportObserver(pub Tasks);
+
+impl Observer for TransportObserver {
+    fn observe(
+        &self,
+        action: &str,
+        context: &InboundContext,
+        handling: BoxFuture<'static, Result<Bytes, ApiError>>,
+    ) -> BoxFuture<'static, Result<Bytes, ApiError>> {
+        let task = self.0.begin(action, context.origin.as_ref());
+        task.run(handling).boxed()
+    }
+}
