@@ -60,6 +60,7 @@ error_codes! {
     QueryShard = "query_shard_exception", 400;
     TooManyBuckets = "too_many_buckets_exception", 400;
     TooManyClauses = "too_many_clauses", 400;
+    TooManyNestedClauses = "too_many_nested_clauses", 400;
     AggregationExecution = "aggregation_execution_exception", 500;
     SearchContextMissing = "search_context_missing_exception", 404;
     ClusterBlock = "cluster_block_exception", 503;
@@ -76,6 +77,7 @@ error_codes! {
     ConnectTransport = "connect_transport_exception", 503;
     ActionNotFound = "action_not_found_transport_exception", 500;
     TaskCancelled = "task_cancelled_exception", 400;
+    SearchTimeout = "search_timeout_exception", 504;
     Timeout = "timeout_exception", 503;
     /// 401 unless [`ApiError::with_status`] says 403.
     Security = "security_exception", 401;

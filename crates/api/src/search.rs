@@ -20,7 +20,8 @@ pub struct SearchRequest {
     pub preference: Option<String>,
     /// Aggregation names are returned as `type#name`.
     pub typed_keys: bool,
-    pub allow_partial_results: bool,
+    /// `None`: as `search.default_allow_partial_results` says.
+    pub allow_partial_results: Option<bool>,
 }
 
 /// Hits, counts and aggregations, already reduced over all shards.

@@ -237,6 +237,21 @@ impl IndexSettings {
         u64::from(self.int("index.max_result_window"))
     }
 
+    /// Returns `index.max_terms_count`.
+    pub fn max_terms_count(&self) -> usize {
+        self.int("index.max_terms_count") as usize
+    }
+
+    /// Returns `index.max_regex_length`, characters.
+    pub fn max_regex_length(&self) -> usize {
+        self.int("index.max_regex_length") as usize
+    }
+
+    /// Returns `index.max_docvalue_fields_search`.
+    pub fn max_docvalue_fields(&self) -> usize {
+        self.int("index.max_docvalue_fields_search") as usize
+    }
+
     /// Returns whether wildcards skip the index.
     pub fn hidden(&self) -> bool {
         self.text("index.hidden") == "true"

@@ -1,6 +1,7 @@
 //! The fetch phase: reads the documents that made it into the page. Source: data.md sections 2.10
 //! and 5.5.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ringwall_api::{ApiError, ErrorCode};
@@ -21,14 +22,46 @@ use crate::source_filter;
 /// Reads documents that [`crate::query_phase`] found with the same searcher, in the order given.
 ///
 /// # Errors
-/// `search_context_missing_exception` when an address is not one of this searcher.
+/// `search_context_missing_exception` when an address is not one of this searcher;
+/// `task_cancelled_exception` when [`ShardContext::control`] says so.
 pub fn fetch_phase(
     searcher: &Searcher,
     source: &SearchSource,
     docs: &[DocAddress],
+    context: &ShardContext<'_>,
 ) -> Result<Vec<FetchedHit>, ApiError> {
-    let shard = Shard::new(searcher, &ShardContext::default())?;
-    docs.iter().map(|doc| fetch(&shard, source, *doc)).collect()
+    let shard = Shard::new(searcher, context)?;
+    let read = |doc: &DocAddress| {
+        shard.pulse.check();
+        // What was found in time is shown, however late it is.
+        shard.pulse.outcome()?;
+        fetch(&shard, source, *doc)
+    };
+    docs.iter().map(read).collect()
+}
+
+/// Refuses more columns than `index.max_docvalue_fields_search`; names that stand for none do not
+/// count.
+pub(crate) fn check_docvalue_fields(
+    shard: &Shard<'_>,
+    source: &SearchSource,
+) -> Result<(), ApiError> {
+    let most = shard.context.limits.max_docvalue_fields;
+    let mut fields: BTreeSet<&str> = BTreeSet::new();
+    for wanted in &source.docvalue_fields {
+        shard.pulse.proceed()?;
+        let mapped = shard.mapped_matching(&wanted.field);
+        fields.extend(mapped.map(|field| &*field.path));
+    }
+    if fields.len() <= most {
+        return Ok(());
+    }
+    Err(ApiError::illegal_argument(format!(
+        "Trying to retrieve too many docvalue_fields. Must be less than or equal to: [{most}] but \
+         was [{}]. This limit can be set by changing the [index.max_docvalue_fields_search] index \
+         level setting.",
+        fields.len()
+    )))
 }
 
 /// Reads a document as the hit of a `top_hits` aggregation, without score and sort values.

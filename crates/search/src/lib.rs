@@ -13,6 +13,7 @@
 pub mod agg;
 mod best;
 mod columns;
+mod control;
 mod fetch;
 mod fields;
 mod parse;
@@ -28,15 +29,17 @@ mod time;
 mod top;
 mod visit;
 
+pub use control::{Interrupt, SearchControl, Unlimited};
 pub use fetch::fetch_phase;
 pub use phase::{count, query_phase};
-pub use query::{QUERY_NAMES, Query, parse_query};
+pub use query::{QUERY_NAMES, Query, check_query_depth, parse_query};
 pub use reduce::reduce;
 pub use request::{
-    FieldAndFormat, SearchSource, TrackTotalHits, check_window, parse_count, parse_search,
+    FieldAndFormat, SearchSource, TrackTotalHits, check_depth, check_window, parse_count,
+    parse_search,
 };
 pub use result::{DocAddress, FetchedHit, ReducedQuery, ShardDoc, ShardQueryResult, Winner};
-pub use shard::{Interrupt, SearchLimits, ShardContext};
+pub use shard::{SearchLimits, ShardContext};
 pub use sort::{FieldSort, Missing, Sort, SortBy, SortMode, SortValue};
 
 /// `search.max_buckets`: the default bound on the buckets of an answer.

@@ -166,6 +166,12 @@ pub(crate) fn query_shard(reason: impl Into<String>) -> ApiError {
     ApiError::new(ErrorCode::QueryShard, reason)
 }
 
+/// Returns [`query_shard`] with its cause, as limits of an index are told.
+pub(crate) fn failed_to_create(reason: String) -> ApiError {
+    query_shard(format!("failed to create query: {reason}"))
+        .caused_by(ApiError::illegal_argument(reason))
+}
+
 /// Returns the name that parsers give to the kind of a value, for messages.
 pub(crate) fn token_name(value: &Value) -> &'static str {
     match value {

@@ -8,22 +8,23 @@ use tantivy::{BitSet, Score, SegmentReader};
 use crate::agg::{self, Agg, Node, Partial};
 use crate::best::BestScores;
 use crate::columns::Values;
+use crate::control::Beat;
 use crate::engine_error;
 use crate::fields::{FieldKind, FieldRef};
 use crate::parse::query_shard;
-use crate::query::{Compiled, Query, compile, constant_score, counts_fast};
+use crate::query::{Compiled, Query, compile_root, constant_score, counts_fast};
 use crate::request::{SearchSource, TrackTotalHits, check_window};
 use crate::result::{DocAddress, ShardDoc, ShardQueryResult};
 use crate::shard::{Shard, ShardContext};
 use crate::sort::{self, Sort, SortBy};
 use crate::top::{NumberKind, SegmentKey, SortField, TopCollector};
-use crate::visit::{Watch, visit};
+use crate::visit::visit;
 
 /// Runs a search on one shard.
 ///
 /// # Errors
-/// 400 when the request does not fit the mapping or the window is too large;
-/// `task_cancelled_exception` when [`ShardContext::interrupt`] says so.
+/// 400 when the request does not fit the mapping, the window is too large or the query has too many
+/// clauses; `task_cancelled_exception` when [`ShardContext::control`] says so.
 pub fn query_phase(
     searcher: &Searcher,
     source: &SearchSource,
@@ -31,12 +32,26 @@ pub fn query_phase(
 ) -> Result<ShardQueryResult, ApiError> {
     check_window(source, context.limits.max_result_window)?;
     let shard = Shard::new(searcher, context)?;
-    let phase = Phase::new(&shard, source)?;
-    let result = if phase.is_plain() {
-        phase.plain()?
-    } else {
-        phase.general()?
-    };
+    run(&shard, source)
+}
+
+fn run(shard: &Shard<'_>, source: &SearchSource) -> Result<ShardQueryResult, ApiError> {
+    let ran = Phase::new(shard, source).and_then(|phase| {
+        if phase.is_plain() {
+            phase.plain()
+        } else {
+            phase.general()
+        }
+    });
+    // Stopped before there was anything to keep.
+    let mut result = shard
+        .pulse
+        .unless_stopped(ran)?
+        .unwrap_or_else(|| ShardQueryResult {
+            aggs: vec![Partial::Empty; source.aggs.len()],
+            ..ShardQueryResult::default()
+        });
+    result.timed_out = shard.pulse.outcome()?;
     Ok(result)
 }
 
@@ -56,9 +71,7 @@ pub fn count(
         ..SearchSource::default()
     };
     let shard = Shard::new(searcher, context)?;
-    Phase::new(&shard, &source)?
-        .plain()
-        .map(|found| found.total)
+    run(&shard, &source).map(|found| found.total)
 }
 
 /// Makes the sort keys of a segment, as often as asked.
@@ -166,6 +179,8 @@ struct Phase<'a> {
     by_score: bool,
     /// How many hits to find: `from + size`.
     limit: usize,
+    /// Leaves of the query.
+    clauses: usize,
 }
 
 impl<'a> Phase<'a> {
@@ -175,18 +190,22 @@ impl<'a> Phase<'a> {
                 sort_field(shard, by)?;
             }
         }
+        crate::fetch::check_docvalue_fields(shard, source)?;
         let by_score = sort::is_score_only(&source.sort);
         let wanted = if source.size == 0 {
             0
         } else {
             source.from + source.size
         };
+        let query = compile_root(shard, &source.query)?;
+        let clauses = shard.clauses();
         Ok(Self {
-            query: compile(shard, &source.query)?,
+            query,
+            clauses,
             post_filter: source
                 .post_filter
                 .as_ref()
-                .map(|query| compile(shard, query))
+                .map(|query| compile_root(shard, query))
                 .transpose()?,
             shard,
             source,
@@ -204,6 +223,13 @@ impl<'a> Phase<'a> {
             && source.min_score.is_none()
             && source.terminate_after.is_none()
             && self.post_filter.is_none()
+            && (self.limit == 0 || self.prunes())
+    }
+
+    /// Tells whether the engine may skip what cannot be among the best. Between two documents it is
+    /// not asked to stop: with many clauses that takes too long, and skips little.
+    fn prunes(&self) -> bool {
+        self.clauses <= MAX_PRUNED_CLAUSES || constant_score(&self.source.query).is_some()
     }
 
     /// Tells whether anything depends on scores. Without hits only `min_score` and `top_hits` do.
@@ -236,7 +262,7 @@ impl<'a> Phase<'a> {
             total_is_exact: true,
             ..ShardQueryResult::default()
         };
-        let mut watch = Watch::new(self.shard);
+        let mut watch = self.shard.pulse.beat();
         if self.limit > 0 {
             let mut best = BestScores::new(self.limit);
             match constant_score(&self.source.query) {
@@ -247,54 +273,49 @@ impl<'a> Phase<'a> {
             result.max_score = result.docs.first().and_then(|doc| doc.score);
         }
         self.count(&mut result, &mut watch)?;
-        result.timed_out = watch.finish()?;
         Ok(result)
     }
 
     /// Every match scores the same: the first ones win.
-    fn first(
-        &self,
-        score: Score,
-        best: &mut BestScores,
-        watch: &mut Watch<'_>,
-    ) -> Result<(), ApiError> {
+    fn first(&self, score: Score, best: &mut BestScores, watch: &mut Beat) -> Result<(), ApiError> {
         let weight = self.weight(&self.query, false)?;
         for (segment, reader) in self.readers() {
-            visit(weight.as_ref(), reader, false, |doc, _| {
+            visit(weight.as_ref(), reader, false, watch, |doc, _| {
                 best.offer(segment, doc, score);
-                watch.goes_on() && !best.is_full()
+                !best.is_full()
             })?;
-            if best.is_full() || watch.stopped() {
+            if best.is_full() || self.shard.pulse.stopped() {
                 break;
             }
         }
         Ok(())
     }
 
-    fn pruned(&self, best: &mut BestScores, watch: &mut Watch<'_>) -> Result<(), ApiError> {
+    fn pruned(&self, best: &mut BestScores, watch: &mut Beat) -> Result<(), ApiError> {
         let weight = self.weight(&self.query, true)?;
         for (segment, reader) in self.readers() {
-            if !watch.check() {
+            if !self.shard.pulse.check() {
                 break;
             }
             let alive = reader.alive_bitset();
-            weight
-                .for_each_pruning(best.threshold(), reader, &mut |doc, score| {
-                    if !watch.goes_on() {
-                        // No document scores more: the engine skips what is left.
-                        return Score::MAX;
-                    }
-                    if alive.is_none_or(|alive| alive.is_alive(doc)) {
-                        best.offer(segment, doc, score);
-                    }
-                    best.threshold()
-                })
-                .map_err(|e| engine_error(&e))?;
+            let threshold = best.threshold();
+            let mut offer = |doc: tantivy::DocId, score: Score| {
+                if !watch.step() {
+                    // No document scores more: the engine skips what is left.
+                    return Score::MAX;
+                }
+                if alive.is_none_or(|alive| alive.is_alive(doc)) {
+                    best.offer(segment, doc, score);
+                }
+                best.threshold()
+            };
+            let visited = weight.for_each_pruning(threshold, reader, &mut offer);
+            self.shard.pulse.of_engine(visited)?;
         }
         Ok(())
     }
 
-    fn count(&self, result: &mut ShardQueryResult, watch: &mut Watch<'_>) -> Result<(), ApiError> {
+    fn count(&self, result: &mut ShardQueryResult, watch: &mut Beat) -> Result<(), ApiError> {
         let limit = match self.source.track_total_hits {
             TrackTotalHits::Disabled => return Ok(()),
             TrackTotalHits::Exact => u64::MAX,
@@ -304,7 +325,7 @@ impl<'a> Phase<'a> {
         let fast = counts_fast(self.query.as_ref());
         let weight = self.weight(&self.query, false)?;
         for (_, reader) in self.readers() {
-            if !watch.check() {
+            if !self.shard.pulse.check() {
                 result.total_is_exact = false;
                 break;
             }
@@ -317,9 +338,9 @@ impl<'a> Phase<'a> {
                 result.total += u64::from(count);
                 continue;
             }
-            visit(weight.as_ref(), reader, false, |_, _| {
+            visit(weight.as_ref(), reader, false, watch, |_, _| {
                 result.total += 1;
-                watch.goes_on() && result.total <= limit
+                result.total <= limit
             })?;
             if result.total > limit {
                 result.total_is_exact = false;
@@ -341,16 +362,19 @@ impl<'a> Phase<'a> {
             total: 0,
             max_score: None,
             terminated: false,
-            watch: Watch::new(self.shard),
+            watch: self.shard.pulse.beat(),
         };
         let weight = self.weight(&self.query, scoring)?;
         for (segment, reader) in self.readers() {
-            if run.terminated || !run.watch.check() {
+            if run.terminated || !self.shard.pulse.check() {
                 break;
             }
-            self.segment(&mut run, weight.as_ref(), scoring, segment, reader)?;
+            let visited = self.segment(&mut run, weight.as_ref(), scoring, segment, reader);
+            self.shard.pulse.unless_stopped(visited)?;
         }
-        self.global_aggs(&mut run)?;
+        let visited = self.global_aggs(&mut run);
+        self.shard.pulse.unless_stopped(visited)?;
+        run.partials.resize(source.aggs.len(), Partial::Empty);
         if self.readers().next().is_none() {
             self.absorb(&mut run, self.nodes(0, None, false)?)?;
             self.absorb(&mut run, self.nodes(0, None, true)?)?;
@@ -376,16 +400,17 @@ impl<'a> Phase<'a> {
         for (agg, partial) in source.aggs.iter().zip(&mut result.aggs) {
             agg::cut_for_shard(agg, partial);
         }
+        // The hits that a stopped search has found are read all the same; a cancelled one has none.
+        self.shard.pulse.outcome()?;
         agg::resolve(&source.aggs, &mut result.aggs, &|source, address| {
             crate::fetch::hit_object(self.shard, source, address)
         })?;
-        result.timed_out = run.watch.finish()?;
         Ok(result)
     }
 
     fn segment(
         &self,
-        run: &mut Run<'_>,
+        run: &mut Run,
         weight: &dyn Weight,
         scoring: bool,
         segment: u32,
@@ -403,9 +428,9 @@ impl<'a> Phase<'a> {
             sorted = Some(TopCollector::new(keys, self.limit, after, shows_scores)?);
         }
         let terminate_after = source.terminate_after.unwrap_or(u64::MAX);
-        visit(weight, reader, scoring, |doc, score| {
+        visit(weight, reader, scoring, &mut run.watch, |doc, score| {
             if source.min_score.is_some_and(|least| score < least) {
-                return run.watch.goes_on();
+                return true;
             }
             for (_, node) in &mut nodes {
                 node.collect(doc, score, 0);
@@ -425,7 +450,7 @@ impl<'a> Phase<'a> {
                 }
             }
             run.terminated = run.seen >= terminate_after;
-            run.watch.goes_on() && !run.terminated
+            !run.terminated
         })?;
         if let Some(sorted) = sorted {
             for top in sorted.finish()? {
@@ -443,7 +468,7 @@ impl<'a> Phase<'a> {
     }
 
     /// `global` aggregations look at every document, whatever the query.
-    fn global_aggs(&self, run: &mut Run<'_>) -> Result<(), ApiError> {
+    fn global_aggs(&self, run: &mut Run) -> Result<(), ApiError> {
         if !self.source.aggs.iter().any(is_global) {
             return Ok(());
         }
@@ -451,11 +476,11 @@ impl<'a> Phase<'a> {
         let weight = self.weight(&everything, false)?;
         for (segment, reader) in self.readers() {
             let mut nodes = self.nodes(segment, Some(reader), true)?;
-            visit(weight.as_ref(), reader, false, |doc, _| {
+            visit(weight.as_ref(), reader, false, &mut run.watch, |doc, _| {
                 for (_, node) in &mut nodes {
                     node.collect(doc, 1.0, 0);
                 }
-                run.watch.goes_on()
+                true
             })?;
             self.absorb(run, nodes)?;
         }
@@ -481,7 +506,7 @@ impl<'a> Phase<'a> {
             .collect()
     }
 
-    fn absorb(&self, run: &mut Run<'_>, nodes: Vec<(usize, Node)>) -> Result<(), ApiError> {
+    fn absorb(&self, run: &mut Run, nodes: Vec<(usize, Node)>) -> Result<(), ApiError> {
         run.partials.resize(self.source.aggs.len(), Partial::Empty);
         for (index, node) in nodes {
             let agg = &self.source.aggs[index];
@@ -498,16 +523,19 @@ impl<'a> Phase<'a> {
         };
         let weight = self.weight(filter, false)?;
         let mut docs = BitSet::with_max_value(reader.max_doc());
-        visit(weight.as_ref(), reader, false, |doc, _| {
+        let mut beat = self.shard.pulse.beat();
+        visit(weight.as_ref(), reader, false, &mut beat, |doc, _| {
             docs.insert(doc);
             true
         })?;
+        // Half of a filter is none.
+        self.shard.pulse.proceed()?;
         Ok(Some(docs))
     }
 }
 
 /// What [`Phase::general`] gathers over segments.
-struct Run<'a> {
+struct Run {
     best: BestScores,
     sorted: Vec<ShardDoc>,
     partials: Vec<Partial>,
@@ -516,8 +544,11 @@ struct Run<'a> {
     total: u64,
     max_score: Option<Score>,
     terminated: bool,
-    watch: Watch<'a>,
+    watch: Beat,
 }
+
+/// With more clauses every match is looked at.
+const MAX_PRUNED_CLAUSES: usize = 64;
 
 fn is_global(agg: &Agg) -> bool {
     agg.kind == agg::spec::AggKind::Global
@@ -604,6 +635,14 @@ mod tests {
         }
     }
 
+    struct Told(crate::Interrupt);
+
+    impl crate::SearchControl for Told {
+        fn state(&self) -> crate::Interrupt {
+            self.0
+        }
+    }
+
     #[test]
     fn an_interrupted_search_says_so() {
         let searcher = searcher();
@@ -614,9 +653,8 @@ mod tests {
             ),
             (crate::Interrupt::Cancelled, json!({"sort": "n"})),
         ] {
-            let interrupt = || state;
             let context = ShardContext {
-                interrupt: &interrupt,
+                control: Arc::new(Told(state)),
                 ..ShardContext::default()
             };
             let found = query_phase(&searcher, &parse_search(&body).unwrap(), &context);

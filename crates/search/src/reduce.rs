@@ -5,6 +5,7 @@ use ringwall_api::ApiError;
 use ringwall_api::search::TotalHits;
 
 use crate::agg::{self, Partial};
+use crate::control::{Interrupt, SearchControl, cancelled};
 use crate::request::{SearchSource, TrackTotalHits};
 use crate::result::{ReducedQuery, ShardDoc, ShardQueryResult, Winner};
 use crate::sort;
@@ -13,11 +14,13 @@ use crate::sort;
 /// are in the order of their shards, which decides ties.
 ///
 /// # Errors
-/// `too_many_buckets_exception` when the aggregations have more than `max_buckets` buckets.
+/// `too_many_buckets_exception` when the aggregations have more than `max_buckets` buckets;
+/// `task_cancelled_exception` when `control` says so.
 pub fn reduce(
     source: &SearchSource,
     results: Vec<ShardQueryResult>,
     max_buckets: usize,
+    control: &dyn SearchControl,
 ) -> Result<ReducedQuery, ApiError> {
     let mut docs: Vec<(usize, ShardDoc)> = Vec::new();
     let mut partials: Vec<Partial> = Vec::new();
@@ -31,6 +34,9 @@ pub fn reduce(
     };
     let (mut total, mut exact) = (0u64, true);
     for (shard, result) in results.into_iter().enumerate() {
+        if control.state() == Interrupt::Cancelled {
+            return Err(cancelled());
+        }
         total = total.saturating_add(result.total);
         exact &= result.total_is_exact;
         reduced.timed_out |= result.timed_out;

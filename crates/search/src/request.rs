@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::agg::{Agg, parse_aggs};
 use crate::parse::{Object, did_you_mean, i64_of, malformed, parsing, text_of, token_name};
-use crate::query::{Query, parse_query};
+use crate::query::{Query, check_query_depth, parse_query};
 use crate::sort::{self, Sort, parse_sort};
 use crate::source_filter;
 
@@ -188,9 +188,21 @@ pub fn check_window(source: &SearchSource, max_result_window: usize) -> Result<(
     )))
 }
 
+/// Refuses queries that nest deeper than `indices.query.bool.max_nested_depth`, wherever they stand in
+/// the request.
+pub fn check_depth(source: &SearchSource, most: usize) -> Result<(), ApiError> {
+    let queries = [Some(&source.query), source.post_filter.as_ref()];
+    for query in queries.into_iter().flatten() {
+        check_query_depth(query, most)?;
+    }
+    for agg in &source.aggs {
+        agg.each_query(&mut |query| check_query_depth(query, most))?;
+    }
+    Ok(())
+}
+
 const DEFAULT_SIZE: usize = 10;
 const MAX_TOP_HITS: usize = 100;
-const MAX_DOCVALUE_FIELDS: usize = 100;
 
 const TOP_HITS_MEMBERS: [&str; 11] = [
     "from",
@@ -418,14 +430,6 @@ fn validate(source: &SearchSource) -> Result<(), ApiError> {
                 source.sort.len()
             )));
         }
-    }
-    if source.docvalue_fields.len() > MAX_DOCVALUE_FIELDS {
-        return Err(ApiError::illegal_argument(format!(
-            "Trying to retrieve too many docvalue_fields. Must be less than or equal to: \
-             [{MAX_DOCVALUE_FIELDS}] but was [{}]. This limit can be set by changing the \
-             [index.max_docvalue_fields_search] index level setting.",
-            source.docvalue_fields.len()
-        )));
     }
     Ok(())
 }

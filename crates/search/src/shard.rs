@@ -1,19 +1,21 @@
 //! What a search sees of one shard: a searcher, its mapping, and the circumstances of the request.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ringwall_api::ApiError;
+use ringwall_api::{ApiError, ErrorCode};
 use ringwall_index::schema::{Layout, SEQ_NO};
 use ringwall_index::{FieldMapping, Mapping, Searcher};
 use tantivy::{SegmentReader, Term};
 
+use crate::control::{Pulse, SearchControl, Unlimited};
 use crate::engine_error;
 use crate::fields::{FieldKind, FieldRef};
 use crate::parse::query_shard;
 use crate::source_filter::name_matches;
 
 /// The circumstances under which a shard runs a request.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct ShardContext<'a> {
     /// The name of the index, as hits show it.
     pub index: &'a str,
@@ -21,8 +23,8 @@ pub struct ShardContext<'a> {
     /// request.
     pub now_millis: i64,
     pub limits: SearchLimits,
-    /// Asked every few thousand documents.
-    pub interrupt: &'a (dyn Fn() -> Interrupt + Sync),
+    /// Asked in every loop.
+    pub control: Arc<dyn SearchControl>,
 }
 
 /// Bounds of a search.
@@ -30,24 +32,26 @@ pub struct ShardContext<'a> {
 pub struct SearchLimits {
     /// `index.max_result_window`.
     pub max_result_window: usize,
+    /// `indices.query.bool.max_clause_count`: clauses of a group, and of a whole query.
+    pub max_clause_count: usize,
+    /// `index.max_terms_count`: values of one `terms` query.
+    pub max_terms_count: usize,
+    /// `index.max_regex_length`, in characters.
+    pub max_regex_length: usize,
+    /// `index.max_docvalue_fields_search`.
+    pub max_docvalue_fields: usize,
 }
 
 impl Default for SearchLimits {
     fn default() -> Self {
         Self {
             max_result_window: 10_000,
+            max_clause_count: 1_024,
+            max_terms_count: 65_536,
+            max_regex_length: 1_000,
+            max_docvalue_fields: 100,
         }
     }
-}
-
-/// Whether a running search goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interrupt {
-    Continue,
-    /// The timeout passed: answer with what was found.
-    TimedOut,
-    /// Nobody waits for the answer any more.
-    Cancelled,
 }
 
 /// A context of defaults, for callers without a deadline.
@@ -57,7 +61,7 @@ impl Default for ShardContext<'_> {
             index: "",
             now_millis: 0,
             limits: SearchLimits::default(),
-            interrupt: &|| Interrupt::Continue,
+            control: Arc::new(Unlimited),
         }
     }
 }
@@ -66,7 +70,10 @@ impl Default for ShardContext<'_> {
 pub(crate) struct Shard<'a> {
     searcher: &'a Searcher,
     pub(crate) context: ShardContext<'a>,
+    pub(crate) pulse: Pulse,
     segments: Vec<Segment<'a>>,
+    /// Leaves of the query that is being compiled.
+    clauses: AtomicUsize,
 }
 
 /// A segment, and its number among those of the engine.
@@ -83,8 +90,10 @@ impl<'a> Shard<'a> {
     ) -> Result<Self, ApiError> {
         Ok(Self {
             searcher,
-            context: *context,
+            context: context.clone(),
+            pulse: Pulse::new(Arc::clone(&context.control)),
             segments: in_order_of_writing(searcher.tantivy())?,
+            clauses: AtomicUsize::new(0),
         })
     }
 
@@ -108,6 +117,48 @@ impl<'a> Shard<'a> {
 
     pub(crate) fn mapping(&self) -> &'a Mapping {
         self.searcher.mapping()
+    }
+
+    /// Counts a leaf of the query that is being compiled, and asks whether the search goes on.
+    ///
+    /// # Errors
+    /// 400 when the query has more than it may have.
+    pub(crate) fn count_clause(&self) -> Result<(), ApiError> {
+        self.pulse.proceed()?;
+        let most = self.context.limits.max_clause_count;
+        if self.clauses.fetch_add(1, Ordering::Relaxed) < most {
+            return Ok(());
+        }
+        Err(too_many_nested_clauses(most))
+    }
+
+    /// Begins to count the leaves of a query.
+    pub(crate) fn begin_query(&self) {
+        self.clauses.store(0, Ordering::Relaxed);
+    }
+
+    /// Returns the leaves counted.
+    pub(crate) fn clauses(&self) -> usize {
+        self.clauses.load(Ordering::Relaxed)
+    }
+
+    /// Compiles apart from the query around it: the clauses counted meanwhile are forgotten.
+    pub(crate) fn apart<T>(&self, compile: impl FnOnce() -> T) -> T {
+        let before = self.clauses.swap(0, Ordering::Relaxed);
+        let result = compile();
+        self.clauses.store(before, Ordering::Relaxed);
+        result
+    }
+
+    /// Refuses a group with more clauses than it may have.
+    pub(crate) fn check_clauses(&self, count: usize) -> Result<(), ApiError> {
+        let most = self.context.limits.max_clause_count;
+        if count <= most {
+            return Ok(());
+        }
+        let reason = format!("maxClauseCount is set to {most}");
+        Err(query_shard(format!("failed to create query: {reason}"))
+            .caused_by(ApiError::new(ErrorCode::TooManyClauses, reason)))
     }
 
     /// Returns the mapped or metadata field of this name.
@@ -209,6 +260,14 @@ impl<'a> Shard<'a> {
             .doc_freq(&self.exists_term(name))
             .map_err(|e| engine_error(&e))
     }
+}
+
+/// Returns the 400 of a query with more leaves than it may have.
+pub(crate) fn too_many_nested_clauses(most: usize) -> ApiError {
+    ApiError::illegal_argument("Query rewrite failed: too many clauses").caused_by(ApiError::new(
+        ErrorCode::TooManyNestedClauses,
+        format!("Query contains too many nested clauses; maxClauseCount is set to {most}"),
+    ))
 }
 
 /// The engine orders segments by their random names. Ties between documents go to the earlier

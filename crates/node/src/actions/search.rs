@@ -15,9 +15,12 @@ use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext
 use ringwall_base::{NodeId, ShardId};
 use ringwall_cluster::ClusterState;
 use ringwall_search::{
-    FetchedHit, ReducedQuery, ShardQueryResult, parse_count, parse_search, reduce,
+    FetchedHit, ReducedQuery, ShardQueryResult, check_depth, check_query_depth, parse_count,
+    parse_search, reduce,
 };
-use ringwall_settings::registry::indices::SEARCH_MAX_BUCKETS;
+use ringwall_settings::registry::indices::{
+    MAX_NESTED_DEPTH, SEARCH_DEFAULT_ALLOW_PARTIAL_RESULTS, SEARCH_MAX_BUCKETS,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -27,6 +30,7 @@ use super::indices::concrete;
 use crate::cluster_service::now_ms;
 use crate::read;
 use crate::routing::shard_of;
+use crate::search::control::Waiting;
 use crate::search::messages::{
     COUNT, CountShardRequest, FETCH, FREE, FetchRequest, FetchResponse, FreeRequest, QUERY,
     QueryRequest, QueryResponse,
@@ -45,11 +49,16 @@ async fn search(
 ) -> ApiResult<SearchResponse> {
     let begun = Instant::now();
     let mut source = parse_search(&request.body)?;
+    check_depth(&source, services.settings.get(&MAX_NESTED_DEPTH))?;
     source.typed_keys = request.typed_keys;
+    let allow_partial = request
+        .allow_partial_results
+        .unwrap_or_else(|| services.settings.get(&SEARCH_DEFAULT_ALLOW_PARTIAL_RESULTS));
     let caller = Caller::of(&services, &context);
     let state = services.cluster.state();
     let shards = shards(&state, &request.indices, request.routing.as_deref())?;
     let body = json_text(&request.body)?;
+    describe(&request.indices, &body);
     let asked = shards.iter().map(|shard| {
         let query = |state_version| QueryRequest {
             shard: shard.clone(),
@@ -58,6 +67,7 @@ async fn search(
             now_ms: caller.now_ms,
             fetch: shards.len() == 1,
             time_left_ms: caller.time_left_ms(),
+            allow_partial,
         };
         caller.ask::<QueryResponse, _>(shard, QUERY, query)
     });
@@ -78,22 +88,15 @@ async fn search(
             Err(failure) => failures.push(failure),
         }
     }
-    check_failures(
-        shards.len(),
-        &failures,
-        request.allow_partial_results,
-        "query",
-    )?;
+    check_failures(shards.len(), &failures, allow_partial, "query")?;
     let max_buckets = services.settings.get(&SEARCH_MAX_BUCKETS);
-    let reducing = move || reduce(&source, results, max_buckets);
+    let waiting = Waiting::new(caller.time_left_ms());
+    let control = waiting.control(None).begin(None);
+    let reducing = move || reduce(&source, results, max_buckets, control.as_ref());
     let reduced = services.pools.search.run(reducing).await??;
+    drop(waiting);
     let hits = fetch(&caller, &reduced, found, &mut failures).await;
-    check_failures(
-        shards.len(),
-        &failures,
-        request.allow_partial_results,
-        "fetch",
-    )?;
+    check_failures(shards.len(), &failures, allow_partial, "fetch")?;
     Ok(SearchResponse {
         took_ms: begun.elapsed().as_millis() as u64,
         timed_out: reduced.timed_out,
@@ -112,11 +115,13 @@ async fn count(
     context: RequestContext,
     request: CountRequest,
 ) -> ApiResult<CountResponse> {
-    parse_count(&request.body)?;
+    let query = parse_count(&request.body)?;
+    check_query_depth(&query, services.settings.get(&MAX_NESTED_DEPTH))?;
     let caller = Caller::of(&services, &context);
     let state = services.cluster.state();
     let shards = shards(&state, &request.indices, request.routing.as_deref())?;
     let body = json_text(&request.body)?;
+    describe(&request.indices, &body);
     let asked = shards.iter().map(|shard| {
         let request = |state_version| CountShardRequest {
             shard: shard.clone(),
@@ -142,6 +147,21 @@ async fn count(
         failures,
     })
 }
+
+fn describe(target: &IndicesTarget, body: &Bytes) {
+    let (indices, body) = (target.expressions.clone(), body.clone());
+    crate::tasks::describe(move || {
+        let body = &body[..body.len().min(MAX_DESCRIBED_BYTES)];
+        format!(
+            "indices[{}], search_type[QUERY_THEN_FETCH], source[{}]",
+            indices.join(","),
+            String::from_utf8_lossy(body)
+        )
+    });
+}
+
+/// Of a search body in the description of its task.
+const MAX_DESCRIBED_BYTES: usize = 16 << 10;
 
 /// Where a shard's part of the answer is.
 struct ShardFound {
@@ -214,7 +234,11 @@ impl<'a> Caller<'a> {
 
 /// Whether every copy would answer the same.
 fn is_fault_of_request(error: &ApiError) -> bool {
-    error.status < 500 && error.status != 429 && error.code != ErrorCode::ShardNotFound
+    let is_final = matches!(
+        error.code,
+        ErrorCode::SearchTimeout | ErrorCode::TaskCancelled
+    );
+    is_final || error.status < 500 && error.status != 429 && error.code != ErrorCode::ShardNotFound
 }
 
 /// Returns the shards that a search covers, in order: all of the indices', or those that the
@@ -310,6 +334,7 @@ async fn read_hits(
             .iter()
             .map(|place| reduced.winners[*place].address)
             .collect(),
+        time_left_ms: caller.time_left_ms(),
     };
     let response: FetchResponse = caller.call(found.node, FETCH, &request).await?;
     Ok(response.hits)

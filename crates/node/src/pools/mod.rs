@@ -1,10 +1,15 @@
 //! Bounded pools for work that must not run on the I/O threads.
 
+mod lane;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use tokio::sync::Semaphore;
+
+use self::lane::Lane;
+pub use self::lane::{Seat, Turn};
 
 /// Runs blocking work, a bounded number at a time, with a bounded queue before it.
 #[derive(Clone)]
@@ -19,6 +24,8 @@ struct Inner {
     queue_size: usize,
     /// Running and queued.
     admitted: AtomicUsize,
+    /// Where work goes on that gives way, see [`Pool::run_giving_way`].
+    lane: Arc<Lane>,
 }
 
 impl Pool {
@@ -31,6 +38,8 @@ impl Pool {
                 size,
                 queue_size,
                 admitted: AtomicUsize::new(0),
+                // Half of the threads, so that as many are there for what is short.
+                lane: Lane::new((size / 2).max(1)),
             }),
         }
     }
@@ -45,15 +54,27 @@ impl Pool {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> ApiResult<T> {
+        self.run_giving_way(move |_seat| work()).await
+    }
+
+    /// [`Pool::run`] for work that may take long: it asks its seat now and then whether to give way.
+    ///
+    /// # Errors
+    /// As [`Pool::run`].
+    pub async fn run_giving_way<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Arc<Seat>) -> T + Send + 'static,
+    ) -> ApiResult<T> {
         let place = Place::take(&self.inner)?;
         let permit = Arc::clone(&self.inner.running)
             .acquire_owned()
             .await
             .map_err(|_| ApiError::internal("the pool is closed"))?;
         let name = self.inner.name;
+        let seat = Arc::new(Seat::new(permit, Arc::clone(&self.inner.lane)));
         let task = tokio::task::spawn_blocking(move || {
-            let _held = (place, permit);
-            work()
+            let _held = place;
+            work(seat)
         });
         task.await.map_err(|error| {
             tracing::error!(pool = name, %error, "work failed without an answer");
@@ -128,6 +149,30 @@ mod tests {
         release.send(()).unwrap();
         busy.await.unwrap().unwrap().unwrap();
         assert_eq!(pool.run(|| 7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn short_work_does_not_wait_for_long_work() {
+        let pool = Pool::new("search", 1, 1);
+        let (release, wait) = std::sync::mpsc::channel::<()>();
+        let long = tokio::spawn({
+            let pool = pool.clone();
+            async move {
+                let work = move |seat: Arc<Seat>| {
+                    // Runs until it is told to end, after the short work.
+                    while wait.try_recv().is_err() {
+                        assert_eq!(seat.give_way(&|| true), Turn::Yours);
+                        std::thread::yield_now();
+                    }
+                };
+                pool.run_giving_way(work).await
+            }
+        });
+        // Waits for the one thread, which the long work gives back.
+        assert_eq!(pool.run(|| 7).await, Ok(7));
+        assert!(!long.is_finished());
+        release.send(()).unwrap();
+        long.await.unwrap().unwrap();
     }
 
     #[tokio::test]

@@ -28,6 +28,8 @@ pub struct QueryRequest {
     pub fetch: bool,
     /// Milliseconds until nobody waits any more.
     pub time_left_ms: u64,
+    /// A search that ran out of time answers with what it has.
+    pub allow_partial: bool,
 }
 
 /// What a shard found.
@@ -45,6 +47,7 @@ pub struct QueryResponse {
 pub struct FetchRequest {
     pub context: u64,
     pub docs: Vec<DocAddress>,
+    pub time_left_ms: u64,
 }
 
 /// One per address, in order.

@@ -1,5 +1,6 @@
 //! Searches on the node that holds the copies: searchers stay open between the two phases.
 
+pub mod control;
 pub mod messages;
 pub mod shard;
 
@@ -37,8 +38,10 @@ struct Held {
 
 /// What the fetch phase needs of the query phase.
 pub struct SearchContext {
+    pub index: String,
     pub searcher: Searcher,
     pub source: SearchSource,
+    pub now_ms: i64,
 }
 
 impl SearchContexts {

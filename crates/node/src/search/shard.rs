@@ -1,25 +1,26 @@
 //! The phases of a search on one copy.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use ringwall_api::auth::Authentication;
-use ringwall_api::{ApiError, ApiResult};
+use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::ShardId;
 use ringwall_search::{
-    DocAddress, Interrupt, SearchLimits, SearchSource, ShardContext, fetch_phase, parse_count,
-    parse_search, query_phase,
+    DocAddress, SearchLimits, SearchSource, ShardContext, fetch_phase, parse_count, parse_search,
+    query_phase,
 };
+use ringwall_settings::registry::indices::{MAX_CLAUSE_COUNT, SEARCH_DEFAULT_TIMEOUT};
 use serde_json::Value;
 
 use super::SearchContext;
+use super::control::Waiting;
 use super::messages::{
     CountShardRequest, FetchRequest, FetchResponse, QueryRequest, QueryResponse,
 };
 use crate::read;
 use crate::services::Services;
 use crate::shards::{LocalShard, maintenance};
+use crate::tasks::{self, Task};
 
 /// Runs the query phase, and the fetch phase with it when asked.
 pub async fn query(
@@ -29,29 +30,41 @@ pub async fn query(
 ) -> ApiResult<QueryResponse> {
     let shard = ready(services, &request.shard, request.state_version).await?;
     let limits = limits(services, &request.shard)?;
+    let task = described(&request.shard);
     let waiting = Waiting::new(request.time_left_ms);
-    let watch = waiting.watch();
-    let id = request.shard.clone();
+    let control = waiting
+        .control(services.settings.get(&SEARCH_DEFAULT_TIMEOUT).duration())
+        .charged_to(&services.breakers);
+    let index = request.shard.index.name.clone();
     let (result, page, context) = services
         .pools
         .search
-        .run(move || -> ApiResult<_> {
+        .run_giving_way(move |seat| -> ApiResult<_> {
+            // The task lives as long as the thread works for it.
+            let _task = task;
             let source = parse_search(&body(&request.body)?)?;
             let searcher = shard.engine.acquire_searcher()?;
-            let stop = source.timeout.map(|timeout| Instant::now() + timeout);
-            let interrupt = move || watch.state(stop);
             let context = ShardContext {
-                index: &id.index.name,
+                index: &index,
                 now_millis: request.now_ms,
                 limits,
-                interrupt: &interrupt,
+                control: control.giving_way(seat).begin(source.timeout),
             };
             let result = query_phase(&searcher, &source, &context)?;
+            if result.timed_out && !request.allow_partial {
+                return Err(ApiError::new(ErrorCode::SearchTimeout, "Time exceeded"));
+            }
             if request.fetch {
-                let page = page(&searcher, &source, &result.docs)?;
+                let addresses = page(&source, &result.docs);
+                let page = fetch_phase(&searcher, &source, &addresses, &context)?;
                 return Ok((result, Some(page), None));
             }
-            let held = (!result.docs.is_empty()).then_some(SearchContext { searcher, source });
+            let held = (!result.docs.is_empty()).then(|| SearchContext {
+                index: index.clone(),
+                searcher,
+                source,
+                now_ms: request.now_ms,
+            });
             Ok((result, None, held))
         })
         .await??;
@@ -67,19 +80,13 @@ pub async fn query(
     })
 }
 
-/// Reads the page of a search over one shard: what [`ringwall_search::reduce`] will select.
-fn page(
-    searcher: &ringwall_index::Searcher,
-    source: &SearchSource,
-    docs: &[ringwall_search::ShardDoc],
-) -> ApiResult<Vec<ringwall_search::FetchedHit>> {
-    let addresses: Vec<DocAddress> = docs
-        .iter()
+/// Returns the page of a search over one shard: what [`ringwall_search::reduce`] will select.
+fn page(source: &SearchSource, docs: &[ringwall_search::ShardDoc]) -> Vec<DocAddress> {
+    docs.iter()
         .skip(source.from)
         .take(source.size)
         .map(|doc| doc.address)
-        .collect();
-    fetch_phase(searcher, source, &addresses)
+        .collect()
 }
 
 /// Runs the fetch phase with the searcher of the query phase.
@@ -88,9 +95,22 @@ pub async fn fetch(
     request: FetchRequest,
     caller: &Authentication,
 ) -> ApiResult<FetchResponse> {
-    let context = services.searches.take(request.context, caller)?;
-    let read = move || fetch_phase(&context.searcher, &context.source, &request.docs);
+    let held = services.searches.take(request.context, caller)?;
+    let waiting = Waiting::new(request.time_left_ms);
+    let control = waiting.control(None);
+    let task = tasks::current();
+    let read = move || {
+        let _task = task;
+        let context = ShardContext {
+            index: &held.index,
+            now_millis: held.now_ms,
+            control: control.begin(None),
+            ..ShardContext::default()
+        };
+        fetch_phase(&held.searcher, &held.source, &request.docs, &context)
+    };
     let hits = services.pools.search.run(read).await??;
+    drop(waiting);
     Ok(FetchResponse { hits })
 }
 
@@ -98,26 +118,33 @@ pub async fn fetch(
 pub async fn count(services: &Arc<Services>, request: CountShardRequest) -> ApiResult<u64> {
     let shard = ready(services, &request.shard, request.state_version).await?;
     let limits = limits(services, &request.shard)?;
+    let task = described(&request.shard);
     let waiting = Waiting::new(request.time_left_ms);
-    let watch = waiting.watch();
+    let control = waiting.control(None).charged_to(&services.breakers);
     let counted = services
         .pools
         .search
-        .run(move || -> ApiResult<u64> {
+        .run_giving_way(move |seat| -> ApiResult<u64> {
+            let _task = task;
             let query = parse_count(&body(&request.body)?)?;
             let searcher = shard.engine.acquire_searcher()?;
-            let interrupt = move || watch.state(None);
             let context = ShardContext {
                 index: &request.shard.index.name,
                 now_millis: request.now_ms,
                 limits,
-                interrupt: &interrupt,
+                control: control.giving_way(seat).begin(None),
             };
             ringwall_search::count(&searcher, &query, &context)
         })
         .await?;
     drop(waiting);
     counted
+}
+
+fn described(shard: &ShardId) -> Option<Arc<Task>> {
+    let id = shard.clone();
+    tasks::describe(move || format!("shardId[[{}][{}]]", id.index.name, id.shard));
+    tasks::current()
 }
 
 /// Returns the copy, after the refresh that an idle one has put off.
@@ -144,58 +171,16 @@ fn limits(services: &Services, shard: &ShardId) -> ApiResult<SearchLimits> {
     let metadata = state
         .index(&shard.index)
         .ok_or_else(|| ApiError::index_not_found(&shard.index.name))?;
-    let window = metadata.settings.max_result_window();
+    let index = &metadata.settings;
     Ok(SearchLimits {
-        max_result_window: usize::try_from(window).unwrap_or(usize::MAX),
+        max_result_window: usize::try_from(index.max_result_window()).unwrap_or(usize::MAX),
+        max_clause_count: services.settings.get(&MAX_CLAUSE_COUNT),
+        max_terms_count: index.max_terms_count(),
+        max_regex_length: index.max_regex_length(),
+        max_docvalue_fields: index.max_docvalue_fields(),
     })
 }
 
 fn body(text: &[u8]) -> ApiResult<Value> {
     serde_json::from_slice(text).map_err(|error| ApiError::internal(error.to_string()))
-}
-
-/// Lives as long as somebody waits for the answer.
-struct Waiting {
-    gone: Arc<AtomicBool>,
-    deadline: Instant,
-}
-
-struct Watch {
-    gone: Arc<AtomicBool>,
-    deadline: Instant,
-}
-
-impl Waiting {
-    fn new(time_left_ms: u64) -> Self {
-        Self {
-            gone: Arc::default(),
-            deadline: Instant::now() + Duration::from_millis(time_left_ms),
-        }
-    }
-
-    fn watch(&self) -> Watch {
-        Watch {
-            gone: self.gone.clone(),
-            deadline: self.deadline,
-        }
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.gone.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Watch {
-    fn state(&self, stop: Option<Instant>) -> Interrupt {
-        let now = Instant::now();
-        if self.gone.load(Ordering::Relaxed) || now >= self.deadline {
-            return Interrupt::Cancelled;
-        }
-        match stop {
-            Some(stop) if now >= stop => Interrupt::TimedOut,
-            _ => Interrupt::Continue,
-        }
-    }
 }

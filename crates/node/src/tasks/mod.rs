@@ -237,7 +237,10 @@ impl Drop for Abandoned {
 
 fn cut(mut text: String) -> String {
     if text.len() > MAX_DESCRIPTION {
-        text.truncate(text.floor_char_boundary(MAX_DESCRIPTION));
+        let end = (0..=MAX_DESCRIPTION)
+            .rev()
+            .find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or(0));
         text.push_str("...");
     }
     text

@@ -11,6 +11,7 @@ mod reload_passwords;
 mod rolling_tls;
 mod settings;
 mod storage;
+mod tasks;
 mod tls_view;
 mod users;
 

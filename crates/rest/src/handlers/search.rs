@@ -105,7 +105,10 @@ pub async fn search(request: RestRequest) -> ApiResult<RestResponse> {
         routing: params.owned("routing"),
         preference: params.owned("preference"),
         typed_keys: params.flag("typed_keys", false)?,
-        allow_partial_results: params.flag("allow_partial_search_results", true)?,
+        allow_partial_results: match params.text("allow_partial_search_results") {
+            Some(_) => Some(params.flag("allow_partial_search_results", true)?),
+            None => None,
+        },
     };
     let response = request.execute(search).await?;
     let mut out = Vec::with_capacity(256);
@@ -336,7 +339,9 @@ fn msearch_item(
         routing: text("routing").or_else(|| params.owned("routing")),
         preference: text("preference"),
         typed_keys: params.flag("typed_keys", false)?,
-        allow_partial_results: flag("allow_partial_search_results", true),
+        allow_partial_results: header
+            .get("allow_partial_search_results")
+            .and_then(Value::as_bool),
     })
 }
 

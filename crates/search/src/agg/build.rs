@@ -16,14 +16,16 @@ use super::spec::*;
 use super::table::BucketTable;
 use super::top_hits::{TopHitsCollector, tracks_scores};
 use crate::columns::Values;
+use crate::control::Beat;
 use crate::engine_error;
 use crate::fields::{FieldKind, FieldRef};
 use crate::parse::{f64_of, scalar_text};
-use crate::query::{Query, TermPattern, compile, date_value};
+use crate::query::{Query, TermPattern, compile_root, date_value};
 use crate::shard::Shard;
 use crate::sort::SortBy;
 use crate::time::Zone;
 use crate::top::stored_text;
+use crate::visit::visit;
 
 /// Prepares aggregations for the documents of a segment; without one they are only checked against
 /// the mapping, and find nothing.
@@ -38,6 +40,7 @@ pub(crate) fn build(
 ) -> Result<Vec<Node>, ApiError> {
     aggs.iter()
         .map(|agg| {
+            shard.pulse.proceed()?;
             let builder = Builder {
                 shard,
                 reader,
@@ -161,6 +164,7 @@ impl<'a> Builder<'a> {
         Ok(State::Buckets(Box::new(BucketState {
             keyer,
             table: BucketTable::new(expected),
+            beat: self.shard.pulse.beat(),
             subs: build(self.shard, &self.agg.subs, self.reader, self.segment)?,
             keys: Vec::new(),
             overflow: false,
@@ -316,11 +320,11 @@ impl<'a> Builder<'a> {
             && (spec.include.is_some() || spec.exclude.is_some())
         {
             let mut set = match &spec.include {
-                Some(filter) => accepted_ords(column, filter, &stored)?,
+                Some(filter) => accepted_ords(column, filter, &stored, self.shard.pulse.beat())?,
                 None => (0..column.num_terms() as u64).collect(),
             };
             if let Some(filter) = &spec.exclude {
-                for ord in accepted_ords(column, filter, &stored)? {
+                for ord in accepted_ords(column, filter, &stored, self.shard.pulse.beat())? {
                     set.remove(&ord);
                 }
             }
@@ -503,7 +507,7 @@ impl<'a> Builder<'a> {
 
     /// The documents of the segment that match a query.
     fn matching(&self, query: &Query) -> Result<BitSet, ApiError> {
-        let compiled = compile(self.shard, query)?;
+        let compiled = compile_root(self.shard, query)?;
         let weight = compiled
             .weight(EnableScoring::disabled_from_searcher(self.shard.searcher()))
             .map_err(|e| engine_error(&e))?;
@@ -511,13 +515,19 @@ impl<'a> Builder<'a> {
             return Ok(BitSet::with_max_value(0));
         };
         let mut docs = BitSet::with_max_value(reader.max_doc());
-        weight
-            .for_each_no_score(reader, &mut |found| {
-                for doc in found {
-                    docs.insert(*doc);
-                }
-            })
-            .map_err(|e| engine_error(&e))?;
+        let pulse = &self.shard.pulse;
+        visit(
+            weight.as_ref(),
+            reader,
+            false,
+            &mut pulse.beat(),
+            |doc, _| {
+                docs.insert(doc);
+                true
+            },
+        )?;
+        // Half of a filter is none.
+        pulse.proceed()?;
         Ok(docs)
     }
 
@@ -538,6 +548,7 @@ fn accepted_ords(
     column: &tantivy::columnar::StrColumn,
     filter: &TermFilter,
     stored: &dyn Fn(&Value) -> String,
+    mut beat: Beat,
 ) -> Result<HashSet<u64>, ApiError> {
     let mut ords = HashSet::new();
     match filter {
@@ -552,6 +563,9 @@ fn accepted_ords(
                 TermPattern::compile(crate::query::ast::PatternKind::Regexp, pattern, false)?;
             let mut stream = column.dictionary().stream().map_err(|e| engine_error(&e))?;
             while stream.advance() {
+                if !beat.step() {
+                    break;
+                }
                 if std::str::from_utf8(stream.key()).is_ok_and(|term| pattern.is_match(term)) {
                     ords.insert(stream.term_ord());
                 }

@@ -11,6 +11,7 @@ use super::spec::Agg;
 use super::table::{BucketTable, MAX_BUCKETS};
 use super::top_hits::TopHitsCollector;
 use crate::columns::{Numbers, Values};
+use crate::control::Beat;
 use crate::engine_error;
 
 /// One aggregation on one segment.
@@ -55,6 +56,8 @@ pub(super) enum State {
 pub(super) struct BucketState {
     pub(super) keyer: Keyer,
     pub(super) table: BucketTable,
+    /// Counts buckets: one document may be in very many.
+    pub(super) beat: Beat,
     pub(super) subs: Vec<Node>,
     pub(super) keys: Vec<u64>,
     pub(super) overflow: bool,
@@ -164,9 +167,15 @@ impl Node {
 
 impl BucketState {
     fn collect(&mut self, doc: DocId, score: Score, parent: u32) {
+        if self.overflow || self.beat.pulse().stopped() {
+            return;
+        }
         self.keys.clear();
         self.keyer.keys(doc, &mut self.keys);
         for key in &self.keys {
+            if !self.beat.step() {
+                return;
+            }
             let Some(bucket) = self.table.count(parent, *key) else {
                 self.overflow = true;
                 return;
@@ -177,7 +186,7 @@ impl BucketState {
         }
     }
 
-    fn finish(self, agg: &Agg, parents: usize) -> Result<Vec<Partial>, ApiError> {
+    fn finish(mut self, agg: &Agg, parents: usize) -> Result<Vec<Partial>, ApiError> {
         if self.overflow {
             return Err(ApiError::new(
                 ErrorCode::CircuitBreaking,
@@ -211,6 +220,7 @@ impl BucketState {
             ..Buckets::default()
         });
         for (parent, key, doc_count) in &self.table.buckets {
+            self.beat.step();
             let subs = subs
                 .iter_mut()
                 .map(|partials| partials.next().unwrap_or_default())
@@ -225,6 +235,9 @@ impl BucketState {
         }
         for (parent, result) in results.iter_mut().enumerate() {
             for key in &zero {
+                if !self.beat.step() {
+                    break;
+                }
                 if !self.table.contains(parent as u32, *key) {
                     result.buckets.push(Bucket {
                         key: names.get(*key),

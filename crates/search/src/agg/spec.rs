@@ -16,6 +16,25 @@ pub struct Agg {
     pub meta: Option<Map<String, Value>>,
 }
 
+impl Agg {
+    /// Visits the queries of this aggregation and those inside it.
+    pub(crate) fn each_query(
+        &self,
+        visit: &mut dyn FnMut(&Query) -> Result<(), ApiError>,
+    ) -> Result<(), ApiError> {
+        match &self.kind {
+            AggKind::Filter(query) => visit(query)?,
+            AggKind::Filters(spec) => {
+                for (_, query) in &spec.filters {
+                    visit(query)?;
+                }
+            }
+            _ => {}
+        }
+        self.subs.iter().try_for_each(|sub| sub.each_query(visit))
+    }
+}
+
 /// Where values come from: a field, and what stands for documents without it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValueSource {

@@ -55,6 +55,28 @@ pub enum Query {
     QueryString(QueryStringQuery),
 }
 
+impl Query {
+    /// Returns how deep the query nests; 1 for a leaf.
+    pub(crate) fn depth(&self) -> usize {
+        let deepest = |queries: &mut dyn Iterator<Item = &Query>| {
+            queries.map(Query::depth).max().unwrap_or(0)
+        };
+        1 + match self {
+            Self::Bool(query) => deepest(
+                &mut [&query.must, &query.should, &query.filter, &query.must_not]
+                    .into_iter()
+                    .flatten(),
+            ),
+            Self::ConstantScore { filter, .. } => filter.depth(),
+            Self::DisMax { queries, .. } => deepest(&mut queries.iter()),
+            Self::Boosting {
+                positive, negative, ..
+            } => positive.depth().max(negative.depth()),
+            _ => 0,
+        }
+    }
+}
+
 /// `bool`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BoolQuery {

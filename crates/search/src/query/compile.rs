@@ -20,11 +20,20 @@ use crate::source_filter::name_matches;
 /// A query ready to run.
 pub(crate) type Compiled = Box<dyn Executable>;
 
-/// Compiles a query for a shard.
+/// Compiles a whole query for a shard.
 ///
 /// # Errors
 /// `query_shard_exception` and other 400s when the query does not fit the mapping.
-pub(crate) fn compile(shard: &Shard<'_>, query: &Query) -> Result<Compiled, ApiError> {
+pub(crate) fn compile_root(shard: &Shard<'_>, query: &Query) -> Result<Compiled, ApiError> {
+    shard.begin_query();
+    compile(shard, query)
+}
+
+/// Compiles a part of a query.
+pub(super) fn compile(shard: &Shard<'_>, query: &Query) -> Result<Compiled, ApiError> {
+    if !has_clauses_of_its_own(query) {
+        shard.count_clause()?;
+    }
     match query {
         Query::MatchAll { boost } => Ok(all(*boost)),
         Query::MatchNone => Ok(none()),
@@ -54,7 +63,7 @@ pub(crate) fn compile(shard: &Shard<'_>, query: &Query) -> Result<Compiled, ApiE
             boost,
         } => with_field(shard, field, |field| {
             if *case_insensitive {
-                term_ignoring_case(field, value, *boost)
+                term_ignoring_case(shard, field, value, *boost)
             } else {
                 super::values::term(shard, field, value, *boost)
             }
@@ -110,6 +119,20 @@ pub(crate) fn compile(shard: &Shard<'_>, query: &Query) -> Result<Compiled, ApiE
             compile(shard, &lowered)
         }
     }
+}
+
+/// Whether the leaves of a query are counted where its parts are compiled.
+fn has_clauses_of_its_own(query: &Query) -> bool {
+    matches!(
+        query,
+        Query::Match(_)
+            | Query::MultiMatch(_)
+            | Query::Bool(_)
+            | Query::ConstantScore { .. }
+            | Query::DisMax { .. }
+            | Query::Boosting { .. }
+            | Query::QueryString(_)
+    )
 }
 
 /// Returns the score of every match, when it is the same and known without running the query.
@@ -213,6 +236,8 @@ fn index_name(shard: &Shard<'_>, values: &[Value], boost: f32) -> Compiled {
 const INDEX: &str = "_index";
 
 fn bool_query(shard: &Shard<'_>, query: &BoolQuery) -> Result<Compiled, ApiError> {
+    let groups = [&query.must, &query.filter, &query.should, &query.must_not];
+    shard.check_clauses(groups.iter().map(|clauses| clauses.len()).sum())?;
     let mut clauses: Vec<(Occur, Compiled)> = Vec::new();
     for must in &query.must {
         clauses.push((Occur::Must, compile(shard, must)?));
@@ -268,6 +293,7 @@ fn exists(shard: &Shard<'_>, name: &str, boost: f32) -> Result<Compiled, ApiErro
 }
 
 fn pattern(shard: &Shard<'_>, query: &PatternQuery) -> Result<Compiled, ApiError> {
+    super::regexp::check_length(query, shard.context.limits.max_regex_length)?;
     let pattern = TermPattern::compile(query.kind, &query.value, query.case_insensitive)?;
     if query.field == INDEX {
         let matches = pattern.is_match(shard.context.index);
@@ -287,17 +313,22 @@ fn pattern(shard: &Shard<'_>, query: &PatternQuery) -> Result<Compiled, ApiError
                 field.type_name()
             )));
         }
-        Ok(constant(terms_matching(field, pattern), query.boost))
+        Ok(constant(terms_matching(shard, field, pattern), query.boost))
     })
 }
 
 /// Returns a query for the documents that have a term of the pattern.
-pub(super) fn terms_matching(field: &FieldRef<'_>, pattern: TermPattern) -> Compiled {
+pub(super) fn terms_matching(
+    shard: &Shard<'_>,
+    field: &FieldRef<'_>,
+    pattern: TermPattern,
+) -> Compiled {
     let (tantivy_field, path) = field.dictionary();
     let path_len = path.len();
     let mut start = path;
     start.extend_from_slice(pattern.prefix.as_bytes());
     Box::new(SetQuery::terms(
+        &shard.pulse,
         tantivy_field,
         start,
         path_len,
@@ -306,6 +337,7 @@ pub(super) fn terms_matching(field: &FieldRef<'_>, pattern: TermPattern) -> Comp
 }
 
 fn term_ignoring_case(
+    shard: &Shard<'_>,
     field: &FieldRef<'_>,
     value: &Value,
     boost: f32,
@@ -321,7 +353,7 @@ fn term_ignoring_case(
     let (tantivy_field, path) = field.dictionary();
     let path_len = path.len();
     let wanted = text.to_lowercase();
-    let query = SetQuery::terms(tantivy_field, path, path_len, move |term| {
+    let query = SetQuery::terms(&shard.pulse, tantivy_field, path, path_len, move |term| {
         term.to_lowercase() == wanted
     });
     Ok(constant(Box::new(query), boost))

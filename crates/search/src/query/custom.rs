@@ -4,12 +4,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ringwall_api::ApiError;
 use tantivy::query::{
     BitSetDocSet, Bm25StatisticsProvider, ConstScorer, EmptyQuery, EmptyScorer, EnableScoring,
     Explanation, Query, Scorer, TermQuery, Weight,
 };
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{BitSet, DocId, DocSet, Score, SegmentReader, TERMINATED, TantivyError, Term};
+
+use crate::control::{Beat, Pulse};
 
 /// Tells whether the engine counts the matches of a query without visiting them.
 pub(crate) fn counts_fast(query: &dyn Query) -> bool {
@@ -19,20 +22,22 @@ pub(crate) fn counts_fast(query: &dyn Query) -> bool {
     }
 }
 
-/// Collects the matching documents of one segment.
-type Matcher = dyn Fn(&SegmentReader, &mut BitSet) -> tantivy::Result<()> + Send + Sync;
+/// Collects the matching documents of one segment; counts its steps.
+type Matcher = dyn Fn(&SegmentReader, &mut BitSet, &mut Beat) -> tantivy::Result<()> + Send + Sync;
 
 /// A query given by a function that marks the matching documents of a segment. Scores 1.
 #[derive(Clone)]
 pub(super) struct SetQuery {
     what: &'static str,
     matcher: Arc<Matcher>,
+    pulse: Pulse,
 }
 
 impl SetQuery {
     /// Matches documents that have a term of `field` that begins with `start` (a JSON path and type,
     /// perhaps more) and whose rest after `path_len` bytes passes the test.
     pub(super) fn terms(
+        pulse: &Pulse,
         field: Field,
         start: Vec<u8>,
         path_len: usize,
@@ -40,10 +45,12 @@ impl SetQuery {
     ) -> Self {
         Self {
             what: "terms",
-            matcher: Arc::new(move |reader, docs| {
+            pulse: pulse.clone(),
+            matcher: Arc::new(move |reader, docs, beat| {
                 let inverted = reader.inverted_index(field)?;
                 let mut stream = inverted.terms().range().ge(&start).into_stream()?;
                 while stream.advance() {
+                    beat.engine_step()?;
                     let key = stream.key();
                     if !key.starts_with(&start) {
                         break;
@@ -64,6 +71,7 @@ impl SetQuery {
                         for doc in block {
                             docs.insert(*doc);
                         }
+                        beat.engine_step()?;
                         postings.advance();
                     }
                 }
@@ -74,11 +82,16 @@ impl SetQuery {
 
     /// Matches what the function marks.
     pub(super) fn new(
+        pulse: &Pulse,
         what: &'static str,
-        matcher: impl Fn(&SegmentReader, &mut BitSet) -> tantivy::Result<()> + Send + Sync + 'static,
+        matcher: impl Fn(&SegmentReader, &mut BitSet, &mut Beat) -> tantivy::Result<()>
+        + Send
+        + Sync
+        + 'static,
     ) -> Self {
         Self {
             what,
+            pulse: pulse.clone(),
             matcher: Arc::new(matcher),
         }
     }
@@ -92,19 +105,29 @@ impl fmt::Debug for SetQuery {
 
 impl Query for SetQuery {
     fn weight(&self, _: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
-        Ok(Box::new(SetWeight(Arc::clone(&self.matcher))))
+        Ok(Box::new(SetWeight {
+            matcher: Arc::clone(&self.matcher),
+            pulse: self.pulse.clone(),
+        }))
     }
 }
 
-struct SetWeight(Arc<Matcher>);
+struct SetWeight {
+    matcher: Arc<Matcher>,
+    pulse: Pulse,
+}
 
 impl Weight for SetWeight {
     fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
         if reader.max_doc() == 0 {
             return Ok(Box::new(EmptyScorer));
         }
+        let engine = |error: ApiError| TantivyError::InternalError(error.to_string());
+        self.pulse.proceed().map_err(engine)?;
+        let bytes = u64::from(reader.max_doc()).div_ceil(8);
+        self.pulse.charge(bytes).map_err(engine)?;
         let mut docs = BitSet::with_max_value(reader.max_doc());
-        (self.0)(reader, &mut docs)?;
+        (self.matcher)(reader, &mut docs, &mut self.pulse.beat())?;
         Ok(Box::new(ConstScorer::new(BitSetDocSet::from(docs), boost)))
     }
 

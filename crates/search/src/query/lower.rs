@@ -1,6 +1,8 @@
 //! The trees of `query_string` and `simple_query_string` to plain queries, once the fields of the
 //! shard are known. Source: data.md section 5.2.
 
+use std::cell::Cell;
+
 use ringwall_api::ApiError;
 use ringwall_index::Analyzer;
 use serde_json::Value;
@@ -10,26 +12,36 @@ use super::compile::compile;
 use super::syntax::{Clause, Leaf, Node, Role, Test};
 use super::{lucene, simple, text};
 use crate::fields::FieldKind;
-use crate::shard::Shard;
+use crate::shard::{Shard, too_many_nested_clauses};
 
 /// Turns a text query into the queries it stands for.
 pub(super) fn lower(shard: &Shard<'_>, query: &QueryStringQuery) -> Result<Query, ApiError> {
+    let clauses = shard.context.limits.max_clause_count;
     let root = if query.simple {
-        simple::parse(&query.query, query.default_operator)?
+        simple::parse(&query.query, query.default_operator, clauses)?
     } else {
         lucene::parse(
             &query.query,
             query.default_operator,
             query.allow_leading_wildcard,
+            clauses,
         )?
     };
-    let lowering = Lowering { shard, query };
+    let lowering = Lowering {
+        shard,
+        query,
+        made: Cell::new(0),
+    };
     let lowered = match root {
         Node::Group { clauses, boost } => {
             lowering.group(clauses, boost, query.options.minimum_should_match.as_ref())
         }
         leaf => lowering.node(leaf),
     };
+    shard.pulse.proceed()?;
+    if lowering.made.get() > clauses {
+        return Err(too_many_nested_clauses(clauses));
+    }
     let lowered = lowered.unwrap_or(Query::MatchNone);
     if query.boost == 1.0 {
         return Ok(lowered);
@@ -44,6 +56,8 @@ pub(super) fn lower(shard: &Shard<'_>, query: &QueryStringQuery) -> Result<Query
 struct Lowering<'a> {
     shard: &'a Shard<'a>,
     query: &'a QueryStringQuery,
+    /// Conditions on fields made so far: each leaf is one for every field that it is about.
+    made: Cell<usize>,
 }
 
 /// The queries of the parts of a text. `None`: analysis leaves nothing of the part, which then
@@ -143,7 +157,12 @@ impl Lowering<'_> {
                 boost: leaf.boost,
             });
         }
+        let most = self.shard.context.limits.max_clause_count;
+        if self.made.get() > most || !self.shard.pulse.check() {
+            return None;
+        }
         let fields = self.fields(leaf.field.as_deref());
+        self.made.set(self.made.get() + fields.len().max(1));
         let found = fields.len();
         let fields: Vec<_> = fields
             .into_iter()
@@ -249,7 +268,7 @@ impl Lowering<'_> {
             }),
         };
         // Other tests have no leniency of their own: whether they fit shows when they are compiled.
-        let fits = !lenient || forgives || compile(self.shard, &query).is_ok();
+        let fits = !lenient || forgives || self.shard.apart(|| compile(self.shard, &query)).is_ok();
         fits.then_some(query)
     }
 

@@ -1,18 +1,19 @@
 //! The syntax of `query_string`. Anything that is not understood is an error. Source: data.md
 //! section 5.2.
 
-use ringwall_api::ApiError;
+use ringwall_api::{ApiError, ErrorCode};
 use serde_json::Value;
 
 use super::ast::{Operator, RangeBound};
 use super::syntax::*;
 use crate::parse::query_shard;
 
-/// Parses a text. `leading_wildcard` permits terms that begin with `*` or `?`.
+/// Parses a text of at most `max_clauses` clauses. `leading_wildcard` permits terms that begin with `*` or `?`.
 pub(super) fn parse(
     text: &str,
     default: Operator,
     leading_wildcard: bool,
+    max_clauses: usize,
 ) -> Result<Node, ApiError> {
     let mut parser = Parser {
         chars: text.chars().collect(),
@@ -20,6 +21,8 @@ pub(super) fn parse(
         text,
         default,
         leading_wildcard,
+        max_clauses,
+        clauses: 0,
     };
     let node = parser.group(None, 0)?;
     if parser.at < parser.chars.len() {
@@ -29,10 +32,7 @@ pub(super) fn parse(
 }
 
 /// Parentheses nest at most so deep.
-const MAX_DEPTH: usize = 30;
-
-/// Clauses of one group, `indices.query.bool.max_clause_count`.
-const MAX_CLAUSES: usize = 1_024;
+const MAX_DEPTH: usize = 100;
 
 struct Parser<'a> {
     chars: Vec<char>,
@@ -40,6 +40,10 @@ struct Parser<'a> {
     text: &'a str,
     default: Operator,
     leading_wildcard: bool,
+    /// `indices.query.bool.max_clause_count`.
+    max_clauses: usize,
+    /// Clauses of the whole text so far.
+    clauses: usize,
 }
 
 /// A bare word: each character, and whether it was escaped.
@@ -126,10 +130,12 @@ impl Parser<'_> {
             if let Some(clause) = clauses.last_mut() {
                 clause.bare = bare && !self.at_conjunction();
             }
-            if clauses.len() > MAX_CLAUSES {
-                return Err(self.error(&format!(
-                    "too many clauses, maxClauseCount is set to {MAX_CLAUSES},"
-                )));
+            self.clauses += 1;
+            if self.clauses > self.max_clauses {
+                let reason = format!("maxClauseCount is set to {}", self.max_clauses);
+                return Err(self
+                    .error("too many boolean clauses")
+                    .caused_by(ApiError::new(ErrorCode::TooManyClauses, reason)));
             }
         }
         Ok(Node::Group {
@@ -501,10 +507,10 @@ mod tests {
             ("", "()"),
             ("a.b:c", "(a.b:c)"),
         ] {
-            let node = parse(text, Operator::Or, true).unwrap();
+            let node = parse(text, Operator::Or, true, 1_024).unwrap();
             assert_eq!(show(&node), expected, "{text}");
         }
-        let node = parse("a b OR c", Operator::And, true).unwrap();
+        let node = parse("a b OR c", Operator::And, true, 1_024).unwrap();
         assert_eq!(show(&node), "(+a b c)");
     }
 
@@ -514,22 +520,26 @@ mod tests {
             "(a", "a)", "\"a", "AND a", "a AND", "f:", "[1 TO", "[1 5]", "a^x", "a~3", "a\\",
             "f:g:h", "/a", "a b]", "\"a\"~x", "f:>",
         ] {
-            let error = parse(text, Operator::Or, true).unwrap_err();
+            let error = parse(text, Operator::Or, true, 1_024).unwrap_err();
             assert_eq!(error.status, 400, "{text}");
             assert!(
                 error.reason.starts_with("Failed to parse query ["),
                 "{text}"
             );
         }
-        assert!(parse("*a", Operator::Or, false).is_err());
+        assert!(parse("*a", Operator::Or, false, 1_024).is_err());
         let deep = "(".repeat(1_000);
-        assert!(parse(&deep, Operator::Or, true).is_err());
+        assert!(parse(&deep, Operator::Or, true, 1_024).is_err());
+        assert!(parse("(a b) (c d)", Operator::Or, true, 6).is_ok());
+        let error = parse("(a b) (c d)", Operator::Or, true, 5).unwrap_err();
+        let cause = error.caused_by.unwrap();
+        assert_eq!(cause.reason, "maxClauseCount is set to 5");
     }
 
     proptest::proptest! {
         #[test]
         fn no_text_panics(text in "[a-c:\"()\\[\\]{}~^*?/\\\\ +!<>=&|0-9ANDORT-]{0,40}") {
-            let _ = parse(&text, Operator::Or, true);
+            let _ = parse(&text, Operator::Or, true, 1_024);
         }
     }
 }

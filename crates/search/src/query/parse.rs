@@ -40,18 +40,13 @@ pub const QUERY_NAMES: [&str; 22] = [
     "wildcard",
 ];
 
-/// Queries nest at most so deep (`indices.query.bool.max_nested_depth`).
-const MAX_DEPTH: usize = 30;
-
-/// Terms of one `terms` query (`index.max_terms_count`).
-const MAX_TERMS: usize = 65_536;
+/// No query nests deeper, whatever `indices.query.bool.max_nested_depth` says: parsing and compiling
+/// go as deep on the stack.
+const MAX_DEPTH: usize = 64;
 
 fn parse_at(value: &Value, depth: usize) -> Result<Query, ApiError> {
-    if depth > MAX_DEPTH {
-        return Err(ApiError::illegal_argument(format!(
-            "The nested depth of the query exceeds the maximum nested depth for bool queries set \
-             in [indices.query.bool.max_nested_depth], which is [{MAX_DEPTH}]"
-        )));
+    if depth >= MAX_DEPTH {
+        return Err(too_deep());
     }
     let Value::Object(members) = value else {
         return Err(parsing(format!(
@@ -71,6 +66,21 @@ fn parse_at(value: &Value, depth: usize) -> Result<Query, ApiError> {
         )));
     }
     dispatch(name, body, depth)
+}
+
+/// Refuses queries that nest deeper than `indices.query.bool.max_nested_depth`, leaves counted.
+pub fn check_query_depth(query: &Query, most: usize) -> Result<(), ApiError> {
+    if query.depth() > most {
+        return Err(too_deep());
+    }
+    Ok(())
+}
+
+fn too_deep() -> ApiError {
+    ApiError::illegal_argument(
+        "The nested depth of the query exceeds the maximum nested depth for queries set in \
+         [indices.query.bool.max_nested_depth]",
+    )
 }
 
 fn dispatch(name: &str, body: &Value, depth: usize) -> Result<Query, ApiError> {
@@ -452,14 +462,6 @@ fn terms(body: &Value) -> Result<Query, ApiError> {
             )
         }));
     };
-    if items.len() > MAX_TERMS {
-        return Err(ApiError::illegal_argument(format!(
-            "The number of terms [{}] used in the Terms Query request has exceeded the allowed \
-             maximum of [{MAX_TERMS}]. This maximum can be set by changing the \
-             [index.max_terms_count] index level setting.",
-            items.len()
-        )));
-    }
     let values = items
         .iter()
         .map(|item| scalar(name, item))
@@ -558,7 +560,6 @@ fn pattern(kind: PatternKind, body: &Value) -> Result<Query, ApiError> {
     } else {
         query.value = text_of(name, "value", &scalar(name, value)?)?;
     }
-    super::regexp::check_length(&query)?;
     Ok(Query::Pattern(query))
 }
 

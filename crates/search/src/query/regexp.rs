@@ -6,14 +6,15 @@ use ringwall_api::ApiError;
 use ringwall_base::glob::{self, Syntax};
 
 use super::ast::{PatternKind, PatternQuery};
+use crate::parse::failed_to_create;
 
-/// Refuses patterns longer than `index.max_regex_length`.
-pub(super) fn check_length(query: &PatternQuery) -> Result<(), ApiError> {
+/// Refuses expressions longer than `index.max_regex_length`, characters.
+pub(super) fn check_length(query: &PatternQuery, most: usize) -> Result<(), ApiError> {
     let length = query.value.chars().count();
-    if query.kind == PatternKind::Regexp && length > MAX_LENGTH {
-        return Err(ApiError::illegal_argument(format!(
+    if query.kind == PatternKind::Regexp && length > most {
+        return Err(failed_to_create(format!(
             "The length of regex [{length}] used in the Regexp Query request has exceeded the \
-             allowed maximum of [{MAX_LENGTH}]. This maximum can be set by changing the \
+             allowed maximum of [{most}]. This maximum can be set by changing the \
              [index.max_regex_length] index level setting."
         )));
     }
@@ -77,7 +78,10 @@ impl TermPattern {
             .map_err(|_| invalid(pattern, "it does not parse or is too large"))?;
         Ok(Self {
             matcher: Matcher::Regex(regex),
-            prefix: String::new(),
+            prefix: match case_insensitive {
+                true => String::new(),
+                false => literal_start(pattern),
+            },
         })
     }
 
@@ -92,9 +96,6 @@ impl TermPattern {
         }
     }
 }
-
-/// `index.max_regex_length`, in characters.
-const MAX_LENGTH: usize = 1_000;
 
 /// Bytes of a compiled pattern.
 const SIZE_LIMIT: usize = 1 << 20;
@@ -140,6 +141,22 @@ fn folded(text: &str) -> String {
             }
         })
         .collect()
+}
+
+/// The literal text that every match of an expression begins with.
+fn literal_start(pattern: &str) -> String {
+    if pattern.contains('|') {
+        return String::new();
+    }
+    let mut start: String = pattern
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || " _-/:,;=%!'".contains(*c))
+        .collect();
+    if pattern[start.len()..].starts_with(['?', '*', '{', '+']) {
+        // What is repeated may be absent.
+        start.pop();
+    }
+    start
 }
 
 /// Lucene syntax: `. ? + * | { } [ ] ( ) " \ # @ & < > ~`. The operators that have no linear
@@ -252,6 +269,16 @@ mod tests {
         check(Regexp, "\"a.b\"", "a.b", true);
         check(Regexp, "\"a.b\"", "axb", false);
         check(Regexp, "a^b$", "a^b$", true);
+        // The literal start of an expression leaves no match out.
+        check(Regexp, "abc.*", "abcd", true);
+        check(Regexp, "abc?d", "abd", true);
+        check(Regexp, "abc*", "ab", true);
+        check(Regexp, "abc{0,2}", "ab", true);
+        check(Regexp, "abc|xyz", "xyz", true);
+        check(Regexp, "a\\.b", "a.b", true);
+        let start = |pattern| TermPattern::compile(Regexp, pattern, false).unwrap().prefix;
+        assert_eq!(start("abc.*"), "abc");
+        assert_eq!(start("abc+"), "ab");
         for bad in [
             "a+?", "a{2}?", "a~b", "<1-10>", "(", "a\\", "\"a", "a&b", "(?i)a",
         ] {

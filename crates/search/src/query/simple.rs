@@ -2,24 +2,27 @@
 //! left to right, and each change from one to the other encloses what stands before it. Source:
 //! data.md section 5.2.
 
-use ringwall_api::ApiError;
+use ringwall_api::{ApiError, ErrorCode};
 
 use super::ast::Operator;
 use super::syntax::*;
 use crate::parse::query_shard;
 
-/// Parses a text.
+/// Parses a text of at most `max_clauses` clauses.
 ///
 /// # Errors
 /// 400 when the text has more clauses or levels than a query may have; no syntax is wrong.
-pub(super) fn parse(text: &str, default: Operator) -> Result<Node, ApiError> {
+pub(super) fn parse(text: &str, default: Operator, max_clauses: usize) -> Result<Node, ApiError> {
     if text.trim() == "*" {
         return Ok(leaf(Test::All));
     }
+    let chars: Vec<char> = text.chars().collect();
     let mut parser = Parser {
-        chars: text.chars().collect(),
+        partners: partners(&chars),
+        chars,
         at: 0,
         default,
+        max_clauses,
         clauses: 0,
     };
     let tree = parser.query(usize::MAX, 0)?;
@@ -32,13 +35,36 @@ pub(super) fn parse(text: &str, default: Operator) -> Result<Node, ApiError> {
 /// Levels of parentheses and of changes between operators.
 const MAX_DEPTH: usize = 100;
 
-/// Clauses of the whole text, `indices.query.bool.max_clause_count`.
-const MAX_CLAUSES: usize = 1_024;
+/// The place of the parenthesis that closes each opening one; itself where none does. Escapes hide
+/// parentheses, quotation marks do not.
+fn partners(chars: &[char]) -> Vec<usize> {
+    let mut partners: Vec<usize> = (0..chars.len()).collect();
+    let mut open = Vec::new();
+    let mut escaped = false;
+    for (at, c) in chars.iter().enumerate() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '(' => open.push(at),
+            ')' => {
+                if let Some(partner) = open.pop() {
+                    partners[partner] = at;
+                }
+            }
+            _ => {}
+        }
+    }
+    partners
+}
 
 struct Parser {
     chars: Vec<char>,
+    /// See [`partners`]: found once, or a row of parentheses would be searched again and again.
+    partners: Vec<usize>,
     at: usize,
     default: Operator,
+    /// `indices.query.bool.max_clause_count`.
+    max_clauses: usize,
     clauses: usize,
 }
 
@@ -104,10 +130,14 @@ impl Parser {
         let mut tree = Tree::default();
         let end = end.min(self.chars.len());
         while self.at < end {
-            if depth.max(tree.depth) > MAX_DEPTH || self.clauses > MAX_CLAUSES {
+            if self.clauses > self.max_clauses {
+                let reason = format!("maxClauseCount is set to {}", self.max_clauses);
+                return Err(query_shard(format!("failed to create query: {reason}"))
+                    .caused_by(ApiError::new(ErrorCode::TooManyClauses, reason)));
+            }
+            if depth.max(tree.depth) > MAX_DEPTH {
                 return Err(query_shard(format!(
-                    "failed to create query: the text has more than [{MAX_CLAUSES}] clauses or \
-                     more than [{MAX_DEPTH}] levels"
+                    "failed to create query: the text has more than [{MAX_DEPTH}] levels"
                 )));
             }
             match self.chars[self.at] {
@@ -144,10 +174,11 @@ impl Parser {
 
     fn parentheses(&mut self, tree: &mut Tree, end: usize, depth: usize) -> Result<(), ApiError> {
         self.at += 1;
-        let Some(close) = self.closing(end) else {
+        let close = self.partners[self.at - 1];
+        if close < self.at || close >= end {
             // Without partner it is ignored.
             return Ok(());
-        };
+        }
         if close == self.at {
             tree.operator = None;
         } else {
@@ -158,23 +189,6 @@ impl Parser {
         }
         self.at = close + 1;
         Ok(())
-    }
-
-    /// The place of the parenthesis that closes the one just read.
-    fn closing(&self, end: usize) -> Option<usize> {
-        let mut open = 1;
-        let mut escaped = false;
-        for at in self.at..end {
-            match self.chars[at] {
-                _ if escaped => escaped = false,
-                '\\' => escaped = true,
-                '(' => open += 1,
-                ')' if open == 1 => return Some(at),
-                ')' => open -= 1,
-                _ => {}
-            }
-        }
-        None
     }
 
     fn phrase(&mut self, tree: &mut Tree, end: usize) {
@@ -323,23 +337,32 @@ mod tests {
             ("*", Operator::Or, "ALL"),
             ("", Operator::Or, "()"),
         ] {
-            assert_eq!(show(&parse(text, default).unwrap()), expected, "{text}");
+            assert_eq!(
+                show(&parse(text, default, 1_024).unwrap()),
+                expected,
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn too_large_texts_are_refused() {
-        assert!(parse(&"a + b | ".repeat(200), Operator::Or).is_err());
-        assert!(parse(&"(a ".repeat(300), Operator::Or).is_ok());
+        assert!(parse(&"a + b | ".repeat(200), Operator::Or, 1_024).is_err());
+        // In no time: the partner of each is known.
+        let row = "(".repeat(1_000_000);
+        assert_eq!(show(&parse(&row, Operator::Or, 1_024).unwrap()), "()");
+        let empty = "()-".repeat(300_000);
+        assert!(parse(&empty, Operator::Or, 1_024).is_ok());
+        assert!(parse(&"(a ".repeat(300), Operator::Or, 1_024).is_ok());
         let nested = format!("{}a{}", "(".repeat(300), ")".repeat(300));
-        assert!(parse(&nested, Operator::Or).is_err());
-        assert!(parse(&"a ".repeat(2_000), Operator::Or).is_err());
+        assert!(parse(&nested, Operator::Or, 1_024).is_err());
+        assert!(parse(&"a ".repeat(2_000), Operator::Or, 1_024).is_err());
     }
 
     proptest::proptest! {
         #[test]
         fn every_text_parses(text in "[a-c:\"()~*\\\\ +|0-9-]{0,40}") {
-            parse(&text, Operator::Or).unwrap();
+            parse(&text, Operator::Or, 1_024).unwrap();
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ringwall_api::{ApiError, ErrorCode};
+use ringwall_api::ApiError;
 use ringwall_index::Analyzer;
 use tantivy::Term;
 use tantivy::query::{BooleanQuery, Occur, PhrasePrefixQuery, PhraseQuery as Phrase, TermQuery};
@@ -14,14 +14,15 @@ use super::compile::{
     Compiled, all, at_least, boosted, constant, dis_max, none, terms_matching, with_field,
 };
 use super::custom::{FieldStatistics, StatisticsQuery};
+use super::phrase::LoosePhrase;
 use super::regexp::TermPattern;
 use crate::engine_error;
 use crate::fields::{FieldKind, FieldRef};
 use crate::parse::{query_shard, scalar_text};
-use crate::shard::Shard;
+use crate::shard::{Shard, too_many_nested_clauses};
 
-/// Terms of one text, `indices.query.bool.max_clause_count`.
-const MAX_TERMS: usize = 4_096;
+/// Words of a phrase that the engine's own scorer takes.
+const MAX_STRICT_WORDS: usize = 16;
 
 /// Compiles `match` and `match_bool_prefix`.
 pub(super) fn match_query(shard: &Shard<'_>, query: &MatchQuery) -> Result<Compiled, ApiError> {
@@ -43,20 +44,22 @@ fn match_field(
         return exact(shard, field, query, &text);
     };
     let tokens: Vec<String> = analyzer.tokens(&text).into_iter().map(|t| t.text).collect();
-    if tokens.len() > MAX_TERMS {
-        return Err(too_many_clauses());
-    }
+    shard.check_clauses(tokens.len())?;
     let last = tokens.len().saturating_sub(1);
     let queries = tokens
         .iter()
         .enumerate()
         .map(|(index, token)| match &options.fuzziness {
             _ if query.last_is_prefix && index == last => {
+                shard.count_clause()?;
                 let pattern = TermPattern::compile(PatternKind::Prefix, token, false)?;
-                Ok(constant(terms_matching(field, pattern), 1.0))
+                Ok(constant(terms_matching(shard, field, pattern), 1.0))
             }
             Some(fuzzy_options) => fuzzy(shard, field, token, fuzzy_options),
-            None => scored_term(shard, field, token),
+            None => {
+                shard.count_clause()?;
+                scored_term(shard, field, token)
+            }
         })
         .collect::<Result<Vec<Compiled>, ApiError>>()?;
     Ok(combine(queries, options))
@@ -99,9 +102,10 @@ fn exact(
     query: &MatchQuery,
     text: &str,
 ) -> Result<Compiled, ApiError> {
+    shard.count_clause()?;
     if query.last_is_prefix && field.has_terms() {
         let pattern = TermPattern::compile(PatternKind::Prefix, text, false)?;
-        return Ok(constant(terms_matching(field, pattern), 1.0));
+        return Ok(constant(terms_matching(shard, field, pattern), 1.0));
     }
     if let Some(options) = &query.options.fuzziness
         && field.has_terms()
@@ -130,9 +134,6 @@ pub(super) fn phrase(shard: &Shard<'_>, query: &PhraseQuery) -> Result<Compiled,
             .into_iter()
             .map(|token| (token.position, token.text))
             .collect();
-        if tokens.len() > MAX_TERMS {
-            return Err(too_many_clauses());
-        }
         let compiled = match (tokens.as_slice(), query.prefix_expansions) {
             ([], _) if query.zero_terms == ZeroTerms::All => all(1.0),
             ([], _) => none(),
@@ -172,11 +173,15 @@ fn phrase_of(
             )));
         }
         Some(limit) => {
+            let limit = limit.min(shard.context.limits.max_clause_count);
             let mut query = PhrasePrefixQuery::new_with_offset(terms);
             query.set_max_expansions(u32::try_from(limit).unwrap_or(u32::MAX));
             Box::new(query)
         }
-        None => Box::new(Phrase::new_with_offset_and_slop(terms, slop)),
+        None if slop > 0 || terms.len() > MAX_STRICT_WORDS => {
+            Box::new(LoosePhrase::new(terms, slop, &shard.pulse))
+        }
+        None => Box::new(Phrase::new_with_offset(terms)),
     };
     let statistics = statistics(shard, field, &scored, false)?;
     Ok(Box::new(StatisticsQuery { inner, statistics }))
@@ -189,6 +194,7 @@ fn prefix_expanded(
     prefix: &str,
     limit: usize,
 ) -> Result<Compiled, ApiError> {
+    let limit = limit.min(shard.context.limits.max_clause_count);
     let mut terms = BTreeMap::new();
     for_each_term(shard, field, prefix, |term| {
         terms.insert(term.to_owned(), ());
@@ -209,6 +215,10 @@ pub(super) fn multi_match(
     query: &MultiMatchQuery,
 ) -> Result<Compiled, ApiError> {
     let fields = expand_fields(shard, &query.fields);
+    let most = shard.context.limits.max_clause_count;
+    if fields.len() > most {
+        return Err(too_many_nested_clauses(most));
+    }
     let mut queries = Vec::with_capacity(fields.len());
     for (field, boost, from_pattern) in fields {
         let lenient = query.options.lenient || from_pattern;
@@ -250,7 +260,8 @@ pub(super) fn multi_match(
     Ok(boosted(dis_max(queries, tie_breaker), query.boost))
 }
 
-/// Resolves field patterns to fields, with their boosts and whether a pattern chose them.
+/// Resolves field patterns to fields, with their boosts and whether a pattern chose them. Ends soon after there
+/// are more than a query may have clauses.
 pub(super) fn expand_fields(
     shard: &Shard<'_>,
     patterns: &[(String, f32)],
@@ -263,6 +274,10 @@ pub(super) fn expand_fields(
     };
     let mut fields = Vec::new();
     for (pattern, boost) in patterns {
+        if fields.len() > shard.context.limits.max_clause_count {
+            // More than a query may have: whoever asks refuses it.
+            break;
+        }
         if pattern.contains('*') {
             fields.extend(
                 shard
@@ -292,6 +307,10 @@ pub(super) fn fuzzy(
             field.type_name()
         )));
     }
+    shard.pulse.proceed()?;
+    let most = options
+        .max_expansions
+        .min(shard.context.limits.max_clause_count);
     let edits = usize::from(options.fuzziness.edits(text));
     if edits == 0 {
         return scored_term(shard, field, text);
@@ -306,7 +325,7 @@ pub(super) fn fuzzy(
             return;
         };
         found.insert((distance, term.to_owned()), ());
-        if found.len() > options.max_expansions {
+        if found.len() > most {
             found.pop_last();
         }
     })?;
@@ -351,6 +370,7 @@ fn statistics(
     let searcher = shard.searcher();
     let mut most = 0;
     for term in terms {
+        shard.pulse.proceed()?;
         most = most.max(searcher.doc_freq(term).map_err(|e| engine_error(&e))?);
     }
     // The field count may lag behind a term's (merged deletes), and N must not be below n.
@@ -387,6 +407,7 @@ fn for_each_term(
     let path_len = path.len();
     let mut start = path;
     start.extend_from_slice(prefix.as_bytes());
+    let mut beat = shard.pulse.beat();
     for reader in shard.searcher().segment_readers() {
         let inverted = reader
             .inverted_index(tantivy_field)
@@ -398,6 +419,9 @@ fn for_each_term(
             .into_stream()
             .map_err(|e| engine_error(&e))?;
         while stream.advance() {
+            if !beat.step() {
+                return shard.pulse.proceed();
+            }
             let key = stream.key();
             if !key.starts_with(&start) {
                 break;
@@ -419,17 +443,6 @@ fn analyzer_of(field: &FieldRef<'_>, named: Option<&str>) -> Result<Option<Analy
             .ok_or_else(|| query_shard(format!("[match] analyzer [{name}] not found"))),
         _ => Ok(None),
     }
-}
-
-fn too_many_clauses() -> ApiError {
-    query_shard(format!(
-        "failed to create query: field expansion matches too many terms, maxClauseCount is set to \
-         {MAX_TERMS}"
-    ))
-    .caused_by(ApiError::new(
-        ErrorCode::TooManyClauses,
-        format!("maxClauseCount is set to {MAX_TERMS}"),
-    ))
 }
 
 impl FieldRef<'_> {

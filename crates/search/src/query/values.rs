@@ -17,7 +17,7 @@ use super::compile::{Compiled, at_least, constant, none};
 use super::custom::SetQuery;
 use super::text;
 use crate::fields::{FieldKind, FieldRef};
-use crate::parse::{query_shard, scalar_text, token_name};
+use crate::parse::{failed_to_create, query_shard, scalar_text, token_name};
 use crate::shard::Shard;
 use crate::time::{DateMath, Zone};
 
@@ -44,6 +44,15 @@ pub(super) fn terms(
     values: &[Value],
     boost: f32,
 ) -> Result<Compiled, ApiError> {
+    let most = shard.context.limits.max_terms_count;
+    if values.len() > most {
+        return Err(failed_to_create(format!(
+            "The number of terms [{}] used in the Terms Query request has exceeded the allowed \
+             maximum of [{most}]. This maximum can be set by changing the [index.max_terms_count] \
+             index level setting.",
+            values.len()
+        )));
+    }
     let compiled = match field.kind {
         FieldKind::Text { .. } | FieldKind::Keyword | FieldKind::Id => {
             let terms = values
@@ -52,7 +61,7 @@ pub(super) fn terms(
                 .collect::<Result<Vec<Term>, ApiError>>()?;
             term_set(terms)
         }
-        FieldKind::Ip => ip_terms(field, values)?,
+        FieldKind::Ip => ip_terms(shard, field, values)?,
         FieldKind::Long(_) | FieldKind::Boolean => {
             let mut terms = Vec::with_capacity(values.len());
             for value in values {
@@ -67,7 +76,7 @@ pub(super) fn terms(
             for value in values {
                 wanted.extend(exact_encoded(field, value)?);
             }
-            column_values(field, wanted)
+            column_values(shard, field, wanted)
         }
         FieldKind::Date => {
             let ranges = values
@@ -88,10 +97,10 @@ pub(super) fn terms(
                         time_zone: None,
                         boost: 1.0,
                     };
-                    range(shard, field, &query)
+                    date_ends(shard, field, &query)
                 })
                 .collect::<Result<Vec<_>, _>>()?;
-            at_least(ranges, 1)
+            column_ranges(shard, field, merged(ranges))
         }
     };
     Ok(constant(compiled, boost))
@@ -117,15 +126,15 @@ pub(super) fn range(
                 field.name
             )));
         }
-        FieldKind::Text { .. } | FieldKind::Keyword => text_range(field, query, Ok)?,
-        FieldKind::Ip => text_range(field, query, |text| parse_ip(field, &text))?,
+        FieldKind::Text { .. } | FieldKind::Keyword => text_range(shard, field, query, Ok)?,
+        FieldKind::Ip => text_range(shard, field, query, |text| parse_ip(field, &text))?,
         FieldKind::Date => {
             let (low, high) = date_ends(shard, field, query)?;
-            column_range(field, low, high)
+            column_range(shard, field, low, high)
         }
         _ => {
             let (low, high) = number_ends(field, query)?;
-            column_range(field, low, high)
+            column_range(shard, field, low, high)
         }
     };
     Ok(constant(compiled, query.boost))
@@ -262,31 +271,62 @@ fn rounded(field: &FieldRef<'_>, number: f64) -> f64 {
 }
 
 /// Documents whose column has one of the values.
-fn column_values(field: &FieldRef<'_>, wanted: HashSet<i64>) -> Compiled {
+fn column_values(shard: &Shard<'_>, field: &FieldRef<'_>, wanted: HashSet<i64>) -> Compiled {
     let Some(column) = ColumnName::of(field) else {
         return none();
     };
     let mut ranges: Vec<i64> = wanted.iter().copied().collect();
     if ranges.len() <= FEW_VALUES {
         ranges.sort_unstable();
-        let queries = ranges
-            .into_iter()
-            .map(|value| column.range(value, value))
-            .collect();
-        return at_least(queries, 1);
+        let ranges = ranges.into_iter().map(|value| (value, value)).collect();
+        return column.ranges(shard, ranges);
     }
-    column.any_of(wanted)
+    column.where_any(shard, move |value| wanted.contains(&value))
 }
+
+/// Documents of a column looked at between two questions.
+const PIECE: u32 = 1 << 16;
 
 /// Below this, looking for each value is cheaper than looking at each document.
 const FEW_VALUES: usize = 4;
 
-fn column_range(field: &FieldRef<'_>, low: i64, high: i64) -> Compiled {
+fn column_range(shard: &Shard<'_>, field: &FieldRef<'_>, low: i64, high: i64) -> Compiled {
     // A metadata column has no negative values.
     if low > high || (field.kind == FieldKind::Meta && high < 0) {
         return none();
     }
-    ColumnName::of(field).map_or_else(none, |column| column.range(low, high))
+    column_ranges(shard, field, vec![(low, high)])
+}
+
+fn column_ranges(shard: &Shard<'_>, field: &FieldRef<'_>, ranges: Vec<(i64, i64)>) -> Compiled {
+    if ranges.is_empty() {
+        return none();
+    }
+    let Some(column) = ColumnName::of(field) else {
+        return none();
+    };
+    if ranges.len() <= FEW_VALUES {
+        return column.ranges(shard, ranges);
+    }
+    column.where_any(shard, move |value| {
+        let after = ranges.partition_point(|(low, _)| *low <= value);
+        after > 0 && value <= ranges[after - 1].1
+    })
+}
+
+/// Sorts ranges, both ends included, and joins those that overlap.
+fn merged<T: Ord>(mut ranges: Vec<(T, T)>) -> Vec<(T, T)> {
+    ranges.sort();
+    let mut result: Vec<(T, T)> = Vec::with_capacity(ranges.len());
+    for (low, high) in ranges {
+        let joins = result.last().is_some_and(|(_, last)| low <= *last);
+        match result.last_mut() {
+            Some((_, last)) if joins && high > *last => *last = high,
+            _ if joins || low > high => {}
+            _ => result.push((low, high)),
+        }
+    }
+    result
 }
 
 /// The engine finds the least value of a column for a range that ends below it: such a range is not
@@ -322,54 +362,76 @@ impl ColumnName {
         Some(Self { name, unsigned })
     }
 
-    /// Documents with a value between two, both included.
-    fn range(&self, low: i64, high: i64) -> Compiled {
+    /// Documents with a value in one of the ranges, both ends included.
+    fn ranges(&self, shard: &Shard<'_>, ranges: Vec<(i64, i64)>) -> Compiled {
         let column = self.clone();
-        Box::new(SetQuery::new("range", move |reader, docs| {
-            let columns = reader.fast_fields();
-            let all = 0..reader.max_doc();
-            let mut found = Vec::new();
-            if column.unsigned {
-                let (low, high) = (low.max(0).cast_unsigned(), high.max(0).cast_unsigned());
-                if let Some(values) = columns.column_opt::<u64>(&column.name)? {
-                    docs_between(&values, low, high, all, &mut found);
+        Box::new(SetQuery::new(
+            &shard.pulse,
+            "range",
+            move |reader, docs, beat| {
+                let columns = reader.fast_fields();
+                let (signed, unsigned) = match column.unsigned {
+                    true => (None, columns.column_opt::<u64>(&column.name)?),
+                    false => (columns.column_opt::<i64>(&column.name)?, None),
+                };
+                let mut found = Vec::new();
+                for (low, high) in ranges.iter().copied() {
+                    // Piece by piece: each asks whether the search goes on.
+                    for start in (0..reader.max_doc()).step_by(PIECE as usize) {
+                        let piece = start..(start + PIECE).min(reader.max_doc());
+                        beat.engine_steps(PIECE / 16)?;
+                        if let Some(values) = &unsigned {
+                            let (low, high) =
+                                (low.max(0).cast_unsigned(), high.max(0).cast_unsigned());
+                            docs_between(values, low, high, piece, &mut found);
+                        } else if let Some(values) = &signed {
+                            docs_between(values, low, high, piece, &mut found);
+                        }
+                        for doc in found.drain(..) {
+                            docs.insert(doc);
+                        }
+                    }
                 }
-            } else if let Some(values) = columns.column_opt::<i64>(&column.name)? {
-                docs_between(&values, low, high, all, &mut found);
-            }
-            for doc in found {
-                docs.insert(doc);
-            }
-            Ok(())
-        }))
+                Ok(())
+            },
+        ))
     }
 
-    /// Documents with one of many values.
-    fn any_of(&self, wanted: HashSet<i64>) -> Compiled {
+    /// Documents with a value that passes the test.
+    fn where_any(
+        &self,
+        shard: &Shard<'_>,
+        wanted: impl Fn(i64) -> bool + Send + Sync + 'static,
+    ) -> Compiled {
         let column = self.clone();
-        Box::new(SetQuery::new("values", move |reader, docs| {
-            let columns = reader.fast_fields();
-            let name = &column.name;
-            let signed = columns.column_opt::<i64>(name)?;
-            let unsigned = columns.column_opt::<u64>(name)?;
-            for doc in 0..reader.max_doc() {
-                let in_signed = signed
-                    .as_ref()
-                    .is_some_and(|c| c.values_for_doc(doc).any(|v| wanted.contains(&v)));
-                let in_unsigned = unsigned.as_ref().is_some_and(|c| {
-                    c.values_for_doc(doc)
-                        .any(|v| wanted.contains(&v.cast_signed()))
-                });
-                if in_signed || in_unsigned {
-                    docs.insert(doc);
+        Box::new(SetQuery::new(
+            &shard.pulse,
+            "values",
+            move |reader, docs, beat| {
+                let columns = reader.fast_fields();
+                let name = &column.name;
+                let signed = columns.column_opt::<i64>(name)?;
+                let unsigned = columns.column_opt::<u64>(name)?;
+                for doc in 0..reader.max_doc() {
+                    beat.engine_steps(1)?;
+                    let in_signed = signed
+                        .as_ref()
+                        .is_some_and(|c| c.values_for_doc(doc).any(&wanted));
+                    let in_unsigned = unsigned
+                        .as_ref()
+                        .is_some_and(|c| c.values_for_doc(doc).any(|v| wanted(v.cast_signed())));
+                    if in_signed || in_unsigned {
+                        docs.insert(doc);
+                    }
                 }
-            }
-            Ok(())
-        }))
+                Ok(())
+            },
+        ))
     }
 }
 
 fn text_range(
+    shard: &Shard<'_>,
     field: &FieldRef<'_>,
     query: &RangeQuery,
     convert: impl Fn(String) -> Result<String, ApiError>,
@@ -393,7 +455,7 @@ fn text_range(
         Some((high, true)) => term <= high.as_str(),
         Some((high, false)) => term < high.as_str(),
     };
-    let query = SetQuery::terms(tantivy_field, path, path_len, move |term| {
+    let query = SetQuery::terms(&shard.pulse, tantivy_field, path, path_len, move |term| {
         above(term) && below(term)
     });
     Ok(Box::new(query))
@@ -514,29 +576,40 @@ fn parse_ip(field: &FieldRef<'_>, text: &str) -> Result<String, ApiError> {
 }
 
 /// Addresses and networks such as `10.0.0.0/8`.
-fn ip_terms(field: &FieldRef<'_>, values: &[Value]) -> Result<Compiled, ApiError> {
-    let mut queries = Vec::with_capacity(values.len());
+fn ip_terms(
+    shard: &Shard<'_>,
+    field: &FieldRef<'_>,
+    values: &[Value],
+) -> Result<Compiled, ApiError> {
+    let mut addresses = Vec::new();
+    let mut networks = Vec::new();
     for value in values {
         let text = text_value(value)?;
-        let query: Compiled = match text.split_once('/') {
-            None => term_set(vec![field.term(&parse_ip(field, &text)?)]),
+        match text.split_once('/') {
+            None => addresses.push(field.term(&parse_ip(field, &text)?)),
             Some((address, bits)) => {
-                let (low, high) = network(address, bits).ok_or_else(|| {
+                networks.push(network(address, bits).ok_or_else(|| {
                     query_shard(format!(
                         "failed to create query: [{text}] is not an IP network"
                     ))
-                })?;
-                let (tantivy_field, path) = field.dictionary();
-                let path_len = path.len();
-                Box::new(SetQuery::terms(
-                    tantivy_field,
-                    path,
-                    path_len,
-                    move |term| low.as_str() <= term && term <= high.as_str(),
-                ))
+                })?);
             }
+        }
+    }
+    let mut queries = Vec::new();
+    if !addresses.is_empty() {
+        queries.push(term_set(addresses));
+    }
+    if !networks.is_empty() {
+        let networks = merged(networks);
+        let (tantivy_field, path) = field.dictionary();
+        let path_len = path.len();
+        let within = move |term: &str| {
+            let after = networks.partition_point(|(low, _)| low.as_str() <= term);
+            after > 0 && term <= networks[after - 1].1.as_str()
         };
-        queries.push(query);
+        let query = SetQuery::terms(&shard.pulse, tantivy_field, path, path_len, within);
+        queries.push(Box::new(query) as Compiled);
     }
     Ok(at_least(queries, 1))
 }

@@ -7,8 +7,8 @@ use ringwall_api::ApiError;
 use ringwall_base::encoding;
 use ringwall_index::{Mapping, Searcher, parse_document};
 use ringwall_search::{
-    Interrupt, MAX_BUCKETS, SearchLimits, SearchSource, ShardContext, ShardQueryResult, count,
-    fetch_phase, parse_count, parse_search, query_phase, reduce,
+    MAX_BUCKETS, SearchSource, ShardContext, ShardQueryResult, Unlimited, count, fetch_phase,
+    parse_count, parse_search, query_phase, reduce,
 };
 use serde_json::{Map, Value, json};
 
@@ -98,12 +98,10 @@ impl Index {
         source: &SearchSource,
         max_buckets: usize,
     ) -> Result<Value, ApiError> {
-        let interrupt = || Interrupt::Continue;
         let context = ShardContext {
             index: "test",
             now_millis: NOW,
-            limits: SearchLimits::default(),
-            interrupt: &interrupt,
+            ..ShardContext::default()
         };
         let results = self
             .shards
@@ -117,10 +115,13 @@ impl Index {
                 Ok(decoded)
             })
             .collect::<Result<Vec<_>, ApiError>>()?;
-        let reduced = reduce(source, results, max_buckets)?;
+        let reduced = reduce(source, results, max_buckets, &Unlimited)?;
         let mut hits = Vec::new();
         for winner in reduced.winners {
-            let fetched = fetch_phase(&self.shards[winner.shard], source, &[winner.address])?;
+            let fetched = {
+                let shard = &self.shards[winner.shard];
+                fetch_phase(shard, source, &[winner.address], &context)?
+            };
             let hit = fetched.into_iter().next().unwrap();
             let mut object = Map::new();
             object.insert("_id".into(), hit.id.into());

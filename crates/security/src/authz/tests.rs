@@ -139,7 +139,7 @@ fn search_with(expressions: &str, options: IndicesOptions) -> SearchRequest {
         routing: None,
         preference: None,
         typed_keys: false,
-        allow_partial_results: true,
+        allow_partial_results: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use ringwall_base::{ByteSizeValue, TimeValue};
 
 use super::Section;
+use crate::memory;
 use crate::setting::Setting;
 use crate::types::MemorySize;
 
@@ -98,6 +99,40 @@ pub static SEARCH_MAX_BUCKETS: Setting<usize> = Setting::new(
 .at_least(1)
 .dynamic();
 
+pub static SEARCH_DEFAULT_TIMEOUT: Setting<TimeValue> = Setting::new(
+    "search.default_search_timeout",
+    "How long a shard searches when a request has no `timeout` of its own; then it answers with what \
+     it has found. -1: until it is done.",
+)
+.default("-1")
+.dynamic();
+
+pub static SEARCH_DEFAULT_ALLOW_PARTIAL_RESULTS: Setting<bool> = Setting::new(
+    "search.default_allow_partial_results",
+    "Whether a search that lacks shards, or ran out of time, is answered with what there is when a \
+     request does not say.",
+)
+.default("true")
+.dynamic();
+
+pub static MAX_CLAUSE_COUNT: Setting<usize> = Setting::new(
+    "indices.query.bool.max_clause_count",
+    "Bound on the clauses of a group of a query, and on the leaves of a whole one, with the terms of \
+     analyzed texts.",
+)
+.computed(
+    || max_clauses().to_string(),
+    "(64 for each MB of half the memory, shared by the search threads; 1024 to 65536)",
+)
+.between(1, 1 << 20);
+
+pub static MAX_NESTED_DEPTH: Setting<usize> = Setting::new(
+    "indices.query.bool.max_nested_depth",
+    "Bound on the levels of a query, its leaf counted.",
+)
+.default("30")
+.between(1, 60);
+
 pub static INDEXING_MEMORY_LIMIT: Setting<MemorySize> = Setting::new(
     "indexing_pressure.memory.limit",
     "Bound on the bytes of documents being indexed on this node, as coordinating node and primary; copies of other \
@@ -151,6 +186,10 @@ pub(super) static SECTION: Section = Section {
         &REMEMBERED_WRITES,
         &READ_COPY_WAIT,
         &SEARCH_MAX_BUCKETS,
+        &SEARCH_DEFAULT_TIMEOUT,
+        &SEARCH_DEFAULT_ALLOW_PARTIAL_RESULTS,
+        &MAX_CLAUSE_COUNT,
+        &MAX_NESTED_DEPTH,
         &INDEXING_MEMORY_LIMIT,
         &INDEX_BUFFER_SIZE,
         &SHARD_CLOSE_IDLE_AFTER,
@@ -158,6 +197,13 @@ pub(super) static SECTION: Section = Section {
         &SCRUB_MAX_BYTES_PER_SEC,
     ],
 };
+
+/// Elasticsearch's formula, whose heap is by default half of the memory; the end is ours.
+fn max_clauses() -> u64 {
+    let megabytes = memory::available() / 2 / (1 << 20);
+    let threads = (processors() * 3 / 2 + 1) as u64;
+    (megabytes * 64 / threads).clamp(1_024, 65_536)
+}
 
 pub static NODE_PROCESSORS: Setting<usize> = Setting::new(
     "node.processors",
