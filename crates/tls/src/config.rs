@@ -85,6 +85,26 @@ pub struct SslConfig {
     pub protocols: Vec<String>,
     /// IANA names, most preferred first; the accepting side's order decides.
     pub cipher_suites: Vec<String>,
+    pub handshakes: HandshakeLimits,
+}
+
+/// What handshakes of one context may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandshakeLimits {
+    /// Threads that work for handshakes with peers that dialled, and as many for those that are dialled.
+    pub threads: usize,
+    /// Failed handshakes of one address after which its next ones wait; one is forgotten each second.
+    pub free_failures: usize,
+}
+
+impl Default for HandshakeLimits {
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            threads: (processors / 2).max(1),
+            free_failures: 20,
+        }
+    }
 }
 
 impl SslConfig {
@@ -100,6 +120,7 @@ impl SslConfig {
             client_authentication: ClientAuthentication::Required,
             protocols: DEFAULT_PROTOCOLS.map(str::to_owned).to_vec(),
             cipher_suites: DEFAULT_CIPHER_SUITES.map(str::to_owned).to_vec(),
+            handshakes: HandshakeLimits::default(),
         }
     }
 

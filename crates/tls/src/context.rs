@@ -25,12 +25,14 @@ use crate::failure::{
 use crate::load::CertificateEntry;
 use crate::material::Material;
 use crate::noting::Noting;
+use crate::penalty::{Admission, DELAY, Penalties};
 use crate::provider::Offer;
 use crate::reload::ReloadState;
 use crate::revocation::RevocationListEntry;
 use crate::sniff::{FirstBytes, answer, first_bytes};
 use crate::stream::{ClientStream, ServerStream, TlsStream};
 use crate::verifier::{ConnectionVerifier, ObservedSlot};
+use crate::workers::Workers;
 
 /// One TLS context. Shared by everything that accepts or dials under one settings prefix.
 ///
@@ -46,6 +48,11 @@ pub struct SslContext {
     pub(crate) reload: Mutex<ReloadState>,
     pub(crate) reload_failure: ArcSwapOption<String>,
     pub(crate) generation: watch::Sender<u64>,
+    /// Handshakes with peers that dialled, and with those that are dialled: a crowd before the port does not keep this
+    /// node from dialling.
+    accepting: Workers,
+    dialling: Workers,
+    penalties: Arc<Penalties>,
 }
 
 impl SslContext {
@@ -82,6 +89,9 @@ impl SslContext {
         material.log_doubts(&config);
         Ok(Arc::new(Self {
             name: config.name.clone(),
+            accepting: Workers::new(config.handshakes.threads),
+            dialling: Workers::new(config.handshakes.threads),
+            penalties: Penalties::new(config.handshakes.free_failures),
             config: ArcSwap::from_pointee(config),
             alpn,
             offer,
@@ -104,7 +114,8 @@ impl SslContext {
 
     /// Performs the accepting side of a handshake, within `within`.
     ///
-    /// A peer that does not speak TLS is recognised, and closed without an answer.
+    /// A peer that does not speak TLS is recognised, and closed without an answer. One of an address whose handshakes
+    /// fail again and again waits first.
     pub async fn accept(
         &self,
         tcp: TcpStream,
@@ -119,6 +130,11 @@ impl SslContext {
         if !material.can_accept() {
             close_gently(tcp).await;
             return Err(subject.failure(FailureReason::NoKey));
+        }
+        match self.penalties.admit(peer.ip()) {
+            Admission::Now => {}
+            Admission::Later(_place) => tokio::time::sleep(DELAY.min(within / 4)).await,
+            Admission::Never => return Err(subject.failure(FailureReason::TooManyFailures)),
         }
         let first = match timeout_at(deadline, first_bytes(&tcp)).await {
             Ok(first) => first.map_err(|error| subject.failure(classify(&error)))?,
@@ -143,15 +159,32 @@ impl SslContext {
         let config = material
             .server_config(verifier, &self.alpn)
             .map_err(|reason| subject.failure(reason))?;
-        let handshake = TlsAcceptor::from(config)
-            .accept(Noting::new(tcp))
-            .into_fallible();
-        match timeout_at(deadline, handshake).await {
-            Ok(Ok(stream)) => Ok(TlsStream::new(stream.into(), subject)),
-            Ok(Err((error, connection))) => {
-                close_gently(connection.into_parts().0).await;
-                Err(explain(&error, &subject, &observed))
+        let shaken = {
+            let subject = subject.clone();
+            async move {
+                let shaken = TlsAcceptor::from(config)
+                    .accept(Noting::new(tcp))
+                    .into_fallible();
+                match shaken.await {
+                    Ok(stream) => Ok(TlsStream::new(stream.into(), subject)),
+                    Err((error, connection)) => {
+                        let failure = explain(&error, &subject, &observed);
+                        Err((failure, connection.into_parts().0))
+                    }
+                }
             }
+        };
+        match timeout_at(deadline, self.accepting.run(peer.ip(), shaken)).await {
+            Ok(Some(Ok(stream))) => {
+                self.penalties.succeeded(peer.ip());
+                Ok(stream)
+            }
+            Ok(Some(Err((failure, tcp)))) => {
+                self.penalties.failed(peer.ip());
+                close_gently(tcp).await;
+                Err(failure)
+            }
+            Ok(None) => Err(subject.failure(broken())),
             Err(elapsed) => late(elapsed),
         }
     }
@@ -181,19 +214,32 @@ impl SslContext {
             .client_config(verifier, &self.alpn)
             .map_err(|reason| subject.failure(reason))?;
         no_delay(&tcp, &subject)?;
-        let handshake = TlsConnector::from(config)
-            .connect(name, Noting::new(tcp))
-            .into_fallible();
-        match timeout(within, handshake).await {
-            Ok(Ok(stream)) => Ok(TlsStream::new(stream.into(), subject)),
-            Ok(Err((error, connection))) => {
-                let (tcp, first) = connection.into_parts();
-                close_gently(tcp).await;
-                Err(match answer(&first) {
-                    Some(kind) => subject.failure(FailureReason::Plaintext(kind)),
-                    None => explain(&error, &subject, &observed),
-                })
+        let shaken = {
+            let subject = subject.clone();
+            async move {
+                let shaken = TlsConnector::from(config)
+                    .connect(name, Noting::new(tcp))
+                    .into_fallible();
+                match shaken.await {
+                    Ok(stream) => Ok(TlsStream::new(stream.into(), subject)),
+                    Err((error, connection)) => {
+                        let (tcp, first) = connection.into_parts();
+                        let failure = match answer(&first) {
+                            Some(kind) => subject.failure(FailureReason::Plaintext(kind)),
+                            None => explain(&error, &subject, &observed),
+                        };
+                        Err((failure, tcp))
+                    }
+                }
             }
+        };
+        match timeout(within, self.dialling.run(peer.ip(), shaken)).await {
+            Ok(Some(Ok(stream))) => Ok(stream),
+            Ok(Some(Err((failure, tcp)))) => {
+                close_gently(tcp).await;
+                Err(failure)
+            }
+            Ok(None) => Err(subject.failure(broken())),
             Err(_) => Err(subject.failure(FailureReason::Timeout { after: within })),
         }
     }
@@ -274,6 +320,11 @@ fn explain(error: &io::Error, subject: &Subject, observed: &ObservedSlot) -> Han
     };
     let reason = refusal.or_else(weak);
     subject.failure_with_chain(reason.unwrap_or_else(|| classify(error)), chain)
+}
+
+/// The panic itself is in the log.
+fn broken() -> FailureReason {
+    FailureReason::Io("the handshake ended with an internal error".to_owned())
 }
 
 /// Returns what is wrong with a connection that begins with an alert, and what it comes from.

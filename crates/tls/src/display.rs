@@ -72,6 +72,11 @@ pub(crate) fn write_what(f: &mut dyn Write, failure: &Details) -> Result {
             "cannot accept TLS from [{peer}]: the ssl context ([{}]) has no private key",
             failure.subject.context.name
         ),
+        FailureReason::TooManyFailures => write!(
+            f,
+            "closing the connection of [{peer}] before its TLS handshake: the handshakes of this address keep failing, \
+             and too many of them are waiting"
+        ),
         reason => write!(
             f,
             "the {role} at [{peer}] broke the TLS protocol: {}",

@@ -101,6 +101,8 @@ pub enum FailureReason {
     NoKey,
     /// The peer breaks the TLS protocol.
     Protocol(String),
+    /// Handshakes from the peer's address have failed again and again, and as many of them wait as may.
+    TooManyFailures,
 }
 
 impl FailureReason {
@@ -136,6 +138,7 @@ impl FailureReason {
             Self::Io(_) => "io",
             Self::NoKey => "no_key",
             Self::Protocol(_) => "protocol",
+            Self::TooManyFailures => "too_many_failures",
         }
     }
 

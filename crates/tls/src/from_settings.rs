@@ -4,12 +4,14 @@ use std::fmt;
 use std::path::Path;
 
 use ringwall_base::SecretString;
+use ringwall_settings::registry::network;
 use ringwall_settings::registry::profiles;
-use ringwall_settings::registry::ssl::{SslSettings, TRANSPORT_SSL, ssl_settings};
+use ringwall_settings::registry::ssl::{HTTP_SSL, SslSettings, TRANSPORT_SSL, ssl_settings};
 use ringwall_settings::{SecureSetting, Setting, SettingValue, Settings, Source};
 
 use crate::config::{
-    ConfiguredPath, DEFAULT_CIPHER_SUITES, DEFAULT_PROTOCOLS, KeySource, SslConfig, TrustSource,
+    ConfiguredPath, DEFAULT_CIPHER_SUITES, DEFAULT_PROTOCOLS, HandshakeLimits, KeySource,
+    SslConfig, TrustSource,
 };
 use crate::restrictions::RestrictedField;
 
@@ -196,6 +198,28 @@ impl<'a> Reader<'a> {
             client_authentication: self.get(&ssl.client_authentication),
             protocols: or_default(self.list(&ssl.supported_protocols), &DEFAULT_PROTOCOLS),
             cipher_suites: or_default(self.list(&ssl.cipher_suites), &DEFAULT_CIPHER_SUITES),
+            handshakes: self.handshakes(),
+        }
+    }
+
+    /// Returns the limits of the layer; profiles have none of their own.
+    fn handshakes(&self) -> HandshakeLimits {
+        let (threads, failures) = match std::ptr::eq(self.ssl, &HTTP_SSL) {
+            true => (
+                &network::HTTP_HANDSHAKE_THREADS,
+                &network::HTTP_MAX_HANDSHAKE_FAILURES,
+            ),
+            false => (
+                &network::TRANSPORT_HANDSHAKE_THREADS,
+                &network::TRANSPORT_MAX_HANDSHAKE_FAILURES,
+            ),
+        };
+        HandshakeLimits {
+            threads: self
+                .settings
+                .get(threads)
+                .unwrap_or(HandshakeLimits::default().threads),
+            free_failures: self.settings.get(failures),
         }
     }
 

@@ -9,6 +9,8 @@
 //! * Sessions are never resumed: a resumed session would outlive the removal of the CA behind it.
 //! * Every handshake has its own verifier, so a failure is explained with the right peer's certificate.
 //! * A context's material is replaced whole or not at all.
+//! * A chain costs a fixed number of signature checks at most (`path`), and handshakes run on threads of their own
+//!   (`workers`).
 //! * A certificate that is not a CA vouches for nothing but itself, even when it is trusted.
 //!
 //! Absent on purpose: public certificate authorities (node trust is explicit), revocation lists fetched from
@@ -17,6 +19,8 @@
 mod checkup;
 mod config;
 mod context;
+#[cfg(test)]
+mod costly;
 mod dialled;
 mod digest;
 mod display;
@@ -30,7 +34,11 @@ mod limbo;
 pub mod listen;
 mod load;
 mod material;
+mod meter;
 mod noting;
+mod origin;
+mod path;
+mod penalty;
 mod probe;
 mod proof;
 mod provider;
@@ -46,10 +54,12 @@ mod stream;
 mod tools;
 mod trust;
 mod verifier;
+mod workers;
 
 pub use checkup::file_problems;
 pub use config::{
-    ConfiguredPath, DEFAULT_CIPHER_SUITES, DEFAULT_PROTOCOLS, KeySource, SslConfig, TrustSource,
+    ConfiguredPath, DEFAULT_CIPHER_SUITES, DEFAULT_PROTOCOLS, HandshakeLimits, KeySource,
+    SslConfig, TrustSource,
 };
 pub use context::SslContext;
 pub use doubt::{Doubt, DoubtKind};
@@ -58,6 +68,7 @@ pub use expiry::{ExpiryWarning, spawn_expiry_warnings};
 pub use failure::{FailureReason, HandshakeFailure, PeerRole, TrustedIssuer, explain_io_error};
 pub use from_settings::{SslConfigError, SslConfigProblem};
 pub use load::CertificateEntry;
+pub use origin::origin;
 pub use probe::{Speaks, speaks};
 pub use refusals::{RefusalLog, ToldRefusal, with_certificate};
 pub use rehearsal::Rehearsal;

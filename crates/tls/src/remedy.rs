@@ -68,6 +68,10 @@ pub(crate) fn write_remedy(f: &mut dyn Write, failure: &Details) -> Result {
             f,
             "set [{name}.keystore.path], or [{name}.key] and [{name}.certificate]"
         ),
+        FailureReason::TooManyFailures => f.write_str(
+            "the lines before this one say why they fail; mend or stop that peer, for which a healthy one at the same \
+             address may have to wait",
+        ),
         _ => Ok(()),
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use ringwall_pki::{CertificateInfo, DistinguishedName, is_list_signed_by};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
@@ -65,6 +66,8 @@ struct List {
     key_id: Option<Vec<u8>>,
     /// The key of the trusted authority that signed it, once it is settled.
     signer: Option<Vec<u8>>,
+    /// Which other keys signed it and which did not: to see it again takes a digest of the whole list.
+    verdicts: Mutex<Vec<(Vec<u8>, bool)>>,
 }
 
 /// Which certificates of its issuer a list is about.
@@ -312,6 +315,7 @@ impl List {
             scope: Scope::of(extensions),
             key_id,
             signer: None,
+            verdicts: Mutex::default(),
             parsed: usable.into(),
             der,
         })
@@ -347,8 +351,26 @@ impl List {
 
     /// An algorithm that cannot be verified counts as the signature of whoever has the name: rather one
     /// certificate too many refused than one too few.
+    ///
+    /// Keys are of authorities that are trusted, or that one of them vouches for.
     fn is_signed_by(&self, key: &[u8]) -> bool {
-        is_list_signed_by(&self.der, key) != Some(false)
+        if self.signer.as_deref() == Some(key) {
+            return true;
+        }
+        let known = |verdicts: &[(Vec<u8>, bool)]| {
+            let mut verdicts = verdicts.iter();
+            verdicts.find_map(|(known, is_signed)| (known == key).then_some(*is_signed))
+        };
+        if let Some(is_signed) = known(&self.verdicts.lock()) {
+            return is_signed;
+        }
+        let is_signed = is_list_signed_by(&self.der, key) != Some(false);
+        let mut verdicts = self.verdicts.lock();
+        if verdicts.len() == VERDICTS {
+            verdicts.remove(0);
+        }
+        verdicts.push((key.to_vec(), is_signed));
+        is_signed
     }
 
     fn is_about_the_same(&self, other: &Self) -> bool {
@@ -448,7 +470,7 @@ fn content(der: &[u8]) -> &[u8] {
 }
 
 /// Returns content as a DER sequence.
-fn in_sequence(content: &[u8]) -> Vec<u8> {
+pub(crate) fn in_sequence(content: &[u8]) -> Vec<u8> {
     let length = content.len().to_be_bytes();
     let significant = &length[length.iter().take_while(|byte| **byte == 0).count()..];
     let mut der = vec![DER_SEQUENCE];
@@ -481,3 +503,5 @@ fn split(content: &[u8]) -> Result<Vec<Vec<u8>>, String> {
 }
 
 const DER_SEQUENCE: u8 = 0x30;
+/// Authorities of one name that are remembered with each list.
+const VERDICTS: usize = 16;

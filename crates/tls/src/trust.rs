@@ -6,11 +6,13 @@ use ringwall_pki::{
     leaf_defect, public_web_leaf_defect, public_web_root_defect,
 };
 use ringwall_settings::VerificationMode;
-use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
 use crate::dialled::Dialled;
 use crate::failure::{FailureReason, PeerRole, TrustedIssuer};
+use crate::meter::Meter;
+use crate::path::{Anchor, MAX_SIGNATURES, by_names, key_id, oversize, paths};
 use crate::provider;
 use crate::restrictions::Restrictions;
 use crate::revocation::{RevocationListEntry, RevocationLists, may_sign_lists};
@@ -52,6 +54,8 @@ pub(crate) enum Profile {
 #[derive(Debug)]
 struct Authority {
     anchor: TrustAnchor<'static>,
+    /// The subject key identifier.
+    key_id: Option<Vec<u8>>,
     /// RFC 2253 distinguished name.
     subject: String,
     not_before: Timestamp,
@@ -63,6 +67,13 @@ struct Authority {
 }
 
 impl Authority {
+    fn anchor(&self) -> Anchor<'_> {
+        Anchor {
+            anchor: self.anchor.clone(),
+            key_id: self.key_id.as_deref(),
+        }
+    }
+
     /// Returns why it cannot vouch for others at that moment.
     fn refusal(&self, profile: Profile, now: UnixTime) -> Option<FailureReason> {
         let defect = match profile {
@@ -194,11 +205,40 @@ impl Trust {
         dialled: Option<&Dialled>,
         now: UnixTime,
     ) -> Result<(), FailureReason> {
+        let check = Check {
+            peer,
+            now,
+            meter: &Meter::new(MAX_SIGNATURES),
+        };
+        self.verify_metered(chain, dialled, check)
+    }
+
+    /// Counts on a meter of the caller's.
+    #[cfg(test)]
+    pub(crate) fn verify_with(
+        &self,
+        chain: &[CertificateDer<'_>],
+        peer: PeerRole,
+        now: UnixTime,
+        meter: &Meter,
+    ) -> Result<(), FailureReason> {
+        self.verify_metered(chain, None, Check { peer, now, meter })
+    }
+
+    fn verify_metered(
+        &self,
+        chain: &[CertificateDer<'_>],
+        dialled: Option<&Dialled>,
+        check: Check<'_>,
+    ) -> Result<(), FailureReason> {
         let [leaf, intermediates @ ..] = chain else {
             return Err(FailureReason::NoCertificate);
         };
+        if let Some(reason) = oversize(chain) {
+            return Err(FailureReason::BadCertificate(reason));
+        }
         if self.mode != VerificationMode::None {
-            self.verify_trusted(leaf, intermediates, peer, dialled, now)?;
+            self.verify_trusted(leaf, intermediates, dialled, check)?;
         }
         // As with Elasticsearch, also where nothing else is looked at.
         match &self.restrictions {
@@ -211,12 +251,11 @@ impl Trust {
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        peer: PeerRole,
         dialled: Option<&Dialled>,
-        now: UnixTime,
+        check: Check<'_>,
     ) -> Result<(), FailureReason> {
         if self.is_exactly_trusted(leaf) {
-            check_dates(leaf, now)?;
+            check_dates(leaf, check.now)?;
             if let Some(defect) = exact_defect(leaf) {
                 return Err(FailureReason::BadCertificate(format!(
                     "it is trusted here as it is, but {defect}"
@@ -226,7 +265,7 @@ impl Trust {
                 return Err(revoked(leaf));
             }
         } else {
-            self.verify_chain(leaf, intermediates, peer, now)?;
+            self.verify_chain(leaf, intermediates, check)?;
         }
         match dialled {
             Some(host) if self.mode == VerificationMode::Full => host.check(leaf),
@@ -251,6 +290,7 @@ impl Trust {
                 .to_owned();
             self.authorities.push(Authority {
                 anchor,
+                key_id: key_id(&certificate),
                 subject: info.subject.to_string(),
                 not_before: info.not_before,
                 not_after: info.not_after,
@@ -281,25 +321,28 @@ impl Trust {
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        peer: PeerRole,
-        now: UnixTime,
+        check: Check<'_>,
     ) -> Result<(), FailureReason> {
         let usable = self
             .authorities
             .iter()
-            .filter(|known| known.refusal(self.profile, now).is_none());
-        let anchors: Vec<TrustAnchor<'_>> = intermediates
+            .filter(|known| known.refusal(self.profile, check.now).is_none());
+        let anchors: Vec<Anchor<'_>> = intermediates
             .iter()
             .filter(|certificate| self.is_pinned(certificate) && is_ca(certificate))
             .filter_map(|certificate| webpki::anchor_from_trusted_cert(certificate).ok())
-            .chain(usable.map(|known| known.anchor.clone()))
+            .map(|anchor| Anchor {
+                anchor,
+                key_id: None,
+            })
+            .chain(usable.map(Authority::anchor))
             .collect();
-        self.check_path(leaf, intermediates, &anchors, peer, now)
+        self.check_paths(leaf, intermediates, &anchors, check)
             .map_err(|failure| match failure {
                 PathFailure::Defect(reason) => reason,
                 PathFailure::Path(error) => self
-                    .unusable_authority(leaf, intermediates, peer, now)
-                    .unwrap_or_else(|| self.explain(error, leaf, intermediates, now)),
+                    .unusable_authority(leaf, intermediates, check)
+                    .unwrap_or_else(|| self.explain(error, leaf, intermediates, check)),
             })
     }
 
@@ -308,17 +351,47 @@ impl Trust {
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        peer: PeerRole,
-        now: UnixTime,
+        check: Check<'_>,
     ) -> Option<FailureReason> {
         self.authorities.iter().find_map(|known| {
-            let refusal = known.refusal(self.profile, now)?;
-            let anchor = std::slice::from_ref(&known.anchor);
+            let refusal = known.refusal(self.profile, check.now)?;
+            let anchor = [known.anchor()];
             let vouches = self
-                .check_path(leaf, intermediates, anchor, peer, now)
+                .check_paths(leaf, intermediates, &anchor, check)
                 .is_ok();
             vouches.then_some(refusal)
         })
+    }
+
+    /// Checks whether the chain leads to one of the anchors by any of its paths.
+    fn check_paths(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        anchors: &[Anchor<'_>],
+        check: Check<'_>,
+    ) -> Result<(), PathFailure> {
+        let mut failure = None;
+        for path in paths(leaf, intermediates, anchors, check.meter) {
+            let anchor = std::slice::from_ref(&anchors[path.anchor].anchor);
+            match self.check_path(leaf, &path.intermediates, anchor, check) {
+                Ok(()) => return Ok(()),
+                Err(reason) => failure = failure.or(Some(reason)),
+            }
+        }
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        if check.meter.is_exhausted() {
+            return Err(PathFailure::Defect(FailureReason::BadCertificate(format!(
+                "its chain needs more than [{MAX_SIGNATURES}] signatures to be verified"
+            ))));
+        }
+        // It leads nowhere; what is said of it is what is wrong on the way that its names tell.
+        let sent = by_names(leaf, intermediates);
+        let anchors: Vec<TrustAnchor<'_>> =
+            anchors.iter().map(|known| known.anchor.clone()).collect();
+        self.check_path(leaf, &sent, &anchors, check)
     }
 
     fn check_path(
@@ -326,19 +399,29 @@ impl Trust {
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         anchors: &[TrustAnchor<'_>],
-        peer: PeerRole,
-        now: UnixTime,
+        check: Check<'_>,
     ) -> Result<(), PathFailure> {
-        let usage = match peer {
+        let usage = match check.peer {
             PeerRole::Server => KeyUsage::server_auth(),
             PeerRole::Client => KeyUsage::client_auth(),
         };
-        let algorithms = provider::signature_algorithms().all;
+        let metered = check.meter.algorithms();
+        let algorithms: Vec<&dyn SignatureVerificationAlgorithm> = metered
+            .iter()
+            .map(|algorithm| algorithm as &dyn SignatureVerificationAlgorithm)
+            .collect();
         let parsed = EndEntityCert::try_from(leaf).map_err(PathFailure::Path)?;
         let not_revoked = |path: &VerifiedPath<'_>| self.revoked.check(path);
-        let check = Some(&not_revoked as &dyn Fn(&VerifiedPath<'_>) -> Result<(), webpki::Error>);
         let path = parsed
-            .verify_for_usage(algorithms, anchors, intermediates, now, usage, None, check)
+            .verify_for_usage(
+                &algorithms,
+                anchors,
+                intermediates,
+                check.now,
+                usage,
+                None,
+                Some(&not_revoked as &dyn Fn(&VerifiedPath<'_>) -> Result<(), webpki::Error>),
+            )
             .map_err(PathFailure::Path)?;
         let defect = match self.profile {
             Profile::Node => leaf_defect(leaf),
@@ -369,11 +452,16 @@ impl Trust {
 
     /// Returns that the certificate is of one that is trusted only as itself: mostly a CA made without
     /// extensions.
-    fn issued_by_no_authority(&self, leaf: &CertificateDer<'_>) -> Option<FailureReason> {
+    fn issued_by_no_authority(
+        &self,
+        leaf: &CertificateDer<'_>,
+        meter: &Meter,
+    ) -> Option<FailureReason> {
+        let issuer = CertificateInfo::from_der(leaf).ok()?.issuer.to_string();
         let trusted = self.exact.iter().zip(&self.issuers);
         let (_, issuer) = trusted
-            .filter(|(_, known)| !known.is_ca)
-            .find(|(certificate, _)| is_issued_by(leaf, certificate))?;
+            .filter(|(_, known)| !known.is_ca && known.subject == issuer)
+            .find(|(certificate, _)| meter.spend() && is_issued_by(leaf, certificate))?;
         Some(FailureReason::BadCertificate(format!(
             "the trusted certificate [{}] signed it, but is no CA (basicConstraints CA:TRUE is missing; one of X.509 \
              version 1 has no extensions at all): make the CA again with elasticsearch-certutil ca, or with \
@@ -387,16 +475,16 @@ impl Trust {
         error: webpki::Error,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
+        check: Check<'_>,
     ) -> FailureReason {
         use webpki::Error;
         let untrusted = || untrusted_issuer(&self.issuers, leaf, intermediates);
         match error {
             Error::UnknownIssuer
             | Error::InvalidSignatureForPublicKey
-            | Error::SignatureAlgorithmMismatch => {
-                self.issued_by_no_authority(leaf).unwrap_or_else(untrusted)
-            }
+            | Error::SignatureAlgorithmMismatch => self
+                .issued_by_no_authority(leaf, check.meter)
+                .unwrap_or_else(untrusted),
             Error::UnsupportedCertVersion if EndEntityCert::try_from(leaf).is_ok() => {
                 FailureReason::BadCertificate(format!("a CA certificate of its chain {VERSION_1}"))
             }
@@ -417,7 +505,7 @@ impl Trust {
             Error::CertExpired { .. } | Error::CertNotValidYet { .. } => {
                 let culprit = std::iter::once(leaf)
                     .chain(intermediates)
-                    .find_map(|certificate| check_dates(certificate, now).err());
+                    .find_map(|certificate| check_dates(certificate, check.now).err());
                 culprit.unwrap_or_else(|| FailureReason::BadCertificate(error.to_string()))
             }
             Error::CertRevoked => {
@@ -442,6 +530,14 @@ impl Trust {
 
 fn is_ca(certificate: &CertificateDer<'_>) -> bool {
     CertificateInfo::from_der(certificate).is_ok_and(|info| info.is_ca)
+}
+
+/// What a chain is checked for, and what that may cost.
+#[derive(Clone, Copy)]
+struct Check<'a> {
+    peer: PeerRole,
+    now: UnixTime,
+    meter: &'a Meter,
 }
 
 /// Why a chain does not lead to one of the anchors.

@@ -10,6 +10,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::dialled::Dialled;
 use crate::failure::{FailureReason, PeerRole};
+use crate::path::MAX_CERTIFICATES;
 use crate::proof;
 use crate::provider;
 use crate::trust::Trust;
@@ -58,7 +59,7 @@ impl ConnectionVerifier {
         peer: PeerRole,
         now: UnixTime,
     ) -> Result<(), Error> {
-        let chain: Vec<CertificateDer<'static>> = std::iter::once(leaf)
+        let mut chain: Vec<CertificateDer<'static>> = std::iter::once(leaf)
             .chain(intermediates)
             .map(|certificate| certificate.clone().into_owned())
             .collect();
@@ -67,6 +68,8 @@ impl ConnectionVerifier {
         let verdict = refusal
             .as_ref()
             .map_or(Ok(()), |reason| Err(to_rustls(reason)));
+        // What nobody looks at, nobody tells of.
+        chain.truncate(MAX_CERTIFICATES);
         // A second report cannot happen: there is no renegotiation and no post-handshake authentication.
         let _ = self.observed.set(Observed { chain, refusal });
         verdict

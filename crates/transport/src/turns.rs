@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use ringwall_tls::origin;
 use tokio_util::sync::CancellationToken;
 
 /// The handshakes under way.
@@ -17,6 +18,7 @@ pub(crate) struct Turns {
 struct State {
     next: u64,
     /// In the order of their arrival.
+    /// The address is its [`origin`].
     taken: BTreeMap<u64, (IpAddr, CancellationToken)>,
 }
 
@@ -41,7 +43,7 @@ impl Turns {
         let number = state.next;
         state.next += 1;
         let given_up = CancellationToken::new();
-        state.taken.insert(number, (peer, given_up.clone()));
+        state.taken.insert(number, (origin(peer), given_up.clone()));
         Turn {
             turns: Arc::clone(self),
             number,

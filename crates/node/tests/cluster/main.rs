@@ -3,6 +3,7 @@
 mod aliases;
 mod api_keys;
 mod certificates;
+mod costly_certificates;
 mod memory;
 mod profiles;
 mod reads;

@@ -125,6 +125,23 @@ pub static HTTP_HANDSHAKE_TIMEOUT: Setting<TimeValue> = Setting::new(
 .at_least(1)
 .ours();
 
+pub static HTTP_HANDSHAKE_THREADS: Setting<Option<usize>> = Setting::new(
+    "http.handshake_threads",
+    "Threads that work for TLS handshakes with clients. Addresses take turns. Not set: half of the processors.",
+)
+.between(1, 64)
+.example("2")
+.ours();
+
+pub static HTTP_MAX_HANDSHAKE_FAILURES: Setting<usize> = Setting::new(
+    "http.max_handshake_failures",
+    "Failed handshakes of one address after which its next ones wait for half a second, at most 16 at once. One \
+     failure is forgotten each second, and half of them when one succeeds.",
+)
+.default("20")
+.at_least(1)
+.ours();
+
 pub static HTTP_HEADER_TIMEOUT: Setting<TimeValue> = Setting::new(
     "http.header_timeout",
     "Time that a client has to send the headers of a request.",
@@ -237,6 +254,8 @@ pub(super) static HTTP_SECTION: Section = Section {
         &HTTP_COMPRESSION,
         &HTTP_MAX_CONNECTIONS,
         &HTTP_HANDSHAKE_TIMEOUT,
+        &HTTP_HANDSHAKE_THREADS,
+        &HTTP_MAX_HANDSHAKE_FAILURES,
         &HTTP_HEADER_TIMEOUT,
         &HTTP_BODY_TIMEOUT,
         &HTTP_IDLE_TIMEOUT,
@@ -340,6 +359,24 @@ pub static TRANSPORT_MAX_HANDSHAKES: Setting<usize> = Setting::new(
 .at_least(1)
 .ours();
 
+pub static TRANSPORT_HANDSHAKE_THREADS: Setting<Option<usize>> = Setting::new(
+    "transport.handshake_threads",
+    "Threads that work for TLS handshakes with nodes that dial this one, and as many for those that it dials. \
+     Addresses take turns. Not set: half of the processors.",
+)
+.between(1, 64)
+.example("2")
+.ours();
+
+pub static TRANSPORT_MAX_HANDSHAKE_FAILURES: Setting<usize> = Setting::new(
+    "transport.max_handshake_failures",
+    "Failed handshakes of one address after which its next ones wait for half a second, at most 16 at once. One \
+     failure is forgotten each second, and half of them when one succeeds.",
+)
+.default("20")
+.at_least(1)
+.ours();
+
 pub static TRANSPORT_MAX_MESSAGE_SIZE: Setting<ByteSizeValue> = Setting::new(
     "transport.max_message_size",
     "Largest message between nodes. Must exceed `http.max_content_length`.",
@@ -387,6 +424,8 @@ pub(super) static TRANSPORT_SECTION: Section = Section {
         &TRANSPORT_HANDSHAKE_TIMEOUT,
         &TRANSPORT_MAX_CONNECTIONS,
         &TRANSPORT_MAX_HANDSHAKES,
+        &TRANSPORT_HANDSHAKE_THREADS,
+        &TRANSPORT_MAX_HANDSHAKE_FAILURES,
         &TRANSPORT_MAX_MESSAGE_SIZE,
         &TRANSPORT_DISTRUST_GRACE,
         &TRANSPORT_PING_INTERVAL,

@@ -2,6 +2,7 @@
 
 mod bad_peers;
 mod checkup;
+mod failures;
 mod matrix;
 mod openssl;
 mod plaintext;

@@ -118,15 +118,18 @@ pub fn make() -> Certificates {
             &[],
         ),
     ];
+    shown.push(of_one_name());
     shown.extend(by_bad_intermediates(&ca));
     shown.extend(with_limited_use(&ca));
     shown.extend(with_other_names(&ca));
     shown.extend(of_old_ways());
     for shown in &mut shown {
         shown.told = match shown.name {
-            "wrong CA" | "wrong CA, sent along" | "self-signed" | "truncated chain" => {
-                "[unknown_ca]"
-            }
+            "wrong CA"
+            | "wrong CA, sent along"
+            | "self-signed"
+            | "truncated chain"
+            | "authorities of one name" => "[unknown_ca]",
             "expired" | "not yet valid" => "[certificate_expired]",
             "revoked" => "[certificate_revoked]",
             "server use only" | "another use" | "CA as leaf" => "[unsupported_certificate]",
@@ -164,6 +167,19 @@ pub fn make() -> Certificates {
         own: (own_key.serialize_pem(), own.pem()),
         shown,
     }
+}
+
+/// As many certificates as are looked at, of a stranger: authorities of one name, each of which may have signed any
+/// other. Joined by their names alone, they make more paths than can be tried.
+fn of_one_name() -> Shown {
+    let authorities: Vec<Ca> = (1..10).map(|_| authority("One Name", |_| {})).collect();
+    let above: Vec<&Ca> = authorities.iter().collect();
+    bad(
+        "authorities of one name",
+        "not configured to trust that issuer [CN=One Name]",
+        leaf(&authorities[0], |_| {}),
+        &above,
+    )
 }
 
 fn by_bad_intermediates(ca: &Ca) -> Vec<Shown> {

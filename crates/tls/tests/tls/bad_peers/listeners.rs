@@ -13,8 +13,10 @@ use ringwall_settings::Settings;
 use ringwall_tls::{ClientAuthentication, VerificationMode};
 use rustls::{ClientConfig, SupportedProtocolVersion};
 use rustls_pki_types::ServerName;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::bytes::{self, Peer};
 use super::certificates::Shown;
@@ -29,39 +31,65 @@ async fn nobody_joins_or_holds_a_place_and_everybody_is_named() {
     let bench = Arc::new(Bench::new());
     for mode in MODES {
         for authentication in AUTHENTICATIONS {
-            let target = Target::start(&bench, mode, authentication).await;
+            let target = Target::start(&bench, mode, authentication, PATIENT).await;
             // Ports are used again, not so soon.
             log.0.lock().clear();
             let mut attacks = tokio::task::JoinSet::new();
             for (layer, address) in target.ports() {
                 for (protocol, version) in PROTOCOLS {
                     for number in 0..bench.certificates.shown.len() {
-                        let bench = Arc::clone(&bench);
+                        let (bench, log) = (Arc::clone(&bench), log.clone());
                         attacks.spawn(async move {
                             let shown = &bench.certificates.shown[number];
                             let what = format!("{layer:?} {mode:?} {authentication:?} {protocol}");
                             let what = format!("{what}: {}", shown.name);
                             let expected = expected_of_client(shown, mode, authentication);
                             let from = show(layer, address, shown, version).await;
-                            (what, from, expected.unwrap_or(layer.stranger()))
+                            log.has(&what, from, expected.unwrap_or(layer.stranger()))
+                                .await;
                         });
                     }
                 }
-                for peer in bytes::peers() {
-                    attacks.spawn(async move {
-                        let what = format!("{layer:?} {mode:?} {authentication:?}: {}", peer.name);
-                        let from = say(layer, address, &peer).await;
-                        (what, from, layer.expected(&peer))
-                    });
+                let others = |peer: &Peer| !peer.meets_the_deadline();
+                for peer in bytes::peers().into_iter().filter(others) {
+                    let what = format!("{layer:?} {mode:?} {authentication:?}: {}", peer.name);
+                    attacks.spawn(say(layer, address, peer, log.clone(), what));
                 }
             }
-            for (what, from, expected) in attacks.join_all().await {
-                log.has(&what, from, expected).await;
-            }
+            attacks.join_all().await;
             target.is_as_before().await;
             target.node.stop().await;
         }
     }
+    those_who_stop_speaking_are_closed(&bench, &log).await;
+}
+
+/// Beside the others, who must not meet the deadline on a machine that is busy. One log is for the whole process.
+async fn those_who_stop_speaking_are_closed(bench: &Arc<Bench>, log: &Log) {
+    let (mode, authentication) = (VerificationMode::Full, ClientAuthentication::Required);
+    let target = Target::start(bench, mode, authentication, HASTY).await;
+    log.0.lock().clear();
+    let mut attacks = tokio::task::JoinSet::new();
+    for (layer, address) in target.ports() {
+        for peer in bytes::peers().into_iter().filter(Peer::meets_the_deadline) {
+            let what = format!("{layer:?}: {}", peer.name);
+            attacks.spawn(say(layer, address, peer, log.clone(), what));
+        }
+    }
+    let (bench, log) = (Arc::clone(bench), log.clone());
+    let transport = target.ports()[0].1;
+    attacks.spawn(async move {
+        let good = &bench.certificates.shown[0];
+        let tcp = Layer::Transport.dial(transport).await;
+        let from = tcp.local_addr().unwrap();
+        let stream = shake(good, PROTOCOLS[0].1, tcp).await.unwrap();
+        let line = "the peer sent no request in time";
+        log.has("silent after its handshake", from, line).await;
+        drop(stream);
+    });
+    attacks.join_all().await;
+    target.is_as_before().await;
+    target.node.stop().await;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,11 +111,10 @@ impl Layer {
         socket.connect(address).await.unwrap()
     }
 
-    /// What the log has of a peer that came through the handshake and then said nothing.
+    /// What the log has of a peer that came through the handshake and then sent [`REQUEST`].
     fn stranger(self) -> &'static str {
         match self {
-            Self::Transport => "the peer sent no request in time",
-            // A client may wait; see the tests of the server for how long.
+            Self::Transport => "received an HTTP request on the transport port",
             Self::Http => "",
         }
     }
@@ -122,6 +149,7 @@ impl Target {
         bench: &Bench,
         mode: VerificationMode,
         authentication: ClientAuthentication,
+        handshake_timeout: &str,
     ) -> Self {
         let home = tempfile::tempdir().unwrap();
         let file = |name: &str| bench.directory.path().join(name).display().to_string();
@@ -130,8 +158,11 @@ impl Target {
             ("cluster.initial_master_nodes", "target"),
             ("http.port", "0"),
             ("transport.port", "0"),
-            ("transport.handshake_timeout", "500ms"),
-            ("http.handshake_timeout", "500ms"),
+            ("transport.handshake_timeout", handshake_timeout),
+            ("http.handshake_timeout", handshake_timeout),
+            // All of a layer come from one address.
+            ("transport.max_handshake_failures", "1000000"),
+            ("http.max_handshake_failures", "1000000"),
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into();
@@ -201,7 +232,7 @@ fn open_files() -> usize {
     Path::new("/proc/self/fd").read_dir().unwrap().count()
 }
 
-/// Dials, shows the certificate, says nothing more, and waits for a short while. Returns the own address.
+/// Dials, shows the certificate, sends a request, and waits until the node closes. Returns the own address.
 async fn show(
     layer: Layer,
     address: SocketAddr,
@@ -210,6 +241,20 @@ async fn show(
 ) -> SocketAddr {
     let tcp = layer.dial(address).await;
     let from = tcp.local_addr().unwrap();
+    if let Ok(mut stream) = shake(shown, version, tcp).await {
+        // A refusal may come first.
+        let _ = stream.write_all(REQUEST).await;
+        let closed = tokio::time::timeout(PATIENCE, linger(stream)).await;
+        assert!(closed.is_ok(), "{layer:?}: {} is held", shown.name);
+    }
+    from
+}
+
+async fn shake(
+    shown: &Shown,
+    version: &'static SupportedProtocolVersion,
+    tcp: TcpStream,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[version])
         .unwrap()
@@ -221,21 +266,20 @@ async fn show(
     };
     config.alpn_protocols = vec![b"h2".to_vec()];
     let name = ServerName::try_from("localhost").unwrap();
-    if let Ok(stream) = TlsConnector::from(Arc::new(config))
+    TlsConnector::from(Arc::new(config))
         .connect(name, tcp)
         .await
-    {
-        let _ = tokio::time::timeout(PATIENCE_OF_PEERS, linger(stream)).await;
-    }
-    from
 }
 
-/// Behaves as the peer does for a while. Returns the own address.
-async fn say(layer: Layer, address: SocketAddr, peer: &Peer) -> SocketAddr {
+/// Behaves as the peer does until the log has it.
+async fn say(layer: Layer, address: SocketAddr, peer: Peer, log: Log, what: String) {
+    let expected = layer.expected(&peer);
     let tcp = layer.dial(address).await;
     let from = tcp.local_addr().unwrap();
-    let _ = tokio::time::timeout(PATIENCE_OF_PEERS, bytes::act(tcp, peer)).await;
-    from
+    tokio::select! {
+        () = log.has(&what, from, expected) => {}
+        () = bytes::act(tcp, &peer) => unreachable!("the peer never ends first"),
+    }
 }
 
 /// Everything that is logged in this process.
@@ -296,7 +340,10 @@ impl Write for Log {
     }
 }
 
-/// How long a peer keeps its connection at most: longer than the node lets it.
-const PATIENCE_OF_PEERS: Duration = Duration::from_secs(2);
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Neither port speaks it on a connection that agreed on HTTP/2.
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: es\r\n\r\n";
+/// Handshake timeouts: one that nobody meets, and one that who stops speaking does.
+const PATIENT: &str = "10m";
+const HASTY: &str = "3s";
+const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(10);
