@@ -48,7 +48,8 @@ pub enum Routed {
 }
 
 /// Finds the route of a request. Where several templates match, the one that is literal further to
-/// the left wins, as long as it takes the method.
+/// the left wins, whether or not it takes the method: a request that means `/_bulk` must not become one
+/// for an index.
 pub fn route(routes: &'static [Route], method: &Method, path: &str) -> Routed {
     let mut segments = Vec::with_capacity(8);
     for part in path.split('/').filter(|part| !part.is_empty()) {
@@ -57,32 +58,31 @@ pub fn route(routes: &'static [Route], method: &Method, path: &str) -> Routed {
             Err(error) => return Routed::Undecodable(error),
         }
     }
-    let mut best: Option<(u32, &'static Route)> = None;
-    let mut allowed: Vec<Method> = Vec::new();
+    let mut lowest = u32::MAX;
+    let mut best: Vec<&'static Route> = Vec::new();
     for candidate in routes {
         let Some(rank) = rank(candidate.path, &segments) else {
             continue;
         };
-        if !candidate.methods.contains(method) {
-            for other in candidate.methods {
-                if !allowed.contains(other) {
-                    allowed.push(other.clone());
-                }
-            }
-        } else if best.is_none_or(|(known, _)| rank < known) {
-            best = Some((rank, candidate));
+        if rank < lowest {
+            lowest = rank;
+            best.clear();
+        }
+        if rank == lowest {
+            best.push(candidate);
         }
     }
-    match best {
-        Some((_, route)) => Routed::To {
+    if let Some(route) = best.iter().find(|route| route.methods.contains(method)) {
+        return Routed::To {
             route,
             path_params: bind(route.path, segments),
-        },
-        None if allowed.is_empty() => Routed::Nowhere,
-        None => {
-            allowed.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-            Routed::WrongMethod { allowed }
-        }
+        };
+    }
+    let takes = |method: &&Method| best.iter().any(|route| route.methods.contains(method));
+    let allowed: Vec<Method> = METHODS.iter().filter(takes).cloned().collect();
+    match allowed.is_empty() {
+        true => Routed::Nowhere,
+        false => Routed::WrongMethod { allowed },
     }
 }
 
@@ -96,7 +96,10 @@ fn rank(template: &'static str, segments: &[String]) -> Option<u32> {
         let segment = given.next()?;
         length += 1;
         rank <<= 1;
-        if part.starts_with('{') {
+        if let Some(variable) = variable(part) {
+            if !may_be(variable, segment) {
+                return None;
+            }
             rank |= 1;
         } else if part != segment {
             return None;
@@ -108,16 +111,36 @@ fn rank(template: &'static str, segments: &[String]) -> Option<u32> {
 fn bind(template: &'static str, segments: Vec<String>) -> Vec<(&'static str, String)> {
     parts(template)
         .zip(segments)
-        .filter_map(|(part, segment)| {
-            let name = part.strip_prefix('{')?.strip_suffix('}')?;
-            Some((name, segment))
-        })
+        .filter_map(|(part, segment)| Some((variable(part)?, segment)))
         .collect()
+}
+
+fn variable(part: &'static str) -> Option<&'static str> {
+    part.strip_prefix('{')?.strip_suffix('}')
+}
+
+/// Names that begin with `_` belong to the API: no index, alias, user or role has one, so that a path nobody serves
+/// is never taken for a thing of that name. Ids may begin with it; metrics, and lists of names, may be `_all`.
+fn may_be(variable: &str, segment: &str) -> bool {
+    let is_free = variable.ends_with("id") || variable.starts_with("metric");
+    let first = segment.split(',').next().unwrap_or_default();
+    is_free || !first.starts_with('_') || first == "_all"
 }
 
 fn parts(template: &'static str) -> impl Iterator<Item = &'static str> {
     template.split('/').filter(|part| !part.is_empty())
 }
+
+/// In the order in which Elasticsearch lists them.
+const METHODS: [Method; 7] = [
+    Method::GET,
+    Method::POST,
+    Method::PUT,
+    Method::DELETE,
+    Method::OPTIONS,
+    Method::HEAD,
+    Method::PATCH,
+];
 
 /// Parameters of every endpoint. Source: data.md section 1.1.
 pub const COMMON_PARAMS: &[&str] = &["pretty", "human", "error_trace", "filter_path", "format"];
@@ -154,7 +177,51 @@ mod tests {
                 "/logs/_doc/a%2Fb",
                 "/{index}/_doc/{id} index=logs,id=a/b",
             ),
-            (Method::PUT, "/_cat", "/{index} index=_cat"),
+            // A literal route is never another thing's name.
+            (Method::PUT, "/_cat", "allowed [GET]"),
+            (Method::DELETE, "/_search", "allowed [GET, POST]"),
+            (Method::POST, "/i", "allowed [GET, PUT, DELETE, HEAD]"),
+            (
+                Method::GET,
+                "/_nodes/n/reload_secure_settings",
+                "allowed [POST]",
+            ),
+            // Nor is a path that nobody serves.
+            (Method::GET, "/_nothing", "nowhere"),
+            (Method::PUT, "/%5Fnothing", "nowhere"),
+            (Method::GET, "/_nothing,logs/_search", "nowhere"),
+            (Method::POST, "/_cluster/_search", "nowhere"),
+            (Method::PUT, "/_nothing/_doc/1", "nowhere"),
+            (Method::GET, "/_cat/nothing", "nowhere"),
+            (Method::PUT, "/_security/user/_nothing", "nowhere"),
+            (Method::GET, "/_security/user/_nothing", "nowhere"),
+            (Method::PUT, "/_security/user/_nothing/_password", "nowhere"),
+            (Method::GET, "/_all/_search", "/{index}/_search index=_all"),
+            (
+                Method::GET,
+                "/_all,-a/_search",
+                "/{index}/_search index=_all,-a",
+            ),
+            (
+                Method::GET,
+                "/i/_doc/_x",
+                "/{index}/_doc/{id} index=i,id=_x",
+            ),
+            (
+                Method::GET,
+                "/_nodes/_local",
+                "/_nodes/{node_id} node_id=_local",
+            ),
+            (
+                Method::PUT,
+                "/_security/api_key/_x",
+                "/_security/api_key/{id} id=_x",
+            ),
+            (
+                Method::GET,
+                "/_cluster/state/_all",
+                "/_cluster/state/{metrics} metrics=_all",
+            ),
             (
                 Method::GET,
                 "/_cat/indices/x*",
