@@ -5,7 +5,7 @@ use std::io::Write;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
@@ -35,10 +35,10 @@ impl Rendering {
     /// Reads the headers. The parameters are added once they are known to be wanted.
     pub fn from_headers(headers: &HeaderMap, compression: bool) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let accept = text("accept").unwrap_or_default().to_ascii_lowercase();
+        let accept = wish(headers);
         Self {
-            compatible_with: compatible_with(&accept),
-            prefers_json: accept.contains("json"),
+            compatible_with: accept.as_deref().and_then(compatible_with),
+            prefers_json: accept.as_deref().is_some_and(is_json),
             gzip: compression && text("accept-encoding").is_some_and(accepts_gzip),
             opaque_id: headers.get("x-opaque-id").cloned(),
             ..Self::default()
@@ -218,32 +218,84 @@ pub enum BodyType {
 
 /// Reads `Content-Type`, and checks that compatibility versions agree. Source: security.md 1.9.
 ///
-/// Errors: 400 `media_type_header_exception` for a version we do not speak.
+/// Errors: 400 `media_type_header_exception` for what is no media type, and for a version we do not speak.
 pub fn check_media_types(
     headers: &HeaderMap,
     rendering: &Rendering,
 ) -> ApiResult<Option<BodyType>> {
-    let text = |name: &str| {
-        headers
-            .get(name)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase())
-    };
-    let accept = text("accept").unwrap_or_default();
-    if accept.contains(VENDOR) && accept.contains("compatible-with") {
+    check_shape(headers, ACCEPT, "Accept")?;
+    check_shape(headers, CONTENT_TYPE, "Content-Type")?;
+    if wish(headers)
+        .is_some_and(|accept| accept.contains(VENDOR) && accept.contains("compatible-with"))
+    {
         check_version("Accept", rendering.compatible_with)?;
     }
-    let Some(content_type) = text("content-type") else {
+    let Some(content_type) = text(headers, &CONTENT_TYPE) else {
         return Ok(None);
     };
     if content_type.contains(VENDOR) && content_type.contains("compatible-with") {
         check_version("Content-Type", compatible_with(&content_type))?;
     }
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    Ok(Some(match essence {
+    Ok(Some(match essence(&content_type) {
         "application/json" | "application/vnd.elasticsearch+json" => BodyType::Json,
         "application/x-ndjson" | "application/vnd.elasticsearch+x-ndjson" => BodyType::NdJson,
         _ => BodyType::Unknown,
     }))
+}
+
+/// Returns the media type that a client asks for, in lower case. One that names several, or any, asks for none: the
+/// answer is then what the endpoint prefers, whatever the weights say, as with Elasticsearch.
+fn wish(headers: &HeaderMap) -> Option<String> {
+    text(headers, &ACCEPT).filter(|accept| !is_list(accept))
+}
+
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let value = headers.get(name)?;
+    Some(String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase())
+}
+
+fn is_list(value: &str) -> bool {
+    value.contains(',') || value.trim() == "*"
+}
+
+fn is_json(media_type: &str) -> bool {
+    const JSON: [&str; 5] = [
+        "application/json",
+        "application/x-ndjson",
+        "application/vnd.elasticsearch+json",
+        "application/vnd.elasticsearch+x-ndjson",
+        "application/*",
+    ];
+    JSON.contains(&essence(media_type))
+}
+
+/// Returns a media type without its parameters.
+fn essence(media_type: &str) -> &str {
+    media_type.split(';').next().unwrap_or_default().trim()
+}
+
+/// Refuses a header given twice, and one that names no media type.
+fn check_shape(headers: &HeaderMap, name: HeaderName, shown: &str) -> ApiResult<()> {
+    let mut given = headers.get_all(&name).iter();
+    let Some(first) = given.next() else {
+        return Ok(());
+    };
+    let first = String::from_utf8_lossy(first.as_bytes());
+    let is_token = |token: &str| {
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+.^_`|~-".contains(c);
+        !token.is_empty() && token.chars().all(is_allowed)
+    };
+    let names_one = |(kind, subtype)| is_token(kind) && is_token(subtype);
+    let cause = if given.next().is_some() {
+        format!("Incorrect header [{shown}]. Only one value should be provided")
+    } else if is_list(&first) || essence(&first).split_once('/').is_some_and(names_one) {
+        return Ok(());
+    } else {
+        format!("invalid media-type [{first}]")
+    };
+    let reason = format!("Invalid media-type value on headers [{shown}]");
+    Err(ApiError::new(ErrorCode::MediaTypeHeader, reason)
+        .caused_by(ApiError::illegal_argument(cause)))
 }
 
 fn check_version(header: &str, version: Option<u8>) -> ApiResult<()> {
@@ -312,7 +364,7 @@ mod tests {
                 Some(9),
             ),
             (
-                "text/plain, application/vnd.elasticsearch+json; compatible-with=7",
+                "application/vnd.elasticsearch+json; q=1; compatible-with=7",
                 Some(7),
             ),
             (
@@ -323,6 +375,41 @@ mod tests {
             ("*/*", None),
         ] {
             assert_eq!(compatible_with(value), expected, "{value}");
+        }
+        let prefers_json = |accept: &'static str| {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+            let rendering = Rendering::from_headers(&headers, false);
+            let refused = check_media_types(&headers, &rendering).err();
+            refused
+                .map(|error| error.reason)
+                .map_or(Ok((rendering.prefers_json, rendering.compatible_with)), Err)
+        };
+        for (accept, expected) in [
+            ("application/json", (true, None)),
+            ("APPLICATION/JSON; charset=UTF-8", (true, None)),
+            ("application/json;q=0.5", (true, None)),
+            ("application/*", (true, None)),
+            (
+                "application/vnd.elasticsearch+json; compatible-with=8",
+                (true, Some(8)),
+            ),
+            ("text/plain", (false, None)),
+            ("*/*", (false, None)),
+            ("*", (false, None)),
+            ("application/xml", (false, None)),
+            ("application/problem+json", (false, None)),
+            ("application/json, text/plain", (false, None)),
+            ("text/plain;q=0.1, application/json", (false, None)),
+            (
+                "application/vnd.elasticsearch+json; compatible-with=8,text/plain",
+                (false, None),
+            ),
+        ] {
+            assert_eq!(prefers_json(accept), Ok(expected), "{accept}");
+        }
+        for accept in ["json", "", "a b/c", "text/"] {
+            let reason = "Invalid media-type value on headers [Accept]";
+            assert_eq!(prefers_json(accept).unwrap_err(), reason, "{accept}");
         }
         assert!(accepts_gzip("deflate, gzip"));
         assert!(accepts_gzip("gzip;q=0.5"));
