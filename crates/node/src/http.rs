@@ -85,6 +85,9 @@ pub fn config(
             .unwrap_or(defaults.idle_timeout),
         body_timeout: duration(settings, &network::HTTP_BODY_TIMEOUT)
             .unwrap_or(defaults.body_timeout),
+        max_discarded: settings.get(&network::HTTP_DISCARD_LIMIT).bytes(),
+        discard_timeout: duration(settings, &network::HTTP_DISCARD_TIMEOUT)
+            .unwrap_or(defaults.discard_timeout),
         distrust_grace: duration(settings, &network::HTTP_DISTRUST_GRACE)
             .unwrap_or(defaults.distrust_grace),
         refusal_interval: duration(settings, &security::REFUSAL_LOG_INTERVAL)

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{HeaderValue, ORIGIN, STRICT_TRANSPORT_SECURITY, WARNING};
+use http::header::{CONTENT_LENGTH, HeaderValue, ORIGIN, STRICT_TRANSPORT_SECURITY, WARNING};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::uri::Authority;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use ringwall_api::{ApiError, ApiResult, Authentication, Client, ErrorCode, RequestContext};
+use ringwall_base::ByteSizeValue;
 use ringwall_base::breaker::{Account, Breakers, Purpose};
 use ringwall_security::authc::tampered_request;
 use ringwall_security::{Authenticator, ClientCertificates};
@@ -16,6 +18,7 @@ use serde_json::json;
 
 use crate::cors::Cors;
 use crate::http::body::{BodyLimits, read_body};
+use crate::http::discard::Discard;
 use crate::json::did_you_mean;
 use crate::memory::Parsed;
 use crate::params::Params;
@@ -33,6 +36,7 @@ pub struct Service {
     /// Values in one JSON body.
     pub max_content_values: u64,
     pub breakers: Breakers,
+    pub discard: Discard,
     pub compression: bool,
     pub cors: Option<Cors>,
     /// The value of `Strict-Transport-Security`.
@@ -75,6 +79,64 @@ impl HeadLimits {
         }
         Ok(())
     }
+
+    /// Refuses what must be there once and is not, and an id that no task could carry.
+    /// Source: RFC 9112 section 3.2, RFC 9113 section 8.3.1; Elasticsearch for the id.
+    fn check_once(self, parts: &Parts) -> ApiResult<()> {
+        check_host(parts)?;
+        let Some(id) = single(&parts.headers, "X-Opaque-Id")? else {
+            return Ok(());
+        };
+        // As Elasticsearch counts, in bytes of UTF-16.
+        if 2 * ("X-Opaque-Id".len() + id.len()) > self.headers {
+            return Err(ApiError::illegal_argument(format!(
+                "Request exceeded the maximum size of task headers {}",
+                ByteSizeValue::from_bytes(self.headers as u64)
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A request is for one host: what stands before this server may else have looked at another than this server does.
+fn check_host(parts: &Parts) -> ApiResult<()> {
+    let host = single(&parts.headers, "Host")?;
+    let authority = parts.uri.authority().map(|authority| authority.as_str());
+    let Some(host) = host else {
+        return match authority {
+            None if parts.version > Version::HTTP_10 => Err(ApiError::illegal_argument(
+                "the request has no header [Host]",
+            )),
+            _ => Ok(()),
+        };
+    };
+    let is_host =
+        |text: &str| text.is_empty() || (text.parse::<Authority>().is_ok() && !text.contains('@'));
+    let host = host.to_str().ok().filter(|text| is_host(text));
+    match (host, authority) {
+        (None, _) => Err(ApiError::illegal_argument(
+            "the header [Host] is not the name or address of a host",
+        )),
+        (Some(host), Some(other))
+            if parts.version == Version::HTTP_2 && !host.eq_ignore_ascii_case(other) =>
+        {
+            Err(ApiError::illegal_argument(
+                "the header [Host] and the pseudo-header [:authority] differ",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> ApiResult<Option<&'a HeaderValue>> {
+    let mut given = headers.get_all(name).iter();
+    let first = given.next();
+    match given.next() {
+        None => Ok(first),
+        Some(_) => Err(ApiError::illegal_argument(format!(
+            "multiple values for single-valued header [{name}]."
+        ))),
+    }
 }
 
 impl Service {
@@ -83,13 +145,13 @@ impl Service {
         &self,
         request: Request<Incoming>,
         certificates: Option<&ClientCertificates>,
-    ) -> Response<Full<Bytes>> {
-        let (parts, body) = request.into_parts();
+    ) -> Answered {
+        let (parts, mut body) = request.into_parts();
         let refused = self.cors.as_ref().and_then(|cors| cors.answer(&parts));
         let mut response = match refused {
             Some(answer) => answer,
             None => {
-                let mut response = self.answer(&parts, body, certificates).await;
+                let mut response = self.answer(&parts, &mut body, certificates).await;
                 if let Some(cors) = &self.cors {
                     cors.decorate(parts.headers.get(ORIGIN), response.headers_mut());
                 }
@@ -103,17 +165,28 @@ impl Service {
         if let Some(value) = &self.warning {
             response.headers_mut().append(WARNING, value.clone());
         }
-        response
+        if parts.method == Method::HEAD {
+            leave_out_body(&mut response);
+        }
+        // Who has stopped to send is not waited for again.
+        let unread = match response.status() {
+            StatusCode::REQUEST_TIMEOUT => Some(body),
+            _ => self.discard.drain(body).await,
+        };
+        Answered { response, unread }
     }
 
     async fn answer(
         &self,
         parts: &Parts,
-        body: Incoming,
+        body: &mut Incoming,
         certificates: Option<&ClientCertificates>,
     ) -> Response<Full<Bytes>> {
         let mut rendering = Rendering::from_headers(&parts.headers, self.compression);
         if let Err(error) = self.head.check(parts) {
+            return rendering.error(&error);
+        }
+        if let Err(error) = self.head.check_once(parts) {
             return rendering.error(&error);
         }
         if parts.method == Method::OPTIONS {
@@ -153,15 +226,9 @@ impl Service {
         {
             return Err(tampered_request(uri));
         }
-        let mut given = parts.headers.get_all(http::header::AUTHORIZATION).iter();
+        let given = single(&parts.headers, "Authorization")?;
         // Bytes no scheme allows are a credential that fails, not a missing one.
-        let authorization = given
-            .next()
-            .map(|value| value.to_str().unwrap_or("Basic ?"));
-        if given.next().is_some() {
-            let reason = "multiple values for single-valued header [Authorization].";
-            return Err(ApiError::illegal_argument(reason));
-        }
+        let authorization = given.map(|value| value.to_str().unwrap_or("Basic ?"));
         let authentication = self
             .authenticator
             .authenticate(authorization, certificates, uri)
@@ -185,7 +252,7 @@ impl Service {
     async fn routed(
         &self,
         parts: &Parts,
-        body: Incoming,
+        body: &mut Incoming,
         context: RequestContext,
         rendering: &mut Rendering,
     ) -> ApiResult<Answer> {
@@ -220,6 +287,34 @@ impl Service {
             prefers_json: rendering.prefers_json,
         };
         (route.handler)(request).await.map(Answer::Rest)
+    }
+}
+
+/// An answer, and what it did not wait for.
+pub struct Answered {
+    pub response: Response<Full<Bytes>>,
+    /// The body of the request, if the client has yet to send some of it.
+    pub unread: Option<Incoming>,
+}
+
+impl Answered {
+    /// Returns an answer to a request that was not looked at.
+    pub fn unseen(request: Request<Incoming>, response: Response<Full<Bytes>>) -> Self {
+        let body = request.into_body();
+        Self {
+            response,
+            unread: (!body.is_end_stream()).then_some(body),
+        }
+    }
+}
+
+/// The answer to a `HEAD` is that to a `GET`, with its length and without its body. HTTP/2 leaves that to us.
+fn leave_out_body(response: &mut Response<Full<Bytes>>) {
+    let length = response.body().size_hint().exact().unwrap_or_default();
+    if length > 0 {
+        *response.body_mut() = Full::default();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
 }
 

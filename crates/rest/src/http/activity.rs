@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -72,6 +72,7 @@ impl Waiting {
                 since: Instant::now(),
             }),
             heads: AtomicU64::new(0),
+            left_unread: AtomicBool::new(false),
         };
         self.insert(&activity, activity.state.lock().since);
         Arc::new(activity)
@@ -129,6 +130,8 @@ pub(super) struct Activity {
     state: Mutex<State>,
     /// Requests whose head has arrived.
     heads: AtomicU64,
+    /// A request was answered that the client has not sent whole.
+    left_unread: AtomicBool,
 }
 
 struct State {
@@ -190,6 +193,16 @@ impl Activity {
     /// Returns the number of requests whose head has arrived.
     pub(super) fn heads(&self) -> u64 {
         self.heads.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that a request is answered of which the client has not sent all.
+    pub(super) fn leave_unread(&self) {
+        self.left_unread.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether such a request was answered.
+    pub(super) fn has_left_unread(&self) -> bool {
+        self.left_unread.load(Ordering::Relaxed)
     }
 
     /// Returns whether a request is being answered.

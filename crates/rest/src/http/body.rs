@@ -26,7 +26,7 @@ pub struct BodyLimits {
 /// Errors: 413 beyond the limit, 429 when all bodies together take too much, 400 for a broken body
 /// or an encoding other than gzip, 408 for a client that stalls.
 pub async fn read_body(
-    body: Incoming,
+    body: &mut Incoming,
     headers: &HeaderMap,
     limits: BodyLimits,
     breakers: &Breakers,
@@ -53,7 +53,7 @@ pub async fn read_body(
     }
 }
 
-async fn collect(mut body: Incoming, limits: BodyLimits, charge: &mut Charge) -> ApiResult<Bytes> {
+async fn collect(body: &mut Incoming, limits: BodyLimits, charge: &mut Charge) -> ApiResult<Bytes> {
     let mut first = Bytes::new();
     let mut joined = BytesMut::new();
     let mut total = 0u64;

@@ -7,6 +7,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
+use http::header::CONNECTION;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -27,10 +29,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::activity::{Activity, Waiting};
+use super::discard::Afterwards;
 use super::guard::{Guard, Patience};
+use super::linger::Linger;
 use super::server::RestConfig;
 use crate::render::Rendering;
-use crate::service::Service;
+use crate::service::{Answered, Service};
 
 /// What all connections share.
 pub(super) struct Connections {
@@ -92,7 +96,7 @@ pub(super) async fn serve(
     Box::pin(connection.run(stream, first, distrusted)).await;
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Protocol {
     Http1,
     Http2,
@@ -294,25 +298,56 @@ impl Connection {
         let certificates = stream
             .peer_identity()
             .and_then(|peer| ClientCertificates::new(peer.chain.clone()));
-        let stream = Guard::new(stream, first, patience, Arc::clone(&self.activity));
+        let afterwards = Afterwards {
+            // Room for who sends too much, but not for everything.
+            max_bytes: config.max_content_length.saturating_mul(2),
+            pause: config.discard_timeout,
+            time: config.body_timeout,
+        };
+        let linger = Linger::new(afterwards, self.shared.drain.clone());
+        let stream = Guard::new(stream, first, patience, Arc::clone(&self.activity), linger);
         let (service, activity) = (Arc::clone(&self.shared.service), Arc::clone(&self.activity));
+        let protocol = self.protocol;
+        let goodbye = CancellationToken::new();
+        let asked_to_leave = goodbye.clone();
         let distrusted_since = Arc::new(OnceLock::new());
         let distrust = Arc::clone(&distrusted_since);
         let service = service_fn(move |request: http::Request<Incoming>| {
             let service = Arc::clone(&service);
             let certificates = certificates.clone();
+            let (activity, goodbye) = (Arc::clone(&activity), goodbye.clone());
             let answering = activity.begin();
             let is_late = distrust
                 .get()
                 .is_some_and(|since: &Instant| since.elapsed() > GOODBYE);
             async move {
-                if is_late {
-                    return Ok(no_longer_trusted());
-                }
-                // hyper keeps the room of an answering future for as long as the connection lives.
-                let answer = Box::pin(service.handle(request, certificates.as_ref())).await;
+                let answered = match is_late {
+                    true => Answered::unseen(request, no_longer_trusted()),
+                    // hyper keeps the room of an answering future for as long as the connection lives.
+                    false => Box::pin(service.handle(request, certificates.as_ref())).await,
+                };
                 drop(answering);
-                Ok::<_, Infallible>(answer)
+                let Answered {
+                    mut response,
+                    unread,
+                } = answered;
+                if let Some(body) = unread {
+                    match protocol {
+                        Protocol::Http1 => {
+                            activity.leave_unread();
+                            let headers = response.headers_mut();
+                            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+                        }
+                        Protocol::Http2 => {
+                            tokio::spawn(async move {
+                                if !afterwards.read(body).await {
+                                    goodbye.cancel();
+                                }
+                            });
+                        }
+                    }
+                }
+                Ok::<_, Infallible>(response)
             }
         });
         let builder = builder(config, self.protocol);
@@ -327,6 +362,8 @@ impl Connection {
                 config.distrust_grace
             }
             () = self.activity.idle_for(config.idle_timeout) => IDLE_GRACE,
+            // The end of the connection is the only end that every client sees.
+            () = asked_to_leave.cancelled() => Duration::MAX,
         };
         connection.as_mut().graceful_shutdown();
         if let Ok(ended) = timeout(grace, connection).await {

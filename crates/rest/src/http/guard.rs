@@ -7,13 +7,14 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::activity::Activity;
+use super::linger::Linger;
 
 /// How long a client may take.
 #[derive(Debug, Clone, Copy)]
@@ -35,11 +36,18 @@ pub(super) struct Guard<S> {
     head: Option<(u64, Pin<Box<Sleep>>)>,
     /// Runs while the client takes nothing.
     stall: Option<Pin<Box<Sleep>>>,
+    linger: Linger,
 }
 
 impl<S> Guard<S> {
     /// Guards a stream of which `ahead` was read already.
-    pub(super) fn new(inner: S, ahead: u8, patience: Patience, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(
+        inner: S,
+        ahead: u8,
+        patience: Patience,
+        activity: Arc<Activity>,
+        linger: Linger,
+    ) -> Self {
         Self {
             inner,
             ahead: Some(ahead),
@@ -47,7 +55,16 @@ impl<S> Guard<S> {
             activity,
             head: None,
             stall: None,
+            linger,
         }
+    }
+
+    /// Returns whether the client may be sending what nobody will read: the rest of a body, or what follows a head
+    /// that broke the rules.
+    fn has_unread(&self) -> bool {
+        let heads = self.activity.heads();
+        let is_broken = |(before, _): &(u64, _)| *before == heads;
+        self.activity.has_left_unread() || self.head.as_ref().is_some_and(is_broken)
     }
 
     /// Passes on what came of writing, unless the client has taken nothing for too long.
@@ -108,7 +125,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -137,8 +154,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.inner).poll_shutdown(cx);
-        self.written(cx, polled)
+        let this = &mut *self;
+        if this.linger.is_open() {
+            let polled = Pin::new(&mut this.inner).poll_shutdown(cx);
+            ready!(this.written(cx, polled))?;
+            let is_sending = this.has_unread();
+            this.linger.begin(is_sending);
+        }
+        this.linger.poll(cx, &mut this.inner).map(Ok)
     }
 }
 
@@ -155,7 +178,10 @@ const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
+    use tokio_util::sync::CancellationToken;
+
     use super::super::activity::Waiting;
+    use super::super::discard::Afterwards;
     use super::*;
 
     fn guarded(buffer: usize) -> (DuplexStream, Guard<DuplexStream>, Arc<Activity>) {
@@ -165,7 +191,13 @@ mod tests {
             head: Duration::from_secs(30),
             stall: Duration::from_secs(20),
         };
-        let guard = Guard::new(server, b'P', patience, Arc::clone(&activity));
+        let bounds = Afterwards {
+            max_bytes: 100,
+            pause: Duration::from_secs(5),
+            time: Duration::from_secs(30),
+        };
+        let linger = Linger::new(bounds, CancellationToken::new());
+        let guard = Guard::new(server, b'P', patience, Arc::clone(&activity), linger);
         (client, guard, activity)
     }
 
@@ -204,6 +236,39 @@ mod tests {
         client.write_all(b"GET ").await.unwrap();
         guard.read_exact(&mut buffer).await.unwrap();
         assert!(guard.read_exact(&mut buffer).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_still_sends_is_let_finish_within_bounds() {
+        // Ends by itself; pauses too long; sends too much; takes too long.
+        for (pieces, every, length, waited) in [
+            (3, 4, 10, 12),
+            (1, 1, 1, 6),
+            (20, 1, 20, 6),
+            (100, 4, 1, 30),
+        ] {
+            let (mut client, mut guard, activity) = guarded(1000);
+            activity.leave_unread();
+            let sending = tokio::spawn(async move {
+                for _ in 0..pieces {
+                    tokio::time::sleep(Duration::from_secs(every)).await;
+                    if client.write_all(&vec![0; length]).await.is_err() {
+                        return;
+                    }
+                }
+                if pieces == 1 {
+                    tokio::time::sleep(Duration::from_secs(100)).await;
+                }
+            });
+            let begun = Instant::now();
+            guard.shutdown().await.unwrap();
+            assert_eq!(begun.elapsed().as_secs(), waited, "{pieces} of {length}");
+            sending.abort();
+        }
+        let (_client, mut guard, _activity) = guarded(8);
+        let begun = Instant::now();
+        guard.shutdown().await.unwrap();
+        assert_eq!(begun.elapsed().as_secs(), 0, "nothing was left unread");
     }
 
     #[tokio::test(start_paused = true)]

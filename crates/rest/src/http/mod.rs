@@ -3,7 +3,9 @@
 mod activity;
 pub mod body;
 mod connection;
+pub mod discard;
 mod guard;
+mod linger;
 mod server;
 
 pub use self::activity::ConnectionCounts;

@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use super::activity::{ConnectionCounts, Waiting};
 use super::body::BodyLimits;
 use super::connection::{Connections, serve};
+use super::discard::Discard;
 use crate::cors::Cors;
 use crate::service::{HeadLimits, Service};
 
@@ -63,6 +64,11 @@ pub struct RestConfig {
     pub idle_timeout: Duration,
     /// How long a client may pause within a body that it sends or reads. Setting `http.body_timeout`.
     pub body_timeout: Duration,
+    /// The rest of a request that is refused is read up to so many bytes, so that its connection lives on.
+    /// Setting `http.discard_limit`.
+    pub max_discarded: u64,
+    /// How long a client may take for that. Setting `http.discard_timeout`.
+    pub discard_timeout: Duration,
     /// How long requests of a client whose certificate is no longer trusted may go on.
     /// Setting `http.distrust_grace`.
     pub distrust_grace: Duration,
@@ -98,6 +104,8 @@ impl Default for RestConfig {
             header_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(300),
             body_timeout: Duration::from_secs(30),
+            max_discarded: 1 << 20,
+            discard_timeout: Duration::from_secs(5),
             distrust_grace: Duration::from_secs(5),
             refusal_interval: Duration::from_secs(30),
         }
@@ -180,6 +188,10 @@ impl RestServer {
             },
             max_content_values: config.max_content_values,
             breakers: config.breakers.clone(),
+            discard: Discard {
+                max_bytes: config.max_discarded,
+                patience: config.discard_timeout,
+            },
             compression: config.compression,
             cors: config.cors.clone(),
             hsts: config

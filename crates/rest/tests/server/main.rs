@@ -2,6 +2,7 @@
 
 mod memory;
 mod support;
+mod unread;
 
 use std::time::Duration;
 
@@ -123,6 +124,7 @@ async fn heads_are_bounded_and_malformed_ones_are_answered() {
 async fn bodies_are_bounded_whatever_they_claim() {
     let config = RestConfig {
         max_content_length: 1000,
+        discard_timeout: Duration::from_millis(100),
         ..RestConfig::default()
     };
     let server = Server::secure(config, ClientAuthentication::None).await;

@@ -167,6 +167,23 @@ pub static HTTP_BODY_TIMEOUT: Setting<TimeValue> = Setting::new(
 .at_least(1)
 .ours();
 
+pub static HTTP_DISCARD_LIMIT: Setting<ByteSizeValue> = Setting::new(
+    "http.discard_limit",
+    "Up to so much of the body of a request that is refused is read and thrown away, so that its connection lives on. \
+     Beyond, the answer tells an HTTP/1.1 client that its connection closes.",
+)
+.default("1mb")
+.between(0, 2_147_483_647)
+.ours();
+
+pub static HTTP_DISCARD_TIMEOUT: Setting<TimeValue> = Setting::new(
+    "http.discard_timeout",
+    "How long a client may take to send the rest of a request that is refused.",
+)
+.default("5s")
+.at_least(1)
+.ours();
+
 pub static HTTP_DISTRUST_GRACE: Setting<TimeValue> = Setting::new(
     "http.distrust_grace",
     "How long requests of a client whose certificate is no longer trusted after a reload may go on. Its connection \
@@ -259,6 +276,8 @@ pub(super) static HTTP_SECTION: Section = Section {
         &HTTP_HEADER_TIMEOUT,
         &HTTP_BODY_TIMEOUT,
         &HTTP_IDLE_TIMEOUT,
+        &HTTP_DISCARD_LIMIT,
+        &HTTP_DISCARD_TIMEOUT,
         &HTTP_DISTRUST_GRACE,
         &HTTP_SHUTDOWN_GRACE_PERIOD,
         &CORS_ENABLED,
