@@ -32,17 +32,22 @@ pub struct CommonArgs {
 }
 
 impl CommonArgs {
-    /// Returns the `-E` overrides in the order given. Fails on an empty value or a repeated key.
+    /// Returns the `-E` overrides in the order given. Fails on an empty value or a repeated key; the error has no
+    /// value in it.
     pub fn overrides(&self) -> Result<Vec<(String, String)>, CommandError> {
         let mut overrides: Vec<(String, String)> = Vec::with_capacity(self.settings.len());
         for setting in &self.settings {
-            let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
+            let Some((key, value)) = setting.split_once('=') else {
+                return Err(CommandError::usage(
+                    "a setting of -E must be written as KEY=VALUE",
+                ));
+            };
             if value.is_empty() {
                 let message = format!("setting [{key}] must not be empty");
                 return Err(CommandError::usage(message));
             }
-            if let Some((_, before)) = overrides.iter().find(|(known, _)| known == key) {
-                let message = format!("setting [{key}] already set, saw [{before}] and [{value}]");
+            if overrides.iter().any(|(known, _)| known == key) {
+                let message = format!("setting [{key}] already set");
                 return Err(CommandError::usage(message));
             }
             overrides.push((key.to_owned(), value.to_owned()));
@@ -257,12 +262,16 @@ mod tests {
             [("a".into(), "1".into()), ("b".into(), "x=y".into())]
         );
         assert_eq!(
-            overrides(&["a"]).unwrap_err().message,
+            overrides(&["a="]).unwrap_err().message,
             "setting [a] must not be empty"
         );
         assert_eq!(
+            overrides(&["S3cret!"]).unwrap_err().message,
+            "a setting of -E must be written as KEY=VALUE"
+        );
+        assert_eq!(
             overrides(&["a=1", "a=2"]).unwrap_err().message,
-            "setting [a] already set, saw [1] and [2]"
+            "setting [a] already set"
         );
     }
 }

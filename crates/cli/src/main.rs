@@ -14,6 +14,7 @@ mod paths;
 mod reference;
 #[allow(dead_code, reason = "the vocabulary of all tools; few use all of it")]
 mod terminal;
+mod usage;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -255,7 +256,8 @@ fn run_word(
         return (tool.run)(&format!("ringwall {}", tool.word), arguments, terminal);
     }
     terminal.err(overview());
-    let error = CommandError::usage(format!("Unknown command [{word}]"));
+    // The word is not repeated: it may be a secret out of its place.
+    let error = CommandError::usage("Unknown command");
     let words = TOOLS.iter().map(|tool| tool.word);
     Err(match ringwall_base::suggest::nearest(word, words).first() {
         Some(near) => error.with_hint(format!("did you mean [{near}]?")),
@@ -273,7 +275,7 @@ fn parse<A: Args>(
     let mut words = vec![OsString::from(name)];
     words.extend(arguments::normalize(&command, arguments));
     let parsed = command
-        .try_get_matches_from(words)
+        .try_get_matches_from(&words)
         .and_then(|matches| ToolArgs::<A>::from_arg_matches(&matches));
     let ToolArgs { common, args } = match parsed {
         Ok(parsed) => parsed,
@@ -281,7 +283,7 @@ fn parse<A: Args>(
             terminal.result(error.render().to_string());
             return Ok((CommonArgs::default(), None));
         }
-        Err(error) => return Err(usage_error(&error, terminal)),
+        Err(error) => return Err(usage::error(error, &words, terminal)),
     };
     if common.silent {
         terminal.set_silent();
@@ -312,22 +314,6 @@ struct ToolArgs<A: Args> {
     common: CommonArgs,
     #[command(flatten)]
     args: A,
-}
-
-/// Prints the advice of clap, usage line included, and returns its message.
-fn usage_error(error: &clap::Error, terminal: &mut Terminal) -> CommandError {
-    let text = error.render().to_string();
-    if matches!(
-        error.kind(),
-        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-    ) {
-        terminal.err(text.trim_end());
-        return CommandError::usage("Missing required command");
-    }
-    let (message, advice) = text.split_once("\n\n").unwrap_or((&text, ""));
-    terminal.err(advice.trim_end());
-    let message = message.strip_prefix("error: ").unwrap_or(message);
-    CommandError::new(ExitCode::Usage, message.trim())
 }
 
 fn overview() -> String {
