@@ -18,6 +18,7 @@ pub mod secret;
 pub mod suggest;
 pub mod time_value;
 pub mod transport_tls;
+pub mod visible;
 
 pub use bytesize::ByteSizeValue;
 pub use ids::{

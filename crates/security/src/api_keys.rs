@@ -9,6 +9,7 @@ use ringwall_api::auth::{ApiKeyRef, Authentication, AuthenticationType, RealmRef
 use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::SecretString;
 use ringwall_base::ids::random_bytes;
+use ringwall_base::visible::unseen_character;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -127,6 +128,9 @@ pub fn check_name(name: &str) -> ApiResult<()> {
         }
         _ if name.trim() != name => "api key name may not begin or end with whitespace",
         _ if name.starts_with('_') => "api key name may not begin with an underscore",
+        _ if unseen_character(name).is_some() => {
+            "api key name may not contain control characters or characters that cannot be seen"
+        }
         _ => return Ok(()),
     };
     Err(ApiError::validation(&[problem]))
@@ -221,7 +225,15 @@ mod tests {
 
     #[test]
     fn names_have_rules() {
-        for bad in ["", " a", "a ", "_a", &"x".repeat(257)] {
+        for bad in [
+            "",
+            " a",
+            "a ",
+            "_a",
+            "a\u{7}b",
+            "a\u{202e}b",
+            &"x".repeat(257),
+        ] {
             assert!(check_name(bad).is_err(), "{bad}");
         }
         check_name("my key").unwrap();

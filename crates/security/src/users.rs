@@ -4,6 +4,7 @@
 use ringwall_api::auth::Authentication;
 use ringwall_api::security::{NewPassword, PutUserRequest};
 use ringwall_api::{ApiError, ApiResult};
+use ringwall_base::visible::shown;
 
 use crate::hash::check_stored;
 use crate::{HashPool, Hasher, SecurityError, reserved};
@@ -130,15 +131,23 @@ fn internal_user(username: &str) -> ApiError {
 }
 
 fn name_problem(name: &str) -> Option<String> {
+    if name.starts_with('_') {
+        // Such paths belong to the API: `_security/user/_privileges`.
+        let name = shown(name);
+        return Some(format!(
+            "Username [{name}] is invalid: names must not begin with an underscore."
+        ));
+    }
     let length = name.chars().count();
     let charset = name.chars().all(|c| c == ' ' || c.is_ascii_graphic());
     let fits = (1..=MAX_NAME_CHARS).contains(&length) && charset && name.trim() == name;
     (!fits).then(|| {
         format!(
-            "Username [{name}] is invalid: names must be at least 1 and no more than {MAX_NAME_CHARS} \
+            "Username [{}] is invalid: names must be at least 1 and no more than {MAX_NAME_CHARS} \
              characters. They can contain alphanumeric characters (a-z, A-Z, 0-9), spaces, punctuation, \
              and printable symbols in the Basic Latin (ASCII) block. Leading or trailing whitespace is \
-             not allowed."
+             not allowed.",
+            shown(name)
         )
     })
 }
@@ -174,6 +183,8 @@ mod tests {
             ("", "at least 1"),
             (" ann", "whitespace"),
             ("änn", "ASCII"),
+            ("ann\u{202e}", "Username [ann<U+202E>] is invalid"),
+            ("_ann", "must not begin with an underscore"),
             (
                 "elastic",
                 "user [elastic] is reserved and only the password can be changed",
