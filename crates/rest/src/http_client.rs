@@ -21,8 +21,9 @@ use tokio::time::timeout;
 #[derive(Debug, thiserror::Error)]
 pub enum HttpClientError {
     /// The base URL is not `http://host:port` or `https://host:port`.
-    #[error("[{url}] is not a base URL: {reason}")]
-    InvalidUrl { url: String, reason: &'static str },
+    /// It is not shown: it may have a password in it, or be one.
+    #[error("the URL of the node is not a base URL: {reason}")]
+    InvalidUrl { reason: &'static str },
     /// The TCP connection failed.
     #[error("cannot connect to [{url}]: {source}")]
     Connect { url: String, source: std::io::Error },
@@ -260,10 +261,7 @@ impl HttpClient {
 
 impl Base {
     fn parse(url: &str, has_tls: bool) -> Result<Self, HttpClientError> {
-        let invalid = |reason| HttpClientError::InvalidUrl {
-            url: url.to_owned(),
-            reason,
-        };
+        let invalid = |reason| HttpClientError::InvalidUrl { reason };
         let uri: Uri = url
             .parse()
             .map_err(|_| invalid("expected https://host:port"))?;
@@ -292,6 +290,21 @@ impl Base {
             prefix: uri.path().trim_end_matches('/').to_owned(),
         })
     }
+}
+
+/// Returns a URL as messages may show it: without a user and password; what does not read as a URL not at all.
+pub fn shown_url(url: &str) -> String {
+    let uri = url.parse::<Uri>().ok();
+    let parts = uri.as_ref().and_then(|uri| {
+        let scheme = uri.scheme_str()?;
+        let authority = uri.authority()?.as_str();
+        let host = authority.rsplit('@').next()?;
+        Some(format!(
+            "{scheme}://{host}{}",
+            uri.path().trim_end_matches('/')
+        ))
+    });
+    parts.unwrap_or_else(|| "the given URL".to_owned())
 }
 
 /// Returns the header of a user and password, marked so that it is never printed.

@@ -150,14 +150,14 @@ async fn examine(
 fn parse_peer(text: &str, layer: PeerLayer) -> Result<Peer, CommandError> {
     let (layer, address) = match text.split_once("://") {
         Some(("https" | "http", address)) => (PeerLayer::Http, address),
-        Some(_) => return Err(not_a_peer(text)),
+        Some(_) => return Err(not_a_peer()),
         None => (layer, text),
     };
     let address = address.trim_end_matches('/');
-    let (host, port) = address.rsplit_once(':').ok_or_else(|| not_a_peer(text))?;
+    let (host, port) = address.rsplit_once(':').ok_or_else(not_a_peer)?;
     let is_bare_v6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
     if host.is_empty() || is_bare_v6 || !port.parse::<u16>().is_ok_and(|port| port > 0) {
-        return Err(not_a_peer(text));
+        return Err(not_a_peer());
     }
     Ok(Peer {
         address: address.to_owned(),
@@ -166,8 +166,8 @@ fn parse_peer(text: &str, layer: PeerLayer) -> Result<Peer, CommandError> {
     })
 }
 
-fn not_a_peer(text: &str) -> CommandError {
-    CommandError::usage(format!("[{text}] is no peer: expected HOST:PORT"))
+fn not_a_peer() -> CommandError {
+    CommandError::usage("a peer is written HOST:PORT")
 }
 
 #[cfg(test)]

@@ -314,7 +314,7 @@ impl Tool<'_> {
             return Ok(SecretString::new(value));
         }
         if let Some(file) = file {
-            let content = read_file(file)?;
+            let content = read_file(file, None)?;
             let text = std::str::from_utf8(content.expose()).map_err(|_| {
                 let message = format!("[{}] is not UTF-8; use add-file", file.display());
                 CommandError::data(message)
@@ -414,7 +414,7 @@ impl Tool<'_> {
             if !self.may_set(&keystore, name, force)? {
                 return Ok(());
             }
-            let content = read_file(&paths.input_path(path))?;
+            let content = read_file(&paths.input_path(path), Some(name))?;
             keystore.set_file(name, content).map_err(command_error)?;
         }
         self.save(&keystore)
@@ -561,11 +561,16 @@ fn format_version(number: i32) -> Result<FormatVersion, CommandError> {
         .ok_or_else(|| CommandError::usage(format!("format [{number}] is none of 4 to 7")))
 }
 
-fn read_file(path: &Path) -> Result<SecretBytes, CommandError> {
+/// Reads the content of a setting. Of a setting with a name a file that is not there is not named: who forgets what
+/// `add-file` takes writes the value there.
+fn read_file(path: &Path, name: Option<&str>) -> Result<SecretBytes, CommandError> {
     match std::fs::read(path) {
         Ok(content) => Ok(SecretBytes::new(content)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let message = format!("File [{}] does not exist", path.display());
+            let message = match name {
+                Some(name) => format!("The file for the setting [{name}] does not exist"),
+                None => format!("File [{}] does not exist", path.display()),
+            };
             Err(CommandError::new(ExitCode::IoError, message))
         }
         Err(error) => Err(CommandError::io(path, &error)),

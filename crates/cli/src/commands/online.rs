@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use ringwall_base::SecretString;
-use ringwall_rest::http_client::{HttpClient, HttpClientError, HttpResponse};
+use ringwall_rest::http_client::{HttpClient, HttpClientError, HttpResponse, shown_url};
 use ringwall_settings::registry::{network, security, ssl};
 use ringwall_settings::{Keystore, KeystoreFile, Settings, keystore};
 use ringwall_tls::{CertificateDer, SslConfig, SslContext};
@@ -42,6 +42,7 @@ impl Login {
 /// A running node, as its home describes it.
 pub(super) struct OnlineNode {
     url: String,
+    shown_url: String,
     settings: Settings,
     tls: Option<Arc<SslContext>>,
     keystore: Option<Keystore>,
@@ -81,6 +82,7 @@ impl OnlineNode {
                 CommandError::new(ExitCode::Failure, format!("cannot start: {error}"))
             })?;
         Ok(Self {
+            shown_url: shown_url(&url),
             url,
             tls: tls(&settings)?,
             settings,
@@ -90,9 +92,9 @@ impl OnlineNode {
         })
     }
 
-    /// Returns the base URL.
+    /// Returns the base URL as messages may show it.
     pub(super) fn url(&self) -> &str {
-        &self.url
+        &self.shown_url
     }
 
     /// Returns the settings of the home.

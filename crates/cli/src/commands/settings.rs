@@ -32,7 +32,7 @@ pub fn run(args: &SettingsArgs, terminal: &mut Terminal) -> Result<(), CommandEr
         .collect();
     if found.is_empty() {
         let part = args.part.as_deref().unwrap_or_default();
-        let error = CommandError::data(format!("no setting has [{part}] in its name"));
+        let error = CommandError::data("no setting has these words in its name");
         let keys = registry::registry().map(|spec| spec.info().key);
         return Err(match ringwall_base::suggest::nearest(part, keys).first() {
             Some(near) => error.with_hint(format!("did you mean [{near}]?")),

@@ -459,8 +459,8 @@ fn one(mut names: Vec<String>) -> Result<String, CommandError> {
 
 fn extra(names: &[String]) -> CommandError {
     CommandError::usage(format!(
-        "Expected a single username argument, found extra: [{}]",
-        names.join(", ")
+        "Expected a single username argument, found [{}] extra",
+        names.len()
     ))
 }
 

@@ -102,7 +102,7 @@ const FAILURES: &[Failure<'_>] = &[
     Failure { tool: KEYSTORE, arguments: &["create", "-p"], stdin: "one\ntwo\n", setup: nothing, status: 65, message: "Passwords are not equal, exiting." },
     Failure { tool: KEYSTORE, arguments: &["show", "nope"], stdin: "", setup: keystore, status: 78, message: "Setting [nope] does not exist in the keystore." },
     Failure { tool: KEYSTORE, arguments: &["remove", "nope"], stdin: "", setup: keystore, status: 78, message: "Setting [nope] does not exist in the keystore." },
-    Failure { tool: KEYSTORE, arguments: &["add-file", "a.b", "nope"], stdin: "", setup: keystore, status: 74, message: "nope] does not exist" },
+    Failure { tool: KEYSTORE, arguments: &["add-file", "a.b", "nope"], stdin: "", setup: keystore, status: 74, message: "The file for the setting [a.b] does not exist" },
     Failure { tool: KEYSTORE, arguments: &["has-passwd"], stdin: "", setup: nothing, status: 1, message: "ERROR: Elasticsearch keystore not found" },
     Failure { tool: KEYSTORE, arguments: &["has-passwd"], stdin: "", setup: keystore, status: 1, message: "ERROR: Keystore is not password-protected" },
     // setup-passwords.
@@ -133,10 +133,10 @@ const FAILURES: &[Failure<'_>] = &[
     Failure { tool: USERS, arguments: &["useradd", "ann"], stdin: "secret-1\nsecret-2\n", setup: nothing, status: 65, message: "Password mismatch" },
     Failure { tool: USERS, arguments: &["userdel", "ann"], stdin: "", setup: nothing, status: 78, message: "users] is missing" },
     // service-tokens.
-    Failure { tool: TOKENS, arguments: &["create", "elastic/nobody", "t1"], stdin: "", setup: nothing, status: 67, message: "Unknown service account principal: [elastic/nobody]" },
+    Failure { tool: TOKENS, arguments: &["create", "elastic/nobody", "t1"], stdin: "", setup: nothing, status: 67, message: "Unknown service account principal." },
     Failure { tool: TOKENS, arguments: &["create", "elastic/kibana", "t1"], stdin: "", setup: token, status: 70, message: "Service token [elastic/kibana/t1] already exists" },
     Failure { tool: TOKENS, arguments: &["delete", "elastic/kibana", "t2"], stdin: "", setup: token, status: 70, message: "Service token [elastic/kibana/t2] does not exist" },
-    Failure { tool: TOKENS, arguments: &["create", "elastic/kibana", "_t"], stdin: "", setup: nothing, status: 70, message: "invalid service token name [_t]" },
+    Failure { tool: TOKENS, arguments: &["create", "elastic/kibana", "_t"], stdin: "", setup: nothing, status: 70, message: "invalid service token name." },
 ];
 
 #[test]

@@ -20,6 +20,7 @@ mod program;
 mod quickstart;
 mod reference;
 mod running;
+mod secrets;
 mod settings;
 mod start;
 mod start_failures;

@@ -172,7 +172,8 @@ pub enum KeystoreError {
     #[error("Provided keystore password was incorrect")]
     WrongPassword,
     #[error(
-        "Setting name [{name}] does not match the allowed setting name pattern [[A-Za-z0-9_\\-.]+]"
+        // The name is not shown: it may be the value, out of its place.
+        "Setting name does not match the allowed setting name pattern [[A-Za-z0-9_\\-.]+]"
     )]
     InvalidName { name: String },
     #[error("the value of [{name}] in the keystore is not text (UTF-8)")]
