@@ -27,7 +27,7 @@ use crate::commands::{
     certutil, doctor, enrollment, init, keystore, quickstart, reconfigure_node, reset_password,
     service_tokens, settings, setup_passwords, start, users,
 };
-use crate::error::{CommandError, ExitCode};
+use crate::error::CommandError;
 use crate::terminal::Terminal;
 
 fn main() -> std::process::ExitCode {

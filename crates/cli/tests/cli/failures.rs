@@ -76,7 +76,7 @@ const FAILURES: &[Failure<'_>] = &[
     // Any tool: usage.
     Failure { tool: CERTUTIL, arguments: &["ca", "--nope"], stdin: "", setup: nothing, status: 64, message: "--nope" },
     Failure { tool: CERTUTIL, arguments: &[], stdin: "", setup: nothing, status: 64, message: "Missing required command" },
-    Failure { tool: KEYSTORE, arguments: &["nope"], stdin: "", setup: nothing, status: 64, message: "nope" },
+    Failure { tool: KEYSTORE, arguments: &["nope"], stdin: "", setup: nothing, status: 64, message: "unrecognized subcommand" },
     Failure { tool: USERS, arguments: &[], stdin: "", setup: nothing, status: 64, message: "Missing required command" },
     // Any tool: what Java ends with an exception.
     Failure { tool: CERTUTIL, arguments: &["ca", "--days", "0", "--pass", "", "--out", "x.p12"], stdin: "", setup: nothing, status: 1, message: "at least one day" },
