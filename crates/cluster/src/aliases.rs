@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ringwall_api::{ApiError, ErrorCode};
+use ringwall_base::visible::shown;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -229,7 +230,7 @@ pub(crate) fn check_new_aliases(
 fn invalid(name: &str, rule: &str) -> ApiError {
     ApiError::new(
         ErrorCode::InvalidAliasName,
-        format!("Invalid alias name [{name}]: {rule}"),
+        format!("Invalid alias name [{}]: {rule}", shown(name)),
     )
 }
 

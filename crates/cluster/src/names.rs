@@ -1,6 +1,7 @@
 //! Which names an index may have. Source: data.md section 2.1.
 
 use ringwall_api::{ApiError, ErrorCode};
+use ringwall_base::visible::{shown, unseen_character};
 
 /// Checks the name of a new index.
 ///
@@ -14,6 +15,7 @@ pub fn validate_index_name(name: &str) -> Result<(), ApiError> {
 }
 
 pub(crate) fn invalid_index_name(name: &str, rule: &str) -> ApiError {
+    let name = shown(name);
     let reason = format!("Invalid index name [{name}], {rule}");
     ApiError::new(ErrorCode::InvalidIndexName, reason)
         .with("index_uuid", "_na_")
@@ -50,19 +52,14 @@ fn broken_rule(name: &str) -> Option<String> {
     check_characters(name).err()
 }
 
-/// Refuses what no name may have because a person could not see it, or would read it otherwise:
-/// control characters, and those that change the direction of writing. Errors: the rule.
+/// Refuses what no name may have because a person could not see it, or would read it otherwise. Errors: the rule.
 pub(crate) fn check_characters(name: &str) -> Result<(), String> {
-    let hides = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    match name.chars().find(|c| hides(*c)) {
+    match unseen_character(name) {
+        None => Ok(()),
         Some(c) => Err(format!(
             "must not contain the character U+{:04X}",
             u32::from(c)
         )),
-        None => Ok(()),
     }
 }
 
@@ -78,6 +75,10 @@ mod tests {
         for name in [
             "a\u{1}",
             "a\u{202e}b",
+            "a\u{a0}b",
+            "a\u{200d}b",
+            "\u{feff}a",
+            "a\u{e0041}",
             "",
             "Logs",
             "_all",
@@ -94,5 +95,11 @@ mod tests {
             assert!(validate_index_name(name).is_err(), "{name}");
         }
         assert!(validate_index_name(&"a".repeat(256)).is_err());
+        let error = validate_index_name("a\u{202e}b").unwrap_err();
+        let told = "Invalid index name [a<U+202E>b], must not contain the character U+202E";
+        assert_eq!(
+            error.reason, told,
+            "the error does not do what the name is refused for"
+        );
     }
 }
