@@ -93,7 +93,7 @@ impl OnlineNode {
     }
 
     /// Returns the base URL as messages may show it.
-    pub(super) fn url(&self) -> &str {
+    pub(super) fn shown_url(&self) -> &str {
         &self.shown_url
     }
 

@@ -126,7 +126,7 @@ pub(super) fn wait_for(
         if Instant::now() > deadline {
             return Err(CommandError::unavailable(format!(
                 "the node at {} did not take notice of [{}] within {:?}",
-                node.url(),
+                node.shown_url(),
                 node.settings().config_path(USERS).display(),
                 interval + GRACE
             ))
@@ -194,20 +194,23 @@ fn holds(node: &OnlineNode, login: &Login) -> Result<bool, CommandError> {
         StatusCode::UNAUTHORIZED => Ok(false),
         _ => Err(CommandError::data(format!(
             "cannot use the node at {}: {}",
-            node.url(),
+            node.shown_url(),
             refusal(&answer)
         ))),
     }
 }
 
 fn unreachable_node(node: &OnlineNode) -> String {
-    format!("Failed to reach the node at {}. Does it run?", node.url())
+    format!(
+        "Failed to reach the node at {}. Does it run?",
+        node.shown_url()
+    )
 }
 
 fn wrong_password(node: &OnlineNode) -> CommandError {
     CommandError::config(format!(
         "the node at {} does not accept this password of [{ELASTIC}]",
-        node.url()
+        node.shown_url()
     ))
 }
 

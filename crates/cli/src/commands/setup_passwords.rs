@@ -104,11 +104,11 @@ fn verify(
             "/_security/_authenticate?pretty",
             None,
         )
-        .map_err(|error| unreachable_node(&error, node.url()))?;
+        .map_err(|error| unreachable_node(&error, node.shown_url()))?;
     match answer.status {
         StatusCode::OK => Ok(()),
         StatusCode::UNAUTHORIZED => {
-            let (url, path) = (node.url(), node.keystore_path().display());
+            let (url, path) = (node.shown_url(), node.keystore_path().display());
             terminal.err(format!(
                 "Failed to authenticate user '{ELASTIC}' against {url}\n\
                  Possible causes include:\n \
@@ -121,7 +121,7 @@ fn verify(
         }
         _ => Err(CommandError::config(format!(
             "cannot use the node at {url}: {reason}",
-            url = node.url(),
+            url = node.shown_url(),
             reason = refusal(&answer)
         ))),
     }
