@@ -347,6 +347,11 @@ impl Account {
     pub fn charge(&self, bytes: u64, label: &str) -> Result<(), Tripped> {
         self.0.lock().grow(bytes, label)
     }
+
+    /// Gives back a part of what was charged.
+    pub fn release(&self, bytes: u64) {
+        self.0.lock().shrink(bytes);
+    }
 }
 
 impl Drop for Charge {
@@ -490,6 +495,8 @@ mod tests {
         account.charge(400, "<a>").unwrap();
         other.charge(600, "<b>").unwrap();
         assert!(account.charge(1, "<c>").is_err());
+        other.release(1);
+        account.charge(1, "<c>").unwrap();
         drop(account);
         assert_eq!(breakers.used(Purpose::Request), 1000);
         drop(other);

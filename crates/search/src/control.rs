@@ -1,6 +1,6 @@
 //! What every loop of a search asks: does it go on, and is there memory for what it wants to hold?
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use ringwall_api::{ApiError, ErrorCode};
@@ -19,13 +19,18 @@ pub trait SearchControl: Send + Sync {
         None
     }
 
-    /// Charges bytes that the search holds from now until it ends.
+    /// Charges bytes that the search holds from now until it ends, or until [`SearchControl::release`].
     ///
     /// # Errors
     /// 429 `circuit_breaking_exception` when there is no room for them.
     fn charge(&self, bytes: u64) -> Result<(), ApiError> {
         let _ = bytes;
         Ok(())
+    }
+
+    /// Takes back a part of what was charged.
+    fn release(&self, bytes: u64) {
+        let _ = bytes;
     }
 }
 
@@ -56,6 +61,7 @@ pub(crate) struct Pulse(Arc<Shared>);
 struct Shared {
     control: Arc<dyn SearchControl>,
     state: AtomicU8,
+    charged: AtomicU64,
     /// Why it was told to stop, where memory is short.
     refusal: OnceLock<ApiError>,
 }
@@ -65,6 +71,7 @@ impl Pulse {
         Self(Arc::new(Shared {
             control,
             state: AtomicU8::new(GOES_ON),
+            charged: AtomicU64::new(0),
             refusal: OnceLock::new(),
         }))
     }
@@ -139,12 +146,27 @@ impl Pulse {
         }
     }
 
+    /// Returns what is charged, bytes.
+    pub(crate) fn charged(&self) -> u64 {
+        self.0.charged.load(Ordering::Relaxed)
+    }
+
+    /// Gives back what was charged since there were `before` bytes, but for those that are kept.
+    pub(crate) fn keep(&self, before: u64, kept: u64) {
+        let since = self.charged().saturating_sub(before);
+        let bytes = since.saturating_sub(kept);
+        self.0.charged.fetch_sub(bytes, Ordering::Relaxed);
+        self.0.control.release(bytes);
+    }
+
     /// See [`SearchControl::charge`]. Without room the search stops, with this as its answer.
     pub(crate) fn charge(&self, bytes: u64) -> Result<(), ApiError> {
         self.0.control.charge(bytes).inspect_err(|refusal| {
             self.0.refusal.get_or_init(|| refusal.clone());
             self.0.state.store(CANCELLED, Ordering::Relaxed);
-        })
+        })?;
+        self.0.charged.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ringwall_api::{ApiError, ErrorCode};
+use ringwall_base::encoding;
 use ringwall_index::dates::DateFormat;
 use ringwall_index::schema::{PRIMARY_TERM, SEQ_NO, VERSION, decode_ip};
 use ringwall_index::{FieldMapping, FieldType, Mapping, Searcher};
@@ -23,7 +24,8 @@ use crate::source_filter;
 ///
 /// # Errors
 /// `search_context_missing_exception` when an address is not one of this searcher;
-/// `task_cancelled_exception` when [`ShardContext::control`] says so.
+/// `task_cancelled_exception` when [`ShardContext::control`] says so; `circuit_breaking_exception`
+/// when it has no memory for them.
 pub fn fetch_phase(
     searcher: &Searcher,
     source: &SearchSource,
@@ -35,7 +37,9 @@ pub fn fetch_phase(
         shard.pulse.check();
         // What was found in time is shown, however late it is.
         shard.pulse.outcome()?;
-        fetch(&shard, source, *doc)
+        let hit = fetch(&shard, source, *doc)?;
+        shard.pulse.charge(encoding::size(&hit))?;
+        Ok(hit)
     };
     docs.iter().map(read).collect()
 }

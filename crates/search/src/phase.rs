@@ -1,6 +1,7 @@
 //! The query phase: finds, counts and orders the matching documents of a shard.
 
 use ringwall_api::ApiError;
+use ringwall_base::encoding;
 use ringwall_index::{FieldType, Searcher};
 use tantivy::query::{EnableScoring, Weight};
 use tantivy::{BitSet, Score, SegmentReader};
@@ -197,6 +198,7 @@ impl<'a> Phase<'a> {
         } else {
             source.from + source.size
         };
+        shard.pulse.charge(wanted as u64 * PLACE_BYTES)?;
         let query = compile_root(shard, &source.query)?;
         let clauses = shard.clauses();
         Ok(Self {
@@ -357,7 +359,7 @@ impl<'a> Phase<'a> {
         let mut run = Run {
             best: BestScores::new(if self.by_score { self.limit } else { 0 }),
             sorted: Vec::new(),
-            partials: Vec::new(),
+            nodes: Vec::new(),
             seen: 0,
             total: 0,
             max_score: None,
@@ -374,11 +376,12 @@ impl<'a> Phase<'a> {
         }
         let visited = self.global_aggs(&mut run);
         self.shard.pulse.unless_stopped(visited)?;
-        run.partials.resize(source.aggs.len(), Partial::Empty);
         if self.readers().next().is_none() {
-            self.absorb(&mut run, self.nodes(0, None, false)?)?;
-            self.absorb(&mut run, self.nodes(0, None, true)?)?;
+            run.nodes.extend(self.nodes(0, None, false)?);
+            run.nodes.extend(self.nodes(0, None, true)?);
         }
+        let aggs = self.finished(std::mem::take(&mut run.nodes));
+        let aggs = self.shard.pulse.unless_stopped(aggs)?;
         let mut result = ShardQueryResult {
             docs: if self.by_score {
                 run.best.finish()
@@ -393,13 +396,10 @@ impl<'a> Phase<'a> {
             max_score: run
                 .max_score
                 .filter(|_| self.limit > 0 && (self.by_score || source.track_scores)),
-            aggs: run.partials,
+            aggs: aggs.unwrap_or_else(|| vec![Partial::Empty; source.aggs.len()]),
             timed_out: false,
             terminated_early: run.terminated,
         };
-        for (agg, partial) in source.aggs.iter().zip(&mut result.aggs) {
-            agg::cut_for_shard(agg, partial);
-        }
         // The hits that a stopped search has found are read all the same; a cancelled one has none.
         self.shard.pulse.outcome()?;
         agg::resolve(&source.aggs, &mut result.aggs, &|source, address| {
@@ -464,7 +464,8 @@ impl<'a> Phase<'a> {
                 });
             }
         }
-        self.absorb(run, nodes)
+        run.nodes.extend(nodes);
+        Ok(())
     }
 
     /// `global` aggregations look at every document, whatever the query.
@@ -482,7 +483,7 @@ impl<'a> Phase<'a> {
                 }
                 true
             })?;
-            self.absorb(run, nodes)?;
+            run.nodes.extend(nodes);
         }
         Ok(())
     }
@@ -506,15 +507,27 @@ impl<'a> Phase<'a> {
             .collect()
     }
 
-    fn absorb(&self, run: &mut Run, nodes: Vec<(usize, Node)>) -> Result<(), ApiError> {
-        run.partials.resize(self.source.aggs.len(), Partial::Empty);
-        for (index, node) in nodes {
-            let agg = &self.source.aggs[index];
-            for partial in node.finish(agg, 1)? {
-                agg::merge(agg, &mut run.partials[index], partial);
+    /// Adds up the segments, one aggregation after the other: of all its buckets a shard keeps what it sends, before
+    /// those of the next are made.
+    fn finished(&self, mut nodes: Vec<(usize, Node)>) -> Result<Vec<Partial>, ApiError> {
+        nodes.sort_by_key(|(index, _)| *index);
+        let mut nodes = nodes.into_iter().peekable();
+        let mut partials = Vec::with_capacity(self.source.aggs.len());
+        for (place, agg) in self.source.aggs.iter().enumerate() {
+            let mut all = Partial::Empty;
+            let before = self.shard.pulse.charged();
+            while let Some((_, node)) = nodes.next_if(|(index, _)| *index == place) {
+                for partial in node.finish(agg, 1)? {
+                    agg::merge(agg, &mut all, partial);
+                }
             }
+            agg::cut_for_shard(agg, &mut all);
+            self.shard
+                .pulse
+                .keep(before, HEAP_FACTOR * encoding::size(&all));
+            partials.push(all);
         }
-        Ok(())
+        Ok(partials)
     }
 
     fn post_filter(&self, reader: &SegmentReader) -> Result<Option<BitSet>, ApiError> {
@@ -538,7 +551,8 @@ impl<'a> Phase<'a> {
 struct Run {
     best: BestScores,
     sorted: Vec<ShardDoc>,
-    partials: Vec<Partial>,
+    /// The aggregations of each segment, with their places.
+    nodes: Vec<(usize, Node)>,
     /// Matches of the query, before `post_filter`.
     seen: u64,
     total: u64,
@@ -546,6 +560,12 @@ struct Run {
     terminated: bool,
     watch: Beat,
 }
+
+/// What a value takes in memory for each byte that it has encoded.
+const HEAP_FACTOR: u64 = 3;
+
+/// What a place among the best documents takes, with its sort values.
+const PLACE_BYTES: u64 = 128;
 
 /// With more clauses every match is looked at.
 const MAX_PRUNED_CLAUSES: usize = 64;
@@ -640,6 +660,93 @@ mod tests {
     impl crate::SearchControl for Told {
         fn state(&self) -> crate::Interrupt {
             self.0
+        }
+    }
+
+    /// Has room for so many bytes.
+    struct Purse {
+        room: u64,
+        held: std::sync::Mutex<(u64, u64)>,
+    }
+
+    impl Purse {
+        fn of(room: u64) -> Arc<Self> {
+            let held = std::sync::Mutex::default();
+            Arc::new(Self { room, held })
+        }
+
+        /// What is held, and the most that was.
+        fn held(&self) -> (u64, u64) {
+            *self.held.lock().unwrap()
+        }
+    }
+
+    impl crate::SearchControl for Purse {
+        fn state(&self) -> crate::Interrupt {
+            crate::Interrupt::Continue
+        }
+
+        fn charge(&self, bytes: u64) -> Result<(), ApiError> {
+            let mut held = self.held.lock().unwrap();
+            if held.0 + bytes > self.room {
+                return Err(ApiError::new(
+                    ringwall_api::ErrorCode::CircuitBreaking,
+                    "full",
+                ));
+            }
+            held.0 += bytes;
+            held.1 = held.1.max(held.0);
+            Ok(())
+        }
+
+        fn release(&self, bytes: u64) {
+            self.held.lock().unwrap().0 -= bytes;
+        }
+    }
+
+    #[test]
+    fn aggregations_are_charged_for_their_buckets_one_after_the_other() {
+        let mapping = json!({"properties": {"n": {"type": "long"}}});
+        let mapping = Arc::new(Mapping::parse(&mapping).unwrap());
+        let docs: Vec<(String, String)> = (0..2_000)
+            .map(|n| (n.to_string(), format!(r#"{{"n": {n}}}"#)))
+            .collect();
+        let docs: Vec<(&str, &str)> = docs.iter().map(|(id, doc)| (&**id, &**doc)).collect();
+        let searcher = Searcher::in_memory(mapping, &[&docs]).unwrap();
+        let held = |aggs: usize, room: u64| {
+            let agg = |n: usize| (format!("a{n}"), json!({"terms": {"field": "n"}}));
+            let aggs: serde_json::Map<String, Value> = (0..aggs).map(agg).collect();
+            let source = parse_search(&json!({"size": 0, "aggs": aggs})).unwrap();
+            let purse = Purse::of(room);
+            let context = ShardContext {
+                control: purse.clone(),
+                ..ShardContext::default()
+            };
+            query_phase(&searcher, &source, &context).map(|_| purse.held())
+        };
+        let (end, most) = held(1, u64::MAX).unwrap();
+        assert!(most > 2_000 * 64, "{most}");
+        let (many_end, many) = held(10, u64::MAX).unwrap();
+        assert!(many_end > 5 * end && many_end < many, "{many_end} {many}");
+        // What one aggregation makes of its buckets is gone before the next makes its own.
+        assert!(many < 8 * most, "{many} {most}");
+        let refused = held(10, most).unwrap_err();
+        assert_eq!(refused.code, ringwall_api::ErrorCode::CircuitBreaking);
+    }
+
+    #[test]
+    fn pages_are_charged_for() {
+        let searcher = searcher();
+        let source = parse_search(&json!({})).unwrap();
+        let found = query_phase(&searcher, &source, &ShardContext::default()).unwrap();
+        let docs: Vec<DocAddress> = found.docs.iter().map(|doc| doc.address).collect();
+        for (room, passes) in [(20, false), (10_000, true)] {
+            let context = ShardContext {
+                control: Purse::of(room),
+                ..ShardContext::default()
+            };
+            let page = crate::fetch_phase(&searcher, &source, &docs, &context);
+            assert_eq!(page.is_ok(), passes);
         }
     }
 

@@ -12,7 +12,8 @@ use ringwall_api::search::{
     CountRequest, CountResponse, SearchHit, SearchRequest, SearchResponse, ShardFailure,
 };
 use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext};
-use ringwall_base::{NodeId, ShardId};
+use ringwall_base::json_size::tree_size;
+use ringwall_base::{NodeId, ShardId, encoding};
 use ringwall_cluster::ClusterState;
 use ringwall_search::{
     FetchedHit, ReducedQuery, ShardQueryResult, check_depth, check_query_depth, parse_count,
@@ -59,6 +60,9 @@ async fn search(
     let shards = shards(&state, &request.indices, request.routing.as_deref())?;
     let body = json_text(&request.body)?;
     describe(&request.indices, &body);
+    // The query that was made of the body, and the text that the shards are sent.
+    let read = tree_size(&body).bytes + body.len() as u64;
+    context.account.charge(read, "<search_request>")?;
     let asked = shards.iter().map(|shard| {
         let query = |state_version| QueryRequest {
             shard: shard.clone(),
@@ -77,6 +81,8 @@ async fn search(
     for (shard, answer) in shards.iter().zip(join_all(asked).await) {
         match answer {
             Ok((node, response)) => {
+                let bytes = encoding::size(&response) * HEAP_FACTOR;
+                context.account.charge(bytes, "<reduce_aggs>")?;
                 results.push(response.result);
                 found.push(ShardFound {
                     shard: shard.clone(),
@@ -96,6 +102,8 @@ async fn search(
     let reduced = services.pools.search.run(reducing).await??;
     drop(waiting);
     let hits = fetch(&caller, &reduced, found, &mut failures).await;
+    let bytes = encoding::size(&hits);
+    context.account.charge(bytes, "<fetched_hits>")?;
     check_failures(shards.len(), &failures, allow_partial, "fetch")?;
     Ok(SearchResponse {
         took_ms: begun.elapsed().as_millis() as u64,
@@ -122,6 +130,9 @@ async fn count(
     let shards = shards(&state, &request.indices, request.routing.as_deref())?;
     let body = json_text(&request.body)?;
     describe(&request.indices, &body);
+    // The query that was made of the body, and the text that the shards are sent.
+    let read = tree_size(&body).bytes + body.len() as u64;
+    context.account.charge(read, "<search_request>")?;
     let asked = shards.iter().map(|shard| {
         let request = |state_version| CountShardRequest {
             shard: shard.clone(),
@@ -418,6 +429,9 @@ fn json_text(body: &Value) -> ApiResult<Bytes> {
         .map(Bytes::from)
         .map_err(|error| ApiError::internal(error.to_string()))
 }
+
+/// What a decoded answer of a shard takes for each byte that it has encoded.
+const HEAP_FACTOR: u64 = 3;
 
 /// How long a search may take when the client sets no limit.
 const TIMEOUT: Duration = Duration::from_secs(60 * 5);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ringwall_api::{ApiError, ErrorCode};
-use ringwall_base::breaker::{Account, Breakers, Purpose};
+use ringwall_base::breaker::Account;
 use ringwall_search::{Interrupt, SearchControl};
 
 use crate::pools::{Seat, Turn};
@@ -66,10 +66,10 @@ impl Control {
         self
     }
 
-    /// Charges what the search holds to the breaker of requests.
+    /// Has what the search holds charged to an account.
     #[must_use]
-    pub fn charged_to(mut self, breakers: &Breakers) -> Self {
-        self.account = Account::open(breakers, Purpose::Request);
+    pub fn charged_to(mut self, account: Account) -> Self {
+        self.account = account;
         self
     }
 
@@ -99,6 +99,10 @@ impl SearchControl for Control {
 
     fn charge(&self, bytes: u64) -> Result<(), ApiError> {
         Ok(self.account.charge(bytes, "<search>")?)
+    }
+
+    fn release(&self, bytes: u64) {
+        self.account.release(bytes);
     }
 
     fn refusal(&self) -> Option<ApiError> {

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use ringwall_api::auth::Authentication;
 use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, search::SearchRequest};
 use ringwall_base::ShardId;
+use ringwall_base::breaker::Account;
 use ringwall_index::Searcher;
 use ringwall_search::SearchSource;
 use ringwall_transport::{DuplicateAction, InboundContext, TypedHandler};
@@ -42,6 +43,8 @@ pub struct SearchContext {
     pub searcher: Searcher,
     pub source: SearchSource,
     pub now_ms: i64,
+    /// For what is held meanwhile.
+    pub account: Account,
 }
 
 impl SearchContexts {

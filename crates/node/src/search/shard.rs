@@ -5,6 +5,8 @@ use std::sync::Arc;
 use ringwall_api::auth::Authentication;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::ShardId;
+use ringwall_base::breaker::{Account, Purpose};
+use ringwall_base::json_size::tree_size;
 use ringwall_search::{
     DocAddress, SearchLimits, SearchSource, ShardContext, fetch_phase, parse_count, parse_search,
     query_phase,
@@ -30,11 +32,12 @@ pub async fn query(
 ) -> ApiResult<QueryResponse> {
     let shard = ready(services, &request.shard, request.state_version).await?;
     let limits = limits(services, &request.shard)?;
+    let account = admitted(services, &request.body)?;
     let task = described(&request.shard);
     let waiting = Waiting::new(request.time_left_ms);
     let control = waiting
         .control(services.settings.get(&SEARCH_DEFAULT_TIMEOUT).duration())
-        .charged_to(&services.breakers);
+        .charged_to(account.clone());
     let index = request.shard.index.name.clone();
     let (result, page, context) = services
         .pools
@@ -64,6 +67,7 @@ pub async fn query(
                 searcher,
                 source,
                 now_ms: request.now_ms,
+                account,
             });
             Ok((result, None, held))
         })
@@ -97,7 +101,7 @@ pub async fn fetch(
 ) -> ApiResult<FetchResponse> {
     let held = services.searches.take(request.context, caller)?;
     let waiting = Waiting::new(request.time_left_ms);
-    let control = waiting.control(None);
+    let control = waiting.control(None).charged_to(held.account.clone());
     let task = tasks::current();
     let read = move || {
         let _task = task;
@@ -118,9 +122,10 @@ pub async fn fetch(
 pub async fn count(services: &Arc<Services>, request: CountShardRequest) -> ApiResult<u64> {
     let shard = ready(services, &request.shard, request.state_version).await?;
     let limits = limits(services, &request.shard)?;
+    let account = admitted(services, &request.body)?;
     let task = described(&request.shard);
     let waiting = Waiting::new(request.time_left_ms);
-    let control = waiting.control(None).charged_to(&services.breakers);
+    let control = waiting.control(None).charged_to(account);
     let counted = services
         .pools
         .search
@@ -139,6 +144,13 @@ pub async fn count(services: &Arc<Services>, request: CountShardRequest) -> ApiR
         .await?;
     drop(waiting);
     counted
+}
+
+/// Charges for what a query is read into: the tree of its text, and the query made of it.
+fn admitted(services: &Services, body: &[u8]) -> ApiResult<Account> {
+    let account = Account::open(&services.breakers, Purpose::Request);
+    account.charge(2 * tree_size(body).bytes, "<shard_query>")?;
+    Ok(account)
 }
 
 fn described(shard: &ShardId) -> Option<Arc<Task>> {

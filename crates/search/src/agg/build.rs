@@ -161,9 +161,12 @@ impl<'a> Builder<'a> {
         expected: usize,
         format: ValueFormat,
     ) -> Result<State, ApiError> {
+        let table = BucketTable::new(expected);
+        self.shard.pulse.charge(table.dense_bytes())?;
         Ok(State::Buckets(Box::new(BucketState {
             keyer,
-            table: BucketTable::new(expected),
+            charged: 0,
+            table,
             beat: self.shard.pulse.beat(),
             subs: build(self.shard, &self.agg.subs, self.reader, self.segment)?,
             keys: Vec::new(),

@@ -8,10 +8,10 @@ use super::keyer::Keyer;
 use super::partial::{Bucket, Buckets, Key, KeyKind, Partial, Stats, ValueFormat};
 use super::sketch::{Distinct, HashedSet, Quantiles, hash_bytes, hash_u64};
 use super::spec::Agg;
-use super::table::{BucketTable, MAX_BUCKETS};
+use super::table::{BUCKET_BYTES, BucketTable, MAX_BUCKETS};
 use super::top_hits::TopHitsCollector;
 use crate::columns::{Numbers, Values};
-use crate::control::Beat;
+use crate::control::{Beat, Pulse};
 use crate::engine_error;
 
 /// One aggregation on one segment.
@@ -56,6 +56,8 @@ pub(super) enum State {
 pub(super) struct BucketState {
     pub(super) keyer: Keyer,
     pub(super) table: BucketTable,
+    /// Buckets that memory was charged for.
+    pub(super) charged: usize,
     /// Counts buckets: one document may be in very many.
     pub(super) beat: Beat,
     pub(super) subs: Vec<Node>,
@@ -68,6 +70,20 @@ pub(super) struct BucketState {
 }
 
 impl Node {
+    /// Returns about what is kept for each bucket that this stands in, bytes.
+    fn bytes_each(&self) -> u64 {
+        match &self.state {
+            State::Nothing => 0,
+            State::Stats { .. } => size_of::<Stats>() as u64,
+            State::Count { .. } => size_of::<u64>() as u64,
+            State::Distinct { .. } => (size_of::<Distinct>() + size_of::<HashedSet>()) as u64,
+            State::Quantiles { .. } => size_of::<Quantiles>() as u64,
+            // Its own buckets are charged as they come.
+            State::Buckets(_) => 0,
+            State::TopHits(_) => TOP_HITS_BYTES,
+        }
+    }
+
     /// Adds a document to the bucket with this number; the top level is bucket 0.
     pub(crate) fn collect(&mut self, doc: DocId, score: Score, parent: u32) {
         let place = parent as usize;
@@ -180,6 +196,11 @@ impl BucketState {
                 self.overflow = true;
                 return;
             };
+            if self.table.buckets.len() > self.charged
+                && !charge_ahead(&mut self.charged, &self.subs, self.beat.pulse())
+            {
+                return;
+            }
             for sub in &mut self.subs {
                 sub.collect(doc, score, bucket);
             }
@@ -198,6 +219,8 @@ impl BucketState {
             ));
         }
         let count = self.table.buckets.len();
+        let each = size_of::<Bucket>() + KEY_BYTES + self.subs.len() * size_of::<Partial>();
+        self.beat.pulse().charge((count * each) as u64)?;
         let mut subs = self
             .subs
             .into_iter()
@@ -250,6 +273,22 @@ impl BucketState {
         Ok(results.into_iter().map(Partial::Buckets).collect())
     }
 }
+
+/// Charges for some buckets more, with what their sub-aggregations keep of each; `false` means stop.
+fn charge_ahead(charged: &mut usize, subs: &[Node], pulse: &Pulse) -> bool {
+    let more = (*charged).clamp(MIN_CHARGED, MAX_CHARGED);
+    *charged += more;
+    let each = BUCKET_BYTES + subs.iter().map(Node::bytes_each).sum::<u64>();
+    pulse.charge(more as u64 * each).is_ok()
+}
+
+/// Buckets between two charges: few at first, for aggregations of few.
+const MIN_CHARGED: usize = 64;
+const MAX_CHARGED: usize = 65_536;
+/// The text of a key, and its allocation.
+const KEY_BYTES: usize = 32;
+/// The best documents of a bucket.
+const TOP_HITS_BYTES: u64 = 512;
 
 /// Returns the element at `place`, adding what lacks before it.
 fn grow<T>(list: &mut Vec<T>, place: usize, new: impl FnMut() -> T) -> &mut T {

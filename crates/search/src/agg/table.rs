@@ -19,6 +19,9 @@ const NONE: u32 = u32::MAX;
 /// Buckets of one aggregation on one segment, to bound memory.
 pub(super) const MAX_BUCKETS: usize = 2_000_000;
 
+/// What each bucket takes here, with the room that lists and maps keep for more.
+pub(super) const BUCKET_BYTES: u64 = 48;
+
 /// Keys below this are numbered without hashing.
 const MAX_DENSE: usize = 1 << 20;
 
@@ -30,6 +33,11 @@ impl BucketTable {
             sparse: HashMap::default(),
             buckets: Vec::new(),
         }
+    }
+
+    /// Returns the bytes taken before there is any bucket.
+    pub(super) fn dense_bytes(&self) -> u64 {
+        (self.dense.len() * size_of::<u32>()) as u64
     }
 
     /// Counts a document in a bucket and returns the number of the bucket, or `None` when there
