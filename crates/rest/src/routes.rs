@@ -202,7 +202,8 @@ mod tests {
         let client = Arc::new(Noting::default());
         let variables = route.path.split('/').filter_map(|part| {
             let name = part.strip_prefix('{')?.strip_suffix('}')?;
-            Some((name, "a".to_owned()))
+            let value = if name == "task_id" { "a:1" } else { "a" };
+            Some((name, value.to_owned()))
         });
         let breakers = Breakers::unlimited();
         let request = RestRequest {
