@@ -10,7 +10,8 @@ use ringwall_api::document::{
     GetRequest, GetResult, MultiGetItem, MultiGetRequest, MultiGetResponse,
 };
 use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext};
-use ringwall_base::ShardId;
+use ringwall_base::breaker::{Account, Purpose};
+use ringwall_base::{ShardId, encoding};
 use ringwall_index::engine::GetDocument;
 use ringwall_search::source_filter;
 use ringwall_transport::{DuplicateAction, InboundContext, TypedHandler};
@@ -73,6 +74,9 @@ async fn get(
     let shard = shard_of(index, &request.id, request.routing.as_deref());
     let requests = vec![request];
     let mut results = get_of_shard(&services, &context.authentication, shard, requests).await?;
+    context
+        .account
+        .charge(encoding::size(&results), DOCUMENTS)?;
     results.pop().unwrap_or_else(|| Err(no_answer()))
 }
 
@@ -117,6 +121,9 @@ async fn multi_get(
     for (positions, results) in join_all(reads).await {
         match results {
             Ok(results) => {
+                context
+                    .account
+                    .charge(encoding::size(&results), DOCUMENTS)?;
                 for (position, result) in positions.into_iter().zip(results) {
                     items[position].outcome = result;
                 }
@@ -189,6 +196,8 @@ fn unavailable(shard: &ShardId, request: &GetRequest) -> ApiError {
 
 async fn read(services: &Services, message: GetShardRequest) -> ApiResult<GetResults> {
     let shard = read::serving_copy(services, &message.shard, message.state_version).await?;
+    let account = Account::open(&services.breakers, Purpose::Request);
+    let charged = account.clone();
     let work = move || -> ApiResult<GetResults> {
         if message.requests.iter().any(|request| request.refresh) {
             shard.refresh()?;
@@ -199,12 +208,19 @@ async fn read(services: &Services, message: GetShardRequest) -> ApiResult<GetRes
                 true => shard.engine.get(&request.id)?,
                 false => shard.engine.get_searchable(&request.id)?,
             };
-            results.push(result(&message.shard.index.name, request, document));
+            let result = result(&message.shard.index.name, request, document);
+            charged.charge(encoding::size(&result), DOCUMENTS)?;
+            results.push(result);
         }
         Ok(results)
     };
-    services.pools.get.run(work).await?
+    let results = services.pools.get.run(work).await?;
+    drop(account);
+    results
 }
+
+/// What refusals say that documents read by id are.
+const DOCUMENTS: &str = "<documents>";
 
 fn result(index: &str, request: GetRequest, document: Option<GetDocument>) -> ApiResult<GetResult> {
     let Some(document) = document else {

@@ -69,12 +69,21 @@ async fn searches_are_charged_and_refused_beyond_the_limit() {
         );
         settled(&cluster, 0).await;
     }
+    // One small request for the same documents again and again.
+    let limit = json!({"transient": {"indices.breaker.request.limit": "300kb"}});
+    assert_eq!(cluster.put(0, "/_cluster/settings", limit).await.0, 200);
+    let ids: Vec<&str> = vec!["1"; 30];
+    let (status, refused) = cluster.post(0, "/docs/_mget", json!({"ids": ids})).await;
+    assert_eq!(status, 200, "{refused}");
+    let text = refused["docs"][0].to_string();
+    assert!(text.contains("data for [<documents>]"), "{text}");
+    settled(&cluster, 0).await;
     let (breakers, _) = stats(&cluster, 0).await;
     assert!(
         breakers["request"]["tripped"].as_u64() >= Some(2),
         "{breakers}"
     );
-    assert_eq!(breakers["request"]["limit_size"], "20kb");
+    assert_eq!(breakers["request"]["limit_size"], "300kb");
     assert_eq!(breakers["inflight_requests"]["overhead"], 2.0);
     assert!(breakers["parent"]["limit_size_in_bytes"].as_u64() > Some(0));
     let reset = json!({"transient": {"indices.breaker.request.limit": null}});
