@@ -204,6 +204,80 @@ async fn a_half_open_link_dies_by_its_keep_alive() {
 }
 
 #[tokio::test]
+async fn a_link_that_falls_silent_leaves_those_beside_it_alone() {
+    let brisk = TransportConfig {
+        keep_alive: KeepAlive {
+            interval: Duration::from_millis(100),
+            timeout: SECOND,
+        },
+        ..config()
+    };
+    let (a, b) = (node_with(brisk, identity("a")).await, node("b").await);
+    let proxy = Proxy::to(address(&b)).await;
+    let mut events = a.events();
+    a.probe(&proxy.address, PATIENCE).await.unwrap();
+    assert_eq!(ask(&a, &b, "x").await.unwrap(), "x");
+    let dialled = || a.links().iter().filter(|link| link.dialled).count();
+    assert_eq!(dialled(), 2);
+    proxy.set(Line::Dead);
+    eventually("the silent link closes", || dialled() == 1).await;
+    assert_eq!(ask(&a, &b, "y").await.unwrap(), "y");
+    assert_eq!(
+        next_event(&mut events).await,
+        ConnectionEvent::Connected(id(&b))
+    );
+    assert!(events.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_dial_that_hangs_is_begun_anew_beside() {
+    let eager = TransportConfig {
+        redial_interval: Duration::from_millis(100),
+        ..config()
+    };
+    let (a, b) = (node_with(eager, identity("a")).await, node("b").await);
+    let proxy = Proxy::to(address(&b)).await;
+    proxy.set(Line::Dead);
+    let probe = a.probe(&proxy.address, PATIENCE);
+    let heal = async {
+        // What was swallowed stays lost: the first connections never get anywhere.
+        eventually("a dial", || proxy.accepted.load(Ordering::SeqCst) > 0).await;
+        proxy.set(Line::Open);
+    };
+    let (found, ()) = tokio::join!(probe, heal);
+    assert_eq!(found.unwrap().id, id(&b));
+}
+
+#[tokio::test]
+async fn a_request_waits_only_so_long_for_a_link() {
+    let hasty = TransportConfig {
+        connect_wait: Duration::from_millis(300),
+        redial_interval: Duration::from_millis(100),
+        ..config()
+    };
+    let (a, b) = (node_with(hasty, identity("a")).await, node("b").await);
+    let proxy = Proxy::to(address(&b)).await;
+    proxy.set(Line::Dead);
+    a.set_address(id(&b), &proxy.address);
+    for _ in 0..2 {
+        let error = a.send(id(&b), ECHO, request("x")).await.unwrap_err();
+        let SendError::Connect { source, .. } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(source.kind(), "timeout", "{error}");
+        assert!(!error.outcome_unknown());
+    }
+    // The link is made for those who ask later.
+    proxy.set(Line::Open);
+    let answered = async {
+        while a.send(id(&b), ECHO, request("x")).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, answered).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_restarted_node_is_another_instance() {
     let (a, b) = (node("a").await, node("b").await);
     assert_eq!(ask(&a, &b, "x").await.unwrap(), "x");

@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 use ringwall_api::ApiError;
 use ringwall_base::NodeId;
 use ringwall_transport::{
-    ConnectionEvent, InboundContext, NodeIdentity, Request, SendError, Transport, TransportConfig,
+    ConnectionEvent, InboundContext, KeepAlive, NodeIdentity, Request, SendError, Transport,
+    TransportConfig,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, watch};
@@ -41,6 +42,12 @@ pub fn config() -> TransportConfig {
         ports: 0..=0,
         connect_timeout: PATIENCE,
         handshake_timeout: PATIENCE,
+        connect_wait: PATIENCE,
+        redial_interval: PATIENCE,
+        keep_alive: KeepAlive {
+            interval: SECOND,
+            timeout: PATIENCE,
+        },
         shutdown_grace: Duration::from_millis(200),
         ..TransportConfig::default()
     }
