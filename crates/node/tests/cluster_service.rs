@@ -14,7 +14,7 @@ use ringwall_coordination::{Config, Coordination, NetworkError, PeerInfo, PeerNe
 use ringwall_node::cluster_service::{AppliedState, ClusterService};
 use serde_json::{Value, json};
 
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A network on which nobody else is.
 struct NoNetwork;

@@ -11,7 +11,7 @@ use ringwall_node::node::{Node, StartError};
 use ringwall_pki::{CaParams, CertificateAuthority, KeySpec, NodeCertParams};
 use ringwall_settings::{Keystore, Settings};
 
-const WITHIN: Duration = Duration::from_secs(30);
+const WITHIN: Duration = Duration::from_secs(120);
 const PASSWORD: &str = "secret";
 
 fn authority() -> CertificateAuthority {

@@ -18,7 +18,7 @@ use ringwall_tls::{
 use serde_json::{Value, json};
 
 /// How long anything may take.
-pub const WITHIN: Duration = Duration::from_secs(60);
+pub const WITHIN: Duration = Duration::from_secs(120);
 /// The password of `elastic`.
 pub const PASSWORD: &str = "elastic-password";
 

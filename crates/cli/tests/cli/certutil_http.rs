@@ -172,7 +172,7 @@ async fn a_node_with_the_sample_settings_serves_clients_that_trust_the_ca() {
     let address = listener.local_addr().unwrap().to_string();
     let serving = async {
         let (tcp, peer) = listener.accept().await.unwrap();
-        let served = server.accept(tcp, peer, Duration::from_secs(20)).await;
+        let served = server.accept(tcp, peer, Duration::from_secs(120)).await;
         served.map_err(|failure| failure.to_string())
     };
     let asking = tokio::task::spawn_blocking(move || {

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::home::{Home, run};
 
 const PREFIX: &str = "xpack.security.transport.ssl";
-const WITHIN: Duration = Duration::from_secs(20);
+const WITHIN: Duration = Duration::from_secs(120);
 
 const YML: &str = "
 cluster.name: procedure

@@ -17,7 +17,7 @@ use ringwall_coordination::{
 use serde::{Deserialize, Serialize};
 
 /// How long a test waits for what must happen.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct State {

@@ -271,7 +271,8 @@ async fn who_is_answered_keeps_his_place() {
 #[tokio::test]
 async fn idle_connections_end_in_either_version() {
     let config = RestConfig {
-        idle_timeout: Duration::from_millis(200),
+        // Long enough to shake hands and ask, on a busy machine too.
+        idle_timeout: Duration::from_secs(3),
         ..RestConfig::default()
     };
     let server = Server::secure(config, ClientAuthentication::None).await;
@@ -293,23 +294,44 @@ async fn idle_connections_end_in_either_version() {
     tokio::time::timeout(WITHIN, gone).await.unwrap();
 }
 
+/// Limits that nobody meets by being slow on a busy machine.
+fn patient() -> RestConfig {
+    RestConfig {
+        handshake_timeout: WITHIN,
+        header_timeout: WITHIN,
+        body_timeout: WITHIN,
+        ..RestConfig::default()
+    }
+}
+
 #[tokio::test]
 async fn slow_heads_stalled_bodies_and_slow_readers_are_cut_off() {
-    let config = RestConfig {
-        header_timeout: Duration::from_millis(200),
-        body_timeout: Duration::from_millis(200),
-        handshake_timeout: Duration::from_millis(200),
+    // Each with a server of its own: the steps before must not meet the limit of the next.
+    const SHORT: Duration = Duration::from_millis(200);
+    let with = async |config| Server::secure(config, ClientAuthentication::None).await;
+    let server = with(RestConfig {
+        handshake_timeout: SHORT,
         ..RestConfig::default()
-    };
-    let server = Server::secure(config, ClientAuthentication::None).await;
+    })
+    .await;
     // A handshake that never begins, and one that never ends.
     closed(&mut server.tcp().await).await;
     let told = exchange(server.tcp().await, "\u{16}\u{3}\u{1}\u{2}\0\u{1}").await;
     assert_eq!(told, "");
     let line = server.refused_for("timeout").await;
     assert!(line.contains("did not finish within"), "{line}");
+    let server = with(RestConfig {
+        header_timeout: SHORT,
+        ..patient()
+    })
+    .await;
     let told = exchange(server.tls().await, "GET / HT").await;
     assert_eq!(told, "", "half a head");
+    let server = with(RestConfig {
+        body_timeout: SHORT,
+        ..patient()
+    })
+    .await;
     let stalled = "POST /i/_doc HTTP/1.1\r\nhost: es\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n{";
     let told = ask(&mut server.tls().await, stalled).await;
     assert!(told.starts_with("HTTP/1.1 408"), "{told}");
@@ -329,7 +351,9 @@ async fn slow_heads_stalled_bodies_and_slow_readers_are_cut_off() {
 async fn a_withdrawn_client_certificate_ends_its_connection_within_the_grace() {
     let config = RestConfig {
         distrust_grace: Duration::from_millis(300),
-        ..RestConfig::default()
+        // Nothing but the grace ends the request.
+        body_timeout: 10 * WITHIN,
+        ..patient()
     };
     let server = Server::secure(config, ClientAuthentication::Required).await;
     let mut idle = server.tls().await;
@@ -357,10 +381,7 @@ async fn a_withdrawn_client_certificate_ends_its_connection_within_the_grace() {
     ));
     closed(&mut idle).await;
     closed(&mut asked).await;
-    let begun = std::time::Instant::now();
     closed(&mut busy).await;
-    // Long before the body would be given up.
-    assert!(begun.elapsed() < RestConfig::default().body_timeout / 2);
     let gone = async {
         while sender.ready().await.is_ok() {
             tokio::task::yield_now().await;

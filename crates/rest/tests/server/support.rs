@@ -27,7 +27,7 @@ use ringwall_tls::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-pub const WITHIN: Duration = Duration::from_secs(20);
+pub const WITHIN: Duration = Duration::from_secs(120);
 
 /// Answers every action with an error: what is tested here comes before.
 #[derive(Default)]

@@ -188,8 +188,8 @@ async fn a_cut_line_is_told_at_once_and_fails_what_is_under_way() {
 async fn a_half_open_link_dies_by_its_keep_alive() {
     let brisk = TransportConfig {
         keep_alive: KeepAlive {
-            interval: Duration::from_millis(100),
-            timeout: Duration::from_millis(300),
+            interval: Duration::from_millis(500),
+            timeout: 3 * SECOND,
         },
         ..config()
     };

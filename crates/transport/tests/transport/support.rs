@@ -18,7 +18,7 @@ use tokio::sync::{broadcast, watch};
 
 pub const SECOND: Duration = Duration::from_secs(1);
 /// Long enough for a busy machine; only a failing test waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 pub const ECHO: &str = "indices:data/read/echo";
 pub const URGENT: &str = "internal:cluster/echo";
 
