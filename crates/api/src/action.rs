@@ -1,6 +1,7 @@
 //! Actions, the requests that name them, and the client that executes them.
 
 use std::any::{Any, TypeId};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -68,6 +69,30 @@ pub struct IndicesTarget {
     pub options: IndicesOptions,
     #[serde(default)]
     pub resolved: bool,
+    /// Of a resolved target: the aliases by which an index was reached, if it was reached by no name of its
+    /// own. Such an index is seen as its aliases show it.
+    #[serde(default)]
+    pub by_alias: BTreeMap<String, Vec<String>>,
+}
+
+/// By which name a request came to an index, which decides what it sees of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Through {
+    /// By its own name: all of it.
+    Itself,
+    /// By aliases only: what any of them shows.
+    Aliases(Vec<String>),
+}
+
+impl Through {
+    /// Returns the names that the caller must have the right to.
+    pub fn names<'a>(&'a self, index: &'a str) -> Vec<String> {
+        match self {
+            Self::Itself => vec![index.to_owned()],
+            Self::Aliases(aliases) => aliases.clone(),
+        }
+    }
 }
 
 impl IndicesTarget {
@@ -80,6 +105,14 @@ impl IndicesTarget {
                 .map(str::to_owned)
                 .collect(),
             ..Self::default()
+        }
+    }
+
+    /// Returns by which name a resolved target came to one of its indices.
+    pub fn through(&self, index: &str) -> Through {
+        match self.by_alias.get(index) {
+            Some(aliases) => Through::Aliases(aliases.clone()),
+            None => Through::Itself,
         }
     }
 

@@ -21,7 +21,7 @@ pub mod tls;
 
 pub use action::{
     ActionRequest, ActionSpec, Client, ClientExt, IndicesOptions, IndicesTarget, RequestContext,
-    Scope,
+    Scope, Through,
 };
 pub use auth::Authentication;
 pub use error::{ApiError, ErrorCode};

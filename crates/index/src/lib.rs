@@ -18,8 +18,9 @@ pub use analysis::Analyzer;
 pub use document::{ParsedDocument, parse_document};
 
 pub use engine::{
-    Applied, CommitInfo, Condition, GetDocument, NewShard, RecoverySnapshot, Searcher, Shard,
-    ShardIdentity, ShardInstaller, ShardOptions, ShardStats, SnapshotFile, StoredDocument,
+    Applied, CommitInfo, Condition, DocumentFilter, FieldMask, GetDocument, Leaf, NewShard,
+    RecoverySnapshot, Searcher, Shard, ShardIdentity, ShardInstaller, ShardOptions, ShardStats,
+    SnapshotFile, StoredDocument, View,
 };
 pub use error::IndexError;
 pub use mapping::{FieldMapping, FieldType, Mapping};

@@ -30,3 +30,4 @@ mod seed_hosts;
 pub mod services;
 mod shards;
 mod tasks;
+mod views;

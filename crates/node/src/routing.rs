@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget, Through};
 use ringwall_base::{NodeId, ShardId, routing};
 use ringwall_cluster::{ClusterState, IndexMetadata};
 
@@ -74,29 +74,32 @@ pub fn write_index<'a>(
     }
 }
 
-/// Returns the one index that a read by id is about.
+/// Returns the one index that a read by id is about, and by which name it was reached.
 ///
 /// # Errors
 /// There is none (404), or the name stands for several (400).
 pub fn one_index<'a>(
     state: &'a ClusterState,
     target: &IndicesTarget,
-) -> ApiResult<&'a IndexMetadata> {
-    let names: Vec<&str> = target
-        .expressions
+) -> ApiResult<(&'a IndexMetadata, Through)> {
+    let mut found: Vec<(&IndexMetadata, Through)> = Vec::new();
+    for name in &target.expressions {
+        if let Some(index) = state.indices.get(name) {
+            found.push((index, target.through(name)));
+            continue;
+        }
+        let behind = state
+            .indices
+            .values()
+            .filter(|index| index.aliases.contains_key(name));
+        found.extend(behind.map(|index| (index, Through::Aliases(vec![name.clone()]))));
+    }
+    let names: Vec<&str> = found
         .iter()
-        .flat_map(|name| match state.indices.get(name) {
-            Some(index) => vec![index.id.name.as_str()],
-            None => state
-                .indices
-                .values()
-                .filter(|index| index.aliases.contains_key(name))
-                .map(|index| index.id.name.as_str())
-                .collect(),
-        })
+        .map(|(index, _)| index.id.name.as_str())
         .collect();
     match names.as_slice() {
-        [name] => Ok(&state.indices[*name]),
+        [_] => Ok(found.remove(0)),
         [] => Err(ApiError::index_not_found(&target.expressions.join(","))),
         several => Err(ApiError::illegal_argument(format!(
             "[{}] has more than one index associated with it {several:?}, can't execute a single \

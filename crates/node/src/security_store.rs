@@ -69,11 +69,11 @@ impl SecurityStore for ClusterSecurityStore {
             let indices = state.indices.values().map(|index| IndexNameInfo {
                 name: index.id.name.clone(),
                 hidden: index.settings.hidden(),
-                // One that was made with a filter, by a version that did not apply it, opens nothing.
-                aliases: index
+                aliases: index.aliases.keys().cloned().collect(),
+                hidden_aliases: index
                     .aliases
                     .iter()
-                    .filter(|(_, alias)| alias.filter.is_none())
+                    .filter(|(_, alias)| alias.is_hidden == Some(true))
                     .map(|(name, _)| name.clone())
                     .collect(),
             });

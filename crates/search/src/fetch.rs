@@ -8,9 +8,8 @@ use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::encoding;
 use ringwall_index::dates::DateFormat;
 use ringwall_index::schema::{PRIMARY_TERM, SEQ_NO, VERSION, decode_ip};
-use ringwall_index::{FieldMapping, FieldType, Mapping, Searcher};
+use ringwall_index::{FieldMapping, FieldType, IndexError, Leaf, Mapping, Searcher};
 use serde_json::{Map, Value};
-use tantivy::SegmentReader;
 
 use crate::columns::{Values, text_of};
 use crate::engine_error;
@@ -113,11 +112,14 @@ fn fetch(
                 "the document to fetch is not part of this search context",
             )
         })?;
-    let reader = segment.reader;
+    let reader = &segment.reader;
     let stored = shard
-        .index_searcher()
+        .searcher()
         .document(tantivy::DocAddress::new(segment.ordinal, address.doc))
-        .map_err(|e| engine_error(&e))?;
+        .map_err(|error| match error {
+            IndexError::Request(refusal) => *refusal,
+            error => engine_error(&error),
+        })?;
     let filter = source.source_filter.clone().unwrap_or_default();
     let mut hit = FetchedHit {
         id: stored.id,
@@ -167,7 +169,7 @@ fn fetch(
     Ok(hit)
 }
 
-fn number(reader: &SegmentReader, name: &str, doc: u32) -> Result<u64, ApiError> {
+fn number(reader: &Leaf<'_>, name: &str, doc: u32) -> Result<u64, ApiError> {
     let column = reader
         .fast_fields()
         .u64(name)
@@ -179,7 +181,7 @@ fn number(reader: &SegmentReader, name: &str, doc: u32) -> Result<u64, ApiError>
 
 fn docvalues(
     shard: &Shard<'_>,
-    reader: &SegmentReader,
+    reader: &Leaf<'_>,
     doc: u32,
     wanted: &FieldAndFormat,
     fields: &mut Map<String, Value>,
@@ -203,7 +205,7 @@ fn docvalues(
 
 fn column_json(
     field: &FieldRef<'_>,
-    reader: &SegmentReader,
+    reader: &Leaf<'_>,
     doc: u32,
     format: Option<&str>,
 ) -> Result<Vec<Value>, ApiError> {

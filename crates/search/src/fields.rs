@@ -4,9 +4,9 @@
 use ringwall_api::ApiError;
 use ringwall_index::dates::DateFormat;
 use ringwall_index::schema::{self, Layout, TextField};
-use ringwall_index::{Analyzer, FieldMapping, FieldType};
+use ringwall_index::{Analyzer, FieldMapping, FieldType, Leaf, Searcher};
+use tantivy::Term;
 use tantivy::schema::Field;
-use tantivy::{SegmentReader, Term};
 
 use crate::agg::partial::ValueFormat;
 use crate::columns::{Coding, Numbers, Values};
@@ -143,7 +143,7 @@ impl<'a> FieldRef<'a> {
     }
 
     /// Returns the column of the field in a segment.
-    pub(crate) fn values(&self, reader: &SegmentReader) -> Result<Values, ApiError> {
+    pub(crate) fn values(&self, reader: &Leaf<'_>) -> Result<Values, ApiError> {
         let columns = reader.fast_fields();
         let Some(name) = self.column_name() else {
             return Ok(Values::None);
@@ -166,7 +166,7 @@ impl<'a> FieldRef<'a> {
     }
 
     /// Returns the number of values of a keyword field, over all documents.
-    pub(crate) fn value_count(&self, searcher: &tantivy::Searcher) -> Result<u64, ApiError> {
+    pub(crate) fn value_count(&self, searcher: &Searcher) -> Result<u64, ApiError> {
         let Some(name) = self.column_name() else {
             return Ok(0);
         };
@@ -174,7 +174,7 @@ impl<'a> FieldRef<'a> {
             return Ok(0);
         }
         let mut count = 0;
-        for reader in searcher.segment_readers() {
+        for reader in searcher.leaves() {
             let column = reader.fast_fields().str(&name);
             if let Some(column) = column.map_err(|e| engine_error(&e))? {
                 count += u64::from(column.ords().values.num_vals());

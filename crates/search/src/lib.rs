@@ -16,6 +16,7 @@ mod columns;
 mod control;
 mod fetch;
 mod fields;
+pub mod filter;
 mod parse;
 mod phase;
 mod query;

@@ -2,9 +2,9 @@
 
 use ringwall_api::ApiError;
 use ringwall_base::encoding;
-use ringwall_index::{FieldType, Searcher};
-use tantivy::query::{EnableScoring, Weight};
-use tantivy::{BitSet, Score, SegmentReader};
+use ringwall_index::{FieldType, Leaf, Searcher};
+use tantivy::query::Weight;
+use tantivy::{BitSet, Score};
 
 use crate::agg::{self, Agg, Node, Partial};
 use crate::best::BestScores;
@@ -82,7 +82,7 @@ type KeyMaker = Box<dyn Fn() -> Result<Vec<SegmentKey>, ApiError>>;
 pub(crate) fn segment_keys(
     shard: &Shard<'_>,
     sorts: &[Sort],
-    reader: Option<&SegmentReader>,
+    reader: Option<&Leaf<'_>>,
     segment: u32,
 ) -> Result<KeyMaker, ApiError> {
     let mut prepared: Vec<(Sort, Option<(SortField, Values)>)> = Vec::with_capacity(sorts.len());
@@ -245,16 +245,12 @@ impl<'a> Phase<'a> {
 
     fn weight(&self, query: &Compiled, scoring: bool) -> Result<Box<dyn Weight>, ApiError> {
         let searcher = self.shard.searcher();
-        let enabled = if scoring {
-            EnableScoring::enabled_from_searcher(searcher)
-        } else {
-            EnableScoring::disabled_from_searcher(searcher)
-        };
-        query.weight(enabled).map_err(|e| engine_error(&e))
+        let weight = searcher.weight(query.as_ref(), scoring);
+        weight.map_err(|e| engine_error(&e))
     }
 
-    fn readers(&self) -> impl Iterator<Item = (u32, &'a SegmentReader)> {
-        let readers = self.shard.segments().iter().map(|segment| segment.reader);
+    fn readers(&self) -> impl Iterator<Item = (u32, &'a Leaf<'a>)> {
+        let readers = self.shard.segments().iter().map(|segment| &segment.reader);
         (0..).zip(readers)
     }
 
@@ -299,19 +295,18 @@ impl<'a> Phase<'a> {
             if !self.shard.pulse.check() {
                 break;
             }
-            let alive = reader.alive_bitset();
             let threshold = best.threshold();
-            let mut offer = |doc: tantivy::DocId, score: Score| {
+            let mut offer = |doc: Option<tantivy::DocId>, score: Score| {
                 if !watch.step() {
                     // No document scores more: the engine skips what is left.
                     return Score::MAX;
                 }
-                if alive.is_none_or(|alive| alive.is_alive(doc)) {
+                if let Some(doc) = doc {
                     best.offer(segment, doc, score);
                 }
                 best.threshold()
             };
-            let visited = weight.for_each_pruning(threshold, reader, &mut offer);
+            let visited = reader.visit_best(weight.as_ref(), threshold, &mut offer);
             self.shard.pulse.of_engine(visited)?;
         }
         Ok(())
@@ -335,8 +330,10 @@ impl<'a> Phase<'a> {
                 result.total += u64::from(reader.num_docs());
                 continue;
             }
-            if fast {
-                let count = weight.count(reader).map_err(|e| engine_error(&e))?;
+            if fast && !reader.is_filtered() {
+                let count = reader
+                    .count(weight.as_ref())
+                    .map_err(|e| engine_error(&e))?;
                 result.total += u64::from(count);
                 continue;
             }
@@ -414,7 +411,7 @@ impl<'a> Phase<'a> {
         weight: &dyn Weight,
         scoring: bool,
         segment: u32,
-        reader: &SegmentReader,
+        reader: &Leaf<'_>,
     ) -> Result<(), ApiError> {
         let source = self.source;
         let mut nodes = self.nodes(segment, Some(reader), false)?;
@@ -492,7 +489,7 @@ impl<'a> Phase<'a> {
     fn nodes(
         &self,
         segment: u32,
-        reader: Option<&SegmentReader>,
+        reader: Option<&Leaf<'_>>,
         global: bool,
     ) -> Result<Vec<(usize, Node)>, ApiError> {
         let aggs = &self.source.aggs;
@@ -530,7 +527,7 @@ impl<'a> Phase<'a> {
         Ok(partials)
     }
 
-    fn post_filter(&self, reader: &SegmentReader) -> Result<Option<BitSet>, ApiError> {
+    fn post_filter(&self, reader: &Leaf<'_>) -> Result<Option<BitSet>, ApiError> {
         let Some(filter) = &self.post_filter else {
             return Ok(None);
         };

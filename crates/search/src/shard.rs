@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_index::schema::{Layout, SEQ_NO};
-use ringwall_index::{FieldMapping, Mapping, Searcher};
-use tantivy::{SegmentReader, Term};
+use ringwall_index::{FieldMapping, Leaf, Mapping, Searcher};
+use tantivy::Term;
 
 use crate::control::{Pulse, SearchControl, Unlimited};
 use crate::engine_error;
@@ -74,13 +74,15 @@ pub(crate) struct Shard<'a> {
     segments: Vec<Segment<'a>>,
     /// Leaves of the query that is being compiled.
     clauses: AtomicUsize,
+    /// A query for a field that is not mapped fails.
+    knows_every_field: bool,
 }
 
 /// A segment, and its number among those of the engine.
 #[derive(Clone, Copy)]
 pub(crate) struct Segment<'a> {
     pub(crate) ordinal: u32,
-    pub(crate) reader: &'a SegmentReader,
+    pub(crate) reader: Leaf<'a>,
 }
 
 impl<'a> Shard<'a> {
@@ -92,9 +94,18 @@ impl<'a> Shard<'a> {
             searcher,
             context: context.clone(),
             pulse: Pulse::new(Arc::clone(&context.control)),
-            segments: in_order_of_writing(searcher.tantivy())?,
+            segments: in_order_of_writing(searcher)?,
             clauses: AtomicUsize::new(0),
+            knows_every_field: false,
         })
+    }
+
+    /// Returns a shard on which a query for a field that is not mapped fails.
+    pub(crate) fn knowing_every_field(self) -> Self {
+        Self {
+            knows_every_field: true,
+            ..self
+        }
     }
 
     /// Returns the segments, the one with the earliest write first. The place in this list is the
@@ -103,12 +114,8 @@ impl<'a> Shard<'a> {
         &self.segments
     }
 
-    pub(crate) fn index_searcher(&self) -> &'a Searcher {
+    pub(crate) fn searcher(&self) -> &'a Searcher {
         self.searcher
-    }
-
-    pub(crate) fn searcher(&self) -> &'a tantivy::Searcher {
-        self.searcher.tantivy()
     }
 
     pub(crate) fn layout(&self) -> &'a Layout {
@@ -175,7 +182,7 @@ impl<'a> Shard<'a> {
             return Err(query_shard(format!("Field [{name}] is not searchable")));
         }
         let Some(field) = self.field(name) else {
-            return Ok(None);
+            return self.unmapped(name).map(|()| None);
         };
         if !field.is_searchable() {
             return Err(query_shard(format!(
@@ -184,6 +191,16 @@ impl<'a> Shard<'a> {
             )));
         }
         Ok(Some(field))
+    }
+
+    /// Fails where every field must be known.
+    pub(crate) fn unmapped(&self, name: &str) -> Result<(), ApiError> {
+        if self.knows_every_field {
+            return Err(query_shard(format!(
+                "No field mapping can be found for the field with name [{name}]"
+            )));
+        }
+        Ok(())
     }
 
     /// Tells whether terms of the field are lower case.
@@ -251,8 +268,7 @@ impl<'a> Shard<'a> {
         if self.is_metadata_of_every_document(name) {
             return Ok(self
                 .searcher()
-                .segment_readers()
-                .iter()
+                .leaves()
                 .map(|reader| u64::from(reader.max_doc()))
                 .sum());
         }
@@ -272,9 +288,9 @@ pub(crate) fn too_many_nested_clauses(most: usize) -> ApiError {
 
 /// The engine orders segments by their random names. Ties between documents go to the earlier
 /// write instead, so that every copy of a shard and every run answers alike.
-fn in_order_of_writing(searcher: &tantivy::Searcher) -> Result<Vec<Segment<'_>>, ApiError> {
+fn in_order_of_writing(searcher: &Searcher) -> Result<Vec<Segment<'_>>, ApiError> {
     let mut segments = (0..)
-        .zip(searcher.segment_readers())
+        .zip(searcher.leaves())
         .map(|(ordinal, reader)| {
             let column = reader.fast_fields().u64(SEQ_NO);
             let first = column.map_err(|e| engine_error(&e))?.min_value();

@@ -1,6 +1,6 @@
 //! What this crate needs to know of the cluster, behind a trait that the node implements.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ringwall_api::api_keys::StoredApiKey;
@@ -50,6 +50,8 @@ pub struct IndexNameInfo {
     /// `index.hidden`. Names that begin with a dot are treated as hidden whatever this says.
     pub hidden: bool,
     pub aliases: Vec<String>,
+    /// Those of its aliases that wildcards pass over.
+    pub hidden_aliases: Vec<String>,
 }
 
 /// All index names, sorted, with the aliases turned round.
@@ -57,6 +59,7 @@ pub struct IndexNameInfo {
 pub struct IndexNames {
     indices: BTreeMap<String, IndexNameInfo>,
     aliases: BTreeMap<String, Vec<String>>,
+    hidden_aliases: BTreeSet<String>,
 }
 
 impl IndexNames {
@@ -71,6 +74,9 @@ impl IndexNames {
                     .or_default()
                     .push(index.name.clone());
             }
+            names
+                .hidden_aliases
+                .extend(index.hidden_aliases.iter().cloned());
             names.indices.insert(index.name.clone(), index);
         }
         names
@@ -91,6 +97,11 @@ impl IndexNames {
         self.aliases
             .iter()
             .map(|(alias, indices)| (alias.as_str(), indices.as_slice()))
+    }
+
+    /// Returns whether wildcards pass the alias over.
+    pub fn is_hidden_alias(&self, name: &str) -> bool {
+        self.hidden_aliases.contains(name)
     }
 
     /// Returns the indices behind an alias.

@@ -27,6 +27,7 @@ mod stats;
 mod store;
 pub(crate) mod tracker;
 mod version_map;
+mod view;
 mod write;
 mod writer;
 
@@ -52,6 +53,7 @@ pub use recovery::{CommitInfo, RecoverySnapshot, ShardInstaller, SnapshotFile};
 pub use searcher::{Searcher, StoredDocument};
 pub use stats::ShardStats;
 pub use store::Scrubber;
+pub use view::{DocumentFilter, FieldMask, Leaf, View};
 pub use write::{Applied, Condition};
 
 use failure::Failure;
@@ -74,6 +76,7 @@ pub struct Shard {
     reader: IndexReader,
     /// By what the reader shows since the last refresh.
     lookup: RwLock<Arc<IdLookup>>,
+    filters: view::FilterCache,
     translog: Arc<Translog>,
     writer: WriterQueue,
     versions: VersionMap,
@@ -246,15 +249,23 @@ impl Shard {
         self.translog.retain(from)
     }
 
-    /// Returns a view of what searches see.
-    pub fn acquire_searcher(&self) -> Result<Searcher> {
+    /// Returns what searches with this view see.
+    ///
+    /// # Errors
+    /// The copy has failed, or a filter of the view does not fit the mapping.
+    pub fn acquire_searcher(&self, view: &View) -> Result<Searcher> {
         self.check()?;
         let lookup = self.lookup.read().clone();
-        Ok(Searcher::new(
+        self.searcher_of(&lookup, view)
+    }
+
+    fn searcher_of(&self, lookup: &IdLookup, view: &View) -> Result<Searcher> {
+        let whole = Searcher::new(
             lookup.searcher().clone(),
             self.layout.clone(),
             self.mapping(),
-        ))
+        );
+        whole.narrowed_by(view, Some(&self.filters))
     }
 
     /// Returns the error that stopped the copy, if one did.

@@ -110,6 +110,7 @@ impl Shard {
             index,
             directory,
             reader,
+            filters: super::view::FilterCache::default(),
             lookup: RwLock::new(Arc::new(lookup)),
             sequence: Mutex::new(Sequence {
                 processed: LocalCheckpointTracker::new(commit.local_checkpoint),

@@ -17,6 +17,7 @@ mod crash;
 mod model;
 mod rot;
 mod together;
+mod view;
 
 fn mapping() -> Arc<Mapping> {
     let json = json!({"properties": {"n": {"type": "long"}, "t": {"type": "text"}}});
@@ -72,20 +73,20 @@ fn put(shard: &Shard, id: &str, n: i64) -> Applied {
 }
 
 fn n_of(shard: &Shard, id: &str) -> Option<i64> {
-    let document = shard.get(id).unwrap()?;
+    let document = shard.get(id, &View::whole()).unwrap()?;
     let value: serde_json::Value = serde_json::from_slice(&document.source).unwrap();
     value["n"].as_i64()
 }
 
 /// Ids and contents as searches see them.
 fn searchable(shard: &Shard) -> Vec<(String, SeqNo, u64, String)> {
-    let searcher = shard.acquire_searcher().unwrap();
+    let searcher = shard.acquire_searcher(&View::whole()).unwrap();
     let mut found = Vec::new();
-    for (ord, segment) in searcher.tantivy().segment_readers().iter().enumerate() {
-        for doc in segment.doc_ids_alive() {
+    for (ord, segment) in searcher.leaves().enumerate() {
+        for doc in segment.docs() {
             let address = tantivy::DocAddress::new(ord as u32, doc);
             let id = searcher.document(address).unwrap().id;
-            let got = shard.get_searchable(&id).unwrap().unwrap();
+            let got = shard.get_searchable(&id, &View::whole()).unwrap().unwrap();
             let source = String::from_utf8(got.source.to_vec()).unwrap();
             found.push((id, got.seq_no, got.version, source));
         }
@@ -465,7 +466,11 @@ fn a_new_id_needs_no_lookup_and_a_late_mapping_is_refused() {
     assert_eq!(put(&shard, "made-3", 30).version, 2);
     shard.refresh().unwrap();
     assert_eq!(searchable(&shard).len(), 5);
-    let routing = shard.get("made-1").unwrap().unwrap().routing;
+    let routing = shard
+        .get("made-1", &View::whole())
+        .unwrap()
+        .unwrap()
+        .routing;
     assert_eq!(routing.as_deref(), Some("r"));
 
     let unmapped = Bytes::from_static(br#"{"n":1,"new":"x"}"#);
@@ -532,11 +537,13 @@ fn a_copy_stops_for_good_at_the_first_failure() {
             put_if(&shard, "3", 3, Condition::default()).unwrap_err()
         ));
         assert!(stopped(shard.apply(&operation(9, 1, "9")).unwrap_err()));
-        assert!(stopped(shard.get("1").unwrap_err()));
+        assert!(stopped(shard.get("1", &View::whole()).unwrap_err()));
         assert!(stopped(shard.refresh().unwrap_err()));
         assert!(stopped(shard.flush().unwrap_err()));
         assert!(stopped(shard.sync().unwrap_err()));
-        assert!(shard.recovery_snapshot().is_err() && shard.acquire_searcher().is_err());
+        assert!(
+            shard.recovery_snapshot().is_err() && shard.acquire_searcher(&View::whole()).is_err()
+        );
         drop(shard);
         let reopened = open(dir.path());
         assert_eq!(
@@ -672,7 +679,7 @@ fn a_write_that_is_sent_again_is_answered_as_the_first_time_and_applied_once() {
             assert_eq!(again, first);
         }
         assert_eq!(shard.max_seq_no(), 3);
-        assert!(shard.get("a").unwrap().is_none());
+        assert!(shard.get("a", &View::whole()).unwrap().is_none());
     };
     same(&shard, 1);
     // The next primary, a restart before and after a flush, and a copy made of the files know it too.

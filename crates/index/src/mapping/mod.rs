@@ -151,6 +151,13 @@ impl Mapping {
         self.index.values()
     }
 
+    /// Returns the mapping as one knows it who sees these fields only. What it renders is not changed.
+    pub(crate) fn with_fields(&self, shows: impl Fn(&str) -> bool) -> Self {
+        let mut mapping = self.clone();
+        mapping.index.retain(|path, _| shows(path));
+        mapping
+    }
+
     /// Returns whether the path is an object of the mapping.
     pub fn is_object(&self, path: &str) -> bool {
         self.object(path).is_some()

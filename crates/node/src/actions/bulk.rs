@@ -23,6 +23,7 @@ use crate::replication::messages::{SHARD_BULK, ShardBulkRequest, ShardBulkRespon
 use crate::routing::{is_broken_link, is_stale_routing, shard_of, write_index};
 use crate::services::Services;
 use crate::shards::writes::ShardItem;
+use crate::views;
 
 pub(super) fn register(registry: &mut ActionRegistry) {
     registry.add(bulk);
@@ -267,13 +268,26 @@ fn by_shard(
                 continue;
             }
         };
+        let given = item.routing.take();
+        match views::document_routing(index, &item.index, given) {
+            Ok(routing) => item.routing = routing,
+            Err(error) => {
+                answers[position].outcome = Some(Err(error));
+                continue;
+            }
+        }
         let new_id = item.id.is_none();
         let id = item.id.get_or_insert_with(new_document_id).clone();
         let shard = shard_of(index, &id, item.routing.as_deref());
+        let alias = (item.index != index.id.name).then(|| item.index.clone());
         item.index.clone_from(&index.id.name);
         answers[position].index.clone_from(&item.index);
         answers[position].id = Some(id);
-        let item = ShardItem { item, new_id };
+        let item = ShardItem {
+            item,
+            new_id,
+            alias,
+        };
         groups.entry(shard).or_default().push((position, item));
     }
     groups

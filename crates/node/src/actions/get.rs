@@ -9,18 +9,21 @@ use ringwall_api::auth::Authentication;
 use ringwall_api::document::{
     GetRequest, GetResult, MultiGetItem, MultiGetRequest, MultiGetResponse,
 };
-use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext};
+use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext, Through};
 use ringwall_base::breaker::{Account, Purpose};
 use ringwall_base::{ShardId, encoding};
+use ringwall_cluster::ClusterState;
 use ringwall_index::engine::GetDocument;
 use ringwall_search::source_filter;
 use ringwall_transport::{DuplicateAction, InboundContext, TypedHandler};
 use serde::{Deserialize, Serialize};
 
 use super::ActionRegistry;
+use crate::cluster_service::now_ms;
 use crate::read;
 use crate::routing::{is_stale_routing, one_index, shard_of};
 use crate::services::Services;
+use crate::views;
 
 pub(super) fn register(registry: &mut ActionRegistry) {
     registry.add(get);
@@ -35,6 +38,7 @@ struct GetShardRequest {
     shard: ShardId,
     /// Of the cluster state by which the node holds a copy in service.
     state_version: u64,
+    through: Through,
     requests: Vec<GetRequest>,
 }
 
@@ -53,10 +57,10 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
                     .authentication
                     .as_ref()
                     .ok_or_else(|| ApiError::internal("a read came without its user"))?;
-                services.authorizer.recheck(
+                services.authorizer.recheck_names(
                     authentication,
                     GetRequest::ACTION.name,
-                    std::slice::from_ref(&request.shard.index.name),
+                    &request.through.names(&request.shard.index.name),
                 )?;
                 read(&services, request).await
             }
@@ -70,14 +74,25 @@ async fn get(
     request: GetRequest,
 ) -> ApiResult<GetResult> {
     let state = services.cluster.state();
-    let index = one_index(&state, &request.index)?;
-    let shard = shard_of(index, &request.id, request.routing.as_deref());
+    let place = place_of(&state, &request)?;
     let requests = vec![request];
-    let mut results = get_of_shard(&services, &context.authentication, shard, requests).await?;
+    let mut results = get_of_shard(&services, &context.authentication, place, requests).await?;
     context
         .account
         .charge(encoding::size(&results), DOCUMENTS)?;
     results.pop().unwrap_or_else(|| Err(no_answer()))
+}
+
+/// Returns the shard of a document, and by which name it was reached.
+fn place_of(state: &ClusterState, request: &GetRequest) -> ApiResult<(ShardId, Through)> {
+    let (index, through) = one_index(state, &request.index)?;
+    let mut routing = request.routing.clone();
+    if let Through::Aliases(aliases) = &through {
+        for alias in aliases {
+            routing = views::document_routing(index, alias, routing)?;
+        }
+    }
+    Ok((shard_of(index, &request.id, routing.as_deref()), through))
 }
 
 /// One call for all documents of a shard.
@@ -89,17 +104,14 @@ async fn multi_get(
     let state = services.cluster.state();
     let authentication = &context.authentication;
     let mut items: Vec<MultiGetItem> = Vec::with_capacity(request.items.len());
-    let mut groups: BTreeMap<ShardId, (Vec<usize>, Vec<GetRequest>)> = BTreeMap::new();
+    let mut groups: BTreeMap<(ShardId, Through), (Vec<usize>, Vec<GetRequest>)> = BTreeMap::new();
     for (position, item) in request.items.into_iter().enumerate() {
         let index = item.index.expressions.join(",");
         let action = GetRequest::ACTION.name;
         let allowed = services
             .authorizer
             .authorize_item(authentication, action, &index);
-        let shard = allowed.and_then(|()| {
-            let index = one_index(&state, &item.index)?;
-            Ok(shard_of(index, &item.id, item.routing.as_deref()))
-        });
+        let shard = allowed.and_then(|()| place_of(&state, &item));
         items.push(MultiGetItem {
             index,
             id: item.id.clone(),
@@ -111,10 +123,10 @@ async fn multi_get(
             requests.push(item);
         }
     }
-    let reads = groups.into_iter().map(|(shard, (positions, requests))| {
+    let reads = groups.into_iter().map(|(place, (positions, requests))| {
         let services = &services;
         async move {
-            let results = get_of_shard(services, authentication, shard, requests).await;
+            let results = get_of_shard(services, authentication, place, requests).await;
             (positions, results)
         }
     });
@@ -149,13 +161,14 @@ fn no_answer() -> ApiError {
 async fn get_of_shard(
     services: &Arc<Services>,
     authentication: &Authentication,
-    shard: ShardId,
+    (shard, through): (ShardId, Through),
     requests: Vec<GetRequest>,
 ) -> ApiResult<GetResults> {
     let local = services.local_node();
     let call = |node, state_version| {
         let message = GetShardRequest {
             shard: shard.clone(),
+            through: through.clone(),
             state_version,
             requests: requests.clone(),
         };
@@ -198,6 +211,9 @@ async fn read(services: &Services, message: GetShardRequest) -> ApiResult<GetRes
     let shard = read::serving_copy(services, &message.shard, message.state_version).await?;
     let account = Account::open(&services.breakers, Purpose::Request);
     let charged = account.clone();
+    let state = services.cluster.state();
+    let now_ms = i64::try_from(now_ms()).unwrap_or(i64::MAX);
+    let view = views::for_documents(&state, &message.shard, &message.through, now_ms)?;
     let work = move || -> ApiResult<GetResults> {
         if message.requests.iter().any(|request| request.refresh) {
             shard.refresh()?;
@@ -205,8 +221,8 @@ async fn read(services: &Services, message: GetShardRequest) -> ApiResult<GetRes
         let mut results = Vec::with_capacity(message.requests.len());
         for request in message.requests {
             let document = match request.realtime {
-                true => shard.engine.get(&request.id)?,
-                false => shard.engine.get_searchable(&request.id)?,
+                true => shard.engine.get(&request.id, &view)?,
+                false => shard.engine.get_searchable(&request.id, &view)?,
             };
             let result = result(&message.shard.index.name, request, document);
             charged.charge(encoding::size(&result), DOCUMENTS)?;

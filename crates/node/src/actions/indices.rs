@@ -14,6 +14,7 @@ use ringwall_cluster::names::validate_index_name;
 use ringwall_cluster::render::render_settings;
 use ringwall_cluster::{Aliases, Change, ClusterState, IndexMetadata};
 use ringwall_index::Mapping;
+use ringwall_search::filter::check_filter;
 use ringwall_settings::registry::indices::MAX_SHARDS_PER_NODE;
 use serde_json::{Map, Value, json};
 
@@ -40,7 +41,6 @@ async fn create(
     };
     let settings = IndexSettings::parse(&request.settings)?;
     let aliases = parse_aliases(&request.aliases)?;
-    refuse_narrowing(&aliases)?;
     let result = submit_create(
         &services,
         name,
@@ -94,11 +94,12 @@ async fn submit_create(
 ) -> ApiResult<()> {
     validate_index_name(name)?;
     check_shard_limit(services, &settings)?;
-    let mapping = Mapping::parse(mappings)?.to_stored_json();
+    let mapping = Arc::new(Mapping::parse(mappings)?);
+    check_filters(services, name, &mapping, &aliases).await?;
     let change = Change::CreateIndex {
         name: name.to_owned(),
         settings,
-        mapping,
+        mapping: mapping.to_stored_json(),
         aliases,
     };
     services.cluster.submit(change, timeout).await
@@ -124,19 +125,23 @@ fn check_shard_limit(services: &Services, settings: &IndexSettings) -> ApiResult
     )]))
 }
 
-/// Refuses what is not in force yet.
-fn refuse_narrowing(aliases: &Aliases) -> ApiResult<()> {
+/// Checks that the filters of aliases can be used with the mapping. Errors: 400 that names the alias.
+async fn check_filters(
+    services: &Services,
+    index: &str,
+    mapping: &Arc<Mapping>,
+    aliases: &Aliases,
+) -> ApiResult<()> {
     for (name, alias) in aliases {
-        let unsupported = [
-            ("filter", alias.filter.is_some()),
-            ("index_routing", alias.index_routing.is_some()),
-            ("search_routing", alias.search_routing.is_some()),
-        ];
-        if let Some((key, _)) = unsupported.iter().find(|(_, given)| *given) {
-            return Err(ApiError::illegal_argument(format!(
-                "[{key}] of alias [{name}] is not supported yet"
-            )));
-        }
+        let Some(filter) = alias.filter.clone() else {
+            continue;
+        };
+        let (mapping, index) = (Arc::clone(mapping), index.to_owned());
+        let check = move || check_filter(&filter, &mapping, &index);
+        services.pools.search.run(check).await?.map_err(|error| {
+            let reason = format!("failed to parse filter for alias [{name}]");
+            ApiError::illegal_argument(reason).caused_by(error)
+        })?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use ringwall_api::document::ShardCounts;
 use ringwall_api::search::{
     CountRequest, CountResponse, SearchHit, SearchRequest, SearchResponse, ShardFailure,
 };
-use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext, Through};
 use ringwall_base::json_size::tree_size;
 use ringwall_base::{NodeId, ShardId, encoding};
 use ringwall_cluster::ClusterState;
@@ -30,13 +30,13 @@ use super::ActionRegistry;
 use super::indices::concrete;
 use crate::cluster_service::now_ms;
 use crate::read;
-use crate::routing::shard_of;
 use crate::search::control::Waiting;
 use crate::search::messages::{
     COUNT, CountShardRequest, FETCH, FREE, FetchRequest, FetchResponse, FreeRequest, QUERY,
     QueryRequest, QueryResponse,
 };
 use crate::services::Services;
+use crate::views;
 
 pub(super) fn register(registry: &mut ActionRegistry) {
     registry.add(search);
@@ -63,9 +63,10 @@ async fn search(
     // The query that was made of the body, and the text that the shards are sent.
     let read = tree_size(&body).bytes + body.len() as u64;
     context.account.charge(read, "<search_request>")?;
-    let asked = shards.iter().map(|shard| {
+    let asked = shards.iter().map(|(shard, through)| {
         let query = |state_version| QueryRequest {
             shard: shard.clone(),
+            through: through.clone(),
             state_version,
             body: body.clone(),
             now_ms: caller.now_ms,
@@ -78,7 +79,7 @@ async fn search(
     let mut found: Vec<ShardFound> = Vec::with_capacity(shards.len());
     let mut results: Vec<ShardQueryResult> = Vec::with_capacity(shards.len());
     let mut failures: Vec<ShardFailure> = Vec::new();
-    for (shard, answer) in shards.iter().zip(join_all(asked).await) {
+    for ((shard, _), answer) in shards.iter().zip(join_all(asked).await) {
         match answer {
             Ok((node, response)) => {
                 let bytes = encoding::size(&response) * HEAP_FACTOR;
@@ -133,9 +134,10 @@ async fn count(
     // The query that was made of the body, and the text that the shards are sent.
     let read = tree_size(&body).bytes + body.len() as u64;
     context.account.charge(read, "<search_request>")?;
-    let asked = shards.iter().map(|shard| {
+    let asked = shards.iter().map(|(shard, through)| {
         let request = |state_version| CountShardRequest {
             shard: shard.clone(),
+            through: through.clone(),
             state_version,
             body: body.clone(),
             now_ms: caller.now_ms,
@@ -252,26 +254,20 @@ fn is_fault_of_request(error: &ApiError) -> bool {
     is_final || error.status < 500 && error.status != 429 && error.code != ErrorCode::ShardNotFound
 }
 
-/// Returns the shards that a search covers, in order: all of the indices', or those that the
-/// routing values lead to.
+/// Returns the shards that a search covers, in order, each with the names that led to it: all of the
+/// indices', or those that the routing values of request and aliases lead to.
 fn shards(
     state: &ClusterState,
     target: &IndicesTarget,
     routing: Option<&str>,
-) -> ApiResult<Vec<ShardId>> {
+) -> ApiResult<Vec<(ShardId, Through)>> {
     let mut shards = Vec::new();
     for index in concrete(state, target)? {
-        let numbers: BTreeSet<u32> = match routing {
-            Some(values) => values
-                .split(',')
-                .map(|value| shard_of(index, "", Some(value)).shard)
-                .collect(),
-            None => (0..index.settings.number_of_shards()).collect(),
-        };
-        shards.extend(numbers.into_iter().map(|shard| ShardId {
-            index: index.id.clone(),
-            shard,
-        }));
+        let through = target.through(&index.id.name);
+        for shard in views::searched_shards(index, &through, routing)? {
+            let index = index.id.clone();
+            shards.push((ShardId { index, shard }, through.clone()));
+        }
     }
     Ok(shards)
 }

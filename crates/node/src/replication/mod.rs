@@ -5,6 +5,7 @@ pub mod messages;
 pub mod primary;
 pub mod replica;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ringwall_api::{ApiError, ApiResult};
@@ -115,10 +116,19 @@ fn recheck(
     request: &ShardBulkRequest,
 ) -> ApiResult<()> {
     let authentication = context.authentication.as_ref().ok_or_else(no_user)?;
-    let index = [request.shard.index.name.clone()];
+    let index = &request.shard.index.name;
+    let names = request
+        .items
+        .iter()
+        .map(|item| item.alias.as_ref().unwrap_or(index));
+    let names: Vec<String> = names
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .cloned()
+        .collect();
     services
         .authorizer
-        .recheck(authentication, BULK_ACTION, &index)
+        .recheck_names(authentication, BULK_ACTION, &names)
 }
 
 /// What a user needs for any write to an index by `_bulk`. Source: security.md section 3.3.

@@ -1,16 +1,17 @@
 //! The primary applies writes, has every in-sync copy apply them, and only then acknowledges.
 //! Source: data.md section 8.1.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use ringwall_api::document::{RefreshPolicy, ShardCounts};
-use ringwall_api::{ApiError, ApiResult, ErrorCode};
+use ringwall_api::document::{OpType, RefreshPolicy, ShardCounts};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, Through};
 use ringwall_base::{AllocationId, SeqNo, Term, TimeValue, encoding};
 use ringwall_cluster::{Change, ClusterState};
-use ringwall_index::Operation;
+use ringwall_index::{Operation, View};
 use ringwall_settings::registry::indices::{REPLICATION_COPY_TIMEOUT, REPLICATION_RECONNECT_TIME};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,10 +22,12 @@ use super::messages::{
     CheckpointRequest, REFRESH_COPY, REPLICATE, RESYNC, RefreshCopyRequest, ReplicaRequest,
     ReplicaResponse, ResyncRequest, SYNC_CHECKPOINT, ShardBulkRequest, ShardBulkResponse,
 };
+use crate::cluster_service::now_ms;
 use crate::routing::is_broken_link;
 use crate::services::Services;
 use crate::shards::LocalShard;
 use crate::shards::writes::{AppliedItems, ShardItem, apply_items};
+use crate::views;
 
 /// Before operations that a node had no room for are offered again, the first time.
 const PRESSURE_RETRY: Duration = Duration::from_millis(50);
@@ -74,7 +77,8 @@ async fn apply_with_mapping(
     request: u64,
     items: Vec<ShardItem>,
 ) -> ApiResult<AppliedItems> {
-    let mut applied = AppliedItems::new(request, items);
+    let views = views_of(services, shard, &items)?;
+    let mut applied = AppliedItems::new(request, items, views);
     for _ in 0..MAPPING_ROUNDS {
         let local = shard.clone();
         applied = services
@@ -95,6 +99,26 @@ async fn apply_with_mapping(
         "the mapping changed too often under this request; retry it",
     ));
     Ok(applied)
+}
+
+/// Returns what updates see that came through an alias.
+fn views_of(
+    services: &Services,
+    shard: &LocalShard,
+    items: &[ShardItem],
+) -> ApiResult<BTreeMap<String, View>> {
+    let state = services.cluster.state();
+    let now_ms = i64::try_from(now_ms()).unwrap_or(i64::MAX);
+    let mut views = BTreeMap::new();
+    let updates = items.iter().filter(|item| item.item.op == OpType::Update);
+    for alias in updates.filter_map(|item| item.alias.as_ref()) {
+        if !views.contains_key(alias) {
+            let through = Through::Aliases(vec![alias.clone()]);
+            let view = views::for_documents(&state, &shard.id, &through, now_ms)?;
+            views.insert(alias.clone(), view);
+        }
+    }
+    Ok(views)
 }
 
 /// Makes operations durable here and on every copy; returns how many copies took them.

@@ -1,6 +1,7 @@
 //! What the coordinating node of a search and the data nodes send one another.
 
 use bytes::Bytes;
+use ringwall_api::Through;
 use ringwall_base::ShardId;
 use ringwall_search::{DocAddress, FetchedHit, ShardQueryResult};
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,8 @@ pub struct QueryRequest {
     pub shard: ShardId,
     /// Of the cluster state by which the node holds a copy in service.
     pub state_version: u64,
+    /// By which name the search came to the index, which decides what it sees.
+    pub through: Through,
     /// The request body, JSON text.
     pub body: Bytes,
     /// What `now` means, milliseconds since the epoch.
@@ -68,6 +71,7 @@ pub struct CountShardRequest {
     pub shard: ShardId,
     /// As [`QueryRequest::state_version`].
     pub state_version: u64,
+    pub through: Through,
     pub body: Bytes,
     pub now_ms: i64,
     pub time_left_ms: u64,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use ringwall_api::auth::Authentication;
-use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, search::SearchRequest};
+use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, Through, search::SearchRequest};
 use ringwall_base::ShardId;
 use ringwall_base::breaker::Account;
 use ringwall_index::Searcher;
@@ -108,7 +108,12 @@ pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
         TypedHandler::new(move |context: InboundContext, request: QueryRequest| {
             let services = shared.clone();
             async move {
-                let caller = recheck(&services, context.authentication, &request.shard)?;
+                let caller = recheck(
+                    &services,
+                    context.authentication,
+                    &request.shard,
+                    &request.through,
+                )?;
                 shard::query(&services, request, caller).await
             }
         }),
@@ -141,7 +146,12 @@ pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
         TypedHandler::new(move |context: InboundContext, request: CountShardRequest| {
             let services = shared.clone();
             async move {
-                recheck(&services, context.authentication, &request.shard)?;
+                recheck(
+                    &services,
+                    context.authentication,
+                    &request.shard,
+                    &request.through,
+                )?;
                 shard::count(&services, request).await
             }
         }),
@@ -153,12 +163,13 @@ fn recheck(
     services: &Services,
     authentication: Option<Authentication>,
     shard: &ShardId,
+    through: &Through,
 ) -> ApiResult<Authentication> {
     let authentication = authentication.ok_or_else(no_user)?;
-    let index = std::slice::from_ref(&shard.index.name);
+    let names = through.names(&shard.index.name);
     services
         .authorizer
-        .recheck(&authentication, SearchRequest::ACTION.name, index)?;
+        .recheck_names(&authentication, SearchRequest::ACTION.name, &names)?;
     Ok(authentication)
 }
 

@@ -23,6 +23,7 @@ use crate::read;
 use crate::services::Services;
 use crate::shards::{LocalShard, maintenance};
 use crate::tasks::{self, Task};
+use crate::views;
 
 /// Runs the query phase, and the fetch phase with it when asked.
 pub async fn query(
@@ -34,6 +35,8 @@ pub async fn query(
     let limits = limits(services, &request.shard)?;
     let account = admitted(services, &request.body)?;
     let task = described(&request.shard);
+    let state = services.cluster.state();
+    let view = views::for_search(&state, &request.shard, &request.through, request.now_ms)?;
     let waiting = Waiting::new(request.time_left_ms);
     let control = waiting
         .control(services.settings.get(&SEARCH_DEFAULT_TIMEOUT).duration())
@@ -46,7 +49,7 @@ pub async fn query(
             // The task lives as long as the thread works for it.
             let _task = task;
             let source = parse_search(&body(&request.body)?)?;
-            let searcher = shard.engine.acquire_searcher()?;
+            let searcher = shard.engine.acquire_searcher(&view)?;
             let context = ShardContext {
                 index: &index,
                 now_millis: request.now_ms,
@@ -124,6 +127,8 @@ pub async fn count(services: &Arc<Services>, request: CountShardRequest) -> ApiR
     let limits = limits(services, &request.shard)?;
     let account = admitted(services, &request.body)?;
     let task = described(&request.shard);
+    let state = services.cluster.state();
+    let view = views::for_search(&state, &request.shard, &request.through, request.now_ms)?;
     let waiting = Waiting::new(request.time_left_ms);
     let control = waiting.control(None).charged_to(account);
     let counted = services
@@ -132,7 +137,7 @@ pub async fn count(services: &Arc<Services>, request: CountShardRequest) -> ApiR
         .run_giving_way(move |seat| -> ApiResult<u64> {
             let _task = task;
             let query = parse_count(&body(&request.body)?)?;
-            let searcher = shard.engine.acquire_searcher()?;
+            let searcher = shard.engine.acquire_searcher(&view)?;
             let context = ShardContext {
                 index: &request.shard.index.name,
                 now_millis: request.now_ms,

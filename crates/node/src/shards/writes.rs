@@ -1,5 +1,7 @@
 //! The items of a bulk on the primary: one after the other, without waiting for anything.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use ringwall_api::document::{
     GetResult, OpType, ShardCounts, WriteItem, WriteOutcome, WriteResult,
@@ -8,7 +10,7 @@ use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::{SeqNo, Term};
 use ringwall_index::engine::{Applied, Condition, RecentWrite, RequestItem};
 use ringwall_index::translog::OperationKind;
-use ringwall_index::{IndexError, Operation, parse_document};
+use ringwall_index::{IndexError, Operation, View, parse_document};
 use ringwall_search::source_filter;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,6 +24,8 @@ pub struct ShardItem {
     pub item: WriteItem,
     /// The id was made for this request and was never sent before: no document can have it.
     pub new_id: bool,
+    /// The alias through which the index was reached. What it hides, an update does not find.
+    pub alias: Option<String>,
 }
 
 /// The items of a bulk, and how far they have come.
@@ -29,6 +33,8 @@ pub struct AppliedItems {
     /// [`crate::replication::messages::ShardBulkRequest::request`].
     request: u64,
     items: Vec<ShardItem>,
+    /// What is seen through each alias.
+    views: BTreeMap<String, View>,
     outcomes: Vec<Result<Done, ApiError>>,
     /// What was written, to be replicated.
     pub operations: Vec<Operation>,
@@ -47,9 +53,10 @@ struct Done {
 
 impl AppliedItems {
     /// Returns items of which none has been applied.
-    pub fn new(request: u64, items: Vec<ShardItem>) -> Self {
+    pub fn new(request: u64, items: Vec<ShardItem>, views: BTreeMap<String, View>) -> Self {
         Self {
             request,
+            views,
             outcomes: Vec::with_capacity(items.len()),
             operations: Vec::with_capacity(items.len()),
             items,
@@ -110,7 +117,7 @@ pub fn apply_items(
             request: applied.request,
             item: u32::try_from(applied.outcomes.len()).unwrap_or(u32::MAX),
         };
-        let outcome = match apply_item(shard, term, current, by) {
+        let outcome = match apply_item(shard, term, current, by, &applied.views) {
             Ok(Step::Written(done, operation)) => {
                 applied.operations.push(operation);
                 Ok(done)
@@ -139,6 +146,7 @@ fn apply_item(
     term: Term,
     current: &ShardItem,
     by: RequestItem,
+    views: &BTreeMap<String, View>,
 ) -> Result<Step, IndexError> {
     let item = &current.item;
     let Some(id) = item.id.as_deref() else {
@@ -161,8 +169,14 @@ fn apply_item(
         OpType::Delete => Ok(written(shard.engine.delete(term, id, condition)?, None)),
         OpType::Update => {
             let mut attempts_left = item.retry_on_conflict;
+            let view = match &current.alias {
+                None => View::whole(),
+                Some(alias) => views.get(alias).cloned().ok_or_else(|| {
+                    ApiError::internal(format!("what the alias [{alias}] shows was not looked up"))
+                })?,
+            };
             loop {
-                match update(shard, term, item, id, by) {
+                match update(shard, term, item, id, by, &view) {
                     Err(error) if attempts_left > 0 && is_conflict(&error) => attempts_left -= 1,
                     result => return result,
                 }
@@ -199,12 +213,13 @@ fn update(
     item: &WriteItem,
     id: &str,
     by: RequestItem,
+    view: &View,
 ) -> Result<Step, IndexError> {
     if let Some((write, operation)) = shard.engine.repeated(by)? {
         return updated_before(item, id, write, operation);
     }
     let body = UpdateBody::parse(&item.source)?;
-    let current = shard.engine.get(id)?;
+    let current = shard.engine.get(id, view)?;
     let mut condition = Condition {
         if_seq_no: item.if_seq_no,
         if_primary_term: item.if_primary_term,
@@ -360,13 +375,19 @@ mod tests {
             ShardItem {
                 item,
                 new_id: false,
+                alias: None,
             }
         })
         .to_vec()
     }
 
     fn send(shard: &LocalShard, request: u64) -> (Vec<Result<String, u16>>, Vec<Operation>) {
-        let applied = apply_items(shard, 1, AppliedItems::new(request, items())).unwrap();
+        let applied = apply_items(
+            shard,
+            1,
+            AppliedItems::new(request, items(), BTreeMap::new()),
+        )
+        .unwrap();
         let operations = applied.operations.clone();
         let outcomes = applied.into_outcomes(ShardCounts::default(), false);
         let outcomes = outcomes

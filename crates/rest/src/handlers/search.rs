@@ -333,7 +333,7 @@ fn msearch_item(
         indices: IndicesTarget {
             expressions,
             options,
-            resolved: false,
+            ..IndicesTarget::default()
         },
         body: Value::Object(body),
         routing: text("routing").or_else(|| params.owned("routing")),

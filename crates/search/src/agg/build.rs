@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use ringwall_api::ApiError;
+use ringwall_index::Leaf;
 use ringwall_index::dates::DateFormat;
 use serde_json::Value;
-use tantivy::query::EnableScoring;
-use tantivy::{BitSet, SegmentReader};
+use tantivy::BitSet;
 
 use super::collect::{BucketState, Node, State, hash_double};
 use super::keyer::{Keyer, MissingText, double_key};
@@ -35,7 +35,7 @@ use crate::visit::visit;
 pub(crate) fn build(
     shard: &Shard<'_>,
     aggs: &[Agg],
-    reader: Option<&SegmentReader>,
+    reader: Option<&Leaf<'_>>,
     segment: u32,
 ) -> Result<Vec<Node>, ApiError> {
     aggs.iter()
@@ -68,7 +68,7 @@ pub(crate) fn uses_scores(aggs: &[Agg]) -> bool {
 
 struct Builder<'a> {
     shard: &'a Shard<'a>,
-    reader: Option<&'a SegmentReader>,
+    reader: Option<&'a Leaf<'a>>,
     segment: u32,
     agg: &'a Agg,
 }
@@ -333,6 +333,20 @@ impl<'a> Builder<'a> {
             }
             accepted = Some(set);
         }
+        // Buckets of zero documents are made of the dictionary, which also has what is hidden.
+        if spec.min_doc_count == 0
+            && let (Some(column), Some(reader)) = (&column, self.reader)
+            && reader.is_filtered()
+        {
+            let shown: HashSet<u64> = reader
+                .docs()
+                .flat_map(|doc| column.ords().values_for_doc(doc))
+                .collect();
+            accepted = Some(match accepted {
+                Some(accepted) => accepted.intersection(&shown).copied().collect(),
+                None => shown,
+            });
+        }
         let expected = column.as_ref().map_or(0, |column| column.num_terms());
         let missing = match &spec.source.missing {
             Some(value) => Some(MissingText::new(stored(value), column.as_ref())?),
@@ -511,9 +525,8 @@ impl<'a> Builder<'a> {
     /// The documents of the segment that match a query.
     fn matching(&self, query: &Query) -> Result<BitSet, ApiError> {
         let compiled = compile_root(self.shard, query)?;
-        let weight = compiled
-            .weight(EnableScoring::disabled_from_searcher(self.shard.searcher()))
-            .map_err(|e| engine_error(&e))?;
+        let weight = self.shard.searcher().weight(compiled.as_ref(), false);
+        let weight = weight.map_err(|e| engine_error(&e))?;
         let Some(reader) = self.reader else {
             return Ok(BitSet::with_max_value(0));
         };

@@ -279,6 +279,9 @@ fn exists(shard: &Shard<'_>, name: &str, boost: f32) -> Result<Compiled, ApiErro
         return Ok(all(boost));
     }
     let names = shard.names_for_exists(name);
+    if names.is_empty() {
+        shard.unmapped(name)?;
+    }
     let queries: Vec<Compiled> = names
         .iter()
         .map(|name| shard.exists_term(name))

@@ -377,13 +377,8 @@ fn statistics(
     let docs = shard.docs_with(&field.name)?.max(most).max(1);
     let tokens = match field.has_norms() {
         true => {
-            let mut tokens = 0;
-            for reader in searcher.segment_readers() {
-                let inverted = reader
-                    .inverted_index(field.dictionary().0)
-                    .map_err(|e| engine_error(&e))?;
-                tokens += inverted.total_num_tokens();
-            }
+            let tokens = searcher.token_count(field.dictionary().0);
+            let tokens = tokens.map_err(|e| engine_error(&e))?;
             tokens.max(docs)
         }
         // Every length is taken as one; the mean counts the values of a document.
@@ -408,30 +403,21 @@ fn for_each_term(
     let mut start = path;
     start.extend_from_slice(prefix.as_bytes());
     let mut beat = shard.pulse.beat();
-    for reader in shard.searcher().segment_readers() {
-        let inverted = reader
-            .inverted_index(tantivy_field)
-            .map_err(|e| engine_error(&e))?;
-        let mut stream = inverted
-            .terms()
-            .range()
-            .ge(&start)
-            .into_stream()
-            .map_err(|e| engine_error(&e))?;
-        while stream.advance() {
-            if !beat.step() {
-                return shard.pulse.proceed();
-            }
-            let key = stream.key();
-            if !key.starts_with(&start) {
-                break;
-            }
-            if let Ok(term) = std::str::from_utf8(&key[path_len..]) {
-                visit(term);
-            }
+    let visited = shard.searcher().visit_terms(tantivy_field, &start, |key| {
+        if !beat.step() || !key.starts_with(&start) {
+            return false;
         }
+        if let Ok(term) = std::str::from_utf8(&key[path_len..]) {
+            visit(term);
+        }
+        true
+    });
+    visited.map_err(|e| engine_error(&e))?;
+    // Half of the terms are none.
+    match shard.pulse.stopped() {
+        true => shard.pulse.proceed(),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// The analyzer of a text field, or the one named in the query; `None` for other fields.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ringwall_base::{AllocationId, ShardId, ids::IndexId};
 use ringwall_index::{
-    Condition, Mapping, NewShard, Shard, ShardIdentity, ShardOptions, parse_document,
+    Condition, Mapping, NewShard, Shard, ShardIdentity, ShardOptions, View, parse_document,
 };
 use serde_json::{Value, json};
 
@@ -62,7 +62,7 @@ impl Written {
     }
 
     fn index(&self) -> Index {
-        Index::of(vec![self.shard.acquire_searcher().unwrap()])
+        Index::of(vec![self.shard.acquire_searcher(&View::whole()).unwrap()])
     }
 }
 

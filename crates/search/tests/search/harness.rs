@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ringwall_api::ApiError;
 use ringwall_base::encoding;
-use ringwall_index::{Mapping, Searcher, parse_document};
+use ringwall_index::{Mapping, Searcher, View, parse_document};
 use ringwall_search::{
     MAX_BUCKETS, SearchSource, ShardContext, ShardQueryResult, Unlimited, count, fetch_phase,
     parse_count, parse_search, query_phase, reduce,
@@ -65,6 +65,14 @@ impl Index {
     /// Shards that somebody else filled.
     pub fn of(shards: Vec<Searcher>) -> Self {
         Self { shards }
+    }
+
+    /// The same, as one sees it who has this view.
+    pub fn seen_by(&self, view: &View) -> Self {
+        let shards = self.shards.iter().cloned();
+        Self {
+            shards: shards.map(|shard| shard.narrowed(view).unwrap()).collect(),
+        }
     }
 
     /// One shard whose fields are mapped as they appear, as the first write of a field does.

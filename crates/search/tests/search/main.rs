@@ -13,4 +13,5 @@ mod query_strings;
 mod requests;
 mod scoring;
 mod traps;
+mod views;
 mod wire;

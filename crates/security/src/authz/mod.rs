@@ -194,6 +194,30 @@ impl Authorizer {
         Err(self.denied(authentication, &role, action, &refused))
     }
 
+    /// Authorizes again, on the node that holds it, to read or write a shard that was reached through these
+    /// names: the caller needs the right to each of them.
+    pub fn recheck_names(
+        &self,
+        authentication: &Authentication,
+        action: &str,
+        names: &[String],
+    ) -> ApiResult<()> {
+        if self.is_unchecked(authentication) {
+            return Ok(());
+        }
+        let role = self.effective_role(authentication);
+        let right = role.on_indices(action);
+        let refused: Vec<String> = names
+            .iter()
+            .filter(|name| !right.covers(name))
+            .cloned()
+            .collect();
+        if refused.is_empty() && !right.is_nowhere() {
+            return Ok(());
+        }
+        Err(self.denied(authentication, &role, action, &refused))
+    }
+
     /// Returns the union of the caller's roles; of a service account, its one fixed role; of an API key, its
     /// own roles within those of its owner.
     pub fn effective_role(&self, authentication: &Authentication) -> EffectiveRole {

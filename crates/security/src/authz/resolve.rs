@@ -1,7 +1,7 @@
 //! From index expressions to concrete index names that the caller may use.
 //! Source: security.md section 3.3, data.md section 1.1.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions, IndicesTarget};
 use ringwall_base::glob::{self, Syntax};
@@ -59,6 +59,7 @@ impl Resolver<'_> {
             return Err(Unresolved::Unauthorized(unauthorized));
         }
         self.check_single(target, &chosen)?;
+        target.by_alias = chosen.by_alias();
         target.expressions = chosen.names;
         target.resolved = true;
         Ok(())
@@ -97,13 +98,13 @@ impl Resolver<'_> {
             }
         }
         for (alias, indices) in self.names.aliases() {
-            let hidden = alias.starts_with('.');
+            let hidden = alias.starts_with('.') || self.names.is_hidden_alias(alias);
             if self.action != DELETE_INDEX
                 && matches_visible(pattern, alias, hidden, options)
                 && (self.covers)(alias)
             {
                 found = true;
-                indices.iter().for_each(|index| chosen.add(index));
+                indices.iter().for_each(|index| chosen.add_by(index, alias));
             }
         }
         if found || options.allow_no_indices {
@@ -144,7 +145,7 @@ impl Resolver<'_> {
                  indices instead."
             ))),
             Some(indices) => {
-                indices.iter().for_each(|index| chosen.add(index));
+                indices.iter().for_each(|index| chosen.add_by(index, name));
                 Ok(())
             }
             None if options.ignore_unavailable => Ok(()),
@@ -169,19 +170,41 @@ impl Resolver<'_> {
 #[derive(Default)]
 struct Chosen {
     names: Vec<String>,
-    seen: BTreeSet<String>,
+    /// The aliases that led to each; `None` for one that was reached by its own name.
+    through: BTreeMap<String, Option<Vec<String>>>,
 }
 
 impl Chosen {
     fn add(&mut self, name: &str) {
-        if self.seen.insert(name.to_owned()) {
+        if self.through.insert(name.to_owned(), None).is_none() {
             self.names.push(name.to_owned());
         }
     }
 
+    fn add_by(&mut self, name: &str, alias: &str) {
+        match self.through.get_mut(name) {
+            None => {
+                self.names.push(name.to_owned());
+                let aliases = Some(vec![alias.to_owned()]);
+                self.through.insert(name.to_owned(), aliases);
+            }
+            Some(Some(aliases)) if !aliases.iter().any(|known| known == alias) => {
+                aliases.push(alias.to_owned());
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn by_alias(&self) -> BTreeMap<String, Vec<String>> {
+        let through = self.through.iter();
+        through
+            .filter_map(|(name, aliases)| Some((name.clone(), aliases.clone()?)))
+            .collect()
+    }
+
     fn retain(&mut self, keep: impl Fn(&str) -> bool) {
         self.names.retain(|name| keep(name));
-        self.seen.retain(|name| keep(name));
+        self.through.retain(|name, _| keep(name));
     }
 }
 

@@ -45,6 +45,7 @@ fn store() -> Arc<dyn SecurityStore> {
         name: name.to_owned(),
         hidden,
         aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
+        hidden_aliases: Vec::new(),
     };
     Arc::new(FakeStore(
         Arc::new(IndexNames::new([

@@ -285,10 +285,15 @@ impl World {
 
     fn compare(&self) {
         for id in (0..IDS).map(|n| format!("id{n}")) {
-            let found = self.shard().get(&id).unwrap().map(|document| {
-                let value: serde_json::Value = serde_json::from_slice(&document.source).unwrap();
-                (document.seq_no, value["n"].as_i64().unwrap())
-            });
+            let found = self
+                .shard()
+                .get(&id, &View::whole())
+                .unwrap()
+                .map(|document| {
+                    let value: serde_json::Value =
+                        serde_json::from_slice(&document.source).unwrap();
+                    (document.seq_no, value["n"].as_i64().unwrap())
+                });
             let expected = self.current.get(&id).copied();
             assert_eq!(found, expected, "GET {id}. {}", self.story());
         }

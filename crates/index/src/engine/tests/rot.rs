@@ -115,7 +115,10 @@ fn what_has_gone_bad_is_neither_sent_nor_merged_and_is_found_by_a_scrub() {
             }
             other => panic!("{way}: {other:?}"),
         }
-        assert!(shard.get("1").is_err(), "{way}: the copy is stopped");
+        assert!(
+            shard.get("1", &View::whole()).is_err(),
+            "{way}: the copy is stopped"
+        );
     }
 }
 

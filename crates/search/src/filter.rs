@@ -1,0 +1,123 @@
+//! Queries that decide which documents are seen: filters of aliases.
+
+use std::sync::Arc;
+
+use ringwall_api::ApiError;
+use ringwall_index::{DocumentFilter, Mapping, Searcher};
+use serde_json::Value;
+
+use crate::query::{Query, compile_root, parse_query};
+use crate::shard::{Shard, ShardContext};
+
+/// Lets the documents through that match a query.
+struct QueryFilter {
+    query: Query,
+    /// `None` when the query asks for the time.
+    key: Option<String>,
+    index: String,
+    now_millis: i64,
+}
+
+/// Returns a filter that lets the documents through that match any of the queries.
+///
+/// `index` is the name of the index and `now_millis` what `now` means, in milliseconds since the epoch.
+///
+/// # Errors
+/// A query that does not parse.
+pub fn any_of(
+    queries: &[&Value],
+    index: &str,
+    now_millis: i64,
+) -> Result<Arc<dyn DocumentFilter>, ApiError> {
+    let parsed = queries.iter().map(|query| parse_query(query));
+    let parsed = parsed.collect::<Result<Vec<Query>, ApiError>>()?;
+    let text = Value::from_iter(queries.iter().map(|query| (*query).clone())).to_string();
+    Ok(Arc::new(QueryFilter {
+        query: Query::DisMax {
+            queries: parsed,
+            tie_breaker: 0.0,
+            boost: 1.0,
+        },
+        // Date math may stand anywhere in the text of a query string.
+        key: (!text.to_lowercase().contains("now")).then_some(text),
+        index: index.to_owned(),
+        now_millis,
+    }))
+}
+
+impl DocumentFilter for QueryFilter {
+    fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    fn compile(&self, whole: &Searcher) -> Result<Box<dyn tantivy::query::Query>, ApiError> {
+        let context = ShardContext {
+            index: &self.index,
+            now_millis: self.now_millis,
+            ..ShardContext::default()
+        };
+        compile_root(&Shard::new(whole, &context)?, &self.query)
+    }
+}
+
+/// Checks that a query may be the filter of an alias.
+///
+/// # Errors
+/// It does not parse, does not fit the mapping, or is about a field that is not mapped: it would let
+/// nothing through, or everything, for a slip of the pen.
+pub fn check_filter(query: &Value, mapping: &Arc<Mapping>, index: &str) -> Result<(), ApiError> {
+    let query = parse_query(query)?;
+    let nothing = Searcher::in_memory(Arc::clone(mapping), &[])?;
+    let context = ShardContext {
+        index,
+        ..ShardContext::default()
+    };
+    let shard = Shard::new(&nothing, &context)?.knowing_every_field();
+    compile_root(&shard, &query).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn filters_must_parse_and_fit_the_mapping() {
+        let mapping = json!({"properties": {"k": {"type": "keyword"}, "n": {"type": "long"},
+            "o": {"properties": {"t": {"type": "text"}}}}});
+        let mapping = Arc::new(Mapping::parse(&mapping).unwrap());
+        for good in [
+            json!({"term": {"k": "x"}}),
+            json!({"match_all": {}}),
+            json!({"bool": {"must_not": {"range": {"n": {"lt": 5}}}}}),
+            json!({"exists": {"field": "o"}}),
+            json!({"query_string": {"query": "k:x OR o.t:(red blue)"}}),
+            json!({"multi_match": {"query": "x", "fields": ["k", "o.*"]}}),
+            json!({"term": {"_index": "i"}}),
+            json!({"ids": {"values": ["1"]}}),
+        ] {
+            check_filter(&good, &mapping, "i").unwrap();
+        }
+        for bad in [
+            json!({"nonsense": {}}),
+            json!({"term": {"unmapped": "x"}}),
+            json!({"terms": {"unmapped": ["x"]}}),
+            json!({"match": {"unmapped": "x"}}),
+            json!({"range": {"n": {"gte": "abc"}}}),
+            json!({"exists": {"field": "nowhere"}}),
+            json!({"bool": {"must_not": {"term": {"unmapped": "x"}}}}),
+            json!({"bool": {"should": [{"term": {"k": "x"}}, {"prefix": {"unmapped": "x"}}]}}),
+            json!({"query_string": {"query": "unmapped:x"}}),
+            json!({"multi_match": {"query": "x", "fields": ["k", "unmapped"]}}),
+            json!({"match_phrase": {"unmapped": "x y"}}),
+            json!({"fuzzy": {"unmapped": "x"}}),
+        ] {
+            assert_eq!(
+                check_filter(&bad, &mapping, "i").unwrap_err().status,
+                400,
+                "{bad}"
+            );
+        }
+    }
+}
