@@ -33,7 +33,7 @@ use crate::terminal::Terminal;
         until Ctrl-C or SIGTERM.\n\n\
         Makes a home for each node, a certificate authority, node certificates, keystores and \
         elasticsearch.yml; starts the nodes with mutual TLS between them and HTTPS towards \
-        clients, all on loopback; waits until the cluster is green and loads a corpus. \
+        clients, all on loopback; waits until the cluster is ready and loads a corpus. \
         DIR/quickstart.json, there while the cluster runs, tells programs where it is. \
         Run again on the same directory, it starts the same cluster with its data.",
     after_help = "Examples:\n  \
@@ -122,7 +122,7 @@ async fn serve(
     outcome
 }
 
-/// Starts the nodes and returns when the cluster is green, loaded and announced.
+/// Starts the nodes and returns when the cluster is ready, loaded and announced.
 async fn bring_up(
     site: &mut Site,
     source: &Source,
@@ -137,8 +137,8 @@ async fn bring_up(
     }
     let cluster = Cluster::connect(site)?;
     let ready = async {
-        cluster.wait_until_green(GREEN_WITHIN, terminal).await?;
-        done("nodes started, cluster green", step, terminal);
+        let status = cluster.wait_until_ready(READY_WITHIN, terminal).await?;
+        done(&format!("nodes started, cluster {status}"), step, terminal);
         fill(site, source, &cluster, terminal).await
     };
     let loaded = tokio::select! {
@@ -199,4 +199,4 @@ fn done(label: &str, since: Instant, terminal: &mut Terminal) {
 }
 
 /// Generous: the machine may be busy, and the nodes' ends are seen at once anyway.
-const GREEN_WITHIN: Duration = Duration::from_secs(180);
+const READY_WITHIN: Duration = Duration::from_secs(180);

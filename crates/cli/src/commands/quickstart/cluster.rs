@@ -57,12 +57,14 @@ impl Cluster {
         })
     }
 
-    /// Waits until every node answers, all are in one cluster, and that is green.
-    pub(super) async fn wait_until_green(
+    /// Waits until every node answers, all are in one cluster, every primary serves, and no replica that these nodes
+    /// could hold is missing. Returns the status that is reached: a user may ask for more replicas than there are
+    /// nodes, and then it stays yellow.
+    pub(super) async fn wait_until_ready(
         &self,
         within: Duration,
         terminal: &mut Terminal,
-    ) -> Result<(), CommandError> {
+    ) -> Result<&'static str, CommandError> {
         let begun = Instant::now();
         let mut refused_since: Option<Instant> = None;
         loop {
@@ -72,7 +74,7 @@ impl Cluster {
                 _ => None,
             };
             let waiting = match health {
-                Health::Green => return Ok(()),
+                Health::Ready(status) => return Ok(status),
                 Health::Refused => "not letting us in yet".to_owned(),
                 Health::Not(reason) => reason,
             };
@@ -83,7 +85,7 @@ impl Cluster {
             if begun.elapsed() >= within {
                 let seconds = within.as_secs();
                 return Err(CommandError::unavailable(format!(
-                    "the cluster is not green after {seconds} s: {waiting}"
+                    "the cluster is not ready after {seconds} s: {waiting}"
                 ))
                 .with_hint("the logs of the nodes are in node-*/logs"));
             }
@@ -138,6 +140,7 @@ impl Cluster {
     /// taken up their shards again, health tells how things were before.
     async fn health(&self) -> Health {
         let nodes = self.nodes.len();
+        let mut reached = GREEN;
         for (path, judge) in [
             (
                 "/_count",
@@ -150,12 +153,14 @@ impl Cluster {
                     Ok(answer) => judge(&answer, nodes),
                     Err(error) => Health::Not(format!("{} {}", node.name, unanswered(&error))),
                 };
-                if verdict != Health::Green {
-                    return verdict;
+                match verdict {
+                    Health::Ready(GREEN) => {}
+                    Health::Ready(status) => reached = status,
+                    other => return other,
                 }
             }
         }
-        Health::Green
+        Health::Ready(reached)
     }
 
     fn wrong_password(&self) -> CommandError {
@@ -178,8 +183,8 @@ fn client(
 
 #[derive(Debug, PartialEq, Eq)]
 enum Health {
-    /// All nodes are there and all copies active.
-    Green,
+    /// All nodes are there and all copies active that can be; with the status.
+    Ready(&'static str),
     /// The password is not accepted.
     Refused,
     /// Why not yet.
@@ -193,7 +198,7 @@ fn judge_search(answer: &HttpResponse, _: usize) -> Health {
         _ => return Health::Not(refusal(answer)),
     }
     match answer.json()["_shards"]["failed"].as_u64() {
-        Some(0) => Health::Green,
+        Some(0) => Health::Ready(GREEN),
         _ => Health::Not("not all shards are open".to_owned()),
     }
 }
@@ -210,8 +215,12 @@ fn judge_health(answer: &HttpResponse, nodes: usize) -> Health {
     if joined != nodes as u64 {
         return Health::Not(format!("{joined} of {nodes} nodes joined"));
     }
+    let none = |count: &str| health[count].as_u64() == Some(0);
+    // What is on its way, or waits for a node that may come back, is waited for.
+    let is_settled = none("initializing_shards") && none("delayed_unassigned_shards");
     match health["status"].as_str() {
-        Some("green") => Health::Green,
+        Some("green") => Health::Ready(GREEN),
+        Some("yellow") if is_settled => Health::Ready("yellow"),
         status => Health::Not(format!("health is {}", status.unwrap_or("unknown"))),
     }
 }
@@ -233,6 +242,7 @@ pub(super) fn shell_quoted(path: &Path) -> String {
     }
 }
 
+const GREEN: &str = "green";
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(50);
 const REFUSED_FOR: Duration = Duration::from_secs(10);
@@ -250,9 +260,21 @@ mod tests {
     }
 
     #[test]
-    fn green_needs_all_nodes() {
+    fn ready_needs_all_nodes_and_all_that_they_can_hold() {
         let green = r#"{"status":"green","number_of_nodes":3}"#;
-        assert_eq!(judge_health(&answer(200, green), 3), Health::Green);
+        assert_eq!(judge_health(&answer(200, green), 3), Health::Ready(GREEN));
+        for (initializing, delayed, expected) in [
+            (0, 0, Health::Ready("yellow")),
+            (1, 0, Health::Not("health is yellow".into())),
+            (0, 1, Health::Not("health is yellow".into())),
+        ] {
+            let body = format!(
+                r#"{{"status":"yellow","number_of_nodes":3,"initializing_shards":{initializing},
+                    "delayed_unassigned_shards":{delayed}}}"#
+            );
+            let body: &'static str = body.leak();
+            assert_eq!(judge_health(&answer(200, body), 3), expected);
+        }
         assert_eq!(
             judge_health(&answer(200, green), 4),
             Health::Not("3 of 4 nodes joined".into())
@@ -272,7 +294,7 @@ mod tests {
     #[test]
     fn a_search_must_reach_all_shards() {
         let count = r#"{"count":1,"_shards":{"total":1,"failed":0}}"#;
-        assert_eq!(judge_search(&answer(200, count), 3), Health::Green);
+        assert_eq!(judge_search(&answer(200, count), 3), Health::Ready(GREEN));
         let failed = r#"{"count":1,"_shards":{"total":2,"failed":1}}"#;
         assert!(matches!(
             judge_search(&answer(200, failed), 3),

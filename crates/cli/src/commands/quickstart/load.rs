@@ -52,7 +52,9 @@ pub(super) async fn load(
         .expect(&what, Method::POST, &format!("/{index}/_refresh"), None)
         .await?;
     let what = format!("wait for the copies of [{index}]");
-    let path = format!("/_cluster/health/{index}?wait_for_status=green&timeout=50s");
+    let path = format!(
+        "/_cluster/health/{index}?wait_for_status=yellow&wait_for_no_initializing_shards=true&timeout=50s"
+    );
     cluster.expect(&what, Method::GET, &path, None).await?;
     let what = format!("count [{index}]");
     let count = cluster
