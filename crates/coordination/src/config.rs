@@ -23,8 +23,6 @@ pub struct Config {
     pub single_node: bool,
     /// `discovery.seed_hosts` and the other providers, ports filled in.
     pub seed_hosts: Arc<dyn SeedHosts>,
-    /// `cluster.auto_shrink_voting_configuration`.
-    pub auto_shrink_voting_configuration: bool,
     /// Log entries after which a snapshot is taken.
     pub snapshot_threshold: u64,
     /// Log entries kept although a snapshot holds them, for nodes that lag a little.
@@ -42,7 +40,6 @@ impl Config {
             unconfigured_bootstrap: None,
             single_node: false,
             seed_hosts,
-            auto_shrink_voting_configuration: true,
             snapshot_threshold: 1000,
             snapshot_keep: 500,
             timing: Timing::default(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -90,6 +91,7 @@ impl Coordination {
             started: Instant::now(),
             office: Mutex::new(None),
             unhealthy: Mutex::new(None),
+            auto_shrink: AtomicBool::new(true),
         });
         let coordination = Arc::new(Self {
             shared: shared.clone(),
@@ -187,6 +189,11 @@ impl Coordination {
             self.shared.status_wanted.notify_one();
             self.shared.election_wanted.notify_one();
         }
+    }
+
+    /// Sets whether nodes that left are removed from the voting configuration.
+    pub fn set_auto_shrink(&self, shrink: bool) {
+        self.shared.auto_shrink.store(shrink, Ordering::Relaxed);
     }
 
     /// Returns since when the disk holds up the cluster state, and with what words, if it does.

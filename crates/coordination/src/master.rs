@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use openraft::ChangeMembers;
@@ -282,7 +283,7 @@ impl Master {
             ready: live.iter().copied().filter(is_ready).collect(),
             live,
             master: self.shared.local_id(),
-            auto_shrink: self.shared.config.auto_shrink_voting_configuration,
+            auto_shrink: self.shared.auto_shrink.load(Ordering::Relaxed),
         });
         if configs.len() == 1 && best == *current {
             return Ok(());

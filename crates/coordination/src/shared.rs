@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use openraft::ServerState;
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) started: Instant,
     /// Term and beginning of this node's time in office.
     pub(crate) office: Mutex<Option<(u64, Instant)>>,
+    /// `cluster.auto_shrink_voting_configuration`.
+    pub(crate) auto_shrink: AtomicBool,
     /// Why this node must not be relied on; told from outside.
     pub(crate) unhealthy: Mutex<Option<String>>,
 }

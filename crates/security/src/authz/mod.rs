@@ -12,6 +12,7 @@ mod role;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ringwall_api::action::ErasedRequest;
 use ringwall_api::api_keys::StoredApiKey;
@@ -44,7 +45,7 @@ pub struct Authorizer {
     /// Roles of API keys, by id, compiled when first used.
     api_keys: moka::sync::Cache<String, Arc<ApiKeyRole>>,
     enabled: bool,
-    destructive_requires_name: bool,
+    destructive_requires_name: AtomicBool,
 }
 
 impl Authorizer {
@@ -56,16 +57,15 @@ impl Authorizer {
             service_accounts: compile(service_account_roles())?,
             api_keys: moka::sync::Cache::new(MAX_COMPILED_KEYS),
             enabled: true,
-            destructive_requires_name: true,
+            destructive_requires_name: AtomicBool::new(true),
         })
     }
 
     /// Sets whether indices are only deleted by their names. Setting
     /// `action.destructive_requires_name`, on by default.
-    #[must_use]
-    pub fn with_destructive_requires_name(mut self, required: bool) -> Self {
-        self.destructive_requires_name = required;
-        self
+    pub fn set_destructive_requires_name(&self, required: bool) {
+        self.destructive_requires_name
+            .store(required, Ordering::Relaxed);
     }
 
     /// Returns an authorizer for `xpack.security.enabled: false`: names are resolved, nothing is
@@ -77,7 +77,7 @@ impl Authorizer {
             service_accounts: HashMap::new(),
             api_keys: moka::sync::Cache::new(0),
             enabled: false,
-            destructive_requires_name: true,
+            destructive_requires_name: AtomicBool::new(true),
         }
     }
 
@@ -400,7 +400,7 @@ impl Authorizer {
             names: &names,
             covers,
             action,
-            destructive_requires_name: self.destructive_requires_name,
+            destructive_requires_name: self.destructive_requires_name.load(Ordering::Relaxed),
         };
         resolver.resolve(target)
     }
