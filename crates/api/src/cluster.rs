@@ -264,6 +264,12 @@ pub struct NodeStats {
     pub open_file_descriptors: u64,
     pub disk_total_bytes: u64,
     pub disk_free_bytes: u64,
+    /// Free bytes below which the disk is above the watermarks `low`, `high` and `flood_stage`.
+    #[serde(default)]
+    pub disk_watermarks: Option<[u64; 3]>,
+    /// Why the node must not be relied on, if it must not.
+    #[serde(default)]
+    pub unhealthy: Option<String>,
     pub docs: u64,
     pub store_bytes: u64,
     pub http: HttpCounts,

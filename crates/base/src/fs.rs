@@ -103,6 +103,12 @@ fn write_like(old: &Metadata, mut file: File, content: &[u8]) -> io::Result<Repl
     })
 }
 
+/// Returns whether an error says that this process, or the machine, may open no more files.
+pub fn is_out_of_files(error: &io::Error) -> bool {
+    // ENFILE and EMFILE, on Linux and the BSDs alike.
+    matches!(error.raw_os_error(), Some(23 | 24))
+}
+
 /// Syncs a directory, so that the renames and removals in it survive a power loss.
 pub fn sync_dir(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()

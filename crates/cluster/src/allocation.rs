@@ -2,20 +2,26 @@
 //!
 //! Rules, in order: two copies of a shard never share a node; a primary with history goes only to
 //! a node that holds an in-sync copy; a replica waits for its primary, and for a while for the
-//! node that had it; otherwise the node with the fewest copies takes it. A node recovers only a
-//! few copies at a time.
+//! node that had it; otherwise the node with the fewest copies takes it, of those that filters and
+//! disks allow. A node recovers only a few copies at a time.
 
 use std::collections::BTreeMap;
 
 use ringwall_base::{AllocationId, NodeId, ShardId};
 
 use crate::ClusterState;
+use crate::deciders::Deciders;
 use crate::index_settings::IndexSettings;
 use crate::metadata::IndexMetadata;
-use crate::routing::{CopyState, RecoverySource, ShardCopy, ShardRouting, UnassignedInfo};
+use crate::routing::{
+    CopyState, RecoverySource, ShardCopy, ShardRouting, UnassignedInfo, UnassignedReason,
+};
 
-/// Copies that may recover from a peer on one node at once.
-const NODE_CONCURRENT_RECOVERIES: usize = 4;
+/// Copies that are assigned to a node before those that recover there have ended, whatever the setting says: a node
+/// has the next ones at hand.
+const LEAST_ASSIGNED: usize = 4;
+/// Bound on the recoveries of a node.
+const CONCURRENT_RECOVERIES: &str = "cluster.routing.allocation.node_concurrent_recoveries";
 
 /// Makes identifiers from the randomness in a command.
 pub(crate) struct Identifiers {
@@ -53,6 +59,63 @@ pub(crate) fn reroute(state: &mut ClusterState, now_ms: u64, identifiers: &mut I
             assign_shard(state, id, primaries, now_ms, &mut load, identifiers);
         }
     }
+    for id in &shards {
+        move_away(state, id, now_ms, &mut load, identifiers);
+    }
+}
+
+/// Where a copy may not stay, another is made elsewhere that takes its place once it serves. One of a shard at a time,
+/// and only while all its copies serve.
+fn move_away(
+    state: &mut ClusterState,
+    id: &ShardId,
+    now_ms: u64,
+    load: &mut Load,
+    identifiers: &mut Identifiers,
+) {
+    let Some((node, replaces)) = choose_move(state, id, now_ms, load) else {
+        return;
+    };
+    let info = UnassignedInfo::new(UnassignedReason::ReplicaAdded, "moved", now_ms);
+    let copy = ShardCopy {
+        state: CopyState::Initializing,
+        node: Some(node),
+        allocation_id: Some(AllocationId(identifiers.next())),
+        replaces: Some(replaces),
+        ..ShardCopy::unassigned(false, RecoverySource::Peer, info)
+    };
+    load.add(node, &copy);
+    if let Some(shard) = state
+        .routing
+        .get_mut(&id.index.name)
+        .and_then(|routing| routing.shards.get_mut(id.shard as usize))
+    {
+        shard.copies.push(copy);
+    }
+}
+
+fn choose_move(
+    state: &ClusterState,
+    id: &ShardId,
+    now_ms: u64,
+    load: &Load,
+) -> Option<(NodeId, AllocationId)> {
+    let shard = state.shard(id)?;
+    let metadata = state.index(&id.index)?;
+    let not_before = metadata.shards.get(id.shard as usize)?.no_move_before_ms;
+    let is_whole = shard.copies.iter().all(ShardCopy::is_active);
+    if !is_whole || not_before.is_some_and(|at| now_ms < at) {
+        return None;
+    }
+    let deciders = Deciders::of(state, metadata);
+    let leaving = shard
+        .copies
+        .iter()
+        .find(|copy| copy.node.is_some_and(|node| !deciders.may_stay(node)))?;
+    let choice = pick(state, shard, load, |node| {
+        load.may_recover(node) && deciders.may_move_to(node)
+    })?;
+    Some((choice.node, leaving.allocation_id.clone()?))
 }
 
 impl ClusterState {
@@ -60,7 +123,13 @@ impl ClusterState {
     /// that a [`crate::Change::Reroute`] would now place it.
     pub fn has_expired_delay(&self, now_ms: u64) -> bool {
         self.shards().any(|(id, shard)| {
-            let settings = self.index(&id.index).map(|metadata| &metadata.settings);
+            let metadata = self.index(&id.index);
+            let not_before = metadata
+                .and_then(|metadata| metadata.shards.get(id.shard as usize)?.no_move_before_ms);
+            if not_before.is_some_and(|at| at <= now_ms) {
+                return true;
+            }
+            let settings = metadata.map(|metadata| &metadata.settings);
             let retries = settings.map_or(0, IndexSettings::max_allocation_retries);
             let waiting = shard
                 .copies
@@ -81,6 +150,13 @@ impl ClusterState {
 /// Takes note of the waits that are over without a node for the copy: what changes next is told of anyway, and a
 /// copy that failed before waits longer for its next try.
 pub(crate) fn end_waits(state: &mut ClusterState, now_ms: u64) {
+    let shards = state
+        .indices
+        .values_mut()
+        .flat_map(|index| &mut index.shards);
+    for shard in shards {
+        shard.no_move_before_ms = shard.no_move_before_ms.filter(|at| now_ms < *at);
+    }
     let retries: BTreeMap<String, u32> = state
         .indices
         .iter()
@@ -111,7 +187,7 @@ fn retried_at_ms(info: &UnassignedInfo, retries: u32) -> Option<u64> {
     Some(info.since_ms + pause)
 }
 
-const FIRST_PAUSE_MS: u64 = 10_000;
+pub(crate) const FIRST_PAUSE_MS: u64 = 10_000;
 /// Up to about ten minutes.
 const MOST_DOUBLINGS: u32 = 6;
 
@@ -160,22 +236,30 @@ fn choose(
     if info.is_some_and(|info| now_ms < retried_at_ms(info, retries).unwrap_or_default()) {
         return None;
     }
+    let deciders = Deciders::of(state, metadata);
+    if !deciders.may_assign(copy) {
+        return None;
+    }
     if !copy.primary {
-        return choose_replica_node(state, shard, copy, now_ms, load);
+        return choose_replica_node(state, shard, copy, now_ms, load, &deciders);
     }
     match copy.recovery_source {
-        RecoverySource::EmptyStore => least_loaded(state, shard, load),
-        _ => choose_existing_primary(state, id, copy, metadata, failures),
+        RecoverySource::EmptyStore => {
+            pick(state, shard, load, |node| deciders.may_take(copy, node))
+        }
+        _ => choose_existing_primary(state, id, copy, metadata, failures, &deciders),
     }
 }
 
-/// A primary with history goes where an in-sync copy is; each failure tries the next one.
+/// A primary with history goes where an in-sync copy is; each failure tries the next one. What keeps copies off a
+/// node counts only while another will do: documents that no node serves are worse.
 fn choose_existing_primary(
     state: &ClusterState,
     id: &ShardId,
     copy: &ShardCopy,
     metadata: &IndexMetadata,
     failures: u32,
+    deciders: &Deciders<'_>,
 ) -> Option<Choice> {
     let in_sync = &metadata.shards.get(id.shard as usize)?.in_sync;
     let mut candidates: Vec<(&AllocationId, NodeId)> = in_sync
@@ -184,7 +268,7 @@ fn choose_existing_primary(
         .map(|(allocation_id, node)| (allocation_id, *node))
         .collect();
     let last_node = copy.unassigned.as_ref().and_then(|info| info.last_node);
-    candidates.sort_by_key(|(_, node)| Some(*node) != last_node);
+    candidates.sort_by_key(|(_, node)| (!deciders.lets_in(*node), Some(*node) != last_node));
     let (allocation_id, node) = *candidates.get(failures as usize % candidates.len().max(1))?;
     Some(Choice {
         node,
@@ -198,12 +282,14 @@ fn choose_replica_node(
     copy: &ShardCopy,
     now_ms: u64,
     load: &Load,
+    deciders: &Deciders<'_>,
 ) -> Option<Choice> {
     shard.active_primary()?;
     let info = copy.unassigned.as_ref()?;
     if let Some(last) = info.last_node
         && info.failed_allocations == 0
         && may_hold(state, shard, last)
+        && deciders.may_take(copy, last)
         && load.may_recover(last)
     {
         return Some(Choice {
@@ -218,7 +304,9 @@ fn choose_replica_node(
     if waiting {
         return None;
     }
-    least_loaded_for_recovery(state, shard, load)
+    pick(state, shard, load, |node| {
+        load.may_recover(node) && deciders.may_take(copy, node)
+    })
 }
 
 fn may_hold(state: &ClusterState, shard: &ShardRouting, node: NodeId) -> bool {
@@ -227,18 +315,6 @@ fn may_hold(state: &ClusterState, shard: &ShardRouting, node: NodeId) -> bool {
         .get(&node)
         .is_some_and(|record| record.is_data())
         && shard.copies.iter().all(|copy| copy.node != Some(node))
-}
-
-fn least_loaded(state: &ClusterState, shard: &ShardRouting, load: &Load) -> Option<Choice> {
-    pick(state, shard, load, |_| true)
-}
-
-fn least_loaded_for_recovery(
-    state: &ClusterState,
-    shard: &ShardRouting,
-    load: &Load,
-) -> Option<Choice> {
-    pick(state, shard, load, |node| load.may_recover(node))
 }
 
 /// Among equally loaded nodes the one after the primary's, in order of id, so that the replicas
@@ -301,6 +377,7 @@ fn assign(
 #[derive(Default)]
 struct Load {
     nodes: BTreeMap<NodeId, NodeLoad>,
+    most_recovering: usize,
 }
 
 #[derive(Default)]
@@ -312,7 +389,12 @@ struct NodeLoad {
 
 impl Load {
     fn of(state: &ClusterState) -> Self {
-        let mut load = Self::default();
+        let setting = state.settings.get(CONCURRENT_RECOVERIES);
+        let setting = setting.and_then(|value| value.as_str()?.parse().ok());
+        let mut load = Self {
+            most_recovering: LEAST_ASSIGNED.max(setting.unwrap_or_default()),
+            ..Self::default()
+        };
         for (_, shard) in state.shards() {
             for copy in &shard.copies {
                 if let Some(node) = copy.node {
@@ -343,7 +425,7 @@ impl Load {
     fn may_recover(&self, node: NodeId) -> bool {
         self.nodes
             .get(&node)
-            .is_none_or(|load| load.recovering < NODE_CONCURRENT_RECOVERIES)
+            .is_none_or(|load| load.recovering < self.most_recovering)
     }
 }
 

@@ -5,10 +5,11 @@ use ringwall_api::cluster::HealthStatus;
 use ringwall_base::{AllocationId, IndexId, NodeId, ShardId};
 use serde_json::{Value, json};
 
+use crate::blocks::{Attempt, Level};
 use crate::index_settings::IndexSettings;
 use crate::nodes::NodeRecord;
 use crate::routing::{CopyState, RecoverySource, ShardCopy};
-use crate::{Change, ClusterState, Command};
+use crate::{Change, ClusterState, Command, DiskLevel};
 
 /// A cluster under test, with a clock that only the test moves.
 struct Cluster {
@@ -68,6 +69,51 @@ impl Cluster {
             ephemeral_id: None,
             reason: "disconnected".into(),
         });
+    }
+
+    fn try_disk(&mut self, bits: u128, level: DiskLevel) -> bool {
+        let node = NodeId::from_bits(bits);
+        let process = self
+            .state
+            .nodes
+            .get(&node)
+            .map(|node| node.ephemeral_id.clone());
+        self.try_apply(Change::DiskLevel {
+            node,
+            ephemeral_id: process.unwrap_or_default(),
+            level,
+        })
+    }
+
+    fn settings(&mut self, settings: Value) {
+        let base_version = self.state.settings.version;
+        self.apply(Change::PutClusterSettings {
+            base_version,
+            persistent: serde_json::from_value(settings).unwrap(),
+            transient: BTreeMap::new(),
+        });
+    }
+
+    fn index_settings(&mut self, settings: Value) {
+        let index = &self.state.indices["logs"];
+        let change = Change::PutIndexSettings {
+            index: index.id.clone(),
+            base_version: index.settings_version,
+            settings: index.settings.updated(&settings, "logs").unwrap(),
+        };
+        self.apply(change);
+    }
+
+    /// Nodes that hold copies, by number.
+    fn holders(&self) -> Vec<u128> {
+        let mut nodes: Vec<u128> = (1..10)
+            .filter(|bits| {
+                let node = NodeId::from_bits(*bits);
+                self.state.copies_on(node).next().is_some()
+            })
+            .collect();
+        nodes.sort_unstable();
+        nodes
     }
 
     fn create(&mut self, shards: u32, replicas: u32) {
@@ -395,6 +441,282 @@ fn mapping_update_needs_the_version_it_was_merged_into() {
     assert!(cluster.try_apply(put(2)));
 }
 
+fn blocked(cluster: &Cluster) -> Option<String> {
+    let refused = cluster.state.check_blocks("logs", Level::Write);
+    refused
+        .err()
+        .map(|error| format!("{} {}", error.status, error.reason))
+}
+
+#[test]
+fn full_disks_take_less_and_less() {
+    let mut cluster = Cluster::of(3);
+    assert!(cluster.try_disk(1, DiskLevel::Low));
+    assert!(cluster.try_disk(2, DiskLevel::High));
+    // New primaries go to a node above the low watermark, nothing to one above the high one.
+    cluster.create(2, 2);
+    cluster.start_all();
+    assert_eq!(cluster.holders(), [1, 3]);
+    assert_eq!(cluster.state.copies_on(NodeId::from_bits(1)).count(), 1);
+    // Room makes itself felt without anybody asking.
+    assert!(cluster.try_disk(1, DiskLevel::Enough));
+    assert!(cluster.try_disk(2, DiskLevel::Enough));
+    cluster.start_all();
+    assert_eq!(cluster.status(), HealthStatus::Green);
+    assert!(!cluster.try_disk(7, DiskLevel::Low), "no such node");
+}
+
+#[test]
+fn the_flood_stage_blocks_writes_until_the_disk_is_below_the_high_watermark() {
+    let mut cluster = Cluster::of(2);
+    cluster.create(1, 1);
+    cluster.start_all();
+    assert_eq!(blocked(&cluster), None);
+    cluster.try_disk(2, DiskLevel::Flood);
+    let text = "429 index [logs] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index \
+                has read-only-allow-delete block];";
+    assert_eq!(blocked(&cluster).as_deref(), Some(text));
+    // What a user takes off comes back while the disk is full.
+    cluster.index_settings(json!({"index.blocks.read_only_allow_delete": null}));
+    assert_eq!(blocked(&cluster).as_deref(), Some(text));
+    let delete = Attempt {
+        level: Level::MetadataWrite,
+        deletes: true,
+    };
+    assert_eq!(cluster.state.check_blocks("logs", delete), Ok(()));
+    assert_eq!(cluster.state.check_blocks("logs", Level::Read), Ok(()));
+    cluster.try_disk(2, DiskLevel::High);
+    assert_eq!(blocked(&cluster).as_deref(), Some(text));
+    cluster.try_disk(2, DiskLevel::Low);
+    assert_eq!(blocked(&cluster), None);
+    // What a user puts on stays.
+    cluster.index_settings(json!({"index.blocks.read_only_allow_delete": true}));
+    cluster.try_disk(2, DiskLevel::Flood);
+    cluster.try_disk(2, DiskLevel::Enough);
+    assert_eq!(blocked(&cluster).as_deref(), Some(text));
+    cluster.index_settings(json!({"index.blocks.read_only_allow_delete": false}));
+    assert_eq!(blocked(&cluster), None);
+    // A node that left holds nothing back.
+    cluster.try_disk(2, DiskLevel::Flood);
+    assert!(blocked(&cluster).is_some());
+    cluster.leave(2);
+    assert_eq!(blocked(&cluster), None);
+}
+
+#[test]
+fn blocks_refuse_in_the_words_of_elasticsearch() {
+    let mut cluster = Cluster::of(1);
+    cluster.create(1, 0);
+    let refused = |cluster: &Cluster, level: Level| {
+        let error = cluster.state.check_blocks("logs", level).err()?;
+        Some((error.status, error.reason))
+    };
+    for (key, level, text) in [
+        (
+            "read_only",
+            Level::Write,
+            "FORBIDDEN/5/index read-only (api)",
+        ),
+        (
+            "read_only",
+            Level::MetadataWrite,
+            "FORBIDDEN/5/index read-only (api)",
+        ),
+        ("read", Level::Read, "FORBIDDEN/7/index read (api)"),
+        ("write", Level::Write, "FORBIDDEN/8/index write (api)"),
+        (
+            "metadata",
+            Level::MetadataRead,
+            "FORBIDDEN/9/index metadata (api)",
+        ),
+    ] {
+        let key = format!("index.blocks.{key}");
+        assert_eq!(refused(&cluster, level), None);
+        cluster.index_settings(json!({&key: true}));
+        let expected = format!("index [logs] blocked by: [{text}];");
+        assert_eq!(refused(&cluster, level), Some((403, expected)));
+        cluster.index_settings(json!({&key: null}));
+    }
+    cluster.index_settings(json!({"index.blocks.metadata": true}));
+    cluster.settings(json!({"cluster.blocks.read_only": "true"}));
+    let both = "index [logs] blocked by: [FORBIDDEN/9/index metadata (api), FORBIDDEN/6/cluster read-only (api)];";
+    let expected = Some((403, both.to_owned()));
+    assert_eq!(refused(&cluster, Level::MetadataWrite), expected);
+    let error = cluster
+        .state
+        .check_cluster_blocks(Level::Write)
+        .unwrap_err();
+    assert_eq!(
+        error.reason,
+        "blocked by: [FORBIDDEN/6/cluster read-only (api)];"
+    );
+    cluster.settings(json!({"cluster.blocks.read_only_allow_delete": "true"}));
+    let delete = Attempt {
+        level: Level::MetadataWrite,
+        deletes: true,
+    };
+    assert_eq!(cluster.state.check_cluster_blocks(delete), Ok(()));
+    assert!(
+        cluster
+            .state
+            .check_cluster_blocks(Level::MetadataWrite)
+            .is_err()
+    );
+}
+
+#[test]
+fn filters_keep_copies_off_nodes() {
+    for (settings, expected) in [
+        (json!({"exclude._name": "node-1,node-2"}), vec![3]),
+        (
+            json!({"include._name": "node-*", "exclude._name": "*-3"}),
+            vec![1, 2],
+        ),
+        (json!({"require._name": "node-2"}), vec![2]),
+        (json!({"include._ip": "10.0.0.1"}), vec![]),
+        (
+            json!({"require._ip": "127.0.0.*", "exclude._name": ""}),
+            vec![1, 2, 3],
+        ),
+        (
+            json!({"include.rack": "a", "include._name": "node-2"}),
+            vec![2],
+        ),
+        (json!({"require.rack": "a"}), vec![]),
+    ] {
+        let flat = |prefix: &str| {
+            let filters = settings.as_object().unwrap().iter();
+            let keys = filters.map(|(key, value)| (format!("{prefix}{key}"), value.clone()));
+            Value::Object(keys.collect())
+        };
+        let mut cluster = Cluster::of(3);
+        cluster.settings(flat("cluster.routing.allocation."));
+        cluster.create(1, 2);
+        cluster.start_all();
+        assert_eq!(cluster.holders(), expected, "{settings}");
+
+        // The same of an index, once what was allowed before is gone.
+        let mut cluster = Cluster::of(3);
+        cluster.settings(json!({"cluster.routing.allocation.enable": "none"}));
+        cluster.create(1, 2);
+        assert_eq!(cluster.holders(), Vec::<u128>::new());
+        cluster.index_settings(flat("index.routing.allocation."));
+        cluster.settings(json!({"cluster.routing.allocation.enable": "ALL"}));
+        cluster.start_all();
+        assert_eq!(cluster.holders(), expected, "{settings}");
+    }
+}
+
+#[test]
+fn allocation_is_switched_off_by_kinds() {
+    let mut cluster = Cluster::of(2);
+    cluster.settings(json!({"cluster.routing.allocation.enable": "new_primaries"}));
+    cluster.create(1, 1);
+    cluster.start_all();
+    assert_eq!(cluster.holders().len(), 1);
+    // A primary on disk is taken up whatever is switched off.
+    cluster.settings(json!({"cluster.routing.allocation.enable": "none"}));
+    let holder = cluster.holders()[0];
+    cluster.join(holder, "second");
+    cluster.start_all();
+    assert_eq!(cluster.status(), HealthStatus::Yellow);
+    // An index may have its own way.
+    cluster.index_settings(json!({"index.routing.allocation.enable": "all"}));
+    cluster.start_all();
+    assert_eq!(cluster.status(), HealthStatus::Green);
+}
+
+#[test]
+fn settings_of_allocation_are_checked() {
+    for (body, expected) in [
+        (
+            json!({"routing.allocation.enable": "bad"}),
+            "must be one of [all, primaries",
+        ),
+        (
+            json!({"routing.allocation.require._ip": "300.1"}),
+            "invalid IP address [300.1]",
+        ),
+        (
+            json!({"routing.allocation.require.": "x"}),
+            "unknown setting",
+        ),
+        (json!({"blocks.write": "bad"}), "only [true] or [false]"),
+    ] {
+        let error = IndexSettings::parse(&body).unwrap_err();
+        assert!(error.reason.contains(expected), "{body}: {}", error.reason);
+    }
+}
+
+#[test]
+fn copies_move_off_a_node_that_may_not_keep_them() {
+    for full in [false, true] {
+        let mut cluster = Cluster::of(3);
+        cluster.create(2, 1);
+        cluster.start_all();
+        let leave = |cluster: &mut Cluster, bits: u128| match full {
+            true => assert!(cluster.try_disk(bits, DiskLevel::High)),
+            false => cluster.settings(
+                json!({"cluster.routing.allocation.exclude._name": format!("node-{bits}")}),
+            ),
+        };
+        for bits in 1..=3 {
+            let terms = cluster.term(&cluster.shard());
+            leave(&mut cluster, bits);
+            // Nothing is missing meanwhile.
+            assert_eq!(cluster.status(), HealthStatus::Green);
+            cluster.start_all();
+            assert_eq!(cluster.state.copies_on(NodeId::from_bits(bits)).count(), 0);
+            assert_eq!(cluster.status(), HealthStatus::Green);
+            assert!(cluster.term(&cluster.shard()) >= terms);
+            let copies = cluster.state.shards().map(|(_, shard)| shard.copies.len());
+            assert_eq!(copies.collect::<Vec<_>>(), [2, 2]);
+            assert_eq!(cluster.in_sync_nodes().len(), 2);
+            if full {
+                assert!(cluster.try_disk(bits, DiskLevel::Enough));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_move_that_fails_is_made_again_later() {
+    let mut cluster = Cluster::of(2);
+    cluster.create(1, 0);
+    cluster.start_all();
+    let from = cluster.primary_node().unwrap();
+    let name = format!(
+        "node-{}",
+        (1..=2)
+            .find(|bits| NodeId::from_bits(*bits) == from)
+            .unwrap()
+    );
+    cluster.settings(json!({"cluster.routing.allocation.exclude._name": name}));
+    let fail = |cluster: &mut Cluster| {
+        let (shard, copy) = cluster.initializing().remove(0);
+        cluster.apply(Change::ShardFailed {
+            shard,
+            allocation_id: copy.allocation_id.unwrap(),
+            primary_term: None,
+            mark_stale: false,
+            reason: String::new(),
+        });
+    };
+    fail(&mut cluster);
+    assert!(cluster.initializing().is_empty());
+    assert!(!cluster.state.has_expired_delay(cluster.now_ms));
+    cluster.now_ms += 10_000;
+    assert!(cluster.state.has_expired_delay(cluster.now_ms));
+    cluster.apply(Change::Reroute);
+    assert_eq!(
+        cluster.state.health(&[]).indices["logs"].relocating_shards,
+        1
+    );
+    cluster.start_all();
+    assert_ne!(cluster.primary_node(), Some(from));
+    assert_eq!(cluster.status(), HealthStatus::Green);
+}
+
 /// A step of a random history.
 #[derive(Debug, Clone)]
 enum Event {
@@ -405,6 +727,13 @@ enum Event {
     FailCopy(usize),
     MarkStale(usize),
     Wait,
+    Disk(u128, DiskLevel),
+    Exclude(u128),
+}
+
+fn level() -> impl Strategy<Value = DiskLevel> {
+    use DiskLevel::{Enough, Flood, High, Low};
+    prop_oneof![Just(Enough), Just(Low), Just(High), Just(Flood)]
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -416,6 +745,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0..8usize).prop_map(Event::FailCopy),
         1 => (0..8usize).prop_map(Event::MarkStale),
         1 => Just(Event::Wait),
+        1 => (1..5u128, level()).prop_map(|(node, level)| Event::Disk(node, level)),
+        1 => (0..5u128).prop_map(Event::Exclude),
     ]
 }
 
@@ -466,6 +797,11 @@ fn run(cluster: &mut Cluster, event: Event) {
             cluster.now_ms += 60_000;
             cluster.apply(Change::Reroute);
         }
+        Event::Disk(bits, level) => {
+            cluster.try_disk(bits, level);
+        }
+        Event::Exclude(bits) => cluster
+            .settings(json!({"cluster.routing.allocation.exclude._name": format!("node-{bits}")})),
     }
 }
 
@@ -538,7 +874,19 @@ fn check_invariants(before: &ClusterState, after: &ClusterState) -> Result<(), T
         nodes.sort();
         nodes.dedup();
         prop_assert_eq!(nodes.len(), assigned, "copies of {} share a node", id);
+        let wanted = after
+            .index(&id.index)
+            .unwrap()
+            .settings
+            .number_of_replicas()
+            + 1;
+        let moving = shard.copies.iter().filter(|copy| copy.is_moving()).count();
+        prop_assert!(moving <= 1);
+        prop_assert_eq!(shard.copies.len() - moving, wanted as usize);
         for copy in &shard.copies {
+            if copy.is_moving() {
+                prop_assert_eq!(copy.state, CopyState::Initializing);
+            }
             prop_assert_eq!(copy.node.is_some(), copy.state != CopyState::Unassigned);
             prop_assert_eq!(copy.unassigned.is_none(), copy.state == CopyState::Started);
             if copy.is_active() {
@@ -559,7 +907,16 @@ fn check_invariants(before: &ClusterState, after: &ClusterState) -> Result<(), T
         if let (Some((_, new)), false) = (is, was == is)
             && !old.in_sync.is_empty()
         {
-            prop_assert!(old.in_sync.contains_key(new), "stale primary of {}", id);
+            // Or have just taken the place of one, which is the same.
+            let copies = &before.shard(&id).unwrap().copies;
+            let moved = copies
+                .iter()
+                .any(|copy| copy.is_moving() && copy.allocation_id.as_ref() == Some(new));
+            prop_assert!(
+                moved || old.in_sync.contains_key(new),
+                "stale primary of {}",
+                id
+            );
             prop_assert!(metadata.primary_term > old.primary_term || was.is_none());
         }
     }

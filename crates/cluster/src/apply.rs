@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::aliases::{self, Aliases};
 use crate::allocation::{self, Identifiers};
+use crate::disks::DiskLevel;
 use crate::index_settings::IndexSettings;
 use crate::metadata::{ClusterSettings, IndexMetadata, ShardMetadata};
 use crate::names;
@@ -19,7 +20,7 @@ use crate::routing::{
     UnassignedReason,
 };
 use crate::security;
-use crate::{Change, ClusterState, Command, Outcome};
+use crate::{Change, ClusterState, Command, Outcome, blocks};
 
 impl ClusterState {
     /// Applies a committed command. Deterministic: the same state and command give the same
@@ -91,7 +92,7 @@ impl Step<'_> {
                 base_version,
                 persistent,
                 transient,
-            } => return self.put_cluster_settings(base_version, persistent, transient),
+            } => self.put_cluster_settings(base_version, persistent, transient)?,
             Change::ShardStarted {
                 shard,
                 allocation_id,
@@ -104,6 +105,11 @@ impl Step<'_> {
                 mark_stale,
                 reason,
             } => self.shard_failed(&shard, &allocation_id, primary_term, mark_stale, &reason)?,
+            Change::DiskLevel {
+                node,
+                ephemeral_id,
+                level,
+            } => self.disk_level(node, &ephemeral_id, level)?,
             Change::Reroute => {}
             Change::RerouteCommands {
                 commands,
@@ -111,6 +117,7 @@ impl Step<'_> {
             } => self.reroute(&commands, retry_failed)?,
             change => return security::apply(self.state, change, self.now_ms),
         }
+        self.state.follow_disks();
         allocation::reroute(self.state, self.now_ms, &mut self.identifiers);
         if ends_waits {
             allocation::end_waits(self.state, self.now_ms);
@@ -163,6 +170,30 @@ impl Step<'_> {
         Ok(())
     }
 
+    /// A disk that has room again is a reason to try what failed before.
+    fn disk_level(
+        &mut self,
+        node: NodeId,
+        ephemeral_id: &str,
+        level: DiskLevel,
+    ) -> Result<(), ApiError> {
+        let current = self.state.nodes.get(&node);
+        if current.is_none_or(|record| record.ephemeral_id != ephemeral_id) {
+            return Err(ApiError::internal(format!(
+                "node [{node}] is not in the cluster as this process"
+            )));
+        }
+        let before = self.state.disk_level(node);
+        match level {
+            DiskLevel::Enough => self.state.disks.remove(&node),
+            level => self.state.disks.insert(node, level),
+        };
+        if level < before {
+            self.forget_failures();
+        }
+        Ok(())
+    }
+
     /// A new process of a known node has lost whatever its predecessor had in memory: its copies
     /// must recover again.
     fn join(&mut self, node: NodeRecord) {
@@ -207,6 +238,7 @@ impl Step<'_> {
             )));
         }
         self.state.nodes.remove(&node);
+        self.state.disks.remove(&node);
         self.fail_copies_on(node, UnassignedReason::NodeLeft, reason);
         Ok(())
     }
@@ -260,6 +292,7 @@ impl Step<'_> {
             aliases,
             shards: vec![ShardMetadata::default(); shards],
             settings,
+            is_flooded: false,
         };
         let replicas = metadata.settings.number_of_replicas();
         let shard = self.new_shard(replicas);
@@ -328,6 +361,9 @@ impl Step<'_> {
     ) -> Result<(), ApiError> {
         let metadata = self.index_mut(id)?;
         check_base("settings", metadata.settings_version, base_version)?;
+        // Put on by a user it stays until a user takes it off.
+        let key = blocks::FLOOD_KEY;
+        metadata.is_flooded &= metadata.settings.is_true(key) && settings.is_true(key);
         metadata.settings = settings;
         metadata.settings_version += 1;
         let replicas = metadata.settings.number_of_replicas() as usize;
@@ -343,6 +379,12 @@ impl Step<'_> {
         };
         let mut dropped = Vec::new();
         for (number, shard) in routing.shards.iter_mut().enumerate() {
+            let wanted = shard.copies.iter().filter(|copy| !copy.is_moving()).count();
+            if wanted == replicas + 1 {
+                continue;
+            }
+            // Moved again, if it must be, when the number is right.
+            shard.copies.retain(|copy| !copy.is_moving());
             while shard.copies.len() < replicas + 1 {
                 shard.copies.push(ShardCopy::unassigned(
                     false,
@@ -393,7 +435,54 @@ impl Step<'_> {
             metadata.in_sync.retain(|_, holder| *holder != node);
             metadata.in_sync.insert(allocation_id.clone(), node);
         }
+        self.complete_move(id, allocation_id);
         Ok(())
+    }
+
+    /// The copy that a new one replaces leaves; if it was the primary, another that is in sync takes over.
+    fn complete_move(&mut self, id: &ShardId, allocation_id: &AllocationId) {
+        let Ok(copy) = self.copy_mut(id, allocation_id) else {
+            return;
+        };
+        let Some(replaced) = copy.replaces.take() else {
+            return;
+        };
+        self.unassign(id, &replaced, UnassignedReason::ReplicaAdded, "moved");
+        if let Ok(metadata) = self.shard_metadata_mut(id) {
+            metadata.in_sync.remove(&replaced);
+        }
+        // The one just unassigned, or what was to make up for it since it failed by itself.
+        let replicas = self.state.index(&id.index).map_or(0, |metadata| {
+            metadata.settings.number_of_replicas() as usize
+        });
+        let Some(shard) = self.shard_mut(id) else {
+            return;
+        };
+        if shard.copies.len() > replicas + 1
+            && let Some(spare) = least_useful_replica(shard)
+        {
+            shard.copies.remove(spare);
+        }
+    }
+
+    /// A copy that was to replace another is given up. Returns whether it was one.
+    fn cancel_move(&mut self, id: &ShardId, allocation_id: &AllocationId) -> bool {
+        let is_moving = self
+            .copy_mut(id, allocation_id)
+            .is_ok_and(|copy| copy.is_moving());
+        if !is_moving {
+            return false;
+        }
+        let not_before = self.now_ms + allocation::FIRST_PAUSE_MS;
+        if let Some(shard) = self.shard_mut(id) {
+            shard
+                .copies
+                .retain(|copy| copy.allocation_id.as_ref() != Some(allocation_id));
+        }
+        if let Ok(metadata) = self.shard_metadata_mut(id) {
+            metadata.no_move_before_ms = Some(not_before);
+        }
+        true
     }
 
     fn shard_failed(
@@ -443,6 +532,9 @@ impl Step<'_> {
         reason: UnassignedReason,
         details: &str,
     ) {
+        if self.cancel_move(id, allocation_id) {
+            return;
+        }
         let now_ms = self.now_ms;
         let delayed_timeout = self
             .state
@@ -496,6 +588,7 @@ impl Step<'_> {
         let Some(shard) = self.shard_mut(id) else {
             return;
         };
+        shard.copies.retain(|copy| !copy.is_moving());
         for copy in &mut shard.copies {
             if !copy.primary && copy.state == CopyState::Initializing {
                 let info = UnassignedInfo {

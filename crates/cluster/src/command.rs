@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::aliases::Aliases;
+use crate::disks::DiskLevel;
 use crate::index_settings::IndexSettings;
 use crate::metadata::{NativeUser, ReservedUser};
 use crate::nodes::NodeRecord;
@@ -86,6 +87,13 @@ pub enum Change {
         /// Also leaves the in-sync set: the primary is about to acknowledge a write without it.
         mark_stale: bool,
         reason: String,
+    },
+    /// A node reports how full its disk is.
+    DiskLevel {
+        node: NodeId,
+        /// Ignored when the node has come back as another process meanwhile.
+        ephemeral_id: String,
+        level: DiskLevel,
     },
     /// Looks again at unassigned copies; proposed when a delay has passed.
     Reroute,

@@ -41,7 +41,8 @@ impl ClusterState {
     }
 
     fn index_health(&self, name: &str, routing: &IndexRouting) -> IndexHealth {
-        let copies = || routing.shards.iter().flat_map(|shard| &shard.copies);
+        let all = || routing.shards.iter().flat_map(|shard| &shard.copies);
+        let copies = || all().filter(|copy| !copy.is_moving());
         let count = |state: CopyState| copies().filter(|copy| copy.state == state).count() as u32;
         IndexHealth {
             status: routing
@@ -59,7 +60,7 @@ impl ClusterState {
                 .filter(|copy| copy.primary && copy.is_active())
                 .count() as u32,
             active_shards: count(CopyState::Started),
-            relocating_shards: 0,
+            relocating_shards: all().filter(|copy| copy.is_moving()).count() as u32,
             initializing_shards: count(CopyState::Initializing),
             unassigned_shards: count(CopyState::Unassigned),
         }
@@ -87,7 +88,8 @@ pub fn shard_status(shard: &ShardRouting) -> HealthStatus {
         return HealthStatus::Red;
     };
     if primary.is_active() {
-        let all = shard.copies.iter().all(|copy| copy.is_active());
+        let mut copies = shard.copies.iter();
+        let all = copies.all(|copy| copy.is_active() || copy.is_moving());
         return if all {
             HealthStatus::Green
         } else {

@@ -10,6 +10,9 @@ use ringwall_base::{ByteSizeValue, TimeValue, routing, suggest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::blocks::FLOOD_KEY;
+use crate::deciders::{ENABLE, INDEX_ALLOCATION_ENABLE, check_node_attribute};
+
 /// The settings that someone set, as flat `index.` keys with text values; the rest is defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -20,11 +23,18 @@ pub struct IndexSettings {
 /// How the text of a setting is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Int { min: i64, max: i64 },
+    Int {
+        min: i64,
+        max: i64,
+    },
     Bool,
     Time,
     Bytes,
     Choice(&'static [&'static str]),
+    /// Which copies may be assigned; upper case is as good.
+    Enable,
+    /// Values of an attribute of nodes, whose name ends the key.
+    NodeAttribute,
     Text,
 }
 
@@ -142,6 +152,15 @@ static SPECS: &[Spec] = &[
         "20",
     ),
     dynamic("index.mapping.ignore_malformed", Kind::Bool, "false"),
+    dynamic("index.blocks.read_only", Kind::Bool, "false"),
+    dynamic(FLOOD_KEY, Kind::Bool, "false"),
+    dynamic("index.blocks.read", Kind::Bool, "false"),
+    dynamic("index.blocks.write", Kind::Bool, "false"),
+    dynamic("index.blocks.metadata", Kind::Bool, "false"),
+    dynamic(INDEX_ALLOCATION_ENABLE, Kind::Enable, "all"),
+    dynamic("index.routing.allocation.require.", Kind::NodeAttribute, ""),
+    dynamic("index.routing.allocation.include.", Kind::NodeAttribute, ""),
+    dynamic("index.routing.allocation.exclude.", Kind::NodeAttribute, ""),
 ];
 
 impl IndexSettings {
@@ -155,7 +174,7 @@ impl IndexSettings {
         for (key, value) in flatten(body)? {
             let spec = find(&key)?;
             let Some(value) = value else { continue };
-            check(spec, &value)?;
+            check(spec, &key, &value)?;
             settings.values.insert(key, value);
         }
         settings.check_routing_shards()?;
@@ -177,7 +196,7 @@ impl IndexSettings {
             }
             match value {
                 Some(value) => {
-                    check(spec, &value)?;
+                    check(spec, &key, &value)?;
                     settings.values.insert(key, value);
                 }
                 None => {
@@ -186,6 +205,24 @@ impl IndexSettings {
             }
         }
         Ok(settings)
+    }
+
+    /// Returns whether a switch is on.
+    pub(crate) fn is_true(&self, key: &str) -> bool {
+        self.value(key) == Some("true")
+    }
+
+    /// Returns the value of a key that someone set.
+    pub(crate) fn value(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
+    }
+
+    /// Turns a switch on, or takes it out.
+    pub(crate) fn set_flag(&mut self, key: &str, on: bool) {
+        match on {
+            true => self.values.insert(key.to_owned(), "true".to_owned()),
+            false => self.values.remove(key),
+        };
     }
 
     /// Returns the number of primaries.
@@ -326,7 +363,11 @@ impl IndexSettings {
 }
 
 fn find(key: &str) -> Result<&'static Spec, ApiError> {
-    if let Some(spec) = SPECS.iter().find(|spec| spec.key == key) {
+    let is_meant = |spec: &&Spec| match spec.kind {
+        Kind::NodeAttribute => key.len() > spec.key.len() && key.starts_with(spec.key),
+        _ => spec.key == key,
+    };
+    if let Some(spec) = SPECS.iter().find(is_meant) {
         return Ok(spec);
     }
     let nearest = suggest::nearest(key, SPECS.iter().map(|spec| spec.key));
@@ -341,8 +382,7 @@ fn find(key: &str) -> Result<&'static Spec, ApiError> {
     )))
 }
 
-fn check(spec: &Spec, value: &str) -> Result<(), ApiError> {
-    let key = spec.key;
+fn check(spec: &Spec, key: &str, value: &str) -> Result<(), ApiError> {
     match spec.kind {
         Kind::Int { min, max } => {
             let number: i64 = value.parse().map_err(|_| {
@@ -384,8 +424,20 @@ fn check(spec: &Spec, value: &str) -> Result<(), ApiError> {
             "unknown value [{value}] for setting [{key}], must be one of [{}]",
             choices.join(", ")
         ))),
+        Kind::Enable if ENABLE.contains(&value.to_ascii_lowercase().as_str()) => Ok(()),
+        Kind::Enable => Err(ApiError::illegal_argument(format!(
+            "unknown value [{value}] for setting [{key}], must be one of [{}]",
+            ENABLE.join(", ")
+        ))),
+        Kind::NodeAttribute => check_node_attribute(key, value).map_err(ApiError::illegal_argument),
         Kind::Text => Ok(()),
     }
+}
+
+/// Returns the flat keys of a request body; `None` for one that is no object of settings.
+pub(crate) fn keys(body: &Value) -> Option<Vec<String>> {
+    let flat = flatten(body).ok()?;
+    Some(flat.into_iter().map(|(key, _)| key).collect())
 }
 
 /// Returns `index.`-prefixed flat keys with text values; `None` for `null`.

@@ -10,7 +10,10 @@
 pub mod aliases;
 mod allocation;
 mod apply;
+pub mod blocks;
 pub mod command;
+mod deciders;
+mod disks;
 pub mod health;
 pub mod index_settings;
 pub mod metadata;
@@ -30,6 +33,8 @@ use serde::{Deserialize, Serialize};
 
 pub use aliases::{AliasMetadata, Aliases};
 pub use command::{Change, Command, Outcome};
+pub use deciders::{ALLOCATION_ENABLE, ENABLE, check_node_attribute, settings_read};
+pub use disks::DiskLevel;
 pub use metadata::{ClusterSettings, IndexMetadata, SecurityMetadata};
 pub use nodes::NodeRecord;
 pub use routing::{CopyState, IndexRouting, RecoverySource, ShardCopy, ShardRouting};
@@ -51,6 +56,9 @@ pub struct ClusterState {
     pub security: SecurityMetadata,
     #[serde(default)]
     pub settings: ClusterSettings,
+    /// How full the disks are; a node that is not here has enough room.
+    #[serde(default)]
+    pub disks: BTreeMap<NodeId, DiskLevel>,
     /// Since when some links between nodes may be encrypted and others not; milliseconds since the epoch.
     #[serde(default)]
     pub transport_tls_mixed_since_ms: Option<u64>,

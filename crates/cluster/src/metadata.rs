@@ -26,6 +26,9 @@ pub struct IndexMetadata {
     pub aliases: Aliases,
     /// One per shard.
     pub shards: Vec<ShardMetadata>,
+    /// The block of writes was put on because a disk is full, and is taken off when it no longer is.
+    #[serde(default)]
+    pub is_flooded: bool,
 }
 
 /// What must survive for a shard to be found again.
@@ -36,6 +39,9 @@ pub struct ShardMetadata {
     /// The copies that hold every acknowledged write, with the node that has each. Only these
     /// may become primary. Source: data.md section 8.2.
     pub in_sync: BTreeMap<AllocationId, NodeId>,
+    /// Until when no copy is moved away, after an attempt that failed; milliseconds since the epoch.
+    #[serde(default)]
+    pub no_move_before_ms: Option<u64>,
 }
 
 /// Settings that the cluster settings API changed: flat keys, texts or lists of texts.

@@ -35,7 +35,7 @@ impl ClusterState {
             body.insert("master_node".into(), master.map(|id| id.to_string()).into());
         }
         if wanted("blocks") {
-            body.insert("blocks".into(), json!({}));
+            body.insert("blocks".into(), self.render_blocks(chosen));
         }
         if wanted("nodes") {
             body.insert("nodes".into(), self.render_nodes());

@@ -52,6 +52,10 @@ pub struct ShardCopy {
     pub recovery_source: RecoverySource,
     /// Why the copy is not serving; `None` exactly when started.
     pub unassigned: Option<UnassignedInfo>,
+    /// The copy that is to leave its node, and does once this one serves. Such a copy is one more than the settings ask
+    /// for, and only ever initializing.
+    #[serde(default)]
+    pub replaces: Option<AllocationId>,
 }
 
 /// Why and since when a copy is not serving.
@@ -132,7 +136,13 @@ impl ShardCopy {
             allocation_id: None,
             recovery_source: source,
             unassigned: Some(info),
+            replaces: None,
         }
+    }
+
+    /// Returns whether the copy is on its way to take the place of another.
+    pub fn is_moving(&self) -> bool {
+        self.replaces.is_some()
     }
 
     /// Returns whether the copy serves.

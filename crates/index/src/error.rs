@@ -89,6 +89,18 @@ impl IndexError {
         }
     }
 
+    /// Returns whether there was no room on the disk, which may pass.
+    pub fn is_full_disk(&self) -> bool {
+        let (Self::Io { reason, .. } | Self::Engine { reason, .. } | Self::Stopped(reason)) = self
+        else {
+            return false;
+        };
+        // ENOSPC and EDQUOT, as the standard library words them, also within errors of the search library.
+        ["(os error 28)", "(os error 122)"]
+            .iter()
+            .any(|code| reason.contains(code))
+    }
+
     pub(crate) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,
@@ -117,6 +129,10 @@ impl From<ApiError> for IndexError {
 
 impl From<IndexError> for ApiError {
     fn from(error: IndexError) -> Self {
+        if error.is_full_disk() && !matches!(error, IndexError::Stopped(_)) {
+            let reason = "disk usage exceeded flood-stage watermark: the disk is full";
+            return ApiError::new(ErrorCode::ClusterBlock, reason).with_status(429);
+        }
         let code = match &error {
             IndexError::Request(request) => return (**request).clone(),
             IndexError::StalePrimary { .. } => ErrorCode::StalePrimary,
@@ -124,8 +140,9 @@ impl From<IndexError> for ApiError {
             | IndexError::Corrupted { .. }
             | IndexError::LostTail { .. }
             | IndexError::Recovery { .. } => ErrorCode::IoFailure,
+            // Taken out of service and opened again, here or elsewhere.
+            IndexError::Stopped(_) => ErrorCode::UnavailableShards,
             IndexError::Engine { .. }
-            | IndexError::Stopped(_)
             | IndexError::Diverged { .. }
             | IndexError::NotRetained { .. }
             | IndexError::MappingBehind { .. } => ErrorCode::IllegalState,

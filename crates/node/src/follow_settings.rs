@@ -7,6 +7,10 @@ use std::sync::Arc;
 use ringwall_base::breaker::Breakers;
 use ringwall_base::{IpFilter, IpRule, ReverseNames, SharedIpFilter, TransportTls};
 use ringwall_cluster::ClusterSettings;
+use ringwall_coordination::Coordination;
+use ringwall_security::Authorizer;
+use ringwall_settings::registry::cluster::AUTO_SHRINK_VOTING_CONFIGURATION;
+use ringwall_settings::registry::indices::DESTRUCTIVE_REQUIRES_NAME;
 use ringwall_settings::registry::profiles::{DEFAULT_PROFILE, key_in_profile};
 use ringwall_settings::registry::{security, ssl};
 use ringwall_settings::{Setting, SettingSpec, Settings};
@@ -126,17 +130,32 @@ fn own_addresses(settings: &Settings, bound: &[IpAddr]) -> Vec<IpAddr> {
     }
 }
 
+/// What takes over a setting when it changes, instead of looking it up each time.
+pub struct Following {
+    pub settings: Arc<LiveSettings>,
+    pub filters: Filters,
+    pub breakers: Breakers,
+    pub transport: Transport,
+    pub authorizer: Arc<Authorizer>,
+    pub coordination: Arc<Coordination>,
+}
+
 /// Returns what is to be called with the cluster settings whenever they change. It does not block.
-pub fn follower(
-    settings: Arc<LiveSettings>,
-    filters: Filters,
-    breakers: Breakers,
-    transport: Transport,
-) -> impl Fn(&ClusterSettings) + Send + Sync + 'static {
+pub fn follower(following: Following) -> impl Fn(&ClusterSettings) + Send + Sync + 'static {
+    let Following {
+        settings,
+        filters,
+        breakers,
+        transport,
+        authorizer,
+        coordination,
+    } = following;
     move |cluster| {
         let current = settings.follow(cluster);
         filters.apply(&current);
         breakers.set_limits(limits(&current));
+        authorizer.set_destructive_requires_name(current.get(&DESTRUCTIVE_REQUIRES_NAME));
+        coordination.set_auto_shrink(current.get(&AUTO_SHRINK_VOTING_CONFIGURATION));
         if !current.get(&ssl::DUAL_STACK_ENABLED)
             && let Some(closed) = transport.end_dual_stack()
         {

@@ -20,6 +20,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::node::{StartError, load_tls};
 use crate::pki_realms;
+use crate::process::{Share, connections_within};
 
 /// Loads the HTTP layer's TLS context, if it has one.
 pub async fn tls(settings: &Arc<Settings>) -> Result<Option<Arc<SslContext>>, StartError> {
@@ -76,7 +77,11 @@ pub fn config(
         tls,
         max_header_bytes: bytes(&network::HTTP_MAX_HEADER_SIZE),
         max_line_bytes: bytes(&network::HTTP_MAX_INITIAL_LINE_LENGTH),
-        max_connections: settings.get(&network::HTTP_MAX_CONNECTIONS),
+        max_connections: connections_within(
+            network::HTTP_MAX_CONNECTIONS.key(),
+            settings.get(&network::HTTP_MAX_CONNECTIONS),
+            Share::Clients,
+        ),
         handshake_timeout: duration(settings, &network::HTTP_HANDSHAKE_TIMEOUT)
             .unwrap_or(defaults.handshake_timeout),
         header_timeout: duration(settings, &network::HTTP_HEADER_TIMEOUT)

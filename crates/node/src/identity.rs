@@ -66,6 +66,11 @@ impl DataPath {
         self.node_id
     }
 
+    /// Returns the data path itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Returns where the replicated state is stored.
     pub fn cluster_state_dir(&self) -> PathBuf {
         self.path.join("_state/cluster")

@@ -37,12 +37,17 @@ impl LiveSettings {
         &self.node
     }
 
-    /// Takes over what the cluster settings are now. Returns the result.
-    pub fn follow(&self, cluster: &ClusterSettings) -> Arc<Settings> {
+    /// Returns what would be in force with those cluster settings.
+    pub fn overlaid(&self, cluster: &ClusterSettings) -> Settings {
         let values = cluster
             .in_force()
             .filter_map(|(key, value)| Some((key.clone(), raw_value(value)?)));
-        let settings = Arc::new(self.node.overlaid(values));
+        self.node.overlaid(values)
+    }
+
+    /// Takes over what the cluster settings are now. Returns the result.
+    pub fn follow(&self, cluster: &ClusterSettings) -> Arc<Settings> {
+        let settings = Arc::new(self.overlaid(cluster));
         self.current.store(settings.clone());
         settings
     }

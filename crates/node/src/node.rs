@@ -26,8 +26,9 @@ use crate::actions::{self, ActionRegistry};
 use crate::bootstrap_checks::{self, Facts};
 use crate::breakers;
 use crate::cluster_service::{AppliedState, ClusterService};
+use crate::disk::{self, Disk};
 use crate::first_password;
-use crate::follow_settings::{self, Filters};
+use crate::follow_settings::{self, Filters, Following};
 use crate::http;
 use crate::identity::{DataPath, DataPathError};
 use crate::indexing_pressure::IndexingPressure;
@@ -44,7 +45,7 @@ use crate::search::{self, SearchContexts};
 use crate::security_store::ClusterSecurityStore;
 use crate::seed_hosts::{self, Seeds};
 use crate::services::{Clients, Services};
-use crate::shards::{Shards, maintenance, reconcile, scrub};
+use crate::shards::{Shards, maintenance, reconcile, scrub, sweep};
 use crate::tasks::{Tasks, TransportObserver};
 
 /// Why a node did not start.
@@ -173,19 +174,20 @@ impl Node {
         )
         .await?;
         let live_settings = Arc::new(LiveSettings::new(Settings::clone(&settings)));
-        applied.on_settings(follow_settings::follower(
-            live_settings.clone(),
-            filters,
-            breakers.clone(),
-            transport.clone(),
-        ));
         let store: Arc<dyn SecurityStore> = Arc::new(ClusterSecurityStore::new(applied.clone()));
         let authorizer = match settings.get(&security::SECURITY_ENABLED) {
             true => Authorizer::new(store.clone())?,
             false => Authorizer::disabled(store.clone()),
         };
-        let by_name = settings.get(&indices::DESTRUCTIVE_REQUIRES_NAME);
-        let authorizer = Arc::new(authorizer.with_destructive_requires_name(by_name));
+        let authorizer = Arc::new(authorizer);
+        applied.on_settings(follow_settings::follower(Following {
+            settings: live_settings.clone(),
+            filters,
+            breakers: breakers.clone(),
+            transport: transport.clone(),
+            authorizer: authorizer.clone(),
+            coordination: coordination.clone(),
+        }));
         let configured = Arc::clone(&settings);
         let http::Authentication {
             authenticator,
@@ -197,7 +199,11 @@ impl Node {
         })
         .await??;
         let cluster = ClusterService::new(applied, coordination.clone());
+        let watched = (data.path().to_owned(), live_settings.clone());
+        let disk = tokio::task::spawn_blocking(move || Disk::watch(&watched.0, watched.1)).await?;
+        let disk = disk.map_err(|error| StartError::Environment(error.to_string()))?;
         let services = Arc::new(Services {
+            disk,
             shards: Shards::new(data.indices_dir(), cluster.clone()),
             cluster,
             coordination: coordination.clone(),
@@ -237,6 +243,8 @@ impl Node {
         background.spawn(reconcile::run(services.clone(), stopping.clone()));
         background.spawn(maintenance::run(services.clone(), stopping.clone()));
         background.spawn(scrub::run(services.clone(), stopping.clone()));
+        background.spawn(sweep::run(services.clone(), stopping.clone()));
+        background.spawn(disk::follow(services.clone(), stopping.clone()));
         background.spawn(first_password::promote(services.clone(), stopping.clone()));
         background.close();
         let actions: Arc<dyn Client> = ActionRegistry::new(services.clone());
@@ -305,19 +313,40 @@ impl Node {
         }
     }
 
-    /// Stops in order: no new requests, then what is under way, then the data, then the cluster.
+    /// Returns how long [`Node::stop`] takes at most, whatever hangs: what requests are given, and a little more.
+    pub fn longest_stop(&self) -> Duration {
+        http::grace_period(&self.services.settings.current()) + STOP_WAIT
+    }
+
+    /// Stops in order: no new requests, then what is under way, then the data, then the cluster. What a disk that does
+    /// not answer holds up is left behind: it was never acknowledged, or is in the translog.
     pub async fn stop(self) {
         tracing::info!("stopping ...");
         let grace = http::grace_period(&self.services.settings.current());
         self.http.shutdown(grace).await;
+        let begun = tokio::time::Instant::now();
+        let within = async |share: u32, what: &str, step: futures::future::BoxFuture<'_, ()>| {
+            let deadline = begun + STOP_WAIT * share / STOP_SHARES;
+            if tokio::time::timeout_at(deadline, step).await.is_err() {
+                tracing::warn!("stopping without waiting any longer for {what}");
+            }
+        };
+        let services = &self.services;
         self.stopping.cancel();
-        self.background.wait().await;
-        maintenance::close_all(&self.services).await;
-        self.services.coordination.shutdown().await;
-        self.services.transport.shutdown().await;
+        within(2, "background work", Box::pin(self.background.wait())).await;
+        within(5, "the shards", Box::pin(maintenance::close_all(services))).await;
+        services.disk.stop();
+        let coordination = Box::pin(services.coordination.shutdown());
+        within(7, "the cluster state", coordination).await;
+        within(8, "other nodes", Box::pin(services.transport.shutdown())).await;
         tracing::info!("stopped");
     }
 }
+
+/// How long the steps of a stop take at most, after the requests, all together.
+const STOP_WAIT: Duration = Duration::from_secs(8);
+/// Into how many parts that is divided among the steps.
+const STOP_SHARES: u32 = 8;
 
 /// Registers what other nodes may call.
 fn register(services: &Arc<Services>) -> Result<(), ringwall_transport::DuplicateAction> {
@@ -610,7 +639,11 @@ fn transport_config(settings: &Settings, tls: Option<Arc<SslContext>>) -> Transp
             settings.get(&security::REFUSAL_LOG_INTERVAL),
             defaults.refusal_interval,
         ),
-        max_connections: settings.get(&network::TRANSPORT_MAX_CONNECTIONS),
+        max_connections: process::connections_within(
+            network::TRANSPORT_MAX_CONNECTIONS.key(),
+            settings.get(&network::TRANSPORT_MAX_CONNECTIONS),
+            process::Share::Nodes,
+        ),
         max_handshakes: settings.get(&network::TRANSPORT_MAX_HANDSHAKES),
         max_message_bytes,
         keep_alive: KeepAlive {
@@ -645,8 +678,6 @@ fn coordination_config(settings: &Settings, transport: &Transport, data: &DataPa
     }
     config.initial_master_nodes = settings.get(&cluster::INITIAL_MASTER_NODES);
     config.single_node = is_single_node(settings);
-    config.auto_shrink_voting_configuration =
-        settings.get(&cluster::AUTO_SHRINK_VOTING_CONFIGURATION);
     let timing = &mut config.timing;
     for (setting, field) in [
         (

@@ -61,6 +61,36 @@ pub fn limits() -> Limits {
     }
 }
 
+/// Returns a number of connections, or fewer: so many that clients and nodes together leave a quarter of the files that
+/// this process may open to what must not fail for want of one, the files of indices and the cluster state.
+pub fn connections_within(setting: &'static str, wanted: usize, share: Share) -> usize {
+    let Some(files) = getrlimit(Resource::Nofile).current else {
+        return wanted;
+    };
+    let bound = most_connections(files, share);
+    if wanted > bound {
+        tracing::info!(
+            "[{setting}] is [{wanted}], and [{bound}] connections are accepted: this process may open [{files}] files"
+        );
+    }
+    wanted.min(bound)
+}
+
+/// Whose connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    Clients,
+    Nodes,
+}
+
+fn most_connections(files: u64, share: Share) -> usize {
+    let part = match share {
+        Share::Clients => files / 2,
+        Share::Nodes => files / 4,
+    };
+    usize::try_from(part).unwrap_or(usize::MAX).max(1)
+}
+
 /// Keeps the memory that this process has now from being swapped out, as Elasticsearch does. The error says why not
 /// and what to do.
 ///
@@ -142,6 +172,15 @@ mod tests {
         assert!(usage.total_memory_bytes > usage.resident_bytes);
         assert!(usage.open_file_descriptors > 2);
         assert!(usage.disk_total_bytes >= usage.disk_free_bytes);
+    }
+
+    #[test]
+    fn connections_leave_files_to_the_disk() {
+        for files in [64, 1024, 65_535] {
+            let clients = most_connections(files, Share::Clients);
+            let nodes = most_connections(files, Share::Nodes);
+            assert!((clients + nodes) as u64 <= files - files / 4, "{files}");
+        }
     }
 
     /// Locks for as long as this process of tests lives only what a test may: a limit below what it has maps is refused.

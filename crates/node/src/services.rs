@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cluster_service::ClusterService;
+use crate::disk::Disk;
 use crate::indexing_pressure::IndexingPressure;
 use crate::live_settings::LiveSettings;
 use crate::pools::Pools;
@@ -30,6 +31,7 @@ use crate::tasks::Tasks;
 /// Everything that the actions of a node work with.
 pub struct Services {
     pub settings: Arc<LiveSettings>,
+    pub disk: Arc<Disk>,
     pub cluster: ClusterService,
     pub coordination: Arc<Coordination>,
     pub transport: Transport,

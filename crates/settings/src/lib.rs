@@ -9,6 +9,7 @@
 //! files and the rules between TLS settings (crate `tls`), and the dynamic settings of a cluster
 //! (crate `cluster`).
 
+mod allocation_types;
 pub mod docs;
 pub mod host;
 pub mod keystore;
@@ -23,6 +24,9 @@ mod settings;
 mod types;
 pub mod yaml;
 
+pub use allocation_types::{
+    AllocationEnable, Bound, Headroom, NodeValues, RebalanceEnable, Watermark, Watermarks,
+};
 pub use docs::{annotated_yml, reference_markdown};
 pub use keystore::{Keystore, KeystoreError, KeystoreFile};
 pub use problem::{Problem, SettingsError, Warning};

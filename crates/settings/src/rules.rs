@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::allocation_types::Watermarks;
 use crate::problem::{Problem, Problems};
 use crate::raw::Source;
 use crate::realms;
+use crate::registry::allocation::DISK_LOW;
 use crate::registry::cluster::{DISCOVERY_SEED_PROVIDERS, DISCOVERY_TYPE, INITIAL_MASTER_NODES};
 use crate::registry::indices::AUTO_CREATE_INDEX;
 use crate::registry::network::{
@@ -20,7 +22,7 @@ use crate::types::DiscoveryType;
 /// Notes every rule that the settings break.
 pub(crate) fn check(settings: &Settings, problems: &mut Problems) {
     type Rule = fn(&Settings) -> Option<String>;
-    let rules: [(&str, Rule); 9] = [
+    let rules: [(&str, Rule); 10] = [
         (CLUSTER_NAME.key(), cluster_name),
         (NODE_NAME.key(), node_name),
         (INITIAL_MASTER_NODES.key(), single_node),
@@ -30,6 +32,7 @@ pub(crate) fn check(settings: &Settings, problems: &mut Problems) {
         (HTTP_MAX_CONTENT_LENGTH.key(), message_size),
         (AUTO_CREATE_INDEX.key(), auto_create),
         (DUAL_STACK_ENABLED.key(), dual_stack),
+        (DISK_LOW.key(), watermarks),
     ];
     for (key, rule) in rules {
         if let Some(reason) = rule(settings) {
@@ -77,6 +80,10 @@ fn dual_stack(settings: &Settings) -> Option<String> {
          [xpack.security.transport.ssl.enabled] to [true] too, or take it out"
             .to_owned()
     })
+}
+
+fn watermarks(settings: &Settings) -> Option<String> {
+    Watermarks::of(settings).err()
 }
 
 fn node_name(settings: &Settings) -> Option<String> {

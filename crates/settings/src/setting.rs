@@ -49,6 +49,8 @@ pub struct Info {
     pub is_filtered: bool,
     /// Ringwall's own; Elasticsearch does not know it.
     pub is_ours: bool,
+    /// Kept in the cluster state and nowhere else: no node's own file can set it.
+    pub is_in_cluster_state: bool,
     /// Settings whose value is the default, first set one first.
     pub fallbacks: &'static [&'static str],
 }
@@ -117,6 +119,7 @@ impl<T: SettingValue> Setting<T> {
                 is_secure: false,
                 is_filtered: false,
                 is_ours: false,
+                is_in_cluster_state: false,
                 fallbacks: &[],
             },
             default: DefaultValue::Absent,
@@ -167,6 +170,12 @@ impl<T: SettingValue> Setting<T> {
     pub const fn dynamic(mut self) -> Self {
         self.info.is_dynamic = true;
         self.info.scope = Scope::Cluster;
+        self
+    }
+
+    /// Marks a setting that is read from the cluster state, where all nodes see the same.
+    pub const fn in_cluster_state(mut self) -> Self {
+        self.info.is_in_cluster_state = true;
         self
     }
 
@@ -343,6 +352,7 @@ impl SecureSetting {
                 is_secure: true,
                 is_filtered: true,
                 is_ours: false,
+                is_in_cluster_state: false,
                 fallbacks: &[],
             },
         }

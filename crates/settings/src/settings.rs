@@ -329,8 +329,11 @@ impl Settings {
 pub fn check_dynamic(key: &str, value: &RawValue) -> Result<(), String> {
     let Some(spec) = registry::find(key) else {
         return match registry::verdict(key, &value.to_string()) {
-            // Elasticsearch has it and Ringwall does not need it: taken, without an effect.
-            Verdict::Ignored(_) => Ok(()),
+            // In a file it does no harm; here somebody expects that something happens.
+            Verdict::Ignored(reason) => {
+                let reason = reason.strip_prefix("is ignored: ").unwrap_or(reason);
+                Err(format!("setting [{key}], not supported: {reason}"))
+            }
             Verdict::Refused(reason) => Err(format!("setting [{key}], not supported: {reason}")),
             Verdict::Unknown => Err(
                 match registry::nearest(key, |info| !info.is_secure).as_slice() {
@@ -385,6 +388,15 @@ impl Checker {
             self.problems.push(Problem::SecureInFile {
                 key: key.to_owned(),
                 at: source.clone(),
+            });
+            return false;
+        }
+        if spec.info().is_in_cluster_state {
+            self.problems.push(Problem::Refused {
+                key: key.to_owned(),
+                at: source.clone(),
+                reason: "is a setting of the whole cluster; set it with PUT /_cluster/settings"
+                    .to_owned(),
             });
             return false;
         }

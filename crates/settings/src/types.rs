@@ -36,7 +36,7 @@ pub trait SettingValue: Sized {
 }
 
 /// Returns the one text of a value that is no list.
-fn text(value: &RawValue) -> Result<&str, String> {
+pub(crate) fn text(value: &RawValue) -> Result<&str, String> {
     match value {
         RawValue::Text(text) => Ok(text),
         RawValue::List(items) if items.len() == 1 => Ok(&items[0]),

@@ -232,6 +232,7 @@ impl Cluster {
         let mut yml = format!(
             "cluster.name: test\nnode.name: node-{number}\ntransport.port: 0\nhttp.port: 0\n\
              cluster.initial_master_nodes: node-0\n\
+             cluster.routing.allocation.disk.threshold_enabled: false\n\
              cluster.fault_detection.follower_check.interval: 200ms\n\
              cluster.fault_detection.follower_check.timeout: 10s\ntransport.ping_timeout: 10s\n"
         );

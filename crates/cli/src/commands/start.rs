@@ -116,11 +116,14 @@ pub fn run(
         input_end: args.until_stdin_ends.then(input_end).transpose()?,
         announcement,
     };
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| CommandError::io(&home, &error))?
-        .block_on(run.serve(settings, terminal))
+        .map_err(|error| CommandError::io(&home, &error))?;
+    let result = runtime.block_on(run.serve(settings, terminal));
+    // Threads that a disk holds up are not waited for.
+    runtime.shutdown_timeout(LEFT_BEHIND_AFTER);
+    result
 }
 
 /// What a run of a node is given beside its settings.
@@ -137,8 +140,15 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn serve(self, settings: Settings, terminal: &mut Terminal) -> Result<(), CommandError> {
-        let signals = Signals::listen().map_err(|error| CommandError::io(self.home, &error))?;
-        let node = match Node::start(settings, self.home).await {
+        let mut signals = Signals::listen().map_err(|error| CommandError::io(self.home, &error))?;
+        let started = tokio::select! {
+            started = Node::start(settings, self.home) => started,
+            () = signals.ask_to_stop() => {
+                tracing::info!("told to stop while starting");
+                return Ok(());
+            }
+        };
+        let node = match started {
             Ok(node) => node,
             Err(error) => return Err(start_error(&error, self.logs)),
         };
@@ -166,6 +176,7 @@ impl Run<'_> {
             reason = node.failed() => Some(reason),
         };
         supervisor::tell(supervisor::STOPPING);
+        end_after(node.longest_stop() + LEFT_BEHIND_AFTER);
         node.stop().await;
         match failure {
             None => Ok(()),
@@ -177,6 +188,24 @@ impl Run<'_> {
         }
     }
 }
+
+/// Ends the process after a time, whatever hangs, from a thread that waits for nothing else.
+fn end_after(limit: Duration) {
+    let watchdog = std::thread::Builder::new().name("stop-watchdog".to_owned());
+    let spawned = watchdog.spawn(move || {
+        std::thread::sleep(limit);
+        tracing::error!("not stopped after {limit:?}; ending all the same");
+        // Those that write the log have a moment.
+        std::thread::sleep(Duration::from_millis(100));
+        std::process::exit(i32::from(ExitCode::Failure.code()));
+    });
+    if let Err(error) = spawned {
+        tracing::warn!(%error, "nothing ends this process if it hangs while stopping");
+    }
+}
+
+/// How long threads that are still busy may hold up the end of the process.
+const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(1);
 
 /// Tells the person who watches a first start what nobody is told again.
 async fn announce(node: &Node, announcement: Option<Announcement>, terminal: &mut Terminal) {
@@ -210,6 +239,14 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
         })
+    }
+
+    /// Completes when the process is told to end.
+    async fn ask_to_stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

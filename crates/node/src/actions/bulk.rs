@@ -14,6 +14,7 @@ use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
 use ringwall_base::glob::{self, Syntax};
 use ringwall_base::{NodeId, ShardId, random_bytes};
 use ringwall_cluster::ClusterState;
+use ringwall_cluster::blocks::Level;
 use ringwall_settings::registry::cluster::NO_MASTER_WRITE_WAIT;
 use ringwall_settings::registry::indices::AUTO_CREATE_INDEX;
 use tokio::time::Instant;
@@ -268,6 +269,10 @@ fn by_shard(
                 continue;
             }
         };
+        if let Err(error) = state.check_blocks(&index.id.name, Level::Write) {
+            answers[position].outcome = Some(Err(error));
+            continue;
+        }
         let given = item.routing.take();
         match views::document_routing(index, &item.index, given) {
             Ok(routing) => item.routing = routing,

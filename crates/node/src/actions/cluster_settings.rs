@@ -11,9 +11,9 @@ use ringwall_api::cluster::{
 use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
 use ringwall_base::TransportTls;
 use ringwall_base::glob::{self, Syntax};
-use ringwall_cluster::Change;
 use ringwall_cluster::transport_tls::DUAL_STACK_KEY;
-use ringwall_settings::{RawValue, check_dynamic};
+use ringwall_cluster::{Change, ClusterSettings, check_node_attribute};
+use ringwall_settings::{RawValue, Watermarks, check_dynamic};
 use serde_json::Value;
 
 use super::ActionRegistry;
@@ -62,10 +62,16 @@ async fn put(
     for _ in 0..ATTEMPTS {
         let state = services.cluster.state();
         let before = &state.settings;
-        let change = Change::PutClusterSettings {
-            base_version: before.version,
+        let after = ClusterSettings {
             persistent: persistent.applied_to(&before.persistent),
             transient: transient.applied_to(&before.transient),
+            version: before.version,
+        };
+        check_together(&services, &after)?;
+        let change = Change::PutClusterSettings {
+            base_version: after.version,
+            persistent: after.persistent,
+            transient: after.transient,
         };
         match services.cluster.submit(change, timeout).await {
             // Somebody else's change came first: apply this one to its result.
@@ -84,6 +90,14 @@ async fn put(
         ErrorCode::ProcessClusterEventTimeout,
         "the cluster settings change too often; retry",
     ))
+}
+
+/// Refuses settings that contradict one another once they are in force.
+fn check_together(services: &Services, after: &ClusterSettings) -> ApiResult<()> {
+    let settings = services.settings.overlaid(after);
+    Watermarks::of(&settings)
+        .map(drop)
+        .map_err(ApiError::illegal_argument)
 }
 
 /// The time of both can only be ended, and not while a node needs it.
@@ -141,6 +155,14 @@ impl Update {
                 refused(format!("setting [{key}] must be a text or a list of texts"))
             })?;
             check_dynamic(key, &value).map_err(refused)?;
+            if key.starts_with("cluster.routing.allocation.") {
+                let check = |text: &String| check_node_attribute(key, text);
+                let texts = value.items();
+                texts
+                    .iter()
+                    .try_for_each(check)
+                    .map_err(ApiError::illegal_argument)?;
+            }
             update.set.insert(key.clone(), shown(&value));
         }
         Ok(update)
@@ -189,6 +211,19 @@ mod tests {
                 "xpack.security.http.filter.deny": ["10.0.0.0/8", "_all"],
             })
         );
+    }
+
+    /// A setting of the cluster state that nothing reads there would be accepted and have no effect.
+    #[test]
+    fn what_only_the_cluster_state_holds_is_read_there() {
+        let registered: BTreeSet<String> = ringwall_settings::registry::registry()
+            .filter(|spec| spec.info().is_in_cluster_state)
+            .map(|spec| spec.info().key.to_owned())
+            // Its one value is always met.
+            .filter(|key| key != "cluster.routing.rebalance.enable")
+            .collect();
+        let read: BTreeSet<String> = ringwall_cluster::settings_read().collect();
+        assert_eq!(registered, read);
     }
 
     #[test]

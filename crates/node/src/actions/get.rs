@@ -13,6 +13,7 @@ use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext
 use ringwall_base::breaker::{Account, Purpose};
 use ringwall_base::{ShardId, encoding};
 use ringwall_cluster::ClusterState;
+use ringwall_cluster::blocks::Level;
 use ringwall_index::engine::GetDocument;
 use ringwall_search::source_filter;
 use ringwall_transport::{DuplicateAction, InboundContext, TypedHandler};
@@ -86,6 +87,7 @@ async fn get(
 /// Returns the shard of a document, and by which name it was reached.
 fn place_of(state: &ClusterState, request: &GetRequest) -> ApiResult<(ShardId, Through)> {
     let (index, through) = one_index(state, &request.index)?;
+    state.check_blocks(&index.id.name, Level::Read)?;
     let mut routing = request.routing.clone();
     if let Through::Aliases(aliases) = &through {
         for alias in aliases {

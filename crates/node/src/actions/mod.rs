@@ -2,6 +2,7 @@
 //! it is handed to the HTTP edge.
 
 pub mod api_keys;
+mod blocks;
 pub mod bulk;
 pub mod cluster;
 pub mod cluster_settings;
@@ -85,7 +86,8 @@ impl ActionRegistry {
     {
         let erased: Handler = Box::new(move |services, context, request| {
             Box::pin(async move {
-                let request = request.into_typed::<R>()?;
+                let mut request = request.into_typed::<R>()?;
+                blocks::check(&services.cluster.state(), &mut request)?;
                 let response = handler(services, context, request).await?;
                 Ok(Box::new(response) as AnyMessage)
             })

@@ -218,6 +218,8 @@ pub(super) async fn local_stats(services: &Arc<Services>) -> ApiResult<NodeStats
         open_file_descriptors: usage.open_file_descriptors,
         disk_total_bytes: usage.disk_total_bytes,
         disk_free_bytes: usage.disk_free_bytes,
+        disk_watermarks: services.disk.watermarks(),
+        unhealthy: services.coordination.status().borrow().unhealthy.clone(),
         docs,
         store_bytes,
         http: HttpCounts {

@@ -10,6 +10,7 @@ use futures::future::join_all;
 use ringwall_api::document::{OpType, RefreshPolicy, ShardCounts};
 use ringwall_api::{ApiError, ApiResult, ErrorCode, Through};
 use ringwall_base::{AllocationId, SeqNo, Term, TimeValue, encoding};
+use ringwall_cluster::blocks::Level;
 use ringwall_cluster::{Change, ClusterState};
 use ringwall_index::{Operation, View};
 use ringwall_settings::registry::indices::{REPLICATION_COPY_TIMEOUT, REPLICATION_RECONNECT_TIME};
@@ -47,6 +48,8 @@ pub async fn shard_bulk(
 ) -> ApiResult<ShardBulkResponse> {
     let shard = services.shards.require(&request.shard)?;
     let term = shard.primary_term()?;
+    let state = services.cluster.state();
+    state.check_blocks(&shard.id.index.name, Level::Write)?;
     let group = current_group(services, &shard, term)?;
     check_active_copies(&shard, &group, request.wait_for_active_shards)?;
     let applied =
@@ -79,12 +82,19 @@ async fn apply_with_mapping(
 ) -> ApiResult<AppliedItems> {
     let views = views_of(services, shard, &items)?;
     let mut applied = AppliedItems::new(request, items, views);
-    for _ in 0..MAPPING_ROUNDS {
+    for round in 0..MAPPING_ROUNDS {
         let local = shard.clone();
+        let disk = services.disk.clone();
         applied = services
             .pools
             .write
-            .run(move || apply_items(&local, term, applied))
+            .run(move || {
+                // Measured for each request, before anything of it is applied.
+                if round == 0 {
+                    disk.check_room(&local.id.index.name)?;
+                }
+                apply_items(&local, term, applied)
+            })
             .await??;
         let Some(update) = applied.mapping_update.take() else {
             return Ok(applied);

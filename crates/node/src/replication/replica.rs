@@ -27,10 +27,13 @@ pub async fn replicate(services: &Services, request: ReplicaRequest) -> ApiResul
     let term = request.primary_term;
     let global_checkpoint = request.global_checkpoint;
     let operations = decode_operations(&request.operations)?;
+    let disk = services.disk.clone();
     let local_checkpoint = services
         .pools
         .write
         .run(move || -> ApiResult<SeqNo> {
+            // Rather no copy than one that fails in the middle.
+            disk.check_last_room()?;
             // Again under the operation: a resync may have come between.
             let _admitted = shard.admit(term)?;
             apply_all(&shard, &operations)?;

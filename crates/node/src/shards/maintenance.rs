@@ -1,19 +1,15 @@
 //! What happens to open copies without anybody asking: refresh, flush, checkpoints, clean-up.
 
-use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ringwall_api::{ApiError, ApiResult};
-use ringwall_base::fs;
 use ringwall_cluster::{ClusterState, IndexMetadata};
 use ringwall_settings::registry::indices;
 use tokio_util::sync::CancellationToken;
 
 use super::LocalShard;
 use super::reconcile::report_failed;
-use super::start::remove_dir;
 use crate::cluster_service::now_ms;
 use crate::replication::primary;
 use crate::services::Services;
@@ -171,93 +167,6 @@ async fn reroute_if_due(services: &Services, state: &ClusterState) {
     }
 }
 
-/// Deletes what the node holds of an index.
-pub async fn delete_index(services: &Services, uuid: &str) {
-    let path = services.shards.root().join(uuid);
-    wait_for_engines(services, uuid).await;
-    let removed = services.pools.disk.run(move || remove_dir(&path)).await;
-    match removed {
-        Ok(Ok(())) => tracing::info!(index.uuid = uuid, "deleted index"),
-        Ok(Err(error)) | Err(error) => {
-            tracing::warn!(index.uuid = uuid, %error, "index files could not be deleted");
-        }
-    }
-}
-
-async fn wait_for_engines(services: &Services, uuid: &str) {
-    let deadline = tokio::time::Instant::now() + DELETE_WAIT;
-    while services.shards.is_closing(uuid) && tokio::time::Instant::now() < deadline {
-        tokio::time::sleep(DELETE_POLL).await;
-    }
-}
-
-/// At start, deletes indices that were deleted while this node was away. Files of another cluster
-/// (or of one whose UUID was never noted) are left alone and named.
-pub async fn delete_left_over(
-    services: Arc<Services>,
-    cluster_uuid: Option<String>,
-    known: HashSet<String>,
-) {
-    let Some(cluster_uuid) = cluster_uuid else {
-        return;
-    };
-    let root = services.shards.root().to_owned();
-    let found = services
-        .pools
-        .disk
-        .run(move || left_over(&root, &cluster_uuid, &known))
-        .await;
-    let gone = match found {
-        Ok(Ok(gone)) => gone,
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "left-over indices could not be listed");
-            return;
-        }
-        Err(error) => {
-            tracing::warn!(%error, "left-over indices could not be listed");
-            return;
-        }
-    };
-    for uuid in gone {
-        delete_index(&services, &uuid).await;
-    }
-}
-
-fn left_over(
-    root: &std::path::Path,
-    cluster_uuid: &str,
-    known: &HashSet<String>,
-) -> std::io::Result<Vec<String>> {
-    std::fs::create_dir_all(root)?;
-    let mut unknown = Vec::new();
-    for entry in std::fs::read_dir(root)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.file_type()?.is_dir() && !known.contains(&name) {
-            unknown.push(name);
-        }
-    }
-    let marker: PathBuf = root.join(CLUSTER_FILE);
-    let noted = match std::fs::read_to_string(&marker) {
-        Ok(noted) => Some(noted),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error),
-    };
-    if noted.as_deref() == Some(cluster_uuid) {
-        return Ok(unknown);
-    }
-    if !unknown.is_empty() {
-        tracing::warn!(
-            directory = %root.display(), indices = ?unknown, cluster.uuid = cluster_uuid,
-            "these directories hold indices of another cluster and are left alone; move them away \
-             if they are not needed",
-        );
-        return Ok(Vec::new());
-    }
-    fs::write_atomic(&marker, cluster_uuid.as_bytes(), 0o600)?;
-    Ok(Vec::new())
-}
-
 impl super::Shards {
     /// Takes a copy out of service, if it is still that one.
     pub(super) fn discard(
@@ -274,10 +183,11 @@ impl super::Shards {
         }
     }
 
-    fn is_closing(&self, uuid: &str) -> bool {
+    /// Returns whether somebody still holds an engine that was taken out of service.
+    pub(super) fn is_closing(&self, is_meant: impl Fn(&ringwall_base::ShardId) -> bool) -> bool {
         let mut closing = self.closing.lock();
         closing.retain(|_, engine| engine.strong_count() > 0);
-        closing.keys().any(|shard| shard.index.uuid == uuid)
+        closing.keys().any(is_meant)
     }
 }
 
@@ -311,8 +221,3 @@ pub async fn close_all(services: &Services) {
 const STOP_WAIT: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(250);
 const REROUTE_TIMEOUT: Duration = Duration::from_secs(5);
-const DELETE_WAIT: Duration = Duration::from_secs(120);
-const DELETE_POLL: Duration = Duration::from_millis(20);
-
-/// In the directory of all indices: the cluster that they belong to.
-const CLUSTER_FILE: &str = "_cluster_uuid";

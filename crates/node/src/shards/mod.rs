@@ -5,6 +5,7 @@ pub mod maintenance;
 pub mod reconcile;
 pub mod scrub;
 pub(crate) mod start;
+pub mod sweep;
 pub mod update;
 pub mod writes;
 
@@ -33,7 +34,13 @@ pub struct Shards {
     /// Engines that were taken out of service but may still be in somebody's hands.
     closing: Mutex<HashMap<ShardId, Weak<()>>>,
     mappings: Mutex<HashMap<String, (u64, Arc<Mapping>)>>,
+    /// Held by whoever works in the directory of a copy.
+    places: Mutex<HashMap<ShardId, Place>>,
+    /// Something on disk may no longer belong here.
+    sweep_wanted: tokio::sync::Notify,
 }
+
+type Place = Arc<tokio::sync::Mutex<()>>;
 
 impl Shards {
     /// Returns the empty registry of copies under a directory.
@@ -44,6 +51,8 @@ impl Shards {
             open: RwLock::default(),
             closing: Mutex::default(),
             mappings: Mutex::default(),
+            places: Mutex::default(),
+            sweep_wanted: tokio::sync::Notify::new(),
         }
     }
 
@@ -85,6 +94,30 @@ impl Shards {
     /// Puts a copy into service.
     pub fn insert(&self, shard: Arc<LocalShard>) {
         self.open.write().insert(shard.id.clone(), shard);
+    }
+
+    /// Returns the lock of the directory of a copy.
+    fn place(&self, shard: &ShardId) -> Place {
+        self.places.lock().entry(shard.clone()).or_default().clone()
+    }
+
+    /// Locks the directories of the copies that are meant; `None` while somebody works in one.
+    fn try_lock_places(
+        &self,
+        is_meant: impl Fn(&ShardId) -> bool,
+    ) -> Option<Vec<tokio::sync::OwnedMutexGuard<()>>> {
+        let places = self.places.lock();
+        let meant = places.iter().filter(|(shard, _)| is_meant(shard));
+        meant
+            .map(|(_, place)| place.clone().try_lock_owned().ok())
+            .collect()
+    }
+
+    /// Forgets the locks of an index that is gone.
+    fn forget_places(&self, uuid: &str) {
+        self.places
+            .lock()
+            .retain(|shard, _| shard.index.uuid != uuid);
     }
 
     fn remove(&self, shard: &ShardId) -> Option<Arc<LocalShard>> {

@@ -6,26 +6,24 @@ use std::sync::Arc;
 use ringwall_api::ApiResult;
 use ringwall_base::{AllocationId, NodeId, ShardId, Term};
 use ringwall_cluster::{Change, ClusterState, CopyState, RecoverySource, ShardCopy};
-use tokio::sync::{Mutex, Semaphore};
+use ringwall_settings::registry::indices::NODE_CONCURRENT_RECOVERIES;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::LocalShard;
 use super::start::{self, Assignment};
-use super::{LocalShard, maintenance};
 use crate::replication;
 use crate::services::Services;
 
 /// Runs until the node stops.
 pub async fn run(services: Arc<Services>, stop: CancellationToken) {
-    let recoveries = services
-        .settings
-        .get(&ringwall_settings::registry::indices::NODE_CONCURRENT_RECOVERIES);
     let mut reconciler = Reconciler {
         ephemeral_id: services.transport.local().ephemeral_id.clone(),
         local: services.local_node(),
         starting: HashMap::new(),
-        places: HashMap::new(),
-        recovery_permits: Arc::new(Semaphore::new(recoveries.max(1))),
-        known_indices: None,
+        recovery_permits: Arc::new(Semaphore::new(0)),
+        recoveries: 0,
+        known_indices: HashSet::new(),
         services,
     };
     let applied = reconciler.services.cluster.applied().clone();
@@ -50,11 +48,11 @@ struct Reconciler {
     ephemeral_id: String,
     /// Copies that are being opened, recovered or reported.
     starting: HashMap<ShardId, Starting>,
-    /// Held by whoever works in the directory of a copy.
-    places: HashMap<ShardId, Arc<Mutex<()>>>,
     recovery_permits: Arc<Semaphore>,
-    /// UUIDs of the indices seen last; `None` before the first look.
-    known_indices: Option<HashSet<String>>,
+    /// How many permits there are.
+    recoveries: usize,
+    /// UUIDs of the indices seen last.
+    known_indices: HashSet<String>,
 }
 
 struct Starting {
@@ -77,6 +75,12 @@ impl Reconciler {
             .copies_on(self.local)
             .map(|(id, copy)| (id, copy.clone()))
             .collect();
+        let recoveries = self.services.settings.get(&NODE_CONCURRENT_RECOVERIES);
+        if recoveries != self.recoveries {
+            // Those that run keep the permits of before.
+            self.recovery_permits = Arc::new(Semaphore::new(recoveries));
+            self.recoveries = recoveries;
+        }
         self.close_unwanted(&wanted);
         for shard in self.services.shards.all() {
             if let Some(copy) = wanted.get(&shard.id) {
@@ -103,6 +107,7 @@ impl Reconciler {
                 tracing::info!(shard = %shard.id, allocation_id = %shard.allocation_id, "closing shard copy");
                 shard.close();
                 self.services.shards.remove(&shard.id);
+                self.services.shards.sweep_wanted.notify_one();
             }
         }
         for (id, starting) in &self.starting {
@@ -193,7 +198,7 @@ impl Reconciler {
                 };
                 let permits = (copy.recovery_source == RecoverySource::Peer)
                     .then(|| self.recovery_permits.clone());
-                let place = self.place(id);
+                let place = self.services.shards.place(id);
                 tokio::spawn(async move {
                     let _place = place.lock_owned().await;
                     let _permit = match permits {
@@ -212,38 +217,17 @@ impl Reconciler {
         self.starting.insert(id.clone(), starting);
     }
 
-    fn place(&mut self, id: &ShardId) -> Arc<Mutex<()>> {
-        self.places.entry(id.clone()).or_default().clone()
-    }
-
-    /// Deletes what this node holds of deleted indices.
+    /// Has what this node holds of deleted indices deleted.
     fn delete_gone(&mut self, state: &ClusterState) {
         let now: HashSet<String> = state
             .indices
             .values()
             .map(|index| index.id.uuid.clone())
             .collect();
-        let Some(before) = self.known_indices.replace(now.clone()) else {
-            let services = self.services.clone();
-            let cluster = state.cluster_uuid.clone();
-            tokio::spawn(maintenance::delete_left_over(services, cluster, now));
-            return;
-        };
-        let gone: Vec<String> = before.difference(&now).cloned().collect();
-        for uuid in gone {
-            let places: Vec<Arc<Mutex<()>>> = self
-                .places
-                .extract_if(|id, _| id.index.uuid == uuid)
-                .map(|(_, place)| place)
-                .collect();
-            let services = self.services.clone();
-            tokio::spawn(async move {
-                for place in &places {
-                    drop(place.lock().await);
-                }
-                maintenance::delete_index(&services, &uuid).await;
-            });
+        if !self.known_indices.is_subset(&now) {
+            self.services.shards.sweep_wanted.notify_one();
         }
+        self.known_indices = now;
     }
 
     fn stop_all(&self) {

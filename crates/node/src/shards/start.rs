@@ -11,7 +11,7 @@ use ringwall_index::{LostTail, Mapping};
 use ringwall_settings::registry::indices;
 use tokio_util::sync::CancellationToken;
 
-use super::LocalShard;
+use super::{LocalShard, sweep};
 use crate::recovery::target;
 use crate::services::Services;
 
@@ -38,6 +38,7 @@ impl Assignment {
 const CLOSE_WAIT: Duration = Duration::from_secs(120);
 /// The index buffer is never shared by fewer, so that later copies find some left.
 const LEAST_SHARES: u64 = 4;
+const ROOM_POLL: Duration = Duration::from_millis(200);
 /// How long a report to the master may take.
 pub const MASTER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -47,12 +48,35 @@ pub(super) async fn start(services: &Arc<Services>, assignment: Assignment) -> A
         .shards
         .wait_closed(&assignment.shard, CLOSE_WAIT)
         .await?;
+    wait_for_room(services, &assignment).await?;
+    if let Some(uuid) = services.cluster.state().cluster_uuid.clone() {
+        let root = services.shards.root().to_owned();
+        let claim = move || sweep::claim(&root, &uuid);
+        services.pools.disk.run(claim).await??;
+    }
     match assignment.source {
         RecoverySource::EmptyStore => create(services, &assignment).await,
         RecoverySource::ExistingStore => open_existing(services, &assignment).await,
         RecoverySource::StaleStore => open_stale(services, &assignment).await,
         RecoverySource::Peer => target::recover(services, &assignment).await,
     }
+}
+
+/// On a full disk an attempt would only fail, and failed attempts make the next ones rarer.
+async fn wait_for_room(services: &Services, assignment: &Assignment) -> ApiResult<()> {
+    let mut told = false;
+    while services.disk.is_exhausted() {
+        assignment.check()?;
+        if !told {
+            tracing::warn!(shard = %assignment.shard, "the shard copy waits for room on the disk");
+            told = true;
+        }
+        tokio::select! {
+            () = assignment.cancel.cancelled() => {}
+            () = tokio::time::sleep(ROOM_POLL) => {}
+        }
+    }
+    assignment.check()
 }
 
 async fn create(services: &Arc<Services>, assignment: &Assignment) -> ApiResult<()> {

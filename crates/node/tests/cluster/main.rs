@@ -4,6 +4,7 @@ mod aliases;
 mod api_keys;
 mod certificates;
 mod costly_certificates;
+mod disk;
 mod memory;
 mod profiles;
 mod reads;

@@ -204,6 +204,7 @@ fn stats_json(node: &NodeStats) -> Value {
                 "free_in_bytes": node.disk_free_bytes,
                 "available_in_bytes": node.disk_free_bytes,
             },
+            "data": [fs_data(node)],
         },
         "breakers": breakers_json(&node.breakers),
         "indexing_pressure": pressure_json(&node.indexing_pressure),
@@ -246,6 +247,28 @@ fn pressure_json(pressure: &IndexingPressureStats) -> Value {
         "total": total,
         "limit_in_bytes": pressure.limit,
     }})
+}
+
+/// The one data path.
+fn fs_data(node: &NodeStats) -> Value {
+    let mut data = json!({
+        "total_in_bytes": node.disk_total_bytes,
+        "free_in_bytes": node.disk_free_bytes,
+        "available_in_bytes": node.disk_free_bytes,
+    });
+    let names = ["low", "high", "flood_stage"];
+    for (name, bytes) in names.iter().zip(node.disk_watermarks.into_iter().flatten()) {
+        // As in Elasticsearch the last has no word `watermark`.
+        let key = match *name {
+            "flood_stage" => "flood_stage_free_space_in_bytes".to_owned(),
+            name => format!("{name}_watermark_free_space_in_bytes"),
+        };
+        data[key] = bytes.into();
+    }
+    if let Some(reason) = &node.unhealthy {
+        data["unhealthy"] = reason.clone().into();
+    }
+    data
 }
 
 /// Returns a share in whole percent; 0 of nothing.

@@ -1,5 +1,6 @@
 //! Every setting Ringwall knows, in sections as the reference shows them.
 
+pub mod allocation;
 pub mod breakers;
 pub mod cluster;
 pub mod indices;
@@ -34,6 +35,7 @@ pub static SECTIONS: &[&Section] = &[
     &cluster::COORDINATION_SECTION,
     &indices::SECTION,
     &breakers::SECTION,
+    &allocation::SECTION,
     &indices::THREAD_POOL_SECTION,
     &security::SECTION,
     &realms::SECTION,

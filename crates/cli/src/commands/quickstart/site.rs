@@ -343,6 +343,9 @@ transport.port: {transport}
 
 discovery.seed_hosts: [{seeds}]
 {initial_masters}
+# A machine to try things on may have a fuller disk than a server should.
+cluster.routing.allocation.disk.threshold_enabled: false
+
 # Nodes trust each other by certificate. The passwords of the files are in elasticsearch.keystore.
 xpack.security.transport.ssl.enabled: true
 xpack.security.transport.ssl.verification_mode: full

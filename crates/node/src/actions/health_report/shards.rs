@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ringwall_api::ApiResult;
-use ringwall_api::cluster::{HealthStatus, NodeStats, NodesStatsRequest};
-use ringwall_cluster::CopyState;
+use ringwall_api::cluster::{HealthStatus, NodesStatsRequest};
+use ringwall_cluster::{CopyState, DiskLevel};
 use serde_json::json;
 
 use super::indicator::{Diagnosis, Impact, Indicator, Severity};
@@ -139,60 +139,103 @@ pub async fn availability(services: &Arc<Services>) -> Indicator {
     indicator
 }
 
-/// Whether the disks have room.
+/// Whether the disks have room, and answer.
 pub async fn disk(services: &Arc<Services>) -> Indicator {
     let request = NodesStatsRequest { nodes: Vec::new() };
     let stats: ApiResult<_> = nodes::all_stats(services, &request).await;
     let stats = stats.map(|answer| answer.nodes).unwrap_or_default();
-    let used = |node: &NodeStats| {
-        let total = node.disk_total_bytes.max(1) as f64;
-        100.0 - node.disk_free_bytes as f64 / total * 100.0
+    let state = services.cluster.state();
+    let at = |level: DiskLevel| -> Vec<String> {
+        let nodes = state.nodes.values();
+        let found = nodes.filter(|node| state.disk_level(node.id) == level);
+        found.map(|node| node.name.clone()).collect()
     };
-    let above = |percent: f64| -> Vec<String> {
-        let full = stats.values().filter(|node| used(node) >= percent);
-        full.map(|node| node.name.clone()).collect()
-    };
-    let (full, filling) = (above(95.0), above(90.0));
+    let (full, filling) = (at(DiskLevel::Flood), at(DiskLevel::High));
+    let blocked: Vec<String> = state
+        .indices
+        .values()
+        .filter(|index| index.is_flooded)
+        .map(|index| index.id.name.clone())
+        .collect();
+    let failed: Vec<String> = stats
+        .values()
+        .filter_map(|node| Some(format!("{}: {}", node.name, node.unhealthy.as_ref()?)))
+        .collect();
     let details = json!({
-        "indices_with_readonly_block": 0,
-        "nodes_with_enough_disk_space": stats.len() - filling.len(),
-        "nodes_over_high_watermark": filling.len() - full.len(),
+        "indices_with_readonly_block": blocked.len(),
+        "nodes_with_enough_disk_space": state.nodes.len() - filling.len() - full.len(),
+        "nodes_over_high_watermark": filling.len(),
         "nodes_over_flood_stage_watermark": full.len(),
-        "nodes_with_unknown_disk_status": services.cluster.state().nodes.len().saturating_sub(stats.len()),
+        "nodes_with_unknown_disk_status": state.nodes.len().saturating_sub(stats.len()),
     });
     let mut indicator = Indicator::green("The cluster has enough available disk space.", details);
-    let stages = [
-        (
-            HealthStatus::Red,
-            full,
-            "less than 5 % of its disk left",
-            Severity::Now,
-        ),
-        (
-            HealthStatus::Yellow,
-            filling,
-            "less than 10 % of its disk left",
-            Severity::Soon,
-        ),
-    ];
-    for (status, nodes, what, severity) in stages {
-        if nodes.is_empty() {
-            continue;
-        }
+    if !blocked.is_empty() || !full.is_empty() {
+        let symptom = match blocked.len() {
+            0 => format!(
+                "{} node with roles: [data] is out of disk or running low on disk space.",
+                full.len()
+            ),
+            count => format!(
+                "{count} indices are not allowed to be updated because they are on nodes out of disk space."
+            ),
+        };
         indicator.complain(
-            status,
-            format!("{} node(s) have {what}.", nodes.len()),
+            HealthStatus::Red,
+            symptom,
             Impact {
-                id: "no_room",
-                severity,
-                description: "A node whose disk is full stops, and its shards with it".to_owned(),
+                id: "ingest_capability_unavailable",
+                severity: Severity::Now,
+                description: "Documents cannot be written into these indices until their nodes have room".to_owned(),
+                areas: &["ingest"],
+            },
+            Diagnosis {
+                id: "add_disk_capacity_data_nodes",
+                cause: format!("The disks of [{}] are above the flood stage", full.join(", ")),
+                action: "Delete indices, or give the nodes larger disks: writes go on by themselves once the disks are \
+                         below the high watermark"
+                    .to_owned(),
+                resources: ("indices", blocked),
+            },
+        );
+    }
+    if !filling.is_empty() {
+        indicator.complain(
+            HealthStatus::Yellow,
+            format!(
+                "{} node with roles: [data] is running low on disk space.",
+                filling.len()
+            ),
+            Impact {
+                id: "ingest_capability_at_risk",
+                severity: Severity::Soon,
+                description: "No shard copies are assigned to these nodes, and writes will be refused when their disks \
+                              are fuller"
+                    .to_owned(),
+                areas: &["ingest"],
+            },
+            Diagnosis {
+                id: "add_disk_capacity_data_nodes",
+                cause: "The disks are above the high watermark".to_owned(),
+                action: "Delete indices, or give the nodes larger disks".to_owned(),
+                resources: ("nodes", filling),
+            },
+        );
+    }
+    if !failed.is_empty() {
+        indicator.complain(
+            HealthStatus::Red,
+            format!("{} node(s) have a disk that does not answer.", failed.len()),
+            Impact {
+                id: "disk_failed",
+                severity: Severity::Now,
+                description: "These nodes leave the cluster, and their shard copies with them".to_owned(),
                 areas: &["ingest", "search"],
             },
             Diagnosis {
-                id: "add_disk",
-                cause: format!("A node has {what}"),
-                action: "Delete indices, or give the node a larger disk".to_owned(),
-                resources: ("nodes", nodes),
+                id: "replace_disk",
+                cause: "A write to the data path failed, or has not come back".to_owned(),
+                action: "See to the disk or the mount; a node that only waited for it comes back by itself".to_owned(),
+                resources: ("nodes", failed),
             },
         );
     }
