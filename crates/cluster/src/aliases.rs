@@ -11,7 +11,7 @@ use crate::ClusterState;
 
 /// What an alias says of one of its indices.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(from = "Map<String, Value>", into = "Map<String, Value>")]
+#[serde(from = "Value", into = "Map<String, Value>")]
 pub struct AliasMetadata {
     /// A query: only documents that match are seen through the alias.
     pub filter: Option<Value>,
@@ -107,9 +107,12 @@ pub fn parse_aliases(body: &Value) -> Result<Aliases, ApiError> {
 }
 
 /// What is stored may come from a version that checked less: what it cannot have meant is left out.
-impl From<Map<String, Value>> for AliasMetadata {
-    fn from(members: Map<String, Value>) -> Self {
-        let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
+impl From<Value> for AliasMetadata {
+    fn from(members: Value) -> Self {
+        let text = |name: &str| {
+            let own = members.get(name).or_else(|| members.get("routing"));
+            own.and_then(Value::as_str).map(str::to_owned)
+        };
         let flag = |name: &str| members.get(name).and_then(Value::as_bool);
         Self {
             filter: members

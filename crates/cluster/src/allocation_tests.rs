@@ -40,6 +40,7 @@ impl Cluster {
         let command = Command {
             now_ms: self.now_ms,
             seed: format!("seed{}", self.commands),
+            rules: crate::command::RULES,
             change,
         };
         self.state.apply(command).result.is_ok()
@@ -1004,4 +1005,40 @@ fn a_stale_primary_is_an_operators_decision() {
         in_sync.keys().eq([&primary.allocation_id.unwrap()]),
         "it alone is in sync"
     );
+}
+
+/// What an earlier version took is in the log for ever, whatever is refused today.
+#[test]
+fn a_log_of_earlier_rules_is_applied_as_it_was_then() {
+    let create = |name: &str, aliases: Value| Change::CreateIndex {
+        name: name.into(),
+        settings: IndexSettings::parse(&json!({})).unwrap(),
+        mapping: Value::Null,
+        aliases: serde_json::from_value(aliases).unwrap(),
+    };
+    let both = [
+        create(
+            "first",
+            json!({"all": {"is_write_index": true}, "odd": null}),
+        ),
+        create("second", json!({"all": {"is_write_index": true}})),
+        create("all", json!({})),
+    ];
+    for rules in [0, crate::command::RULES] {
+        let mut cluster = Cluster::of(1);
+        for (number, change) in both.iter().enumerate() {
+            let command = Command {
+                now_ms: 0,
+                seed: format!("index{number}"),
+                rules,
+                change: change.clone(),
+            };
+            let taken = cluster.state.apply(command).result.is_ok();
+            assert_eq!(
+                taken,
+                rules == 0 || number == 0,
+                "{number} by rules {rules}"
+            );
+        }
+    }
 }

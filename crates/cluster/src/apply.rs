@@ -31,11 +31,13 @@ impl ClusterState {
         let Command {
             now_ms,
             seed,
+            rules,
             change,
         } = command;
         let mut step = Step {
             state: self,
             now_ms,
+            rules,
             identifiers: Identifiers::new(seed),
         };
         let result = step.apply(change);
@@ -54,6 +56,7 @@ impl ClusterState {
 struct Step<'a> {
     state: &'a mut ClusterState,
     now_ms: u64,
+    rules: u32,
     identifiers: Identifiers,
 }
 
@@ -270,15 +273,9 @@ impl Step<'_> {
             .with("index_uuid", id.uuid.clone())
             .with("index", id.name.clone()));
         }
-        if self
-            .state
-            .indices
-            .values()
-            .any(|other| other.aliases.contains_key(&name))
-        {
-            return Err(names::invalid_index_name(&name, "already exists as alias"));
+        if self.rules >= 1 {
+            self.check_names(&name, &aliases)?;
         }
-        aliases::check_new_aliases(self.state, &name, &aliases)?;
         let shards = settings.number_of_shards() as usize;
         let metadata = IndexMetadata {
             id: IndexId {
@@ -304,6 +301,14 @@ impl Step<'_> {
         );
         self.state.indices.insert(name, metadata);
         Ok(())
+    }
+
+    fn check_names(&self, name: &str, aliases: &Aliases) -> Result<(), ApiError> {
+        let mut others = self.state.indices.values();
+        if others.any(|other| other.aliases.contains_key(name)) {
+            return Err(names::invalid_index_name(name, "already exists as alias"));
+        }
+        aliases::check_new_aliases(self.state, name, aliases)
     }
 
     fn new_shard(&self, replicas: u32) -> ShardRouting {

@@ -24,8 +24,15 @@ pub struct Command {
     pub now_ms: u64,
     /// Names the identifiers that the change makes.
     pub seed: String,
+    /// The rules that the proposer knew, [`RULES`] or fewer. A log is applied again at each start: what was taken
+    /// then must not be refused by rules that came later.
+    #[serde(default)]
+    pub rules: u32,
     pub change: Change,
 }
+
+/// 1: names of new indices and aliases are checked against those that exist.
+pub const RULES: u32 = 1;
 
 /// What changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ fn run(state: &mut ClusterState, change: Change) -> Result<(), ApiError> {
     let command = Command {
         now_ms: 50,
         seed: "seed".to_owned(),
+        rules: crate::command::RULES,
         change,
     };
     state.apply(command).result

@@ -55,6 +55,7 @@ mod tests {
         let command = Command {
             now_ms,
             seed: now_ms.to_string(),
+            rules: crate::command::RULES,
             change,
         };
         state.apply(command).result.unwrap();

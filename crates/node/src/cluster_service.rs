@@ -245,6 +245,7 @@ fn command(change: Change) -> Vec<u8> {
     encoding::encode(&Command {
         now_ms: now_ms(),
         seed: random_uuid(),
+        rules: ringwall_cluster::command::RULES,
         change,
     })
 }

@@ -12,10 +12,12 @@ use crate::link::LinkKind;
 pub const HANDSHAKE_ACTION: &str = "internal:transport/handshake";
 
 /// The version of the messages between nodes that this program speaks.
-pub const PROTOCOL_VERSION: u32 = 1;
+///
+/// 2: changes of users by field, requests that are recognised when sent again, tasks.
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// The oldest version that this program still understands.
-pub(crate) const MIN_PROTOCOL_VERSION: u32 = 1;
+pub(crate) const MIN_PROTOCOL_VERSION: u32 = 2;
 
 /// What the dialling side sends. Fields may be added, never removed or changed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -200,6 +202,8 @@ pub(crate) fn judge(
 mod tests {
     use super::*;
 
+    const OURS: u32 = PROTOCOL_VERSION;
+
     fn node(id: u128, ephemeral_id: &str, cluster: &str) -> NodeIdentity {
         NodeIdentity {
             id: NodeId::from_bits(id),
@@ -221,13 +225,22 @@ mod tests {
         let verdict = |remote: NodeIdentity, version, min| {
             judge(&local, &remote, version, min, true).map_err(|refusal| refusal.kind())
         };
-        assert_eq!(verdict(node(2, "e2", "a"), 1, 1), Ok(()));
-        assert_eq!(verdict(local.clone(), 1, 1), Ok(()));
-        assert_eq!(verdict(node(2, "e2", "a"), 9, 1), Ok(()));
-        assert_eq!(verdict(node(2, "e2", "b"), 1, 1), Err("cluster_name"));
-        assert_eq!(verdict(node(1, "e2", "a"), 1, 1), Err("duplicate_node_id"));
-        assert_eq!(verdict(node(2, "e2", "a"), 9, 2), Err("protocol_version"));
-        assert_eq!(verdict(node(2, "e2", "a"), 0, 0), Err("protocol_version"));
+        assert_eq!(verdict(node(2, "e2", "a"), OURS, OURS), Ok(()));
+        assert_eq!(verdict(local.clone(), OURS, OURS), Ok(()));
+        assert_eq!(verdict(node(2, "e2", "a"), OURS + 7, OURS), Ok(()));
+        assert_eq!(verdict(node(2, "e2", "b"), OURS, OURS), Err("cluster_name"));
+        assert_eq!(
+            verdict(node(1, "e2", "a"), OURS, OURS),
+            Err("duplicate_node_id")
+        );
+        assert_eq!(
+            verdict(node(2, "e2", "a"), OURS + 7, OURS + 1),
+            Err("protocol_version")
+        );
+        assert_eq!(
+            verdict(node(2, "e2", "a"), MIN_PROTOCOL_VERSION - 1, 0),
+            Err("protocol_version")
+        );
     }
 
     #[test]
@@ -240,7 +253,7 @@ mod tests {
             node
         };
         use TransportTls::{DualStack, Off, Required};
-        let verdict = |a, b, encrypted| judge(&with(a), &with(b), 1, 1, encrypted);
+        let verdict = |a, b, encrypted| judge(&with(a), &with(b), OURS, OURS, encrypted);
         for (a, b, encrypted, fits) in [
             (DualStack, Off, false, true),
             (Off, DualStack, false, true),
@@ -259,7 +272,8 @@ mod tests {
 
     #[test]
     fn the_cluster_name_sentence_is_elasticsearchs() {
-        let refusal = judge(&node(1, "e1", "a"), &node(2, "e2", "b"), 1, 1, true).unwrap_err();
+        let refusal =
+            judge(&node(1, "e1", "a"), &node(2, "e2", "b"), OURS, OURS, true).unwrap_err();
         assert_eq!(
             refusal.to_string(),
             "remote cluster name [b] does not match local cluster name [a]"

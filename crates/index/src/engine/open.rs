@@ -148,7 +148,7 @@ impl Shard {
         let mut replayed = 0u64;
         operations.for_each_placed(|operation, location| {
             let seq_no = operation.seq_no;
-            self.recent.note(&operation);
+            self.recent.note(&operation, Some(location));
             if !self.sequence.lock().processed.contains(seq_no) {
                 self.replay(operation, location)?;
                 replayed += 1;
@@ -173,12 +173,12 @@ impl Shard {
         if from > committed {
             return;
         }
-        let note = |operation| {
-            self.recent.note(&operation);
+        let note = |operation, location| {
+            self.recent.note(&operation, Some(location));
             Ok(())
         };
         let read = match self.translog.ops_from(from) {
-            Ok(Some(operations)) => operations.for_each(note),
+            Ok(Some(operations)) => operations.for_each_placed(note),
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
@@ -203,13 +203,15 @@ impl Shard {
     /// Gives the copy in a directory, which is not open, another allocation id. Its data is still
     /// what it was under the earlier ids: they stay in [`ShardIdentity::lineage`].
     pub fn adopt(path: &Path, allocation_id: &AllocationId) -> Result<()> {
-        let Some(mut identity) = ShardIdentity::read(path)? else {
+        let Some(identity) = ShardIdentity::read(path)? else {
             return Err(IndexError::Io {
                 action: "adopt shard copy",
                 path: path.to_owned(),
                 reason: "there is no complete copy in this directory".to_owned(),
             });
         };
+        // The state file that is written below says that the rest has the form of this version.
+        let mut identity = identity.upgrade(path)?;
         if identity.allocation_id == *allocation_id {
             return Ok(());
         }

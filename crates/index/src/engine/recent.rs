@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Shard;
 use crate::error::Result;
-use crate::translog::{Operation, OperationKind, Origin};
+use crate::translog::{Location, Operation, OperationKind, Origin};
 
 /// The item of a request: what [`Origin`] says of it before it is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct RecentWrite {
     pub primary_term: Term,
     pub version: u64,
     pub existed: bool,
+    /// Where this copy's log has the operation; another's is elsewhere.
+    #[serde(skip)]
+    location: Option<Location>,
 }
 
 /// Remembers the last writes: at least half of `most`, at most `most`.
@@ -58,18 +61,27 @@ impl RecentWrites {
     }
 
     /// Takes note of an operation that was applied.
-    pub(crate) fn note(&self, operation: &Operation) {
-        if let Some(write) = RecentWrite::of(operation) {
+    pub(crate) fn note(&self, operation: &Operation, location: Option<Location>) {
+        if let Some(write) = RecentWrite::of(operation, location) {
             self.put(write);
         }
     }
 
-    pub(crate) fn put(&self, write: RecentWrite) {
+    pub(crate) fn put(&self, mut write: RecentWrite) {
+        // What is told again is in the log already.
+        let known = self.get(write.by).and_then(|known| known.location);
+        write.location = write.location.or(known);
         let mut maps = self.maps.lock();
         if maps.current.len() >= self.most / 2 {
             maps.previous = std::mem::take(&mut maps.current);
         }
         maps.current.insert(write.by, write);
+    }
+
+    /// Forgets what is older than twice the time between two calls, and gives its memory back.
+    pub(crate) fn age(&self) {
+        let mut maps = self.maps.lock();
+        maps.previous = std::mem::take(&mut maps.current);
     }
 
     fn all(&self) -> Vec<RecentWrite> {
@@ -80,7 +92,7 @@ impl RecentWrites {
 }
 
 impl RecentWrite {
-    fn of(operation: &Operation) -> Option<Self> {
+    fn of(operation: &Operation, location: Option<Location>) -> Option<Self> {
         let Origin {
             request,
             item,
@@ -96,6 +108,7 @@ impl RecentWrite {
             primary_term: operation.primary_term,
             version,
             existed,
+            location,
         })
     }
 
@@ -119,11 +132,16 @@ impl Shard {
     }
 
     pub(super) fn kept(&self, write: RecentWrite) -> Result<Option<Operation>> {
-        let Some(mut reader) = self.operations_reader(write.seq_no)? else {
+        let Some(location) = write.location else {
             return Ok(None);
         };
-        let first = self.note(reader.next_batch(1))?.into_iter().next();
-        Ok(first.filter(|first| first.seq_no == write.seq_no))
+        let operation = self.note(self.translog.read(location))?;
+        Ok(operation.filter(|operation| operation.seq_no == write.seq_no))
+    }
+
+    /// Forgets the writes that nobody sends again, of before the last call but one.
+    pub fn forget_old_writes(&self) {
+        self.recent.age();
     }
 
     /// Returns the writes remembered, for a copy that gets files of this one instead of its operations.
@@ -134,7 +152,10 @@ impl Shard {
     /// Remembers the writes that another copy remembers.
     pub fn remember_writes(&self, writes: Vec<RecentWrite>) {
         for write in writes {
-            self.recent.put(write);
+            self.recent.put(RecentWrite {
+                location: None,
+                ..write
+            });
         }
     }
 }
@@ -148,7 +169,7 @@ mod tests {
         let recent = RecentWrites::new(10);
         let by = |item| RequestItem { request: 7, item };
         for item in 0..100 {
-            recent.note(&Operation {
+            let operation = Operation {
                 seq_no: i64::from(item),
                 primary_term: 1,
                 kind: OperationKind::Delete {
@@ -160,13 +181,18 @@ mod tests {
                     item,
                     existed: true,
                 }),
-            });
+            };
+            recent.note(&operation, None);
         }
         assert!(recent.all().len() <= 10);
         assert_eq!(recent.get(by(0)), None);
         for item in 95..100 {
             assert_eq!(recent.get(by(item)).unwrap().seq_no, i64::from(item));
         }
+        recent.age();
+        assert!(recent.get(by(99)).is_some());
+        recent.age();
+        assert!(recent.all().is_empty());
         assert_eq!(
             recent.get(RequestItem {
                 request: 8,

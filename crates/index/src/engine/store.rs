@@ -279,8 +279,9 @@ fn read_footer(path: &Path, file: &File) -> Result<Expected> {
     let mut end = vec![0; (length - start) as usize];
     file.read_exact_at(&mut end, start)
         .map_err(IndexError::io("read file", path))?;
-    let (footer, before) = Footer::extract_footer(FileSlice::new(Arc::new(OwnedBytes::new(end))))
-        .map_err(|error| corrupted(path, &error.to_string()))?;
+    let (footer, before) =
+        Footer::extract_footer(FileSlice::new(Arc::new(OwnedBytes::new(end))))
+            .map_err(|error| corrupted(path, &format!("its footer cannot be read: {error}")))?;
     use tantivy::HasLen;
     Ok(Expected::Footer {
         crc32: footer.crc,

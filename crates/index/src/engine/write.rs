@@ -110,7 +110,7 @@ impl Shard {
         };
         let location = self.note(self.translog.append(&operation))?;
         self.submit_document(document, at, exists, location)?;
-        self.recent.note(&operation);
+        self.recent.note(&operation, Some(location));
         Ok(Applied::of(operation, version, exists))
     }
 
@@ -140,9 +140,9 @@ impl Shard {
             },
             origin: origin(condition.by, exists),
         };
-        self.note(self.translog.append(&operation))?;
+        let location = self.note(self.translog.append(&operation))?;
         self.submit_delete(id, at, exists)?;
-        self.recent.note(&operation);
+        self.recent.note(&operation, Some(location));
         Ok(Applied::of(operation, version, exists))
     }
 
@@ -196,15 +196,16 @@ impl Shard {
     /// Fails with [`IndexError::MappingBehind`] before anything has happened, and with
     /// [`IndexError::Diverged`] when this copy holds another operation under the same number.
     pub fn apply(&self, operation: &Operation) -> Result<()> {
-        self.apply_once(operation)?;
-        self.recent.note(operation);
+        let location = self.apply_once(operation)?;
+        self.recent.note(operation, location);
         Ok(())
     }
 
-    fn apply_once(&self, operation: &Operation) -> Result<()> {
+    /// Returns where the log has the operation, unless it was there before.
+    fn apply_once(&self, operation: &Operation) -> Result<Option<Location>> {
         self.check()?;
         if !self.is_wanted(operation)? {
-            return Ok(());
+            return Ok(None);
         }
         match &operation.kind {
             OperationKind::Index {
@@ -216,33 +217,35 @@ impl Shard {
                 let document = self.parse_replicated(id, routing.as_deref(), source)?;
                 let _ordered = self.ids.lock(id);
                 if !self.claim(operation)? {
-                    return Ok(());
+                    return Ok(None);
                 }
                 let current = self.current(id)?;
                 if current.is_some_and(|entry| entry.at.seq_no > operation.seq_no) {
-                    return self.append_only(operation);
+                    return self.append_only(operation).map(Some);
                 }
                 let exists = current.is_some_and(|entry| !entry.is_delete());
                 let at = version_of(operation, *version);
                 let location = self.note(self.translog.append(operation))?;
-                self.submit_document(document, at, exists, location)
+                self.submit_document(document, at, exists, location)?;
+                Ok(Some(location))
             }
             OperationKind::Delete { id, version } => {
                 let _ordered = self.ids.lock(id);
                 if !self.claim(operation)? {
-                    return Ok(());
+                    return Ok(None);
                 }
                 let current = self.current(id)?;
                 if current.is_some_and(|entry| entry.at.seq_no > operation.seq_no) {
-                    return self.append_only(operation);
+                    return self.append_only(operation).map(Some);
                 }
                 let exists = current.is_some_and(|entry| !entry.is_delete());
-                self.note(self.translog.append(operation))?;
-                self.submit_delete(id, version_of(operation, *version), exists)
+                let location = self.note(self.translog.append(operation))?;
+                self.submit_delete(id, version_of(operation, *version), exists)?;
+                Ok(Some(location))
             }
             OperationKind::NoOp { .. } => match self.claim(operation)? {
-                true => self.append_only(operation),
-                false => Ok(()),
+                true => self.append_only(operation).map(Some),
+                false => Ok(None),
             },
         }
     }
@@ -424,9 +427,10 @@ impl Shard {
         self.note(self.writer.record_only(|| self.mark(seq_no, term)))
     }
 
-    fn append_only(&self, operation: &Operation) -> Result<()> {
-        self.note(self.translog.append(operation))?;
-        self.record(operation.seq_no, Some(operation.primary_term))
+    fn append_only(&self, operation: &Operation) -> Result<Location> {
+        let location = self.note(self.translog.append(operation))?;
+        self.record(operation.seq_no, Some(operation.primary_term))?;
+        Ok(location)
     }
 
     fn mark(&self, seq_no: SeqNo, term: Option<Term>) {

@@ -175,7 +175,7 @@ impl Translog {
         for record in &checkpoint.sealed {
             sealed.insert(record.generation, open_sealed(directory, *record)?);
         }
-        let last = recover_last(directory, checkpoint.generation)?;
+        let last = recover_last(directory, checkpoint.generation, mark)?;
         let lost = mark.filter(|mark| {
             (mark.generation, mark.nonce) == (checkpoint.generation, last.nonce)
                 && mark.length > last.record.length
@@ -720,7 +720,7 @@ fn open_sealed(directory: &Path, record: SealedRecord) -> Result<Sealed> {
 }
 
 /// Reads the generation that was being written, cuts its torn tail and seals it.
-fn recover_last(directory: &Path, generation: u64) -> Result<Sealed> {
+fn recover_last(directory: &Path, generation: u64, mark: Option<SyncedMark>) -> Result<Sealed> {
     let path = generation_path(directory, generation);
     let file = open_file(&path)?;
     let header = checked_header(&file, &path, generation)?;
@@ -754,7 +754,11 @@ fn recover_last(directory: &Path, generation: u64) -> Result<Sealed> {
         file.set_len(good)
             .map_err(IndexError::io("cut translog", &path))?;
     }
-    file.sync_all()
+    let synced = mark
+        .filter(|mark| (mark.generation, mark.nonce) == (generation, header.nonce))
+        .map_or(HEADER_LENGTH, |mark| mark.length);
+    write_again(&file, synced, good)
+        .and_then(|()| file.sync_all())
         .map_err(IndexError::io("sync translog", &path))?;
     Ok(Sealed {
         record: SealedRecord {
@@ -768,6 +772,20 @@ fn recover_last(directory: &Path, generation: u64) -> Result<Sealed> {
         path,
         nonce: header.nonce,
     })
+}
+
+/// Writes what a file has between two offsets once more. After a sync that failed the operating system takes what
+/// it could not write for written, and a second sync says nothing of it.
+fn write_again(file: &File, from: u64, to: u64) -> std::io::Result<()> {
+    let mut at = from;
+    let mut buffer = vec![0; WRITE_AGAIN_BYTES];
+    while at < to {
+        let length = (to - at).min(WRITE_AGAIN_BYTES as u64) as usize;
+        file.read_exact_at(&mut buffer[..length], at)?;
+        file.write_all_at(&buffer[..length], at)?;
+        at += length as u64;
+    }
+    Ok(())
 }
 
 /// Decides about a log that ends before what was once synced.
@@ -852,6 +870,8 @@ fn parse_generation(name: &str) -> Option<u64> {
 fn nonce() -> u64 {
     u64::from_le_bytes(ids::random_bytes())
 }
+
+const WRITE_AGAIN_BYTES: usize = 1 << 20;
 
 /// The buffer goes to the operating system when longer than this.
 const WRITE_OUT_BYTES: usize = 128 << 10;

@@ -326,6 +326,14 @@ async fn write(
     let result = loop {
         let mut changes = services.cluster.applied().subscribe();
         changes.borrow_and_update();
+        // Before it is sent nothing has happened: that, and only that, is what a block says.
+        tokio::select! {
+            biased;
+            () = services.cluster.without_master(no_master_wait(services)) => {
+                break Err(no_master_block());
+            }
+            () = std::future::ready(()) => {}
+        }
         let attempt = attempt(
             services,
             authentication,
@@ -336,7 +344,7 @@ async fn write(
         let answer = tokio::select! {
             answer = attempt => answer,
             () = services.cluster.without_master(no_master_wait(services)) => {
-                break Err(no_master_block());
+                break Err(unknown(&request.shard));
             }
         };
         let error = match answer {
@@ -453,6 +461,12 @@ fn no_master_wait(services: &Services) -> Duration {
 fn no_master_block() -> ApiError {
     let reason = "blocked by: [SERVICE_UNAVAILABLE/2/no master];";
     ApiError::new(ErrorCode::ClusterBlock, reason)
+}
+
+/// The write may go on where it was sent, and nobody here can learn what becomes of it.
+fn unknown(shard: &ShardId) -> ApiError {
+    let reason = format!("{shard} there is no master; the write may have been applied");
+    ApiError::new(ErrorCode::UnavailableShards, reason)
 }
 
 fn unavailable(shard: &ShardId, error: &ApiError) -> ApiError {

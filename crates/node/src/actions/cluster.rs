@@ -100,6 +100,7 @@ async fn served(services: &Arc<Services>) -> ClusterState {
         state.apply(Command {
             now_ms: now_ms(),
             seed: String::new(),
+            rules: ringwall_cluster::command::RULES,
             change: Change::NodeLeave {
                 node,
                 ephemeral_id: None,

@@ -58,6 +58,7 @@ fn rehearse(
         let outcome = state.apply(Command {
             now_ms: now_ms(),
             seed: random_uuid(),
+            rules: ringwall_cluster::command::RULES,
             change: Change::RerouteCommands {
                 commands: vec![command.clone()],
                 retry_failed: false,

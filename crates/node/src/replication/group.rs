@@ -94,6 +94,7 @@ mod tests {
         let command = Command {
             now_ms: 0,
             seed: format!("seed{}", state.version),
+            rules: ringwall_cluster::command::RULES,
             change,
         };
         state.apply(command).result.unwrap();

@@ -22,10 +22,19 @@ pub async fn run(services: Arc<Services>, stop: CancellationToken) {
         .duration();
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut aged = tokio::time::Instant::now();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
+        }
+        if aged.elapsed() >= REMEMBERED {
+            aged = tokio::time::Instant::now();
+            services
+                .shards
+                .all()
+                .iter()
+                .for_each(|shard| shard.engine.forget_old_writes());
         }
         let state = services.cluster.state();
         for shard in services.shards.all() {
@@ -44,6 +53,9 @@ pub async fn run(services: Arc<Services>, stop: CancellationToken) {
         reroute_if_due(&services, &state).await;
     }
 }
+
+/// A write is sent again within the time that its request may take, a minute unless it says more.
+const REMEMBERED: Duration = Duration::from_secs(300);
 
 /// Takes a copy whose engine stopped out of service.
 fn fail(services: &Arc<Services>, shard: &Arc<LocalShard>, reason: String) {

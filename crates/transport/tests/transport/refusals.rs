@@ -209,7 +209,7 @@ async fn an_incompatible_version_is_refused_with_a_typed_answer() {
     assert_eq!(welcome["node"]["name"], "a");
     let refusal = welcome["refusal"].as_str().unwrap();
     assert!(refusal.starts_with(
-        "Received message from unsupported version: [9] minimal compatible version is: [1]"
+        "Received message from unsupported version: [9] minimal compatible version is: [2]"
     ));
     let line = logs.only("unsupported version").await;
     assert!(line.contains("node [{future\u{fffd}node}{"), "{line}");

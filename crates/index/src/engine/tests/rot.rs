@@ -172,6 +172,8 @@ fn a_copy_of_an_earlier_version_opens_and_is_brought_up_to_date() {
     std::fs::write(checkpoint, first).unwrap();
     let state = serde_json::to_vec(&identity("a")).unwrap();
     std::fs::write(dir.path().join("_state"), &state).unwrap();
+    // What a replica goes through that comes back.
+    Shard::adopt(dir.path(), &AllocationId("b".into())).unwrap();
     assert_eq!(contents(&open(dir.path())), expected);
     let sealed = std::fs::read(dir.path().join("index/meta.json")).unwrap();
     assert!(store::unseal(&sealed).is_ok());
