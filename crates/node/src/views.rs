@@ -160,6 +160,7 @@ mod tests {
             aliases: parse_aliases(&aliases).unwrap(),
         };
         let command = Command {
+            rules: ringwall_cluster::command::RULES,
             now_ms: 0,
             seed: "s".to_owned(),
             change,

@@ -381,7 +381,9 @@ impl Session {
     /// Charges for the request's body. Cluster actions need none: a cluster
     /// that is short of memory must not fall apart as well.
     fn charge(&self, head: &RequestHead) -> Result<Option<Charge>, ApiError> {
-        if LinkKind::of_action(&head.action) == LinkKind::Cluster {
+        // The cluster state that a node lacks, too: without it the node is short of more than memory.
+        let is_snapshot = head.action.starts_with("internal:cluster_snapshot/");
+        if is_snapshot || LinkKind::of_action(&head.action) == LinkKind::Cluster {
             return Ok(None);
         }
         let bytes = head.content_length as u64;
