@@ -336,7 +336,7 @@ async fn slow_heads_stalled_bodies_and_slow_readers_are_cut_off() {
     let told = ask(&mut server.tls().await, stalled).await;
     assert!(told.starts_with("HTTP/1.1 408"), "{told}");
     // Answers that nobody reads: sooner or later the server has nowhere to put them.
-    let mut deaf = server.tls().await;
+    let mut deaf = server.deaf().await;
     let flood = async {
         loop {
             if deaf.write_all(GET.repeat(100).as_bytes()).await.is_err() {

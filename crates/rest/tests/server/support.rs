@@ -25,7 +25,7 @@ use ringwall_tls::{
     SslContext, TrustSource,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 pub const WITHIN: Duration = Duration::from_secs(120);
 
@@ -115,6 +115,18 @@ impl Server {
     pub async fn tls_as(&self, name: &str, alpn: &[&str]) -> ClientStream {
         let context = SslContext::load(self.files.config(name), alpn).unwrap();
         let tcp = self.tcp().await;
+        context
+            .connect(tcp, "127.0.0.1", self.address, WITHIN)
+            .await
+            .unwrap()
+    }
+
+    /// Connects as one that reads nothing, and has room for little.
+    pub async fn deaf(&self) -> ClientStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let tcp = socket.connect(self.address).await.unwrap();
+        let context = SslContext::load(self.files.config("client"), &["http/1.1"]).unwrap();
         context
             .connect(tcp, "127.0.0.1", self.address, WITHIN)
             .await
