@@ -1,4 +1,4 @@
-//! The node's data path: its lock, and the persistent identity in it.
+//! The node's data path: its lock, its format, and the persistent identity in it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use fs4::FileExt;
 use ringwall_base::NodeId;
 use ringwall_base::fs::write_atomic;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// Why a data path cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,32 @@ pub enum DataPathError {
         "[{path}] holds no node id: {reason}; restore it, or empty the data path to start anew"
     )]
     Identity { path: PathBuf, reason: String },
+    #[error(
+        "[{path}] says that the data path has format [{found}], written by version [{writer}]; this version \
+         [{version}] reads formats {oldest} to {newest}: start the node with that version or a later one",
+        version = env!("CARGO_PKG_VERSION"), oldest = OLDEST_FORMAT, newest = FORMAT
+    )]
+    Format {
+        path: PathBuf,
+        found: u32,
+        writer: String,
+    },
+    #[error("[{path}] does not tell the format of the data path: {reason}; restore it")]
+    FormatFile { path: PathBuf, reason: String },
+}
+
+/// How everything below the data path is written. It grows with every change that an older version would
+/// misunderstand; what only adds to a file keeps it. 1: as of version 0.1.0, also where no file says so.
+const FORMAT: u32 = 1;
+/// The oldest that is read.
+const OLDEST_FORMAT: u32 = 1;
+
+/// What `_state/format` holds, as JSON. Fields may be added, never removed or changed.
+#[derive(Debug, Serialize, Deserialize)]
+struct Format {
+    format: u32,
+    /// The version of the program that wrote it, for people.
+    written_by: String,
 }
 
 /// A data path that this process holds alone. The lock goes with the process, not with the file.
@@ -54,6 +82,8 @@ impl DataPath {
                 path: path.to_owned(),
             });
         }
+        // Before anything else is read or written there.
+        check_format(&path.join("_state/format"))?;
         Ok(Self {
             node_id: node_id(&path.join("_state/node_id"))?,
             path: path.to_owned(),
@@ -80,6 +110,41 @@ impl DataPath {
     pub fn indices_dir(&self) -> PathBuf {
         self.path.join("indices")
     }
+}
+
+/// Refuses a data path of another format, and says which one it has where no file does yet.
+fn check_format(file: &Path) -> Result<(), DataPathError> {
+    let failed = |source| DataPathError::Io {
+        path: file.to_owned(),
+        source,
+    };
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let format = Format {
+                format: FORMAT,
+                written_by: env!("CARGO_PKG_VERSION").to_owned(),
+            };
+            let text = json!(format).to_string();
+            return write_atomic(file, text.as_bytes(), 0o640).map_err(failed);
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let Format {
+        format: found,
+        written_by,
+    } = serde_json::from_str(&text).map_err(|error| DataPathError::FormatFile {
+        path: file.to_owned(),
+        reason: error.to_string(),
+    })?;
+    if (OLDEST_FORMAT..=FORMAT).contains(&found) {
+        return Ok(());
+    }
+    Err(DataPathError::Format {
+        path: file.to_owned(),
+        found,
+        writer: written_by,
+    })
 }
 
 fn node_id(file: &Path) -> Result<NodeId, DataPathError> {
@@ -118,6 +183,36 @@ mod tests {
         let id = first.node_id();
         drop(first);
         assert_eq!(DataPath::open(&path).unwrap().node_id(), id);
+    }
+
+    #[test]
+    fn a_data_path_of_a_later_version_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(DataPath::open(dir.path()).unwrap());
+        let file = dir.path().join("_state/format");
+        let today = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Format>(&today).unwrap().format,
+            FORMAT
+        );
+        // A field more is no other format.
+        let later = r#"{"format": 1, "written_by": "0.2.0", "more": []}"#;
+        std::fs::write(&file, later).unwrap();
+        drop(DataPath::open(dir.path()).unwrap());
+        let later = r#"{"format": 2, "written_by": "0.3.0"}"#;
+        std::fs::write(&file, later).unwrap();
+        std::fs::remove_file(dir.path().join("_state/node_id")).unwrap();
+        let error = DataPath::open(dir.path()).unwrap_err().to_string();
+        let told = "has format [2], written by version [0.3.0]; this version [";
+        assert!(error.contains(told), "{error}");
+        assert!(error.contains("reads formats 1 to 1"), "{error}");
+        assert!(!dir.path().join("_state/node_id").exists());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), later);
+        for damaged in ["", "{}", r#"{"format": "1", "written_by": ""}"#] {
+            std::fs::write(&file, damaged).unwrap();
+            let error = DataPath::open(dir.path()).unwrap_err();
+            assert!(matches!(error, DataPathError::FormatFile { .. }), "{error}");
+        }
     }
 
     #[test]

@@ -107,6 +107,8 @@ impl Store {
                 Ok(())
             })
             .map_err(|error| open_error(error.to_string()))?;
+        // Before a record is understood in a way that is no longer meant.
+        store.check_format()?;
         store.check_owner(local)?;
         store.check_whole()?;
         store.leave_office(local)?;
@@ -155,6 +157,22 @@ impl Store {
                 doing: "writing a record",
                 reason: error.to_string(),
             })
+    }
+
+    fn check_format(&self) -> Result<(), Error> {
+        match self.read_record::<u32>(FORMAT_KEY)? {
+            // Format 1 did not say so in the beginning.
+            None => self.write_record(FORMAT_KEY, &FORMAT),
+            Some(FORMAT) => Ok(()),
+            Some(found) => Err(Error::OpenStore {
+                path: self.inner.path.clone(),
+                reason: format!(
+                    "it has format [{found}], and this version [{}] reads format [{FORMAT}]; start the node with the \
+                     version that wrote it or a later one",
+                    env!("CARGO_PKG_VERSION")
+                ),
+            }),
+        }
     }
 
     fn check_owner(&self, local: NodeId) -> Result<(), Error> {
@@ -368,6 +386,10 @@ database_errors!(
 
 /// Record of our own: the node that owns the store.
 const NODE_ID: &str = "node_id";
+const FORMAT_KEY: &str = "format";
+/// How the records, the log and the snapshot in the file are written. It grows with every change that an older version
+/// would misunderstand; a field that is added keeps it.
+const FORMAT: u32 = 1;
 /// Record of our own: [`BootstrapRecord`].
 pub(crate) const BOOTSTRAP: &str = "bootstrap";
 /// Record of our own: UUID of the cluster this node is locked into.

@@ -372,3 +372,24 @@ async fn closing_ends_the_waiting() {
     store.close();
     assert!(appended.await.unwrap().is_err());
 }
+
+#[test]
+fn a_store_of_a_later_version_is_refused_with_words() {
+    let directory = TempDir::new().unwrap();
+    let local = NodeId::from_bits(1);
+    let store = Store::open(directory.path(), local).unwrap();
+    assert_eq!(store.read_record::<u32>(FORMAT_KEY).unwrap(), Some(FORMAT));
+    store.write_record(FORMAT_KEY, &(FORMAT + 1)).unwrap();
+    // What a later version would no longer call the owner.
+    store.write_record(NODE_ID, &"elsewhere").unwrap();
+    store.close();
+    drop(store);
+    let Err(error) = Store::open(directory.path(), local) else {
+        panic!("opened");
+    };
+    let error = error.to_string();
+    assert!(
+        error.contains("it has format [2], and this version ["),
+        "{error}"
+    );
+}

@@ -219,6 +219,26 @@ async fn an_incompatible_version_is_refused_with_a_typed_answer() {
         .unwrap();
 }
 
+/// A later version that still speaks ours, and says more than we know.
+#[tokio::test]
+async fn a_later_version_that_speaks_ours_too_is_let_in() {
+    let logs = Logs::capture();
+    let a = node("a").await;
+    let mut later = Stranger::dial(&a).await;
+    let mut node = serde_json::to_value(identity("later")).unwrap();
+    node["new_field"] = json!([1]);
+    let hello = json!({
+        "protocol_version": 9, "min_protocol_version": 1, "node": node, "link": "data", "more": {},
+    });
+    let (status, body) = later.ask(HANDSHAKE_ACTION, &encoding::encode(&hello)).await;
+    assert_eq!(status, 200);
+    let welcome: serde_json::Value = encoding::decode(&body).unwrap();
+    assert_eq!(welcome["refusal"], json!(null));
+    let (status, body) = later.ask(ECHO, b"in our version").await;
+    assert_eq!((status, body.as_ref()), (200, &b"in our version"[..]));
+    assert!(logs.matching("").is_empty());
+}
+
 #[tokio::test]
 async fn connections_beyond_the_limit_are_closed() {
     let logs = Logs::capture();

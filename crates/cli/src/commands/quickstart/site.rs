@@ -54,6 +54,9 @@ pub(super) struct NodeHome {
 /// What is remembered between runs; readable by the owner only.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct State {
+    /// How the directory is written. It grows with what an earlier version would misunderstand.
+    #[serde(default = "first_format")]
+    format: u32,
     pub(super) nodes: usize,
     /// Password of `elastic`. Who changes it there changes it here as well.
     #[serde(with = "secret")]
@@ -63,6 +66,30 @@ pub(super) struct State {
     pub(super) ca_password: SecretString,
     pub(super) index: Option<String>,
     pub(super) is_loaded: bool,
+}
+
+impl State {
+    /// Errors: the file is damaged, or of a later version.
+    fn read(path: &Path, text: &[u8]) -> Result<Self, CommandError> {
+        let state: Self = serde_json::from_slice(text).map_err(|error| {
+            CommandError::config(format!("[{}] is damaged: {error}", path.display()))
+        })?;
+        if state.format > FORMAT {
+            return Err(CommandError::config(format!(
+                "[{}] has format [{}], and this version [{}] reads up to [{FORMAT}]: use the version that made the \
+                 cluster, or another directory",
+                path.display(),
+                state.format,
+                env!("CARGO_PKG_VERSION")
+            )));
+        }
+        Ok(state)
+    }
+}
+
+/// In the beginning the file did not say.
+fn first_format() -> u32 {
+    1
 }
 
 /// Makes the directory and locks it for this process, until the file returned is dropped.
@@ -158,10 +185,7 @@ impl Site {
         wanted: &Wanted,
         terminal: &mut Terminal,
     ) -> Result<Self, CommandError> {
-        let state: State = serde_json::from_slice(text).map_err(|error| {
-            let path = dir.join(STATE);
-            CommandError::config(format!("[{}] is damaged: {error}", path.display()))
-        })?;
+        let state = State::read(&dir.join(STATE), text)?;
         let nodes = (1..=state.nodes)
             .map(|number| {
                 let home = dir.join(node_name(number));
@@ -231,6 +255,7 @@ impl Site {
             dir: dir.to_owned(),
             nodes,
             state: State {
+                format: FORMAT,
                 nodes: count,
                 password: password::generate(ALPHANUMERIC),
                 ca_password: password::generate(ALPHANUMERIC),
@@ -518,6 +543,7 @@ const CA_KEYSTORE: &str = "ca/elastic-stack-ca.p12";
 const CA_CERTIFICATE: &str = "ca/ca.crt";
 const CERTIFICATES: &str = "elastic-certificates.p12";
 const YML: &str = "config/elasticsearch.yml";
+const FORMAT: u32 = 1;
 const STATE: &str = "state.json";
 const LOCK: &str = ".lock";
 const INCOMPLETE: &str = ".set-up-incomplete";

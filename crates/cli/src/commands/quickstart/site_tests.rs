@@ -106,3 +106,19 @@ fn one_command_at_a_time() {
     drop(held);
     lock(&dir.path().join("new/site")).unwrap();
 }
+
+#[test]
+fn a_cluster_of_a_later_version_is_refused_and_one_of_the_first_is_read() {
+    let path = Path::new("/cluster/state.json");
+    let first =
+        r#"{"nodes": 1, "password": "a", "ca_password": "b", "index": null, "is_loaded": true}"#;
+    assert_eq!(State::read(path, first.as_bytes()).unwrap().format, 1);
+    let later = first.replacen('{', r#"{"format": 2, "#, 1);
+    let error = State::read(path, later.as_bytes()).unwrap_err().to_string();
+    assert!(
+        error.contains("[/cluster/state.json] has format [2], and this version ["),
+        "{error}"
+    );
+    let damaged = State::read(path, b"{").unwrap_err().to_string();
+    assert!(damaged.contains("is damaged"), "{damaged}");
+}
