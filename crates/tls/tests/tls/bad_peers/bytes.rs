@@ -253,7 +253,8 @@ pub async fn act(mut stream: TcpStream, peer: &Peer) {
         Then::Stall => {}
         Then::Drip => {
             let rest = client_hello();
-            for byte in &rest[5..] {
+            // All but the last, however long that takes: only the deadline may end it.
+            for byte in &rest[5..rest.len() - 1] {
                 tokio::time::sleep(DRIP).await;
                 if stream.write_all(&[*byte]).await.is_err() {
                     break;
