@@ -245,7 +245,7 @@ impl FileCheck {
 
     /// Reads on, at most so many bytes. Returns whether the file was read to its end and is whole.
     pub(super) fn step(&mut self, bytes: usize) -> Result<bool> {
-        let failed = IndexError::io("read file", &self.path);
+        let failed = IndexError::io(READ_FILE, &self.path);
         let Expected::Footer { crc32, left } = &mut self.expected else {
             self.file.read_to_end(&mut self.buffer).map_err(failed)?;
             return unseal(&self.buffer)
@@ -309,10 +309,17 @@ impl Scrubber {
 
     /// Reads so many bytes. Returns `false` when there is nothing left to read.
     ///
-    /// Fails, and stops the copy, when a file is not what was written.
+    /// Fails, and stops the copy, when a file is not what was written or cannot be read.
     pub fn step(&mut self, bytes: usize) -> Result<bool> {
         let result = self.try_step(bytes);
-        if let Err(error @ IndexError::Corrupted { .. }) = &result {
+        // A block that the disk cannot read is as bad as a wrong one, and ends the process when a search meets it.
+        if let Err(
+            error @ (IndexError::Corrupted { .. }
+            | IndexError::Io {
+                action: READ_FILE, ..
+            }),
+        ) = &result
+        {
             self.failure.set(error.clone());
         }
         result
@@ -414,6 +421,8 @@ pub(super) fn corrupted(path: &Path, reason: &str) -> IndexError {
 }
 
 const CHECKSUM: &str = "crc32";
+
+const READ_FILE: &str = "read file";
 
 /// Read at once.
 const CHUNK: usize = 1 << 20;

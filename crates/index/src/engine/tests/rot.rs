@@ -122,6 +122,30 @@ fn what_has_gone_bad_is_neither_sent_nor_merged_and_is_found_by_a_scrub() {
     }
 }
 
+#[test]
+fn a_file_that_cannot_be_read_stops_the_copy_too() {
+    let dir = tempfile::tempdir().unwrap();
+    committed(dir.path());
+    let shard = open(dir.path());
+    // Of other files than those that the copy has mapped, which must not shrink.
+    let index = dir.path().join("read");
+    copy_dir(&dir.path().join("index"), &index);
+    let mut scrubber = Scrubber::new(&shard.index, &index, shard.failure.clone()).unwrap();
+    // Both lists are read at once; the third file is begun.
+    for _ in 0..3 {
+        assert!(scrubber.step(1).unwrap());
+    }
+    for (file, _) in files(&index) {
+        let segment = !file.to_string_lossy().starts_with('.') && file != Path::new("meta.json");
+        if segment {
+            let file = std::fs::File::options().write(true).open(index.join(file));
+            file.unwrap().set_len(0).unwrap();
+        }
+    }
+    assert!(scrubber.step(1 << 20).is_err());
+    assert!(matches!(shard.failure(), Some(IndexError::Io { .. })));
+}
+
 /// What a crash in a commit leaves: a tombstone file that no list of segments names, under a name that
 /// the next commit is to use.
 #[test]
