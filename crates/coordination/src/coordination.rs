@@ -121,6 +121,12 @@ impl Coordination {
         handler::handle(&self.shared, rpc, from, &body).await
     }
 
+    /// Returns whether a node is a member of this node's cluster: by the applied state, by consensus, or by the word of
+    /// a member, while this node looks for its cluster after it has been away.
+    pub fn knows(&self, node: NodeId) -> bool {
+        self.shared.knows(node)
+    }
+
     /// Submits a command to the master, wherever it is, and returns the state machine's reply once
     /// this node has applied the command. The command is applied at most once.
     ///

@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 use crate::decide::bootstrap::{Candidate, Decision, decide, decide_unconfigured};
 use crate::decide::formation::{FormationFacts, explain};
 use crate::error::Error;
-use crate::handler::unhealthy;
+use crate::handler::{locked_elsewhere, unhealthy};
 use crate::peer::PeerInfo;
 use crate::ports::Seed;
 use crate::raft::RaftId;
@@ -28,6 +28,8 @@ use crate::store::{BOOTSTRAP, BootstrapRecord};
 #[derive(Default)]
 pub(crate) struct Discovery {
     found: BTreeMap<NodeId, Found>,
+    /// Nodes that members of this node's cluster named as members: some may have come while this node was away.
+    vouched: BTreeSet<NodeId>,
     /// Addresses that other nodes told.
     hints: BTreeSet<String>,
     /// Addresses at which this node met itself.
@@ -66,6 +68,16 @@ impl Discovery {
         self.found.get(&id).map(|found| found.peer.clone())
     }
 
+    /// Returns whether a member named the node as one, lately.
+    pub(crate) fn is_vouched_for(&self, node: NodeId) -> bool {
+        self.vouched.contains(&node)
+    }
+
+    /// Takes over what a member of this node's cluster says of who is in it.
+    fn vouch(&mut self, members: &[PeerInfo]) {
+        self.vouched.extend(members.iter().map(|member| member.id));
+    }
+
     fn record(&mut self, address: String, outcome: Result<Met, String>) {
         match outcome {
             Ok(Met::Myself) => {
@@ -100,13 +112,17 @@ impl Discovery {
         problems
     }
 
-    /// Returns the master that the most recent term names.
-    fn master(&self) -> Option<PeerInfo> {
+    /// Returns the master that the most recent term names, of those who may speak for the cluster, and the UUID of the
+    /// cluster.
+    fn master(&self, may_speak: impl Fn(NodeId) -> bool) -> Option<(PeerInfo, Option<String>)> {
         self.found
             .values()
-            .filter(|found| found.answer.master.is_some())
+            .filter(|found| found.answer.master.is_some() && may_speak(found.peer.id))
             .max_by_key(|found| found.answer.term)
-            .and_then(|found| found.answer.master.clone())
+            .and_then(|found| {
+                let answer = &found.answer;
+                Some((answer.master.clone()?, answer.cluster_uuid.clone()))
+            })
     }
 
     fn candidates(&self) -> Vec<Candidate> {
@@ -122,6 +138,7 @@ impl Discovery {
     /// Forgets what only mattered while searching.
     fn forget_problems(&mut self) {
         self.hints.clear();
+        self.vouched.clear();
         self.unresolved.clear();
         self.errors.clear();
         self.join_error = None;
@@ -327,7 +344,15 @@ impl Search {
         match outcome {
             Outcome::Asked(address, met) => {
                 self.asking.remove(&address);
-                self.shared.discovery.lock().record(address, met);
+                let member = match &met {
+                    Ok(Met::Other(met)) if self.shared.has_cluster() => self.shared.knows(met.0.id),
+                    _ => false,
+                };
+                let mut discovery = self.shared.discovery.lock();
+                if let (Ok(Met::Other(met)), true) = (&met, member) {
+                    discovery.vouch(&met.1.members);
+                }
+                discovery.record(address, met);
             }
             Outcome::Joined(result) => {
                 self.joining = false;
@@ -364,17 +389,50 @@ impl Search {
     async fn join_or_found(&mut self) {
         let master = {
             let status = self.shared.status.borrow();
-            if status.master.is_some() {
-                status.master.clone()
-            } else {
-                self.shared.discovery.lock().master()
-            }
+            status.master.clone()
         };
+        let master = master.or_else(|| self.discovered_master());
         match master {
             Some(master) if master.id != self.shared.local_id() => self.join(master),
             Some(_) => {}
             None => self.found_cluster().await,
         }
+    }
+
+    /// Returns the master that nodes have told of. A node that has a cluster believes its members only: whoever holds a
+    /// certificate could say that it is the master.
+    fn discovered_master(&mut self) -> Option<PeerInfo> {
+        let shared = self.shared.clone();
+        let Some(local) = shared.machine.cluster_uuid() else {
+            let found = shared.discovery.lock().master(|_| true);
+            return found.map(|(master, _)| master);
+        };
+        let speakers: BTreeSet<NodeId> = {
+            let found = shared.discovery.lock().peers();
+            let ids = found.into_iter().map(|peer| peer.id);
+            ids.filter(|id| shared.knows(*id)).collect()
+        };
+        let (member, anyone) = {
+            let discovery = shared.discovery.lock();
+            let member = discovery.master(|id| speakers.contains(&id));
+            (member, discovery.master(|_| true))
+        };
+        if let Some((master, _)) = member {
+            return Some(master);
+        }
+        let (stranger, uuid) = anyone?;
+        let reason = match uuid {
+            Some(remote) if remote != local => locked_elsewhere(&shared, &local, &remote),
+            _ => format!(
+                "node [{stranger}] is told to be the master of a cluster, but none of the nodes that this node knows as \
+             members of its own cluster says so: start one of them, or, if none of them is left and that cluster is \
+             the right one, empty this node's data path [{}] so that it joins as a new node",
+                shared.config.data_dir.display()
+            ),
+        };
+        self.show_refusal(&reason);
+        shared.discovery.lock().join_error = Some(reason);
+        None
     }
 
     fn join(&mut self, master: PeerInfo) {

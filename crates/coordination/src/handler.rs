@@ -88,6 +88,10 @@ impl Request<'_> {
             .nodes()
             .map(|(id, peer)| (id.0, peer.clone()))
             .collect();
+        let mut members = all.clone();
+        let of_state = shared.machine.application().members();
+        members.extend(of_state.into_iter().map(|peer| (peer.id, peer)));
+        let members = members.into_values().take(MAX_PEERS_TOLD).collect();
         all.extend(known.into_iter().map(|peer| (peer.id, peer)));
         all.insert(shared.local_id(), shared.config.local.clone());
         answer(&PeersResponse {
@@ -95,6 +99,8 @@ impl Request<'_> {
             term: metrics.current_term,
             master: shared.status.borrow().master.clone(),
             known: all.into_values().take(MAX_PEERS_TOLD).collect(),
+            cluster_uuid: shared.machine.cluster_uuid(),
+            members,
         })
     }
 
@@ -164,12 +170,7 @@ impl Request<'_> {
         }
         let verdict = match (shared.machine.cluster_uuid(), envelope.cluster_uuid) {
             (Some(local), Some(remote)) if local != remote => Err(Refusal {
-                reason: format!(
-                    "{} The UUID survives restarts; only deleting the contents of this node's \
-                     data path [{}] changes it, together with all data the node holds.",
-                    different_cluster(&local, &remote),
-                    shared.config.data_dir.display()
-                ),
+                reason: locked_elsewhere(shared, &local, &remote),
                 transient: false,
             }),
             _ => Ok(Done {}),
@@ -368,6 +369,16 @@ fn engine_stopped(error: RaftError<RaftId>) -> Error {
 /// Says that a node must not be relied on. Source: node.md section 7.5.
 pub(crate) fn unhealthy(reason: &str) -> String {
     format!("this node is unhealthy: {reason}")
+}
+
+/// Says why this node joins no other cluster.
+pub(crate) fn locked_elsewhere(shared: &Shared, local: &str, remote: &str) -> String {
+    format!(
+        "{} The UUID survives restarts; only deleting the contents of this node's \
+         data path [{}] changes it, together with all data the node holds.",
+        different_cluster(local, remote),
+        shared.config.data_dir.display()
+    )
 }
 
 fn different_cluster(local: &str, remote: &str) -> String {

@@ -38,5 +38,5 @@ pub use coordination::Coordination;
 pub use error::{Error, NetworkError, ProposeError};
 pub use peer::PeerInfo;
 pub use ports::{PeerNetwork, Seed, SeedHosts, StateMachine};
-pub use rpc::RPC_NAMES;
+pub use rpc::{JOINING_RPCS, MEMBER_RPCS};
 pub use status::{Role, Status};

@@ -52,6 +52,11 @@ pub trait StateMachine: Send + Sync + 'static {
     /// Returns the nodes in the applied state.
     fn members(&self) -> Vec<PeerInfo>;
 
+    /// Returns whether a node is in the applied state.
+    fn has_member(&self, node: NodeId) -> bool {
+        self.members().iter().any(|member| member.id == node)
+    }
+
     /// Returns the command that gives a new cluster its UUID.
     fn bootstrap_command(&self, cluster_uuid: &str) -> Vec<u8>;
 

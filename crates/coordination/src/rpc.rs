@@ -18,11 +18,11 @@ use crate::ports::PeerNetwork;
 use crate::raft::{ProposalId, RaftId, Reply, SnapshotMeta, Vote};
 use crate::store::Machine;
 
-/// Names of all requests that `Coordination::handle_rpc` answers.
-pub const RPC_NAMES: [&str; 10] = [
-    REQUEST_PEERS,
-    JOIN,
-    VALIDATE_JOIN,
+/// The requests that `Coordination::handle_rpc` answers to any node: by them nodes find each other and join.
+pub const JOINING_RPCS: [&str; 3] = [REQUEST_PEERS, JOIN, VALIDATE_JOIN];
+
+/// The requests that it answers to members of the cluster only, see [`Coordination::knows`](crate::Coordination::knows).
+pub const MEMBER_RPCS: [&str; 7] = [
     PRE_VOTE,
     VOTE,
     APPEND_ENTRIES,
@@ -66,6 +66,12 @@ pub(crate) struct PeersResponse {
     /// The living master, as far as the node knows.
     pub(crate) master: Option<PeerInfo>,
     pub(crate) known: Vec<PeerInfo>,
+    /// Of the cluster that it is a member of.
+    #[serde(default)]
+    pub(crate) cluster_uuid: Option<String>,
+    /// Those of them that are members of the cluster, for an asker that has been away.
+    #[serde(default)]
+    pub(crate) members: Vec<PeerInfo>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -102,6 +102,25 @@ impl Shared {
         self.raft.metrics().borrow().state == ServerState::Leader
     }
 
+    /// Returns whether a node is a member of the cluster, by the state, by consensus, or by the word of another
+    /// member while this node is looking for its cluster.
+    pub(crate) fn knows(&self, node: NodeId) -> bool {
+        let is_in_consensus = {
+            let metrics = self.raft.metrics();
+            let metrics = metrics.borrow();
+            let membership = metrics.membership_config.membership();
+            membership.get_node(&RaftId(node)).is_some()
+        };
+        is_in_consensus
+            || self.machine.application().has_member(node)
+            || self.discovery.lock().is_vouched_for(node)
+    }
+
+    /// Returns whether this node has a cluster, and thus knows who may speak for it.
+    pub(crate) fn has_cluster(&self) -> bool {
+        self.machine.cluster_uuid().is_some()
+    }
+
     /// Returns why this node must not be relied on, if it must not.
     pub(crate) fn unhealthy(&self) -> Option<String> {
         self.unhealthy.lock().clone()

@@ -6,20 +6,18 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use ringwall_api::ApiResult;
-use ringwall_transport::{DuplicateAction, InboundContext, TypedHandler};
+use ringwall_transport::DuplicateAction;
 use serde::{Deserialize, Serialize};
 
+use crate::node_actions::for_members;
 use crate::services::Services;
 
 /// Registers what the other nodes call.
 pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
-    let shared = services.clone();
-    services.transport.register(
+    for_members(
+        services,
         WAIT_APPLIED,
-        TypedHandler::new(move |_: InboundContext, request: WaitApplied| {
-            let services = shared.clone();
-            async move { Ok(has_applied(&services, &request).await) }
-        }),
+        async |services, _, request: WaitApplied| Ok(has_applied(&services, &request).await),
     )
 }
 

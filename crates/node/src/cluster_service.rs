@@ -138,6 +138,10 @@ impl StateMachine for AppliedState {
         self.load().nodes.values().map(peer_info).collect()
     }
 
+    fn has_member(&self, node: NodeId) -> bool {
+        self.load().nodes.contains_key(&node)
+    }
+
     fn bootstrap_command(&self, cluster_uuid: &str) -> Vec<u8> {
         command(Change::Bootstrap {
             cluster_name: self.cluster_name.clone(),

@@ -33,6 +33,7 @@ use crate::http;
 use crate::identity::{DataPath, DataPathError};
 use crate::indexing_pressure::IndexingPressure;
 use crate::live_settings::LiveSettings;
+use crate::membership::Members;
 use crate::network::Interfaces;
 use crate::peers::{self, TransportPeers};
 use crate::pki_realms;
@@ -230,6 +231,10 @@ impl Node {
             started_at: begun,
             settings: live_settings,
         });
+        transport.set_gate(Arc::new(Members {
+            applied: services.cluster.applied().clone(),
+            coordination: coordination.clone(),
+        }));
         // Reachable before it looks for others: a master asks a joining node back.
         peers::register(&transport, &coordination)?;
         register(&services)?;
@@ -268,6 +273,12 @@ impl Node {
     /// Returns what this node tells others about itself.
     pub fn local(&self) -> Arc<NodeIdentity> {
         self.services.transport.local()
+    }
+
+    /// Returns the way to other nodes, which takes and sends requests without any check of their content.
+    #[doc(hidden)]
+    pub fn transport(&self) -> &Transport {
+        &self.services.transport
     }
 
     /// Returns the addresses that clients reach the node at.
@@ -630,6 +641,10 @@ fn transport_config(settings: &Settings, tls: Option<Arc<SslContext>>) -> Transp
         handshake_timeout: set(
             settings.get(&network::TRANSPORT_HANDSHAKE_TIMEOUT),
             defaults.handshake_timeout,
+        ),
+        member_wait: set(
+            settings.get(&network::TRANSPORT_MEMBER_WAIT),
+            defaults.member_wait,
         ),
         distrust_grace: set(
             settings.get(&network::TRANSPORT_DISTRUST_GRACE),

@@ -6,9 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use ringwall_api::ApiError;
-use ringwall_coordination::{Coordination, NetworkError, PeerInfo, PeerNetwork, RPC_NAMES};
+use ringwall_coordination::{
+    Coordination, JOINING_RPCS, MEMBER_RPCS, NetworkError, PeerInfo, PeerNetwork,
+};
 use ringwall_transport::{
-    DuplicateAction, InboundContext, NodeIdentity, Request, SendError, Transport,
+    Callers, DuplicateAction, InboundContext, NodeIdentity, Request, SendError, Transport,
 };
 
 /// The network as coordination sees it.
@@ -49,7 +51,9 @@ pub fn register(
     transport: &Transport,
     coordination: &Arc<Coordination>,
 ) -> Result<(), DuplicateAction> {
-    for action in RPC_NAMES {
+    let open = JOINING_RPCS.map(|action| (action, Callers::Anyone));
+    let closed = MEMBER_RPCS.map(|action| (action, Callers::Members));
+    for (action, callers) in open.into_iter().chain(closed) {
         let coordination = coordination.clone();
         let handler = move |context: InboundContext, body: Bytes| {
             let coordination = coordination.clone();
@@ -60,7 +64,7 @@ pub fn register(
                     .map_err(|error| ApiError::internal(error.to_string()))
             }
         };
-        transport.register(action, handler)?;
+        transport.register(action, callers, handler)?;
     }
     Ok(())
 }

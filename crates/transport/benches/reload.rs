@@ -13,7 +13,9 @@ use bytes::Bytes;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
 use ringwall_base::NodeId;
 use ringwall_tls::{ConfiguredPath, KeySource, SslConfig, SslContext, TrustSource};
-use ringwall_transport::{InboundContext, NodeIdentity, Request, Transport, TransportConfig};
+use ringwall_transport::{
+    Callers, InboundContext, NodeIdentity, Request, Transport, TransportConfig,
+};
 
 type Ca = CertifiedIssuer<'static, KeyPair>;
 
@@ -129,7 +131,9 @@ async fn node(tls: &Arc<SslContext>, name: &str) -> Transport {
         .expect("a free port");
     let echo = |_context: InboundContext, body: Bytes| async { Ok(body) };
     for action in [ECHO, URGENT] {
-        transport.register(action, echo).expect("a new action");
+        transport
+            .register(action, Callers::Anyone, echo)
+            .expect("a new action");
     }
     transport.start();
     transport

@@ -58,6 +58,8 @@ pub struct TransportConfig {
     pub max_concurrent_requests: u32,
     /// Requests waiting at once for a turn on one outbound link; more are rejected.
     pub max_queued_requests: usize,
+    /// How long a request of a node that this one does not know as a member waits for word that it is one.
+    pub member_wait: Duration,
     /// The largest request or response body.
     pub max_message_bytes: usize,
     /// Where inbound request bodies being received or handled are charged; what does not fit is rejected,
@@ -143,6 +145,7 @@ impl Default for TransportConfig {
             max_handshakes: 128,
             max_concurrent_requests: 512,
             max_queued_requests: 4096,
+            member_wait: Duration::from_secs(5),
             max_message_bytes: 512 << 20,
             breakers: Breakers::unlimited(),
             distrust_grace: Duration::from_secs(5),

@@ -12,12 +12,12 @@ use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::NodeId;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::TransportConfig;
-use crate::handler::{InboundContext, Observer, RequestHandler};
+use crate::handler::{Callers, Gate, InboundContext, Observer, RequestHandler};
 use crate::identity::NodeIdentity;
 use crate::inbound::Session;
 use crate::link::LinkKind;
@@ -25,11 +25,19 @@ use crate::pool::Pool;
 use crate::refusal::RefusalLog;
 use crate::turns::Turns;
 
+/// What this node does when another asks, and who may.
+#[derive(Clone)]
+pub(crate) struct Action {
+    pub(crate) callers: Callers,
+    pub(crate) handler: Arc<dyn RequestHandler>,
+}
+
 pub(crate) struct Core {
     pub(crate) config: TransportConfig,
     pub(crate) local_id: NodeId,
     pub(crate) local: RwLock<Arc<NodeIdentity>>,
-    pub(crate) handlers: RwLock<HashMap<&'static str, Arc<dyn RequestHandler>>>,
+    pub(crate) handlers: RwLock<HashMap<&'static str, Action>>,
+    pub(crate) gate: OnceLock<Arc<dyn Gate>>,
     pub(crate) observer: OnceLock<Arc<dyn Observer>>,
     pub(crate) pool: Pool,
     pub(crate) refusals: Arc<RefusalLog>,
@@ -60,6 +68,7 @@ impl Core {
             local_id: local.id,
             local: RwLock::new(Arc::new(local)),
             handlers: RwLock::default(),
+            gate: OnceLock::new(),
             observer: OnceLock::new(),
             pool: Pool::new(),
             refusals: Arc::new(RefusalLog::new(config.refusal_interval)),
@@ -102,17 +111,61 @@ impl Core {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Returns the handler of an action, or the error that a peer gets.
-    pub(crate) fn handler(&self, action: &str) -> Result<Arc<dyn RequestHandler>, ApiError> {
-        self.handlers
-            .read()
-            .get(action)
-            .map(Arc::clone)
-            .ok_or_else(|| {
-                let reason = format!("No handler for action [{}]", action.escape_debug());
-                ApiError::new(ErrorCode::ActionNotFound, reason)
-            })
+    /// Returns an action, or the error that a peer gets.
+    pub(crate) fn action(&self, action: &str) -> Result<Action, ApiError> {
+        self.handlers.read().get(action).cloned().ok_or_else(|| {
+            let reason = format!("No handler for action [{}]", action.escape_debug());
+            ApiError::new(ErrorCode::ActionNotFound, reason)
+        })
     }
+}
+
+impl Core {
+    /// Refuses who may not call the action. A node that others know as a member already is waited for a little.
+    pub(crate) async fn admit(
+        &self,
+        callers: Callers,
+        name: &str,
+        peer: &NodeIdentity,
+        has_user: bool,
+        deadline: Instant,
+    ) -> Result<(), ApiError> {
+        if callers != Callers::Anyone && !self.belongs(peer, name, deadline).await {
+            return Err(refused(format!(
+                "action [{name}] is for members of this cluster only, and node [{peer}] is none as far as this node \
+                 knows"
+            )));
+        }
+        check_user(callers, name, has_user)
+    }
+
+    async fn belongs(&self, peer: &NodeIdentity, action: &str, deadline: Instant) -> bool {
+        let Some(gate) = self.gate.get() else {
+            return false;
+        };
+        if gate.is_member(peer, action) {
+            return true;
+        }
+        let deadline = deadline.min(Instant::now() + self.config.member_wait);
+        timeout_at(deadline, gate.becomes_member(peer, action))
+            .await
+            .is_ok()
+    }
+}
+
+/// Refuses a request without a user where one is needed.
+pub(crate) fn check_user(callers: Callers, name: &str, has_user: bool) -> Result<(), ApiError> {
+    if callers != Callers::MembersForUsers || has_user {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "action [{name}] is done for a user only, and the request names none"
+    )))
+}
+
+fn refused(reason: String) -> ApiError {
+    tracing::debug!(reason, "refused a request of another node");
+    ApiError::new(ErrorCode::Security, reason).with_status(403)
 }
 
 /// Runs a handler until its deadline. A panic in it is this request's failure, not the node's.

@@ -37,6 +37,29 @@ impl InboundContext {
     }
 }
 
+/// Who may call an action. There is no action without it: [`Transport::register`](crate::Transport::register) asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Callers {
+    /// Whoever has introduced itself: discovery and joining need no more.
+    Anyone,
+    /// A node that belongs to the cluster, for itself. See [`Gate`].
+    Members,
+    /// A node that belongs to the cluster, for a user: a request without one is refused.
+    MembersForUsers,
+}
+
+/// Knows which nodes belong to the cluster.
+///
+/// A transport without one takes no node for a member: only [`Callers::Anyone`] is answered.
+pub trait Gate: Send + Sync + 'static {
+    /// Returns whether a node that has introduced itself is known as a member now.
+    fn is_member(&self, peer: &NodeIdentity, action: &str) -> bool;
+
+    /// Completes when it is known as one; this node may learn of it a moment later than others. Whoever asks
+    /// gives up at a time of its own.
+    fn becomes_member<'a>(&'a self, peer: &'a NodeIdentity, action: &'a str) -> BoxFuture<'a, ()>;
+}
+
 /// Answers one action.
 ///
 /// The future is dropped at the deadline, and when the asking side gives up or disappears: work that

@@ -267,8 +267,13 @@ impl Session {
             (_, None) => return Err(self.refuse_stranger(head.ok().as_ref())),
         };
         let head = head.map_err(ApiError::illegal_argument)?;
-        let handler = self.core.handler(&head.action)?;
+        let action = self.core.action(&head.action)?;
         let deadline = Instant::now() + head.timeout;
+        // Before anything of it is read: who may not ask costs no memory.
+        let has_user = head.authentication_length > 0;
+        self.core
+            .admit(action.callers, &head.action, &peer, has_user, deadline)
+            .await?;
         let limit = self.limit(&head)?;
         let _charge = self.charge(&head)?;
         let body = match timeout_at(deadline, wire::collect(body, limit)).await {
@@ -288,7 +293,7 @@ impl Session {
             deadline,
             origin: head.origin.clone(),
         };
-        run(&self.core, handler, &head.action, context, message).await
+        run(&self.core, action.handler, &head.action, context, message).await
     }
 
     /// Answers the handshake; refuses and closes when the two nodes do not fit.

@@ -8,6 +8,7 @@
 //! Invariants:
 //! * Before a peer's certificate is verified, nothing of it is read but the TLS handshake; before it
 //!   has introduced itself (`internal:transport/handshake`), no action of it is run.
+//! * Every action says who may call it ([`Callers`]); what a peer may not call is refused before it is read.
 //! * Every wait has a deadline, every queue a bound; a handler past its deadline is dropped.
 //! * A refused peer gives one log line on each side (who, why, what to do), and repetitions are
 //!   summarised.
@@ -41,7 +42,7 @@ pub use config::{KeepAlive, ProfileConfig, TransportConfig};
 pub use dial::Seen;
 pub use error::{BindError, ConnectError, DuplicateAction, SendError};
 pub use examine::{Examined, examine};
-pub use handler::{InboundContext, Observer, RequestHandler, TypedHandler};
+pub use handler::{Callers, Gate, InboundContext, Observer, RequestHandler, TypedHandler};
 pub use handshake::{HANDSHAKE_ACTION, PROTOCOL_VERSION, Refusal};
 pub use identity::NodeIdentity;
 pub use link::LinkKind;

@@ -18,10 +18,10 @@ use tokio::sync::broadcast;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::{DEFAULT_PROFILE, TransportConfig};
-use crate::core::{Core, run};
+use crate::core::{Action, Core, check_user, run};
 use crate::dial::{Target, adopt, dial_again_and_again, distrusted, resolve, retire};
 use crate::error::{BindError, ConnectError, DuplicateAction, SendError};
-use crate::handler::{InboundContext, Observer, RequestHandler};
+use crate::handler::{Callers, Gate, InboundContext, Observer, RequestHandler};
 use crate::identity::NodeIdentity;
 use crate::link::{Call, CallError, Link, LinkKind};
 use crate::listener;
@@ -107,18 +107,36 @@ impl Transport {
         })
     }
 
-    /// Adds the handler of an action. Errors: the action has one already.
+    /// Adds the handler of an action that these may call. Errors: the action has one already.
     pub fn register(
         &self,
         action: &'static str,
+        callers: Callers,
         handler: impl RequestHandler,
     ) -> Result<(), DuplicateAction> {
         let mut handlers = self.core.handlers.write();
         if action == crate::HANDSHAKE_ACTION || handlers.contains_key(action) {
             return Err(DuplicateAction(action));
         }
-        handlers.insert(action, Arc::new(handler));
+        let handler = Arc::new(handler);
+        handlers.insert(action, Action { callers, handler });
         Ok(())
+    }
+
+    /// Returns every action that this node answers, with who may call it.
+    pub fn actions(&self) -> Vec<(&'static str, Callers)> {
+        let handlers = self.core.handlers.read();
+        let mut actions: Vec<_> = handlers
+            .iter()
+            .map(|(name, action)| (*name, action.callers))
+            .collect();
+        actions.sort_unstable_by_key(|(name, _)| *name);
+        actions
+    }
+
+    /// Sets who knows the members of the cluster; the first one stays.
+    pub fn set_gate(&self, gate: Arc<dyn Gate>) {
+        let _ = self.core.gate.set(gate);
     }
 
     /// Shows every request that is handled here to an observer; the first one stays.
@@ -401,14 +419,17 @@ impl Transport {
         if self.core.stopping.is_cancelled() {
             return Err(SendError::ShuttingDown);
         }
-        let handler = self.core.handler(action).map_err(SendError::Remote)?;
+        let found = self.core.action(action).map_err(SendError::Remote)?;
+        let local = self.core.local();
+        let has_user = request.authentication.is_some();
+        check_user(found.callers, action, has_user).map_err(SendError::Remote)?;
         let context = InboundContext {
-            peer: self.core.local(),
+            peer: local,
             authentication: request.authentication.cloned(),
             deadline,
             origin: Origin::current(),
         };
-        match run(&self.core, handler, action, context, request.body).await {
+        match run(&self.core, found.handler, action, context, request.body).await {
             Err(_) if Instant::now() >= deadline => Err(SendError::Timeout {
                 node: self.core.local_id,
                 action,

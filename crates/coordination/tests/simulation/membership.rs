@@ -183,7 +183,10 @@ async fn requests_in_the_name_of_others_and_garbage_are_refused() {
         .handle_rpc("internal:cluster/join", liar, body)
         .await;
     assert!(matches!(refused, Err(Error::Impersonation { .. })));
-    for rpc in ringwall_coordination::RPC_NAMES {
+    let all = ringwall_coordination::JOINING_RPCS
+        .into_iter()
+        .chain(ringwall_coordination::MEMBER_RPCS);
+    for rpc in all {
         let garbage = Bytes::from_static(b"\xc1garbage");
         let refused = coordination.handle_rpc(rpc, liar, garbage).await;
         assert!(

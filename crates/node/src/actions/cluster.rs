@@ -15,11 +15,12 @@ use ringwall_base::NodeId;
 use ringwall_base::glob::{self, Syntax};
 use ringwall_cluster::{Change, ClusterState, Command};
 use ringwall_tls::CertificateEntry;
-use ringwall_transport::{DuplicateAction, TypedHandler};
+use ringwall_transport::DuplicateAction;
 use serde_json::{Value, json};
 
 use super::ActionRegistry;
 use crate::cluster_service::now_ms;
+use crate::node_actions::for_members;
 use crate::services::Services;
 
 pub(super) fn register(registry: &mut ActionRegistry) {
@@ -126,14 +127,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Registers each node's side with the transport.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
-    let shared = services.clone();
-    services.transport.register(
-        PING,
-        TypedHandler::new(move |_, (): ()| {
-            let process = shared.transport.local().ephemeral_id.clone();
-            async move { Ok(process) }
-        }),
-    )
+    for_members(services, PING, async |services, _, ()| {
+        Ok(services.transport.local().ephemeral_id.clone())
+    })
 }
 
 async fn wait_for_master(services: &Services, timeout: Duration) -> ApiResult<()> {

@@ -16,11 +16,12 @@ use ringwall_cluster::ClusterState;
 use ringwall_cluster::blocks::Level;
 use ringwall_index::engine::GetDocument;
 use ringwall_search::source_filter;
-use ringwall_transport::{DuplicateAction, InboundContext, TypedHandler};
+use ringwall_transport::DuplicateAction;
 use serde::{Deserialize, Serialize};
 
 use super::ActionRegistry;
 use crate::cluster_service::now_ms;
+use crate::node_actions::{Needs, check, for_users};
 use crate::read;
 use crate::routing::{is_stale_routing, one_index, shard_of};
 use crate::services::Services;
@@ -48,25 +49,15 @@ type GetResults = Vec<ApiResult<GetResult>>;
 
 /// Registers the data nodes' side with the transport.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
-    let shared = services.clone();
-    services.transport.register(
-        GET_SHARD,
-        TypedHandler::new(move |context: InboundContext, request: GetShardRequest| {
-            let services = shared.clone();
-            async move {
-                let authentication = context
-                    .authentication
-                    .as_ref()
-                    .ok_or_else(|| ApiError::internal("a read came without its user"))?;
-                services.authorizer.recheck_names(
-                    authentication,
-                    GetRequest::ACTION.name,
-                    &request.through.names(&request.shard.index.name),
-                )?;
-                read(&services, request).await
-            }
-        }),
-    )
+    for_users(services, GET_SHARD, needs, async |services, _, request| {
+        read(&services, request).await
+    })
+}
+
+/// The documents are named in the request of the shard: one right covers them all.
+fn needs(request: &GetShardRequest) -> Vec<Needs> {
+    let names = request.through.names(&request.shard.index.name);
+    vec![Needs::Names(GetRequest::ACTION.name, names)]
 }
 
 async fn get(
@@ -176,6 +167,8 @@ async fn get_of_shard(
         };
         async move {
             if node == local {
+                // Without the way through the transport, not without its check.
+                check(services, authentication, &needs(&message))?;
                 return read(services, message).await;
             }
             services

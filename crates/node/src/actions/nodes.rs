@@ -9,16 +9,17 @@ use ringwall_api::cluster::{
     BreakerStats, HttpCounts, NodeInfo, NodeStats, NodesInfoRequest, NodesInfoResponse,
     NodesStatsRequest, NodesStatsResponse, OwnInfo, ProfileAddresses, TransportCounts,
 };
-use ringwall_api::{ApiResult, RequestContext};
+use ringwall_api::{ActionRequest, ApiResult, Authentication, RequestContext};
 use ringwall_base::NodeId;
 use ringwall_base::glob::{self, Syntax};
 use ringwall_cluster::{ClusterState, NodeRecord};
 use ringwall_settings::RawValue;
 use ringwall_settings::registry::network::HTTP_MAX_CONTENT_LENGTH;
-use ringwall_transport::{DuplicateAction, TypedHandler};
+use ringwall_transport::DuplicateAction;
 use serde_json::Value;
 
 use super::ActionRegistry;
+use crate::node_actions::{Needs, for_users};
 use crate::process;
 use crate::services::Services;
 
@@ -34,35 +35,31 @@ const NODE_INFO: &str = "cluster:monitor/nodes/info[n]";
 
 /// Registers each node's side with the transport.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
-    let shared = services.clone();
-    services.transport.register(
+    for_users(
+        services,
         NODE_INFO,
-        TypedHandler::new(move |_, (): ()| {
-            let services = shared.clone();
-            async move { Ok(own_info(&services)) }
-        }),
+        |(): &()| vec![Needs::Cluster(NodesInfoRequest::ACTION.name)],
+        async |services, _, ()| Ok(own_info(&services)),
     )?;
-    let shared = services.clone();
-    services.transport.register(
+    for_users(
+        services,
         NODE_STATS,
-        TypedHandler::new(move |_, (): ()| {
-            let services = shared.clone();
-            async move { local_stats(&services).await }
-        }),
+        |(): &()| vec![Needs::Cluster(NodesStatsRequest::ACTION.name)],
+        async |services, _, ()| local_stats(&services).await,
     )
 }
 
 async fn info(
     services: Arc<Services>,
-    _context: RequestContext,
+    context: RequestContext,
     request: NodesInfoRequest,
 ) -> ApiResult<NodesInfoResponse> {
     let state = services.cluster.state();
     let master = services.cluster.master();
-    let (services, asks) = (&services, request.asks);
+    let (services, user, asks) = (&services, &context.authentication, request.asks);
     let nodes = selected(services, &state, &request.nodes).map(|node| async move {
         let own = match asks {
-            true => ask_info(services, node).await,
+            true => ask_info(services, user, node).await,
             false => None,
         };
         (node.id.to_string(), describe(node, master, own))
@@ -73,8 +70,14 @@ async fn info(
     })
 }
 
-async fn ask_info(services: &Services, node: &NodeRecord) -> Option<OwnInfo> {
-    let answer: ApiResult<OwnInfo> = services.call(node.id, NODE_INFO, &(), INFO_TIMEOUT).await;
+async fn ask_info(
+    services: &Services,
+    user: &Authentication,
+    node: &NodeRecord,
+) -> Option<OwnInfo> {
+    let answer: ApiResult<OwnInfo> = services
+        .call_as(user, node.id, NODE_INFO, &(), INFO_TIMEOUT)
+        .await;
     // What the cluster state knows of it is told all the same.
     answer
         .inspect_err(
@@ -157,23 +160,25 @@ pub(super) fn selected<'a>(
 
 async fn stats(
     services: Arc<Services>,
-    _context: RequestContext,
+    context: RequestContext,
     request: NodesStatsRequest,
 ) -> ApiResult<NodesStatsResponse> {
-    all_stats(&services, &request).await
+    all_stats(&services, &context.authentication, &request).await
 }
 
-/// Asks the nodes that the request names.
+/// Asks the nodes that the request names, for a user.
 pub(super) async fn all_stats(
     services: &Arc<Services>,
+    user: &Authentication,
     request: &NodesStatsRequest,
 ) -> ApiResult<NodesStatsResponse> {
     let state = services.cluster.state();
     let asked = selected(services, &state, &request.nodes).map(|node| {
         let services = services.clone();
         async move {
-            let answer: ApiResult<NodeStats> =
-                services.call(node.id, NODE_STATS, &(), TIMEOUT).await;
+            let answer: ApiResult<NodeStats> = services
+                .call_as(user, node.id, NODE_STATS, &(), TIMEOUT)
+                .await;
             match answer {
                 Ok(stats) => Some((node.id.to_string(), stats)),
                 // Left out, as clients expect of a node that does not answer.

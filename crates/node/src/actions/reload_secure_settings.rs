@@ -8,15 +8,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::future::join_all;
 use ringwall_api::tls::{ReloadSecureSettingsRequest, ReloadSecureSettingsResponse, ReloadedNode};
-use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
+use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext};
 use ringwall_base::{SecretString, TransportTls};
 use ringwall_settings::Keystore;
 use ringwall_tls::SslConfig;
-use ringwall_transport::{DuplicateAction, TypedHandler};
+use ringwall_transport::DuplicateAction;
 use sha2::Digest;
 
 use super::ActionRegistry;
 use super::nodes::selected;
+use crate::node_actions::{Needs, for_users};
 use crate::services::Services;
 
 pub(super) fn register(registry: &mut ActionRegistry) {
@@ -28,19 +29,19 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Registers each node's side with the transport.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
-    let shared = services.clone();
-    services.transport.register(
+    for_users(
+        services,
         NODE_RELOAD,
-        TypedHandler::new(move |_, request: ReloadSecureSettingsRequest| {
-            let services = shared.clone();
-            async move { Ok(reload_local(services, request.password).await) }
-        }),
+        |_: &ReloadSecureSettingsRequest| {
+            vec![Needs::Cluster(ReloadSecureSettingsRequest::ACTION.name)]
+        },
+        async |services, _, request| Ok(reload_local(services, request.password).await),
     )
 }
 
 async fn reload(
     services: Arc<Services>,
-    _context: RequestContext,
+    context: RequestContext,
     request: ReloadSecureSettingsRequest,
 ) -> ApiResult<ReloadSecureSettingsResponse> {
     let local = services.transport.local();
@@ -53,10 +54,11 @@ async fn reload(
         ));
     }
     let state = services.cluster.state();
-    let (services, request) = (&services, &request);
+    let (services, user, request) = (&services, &context.authentication, &request);
     let asked = selected(services, &state, &request.nodes).map(|node| async move {
-        let answer: ApiResult<ReloadedNode> =
-            services.call(node.id, NODE_RELOAD, request, TIMEOUT).await;
+        let answer: ApiResult<ReloadedNode> = services
+            .call_as(user, node.id, NODE_RELOAD, request, TIMEOUT)
+            .await;
         let answer = answer.unwrap_or_else(|error| ReloadedNode {
             name: node.name.clone(),
             error: Some(error),

@@ -325,10 +325,10 @@ async fn read_hits(
     if places.is_empty() {
         // Nobody waits for this; an unfreed searcher goes with time.
         let services = caller.services.clone();
-        let node = found.node;
+        let (node, user) = (found.node, caller.authentication.clone());
         tokio::spawn(async move {
             let request = FreeRequest { context };
-            let freed: ApiResult<()> = services.call(node, FREE, &request, TIMEOUT).await;
+            let freed: ApiResult<()> = services.call_as(&user, node, FREE, &request, TIMEOUT).await;
             if let Err(error) = freed {
                 tracing::debug!(%node, %error, "search context not freed");
             }

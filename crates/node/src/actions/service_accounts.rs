@@ -10,16 +10,17 @@ use ringwall_api::service_accounts::{
     DeleteServiceTokenResponse, GetServiceAccountsRequest, GetServiceAccountsResponse,
     GetServiceCredentialsRequest, GetServiceCredentialsResponse,
 };
-use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
+use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext};
 use ringwall_base::ids::random_uuid;
 use ringwall_cluster::Change;
 use ringwall_security::files::{SERVICE_ACCOUNTS, ServiceAccountToken, check_token_name};
 use ringwall_security::token_hash;
-use ringwall_transport::{DuplicateAction, InboundContext, TypedHandler};
+use ringwall_transport::DuplicateAction;
 use serde_json::json;
 
 use super::ActionRegistry;
 use crate::acknowledge;
+use crate::node_actions::{Needs, for_users};
 use crate::services::Services;
 
 pub(super) fn register(registry: &mut ActionRegistry) {
@@ -31,13 +32,11 @@ pub(super) fn register(registry: &mut ActionRegistry) {
 
 /// Registers what the other nodes call.
 pub(super) fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
-    let shared = services.clone();
-    services.transport.register(
+    for_users(
+        services,
         FILE_TOKENS,
-        TypedHandler::new(move |_: InboundContext, principal: String| {
-            let services = shared.clone();
-            async move { Ok(file_tokens(&services, &principal)) }
-        }),
+        |_: &String| vec![Needs::Cluster(GetServiceCredentialsRequest::ACTION.name)],
+        async |services, _, principal| Ok(file_tokens(&services, &principal)),
     )
 }
 
@@ -133,10 +132,11 @@ async fn get_credentials(
     check_account(principal)?;
     let state = services.cluster.state();
     let timeout = context.time_left(TIMEOUT);
-    let services = &services;
+    let (services, user) = (&services, &context.authentication);
     let asked = state.nodes.iter().map(|(id, node)| async move {
-        let names: ApiResult<Vec<String>> =
-            services.call(*id, FILE_TOKENS, principal, timeout).await;
+        let names: ApiResult<Vec<String>> = services
+            .call_as(user, *id, FILE_TOKENS, principal, timeout)
+            .await;
         (node.name.clone(), names)
     });
     let answers = join_all(asked).await;

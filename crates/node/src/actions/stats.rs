@@ -17,11 +17,12 @@ use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, IndicesTarget,
 use ringwall_base::{NodeId, ShardId};
 use ringwall_cluster::{ClusterState, CopyState, IndexMetadata, ShardCopy};
 use ringwall_index::engine;
-use ringwall_transport::{DuplicateAction, InboundContext, TypedHandler};
+use ringwall_transport::DuplicateAction;
 use serde::{Deserialize, Serialize};
 
 use super::ActionRegistry;
 use super::indices::concrete;
+use crate::node_actions::{Needs, for_users};
 use crate::replication::primary::refresh_recovering;
 use crate::services::Services;
 
@@ -69,27 +70,12 @@ struct CopyStats {
 
 /// Registers each node's side with the transport.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
-    let shared = services.clone();
-    services.transport.register(
-        BROADCAST,
-        TypedHandler::new(move |context: InboundContext, request: NodeRequest| {
-            let services = shared.clone();
-            async move {
-                recheck(&services, context.authentication.as_ref(), &request)?;
-                on_node(&services, request).await
-            }
-        }),
-    )
+    for_users(services, BROADCAST, needs, async |services, _, request| {
+        on_node(&services, request).await
+    })
 }
 
-/// The coordinating node has authorized the user; this node does not take its word for it.
-fn recheck(
-    services: &Services,
-    authentication: Option<&Authentication>,
-    request: &NodeRequest,
-) -> ApiResult<()> {
-    let authentication = authentication
-        .ok_or_else(|| ApiError::internal("a request came without the identity of its user"))?;
+fn needs(request: &NodeRequest) -> Vec<Needs> {
     let action = match request.work {
         Work::Refresh => RefreshRequest::ACTION.name,
         Work::Flush => FlushRequest::ACTION.name,
@@ -100,10 +86,7 @@ fn recheck(
         .iter()
         .map(|shard| shard.index.name.clone())
         .collect();
-    let indices: Vec<String> = indices.into_iter().collect();
-    services
-        .authorizer
-        .recheck(authentication, action, &indices)
+    vec![Needs::Indices(action, indices.into_iter().collect())]
 }
 
 async fn on_node(services: &Arc<Services>, request: NodeRequest) -> ApiResult<NodeResponse> {

@@ -8,14 +8,15 @@ use ringwall_api::tasks::{
     CancelTasksRequest, GetTaskRequest, GetTaskResponse, ListTasksRequest, TaskFilter, TaskInfo,
     TaskNode, TasksResponse,
 };
-use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
+use ringwall_api::{ActionRequest, ApiError, ApiResult, Authentication, ErrorCode, RequestContext};
 use ringwall_base::NodeId;
 use ringwall_cluster::NodeRecord;
-use ringwall_transport::{DuplicateAction, TypedHandler};
+use ringwall_transport::DuplicateAction;
 use serde::Serialize;
 
 use super::ActionRegistry;
 use super::nodes::selected;
+use crate::node_actions::{Needs, for_users};
 use crate::services::Services;
 use crate::tasks::Task;
 
@@ -31,60 +32,55 @@ const GET: &str = "cluster:monitor/task/get[n]";
 
 /// Registers each node's side with the transport.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
-    let transport = &services.transport;
-    let shared = services.clone();
-    transport.register(
+    for_users(
+        services,
         LIST,
-        TypedHandler::new(move |_, request: ListTasksRequest| {
-            let services = shared.clone();
-            async move { Ok(list_here(&services, &request).await) }
-        }),
+        |_: &ListTasksRequest| vec![Needs::Cluster(ListTasksRequest::ACTION.name)],
+        async |services, _, request| Ok(list_here(&services, &request).await),
     )?;
-    let shared = services.clone();
-    transport.register(
+    for_users(
+        services,
         CANCEL,
-        TypedHandler::new(move |_, request: CancelTasksRequest| {
-            let services = shared.clone();
-            async move { cancel_here(&services, &request).await }
-        }),
+        |_: &CancelTasksRequest| vec![Needs::Cluster(CancelTasksRequest::ACTION.name)],
+        async |services, _, request| cancel_here(&services, &request).await,
     )?;
-    let shared = services.clone();
-    transport.register(
+    for_users(
+        services,
         GET,
-        TypedHandler::new(move |_, request: GetTaskRequest| {
-            let services = shared.clone();
-            async move { get_here(&services, &request).await }
-        }),
+        |_: &GetTaskRequest| vec![Needs::Cluster(GetTaskRequest::ACTION.name)],
+        async |services, _, request| get_here(&services, &request).await,
     )
 }
 
 async fn list(
     services: Arc<Services>,
-    _context: RequestContext,
+    context: RequestContext,
     request: ListTasksRequest,
 ) -> ApiResult<TasksResponse> {
     let wait = match request.wait_for_completion {
         true => request.timeout_ms,
         false => 0,
     };
-    Ok(ask_nodes(&services, LIST, &request.filter, &request, wait).await)
+    let user = &context.authentication;
+    Ok(ask_nodes(&services, user, LIST, &request.filter, &request, wait).await)
 }
 
 async fn cancel(
     services: Arc<Services>,
-    _context: RequestContext,
+    context: RequestContext,
     request: CancelTasksRequest,
 ) -> ApiResult<TasksResponse> {
     let wait = match request.wait_for_completion {
         true => request.timeout_ms,
         false => 0,
     };
-    Ok(ask_nodes(&services, CANCEL, &request.filter, &request, wait).await)
+    let user = &context.authentication;
+    Ok(ask_nodes(&services, user, CANCEL, &request.filter, &request, wait).await)
 }
 
 async fn get(
     services: Arc<Services>,
-    _context: RequestContext,
+    context: RequestContext,
     request: GetTaskRequest,
 ) -> ApiResult<GetTaskResponse> {
     let node: Option<NodeId> = request.task.node.parse().ok();
@@ -103,12 +99,14 @@ async fn get(
         true => request.timeout_ms,
         false => 0,
     });
-    services.call(node, GET, &request, timeout).await
+    let user = &context.authentication;
+    services.call_as(user, node, GET, &request, timeout).await
 }
 
 /// Asks the nodes of a filter at a time; one that does not answer is told as such.
 async fn ask_nodes(
     services: &Arc<Services>,
+    user: &Authentication,
     action: &'static str,
     filter: &TaskFilter,
     request: &(impl Serialize + Sync),
@@ -120,7 +118,7 @@ async fn ask_nodes(
         .filter(|node| its_node.is_none_or(|id| id == node.id.to_string()));
     let asked = nodes.map(|node| async move {
         let answer: ApiResult<Vec<TaskInfo>> = services
-            .call(node.id, action, request, patience(wait_ms))
+            .call_as(user, node.id, action, request, patience(wait_ms))
             .await;
         (node, answer)
     });

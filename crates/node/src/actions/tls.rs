@@ -8,13 +8,14 @@ use ringwall_api::tls::{
     NodeTls, NodesTlsRequest, NodesTlsResponse, TlsCertificate, TlsContextInfo, TlsLink,
     TlsRefusal, TlsRevocationList,
 };
-use ringwall_api::{ApiResult, RequestContext};
+use ringwall_api::{ActionRequest, ApiResult, Authentication, RequestContext};
 use ringwall_base::TransportTls;
 use ringwall_tls::{CertificateEntry, RevocationListEntry, SslContext};
-use ringwall_transport::{DuplicateAction, LinkInfo, TypedHandler};
+use ringwall_transport::{DuplicateAction, LinkInfo};
 
 use super::ActionRegistry;
 use super::nodes::selected;
+use crate::node_actions::{Needs, for_users};
 use crate::services::Services;
 
 pub(super) fn register(registry: &mut ActionRegistry) {
@@ -27,29 +28,33 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Registers each node's side with the transport.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
-    let shared = services.clone();
-    services.transport.register(
+    for_users(
+        services,
         NODE_TLS,
-        TypedHandler::new(move |_, (): ()| {
-            let services = shared.clone();
-            async move { Ok(local(&services)) }
-        }),
+        |(): &()| vec![Needs::Cluster(NodesTlsRequest::ACTION.name)],
+        async |services, _, ()| Ok(local(&services)),
     )
 }
 
 async fn nodes(
     services: Arc<Services>,
-    _context: RequestContext,
+    context: RequestContext,
     request: NodesTlsRequest,
 ) -> ApiResult<NodesTlsResponse> {
-    Ok(of_nodes(&services, &request.nodes).await)
+    Ok(of_nodes(&services, &context.authentication, &request.nodes).await)
 }
 
-/// Asks the nodes that the filters name.
-pub(super) async fn of_nodes(services: &Arc<Services>, filters: &[String]) -> NodesTlsResponse {
+/// Asks the nodes that the filters name, for a user.
+pub(super) async fn of_nodes(
+    services: &Arc<Services>,
+    user: &Authentication,
+    filters: &[String],
+) -> NodesTlsResponse {
     let state = services.cluster.state();
     let asked = selected(services, &state, filters).map(|node| async move {
-        let answer: ApiResult<NodeTls> = services.call(node.id, NODE_TLS, &(), TIMEOUT).await;
+        let answer: ApiResult<NodeTls> = services
+            .call_as(user, node.id, NODE_TLS, &(), TIMEOUT)
+            .await;
         (node.id.to_string(), answer)
     });
     let mut response = NodesTlsResponse {

@@ -7,68 +7,61 @@ pub mod target;
 
 use std::sync::Arc;
 
-use ringwall_transport::{DuplicateAction, InboundContext, TypedHandler};
+use ringwall_transport::DuplicateAction;
 
 use self::messages::{
     CANCEL, ChunkRequest, FILE_CHUNK, FINALIZE, OPERATIONS, OperationsRequest, START, StartRequest,
     StepRequest, TRACK,
 };
+use crate::node_actions::for_members;
 use crate::services::Services;
 pub use rate::RecoveryRate;
 pub use source::RecoverySessions;
 
 /// Registers the source's side with the transport.
 pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
-    let transport = &services.transport;
-    let shared = services.clone();
-    transport.register(
+    for_members(
+        services,
         START,
-        TypedHandler::new(move |context: InboundContext, request: StartRequest| {
-            let services = shared.clone();
-            async move { source::start(&services, context.peer.id, request).await }
-        }),
+        async |services, context, request: StartRequest| {
+            source::start(&services, context.peer.id, request).await
+        },
     )?;
-    let shared = services.clone();
-    transport.register(
+    for_members(
+        services,
         FILE_CHUNK,
-        TypedHandler::new(move |_, request: ChunkRequest| {
-            let services = shared.clone();
-            async move { source::file_chunk(&services, request).await }
-        }),
+        async |services, context, request: ChunkRequest| {
+            source::file_chunk(&services, context.peer.id, request).await
+        },
     )?;
-    let shared = services.clone();
-    transport.register(
+    for_members(
+        services,
         OPERATIONS,
-        TypedHandler::new(move |_, request: OperationsRequest| {
-            let services = shared.clone();
-            async move { source::operations(&services, request).await }
-        }),
+        async |services, context, request: OperationsRequest| {
+            source::operations(&services, context.peer.id, request).await
+        },
     )?;
-    let shared = services.clone();
-    transport.register(
+    for_members(
+        services,
         TRACK,
-        TypedHandler::new(move |_, request: StepRequest| {
-            let services = shared.clone();
-            async move { source::track(&services, &request) }
-        }),
+        async |services, context, request: StepRequest| {
+            source::track(&services, context.peer.id, &request)
+        },
     )?;
-    let shared = services.clone();
-    transport.register(
+    for_members(
+        services,
         FINALIZE,
-        TypedHandler::new(move |_, request: StepRequest| {
-            let services = shared.clone();
-            async move { source::finalize(&services, &request) }
-        }),
+        async |services, context, request: StepRequest| {
+            source::finalize(&services, context.peer.id, &request)
+        },
     )?;
-    let shared = services.clone();
-    transport.register(
+    for_members(
+        services,
         CANCEL,
-        TypedHandler::new(move |_, request: StepRequest| {
-            let services = shared.clone();
-            async move {
-                services.recoveries.remove(request.recovery_id);
-                Ok(())
-            }
-        }),
+        async |services, context, request: StepRequest| {
+            let sessions = &services.recoveries;
+            sessions.cancel(request.recovery_id, context.peer.id);
+            Ok(())
+        },
     )
 }

@@ -48,8 +48,11 @@ impl RecoverySessions {
         id
     }
 
-    fn get(&self, id: u64) -> ApiResult<Arc<Session>> {
-        let session = self.sessions.lock().get(&id).cloned().ok_or_else(|| {
+    /// Returns a recovery to the node whose copy it is for: nobody else reads the shard by it.
+    fn get(&self, id: u64, caller: NodeId) -> ApiResult<Arc<Session>> {
+        let found = self.sessions.lock().get(&id).cloned();
+        let session = found.filter(|session| session.target == caller);
+        let session = session.ok_or_else(|| {
             ApiError::new(
                 ErrorCode::IllegalState,
                 format!("recovery [{id}] is not known here (any more); begin again"),
@@ -59,9 +62,15 @@ impl RecoverySessions {
         Ok(session)
     }
 
-    /// Gives up what is held for a recovery.
-    pub fn remove(&self, id: u64) {
-        self.sessions.lock().remove(&id);
+    /// Gives up what is held for a recovery, as the node whose copy it is for asks.
+    pub fn cancel(&self, id: u64, caller: NodeId) {
+        let mut sessions = self.sessions.lock();
+        if sessions
+            .get(&id)
+            .is_some_and(|session| session.target == caller)
+        {
+            sessions.remove(&id);
+        }
     }
 
     /// Gives up recoveries whose target has not asked for anything for long.
@@ -160,8 +169,12 @@ fn is_our_past(shard: &LocalShard, existing: &ExistingHistory) -> bool {
 }
 
 /// Reads a piece of a file.
-pub async fn file_chunk(services: &Services, request: ChunkRequest) -> ApiResult<Bytes> {
-    let session = services.recoveries.get(request.recovery_id)?;
+pub async fn file_chunk(
+    services: &Services,
+    caller: NodeId,
+    request: ChunkRequest,
+) -> ApiResult<Bytes> {
+    let session = services.recoveries.get(request.recovery_id, caller)?;
     let read = move || -> ApiResult<Bytes> {
         let snapshot = session
             .snapshot
@@ -174,8 +187,12 @@ pub async fn file_chunk(services: &Services, request: ChunkRequest) -> ApiResult
 }
 
 /// From now on the target gets every operation as the other copies do.
-pub fn track(services: &Services, request: &StepRequest) -> ApiResult<StepResponse> {
-    let session = services.recoveries.get(request.recovery_id)?;
+pub fn track(
+    services: &Services,
+    caller: NodeId,
+    request: &StepRequest,
+) -> ApiResult<StepResponse> {
+    let session = services.recoveries.get(request.recovery_id, caller)?;
     session
         .shard
         .track(session.allocation_id.clone(), session.target)?;
@@ -185,9 +202,10 @@ pub fn track(services: &Services, request: &StepRequest) -> ApiResult<StepRespon
 /// Reads operations in order.
 pub async fn operations(
     services: &Services,
+    caller: NodeId,
     request: OperationsRequest,
 ) -> ApiResult<OperationsResponse> {
-    let session = services.recoveries.get(request.recovery_id)?;
+    let session = services.recoveries.get(request.recovery_id, caller)?;
     let read = move || -> ApiResult<OperationsResponse> {
         let mut reader = session.reader.lock();
         let at = reader.as_ref().map(OperationsReader::position);
@@ -213,13 +231,17 @@ pub async fn operations(
 }
 
 /// The target has everything: from here on it counts.
-pub fn finalize(services: &Services, request: &StepRequest) -> ApiResult<StepResponse> {
-    let session = services.recoveries.get(request.recovery_id)?;
+pub fn finalize(
+    services: &Services,
+    caller: NodeId,
+    request: &StepRequest,
+) -> ApiResult<StepResponse> {
+    let session = services.recoveries.get(request.recovery_id, caller)?;
     let response = step_response(&session)?;
     session
         .shard
         .record_checkpoint(&session.allocation_id, request.local_checkpoint);
-    services.recoveries.remove(request.recovery_id);
+    services.recoveries.cancel(request.recovery_id, caller);
     Ok(response)
 }
 

@@ -5,81 +5,71 @@ pub mod messages;
 pub mod primary;
 pub mod replica;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use ringwall_api::document::item_action;
 use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::NodeId;
-use ringwall_transport::{DuplicateAction, InboundContext, TypedHandler};
+use ringwall_transport::DuplicateAction;
 
 use self::messages::{
     CheckpointRequest, REFRESH_COPY, REPLICATE, RESYNC, RefreshCopyRequest, ReplicaRequest,
     ResyncRequest, SHARD_BULK, SYNC_CHECKPOINT, ShardBulkRequest, ShardBulkResponse,
 };
+use crate::node_actions::{ForUser, Needs, for_members, for_users};
 use crate::services::Services;
+use crate::shards::writes::ShardItem;
 
 /// Registers the actions with the transport.
 pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
-    let transport = &services.transport;
-    let shared = services.clone();
-    transport.register(
-        SHARD_BULK,
-        TypedHandler::new(move |context: InboundContext, request: ShardBulkRequest| {
-            let services = shared.clone();
-            async move {
-                recheck(&services, &context, &request)?;
-                if let Some(node) = next_hop(&services, &request) {
-                    return pass_on(&services, &context, node, request).await;
-                }
-                // A request that this node split up itself is counted already.
-                let here_already = context.peer.id == services.local_node();
-                let bytes = request.items.iter().map(|item| item.item.bytes()).sum();
-                let pressure = services.indexing_pressure.primary(bytes, here_already)?;
-                // Finishes even if the caller goes away: what is applied must reach every copy.
-                let work = async move {
-                    let _pressure = pressure;
-                    primary::shard_bulk(&services, request).await
-                };
-                tokio::spawn(work).await.map_err(unfinished)?
-            }
-        }),
-    )?;
-    let shared = services.clone();
-    transport.register(
+    for_users(services, SHARD_BULK, needs, shard_bulk)?;
+    for_members(
+        services,
         REPLICATE,
-        TypedHandler::new(move |_, request: ReplicaRequest| {
-            let services = shared.clone();
-            async move {
-                let bytes = request.operations.len() as u64;
-                let _pressure = services.indexing_pressure.replica(bytes)?;
-                replica::replicate(&services, request).await
-            }
-        }),
+        async |services, _, request: ReplicaRequest| {
+            let bytes = request.operations.len() as u64;
+            let _pressure = services.indexing_pressure.replica(bytes)?;
+            replica::replicate(&services, request).await
+        },
     )?;
-    let shared = services.clone();
-    transport.register(
+    for_members(
+        services,
         RESYNC,
-        TypedHandler::new(move |_, request: ResyncRequest| {
-            let services = shared.clone();
-            async move { replica::resync(&services, request).await }
-        }),
+        async |services, _, request: ResyncRequest| replica::resync(&services, request).await,
     )?;
-    let shared = services.clone();
-    transport.register(
+    for_members(
+        services,
         REFRESH_COPY,
-        TypedHandler::new(move |_, request: RefreshCopyRequest| {
-            let services = shared.clone();
-            async move { replica::refresh(&services, request).await }
-        }),
+        async |services, _, request: RefreshCopyRequest| replica::refresh(&services, request).await,
     )?;
-    let shared = services.clone();
-    transport.register(
+    for_members(
+        services,
         SYNC_CHECKPOINT,
-        TypedHandler::new(move |_, request: CheckpointRequest| {
-            let services = shared.clone();
-            async move { replica::sync_checkpoint(&services, request).await }
-        }),
+        async |services, _, request: CheckpointRequest| {
+            replica::sync_checkpoint(&services, request).await
+        },
     )
+}
+
+async fn shard_bulk(
+    services: Arc<Services>,
+    caller: ForUser,
+    request: ShardBulkRequest,
+) -> ApiResult<ShardBulkResponse> {
+    if let Some(node) = next_hop(&services, &request) {
+        return pass_on(&services, &caller, node, request).await;
+    }
+    // A request that this node split up itself is counted already.
+    let here_already = caller.node.peer.id == services.local_node();
+    let bytes = request.items.iter().map(|item| item.item.bytes()).sum();
+    let pressure = services.indexing_pressure.primary(bytes, here_already)?;
+    // Finishes even if the caller goes away: what is applied must reach every copy.
+    let work = async move {
+        let _pressure = pressure;
+        primary::shard_bulk(&services, request).await
+    };
+    tokio::spawn(work).await.map_err(unfinished)?
 }
 
 /// Returns the node to pass a write on to, if the asker could not reach it and this node does not have the primary.
@@ -94,41 +84,33 @@ fn next_hop(services: &Services, request: &ShardBulkRequest) -> Option<NodeId> {
 
 async fn pass_on(
     services: &Services,
-    context: &InboundContext,
+    caller: &ForUser,
     node: NodeId,
     mut request: ShardBulkRequest,
 ) -> ApiResult<ShardBulkResponse> {
-    let user = context.authentication.as_ref().ok_or_else(no_user)?;
     request.relay = false;
+    let time_left = caller.node.remaining();
     services
-        .call_as(user, node, SHARD_BULK, &request, context.remaining())
+        .call_as(&caller.user, node, SHARD_BULK, &request, time_left)
         .await
 }
 
-fn no_user() -> ApiError {
-    ApiError::internal("a write came without the identity of its user")
-}
-
-/// The coordinating node has authorized every item; this node does not take its word for it.
-fn recheck(
-    services: &Services,
-    context: &InboundContext,
-    request: &ShardBulkRequest,
-) -> ApiResult<()> {
-    let authentication = context.authentication.as_ref().ok_or_else(no_user)?;
+/// Each item is checked again where it is written, as what it is: an index, a create, an update or a delete.
+fn needs(request: &ShardBulkRequest) -> Vec<Needs> {
     let index = &request.shard.index.name;
-    let names = request
-        .items
-        .iter()
-        .map(|item| item.alias.as_ref().unwrap_or(index));
-    let names: Vec<String> = names
-        .collect::<BTreeSet<_>>()
+    let name = |item: &ShardItem| item.alias.as_ref().unwrap_or(index).clone();
+    let mut by_action: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
+    for item in &request.items {
+        for action in [BULK_ACTION, item_action(item.item.op)] {
+            by_action.entry(action).or_default().insert(name(item));
+        }
+    }
+    // One without items is a write all the same.
+    by_action.entry(BULK_ACTION).or_default();
+    by_action
         .into_iter()
-        .cloned()
-        .collect();
-    services
-        .authorizer
-        .recheck_names(authentication, BULK_ACTION, &names)
+        .map(|(action, names)| Needs::Names(action, names.into_iter().collect()))
+        .collect()
 }
 
 /// What a user needs for any write to an index by `_bulk`. Source: security.md section 3.3.

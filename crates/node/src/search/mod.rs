@@ -16,11 +16,12 @@ use ringwall_base::ShardId;
 use ringwall_base::breaker::Account;
 use ringwall_index::Searcher;
 use ringwall_search::SearchSource;
-use ringwall_transport::{DuplicateAction, InboundContext, TypedHandler};
+use ringwall_transport::DuplicateAction;
 
 use self::messages::{
     COUNT, CountShardRequest, FETCH, FREE, FetchRequest, FreeRequest, QUERY, QueryRequest,
 };
+use crate::node_actions::{Needs, for_users};
 use crate::services::Services;
 
 /// Searchers between the query and the fetch phase.
@@ -85,10 +86,6 @@ impl SearchContexts {
         Ok(held.context)
     }
 
-    fn free(&self, id: u64) {
-        self.open.lock().remove(&id);
-    }
-
     /// Gives up searchers whose coordinating node never came back.
     pub fn expire(&self) {
         let now = Instant::now();
@@ -101,78 +98,40 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// Registers the data nodes' side with the transport.
 pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
-    let transport = &services.transport;
-    let shared = services.clone();
-    transport.register(
+    for_users(
+        services,
         QUERY,
-        TypedHandler::new(move |context: InboundContext, request: QueryRequest| {
-            let services = shared.clone();
-            async move {
-                let caller = recheck(
-                    &services,
-                    context.authentication,
-                    &request.shard,
-                    &request.through,
-                )?;
-                shard::query(&services, request, caller).await
-            }
-        }),
+        |request: &QueryRequest| reads(&request.shard, &request.through),
+        async |services, caller, request| shard::query(&services, request, caller.user).await,
     )?;
-    let shared = services.clone();
-    transport.register(
+    for_users(
+        services,
         FETCH,
-        TypedHandler::new(move |context: InboundContext, request: FetchRequest| {
-            let services = shared.clone();
-            async move {
-                let caller = context.authentication.ok_or_else(no_user)?;
-                shard::fetch(&services, request, &caller).await
-            }
-        }),
+        |_: &FetchRequest| vec![Needs::Own(&SearchRequest::ACTION)],
+        async |services, caller, request| shard::fetch(&services, request, &caller.user).await,
     )?;
-    let shared = services.clone();
-    transport.register(
+    for_users(
+        services,
         FREE,
-        TypedHandler::new(move |_, request: FreeRequest| {
-            let services = shared.clone();
-            async move {
-                services.searches.free(request.context);
-                Ok(())
-            }
-        }),
+        |_: &FreeRequest| vec![Needs::Own(&SearchRequest::ACTION)],
+        async |services, caller, request| {
+            // Taken as for reading: it ends here.
+            services
+                .searches
+                .take(request.context, &caller.user)
+                .map(drop)
+        },
     )?;
-    let shared = services.clone();
-    transport.register(
+    for_users(
+        services,
         COUNT,
-        TypedHandler::new(move |context: InboundContext, request: CountShardRequest| {
-            let services = shared.clone();
-            async move {
-                recheck(
-                    &services,
-                    context.authentication,
-                    &request.shard,
-                    &request.through,
-                )?;
-                shard::count(&services, request).await
-            }
-        }),
+        |request: &CountShardRequest| reads(&request.shard, &request.through),
+        async |services, _, request| shard::count(&services, request).await,
     )
 }
 
-/// The coordinating node has authorized the search; this node does not take its word for it.
-fn recheck(
-    services: &Services,
-    authentication: Option<Authentication>,
-    shard: &ShardId,
-    through: &Through,
-) -> ApiResult<Authentication> {
-    let authentication = authentication.ok_or_else(no_user)?;
+/// What a user needs to search a shard that was reached through these names.
+fn reads(shard: &ShardId, through: &Through) -> Vec<Needs> {
     let names = through.names(&shard.index.name);
-    services
-        .authorizer
-        .recheck_names(&authentication, SearchRequest::ACTION.name, &names)?;
-    Ok(authentication)
-}
-
-fn no_user() -> ApiError {
-    ApiError::internal("a search came without the identity of its user")
+    vec![Needs::Names(SearchRequest::ACTION.name, names)]
 }

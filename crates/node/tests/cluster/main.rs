@@ -5,6 +5,7 @@ mod api_keys;
 mod certificates;
 mod costly_certificates;
 mod disk;
+mod membership;
 mod memory;
 mod profiles;
 mod reads;

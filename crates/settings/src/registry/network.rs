@@ -404,6 +404,15 @@ pub static TRANSPORT_MAX_MESSAGE_SIZE: Setting<ByteSizeValue> = Setting::new(
 .between(1 << 20, 2_147_483_647)
 .ours();
 
+pub static TRANSPORT_MEMBER_WAIT: Setting<TimeValue> = Setting::new(
+    "transport.member_wait",
+    "How long a request of a node that this one does not know as a member of the cluster waits for word that it is \
+     one, before it is refused. Members learn of a new one at about the same time.",
+)
+.default("5s")
+.at_least(0)
+.ours();
+
 pub static TRANSPORT_DISTRUST_GRACE: Setting<TimeValue> = Setting::new(
     "transport.distrust_grace",
     "How long a link whose peer is no longer trusted after a reload may finish what runs. It takes nothing new.",
@@ -446,6 +455,7 @@ pub(super) static TRANSPORT_SECTION: Section = Section {
         &TRANSPORT_HANDSHAKE_THREADS,
         &TRANSPORT_MAX_HANDSHAKE_FAILURES,
         &TRANSPORT_MAX_MESSAGE_SIZE,
+        &TRANSPORT_MEMBER_WAIT,
         &TRANSPORT_DISTRUST_GRACE,
         &TRANSPORT_PING_INTERVAL,
         &TRANSPORT_PING_TIMEOUT,

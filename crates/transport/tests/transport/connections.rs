@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::NodeId;
 use ringwall_transport::{
-    ConnectError, ConnectionEvent, InboundContext, KeepAlive, SendError, TransportConfig,
+    Callers, ConnectError, ConnectionEvent, InboundContext, KeepAlive, SendError, TransportConfig,
 };
 
 use crate::support::*;
@@ -142,9 +142,11 @@ async fn the_dialled_node_learns_the_way_back() {
 #[tokio::test]
 async fn a_cut_line_is_told_at_once_and_fails_what_is_under_way() {
     let (a, b) = (node("a").await, node("b").await);
-    b.register("internal:stuck", |_: InboundContext, _: Bytes| {
-        std::future::pending()
-    })
+    b.register(
+        "internal:stuck",
+        Callers::Anyone,
+        |_: InboundContext, _: Bytes| std::future::pending(),
+    )
     .unwrap();
     let proxy = Proxy::to(address(&b)).await;
     a.set_address(id(&b), &proxy.address);
@@ -396,14 +398,18 @@ async fn shutdown_lets_requests_finish_then_closes_silently() {
     let go = std::sync::Arc::new(tokio::sync::Notify::new());
     let started = std::sync::Arc::new(tokio::sync::Notify::new());
     let (wait, tell) = (go.clone(), started.clone());
-    b.register("internal:slow", move |_: InboundContext, body: Bytes| {
-        let (wait, tell) = (wait.clone(), tell.clone());
-        async move {
-            tell.notify_one();
-            wait.notified().await;
-            Ok(body)
-        }
-    })
+    b.register(
+        "internal:slow",
+        Callers::Anyone,
+        move |_: InboundContext, body: Bytes| {
+            let (wait, tell) = (wait.clone(), tell.clone());
+            async move {
+                tell.notify_one();
+                wait.notified().await;
+                Ok(body)
+            }
+        },
+    )
     .unwrap();
     assert_eq!(ask(&b, &a, "other way").await.unwrap(), "other way");
     assert_eq!(ask(&a, &b, "x").await.unwrap(), "x");
@@ -444,9 +450,11 @@ async fn shutdown_lets_requests_finish_then_closes_silently() {
 #[tokio::test]
 async fn shutdown_does_not_wait_for_ever() {
     let (a, b) = (node("a").await, node("b").await);
-    b.register("internal:stuck", |_: InboundContext, _: Bytes| {
-        std::future::pending()
-    })
+    b.register(
+        "internal:stuck",
+        Callers::Anyone,
+        |_: InboundContext, _: Bytes| std::future::pending(),
+    )
     .unwrap();
     assert_eq!(ask(&a, &b, "x").await.unwrap(), "x");
     let stuck = tokio::spawn({

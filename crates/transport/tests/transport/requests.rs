@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ringwall_api::{ApiError, Authentication, ErrorCode};
 use ringwall_base::breaker::{Breakers, Limit, Limits, Purpose};
 use ringwall_transport::{
-    InboundContext, Request, SendError, Transport, TransportConfig, TypedHandler,
+    Callers, InboundContext, Request, SendError, Transport, TransportConfig, TypedHandler,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, Semaphore};
@@ -40,7 +40,9 @@ impl Stuck {
     fn register(&self, transport: &Transport) {
         let stuck = self.clone();
         let handler = move |_: InboundContext, _: Bytes| stuck.clone().handle();
-        transport.register("internal:stuck", handler).unwrap();
+        transport
+            .register("internal:stuck", Callers::Anyone, handler)
+            .unwrap();
     }
 }
 
@@ -58,7 +60,8 @@ async fn a_handler_sees_who_asks_for_whom_and_until_when() {
             String::from_utf8_lossy(&body)
         )))
     };
-    b.register("internal:who", handler).unwrap();
+    b.register("internal:who", Callers::Anyone, handler)
+        .unwrap();
     b.set_address(id(&b), "ignored");
     a.set_address(id(&b), &address(&b));
     let system = Authentication::system();
@@ -88,7 +91,8 @@ async fn an_authentication_crosses_whole_however_large() {
         TypedHandler::new(
             |context: InboundContext, (): ()| async move { Ok(context.authentication) },
         );
-    b.register("internal:who", handler).unwrap();
+    b.register("internal:who", Callers::Anyone, handler)
+        .unwrap();
     a.set_address(id(&b), &address(&b));
     let back: Option<Authentication> = a
         .send_typed(id(&b), "internal:who", &(), Some(&who), PATIENCE)
@@ -106,7 +110,8 @@ async fn typed_messages_cross_and_malformed_ones_are_refused() {
     let (a, b) = (node("a").await, node("b").await);
     let handler =
         TypedHandler::new(async |_: InboundContext, sum: Sum| Ok(sum.terms.iter().sum::<i64>()));
-    b.register("internal:sum", handler).unwrap();
+    b.register("internal:sum", Callers::Anyone, handler)
+        .unwrap();
     a.set_address(id(&b), &address(&b));
     let sum = Sum {
         terms: vec![1, 2, 39],
@@ -138,7 +143,8 @@ async fn an_error_crosses_intact() {
         let thrown = thrown.clone();
         async move { Err(thrown) }
     };
-    b.register("internal:fail", handler).unwrap();
+    b.register("internal:fail", Callers::Anyone, handler)
+        .unwrap();
     a.set_address(id(&b), &address(&b));
     let failed = a
         .send(id(&b), "internal:fail", request(""))
@@ -161,9 +167,9 @@ async fn an_unknown_action_has_no_handler() {
         assert_eq!(error.code, ErrorCode::ActionNotFound);
         assert_eq!(error.reason, "No handler for action [indices:x]");
     }
-    assert!(a.register(ECHO, echo).is_err());
+    assert!(a.register(ECHO, Callers::Anyone, echo).is_err());
     assert!(
-        a.register(ringwall_transport::HANDSHAKE_ACTION, echo)
+        a.register(ringwall_transport::HANDSHAKE_ACTION, Callers::Anyone, echo)
             .is_err()
     );
 }
@@ -178,7 +184,8 @@ async fn local_delivery_has_the_same_semantics() {
             context.peer.name.clone() + &context.authentication.unwrap().user.username,
         ))
     };
-    a.register("internal:who", handler).unwrap();
+    a.register("internal:who", Callers::Anyone, handler)
+        .unwrap();
     let system = Authentication::system();
     let mut to_self = request("");
     to_self.authentication = Some(&system);
@@ -240,14 +247,18 @@ async fn more_cancelled_requests_than_http2_tolerates_by_default_keep_the_link()
     let mut events = a.events();
     let (go, started) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let (wait, tell) = (Arc::clone(&go), Arc::clone(&started));
-    b.register("internal:big", move |_: InboundContext, _: Bytes| {
-        let (wait, tell) = (Arc::clone(&wait), Arc::clone(&tell));
-        async move {
-            tell.add_permits(1);
-            wait.acquire().await.unwrap().forget();
-            Ok(Bytes::from(vec![7; 5000]))
-        }
-    })
+    b.register(
+        "internal:big",
+        Callers::Anyone,
+        move |_: InboundContext, _: Bytes| {
+            let (wait, tell) = (Arc::clone(&wait), Arc::clone(&tell));
+            async move {
+                tell.add_permits(1);
+                wait.acquire().await.unwrap().forget();
+                Ok(Bytes::from(vec![7; 5000]))
+            }
+        },
+    )
     .unwrap();
     assert_eq!(ask(&a, &b, "warm").await.unwrap(), "warm");
     next_event(&mut events).await;
@@ -346,9 +357,11 @@ async fn messages_beyond_the_limit_are_refused_on_either_end() {
     };
     let a = node_with(small.clone(), identity("a")).await;
     let b = node("b").await;
-    b.register("internal:grow", |_: InboundContext, _: Bytes| {
-        std::future::ready(Ok(Bytes::from(vec![0; 5000])))
-    })
+    b.register(
+        "internal:grow",
+        Callers::Anyone,
+        |_: InboundContext, _: Bytes| std::future::ready(Ok(Bytes::from(vec![0; 5000]))),
+    )
     .unwrap();
     a.set_address(id(&b), &address(&b));
     b.set_address(id(&a), &address(&a));
@@ -436,6 +449,7 @@ async fn a_panic_in_a_handler_fails_only_its_request() {
     let (a, b) = (node("a").await, node("b").await);
     b.register(
         "internal:panic",
+        Callers::Anyone,
         |_: InboundContext, body: Bytes| async move {
             assert!(body.is_empty(), "expected by the test");
             Ok(body)

@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use ringwall_api::ApiError;
 use ringwall_base::NodeId;
 use ringwall_transport::{
-    ConnectionEvent, InboundContext, KeepAlive, NodeIdentity, Request, SendError, Transport,
-    TransportConfig,
+    Callers, ConnectionEvent, InboundContext, KeepAlive, NodeIdentity, Request, SendError,
+    Transport, TransportConfig,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, watch};
@@ -60,8 +60,8 @@ pub async fn node(name: &str) -> Transport {
 
 pub async fn node_with(config: TransportConfig, identity: NodeIdentity) -> Transport {
     let transport = Transport::bind(config, identity).await.unwrap();
-    transport.register(ECHO, echo).unwrap();
-    transport.register(URGENT, echo).unwrap();
+    transport.register(ECHO, Callers::Anyone, echo).unwrap();
+    transport.register(URGENT, Callers::Anyone, echo).unwrap();
     transport.start();
     transport
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ringwall_api::ApiResult;
 use ringwall_api::cluster::{HealthStatus, NodesStatsRequest};
+use ringwall_api::{ApiResult, Authentication};
 use ringwall_cluster::{CopyState, DiskLevel};
 use serde_json::json;
 
@@ -142,7 +142,7 @@ pub async fn availability(services: &Arc<Services>) -> Indicator {
 /// Whether the disks have room, and answer.
 pub async fn disk(services: &Arc<Services>) -> Indicator {
     let request = NodesStatsRequest { nodes: Vec::new() };
-    let stats: ApiResult<_> = nodes::all_stats(services, &request).await;
+    let stats: ApiResult<_> = nodes::all_stats(services, &Authentication::system(), &request).await;
     let stats = stats.map(|answer| answer.nodes).unwrap_or_default();
     let state = services.cluster.state();
     let at = |level: DiskLevel| -> Vec<String> {

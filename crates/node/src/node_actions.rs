@@ -1,0 +1,121 @@
+//! What other nodes ask of this one. Each action says who may call it, a member for itself or a user with a right,
+//! and what is said here is in force: there is no other way to the handler.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use ringwall_api::{ActionSpec, ApiError, ApiResult, Authentication};
+use ringwall_transport::{Callers, DuplicateAction, InboundContext, TypedHandler};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::services::Services;
+
+/// What a user needs for a request that a node makes for it. The node that coordinates has authorized the user
+/// already; its word is not taken for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Needs {
+    /// The right to an action of the cluster.
+    Cluster(&'static str),
+    /// The right to an action on each of these indices, by their names or by an alias.
+    Indices(&'static str, Vec<String>),
+    /// The right to an action on exactly these names, of indices or aliases.
+    Names(&'static str, Vec<String>),
+    /// The right to the action anywhere: what the request is about belongs to its caller, and the handler looks at
+    /// whom it is for.
+    Own(&'static ActionSpec),
+}
+
+impl Needs {
+    fn check(&self, services: &Services, user: &Authentication) -> ApiResult<()> {
+        let authorizer = &services.authorizer;
+        match self {
+            Self::Cluster(action) => authorizer.recheck(user, action, &[]),
+            Self::Indices(action, names) => authorizer.recheck(user, action, names),
+            Self::Names(action, names) => authorizer.recheck_names(user, action, names),
+            Self::Own(action) => authorizer.admit(user, action),
+        }
+    }
+}
+
+/// Who asks, and the user whose right has been checked.
+pub struct ForUser {
+    pub node: InboundContext,
+    pub user: Authentication,
+}
+
+/// Registers an action that members of the cluster call for themselves.
+pub fn for_members<Q, F, R, A>(
+    services: &Arc<Services>,
+    action: &'static str,
+    function: F,
+) -> Result<(), DuplicateAction>
+where
+    Q: DeserializeOwned + Send + 'static,
+    F: Fn(Arc<Services>, InboundContext, Q) -> R + Copy + Send + Sync + 'static,
+    R: Future<Output = ApiResult<A>> + Send + 'static,
+    A: Serialize + 'static,
+{
+    let shared = services.clone();
+    let handler = move |context: InboundContext, request: Q| {
+        let services = shared.clone();
+        // Begun when polled, so within what is set around it.
+        async move { function(services, context, request).await }
+    };
+    let transport = &services.transport;
+    transport.register(action, Callers::Members, TypedHandler::new(handler))
+}
+
+/// Registers an action that members of the cluster call for a user, who needs what `needs` says of the request.
+pub fn for_users<Q, N, F, R, A>(
+    services: &Arc<Services>,
+    action: &'static str,
+    needs: N,
+    function: F,
+) -> Result<(), DuplicateAction>
+where
+    Q: DeserializeOwned + Send + 'static,
+    N: Fn(&Q) -> Vec<Needs> + Copy + Send + Sync + 'static,
+    F: Fn(Arc<Services>, ForUser, Q) -> R + Copy + Send + Sync + 'static,
+    R: Future<Output = ApiResult<A>> + Send + 'static,
+    A: Serialize + 'static,
+{
+    let shared = services.clone();
+    let handler = move |context: InboundContext, request: Q| {
+        let services = shared.clone();
+        async move {
+            let user = checked(&services, &context, &needs(&request))?;
+            let caller = ForUser {
+                node: context,
+                user,
+            };
+            function(services, caller, request).await
+        }
+    };
+    let transport = &services.transport;
+    transport.register(action, Callers::MembersForUsers, TypedHandler::new(handler))
+}
+
+fn checked(
+    services: &Services,
+    context: &InboundContext,
+    needs: &[Needs],
+) -> ApiResult<Authentication> {
+    let user = context.authentication.clone();
+    let user = user.ok_or_else(|| ApiError::internal("a request came without its user"))?;
+    check(services, &user, needs)?;
+    Ok(user)
+}
+
+/// Refuses a user who lacks any of what is needed.
+pub fn check(services: &Services, user: &Authentication, needs: &[Needs]) -> ApiResult<()> {
+    if needs.is_empty() {
+        return Err(ApiError::internal(
+            "an action says nothing of what its user needs",
+        ));
+    }
+    for need in needs {
+        need.check(services, user)?;
+    }
+    Ok(())
+}
