@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::IndicesTarget;
 use crate::action::action;
+use crate::{IndicesOptions, IndicesTarget};
 
 /// `GET /`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +46,8 @@ impl HealthStatus {
 pub struct HealthRequest {
     /// Empty: all indices. Not authorized per index.
     pub indices: Vec<String>,
+    /// How their wildcards expand.
+    pub options: IndicesOptions,
     pub wait_for_status: Option<HealthStatus>,
     /// `3`, `>=3`, `ge(3)`, `<4`...
     pub wait_for_nodes: Option<String>,
@@ -87,6 +89,19 @@ pub struct IndexHealth {
     pub relocating_shards: u32,
     pub initializing_shards: u32,
     pub unassigned_shards: u32,
+    /// By number.
+    pub shards: Vec<ShardHealth>,
+}
+
+/// Health of one shard.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShardHealth {
+    pub status: HealthStatus,
+    pub primary_active: bool,
+    pub active_shards: u32,
+    pub relocating_shards: u32,
+    pub initializing_shards: u32,
+    pub unassigned_shards: u32,
 }
 
 /// `GET /_cluster/state`.
@@ -95,6 +110,7 @@ pub struct ClusterStateRequest {
     /// `_all` or any of `version`, `master_node`, `nodes`, `metadata`, `routing_table`, `blocks`.
     pub metrics: Vec<String>,
     pub indices: Vec<String>,
+    pub options: IndicesOptions,
 }
 
 /// The state in Elasticsearch's JSON shape, secrets left out.

@@ -238,6 +238,9 @@ pub struct GetRequest {
     pub index: IndicesTarget,
     pub id: String,
     pub routing: Option<String>,
+    /// Which copy to ask; of no interest to the one that is asked.
+    #[serde(skip)]
+    pub preference: Option<String>,
     /// Sees the latest write even before a refresh.
     pub realtime: bool,
     pub refresh: bool,
@@ -263,6 +266,8 @@ pub struct GetResult {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MultiGetRequest {
     pub items: Vec<GetRequest>,
+    /// Which copies to ask.
+    pub preference: Option<String>,
 }
 
 /// One answer per item, in request order.

@@ -56,6 +56,8 @@ pub struct Acknowledged {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GetIndexRequest {
     pub indices: IndicesTarget,
+    /// Also the settings that nobody set.
+    pub with_defaults: bool,
 }
 
 /// One entry per index, by name.
@@ -72,6 +74,8 @@ pub struct IndexDescription {
     pub mappings: Value,
     /// `{"index": {...}}`, every leaf a string.
     pub settings: Value,
+    /// As `settings`.
+    pub defaults: Option<Value>,
 }
 
 /// Adds fields to the mapping of indices.

@@ -77,24 +77,4 @@ pub struct ShardFailure {
     pub reason: ApiError,
 }
 
-/// Counts the documents that match.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CountRequest {
-    pub indices: IndicesTarget,
-    /// `{"query": ...}` or an empty object.
-    pub body: Value,
-    pub routing: Option<String>,
-    pub preference: Option<String>,
-}
-
-/// A count over all shards.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CountResponse {
-    pub count: u64,
-    pub shards: ShardCounts,
-    pub failures: Vec<ShardFailure>,
-}
-
 action!(SearchRequest => SearchResponse, "indices:data/read/search", Indices, indices: indices);
-// Elasticsearch authorizes a count as a search.
-action!(CountRequest => CountResponse, "indices:data/read/search", Indices, indices: indices);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ringwall_api::cluster::{HealthStatus, IndexHealth};
+use ringwall_api::cluster::{HealthStatus, IndexHealth, ShardHealth};
 
 use crate::ClusterState;
 use crate::routing::{CopyState, IndexRouting, RecoverySource, ShardRouting};
@@ -41,14 +41,12 @@ impl ClusterState {
     }
 
     fn index_health(&self, name: &str, routing: &IndexRouting) -> IndexHealth {
-        let all = || routing.shards.iter().flat_map(|shard| &shard.copies);
-        let copies = || all().filter(|copy| !copy.is_moving());
-        let count = |state: CopyState| copies().filter(|copy| copy.state == state).count() as u32;
+        let shards: Vec<ShardHealth> = routing.shards.iter().map(shard_health).collect();
+        let sum = |of: fn(&ShardHealth) -> u32| shards.iter().map(of).sum::<u32>();
         IndexHealth {
-            status: routing
-                .shards
+            status: shards
                 .iter()
-                .map(shard_status)
+                .map(|shard| shard.status)
                 .max()
                 .unwrap_or(HealthStatus::Green),
             number_of_shards: routing.shards.len() as u32,
@@ -56,13 +54,12 @@ impl ClusterState {
                 .indices
                 .get(name)
                 .map_or(0, |metadata| metadata.settings.number_of_replicas()),
-            active_primary_shards: copies()
-                .filter(|copy| copy.primary && copy.is_active())
-                .count() as u32,
-            active_shards: count(CopyState::Started),
-            relocating_shards: all().filter(|copy| copy.is_moving()).count() as u32,
-            initializing_shards: count(CopyState::Initializing),
-            unassigned_shards: count(CopyState::Unassigned),
+            active_primary_shards: sum(|shard| shard.primary_active.into()),
+            active_shards: sum(|shard| shard.active_shards),
+            relocating_shards: sum(|shard| shard.relocating_shards),
+            initializing_shards: sum(|shard| shard.initializing_shards),
+            unassigned_shards: sum(|shard| shard.unassigned_shards),
+            shards,
         }
     }
 
@@ -78,6 +75,19 @@ impl ClusterState {
                         .is_some_and(|node| !self.nodes.contains_key(&node))
             })
             .count() as u32
+    }
+}
+
+fn shard_health(shard: &ShardRouting) -> ShardHealth {
+    let staying = || shard.copies.iter().filter(|copy| !copy.is_moving());
+    let count = |state: CopyState| staying().filter(|copy| copy.state == state).count() as u32;
+    ShardHealth {
+        status: shard_status(shard),
+        primary_active: staying().any(|copy| copy.primary && copy.is_active()),
+        active_shards: count(CopyState::Started),
+        relocating_shards: shard.copies.iter().filter(|copy| copy.is_moving()).count() as u32,
+        initializing_shards: count(CopyState::Initializing),
+        unassigned_shards: count(CopyState::Unassigned),
     }
 }
 

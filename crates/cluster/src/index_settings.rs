@@ -33,6 +33,8 @@ enum Kind {
     Choice(&'static [&'static str]),
     /// Which copies may be assigned; upper case is as good.
     Enable,
+    /// A number of copies, or `all`.
+    ActiveShards,
     /// Values of an attribute of nodes, whose name ends the key.
     NodeAttribute,
     Text,
@@ -82,6 +84,7 @@ static SPECS: &[Spec] = &[
         },
         "",
     ),
+    // Says how small stored documents are to be, not what they say: one way of storing them serves all.
     fixed(
         "index.codec",
         Kind::Choice(&["default", "best_compression"]),
@@ -123,6 +126,7 @@ static SPECS: &[Spec] = &[
     dynamic("index.max_refresh_listeners", COUNT, "1000"),
     dynamic("index.hidden", Kind::Bool, "false"),
     dynamic("index.gc_deletes", Kind::Time, "60s"),
+    // Copies begin to recover all at once, as far as a node lets them in.
     dynamic("index.priority", COUNT, "1"),
     dynamic("index.allocation.max_retries", COUNT, "5"),
     dynamic(
@@ -137,7 +141,11 @@ static SPECS: &[Spec] = &[
     ),
     dynamic("index.translog.flush_threshold_size", Kind::Bytes, "512mb"),
     dynamic("index.translog.retention.size", Kind::Bytes, "512mb"),
-    dynamic("index.write.wait_for_active_shards", Kind::Text, "1"),
+    dynamic(
+        "index.write.wait_for_active_shards",
+        Kind::ActiveShards,
+        "1",
+    ),
     dynamic(
         "index.mapping.total_fields.limit",
         Kind::Int {
@@ -151,7 +159,7 @@ static SPECS: &[Spec] = &[
         Kind::Int { min: 1, max: 1000 },
         "20",
     ),
-    dynamic("index.mapping.ignore_malformed", Kind::Bool, "false"),
+    fixed("index.mapping.ignore_malformed", Kind::Bool, "false"),
     dynamic("index.blocks.read_only", Kind::Bool, "false"),
     dynamic(FLOOD_KEY, Kind::Bool, "false"),
     dynamic("index.blocks.read", Kind::Bool, "false"),
@@ -309,9 +317,40 @@ impl IndexSettings {
         self.time("index.gc_deletes").unwrap_or_default()
     }
 
+    /// Returns how many copies a write waits for that does not say so itself; `u32::MAX` for all.
+    pub fn wait_for_active_shards(&self) -> u32 {
+        match self.text("index.write.wait_for_active_shards") {
+            "all" => u32::MAX,
+            number => number.parse().unwrap_or(1),
+        }
+    }
+
+    /// Returns how many writes may wait for a refresh of a shard before it is made for them.
+    pub fn max_refresh_listeners(&self) -> usize {
+        self.int("index.max_refresh_listeners") as usize
+    }
+
+    /// Returns how deep objects of a mapping may nest.
+    pub fn mapping_depth_limit(&self) -> usize {
+        self.int("index.mapping.depth.limit") as usize
+    }
+
+    /// Returns whether fields leave out values that they cannot read, unless their mapping says otherwise.
+    pub fn ignore_malformed(&self) -> bool {
+        self.is_true("index.mapping.ignore_malformed")
+    }
+
     /// Returns the number of fields a mapping may have.
     pub fn total_fields_limit(&self) -> usize {
         self.int("index.mapping.total_fields.limit") as usize
+    }
+
+    /// Returns the keys that nobody set and that have a default, with it; for rendering.
+    pub fn defaults(&self) -> impl Iterator<Item = (&str, &str)> {
+        SPECS
+            .iter()
+            .filter(|spec| !spec.default.is_empty() && !self.values.contains_key(spec.key))
+            .map(|spec| (spec.key, spec.default))
     }
 
     /// Returns the set keys with their values; for rendering.
@@ -430,6 +469,10 @@ fn check(spec: &Spec, key: &str, value: &str) -> Result<(), ApiError> {
             ENABLE.join(", ")
         ))),
         Kind::NodeAttribute => check_node_attribute(key, value).map_err(ApiError::illegal_argument),
+        Kind::ActiveShards if value == "all" || value.parse::<u16>().is_ok() => Ok(()),
+        Kind::ActiveShards => Err(ApiError::illegal_argument(format!(
+            "cannot parse ActiveShardCount[{value}]"
+        ))),
         Kind::Text => Ok(()),
     }
 }

@@ -1,6 +1,5 @@
 //! The state as `GET /_cluster/state` and `GET /{index}` show it. Secrets are not part of it.
 
-use ringwall_api::indices::IndexDescription;
 use ringwall_base::{COMPATIBLE_VERSION, NodeId};
 use serde_json::{Map, Value, json};
 
@@ -108,19 +107,6 @@ impl ClusterState {
     }
 }
 
-/// Returns what `GET /{index}` shows.
-pub fn describe_index(
-    index: &IndexMetadata,
-    mapping: impl Fn(&Value) -> Value,
-) -> IndexDescription {
-    IndexDescription {
-        name: index.id.name.clone(),
-        aliases: json!(index.aliases),
-        mappings: mapping(&index.mapping),
-        settings: render_settings(index),
-    }
-}
-
 /// Returns `{"index": {...}}` with nested keys and text leaves, the facts of creation included.
 pub fn render_settings(index: &IndexMetadata) -> Value {
     let settings = &index.settings;
@@ -140,6 +126,16 @@ pub fn render_settings(index: &IndexMetadata) -> Value {
         insert_nested(&mut nested, key, value);
     }
     for (key, value) in settings.iter() {
+        let key = key.strip_prefix("index.").unwrap_or(key);
+        insert_nested(&mut nested, key, value.to_owned());
+    }
+    json!({"index": nested})
+}
+
+/// Returns the settings that nobody set, in the form of [`render_settings`].
+pub fn render_default_settings(index: &IndexMetadata) -> Value {
+    let mut nested = Map::new();
+    for (key, value) in index.settings.defaults() {
         let key = key.strip_prefix("index.").unwrap_or(key);
         insert_nested(&mut nested, key, value.to_owned());
     }

@@ -33,9 +33,16 @@ pub trait PeerNetwork: Send + Sync + 'static {
 /// The replicated state. Calls to `apply` and `restore` never overlap and come from a thread that
 /// may block.
 pub trait StateMachine: Send + Sync + 'static {
+    /// Says why a command cannot be applied by any node of this version. Asked by the master before the command enters
+    /// the log, where it would be for good.
+    fn check(&self, _command: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Applies a committed command and returns its result. Must be deterministic: every node
-    /// applies the same commands in the same order and must reach the same state.
-    fn apply(&self, log_index: u64, command: &[u8]) -> Vec<u8>;
+    /// applies the same commands in the same order and must reach the same state. An error text
+    /// stops the node: without the command, its state would no longer be that of the others.
+    fn apply(&self, log_index: u64, command: &[u8]) -> Result<Vec<u8>, String>;
 
     /// Returns the whole state in a form that `restore` understands.
     fn snapshot(&self) -> Vec<u8>;

@@ -82,6 +82,9 @@ impl Shared {
         let Some(term) = self.acting_term().filter(|_| self.in_office()) else {
             return Err(Attempt::NotSubmitted);
         };
+        if let Err(reason) = self.machine.application().check(command) {
+            return Err(Attempt::Stopped(reason));
+        }
         let proposal = Proposal {
             id,
             command: command.to_vec(),

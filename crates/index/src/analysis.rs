@@ -124,14 +124,28 @@ impl Analyzer {
 /// The name under which the dispatching tokenizer is registered in every index.
 pub(crate) const TOKENIZER: &str = "ringwall";
 
+/// Places between the last word of one value of a field and the first word of the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gap {
+    /// The values read as one text.
+    None,
+    /// So many more than the one that the engine leaves free, before this value.
+    Wider(u32),
+}
+
 /// Returns the text to hand to the tokenizer so that `analyzer` analyzes it: a text slot of the
-/// schema has one tokenizer, whatever analyzer the mapping chose for the field.
-pub(crate) fn mark(analyzer: Analyzer, text: String) -> String {
-    if analyzer == Analyzer::Standard && !text.starts_with(MARK) {
+/// schema has one tokenizer, whatever analyzer and gap the mapping chose for the field.
+pub(crate) fn mark(analyzer: Analyzer, gap: Gap, text: String) -> String {
+    if analyzer == Analyzer::Standard && gap == Gap::Wider(0) && !text.starts_with(MARK) {
         return text;
     }
-    let mut marked = String::with_capacity(text.len() + 2);
+    let mut marked = String::with_capacity(text.len() + 8);
     marked.push(MARK);
+    match gap {
+        Gap::None => marked.push('-'),
+        Gap::Wider(0) => {}
+        Gap::Wider(places) => marked.push_str(&places.to_string()),
+    }
     marked.push(analyzer.code());
     marked.push_str(&text);
     marked
@@ -139,7 +153,8 @@ pub(crate) fn mark(analyzer: Analyzer, text: String) -> String {
 
 /// Returns whether marked text has at least one token.
 pub(crate) fn has_tokens(marked: &str) -> bool {
-    match unmark(marked) {
+    let (analyzer, _, text) = unmark(marked);
+    match (analyzer, text) {
         // Every Unicode word has a letter or digit, and every letter or digit is in a word.
         (Analyzer::Standard | Analyzer::English, text) if !text.contains(char::is_alphanumeric) => {
             false
@@ -149,17 +164,27 @@ pub(crate) fn has_tokens(marked: &str) -> bool {
     }
 }
 
-fn unmark(text: &str) -> (Analyzer, &str) {
-    let mut chars = text.chars();
-    if chars.next() != Some(MARK) {
-        return (Analyzer::Standard, text);
-    }
-    let Some(code) = chars.next() else {
-        return (Analyzer::Standard, text);
+fn unmark(text: &str) -> (Analyzer, Gap, &str) {
+    let plain = (Analyzer::Standard, Gap::Wider(0), text);
+    let Some(marked) = text.strip_prefix(MARK) else {
+        return plain;
     };
-    match ALL.iter().find(|analyzer| analyzer.code() == code) {
-        Some(analyzer) => (*analyzer, chars.as_str()),
-        None => (Analyzer::Standard, text),
+    let places = marked.len()
+        - marked
+            .trim_start_matches(|c: char| c.is_ascii_digit())
+            .len();
+    let (gap, marked) = match marked.strip_prefix('-') {
+        Some(rest) => (Gap::None, rest),
+        None => {
+            let (places, rest) = marked.split_at(places);
+            (Gap::Wider(places.parse().unwrap_or(0)), rest)
+        }
+    };
+    let mut chars = marked.chars();
+    let code = chars.next();
+    match ALL.iter().find(|analyzer| Some(analyzer.code()) == code) {
+        Some(analyzer) => (*analyzer, gap, chars.as_str()),
+        None => plain,
     }
 }
 
@@ -180,7 +205,7 @@ impl Tokenizer for DispatchTokenizer {
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> DispatchStream<'a> {
         self.token.reset();
-        let (analyzer, text) = unmark(text);
+        let (analyzer, gap, text) = unmark(text);
         let source = match analyzer {
             Analyzer::Standard if text.is_ascii() => Tokens::Ascii { text, at: 0 },
             Analyzer::Standard => Tokens::Words(Box::new(standard_words(text))),
@@ -189,6 +214,8 @@ impl Tokenizer for DispatchTokenizer {
         DispatchStream {
             source,
             token: &mut self.token,
+            gap,
+            is_first: true,
         }
     }
 }
@@ -202,6 +229,8 @@ enum Tokens<'a> {
 pub(crate) struct DispatchStream<'a> {
     source: Tokens<'a>,
     token: &'a mut Token,
+    gap: Gap,
+    is_first: bool,
 }
 
 impl DispatchStream<'_> {
@@ -215,6 +244,38 @@ impl DispatchStream<'_> {
 
 impl TokenStream for DispatchStream<'_> {
     fn advance(&mut self) -> bool {
+        if !self.next_word() {
+            return false;
+        }
+        match self.gap {
+            Gap::Wider(0) => {}
+            // The engine begins the next value after the longest reach of a word, and one place on.
+            Gap::None => self.token.position_length = 0,
+            Gap::Wider(places) => self.widen(places as usize),
+        }
+        true
+    }
+
+    fn token(&self) -> &Token {
+        self.token
+    }
+
+    fn token_mut(&mut self) -> &mut Token {
+        self.token
+    }
+}
+
+impl DispatchStream<'_> {
+    fn widen(&mut self, places: usize) {
+        // Words of these sources are counted on from the one before, others have their own places.
+        let counts_on = !matches!(self.source, Tokens::Collected(_));
+        if self.is_first || !counts_on {
+            self.token.position += places;
+        }
+        self.is_first = false;
+    }
+
+    fn next_word(&mut self) -> bool {
         match &mut self.source {
             Tokens::Ascii { text, at } => {
                 let text: &str = text;
@@ -239,14 +300,6 @@ impl TokenStream for DispatchStream<'_> {
                 true
             }
         }
-    }
-
-    fn token(&self) -> &Token {
-        self.token
-    }
-
-    fn token_mut(&mut self) -> &mut Token {
-        self.token
     }
 }
 
@@ -446,16 +499,16 @@ mod tests {
     #[test]
     fn marked_text_selects_the_analyzer() {
         assert_eq!(
-            dispatched(&mark(Analyzer::Keyword, "A b".into())),
+            dispatched(&mark(Analyzer::Keyword, Gap::Wider(0), "A b".into())),
             [(0, "A b".into())]
         );
         assert_eq!(
-            dispatched(&mark(Analyzer::Stop, "of the Rings".into())),
+            dispatched(&mark(Analyzer::Stop, Gap::Wider(0), "of the Rings".into())),
             [(2, "rings".into())]
         );
         // Text of a user that begins with the mark is still analyzed by `standard`.
         assert_eq!(
-            dispatched(&mark(Analyzer::Standard, "\u{1}kA b".into())).len(),
+            dispatched(&mark(Analyzer::Standard, Gap::Wider(0), "\u{1}kA b".into())).len(),
             2
         );
     }

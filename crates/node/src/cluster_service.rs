@@ -82,27 +82,28 @@ impl AppliedState {
     }
 }
 
+fn read_command(command: &[u8]) -> Result<Command, String> {
+    encoding::decode(command).map_err(|error| {
+        format!(
+            "the cluster state change cannot be read, perhaps because a later version of Ringwall has written it; run \
+             that version: {error}"
+        )
+    })
+}
+
 impl StateMachine for AppliedState {
-    fn apply(&self, _log_index: u64, command: &[u8]) -> Vec<u8> {
-        let outcome = match encoding::decode::<Command>(command) {
-            Ok(command) => {
-                let mut state = ClusterState::clone(&self.load());
-                let outcome = state.apply(command);
-                if outcome.result.is_ok() {
-                    self.publish(state);
-                }
-                outcome
-            }
-            // Written by a newer node, or damaged before it reached consensus. Every node of
-            // this version refuses it alike.
-            Err(error) => Outcome {
-                version: self.load().version,
-                result: Err(ApiError::internal(format!(
-                    "the cluster state change cannot be read: {error}"
-                ))),
-            },
-        };
-        encoding::encode(&outcome)
+    fn check(&self, command: &[u8]) -> Result<(), String> {
+        read_command(command).map(drop)
+    }
+
+    fn apply(&self, _log_index: u64, command: &[u8]) -> Result<Vec<u8>, String> {
+        let command = read_command(command)?;
+        let mut state = ClusterState::clone(&self.load());
+        let outcome = state.apply(command);
+        if outcome.result.is_ok() {
+            self.publish(state);
+        }
+        Ok(encoding::encode(&outcome))
     }
 
     fn snapshot(&self) -> Vec<u8> {

@@ -19,6 +19,7 @@ mod node_actions;
 pub mod peers;
 mod pki_realms;
 pub mod pools;
+mod preference;
 pub mod preflight;
 mod process;
 mod profiles;

@@ -10,7 +10,8 @@ use ringwall_cluster::{ClusterState, CopyState};
 use ringwall_settings::registry::indices::READ_COPY_WAIT;
 use tokio::time::Instant;
 
-use crate::routing::{is_stale_routing, no_copy, read_copies};
+use crate::preference::Preference;
+use crate::routing::{is_stale_routing, no_copy};
 use crate::services::Services;
 use crate::shards::LocalShard;
 
@@ -28,6 +29,7 @@ pub struct Unread {
 pub async fn from_copy<R, F>(
     services: &Services,
     shard: &ShardId,
+    preference: &Preference,
     deadline: Instant,
     is_final: impl Fn(&ApiError) -> bool,
     call: impl Fn(NodeId, u64) -> F,
@@ -46,7 +48,9 @@ where
             return Err(Unread { node: None, error });
         }
         let mut last: Option<Unread> = None;
-        for node in read_copies(&state, shard, services.local_node()) {
+        let nodes = preference.copies(&state, shard, services.local_node());
+        let nodes = nodes.map_err(|error| Unread { node: None, error })?;
+        for node in nodes {
             match call(node, state.version).await {
                 Ok(answer) => return Ok((node, answer)),
                 Err(error) => {

@@ -1,9 +1,7 @@
 //! Which copy of which shard a request goes to.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget, Through};
-use ringwall_base::{NodeId, ShardId, routing};
+use ringwall_base::{ShardId, routing};
 use ringwall_cluster::{ClusterState, IndexMetadata};
 
 /// Returns the shard of a document.
@@ -19,28 +17,6 @@ pub fn shard_of(index: &IndexMetadata, id: &str, routing: Option<&str>) -> Shard
         shard,
     }
 }
-
-/// Returns the nodes that serve a shard, the one to ask first at the front: this node if it is one
-/// of them, else each in turn.
-pub fn read_copies(state: &ClusterState, shard: &ShardId, local: NodeId) -> Vec<NodeId> {
-    let Some(routing) = state.shard(shard) else {
-        return Vec::new();
-    };
-    let mut nodes: Vec<NodeId> = routing.active().filter_map(|copy| copy.node).collect();
-    if nodes.is_empty() {
-        return nodes;
-    }
-    match nodes.iter().position(|node| *node == local) {
-        Some(position) => nodes.swap(0, position),
-        None => {
-            let turn = TURN.fetch_add(1, Ordering::Relaxed) % nodes.len();
-            nodes.rotate_left(turn);
-        }
-    }
-    nodes
-}
-
-static TURN: AtomicUsize = AtomicUsize::new(0);
 
 /// Returns the index that a write to a name goes to: the index of that name, or the one that an
 /// alias stands for. `None` when there is neither.

@@ -106,8 +106,13 @@ pub const CAT_PARAMS: &[&str] = &[
     "master_timeout",
 ];
 
-/// Returns the answer to `?help`, before any data is fetched.
+/// Returns the answer to `?help`, before any data is fetched. Reads every parameter of [`CAT_PARAMS`].
 pub fn help(request: &RestRequest, columns: &[Column]) -> ApiResult<Option<RestResponse>> {
+    View::of(request)?;
+    // Tables are made from the state of the node that answers. None has a duration, and only one a time of day.
+    request.params.hint_flags(&["local", "ts"])?;
+    request.params.hint_times(&["master_timeout"])?;
+    check_time_unit(request.params.text("time"))?;
     if !request.params.flag("help", false)? {
         return Ok(None);
     }
@@ -134,24 +139,54 @@ pub fn help(request: &RestRequest, columns: &[Column]) -> ApiResult<Option<RestR
 
 /// Returns the table in the form the request asks for.
 pub fn respond(request: &RestRequest, mut table: Table) -> ApiResult<RestResponse> {
-    let bytes = ByteUnit::parse(request.params.text("bytes"))?;
-    let chosen = choose(table.columns, &request.params.list("h"));
-    sort(&mut table, &request.params.list("s"))?;
-    let as_json = match request.params.text("format") {
-        Some("json") => true,
-        Some("text" | "txt") => false,
-        Some(other) => {
-            return Err(ApiError::illegal_argument(format!(
-                "unsupported format [{other}]; expected [text] or [json]"
-            )));
-        }
-        None => request.prefers_json,
-    };
-    if as_json {
-        return Ok(RestResponse::json(to_json(&table, &chosen, bytes)));
+    let view = View::of(request)?;
+    let chosen = choose(table.columns, &view.columns);
+    sort(&mut table, &view.order)?;
+    if view.as_json {
+        return Ok(RestResponse::json(to_json(&table, &chosen, view.bytes)));
     }
-    let header = request.params.flag("v", false)?;
-    Ok(RestResponse::text(to_text(&table, &chosen, bytes, header)))
+    let text = to_text(&table, &chosen, view.bytes, view.header);
+    Ok(RestResponse::text(text))
+}
+
+/// How a table is written.
+struct View {
+    bytes: ByteUnit,
+    columns: Vec<String>,
+    order: Vec<String>,
+    as_json: bool,
+    header: bool,
+}
+
+impl View {
+    fn of(request: &RestRequest) -> ApiResult<Self> {
+        let params = &request.params;
+        Ok(Self {
+            bytes: ByteUnit::parse(params.text("bytes"))?,
+            columns: params.list("h"),
+            order: params.list("s"),
+            as_json: match params.text("format") {
+                Some("json") => true,
+                Some("text" | "txt") => false,
+                Some(other) => {
+                    return Err(ApiError::illegal_argument(format!(
+                        "unsupported format [{other}]; expected [text] or [json]"
+                    )));
+                }
+                None => request.prefers_json,
+            },
+            header: params.flag("v", false)?,
+        })
+    }
+}
+
+fn check_time_unit(given: Option<&str>) -> ApiResult<()> {
+    match given {
+        None | Some("d" | "h" | "m" | "s" | "ms" | "micros" | "nanos") => Ok(()),
+        Some(other) => Err(ApiError::illegal_argument(format!(
+            "[time] is [{other}], but must be one of [d, h, m, s, ms, micros, nanos]"
+        ))),
+    }
 }
 
 /// Returns the positions of the columns to show, with the names asked for. Unknown names show nothing.

@@ -1,24 +1,40 @@
 //! Query parameters, decoded and typed.
+//!
+//! Every read is noted. A request performs nothing while a parameter that it was given has not been read
+//! ([`crate::request::RestRequest::execute`]), so that none is accepted and left out of account.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ringwall_api::document::{RefreshPolicy, SourceFilter, VersionType};
 use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions};
 use ringwall_base::TimeValue;
 
 /// The decoded query string. A later value of a name replaces an earlier one.
-#[derive(Debug, Clone, Default)]
-pub struct Params(Vec<(String, String)>);
+#[derive(Debug, Default)]
+pub struct Params(Vec<Param>);
+
+#[derive(Debug)]
+struct Param {
+    name: String,
+    value: String,
+    read: AtomicBool,
+}
 
 impl Params {
     /// Reads a query string. Errors: 400 for a broken percent escape.
     pub fn parse(query: &str) -> ApiResult<Self> {
-        let mut params: Vec<(String, String)> = Vec::new();
+        let mut params: Vec<Param> = Vec::new();
         for part in query.split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let name = decode(&name.replace('+', " "))?;
             let value = decode(&value.replace('+', " "))?;
-            match params.iter_mut().find(|(known, _)| *known == name) {
-                Some(earlier) => earlier.1 = value,
-                None => params.push((name, value)),
+            match params.iter_mut().find(|known| known.name == name) {
+                Some(earlier) => earlier.value = value,
+                None => params.push(Param {
+                    name,
+                    value,
+                    read: AtomicBool::new(false),
+                }),
             }
         }
         Ok(Self(params))
@@ -26,15 +42,54 @@ impl Params {
 
     /// Returns the names given.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
+        self.0.iter().map(|param| param.name.as_str())
+    }
+
+    /// Returns the names given that nothing has read yet.
+    pub fn unread(&self) -> impl Iterator<Item = &str> {
+        let unread = |param: &&Param| !param.read.load(Ordering::Relaxed);
+        self.0
+            .iter()
+            .filter(unread)
+            .map(|param| param.name.as_str())
     }
 
     /// Returns a value as text.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0
+        let param = self.0.iter().find(|known| known.name == name)?;
+        param.read.store(true, Ordering::Relaxed);
+        Some(&param.value)
+    }
+
+    /// Reads booleans that may change how an answer is made and never what it says, as the wish to use a cache.
+    /// Errors: 400 for what is no boolean.
+    pub fn hint_flags(&self, names: &[&str]) -> ApiResult<()> {
+        names
             .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+            .try_for_each(|name| self.flag(name, true).map(drop))
+    }
+
+    /// Reads numbers that may change how an answer is made and never what it says, as the size of a batch.
+    /// Errors: 400 for what is no whole number from `least` on.
+    pub fn hint_numbers(&self, names: &[&str], least: u32) -> ApiResult<()> {
+        for name in names {
+            if self
+                .number::<u32>(name)?
+                .is_some_and(|number| number < least)
+            {
+                return Err(ApiError::illegal_argument(format!(
+                    "{name} must be >= {least}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads durations that bound no wait here. Errors: 400 for what is no duration.
+    pub fn hint_times(&self, names: &[&str]) -> ApiResult<()> {
+        names
+            .iter()
+            .try_for_each(|name| self.time_ms(name, 0).map(drop))
     }
 
     /// Returns a copy of a value as text.
@@ -273,6 +328,18 @@ mod tests {
             .indices_options(IndicesOptions::default())
             .unwrap();
         assert!(options.expand_hidden && options.expand_wildcards);
+    }
+
+    #[test]
+    fn what_was_not_read_is_known() {
+        let params = Params::parse("a=1&b=2&c=true&d=3").unwrap();
+        params.text("a");
+        params.hint_flags(&["c", "e"]).unwrap();
+        assert_eq!(params.unread().collect::<Vec<_>>(), ["b", "d"]);
+        assert!(params.hint_flags(&["b"]).is_err());
+        assert!(params.hint_numbers(&["d"], 4).is_err());
+        params.hint_numbers(&["d"], 3).unwrap();
+        assert_eq!(params.unread().count(), 0);
     }
 
     proptest! {

@@ -9,6 +9,7 @@ use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderVal
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
+use ringwall_base::ByteSizeValue;
 use ringwall_base::breaker::{Breakers, Purpose, Tripped};
 use ringwall_base::json_size::tree_size;
 use serde_json::Value;
@@ -31,6 +32,68 @@ pub struct Rendering {
     pub opaque_id: Option<HeaderValue>,
 }
 
+/// Adds to numbers of bytes and of time what they are for people, as `human` asks for: `store.size` beside
+/// `store.size_in_bytes`. Only for answers that hold nothing of the users' own.
+pub fn humanize(value: &mut Value) {
+    let object = match value {
+        Value::Array(items) => return items.iter_mut().for_each(humanize),
+        Value::Object(object) => object,
+        _ => return,
+    };
+    let mut readable = Vec::new();
+    for (key, child) in object.iter_mut() {
+        match child.as_u64().and_then(|number| in_words(key, number)) {
+            Some(pair) => readable.push(pair),
+            None => humanize(child),
+        }
+    }
+    for (key, text) in readable {
+        object.entry(key).or_insert_with(|| text.into());
+    }
+}
+
+fn in_words(key: &str, number: u64) -> Option<(String, String)> {
+    if let Some(name) = key.strip_suffix("_in_bytes") {
+        return Some((
+            name.to_owned(),
+            ByteSizeValue::from_bytes(number).to_string(),
+        ));
+    }
+    if key == "start_time_in_millis" {
+        let at = i64::try_from(number)
+            .ok()
+            .map(jiff::Timestamp::from_millisecond)?;
+        return Some(("start_time".to_owned(), format!("{:.3}", at.ok()?)));
+    }
+    if let Some(name) = key.strip_suffix("_in_millis") {
+        return Some((name.to_owned(), long(u128::from(number) * 1_000_000)));
+    }
+    let name = key.strip_suffix("_in_nanos")?;
+    Some((name.to_owned(), long(number.into())))
+}
+
+/// Writes nanoseconds in the largest unit that they fill, to a tenth of it, cut off.
+fn long(nanos: u128) -> String {
+    const UNITS: [(u128, &str); 7] = [
+        (86_400_000_000_000, "d"),
+        (3_600_000_000_000, "h"),
+        (60_000_000_000, "m"),
+        (1_000_000_000, "s"),
+        (1_000_000, "ms"),
+        (1_000, "micros"),
+        (1, "nanos"),
+    ];
+    let fills = |(unit, _): &&(u128, &str)| nanos >= *unit;
+    let Some((unit, name)) = UNITS.iter().find(fills) else {
+        return "0s".to_owned();
+    };
+    let tenths = nanos * 10 / unit;
+    match tenths % 10 {
+        0 => format!("{}{name}", tenths / 10),
+        tenth => format!("{}.{tenth}{name}", tenths / 10),
+    }
+}
+
 impl Rendering {
     /// Reads the headers. The parameters are added once they are known to be wanted.
     pub fn from_headers(headers: &HeaderMap, compression: bool) -> Self {
@@ -48,6 +111,8 @@ impl Rendering {
     /// Adds what the query string says.
     pub fn add_params(&mut self, params: &Params) -> ApiResult<()> {
         self.pretty = params.flag("pretty", false)?;
+        // Errors have no stack traces to show.
+        params.hint_flags(&["error_trace"])?;
         self.filter = FilterPath::parse(params.text("filter_path").unwrap_or_default());
         Ok(())
     }
@@ -351,6 +416,23 @@ const HEAVY_BYTES: usize = 256 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_and_times_are_told_to_people_too() {
+        let mut stats = serde_json::json!({"store": {"size_in_bytes": 2048}, "tasks": [
+            {"running_time_in_nanos": 15_757_699, "start_time_in_millis": 0, "x_in_millis": 204_837}
+        ]});
+        humanize(&mut stats);
+        assert_eq!(
+            stats,
+            serde_json::json!({"store": {"size_in_bytes": 2048, "size": "2kb"}, "tasks": [{
+                "running_time_in_nanos": 15_757_699, "running_time": "15.7ms",
+                "start_time_in_millis": 0, "start_time": "1970-01-01T00:00:00.000Z",
+                "x_in_millis": 204_837, "x": "3.4m",
+            }]})
+        );
+        assert_eq!(long(0), "0s");
+    }
 
     #[test]
     fn versions_and_encodings_are_read() {

@@ -1,12 +1,14 @@
 //! What a handler gets and gives.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use ringwall_api::action::BoxFuture;
 use ringwall_api::{
-    ActionRequest, ApiResult, Client, ClientExt, IndicesOptions, IndicesTarget, RequestContext,
+    ActionRequest, ApiError, ApiResult, Client, ClientExt, IndicesOptions, IndicesTarget,
+    RequestContext,
 };
 use ringwall_base::breaker::Charge;
 use serde_json::{Map, Value};
@@ -18,9 +20,11 @@ use crate::params::{Params, split_list};
 /// An authenticated, routed request whose parameters are known ones.
 pub struct RestRequest {
     pub method: Method,
+    /// As it was sent, for refusals.
+    pub uri_path: String,
     /// Variables of the path template, decoded.
     pub path_params: Vec<(&'static str, String)>,
-    pub params: Params,
+    pub params: Arc<Params>,
     /// Decompressed.
     pub body: Bytes,
     /// What was read of the body into trees, for as long as the request lives.
@@ -47,9 +51,9 @@ impl RestRequest {
 
     /// Returns a variable of the path that the route always has.
     pub fn required(&self, name: &str) -> ApiResult<String> {
-        self.path(name).map(str::to_owned).ok_or_else(|| {
-            ringwall_api::ApiError::internal(format!("the route has no path variable [{name}]"))
-        })
+        self.path(name)
+            .map(str::to_owned)
+            .ok_or_else(|| ApiError::internal(format!("the route has no path variable [{name}]")))
     }
 
     /// Returns a variable of the path as a list; empty when absent.
@@ -72,9 +76,37 @@ impl RestRequest {
 
     /// Returns the body as an object, empty when there is no body. `source` may hold it instead.
     pub fn body_object(&self) -> ApiResult<Map<String, Value>> {
+        if !self.body.is_empty() {
+            return self.object_of(&self.body);
+        }
         match self.params.text("source") {
-            Some(source) if self.body.is_empty() => self.object_of(source.as_bytes()),
-            _ => self.object_of(&self.body),
+            Some(source) => {
+                self.check_source_type()?;
+                self.object_of(source.as_bytes())
+            }
+            None => Ok(Map::new()),
+        }
+    }
+
+    /// `source` says by `source_content_type` what it is.
+    fn check_source_type(&self) -> ApiResult<()> {
+        let given = self.params.text("source_content_type");
+        let essence = |text: &str| {
+            text.split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_ascii_lowercase()
+        };
+        match given.map(essence).as_deref() {
+            Some("application/json" | "application/vnd.elasticsearch+json") => Ok(()),
+            None => Err(ApiError::illegal_argument(
+                "source and source_content_type parameters are required",
+            )),
+            Some(_) => Err(ApiError::illegal_argument(format!(
+                "[source_content_type] is [{}], but only [application/json] is supported",
+                given.unwrap_or_default()
+            ))),
         }
     }
 
@@ -84,10 +116,45 @@ impl RestRequest {
         json::parse_object(text)
     }
 
-    /// Executes an action as the caller.
+    /// Lets nothing that the request does take longer than the duration in a parameter.
+    pub fn limit_time(&mut self, name: &str) -> ApiResult<()> {
+        if self.params.text(name).is_some() {
+            let limit = Duration::from_millis(self.params.time_ms(name, 0)?);
+            self.context.deadline = Instant::now().checked_add(limit);
+        }
+        Ok(())
+    }
+
+    /// Executes an action as the caller. All parameters have been read by then: what is not known to be in force
+    /// must not be taken.
     pub async fn execute<R: ActionRequest>(&self, request: R) -> ApiResult<R::Response> {
+        refuse_unread(&self.params, &self.uri_path)?;
         self.client.execute(self.context.clone(), request).await
     }
+}
+
+/// Refuses a query parameter that nothing has read: by its name it may be known, but it would change nothing.
+///
+/// # Errors
+/// 400 with the names.
+pub fn refuse_unread(params: &Params, path: &str) -> ApiResult<()> {
+    let unread: Vec<String> = params.unread().map(|name| format!("[{name}]")).collect();
+    match unread.is_empty() {
+        true => Ok(()),
+        false => Err(unrecognized(path, &unread)),
+    }
+}
+
+/// Returns the 400 for parameters that an endpoint does not take, or not with the others given.
+pub fn unrecognized(path: &str, described: &[String]) -> ApiError {
+    let noun = match described.len() {
+        1 => "parameter",
+        _ => "parameters",
+    };
+    ApiError::illegal_argument(format!(
+        "request [{path}] contains unrecognized {noun}: {}",
+        described.join(", ")
+    ))
 }
 
 /// Returns a target of one index whose name is taken literally.

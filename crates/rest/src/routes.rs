@@ -11,7 +11,7 @@ use ringwall_api::document::{BulkRequest, MultiGetRequest};
 use ringwall_api::indices::{
     CreateIndexRequest, FlushRequest, PutMappingRequest, RefreshRequest, UpdateSettingsRequest,
 };
-use ringwall_api::search::{CountRequest, SearchRequest};
+use ringwall_api::search::SearchRequest;
 use ringwall_api::security::{PutUserRequest, SetUserEnabledRequest};
 use ringwall_api::service_accounts::CreateServiceTokenRequest;
 use ringwall_api::tasks::CancelTasksRequest;
@@ -63,7 +63,7 @@ pub static ROUTES: &[Route] = &[
     route!(GET, "/_cluster/health", cluster::health, cluster::HEALTH_PARAMS),
     route!(GET, "/_cluster/health/{index}", cluster::health, cluster::HEALTH_PARAMS),
     route!(GET, "/_cluster/settings", cluster::settings, cluster::SETTINGS_PARAMS),
-    route!(PUT, "/_cluster/settings", cluster::put_settings => PutClusterSettingsRequest, cluster::SETTINGS_PARAMS),
+    route!(PUT, "/_cluster/settings", cluster::put_settings => PutClusterSettingsRequest, cluster::PUT_SETTINGS_PARAMS),
     route!(POST, "/_cluster/reroute", reroute::reroute => ClusterRerouteRequest, reroute::PARAMS),
     route!(GET, "/_cluster/state", cluster::state, cluster::STATE_PARAMS),
     route!(GET, "/_cluster/state/{metrics}", cluster::state, cluster::STATE_PARAMS),
@@ -90,8 +90,8 @@ pub static ROUTES: &[Route] = &[
     route!(GET, "/_cat/aliases/{name}", cat::aliases, CAT_PARAMS, indices::INDICES_PARAMS),
     route!(GET, "/_cat/allocation", cat::allocation, CAT_PARAMS),
     route!(GET, "/_cat/certificates", ssl::cat_certificates, CAT_PARAMS),
-    route!(GET_POST, "/_cat/count", cat::count => CountRequest, CAT_PARAMS),
-    route!(GET_POST, "/_cat/count/{index}", cat::count => CountRequest, CAT_PARAMS),
+    route!(GET_POST, "/_cat/count", cat::count => SearchRequest, CAT_PARAMS),
+    route!(GET_POST, "/_cat/count/{index}", cat::count => SearchRequest, CAT_PARAMS),
     route!(GET, "/_cat/health", cat::health, CAT_PARAMS),
     route!(GET, "/_cat/indices", cat::indices, CAT_PARAMS, cat::INDICES_PARAMS),
     route!(GET, "/_cat/indices/{index}", cat::indices, CAT_PARAMS, cat::INDICES_PARAMS),
@@ -106,37 +106,37 @@ pub static ROUTES: &[Route] = &[
     route!(POST, "/{index}/_doc", document::index => BulkRequest, document::WRITE_PARAMS),
     route!(PUT_POST, "/{index}/_doc/{id}", document::index => BulkRequest, document::WRITE_PARAMS),
     route!(GET_HEAD, "/{index}/_doc/{id}", document::get, document::READ_PARAMS),
-    route!(DELETE, "/{index}/_doc/{id}", document::delete, document::WRITE_PARAMS),
+    route!(DELETE, "/{index}/_doc/{id}", document::delete, document::DELETE_PARAMS),
     route!(PUT_POST, "/{index}/_create/{id}", document::create => BulkRequest, document::WRITE_PARAMS),
     route!(POST, "/{index}/_update/{id}", document::update => BulkRequest, document::UPDATE_PARAMS),
     route!(GET_HEAD, "/{index}/_source/{id}", document::source, document::READ_PARAMS),
-    route!(GET_POST, "/_mget", document::mget => MultiGetRequest, document::READ_PARAMS),
-    route!(GET_POST, "/{index}/_mget", document::mget => MultiGetRequest, document::READ_PARAMS),
+    route!(GET_POST, "/_mget", document::mget => MultiGetRequest, document::MGET_PARAMS),
+    route!(GET_POST, "/{index}/_mget", document::mget => MultiGetRequest, document::MGET_PARAMS),
 
     route!(GET_POST, "/_search", search::search => SearchRequest, search::SEARCH_PARAMS),
     route!(GET_POST, "/{index}/_search", search::search => SearchRequest, search::SEARCH_PARAMS),
     route!(GET_POST, "/_msearch", search::msearch => SearchRequest, search::MSEARCH_PARAMS),
     route!(GET_POST, "/{index}/_msearch", search::msearch => SearchRequest, search::MSEARCH_PARAMS),
-    route!(GET_POST, "/_count", search::count => CountRequest, search::COUNT_PARAMS),
-    route!(GET_POST, "/{index}/_count", search::count => CountRequest, search::COUNT_PARAMS),
+    route!(GET_POST, "/_count", search::count => SearchRequest, search::COUNT_PARAMS),
+    route!(GET_POST, "/{index}/_count", search::count => SearchRequest, search::COUNT_PARAMS),
 
     route!(PUT, "/{index}", indices::create => CreateIndexRequest, indices::MASTER_PARAMS, &["wait_for_active_shards"]),
-    route!(GET_HEAD, "/{index}", indices::get, indices::INDICES_PARAMS, indices::GET_PARAMS),
+    route!(GET_HEAD, "/{index}", indices::get, indices::INDICES_PARAMS, indices::LOCAL_PARAMS, indices::SETTINGS_PARAMS, &["features"]),
     route!(DELETE, "/{index}", indices::delete, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
-    route!(GET, "/_mapping", indices::mapping, indices::INDICES_PARAMS, indices::GET_PARAMS),
-    route!(GET, "/_mappings", indices::mapping, indices::INDICES_PARAMS, indices::GET_PARAMS),
-    route!(GET, "/{index}/_mapping", indices::mapping, indices::INDICES_PARAMS, indices::GET_PARAMS),
-    route!(GET, "/{index}/_mappings", indices::mapping, indices::INDICES_PARAMS, indices::GET_PARAMS),
+    route!(GET, "/_mapping", indices::mapping, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
+    route!(GET, "/_mappings", indices::mapping, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
+    route!(GET, "/{index}/_mapping", indices::mapping, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
+    route!(GET, "/{index}/_mappings", indices::mapping, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
     route!(PUT_POST, "/{index}/_mapping", indices::put_mapping => PutMappingRequest, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
     route!(PUT_POST, "/{index}/_mappings", indices::put_mapping => PutMappingRequest, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
-    route!(GET, "/_settings", indices::settings, indices::INDICES_PARAMS, indices::GET_PARAMS),
-    route!(GET, "/_settings/{name}", indices::settings, indices::INDICES_PARAMS, indices::GET_PARAMS),
-    route!(GET, "/{index}/_settings", indices::settings, indices::INDICES_PARAMS, indices::GET_PARAMS),
-    route!(GET, "/{index}/_settings/{name}", indices::settings, indices::INDICES_PARAMS, indices::GET_PARAMS),
+    route!(GET, "/_settings", indices::settings, indices::INDICES_PARAMS, indices::LOCAL_PARAMS, indices::SETTINGS_PARAMS),
+    route!(GET, "/_settings/{name}", indices::settings, indices::INDICES_PARAMS, indices::LOCAL_PARAMS, indices::SETTINGS_PARAMS),
+    route!(GET, "/{index}/_settings", indices::settings, indices::INDICES_PARAMS, indices::LOCAL_PARAMS, indices::SETTINGS_PARAMS),
+    route!(GET, "/{index}/_settings/{name}", indices::settings, indices::INDICES_PARAMS, indices::LOCAL_PARAMS, indices::SETTINGS_PARAMS),
     route!(PUT, "/_settings", indices::put_settings => UpdateSettingsRequest, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
     route!(PUT, "/{index}/_settings", indices::put_settings => UpdateSettingsRequest, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
-    route!(GET, "/_alias", indices::aliases, indices::INDICES_PARAMS, indices::GET_PARAMS),
-    route!(GET, "/{index}/_alias", indices::aliases, indices::INDICES_PARAMS, indices::GET_PARAMS),
+    route!(GET, "/_alias", indices::aliases, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
+    route!(GET, "/{index}/_alias", indices::aliases, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
     route!(GET_POST, "/_refresh", indices::refresh => RefreshRequest, indices::INDICES_PARAMS),
     route!(GET_POST, "/{index}/_refresh", indices::refresh => RefreshRequest, indices::INDICES_PARAMS),
     route!(GET_POST, "/_flush", indices::flush => FlushRequest, indices::INDICES_PARAMS, &["force", "wait_if_ongoing"]),
@@ -181,6 +181,7 @@ mod tests {
     use crate::memory::Parsed;
     use crate::params::Params;
     use crate::request::RestRequest;
+    use crate::router::COMMON_PARAMS;
 
     /// Notes the action of each request.
     #[derive(Default)]
@@ -199,6 +200,11 @@ mod tests {
 
     /// Returns the action that a row performs for a body, if the body is one it takes.
     fn performed(route: &Route, query: &str, body: &'static str) -> Option<&'static str> {
+        let params = Arc::new(Params::parse(query).unwrap());
+        perform(route, params, body)
+    }
+
+    fn perform(route: &Route, params: Arc<Params>, body: &'static str) -> Option<&'static str> {
         let client = Arc::new(Noting::default());
         let variables = route.path.split('/').filter_map(|part| {
             let name = part.strip_prefix('{')?.strip_suffix('}')?;
@@ -208,8 +214,9 @@ mod tests {
         let breakers = Breakers::unlimited();
         let request = RestRequest {
             method: route.methods[0].clone(),
+            uri_path: route.path.to_owned(),
             path_params: variables.collect(),
-            params: Params::parse(query).unwrap(),
+            params,
             body: Bytes::from_static(body.as_bytes()),
             parsed: Parsed::new(Account::unlimited(), u64::MAX),
             _body_charge: breakers.open(Purpose::InFlight),
@@ -236,6 +243,7 @@ mod tests {
         r#"{"role_descriptors":{}}"#,
         r#"{"commands":[]}"#,
         r#"{"password":"a-long-password","roles":[]}"#,
+        r#"{"password":"a-long-password"}"#,
     ];
 
     #[test]
@@ -269,4 +277,70 @@ mod tests {
         ];
         assert_eq!(open, own);
     }
+
+    /// What is taken and left out of account would be an answer to another question.
+    #[test]
+    fn every_parameter_is_read_before_anything_is_done() {
+        for route in ROUTES {
+            let mut bodies = BODIES.iter().copied();
+            let Some(body) = bodies.find(|body| performed(route, "", body).is_some()) else {
+                // It performs nothing.
+                assert_eq!(route.path, "/_cat");
+                continue;
+            };
+            for name in route.all_params() {
+                // Read before a handler gets the request.
+                if COMMON_PARAMS.contains(&name) {
+                    continue;
+                }
+                let with = |value: &str| match name {
+                    // These say how others are read.
+                    "df" | "analyzer" | "default_operator" | "lenient" | "analyze_wildcard" => {
+                        format!("q=x&{name}={value}")
+                    }
+                    "source" => "source={}&source_content_type=application/json".to_owned(),
+                    "source_content_type" => {
+                        "source={}&source_content_type=application/json".to_owned()
+                    }
+                    _ => format!("{name}={value}"),
+                };
+                let is_read = VALUES.iter().any(|value| {
+                    let params = Arc::new(Params::parse(&with(value)).unwrap());
+                    let performed = perform(route, params.clone(), body).is_some();
+                    performed && params.unread().next().is_none()
+                });
+                assert!(
+                    is_read,
+                    "{} takes [{name}] and does not read it",
+                    route.path
+                );
+            }
+        }
+    }
+
+    /// One of them is a value that a parameter takes.
+    const VALUES: &[&str] = &[
+        "1",
+        "true",
+        "false",
+        "1s",
+        "a",
+        "open",
+        "green",
+        "query_then_fetch",
+        "indices",
+        "node",
+        "index",
+        "create",
+        "internal",
+        "_none",
+        "build",
+        "settings",
+        "none",
+        "a:1",
+        "2",
+        "normal",
+        "b",
+        "d",
+    ];
 }

@@ -23,7 +23,7 @@ use crate::json::did_you_mean;
 use crate::memory::Parsed;
 use crate::params::Params;
 use crate::render::{BodyType, Rendering, check_media_types};
-use crate::request::{RestRequest, RestResponse};
+use crate::request::{RestRequest, RestResponse, refuse_unread, unrecognized};
 use crate::router::{Route, Routed, route};
 use crate::routes::ROUTES;
 
@@ -268,6 +268,7 @@ impl Service {
             }
         };
         check_params(route, parts, &params)?;
+        check_format(route, &params)?;
         if let Some(action) = route.action {
             self.client.admit(&context.authentication, action)?;
         }
@@ -277,8 +278,9 @@ impl Service {
         }
         let request = RestRequest {
             method: parts.method.clone(),
+            uri_path: parts.uri.path().to_owned(),
             path_params,
-            params,
+            params: Arc::new(params),
             body,
             parsed: Parsed::new(context.account.clone(), self.max_content_values),
             _body_charge: charge,
@@ -286,7 +288,10 @@ impl Service {
             client: Arc::clone(&self.client),
             prefers_json: rendering.prefers_json,
         };
-        (route.handler)(request).await.map(Answer::Rest)
+        let params = Arc::clone(&request.params);
+        let answer = (route.handler)(request).await?;
+        refuse_unread(&params, parts.uri.path())?;
+        Ok(Answer::Rest(answer))
     }
 }
 
@@ -347,16 +352,23 @@ fn check_params(route: &'static Route, parts: &Parts, params: &Params) -> ApiRes
             format!("[{name}]{arrow}{hint}")
         })
         .collect();
-    let noun = match unknown.len() {
-        0 => return Ok(()),
-        1 => "parameter",
-        _ => "parameters",
-    };
-    Err(ApiError::illegal_argument(format!(
-        "request [{}] contains unrecognized {noun}: {}",
-        parts.uri.path(),
-        unknown.join(", ")
-    )))
+    match unknown.is_empty() {
+        true => Ok(()),
+        false => Err(unrecognized(parts.uri.path(), &unknown)),
+    }
+}
+
+/// Tables are text too; everything else is JSON.
+fn check_format(route: &'static Route, params: &Params) -> ApiResult<()> {
+    if route.path.starts_with("/_cat") {
+        return Ok(());
+    }
+    match params.text("format") {
+        None | Some("json") => Ok(()),
+        Some(other) => Err(ApiError::illegal_argument(format!(
+            "[format] is [{other}], but this endpoint answers in [json] only"
+        ))),
+    }
 }
 
 /// A body must say what it is. `_bulk` and `_msearch` may leave it out, as many shippers do.

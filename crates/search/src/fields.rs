@@ -79,6 +79,12 @@ impl<'a> FieldRef<'a> {
         })
     }
 
+    /// Returns the analyzer of phrases, if the field is a text.
+    pub(crate) fn quote_analyzer(&self) -> Option<Analyzer> {
+        let mapping = self.mapping?;
+        (mapping.field_type == FieldType::Text).then_some(mapping.search_quote_analyzer)
+    }
+
     /// Returns the name of the type, as mappings have it.
     pub(crate) fn type_name(&self) -> &'static str {
         match self.mapping {

@@ -32,12 +32,11 @@ mod visit;
 
 pub use control::{Interrupt, SearchControl, Unlimited};
 pub use fetch::fetch_phase;
-pub use phase::{count, query_phase};
+pub use phase::query_phase;
 pub use query::{QUERY_NAMES, Query, check_query_depth, parse_query};
 pub use reduce::reduce;
 pub use request::{
-    FieldAndFormat, SearchSource, TrackTotalHits, check_depth, check_window, parse_count,
-    parse_search,
+    FieldAndFormat, SearchSource, TrackTotalHits, check_depth, check_window, parse_search,
 };
 pub use result::{DocAddress, FetchedHit, ReducedQuery, ShardDoc, ShardQueryResult, Winner};
 pub use shard::{SearchLimits, ShardContext};

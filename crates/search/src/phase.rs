@@ -33,11 +33,7 @@ pub fn query_phase(
 ) -> Result<ShardQueryResult, ApiError> {
     check_window(source, context.limits.max_result_window)?;
     let shard = Shard::new(searcher, context)?;
-    run(&shard, source)
-}
-
-fn run(shard: &Shard<'_>, source: &SearchSource) -> Result<ShardQueryResult, ApiError> {
-    let ran = Phase::new(shard, source).and_then(|phase| {
+    let ran = Phase::new(&shard, source).and_then(|phase| {
         if phase.is_plain() {
             phase.plain()
         } else {
@@ -54,25 +50,6 @@ fn run(shard: &Shard<'_>, source: &SearchSource) -> Result<ShardQueryResult, Api
         });
     result.timed_out = shard.pulse.outcome()?;
     Ok(result)
-}
-
-/// Returns the number of documents of a shard that match.
-///
-/// # Errors
-/// As [`query_phase`].
-pub fn count(
-    searcher: &Searcher,
-    query: &Query,
-    context: &ShardContext<'_>,
-) -> Result<u64, ApiError> {
-    let source = SearchSource {
-        query: query.clone(),
-        size: 0,
-        track_total_hits: TrackTotalHits::Exact,
-        ..SearchSource::default()
-    };
-    let shard = Shard::new(searcher, context)?;
-    run(&shard, &source).map(|found| found.total)
 }
 
 /// Makes the sort keys of a segment, as often as asked.
@@ -429,6 +406,10 @@ impl<'a> Phase<'a> {
             if source.min_score.is_some_and(|least| score < least) {
                 return true;
             }
+            if run.seen >= terminate_after {
+                run.terminated = true;
+                return false;
+            }
             for (_, node) in &mut nodes {
                 node.collect(doc, score, 0);
             }
@@ -446,8 +427,7 @@ impl<'a> Phase<'a> {
                     sorted.collect(doc, score);
                 }
             }
-            run.terminated = run.seen >= terminate_after;
-            !run.terminated
+            true
         })?;
         if let Some(sorted) = sorted {
             for top in sorted.finish()? {

@@ -133,17 +133,6 @@ fn finish(source: &mut SearchSource) {
     }
 }
 
-/// Parses the body of a count: only a query.
-pub fn parse_count(body: &Value) -> Result<Query, ApiError> {
-    let mut object = Object::new("_count", body)?;
-    let query = match object.take("query") {
-        Some(query) => parse_query(query)?,
-        None => Query::MatchAll { boost: 1.0 },
-    };
-    object.finish()?;
-    Ok(query)
-}
-
 /// Parses the body of the `top_hits` aggregation.
 pub(crate) fn parse_top_hits(body: &Value) -> Result<SearchSource, ApiError> {
     let Value::Object(members) = body else {

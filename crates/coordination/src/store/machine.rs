@@ -92,7 +92,8 @@ impl Machine {
                 EntryPayload::Normal(proposal) => match position.recent.get(proposal.id) {
                     Some(reply) => reply,
                     None => {
-                        let reply = Reply(self.application.apply(log_id.index, &proposal.command));
+                        let applied = self.application.apply(log_id.index, &proposal.command);
+                        let reply = Reply(applied.map_err(Failure::Apply)?);
                         position.recent.insert(proposal.id, reply.clone());
                         reply
                     }

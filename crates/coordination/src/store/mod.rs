@@ -341,6 +341,8 @@ pub(crate) enum Failure {
     Decode(#[from] ringwall_base::encoding::DecodeError),
     #[error("the state machine refused a snapshot: {0}")]
     Restore(String),
+    #[error("the state machine cannot apply a committed command: {0}")]
+    Apply(String),
     #[error("the store is closed")]
     Closed,
     /// The file could not be opened again since it failed.
@@ -360,7 +362,11 @@ impl Failure {
             Self::Database(error) => {
                 matches!(**error, redb::Error::Io(_) | redb::Error::PreviousIo)
             }
-            Self::Decode(_) | Self::Restore(_) | Self::Closed | Self::Interrupted(_) => false,
+            Self::Decode(_)
+            | Self::Restore(_)
+            | Self::Apply(_)
+            | Self::Closed
+            | Self::Interrupted(_) => false,
         }
     }
 }

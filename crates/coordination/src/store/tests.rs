@@ -39,15 +39,20 @@ const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
 
+const UNREADABLE: &[u8] = b"unreadable";
+
 /// Remembers the commands it applied.
 #[derive(Default)]
 struct Commands(Mutex<Vec<Vec<u8>>>);
 
 impl StateMachine for Commands {
-    fn apply(&self, _: u64, command: &[u8]) -> Vec<u8> {
+    fn apply(&self, _: u64, command: &[u8]) -> Result<Vec<u8>, String> {
+        if command == UNREADABLE {
+            return Err("of a later version".to_owned());
+        }
         let mut commands = self.0.lock();
         commands.push(command.to_vec());
-        vec![commands.len() as u8]
+        Ok(vec![commands.len() as u8])
     }
 
     fn snapshot(&self) -> Vec<u8> {
@@ -121,6 +126,22 @@ fn what_a_crash_left_of_a_new_store_is_made_again() {
 #[test]
 fn passes_the_suite_of_openraft() {
     Suite::test_all(Builder).unwrap();
+}
+
+/// Going on without it would be another state than that of the nodes that can read it.
+#[tokio::test]
+async fn a_committed_command_that_cannot_be_applied_stops_the_node() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, mut log, mut machine, commands) = open(&directory).unwrap();
+    let texts = [b"a".as_slice(), UNREADABLE, b"b"];
+    let entries: Vec<Entry> = (0..)
+        .zip(texts)
+        .map(|(index, text)| command(index, ProposalId::random(), text))
+        .collect();
+    log.blocking_append(entries.clone()).await.unwrap();
+    let error = machine.apply(entries).await.unwrap_err();
+    assert!(error.to_string().contains("of a later version"), "{error}");
+    assert_eq!(*commands.0.lock(), [b"a"]);
 }
 
 #[tokio::test]

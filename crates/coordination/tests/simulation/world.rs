@@ -55,7 +55,7 @@ impl Values {
 }
 
 impl StateMachine for Values {
-    fn apply(&self, _: u64, command: &[u8]) -> Vec<u8> {
+    fn apply(&self, _: u64, command: &[u8]) -> Result<Vec<u8>, String> {
         let mut state = self.0.lock();
         match decode::<Command>(command).unwrap() {
             Command::Put(value) => state.values.push(value),
@@ -72,7 +72,7 @@ impl StateMachine for Values {
                 state.left.push((node, reason));
             }
         }
-        encode(&state.values.len())
+        Ok(encode(&state.values.len()))
     }
 
     fn snapshot(&self) -> Vec<u8> {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use ringwall_api::{ApiError, ErrorCode};
 use serde_json::Value;
 
-use crate::analysis;
+use crate::analysis::{self, Gap};
 use crate::mapping::{Family, FieldMapping, Mapping};
 pub(crate) use scalar::check_null_value;
 use visitor::Reader;
@@ -55,9 +55,13 @@ pub(crate) struct TextValue {
 
 impl Values {
     fn name(&mut self, path: &Arc<str>) {
-        if !self.names.iter().any(|known| Arc::ptr_eq(known, path)) {
+        if !self.is_named(path) {
             self.names.push(path.clone());
         }
+    }
+
+    fn is_named(&self, path: &Arc<str>) -> bool {
+        self.names.iter().any(|known| Arc::ptr_eq(known, path))
     }
 
     fn ignore(&mut self, path: &Arc<str>) {
@@ -83,9 +87,16 @@ impl Values {
     }
 
     fn text(&mut self, field: &FieldMapping, text: String) {
-        let marked = analysis::mark(field.analyzer, text);
-        if analysis::has_tokens(&marked) {
-            self.name(&field.path);
+        let is_further = self.is_named(&field.path);
+        let gap = match (field.position_increment_gap, is_further) {
+            (0, _) => Gap::None,
+            // The engine leaves one place free.
+            (gap, true) => Gap::Wider(gap - 1),
+            (_, false) => Gap::Wider(0),
+        };
+        let marked = analysis::mark(field.analyzer, gap, text);
+        if !is_further && analysis::has_tokens(&marked) {
+            self.names.push(field.path.clone());
         }
         self.text.push(TextValue {
             path: field.path.clone(),

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::analysis::Analyzer;
 use crate::schema::{decode_double, decode_unsigned};
 
 fn mapping(json: Value) -> Mapping {
@@ -169,13 +170,15 @@ fn values_go_to_their_families() {
         .iter()
         .map(|t| (&*t.path, t.marked.as_str()))
         .collect();
+    // Further values stand apart from the first.
+    let longer = analysis::mark(Analyzer::Standard, Gap::Wider(99), "longer text".to_owned());
     assert_eq!(
         texts,
         [
             ("t", "ab"),
             ("all", "ab"),
-            ("t", "longer text"),
-            ("all", "longer text")
+            ("t", longer.as_str()),
+            ("all", longer.as_str())
         ]
     );
     let ignored: Vec<&str> = values.ignored.iter().map(|p| &**p).collect();

@@ -86,6 +86,11 @@ impl FieldType {
         self.is_integer() || self.family() == Some(Family::Double)
     }
 
+    /// Returns whether a field of the type can leave out what it cannot read.
+    pub(super) fn may_ignore_malformed(self) -> bool {
+        self.is_numeric() || matches!(self, Self::Date | Self::Ip | Self::Boolean)
+    }
+
     /// Returns whether values are whole numbers.
     pub fn is_integer(self) -> bool {
         matches!(
@@ -105,6 +110,9 @@ impl FieldType {
         }
     }
 }
+
+/// Source: Elasticsearch reference, `position_increment_gap`.
+const DEFAULT_POSITION_GAP: u32 = 100;
 
 /// A leaf field with its parameters.
 #[derive(Debug, Clone)]
@@ -129,6 +137,10 @@ pub struct FieldMapping {
     pub coerce: bool,
     pub analyzer: Analyzer,
     pub search_analyzer: Analyzer,
+    /// Of phrases.
+    pub search_quote_analyzer: Analyzer,
+    /// Text: places between two values of a document, so that no phrase reaches from one into the next.
+    pub position_increment_gap: u32,
     /// Dates only.
     pub format: DateFormat,
     /// `scaled_float` only.
@@ -158,12 +170,26 @@ impl FieldMapping {
             coerce: true,
             analyzer: Analyzer::Standard,
             search_analyzer: Analyzer::Standard,
+            search_quote_analyzer: Analyzer::Standard,
+            position_increment_gap: DEFAULT_POSITION_GAP,
             format: DateFormat::default(),
             scaling_factor: 1.0,
             copy_to: Vec::new(),
             fields: IndexMap::new(),
             text_slot: None,
             definition: Map::new(),
+        }
+    }
+
+    /// Applies `index.mapping.ignore_malformed`, to its multi-fields too.
+    pub(super) fn ignore_malformed_by_default(&mut self) {
+        if self.field_type.may_ignore_malformed()
+            && !self.definition.contains_key("ignore_malformed")
+        {
+            self.ignore_malformed = true;
+        }
+        for sub in self.fields.values_mut() {
+            Arc::make_mut(sub).ignore_malformed_by_default();
         }
     }
 

@@ -149,6 +149,11 @@ fn check_fixed_parameters(base: &FieldMapping, update: &FieldMapping) -> Result<
         base.scaling_factor.to_string(),
         update.scaling_factor.to_string(),
     );
+    check(
+        "position_increment_gap",
+        base.position_increment_gap.to_string(),
+        update.position_increment_gap.to_string(),
+    );
     if !base.norms && update.norms {
         check("norms", "false".to_owned(), "true".to_owned());
     }

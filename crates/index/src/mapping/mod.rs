@@ -54,6 +54,15 @@ pub(crate) enum Property {
     Field(Arc<FieldMapping>),
 }
 
+fn ignore_malformed(object: &mut ObjectMapping) {
+    for property in object.properties.values_mut() {
+        match property {
+            Property::Object(inner) => ignore_malformed(inner),
+            Property::Field(field) => Arc::make_mut(field).ignore_malformed_by_default(),
+        }
+    }
+}
+
 /// Root parameters beside `dynamic` and `properties`.
 #[derive(Debug, Clone)]
 pub(crate) struct RootOptions {
@@ -156,6 +165,13 @@ impl Mapping {
         let mut mapping = self.clone();
         mapping.index.retain(|path, _| shows(path));
         mapping
+    }
+
+    /// Returns the mapping of an index with `index.mapping.ignore_malformed`: fields that do not say otherwise leave out
+    /// what they cannot read. What it renders is not changed.
+    pub fn ignoring_malformed(mut self) -> Self {
+        ignore_malformed(&mut self.root);
+        Self::from_parts(self.root, self.options)
     }
 
     /// Returns whether the path is an object of the mapping.

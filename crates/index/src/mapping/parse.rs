@@ -237,6 +237,7 @@ fn parse_field(
 ) -> Result<FieldMapping, ApiError> {
     let mut field = FieldMapping::new(path, field_type);
     let mut search_analyzer = None;
+    let mut search_quote_analyzer = None;
     for (key, value) in definition {
         match key.as_str() {
             "type" => continue,
@@ -248,6 +249,9 @@ fn parse_field(
                 field.text_slot = value.as_u64().and_then(|slot| u16::try_from(slot).ok());
                 continue;
             }
+            "search_quote_analyzer" if field_type == FieldType::Text => {
+                search_quote_analyzer = Some(analyzer(value, path)?);
+            }
             "search_analyzer" if field_type == FieldType::Text => {
                 search_analyzer = Some(analyzer(value, path)?);
             }
@@ -256,6 +260,7 @@ fn parse_field(
         field.definition.insert(key.clone(), value.clone());
     }
     field.search_analyzer = search_analyzer.unwrap_or(field.analyzer);
+    field.search_quote_analyzer = search_quote_analyzer.unwrap_or(field.search_analyzer);
     if field_type == FieldType::ScaledFloat && !definition.contains_key("scaling_factor") {
         return Err(mapping_error(format!(
             "Field [{path}] misses required parameter [scaling_factor]"
@@ -286,9 +291,6 @@ fn parse_parameter(field: &mut FieldMapping, key: &str, value: &Value) -> Result
             field.norms = boolean(key, value)?;
         }
         "analyzer" if field_type == T::Text => field.analyzer = analyzer(value, &path)?,
-        "search_quote_analyzer" if field_type == T::Text => {
-            analyzer(value, &path)?;
-        }
         "index_options" if matches!(field_type, T::Text | T::Keyword) => {
             one_of(
                 key,
@@ -298,7 +300,13 @@ fn parse_parameter(field: &mut FieldMapping, key: &str, value: &Value) -> Result
             )?;
         }
         "position_increment_gap" if field_type == T::Text => {
-            whole(key, value, &path)?;
+            let gap = u32::try_from(whole(key, value, &path)?).ok();
+            let gap = gap.filter(|gap| *gap <= MAX_POSITION_GAP);
+            field.position_increment_gap = gap.ok_or_else(|| {
+                mapping_error(format!(
+                    "[position_increment_gap] of field [{path}] must be at most [{MAX_POSITION_GAP}]"
+                ))
+            })?;
         }
         "eager_global_ordinals" if matches!(field_type, T::Text | T::Keyword) => {
             boolean(key, value)?;
@@ -310,7 +318,7 @@ fn parse_parameter(field: &mut FieldMapping, key: &str, value: &Value) -> Result
         "ignore_above" if matches!(field_type, T::Keyword | T::Wildcard) => {
             field.ignore_above = Some(whole(key, value, &path)?);
         }
-        "ignore_malformed" if number || matches!(field_type, T::Date | T::Ip | T::Boolean) => {
+        "ignore_malformed" if field_type.may_ignore_malformed() => {
             field.ignore_malformed = boolean(key, value)?;
         }
         "coerce" if number => field.coerce = boolean(key, value)?,
@@ -389,6 +397,9 @@ fn parse_multi_fields(field: &mut FieldMapping, json: &Value, form: Form) -> Res
     Ok(())
 }
 
+/// So that the places of a long array of values stay numbers of 32 bits.
+const MAX_POSITION_GAP: u32 = 10_000;
+
 /// Leaves out of the shown definition what only repeats a default, as Elasticsearch does.
 fn drop_defaults(field: &mut FieldMapping) {
     let fresh = FieldMapping::new(&field.path, field.field_type);
@@ -398,8 +409,9 @@ fn drop_defaults(field: &mut FieldMapping) {
         "store" => field.store == fresh.store,
         "norms" => field.norms == fresh.norms,
         "coerce" => field.coerce == fresh.coerce,
-        "ignore_malformed" => !field.ignore_malformed,
         "search_analyzer" => field.search_analyzer == field.analyzer,
+        "search_quote_analyzer" => field.search_quote_analyzer == field.search_analyzer,
+        "position_increment_gap" => field.position_increment_gap == fresh.position_increment_gap,
         "null_value" => field.null_value.is_none(),
         _ => false,
     };

@@ -10,10 +10,10 @@ use ringwall_api::cluster::{
     ClusterStateRequest, ClusterStateResponse, HealthRequest, HealthResponse, HealthStatus,
     MainRequest, MainResponse, SslCertificatesRequest, SslCertificatesResponse,
 };
-use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions, RequestContext};
 use ringwall_base::NodeId;
 use ringwall_base::glob::{self, Syntax};
-use ringwall_cluster::{Change, ClusterState, Command};
+use ringwall_cluster::{Change, ClusterState, Command, IndexMetadata};
 use ringwall_tls::CertificateEntry;
 use ringwall_transport::DuplicateAction;
 use serde_json::{Value, json};
@@ -60,9 +60,10 @@ async fn health(
         let mut changes = services.cluster.applied().subscribe();
         changes.borrow_and_update();
         let state = served(&services).await;
-        let holds = conditions.hold(&state, &request.indices);
+        let wanted = (request.indices.as_slice(), request.options);
+        let holds = conditions.hold(&state, wanted);
         if holds || tokio::time::Instant::now() >= deadline {
-            return Ok(response(&services, &state, &request.indices, !holds));
+            return Ok(response(&services, &state, wanted, !holds));
         }
         // Also without a change: whether nodes answer is no part of the state.
         let next = tokio::time::timeout(LOOK_AGAIN, changes.changed());
@@ -144,10 +145,10 @@ async fn wait_for_master(services: &Services, timeout: Duration) -> ApiResult<()
 fn response(
     services: &Services,
     state: &ClusterState,
-    indices: &[String],
+    (indices, options): (&[String], IndicesOptions),
     timed_out: bool,
 ) -> HealthResponse {
-    let names = matching_names(state, indices);
+    let names = matching_names(state, indices, options);
     let mut health = state.health(&names);
     let nothing_matches = names.is_empty() && !indices.is_empty();
     if nothing_matches {
@@ -176,27 +177,42 @@ fn response(
 
 /// Returns the names that the expressions (with `*`) select; empty expressions select nothing
 /// in particular, which means all.
-fn matching_names(state: &ClusterState, expressions: &[String]) -> Vec<String> {
-    let everything = |expression: &String| expression == "_all" || expression == "*";
-    if expressions.iter().any(everything) {
-        return state.indices.keys().cloned().collect();
-    }
-    state
-        .indices
-        .keys()
-        .filter(|name| {
-            expressions
-                .iter()
-                .any(|expression| glob::matches(expression, name, Syntax::Star))
-        })
-        .cloned()
-        .collect()
+fn matching_names(
+    state: &ClusterState,
+    expressions: &[String],
+    options: IndicesOptions,
+) -> Vec<String> {
+    let selects = |expression: &str, name: &str, index: &IndexMetadata| {
+        if expression == name {
+            return true;
+        }
+        let is_hidden = name.starts_with('.') || index.settings.hidden();
+        let reaches = match is_hidden {
+            false => options.expand_wildcards,
+            true => {
+                options.expand_hidden || options.expand_wildcards && expression.starts_with('.')
+            }
+        };
+        let everything = expression == "_all";
+        reaches && (everything || glob::matches(expression, name, Syntax::Star))
+    };
+    let selected = state.indices.iter().filter(|(name, index)| {
+        expressions
+            .iter()
+            .any(|expression| selects(expression, name, index))
+    });
+    selected.map(|(name, _)| name.clone()).collect()
+}
+
+fn is_concrete(expression: &str) -> bool {
+    !expression.contains('*') && expression != "_all"
 }
 
 /// What a health request waits for.
 struct Conditions {
     status: Option<HealthStatus>,
     nodes: Option<NodeCount>,
+    no_relocating: bool,
     no_initializing: bool,
     active_shards: Option<u32>,
 }
@@ -210,17 +226,17 @@ impl Conditions {
                 .as_deref()
                 .map(NodeCount::parse)
                 .transpose()?,
+            no_relocating: request.wait_for_no_relocating_shards,
             no_initializing: request.wait_for_no_initializing_shards,
             active_shards: request.wait_for_active_shards,
         })
     }
 
-    fn hold(&self, state: &ClusterState, indices: &[String]) -> bool {
-        let names = matching_names(state, indices);
-        let concrete = |name: &String| !name.contains('*') && name != "_all";
+    fn hold(&self, state: &ClusterState, (indices, options): (&[String], IndicesOptions)) -> bool {
+        let names = matching_names(state, indices, options);
         let missing = indices
             .iter()
-            .any(|name| concrete(name) && !names.contains(name));
+            .any(|name| is_concrete(name) && !names.contains(name));
         if missing {
             return false;
         }
@@ -230,12 +246,14 @@ impl Conditions {
             .indices
             .values()
             .all(|i| i.active_shards == i.number_of_shards * (i.number_of_replicas + 1));
+        let relocating = health.indices.values().any(|i| i.relocating_shards > 0);
         let initializing = health.indices.values().any(|i| i.initializing_shards > 0);
         self.status.is_none_or(|wanted| health.status <= wanted)
             && self
                 .nodes
                 .as_ref()
                 .is_none_or(|wanted| wanted.holds(health.number_of_nodes))
+            && !(self.no_relocating && relocating)
             && !(self.no_initializing && initializing)
             && match self.active_shards {
                 None => true,
@@ -290,7 +308,17 @@ async fn state(
     request: ClusterStateRequest,
 ) -> ApiResult<ClusterStateResponse> {
     let state = services.cluster.state();
-    let names = matching_names(&state, &request.indices);
+    let (indices, options) = (&request.indices, request.options);
+    let names = matching_names(&state, indices, options);
+    let missing = |name: &&String| is_concrete(name) && !names.contains(name);
+    if let Some(name) = indices.iter().find(missing)
+        && !options.ignore_unavailable
+    {
+        return Err(ApiError::index_not_found(name));
+    }
+    if !indices.is_empty() && names.is_empty() && !options.allow_no_indices {
+        return Err(ApiError::index_not_found(&indices.join(",")));
+    }
     let rendered = state.render(
         &request.metrics,
         &names,

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::ActionRegistry;
 use crate::cluster_service::now_ms;
 use crate::node_actions::{Needs, check, for_users};
+use crate::preference::Preference;
 use crate::read;
 use crate::routing::{is_stale_routing, one_index, shard_of};
 use crate::services::Services;
@@ -67,8 +68,16 @@ async fn get(
 ) -> ApiResult<GetResult> {
     let state = services.cluster.state();
     let place = place_of(&state, &request)?;
+    let preference = Preference::parse(request.preference.as_deref())?;
     let requests = vec![request];
-    let mut results = get_of_shard(&services, &context.authentication, place, requests).await?;
+    let mut results = get_of_shard(
+        &services,
+        &context.authentication,
+        place,
+        &preference,
+        requests,
+    )
+    .await?;
     context
         .account
         .charge(encoding::size(&results), DOCUMENTS)?;
@@ -96,6 +105,7 @@ async fn multi_get(
 ) -> ApiResult<MultiGetResponse> {
     let state = services.cluster.state();
     let authentication = &context.authentication;
+    let preference = Preference::parse(request.preference.as_deref())?;
     let mut items: Vec<MultiGetItem> = Vec::with_capacity(request.items.len());
     let mut groups: BTreeMap<(ShardId, Through), (Vec<usize>, Vec<GetRequest>)> = BTreeMap::new();
     for (position, item) in request.items.into_iter().enumerate() {
@@ -117,9 +127,9 @@ async fn multi_get(
         }
     }
     let reads = groups.into_iter().map(|(place, (positions, requests))| {
-        let services = &services;
+        let (services, preference) = (&services, &preference);
         async move {
-            let results = get_of_shard(services, authentication, place, requests).await;
+            let results = get_of_shard(services, authentication, place, preference, requests).await;
             (positions, results)
         }
     });
@@ -155,6 +165,7 @@ async fn get_of_shard(
     services: &Arc<Services>,
     authentication: &Authentication,
     (shard, through): (ShardId, Through),
+    preference: &Preference,
     requests: Vec<GetRequest>,
 ) -> ApiResult<GetResults> {
     let local = services.local_node();
@@ -178,7 +189,7 @@ async fn get_of_shard(
     };
     let is_final = |error: &ApiError| error.status < 500 && error.code != ErrorCode::ShardNotFound;
     let deadline = tokio::time::Instant::now() + TIMEOUT;
-    match read::from_copy(services, &shard, deadline, is_final, call).await {
+    match read::from_copy(services, &shard, preference, deadline, is_final, call).await {
         Ok((_, results)) => Ok(results),
         Err(unread) if is_unavailable(&unread.error) => Ok(requests
             .iter()

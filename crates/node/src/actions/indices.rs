@@ -7,13 +7,14 @@ use ringwall_api::indices::{
     Acknowledged, CreateIndexRequest, CreateIndexResponse, DeleteIndexRequest, GetIndexRequest,
     GetIndexResponse, IndexDescription, PutMappingRequest, UpdateSettingsRequest,
 };
-use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext, Through};
 use ringwall_cluster::aliases::parse_aliases;
 use ringwall_cluster::index_settings::IndexSettings;
 use ringwall_cluster::names::validate_index_name;
-use ringwall_cluster::render::render_settings;
+use ringwall_cluster::render::{render_default_settings, render_settings};
 use ringwall_cluster::{Aliases, Change, ClusterState, IndexMetadata};
 use ringwall_index::Mapping;
+use ringwall_index::mapping::MappingLimits;
 use ringwall_search::filter::check_filter;
 use ringwall_settings::registry::indices::MAX_SHARDS_PER_NODE;
 use serde_json::{Map, Value, json};
@@ -40,6 +41,8 @@ async fn create(
         return Err(ApiError::illegal_argument("one index name is expected"));
     };
     let settings = IndexSettings::parse(&request.settings)?;
+    let wanted = request.wait_for_active_shards;
+    let wanted = wanted.unwrap_or_else(|| settings.wait_for_active_shards());
     let aliases = parse_aliases(&request.aliases)?;
     let result = submit_create(
         &services,
@@ -54,7 +57,6 @@ async fn create(
         Err(error) if request.auto && error.code == ErrorCode::ResourceAlreadyExists => {}
         result => result?,
     }
-    let wanted = request.wait_for_active_shards;
     let active = services
         .cluster
         .applied()
@@ -94,7 +96,11 @@ async fn submit_create(
 ) -> ApiResult<()> {
     validate_index_name(name)?;
     check_shard_limit(services, &settings)?;
-    let mapping = Arc::new(Mapping::parse(mappings)?);
+    let limits = MappingLimits {
+        total_fields: settings.total_fields_limit(),
+        depth: settings.mapping_depth_limit(),
+    };
+    let mapping = Arc::new(Mapping::default().merge_limited(mappings, &limits)?);
     check_filters(services, name, &mapping, &aliases).await?;
     let change = Change::CreateIndex {
         name: name.to_owned(),
@@ -146,16 +152,15 @@ async fn check_filters(
     Ok(())
 }
 
-fn has_active(state: &ClusterState, name: &str, wanted: Option<u32>) -> bool {
+fn has_active(state: &ClusterState, name: &str, wanted: u32) -> bool {
     let Some(routing) = state.routing.get(name) else {
         return false;
     };
     routing.shards.iter().all(|shard| {
         let active = shard.active().count();
         let needed = match wanted {
-            None => 1,
-            Some(u32::MAX) => shard.copies.len(),
-            Some(wanted) => (wanted as usize).min(shard.copies.len()),
+            u32::MAX => shard.copies.len(),
+            wanted => (wanted as usize).min(shard.copies.len()),
         };
         active >= needed
     })
@@ -210,7 +215,10 @@ async fn get(
     let state = services.cluster.state();
     let indices = concrete(&state, &request.indices)?
         .into_iter()
-        .map(|index| describe(&services, &state, index))
+        .map(|index| {
+            let through = request.indices.through(&index.id.name);
+            describe(&services, &state, index, &through, request.with_defaults)
+        })
         .collect::<ApiResult<_>>()?;
     Ok(GetIndexResponse { indices })
 }
@@ -219,13 +227,29 @@ fn describe(
     services: &Services,
     state: &ClusterState,
     index: &IndexMetadata,
+    through: &Through,
+    with_defaults: bool,
 ) -> ApiResult<IndexDescription> {
     let (_, mapping) = services.shards.mapping_in(state, &index.id)?;
+    // Who came by an alias learns nothing of the others: their filters may tell what they hide.
+    let aliases: Aliases = match through {
+        Through::Aliases(names) => {
+            let shown = index
+                .aliases
+                .iter()
+                .filter(|(name, _)| names.contains(name));
+            shown
+                .map(|(name, alias)| (name.clone(), alias.clone()))
+                .collect()
+        }
+        Through::Itself => index.aliases.clone(),
+    };
     Ok(IndexDescription {
         name: index.id.name.clone(),
-        aliases: json!(index.aliases),
+        aliases: json!(aliases),
         mappings: mapping.to_json(),
         settings: render_settings(index),
+        defaults: with_defaults.then(|| render_default_settings(index)),
     })
 }
 

@@ -57,9 +57,10 @@ async fn info(
     let state = services.cluster.state();
     let master = services.cluster.master();
     let (services, user, asks) = (&services, &context.authentication, request.asks);
+    let limit = context.time_left(INFO_TIMEOUT);
     let nodes = selected(services, &state, &request.nodes).map(|node| async move {
         let own = match asks {
-            true => ask_info(services, user, node).await,
+            true => ask_info(services, user, node, limit).await,
             false => None,
         };
         (node.id.to_string(), describe(node, master, own))
@@ -74,10 +75,9 @@ async fn ask_info(
     services: &Services,
     user: &Authentication,
     node: &NodeRecord,
+    limit: Duration,
 ) -> Option<OwnInfo> {
-    let answer: ApiResult<OwnInfo> = services
-        .call_as(user, node.id, NODE_INFO, &(), INFO_TIMEOUT)
-        .await;
+    let answer: ApiResult<OwnInfo> = services.call_as(user, node.id, NODE_INFO, &(), limit).await;
     // What the cluster state knows of it is told all the same.
     answer
         .inspect_err(
@@ -163,7 +163,8 @@ async fn stats(
     context: RequestContext,
     request: NodesStatsRequest,
 ) -> ApiResult<NodesStatsResponse> {
-    all_stats(&services, &context.authentication, &request).await
+    let limit = context.time_left(TIMEOUT);
+    all_stats(&services, &context.authentication, &request, limit).await
 }
 
 /// Asks the nodes that the request names, for a user.
@@ -171,13 +172,14 @@ pub(super) async fn all_stats(
     services: &Arc<Services>,
     user: &Authentication,
     request: &NodesStatsRequest,
+    limit: Duration,
 ) -> ApiResult<NodesStatsResponse> {
     let state = services.cluster.state();
     let asked = selected(services, &state, &request.nodes).map(|node| {
         let services = services.clone();
         async move {
             let answer: ApiResult<NodeStats> = services
-                .call_as(user, node.id, NODE_STATS, &(), TIMEOUT)
+                .call_as(user, node.id, NODE_STATS, &(), limit)
                 .await;
             match answer {
                 Ok(stats) => Some((node.id.to_string(), stats)),
@@ -258,6 +260,6 @@ fn breakers(services: &Services) -> Vec<BreakerStats> {
         .collect()
 }
 
-const TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
 /// Shorter: clients ask for it again and again to find nodes.
 const INFO_TIMEOUT: Duration = Duration::from_secs(3);

@@ -55,9 +55,10 @@ async fn reload(
     }
     let state = services.cluster.state();
     let (services, user, request) = (&services, &context.authentication, &request);
+    let limit = context.time_left(TIMEOUT);
     let asked = selected(services, &state, &request.nodes).map(|node| async move {
         let answer: ApiResult<ReloadedNode> = services
-            .call_as(user, node.id, NODE_RELOAD, request, TIMEOUT)
+            .call_as(user, node.id, NODE_RELOAD, request, limit)
             .await;
         let answer = answer.unwrap_or_else(|error| ReloadedNode {
             name: node.name.clone(),

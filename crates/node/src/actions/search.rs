@@ -8,16 +8,13 @@ use bytes::Bytes;
 use futures::future::join_all;
 use ringwall_api::auth::Authentication;
 use ringwall_api::document::ShardCounts;
-use ringwall_api::search::{
-    CountRequest, CountResponse, SearchHit, SearchRequest, SearchResponse, ShardFailure,
-};
+use ringwall_api::search::{SearchHit, SearchRequest, SearchResponse, ShardFailure};
 use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext, Through};
 use ringwall_base::json_size::tree_size;
 use ringwall_base::{NodeId, ShardId, encoding};
 use ringwall_cluster::ClusterState;
 use ringwall_search::{
-    FetchedHit, ReducedQuery, ShardQueryResult, check_depth, check_query_depth, parse_count,
-    parse_search, reduce,
+    FetchedHit, ReducedQuery, ShardQueryResult, check_depth, parse_search, reduce,
 };
 use ringwall_settings::registry::indices::{
     MAX_NESTED_DEPTH, SEARCH_DEFAULT_ALLOW_PARTIAL_RESULTS, SEARCH_MAX_BUCKETS,
@@ -29,18 +26,17 @@ use serde_json::Value;
 use super::ActionRegistry;
 use super::indices::concrete;
 use crate::cluster_service::now_ms;
+use crate::preference::Preference;
 use crate::read;
 use crate::search::control::Waiting;
 use crate::search::messages::{
-    COUNT, CountShardRequest, FETCH, FREE, FetchRequest, FetchResponse, FreeRequest, QUERY,
-    QueryRequest, QueryResponse,
+    FETCH, FREE, FetchRequest, FetchResponse, FreeRequest, QUERY, QueryRequest, QueryResponse,
 };
 use crate::services::Services;
 use crate::views;
 
 pub(super) fn register(registry: &mut ActionRegistry) {
     registry.add(search);
-    registry.add(count);
 }
 
 async fn search(
@@ -57,7 +53,13 @@ async fn search(
         .unwrap_or_else(|| services.settings.get(&SEARCH_DEFAULT_ALLOW_PARTIAL_RESULTS));
     let caller = Caller::of(&services, &context);
     let state = services.cluster.state();
-    let shards = shards(&state, &request.indices, request.routing.as_deref())?;
+    let preference = Preference::parse(request.preference.as_deref())?;
+    let shards = shards(
+        &state,
+        &request.indices,
+        request.routing.as_deref(),
+        &preference,
+    )?;
     let body = json_text(&request.body)?;
     describe(&request.indices, &body);
     // The query that was made of the body, and the text that the shards are sent.
@@ -74,7 +76,7 @@ async fn search(
             time_left_ms: caller.time_left_ms(),
             allow_partial,
         };
-        caller.ask::<QueryResponse, _>(shard, QUERY, query)
+        caller.ask::<QueryResponse, _>(shard, &preference, QUERY, query)
     });
     let mut found: Vec<ShardFound> = Vec::with_capacity(shards.len());
     let mut results: Vec<ShardQueryResult> = Vec::with_capacity(shards.len());
@@ -116,48 +118,6 @@ async fn search(
         max_score: reduced.max_score,
         hits,
         aggregations: reduced.aggregations,
-    })
-}
-
-async fn count(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: CountRequest,
-) -> ApiResult<CountResponse> {
-    let query = parse_count(&request.body)?;
-    check_query_depth(&query, services.settings.get(&MAX_NESTED_DEPTH))?;
-    let caller = Caller::of(&services, &context);
-    let state = services.cluster.state();
-    let shards = shards(&state, &request.indices, request.routing.as_deref())?;
-    let body = json_text(&request.body)?;
-    describe(&request.indices, &body);
-    // The query that was made of the body, and the text that the shards are sent.
-    let read = tree_size(&body).bytes + body.len() as u64;
-    context.account.charge(read, "<search_request>")?;
-    let asked = shards.iter().map(|(shard, through)| {
-        let request = |state_version| CountShardRequest {
-            shard: shard.clone(),
-            through: through.clone(),
-            state_version,
-            body: body.clone(),
-            now_ms: caller.now_ms,
-            time_left_ms: caller.time_left_ms(),
-        };
-        caller.ask::<u64, _>(shard, COUNT, request)
-    });
-    let mut total = 0;
-    let mut failures = Vec::new();
-    for answer in join_all(asked).await {
-        match answer {
-            Ok((_, count)) => total += count,
-            Err(failure) => failures.push(failure),
-        }
-    }
-    check_failures(shards.len(), &failures, true, "query")?;
-    Ok(CountResponse {
-        count: total,
-        shards: shard_counts(shards.len(), &failures),
-        failures,
     })
 }
 
@@ -215,6 +175,7 @@ impl<'a> Caller<'a> {
     async fn ask<R: DeserializeOwned, Q: Serialize>(
         &self,
         shard: &ShardId,
+        preference: &Preference,
         action: &'static str,
         request: impl Fn(u64) -> Q,
     ) -> Result<(NodeId, R), ShardFailure> {
@@ -223,8 +184,15 @@ impl<'a> Caller<'a> {
             async move { self.call(node, action, &request).await }
         };
         let deadline = self.deadline.into();
-        let answer =
-            read::from_copy(self.services, shard, deadline, is_fault_of_request, call).await;
+        let answer = read::from_copy(
+            self.services,
+            shard,
+            preference,
+            deadline,
+            is_fault_of_request,
+            call,
+        )
+        .await;
         answer.map_err(|unread| ShardFailure {
             index: shard.index.name.clone(),
             shard: shard.shard,
@@ -255,16 +223,21 @@ fn is_fault_of_request(error: &ApiError) -> bool {
 }
 
 /// Returns the shards that a search covers, in order, each with the names that led to it: all of the
-/// indices', or those that the routing values of request and aliases lead to.
+/// indices', or those that the routing values of request and aliases lead to; of these, the preferred ones.
 fn shards(
     state: &ClusterState,
     target: &IndicesTarget,
     routing: Option<&str>,
+    preference: &Preference,
 ) -> ApiResult<Vec<(ShardId, Through)>> {
     let mut shards = Vec::new();
     for index in concrete(state, target)? {
         let through = target.through(&index.id.name);
-        for shard in views::searched_shards(index, &through, routing)? {
+        let searched = views::searched_shards(index, &through, routing)?;
+        for shard in searched
+            .into_iter()
+            .filter(|shard| preference.wants(*shard))
+        {
             let index = index.id.clone();
             shards.push((ShardId { index, shard }, through.clone()));
         }

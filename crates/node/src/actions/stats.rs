@@ -104,7 +104,7 @@ async fn on_node(services: &Arc<Services>, request: NodeRequest) -> ApiResult<No
         };
         let done = services.pools.disk.run(run).await??;
         if work == Work::Refresh {
-            refresh_recovering(services, &shard).await;
+            refresh_recovering(services, &shard).await?;
         }
         Ok(done)
     });

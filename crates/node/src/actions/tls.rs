@@ -24,7 +24,7 @@ pub(super) fn register(registry: &mut ActionRegistry) {
 
 /// To every node: what do you use TLS with?
 const NODE_TLS: &str = "cluster:monitor/nodes/ssl[n]";
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Registers each node's side with the transport.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
@@ -41,7 +41,8 @@ async fn nodes(
     context: RequestContext,
     request: NodesTlsRequest,
 ) -> ApiResult<NodesTlsResponse> {
-    Ok(of_nodes(&services, &context.authentication, &request.nodes).await)
+    let limit = context.time_left(TIMEOUT);
+    Ok(of_nodes(&services, &context.authentication, &request.nodes, limit).await)
 }
 
 /// Asks the nodes that the filters name, for a user.
@@ -49,12 +50,12 @@ pub(super) async fn of_nodes(
     services: &Arc<Services>,
     user: &Authentication,
     filters: &[String],
+    limit: Duration,
 ) -> NodesTlsResponse {
     let state = services.cluster.state();
     let asked = selected(services, &state, filters).map(|node| async move {
-        let answer: ApiResult<NodeTls> = services
-            .call_as(user, node.id, NODE_TLS, &(), TIMEOUT)
-            .await;
+        let answer: ApiResult<NodeTls> =
+            services.call_as(user, node.id, NODE_TLS, &(), limit).await;
         (node.id.to_string(), answer)
     });
     let mut response = NodesTlsResponse {

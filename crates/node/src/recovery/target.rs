@@ -28,18 +28,22 @@ pub async fn recover(services: &Arc<Services>, assignment: &Assignment) -> ApiRe
     let path = services.shards.path(&assignment.shard);
     let existing = open_existing(services, assignment, &path).await?;
     let source = active_primary(services, assignment).await?;
+    let primary = Primary {
+        services,
+        assignment,
+        node: source,
+    };
     let request = StartRequest {
         shard: assignment.shard.clone(),
         allocation_id: assignment.allocation_id.clone(),
         primary_term: assignment.primary_term,
         existing: existing.as_ref().map(|(_, history)| history.clone()),
     };
-    let started: StartResponse =
-        retry_until_primary(services, assignment, source, &request).await?;
+    let started: StartResponse = primary.call_until_ready(START, &request).await?;
     let recovery = Recovery {
         services,
         assignment,
-        source,
+        primary,
         id: started.recovery_id,
     };
     let kind = match &started.plan {
@@ -110,12 +114,12 @@ fn existing(
     Ok(Some((opened, history)))
 }
 
-/// Waits for the primary to serve.
+/// Waits for the primary of the assignment's term to serve.
 async fn active_primary(services: &Services, assignment: &Assignment) -> ApiResult<NodeId> {
-    let active = services.cluster.applied().wait_for(PRIMARY_WAIT, |state| {
-        let (node, _) = state.shard(&assignment.shard)?.active_primary()?;
-        Some(node)
-    });
+    let active = services
+        .cluster
+        .applied()
+        .wait_for(PRIMARY_WAIT, |state| assignment.primary(state));
     let found = tokio::select! {
         found = active => found,
         () = assignment.cancel.cancelled() => None,
@@ -128,24 +132,79 @@ async fn active_primary(services: &Services, assignment: &Assignment) -> ApiResu
     })
 }
 
-/// The primary may learn of the assignment a little later than this node.
-async fn retry_until_primary(
-    services: &Services,
-    assignment: &Assignment,
-    source: NodeId,
-    request: &StartRequest,
-) -> ApiResult<StartResponse> {
-    let deadline = tokio::time::Instant::now() + PRIMARY_WAIT;
-    loop {
-        assignment.check()?;
-        let result = services.call(source, START, request, START_TIMEOUT).await;
-        match result {
-            Err(error) if is_early(&error) && tokio::time::Instant::now() < deadline => {
-                tokio::time::sleep(RETRY).await;
-            }
-            result => return result,
+/// Where a copy recovers from, for as long as it is that.
+struct Primary<'a> {
+    services: &'a Services,
+    assignment: &'a Assignment,
+    node: NodeId,
+}
+
+impl Primary<'_> {
+    /// Asks it. Ends at once when the assignment is withdrawn or another primary takes over: an answer may then never
+    /// come, and whoever waits for one keeps the next assignment from beginning.
+    async fn call<R: serde::de::DeserializeOwned>(
+        &self,
+        action: &'static str,
+        request: &(impl serde::Serialize + ?Sized),
+    ) -> ApiResult<R> {
+        tokio::select! {
+            answer = self.services.call(self.node, action, request, STEP_TIMEOUT) => answer,
+            () = self.assignment.cancel.cancelled() => Err(withdrawn(self.assignment)),
+            () = self.replaced() => Err(self.is_replaced()),
         }
     }
+
+    /// The primary may learn of the assignment a little later than this node.
+    async fn call_until_ready<R: serde::de::DeserializeOwned>(
+        &self,
+        action: &'static str,
+        request: &impl serde::Serialize,
+    ) -> ApiResult<R> {
+        let deadline = tokio::time::Instant::now() + PRIMARY_WAIT;
+        loop {
+            self.assignment.check()?;
+            match self.call(action, request).await {
+                Err(error) if is_early(&error) && tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(RETRY).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn replaced(&self) {
+        let mut changes = self.services.cluster.applied().subscribe();
+        loop {
+            changes.borrow_and_update();
+            let state = self.services.cluster.state();
+            if self.assignment.primary(&state) != Some(self.node) {
+                return;
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn is_replaced(&self) -> ApiError {
+        ApiError::new(
+            ErrorCode::NoShardAvailable,
+            format!(
+                "node [{}] is not the primary of {} any more",
+                self.node, self.assignment.shard
+            ),
+        )
+    }
+}
+
+fn withdrawn(assignment: &Assignment) -> ApiError {
+    ApiError::new(
+        ErrorCode::ShardNotFound,
+        format!(
+            "the assignment of {} to this node was withdrawn",
+            assignment.shard
+        ),
+    )
 }
 
 fn is_early(error: &ApiError) -> bool {
@@ -158,7 +217,7 @@ fn is_early(error: &ApiError) -> bool {
 struct Recovery<'a> {
     services: &'a Arc<Services>,
     assignment: &'a Assignment,
-    source: NodeId,
+    primary: Primary<'a>,
     id: u64,
 }
 
@@ -251,7 +310,7 @@ impl Recovery<'_> {
             offset,
             length: u32::try_from(left.min(chunk.bytes())).unwrap_or(u32::MAX),
         };
-        let bytes: Bytes = self.call(FILE_CHUNK, &request).await?;
+        let bytes: Bytes = self.primary.call(FILE_CHUNK, &request).await?;
         let rate = self
             .services
             .settings
@@ -278,7 +337,7 @@ impl Recovery<'_> {
             recovery_id: self.id,
             local_checkpoint: shard.engine.persisted_local_checkpoint(),
         };
-        let tracked: StepResponse = self.call(TRACK, &step).await?;
+        let tracked: StepResponse = self.primary.call(TRACK, &step).await?;
         let copied = self.copy_operations(&shard, from, &tracked).await?;
         step.local_checkpoint = shard.engine.persisted_local_checkpoint();
         if step.local_checkpoint < tracked.max_seq_no {
@@ -292,7 +351,7 @@ impl Recovery<'_> {
         let local = shard.clone();
         let refresh = move || local.refresh();
         self.services.pools.disk.run(refresh).await??;
-        let done: StepResponse = self.call(FINALIZE, &step).await?;
+        let done: StepResponse = self.primary.call(FINALIZE, &step).await?;
         shard.engine.set_global_checkpoint(done.global_checkpoint);
         Ok(copied)
     }
@@ -315,7 +374,7 @@ impl Recovery<'_> {
                 from,
                 max_bytes: BATCH_BYTES,
             };
-            let batch: OperationsResponse = self.call(OPERATIONS, &request).await?;
+            let batch: OperationsResponse = self.primary.call(OPERATIONS, &request).await?;
             if batch.next <= from {
                 return Err(ApiError::internal(format!(
                     "the primary has no operation [{from}] although it has come to [{}]",
@@ -355,24 +414,13 @@ impl Recovery<'_> {
             local_checkpoint: -1,
         };
         // The source forgets it by itself in the end.
-        if let Err(error) = self.call::<()>(CANCEL, &request).await {
+        if let Err(error) = self.primary.call::<()>(CANCEL, &request).await {
             tracing::debug!(shard = %self.assignment.shard, %error, "recovery not cancelled at its source");
         }
-    }
-
-    async fn call<R: serde::de::DeserializeOwned>(
-        &self,
-        action: &'static str,
-        request: &(impl serde::Serialize + ?Sized),
-    ) -> ApiResult<R> {
-        self.services
-            .call(self.source, action, request, STEP_TIMEOUT)
-            .await
     }
 }
 
 const PRIMARY_WAIT: Duration = Duration::from_secs(60);
-const START_TIMEOUT: Duration = Duration::from_secs(60);
 const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 const MAPPING_WAIT: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_millis(50);

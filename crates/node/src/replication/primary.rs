@@ -51,7 +51,12 @@ pub async fn shard_bulk(
     let state = services.cluster.state();
     state.check_blocks(&shard.id.index.name, Level::Write)?;
     let group = current_group(services, &shard, term)?;
-    check_active_copies(&shard, &group, request.wait_for_active_shards)?;
+    let metadata = state.index(&shard.id.index);
+    let settings = metadata.map(|metadata| &metadata.settings);
+    let wanted = request
+        .wait_for_active_shards
+        .or_else(|| Some(settings?.wait_for_active_shards()));
+    check_active_copies(&shard, &group, wanted)?;
     let applied =
         apply_with_mapping(services, &shard, term, request.request, request.items).await?;
     let counts = if applied.operations.is_empty() {
@@ -525,20 +530,32 @@ async fn wait_for_refresh(
     shard: &Arc<LocalShard>,
     term: Term,
 ) -> ApiResult<()> {
-    if !shard.next_refresh().wait(REFRESH_WAIT).await {
+    let state = services.cluster.state();
+    let most = state
+        .index(&shard.id.index)
+        .map_or(0, |metadata| metadata.settings.max_refresh_listeners());
+    let has_room = shard.refresh_waiters() < most;
+    if !has_room || !shard.next_refresh().wait(REFRESH_WAIT).await {
         let local = shard.clone();
         services.pools.disk.run(move || local.refresh()).await??;
     }
-    if let Ok(group) = current_group(services, shard, term) {
-        refresh_copies(services, shard, &group.targets).await;
-    }
-    Ok(())
+    let group = current_group(services, shard, term)?;
+    refresh_copies(services, shard, term, &group.targets).await
 }
 
 /// After a refresh of the primary: refreshes the copies that recover from it, which nobody else knows to have what
 /// was written since they began. Those that begin to recover now find it all in the translog.
-pub async fn refresh_recovering(services: &Arc<Services>, shard: &Arc<LocalShard>) {
+///
+/// # Errors
+/// This copy is not the primary any more: whether the others show it all is the new one's business.
+pub async fn refresh_recovering(
+    services: &Arc<Services>,
+    shard: &Arc<LocalShard>,
+) -> ApiResult<()> {
     let tracked = shard.tracked();
+    if tracked.is_empty() {
+        return Ok(());
+    }
     let state = services.cluster.state();
     let recovering: Vec<Target> = tracked
         .into_iter()
@@ -548,21 +565,39 @@ pub async fn refresh_recovering(services: &Arc<Services>, shard: &Arc<LocalShard
         })
         .filter(|target| holds_copy(&state, &shard.id, target))
         .collect();
-    refresh_copies(services, shard, &recovering).await;
+    refresh_copies(services, shard, shard.primary_term()?, &recovering).await
 }
 
-async fn refresh_copies(services: &Arc<Services>, shard: &Arc<LocalShard>, targets: &[Target]) {
+/// Has the copies show what has been written. One that cannot is given up: in service, it would hide what
+/// others have been told is visible.
+async fn refresh_copies(
+    services: &Arc<Services>,
+    shard: &Arc<LocalShard>,
+    term: Term,
+    targets: &[Target],
+) -> ApiResult<()> {
     let asked = targets.iter().map(|target| async move {
         let request = RefreshCopyRequest {
             shard: shard.id.clone(),
             allocation_id: target.allocation_id.clone(),
         };
-        let refreshed: ApiResult<()> = call_copy(services, target, REFRESH_COPY, &request).await;
-        if let Err(error) = refreshed {
-            tracing::debug!(shard = %shard.id, node = %target.node, %error, "copy not refreshed");
-        }
+        let refreshed: ApiResult<()> = tokio::select! {
+            refreshed = call_copy(services, target, REFRESH_COPY, &request) => refreshed,
+            () = copy_gone(services, shard, target) => return Ok(()),
+            () = shard.closed() => return Err(closed(shard)),
+        };
+        let Err(error) = refreshed else {
+            return Ok(());
+        };
+        let id = &target.allocation_id;
+        tracing::warn!(
+            shard = %shard.id, allocation_id = %id, node = %target.node, %error,
+            "copy could not be refreshed and is removed from the in-sync set",
+        );
+        let reason = format!("failed to perform [{REFRESH_COPY}]: {error}");
+        mark_stale(services, shard, term, id, &reason).await
     });
-    join_all(asked).await;
+    join_all(asked).await.into_iter().collect()
 }
 
 /// How long a write waits for a refresh before it makes one itself.

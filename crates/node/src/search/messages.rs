@@ -12,8 +12,6 @@ pub const QUERY: &str = "indices:data/read/search[phase/query]";
 pub const FETCH: &str = "indices:data/read/search[phase/fetch/id]";
 /// Gives up a searcher that has nothing in the page.
 pub const FREE: &str = "indices:data/read/search[free_context]";
-/// Counts the documents of one shard.
-pub const COUNT: &str = "indices:data/read/search[phase/count]";
 
 /// See [`QUERY`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -63,16 +61,4 @@ pub struct FetchResponse {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FreeRequest {
     pub context: u64,
-}
-
-/// See [`COUNT`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct CountShardRequest {
-    pub shard: ShardId,
-    /// As [`QueryRequest::state_version`].
-    pub state_version: u64,
-    pub through: Through,
-    pub body: Bytes,
-    pub now_ms: i64,
-    pub time_left_ms: u64,
 }

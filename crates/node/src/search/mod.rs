@@ -18,9 +18,7 @@ use ringwall_index::Searcher;
 use ringwall_search::SearchSource;
 use ringwall_transport::DuplicateAction;
 
-use self::messages::{
-    COUNT, CountShardRequest, FETCH, FREE, FetchRequest, FreeRequest, QUERY, QueryRequest,
-};
+use self::messages::{FETCH, FREE, FetchRequest, FreeRequest, QUERY, QueryRequest};
 use crate::node_actions::{Needs, for_users};
 use crate::services::Services;
 
@@ -121,12 +119,6 @@ pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
                 .take(request.context, &caller.user)
                 .map(drop)
         },
-    )?;
-    for_users(
-        services,
-        COUNT,
-        |request: &CountShardRequest| reads(&request.shard, &request.through),
-        async |services, _, request| shard::count(&services, request).await,
     )
 }
 

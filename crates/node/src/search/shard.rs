@@ -8,17 +8,14 @@ use ringwall_base::ShardId;
 use ringwall_base::breaker::{Account, Purpose};
 use ringwall_base::json_size::tree_size;
 use ringwall_search::{
-    DocAddress, SearchLimits, SearchSource, ShardContext, fetch_phase, parse_count, parse_search,
-    query_phase,
+    DocAddress, SearchLimits, SearchSource, ShardContext, fetch_phase, parse_search, query_phase,
 };
 use ringwall_settings::registry::indices::{MAX_CLAUSE_COUNT, SEARCH_DEFAULT_TIMEOUT};
 use serde_json::Value;
 
 use super::SearchContext;
 use super::control::Waiting;
-use super::messages::{
-    CountShardRequest, FetchRequest, FetchResponse, QueryRequest, QueryResponse,
-};
+use super::messages::{FetchRequest, FetchResponse, QueryRequest, QueryResponse};
 use crate::read;
 use crate::services::Services;
 use crate::shards::{LocalShard, maintenance};
@@ -119,36 +116,6 @@ pub async fn fetch(
     let hits = services.pools.search.run(read).await??;
     drop(waiting);
     Ok(FetchResponse { hits })
-}
-
-/// Counts the documents of a copy.
-pub async fn count(services: &Arc<Services>, request: CountShardRequest) -> ApiResult<u64> {
-    let shard = ready(services, &request.shard, request.state_version).await?;
-    let limits = limits(services, &request.shard)?;
-    let account = admitted(services, &request.body)?;
-    let task = described(&request.shard);
-    let state = services.cluster.state();
-    let view = views::for_search(&state, &request.shard, &request.through, request.now_ms)?;
-    let waiting = Waiting::new(request.time_left_ms);
-    let control = waiting.control(None).charged_to(account);
-    let counted = services
-        .pools
-        .search
-        .run_giving_way(move |seat| -> ApiResult<u64> {
-            let _task = task;
-            let query = parse_count(&body(&request.body)?)?;
-            let searcher = shard.engine.acquire_searcher(&view)?;
-            let context = ShardContext {
-                index: &request.shard.index.name,
-                now_millis: request.now_ms,
-                limits,
-                control: control.giving_way(seat).begin(None),
-            };
-            ringwall_search::count(&searcher, &query, &context)
-        })
-        .await?;
-    drop(waiting);
-    counted
 }
 
 /// Charges for what a query is read into: the tree of its text, and the query made of it.

@@ -390,9 +390,9 @@ impl LocalShard {
         }
     }
 
-    /// Returns whether a write waits for a refresh.
-    pub fn has_refresh_waiters(&self) -> bool {
-        self.refresh_waiters.load(Ordering::Relaxed) > 0
+    /// Returns how many writes wait for a refresh.
+    pub fn refresh_waiters(&self) -> usize {
+        self.refresh_waiters.load(Ordering::Relaxed)
     }
 
     /// Makes every applied operation visible to search. Blocks.

@@ -133,7 +133,7 @@ fn refresh_is_due(shard: &LocalShard, metadata: &IndexMetadata) -> bool {
     };
     let waited = Duration::from_millis(shard.since_refresh_ms()) >= interval;
     let wanted = shard.engine.needs_refresh() && !is_search_idle(shard, metadata);
-    waited && (wanted || shard.has_refresh_waiters())
+    waited && (wanted || shard.refresh_waiters() > 0)
 }
 
 /// Returns whether refreshes wait for the next search.

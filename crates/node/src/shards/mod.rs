@@ -172,7 +172,11 @@ impl Shards {
         {
             return Ok((version, mapping.clone()));
         }
-        let mapping = Arc::new(Mapping::parse_stored(&metadata.mapping)?);
+        let mut mapping = Mapping::parse_stored(&metadata.mapping)?;
+        if metadata.settings.ignore_malformed() {
+            mapping = mapping.ignoring_malformed();
+        }
+        let mapping = Arc::new(mapping);
         let mut mappings = self.mappings.lock();
         let entry = mappings
             .entry(index.uuid.clone())
@@ -263,7 +267,7 @@ impl Shards {
             let (base_version, current) = self.mapping_in(&state, index)?;
             let limits = MappingLimits {
                 total_fields: metadata.settings.total_fields_limit(),
-                ..MappingLimits::default()
+                depth: metadata.settings.mapping_depth_limit(),
             };
             let merged = current.merge_limited(update, &limits)?.to_stored_json();
             if merged == metadata.mapping {

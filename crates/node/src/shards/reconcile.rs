@@ -279,7 +279,7 @@ async fn start_copy(services: Arc<Services>, assignment: Assignment) {
     let term = assignment.primary_term;
     // Not dropped when the assignment is withdrawn, but waited for: what it does on disk must have
     // ended before somebody else works in the directory. It looks for itself between its steps.
-    let result = start::start(&services, assignment).await;
+    let result = start::start(&services, &assignment).await;
     if cancel.is_cancelled() {
         services.shards.discard(&shard, &allocation_id);
         return;
@@ -291,6 +291,11 @@ async fn start_copy(services: Arc<Services>, assignment: Assignment) {
                 open.note_recovered(term);
             }
             report_started(&services, &shard, &allocation_id, term, &cancel).await;
+        }
+        // Begun anew with the next look at the state.
+        Err(error) if assignment.is_out_of_date(&services.cluster.state()) => {
+            tracing::info!(%shard, %allocation_id, %error, "the primary changed during recovery");
+            services.shards.discard(&shard, &allocation_id);
         }
         Err(error) => {
             tracing::warn!(%shard, %allocation_id, %error, "shard copy could not be started");

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
-use ringwall_base::{AllocationId, ByteSizeValue, ShardId, Term, random_uuid};
-use ringwall_cluster::{IndexMetadata, RecoverySource};
+use ringwall_base::{AllocationId, ByteSizeValue, NodeId, ShardId, Term, random_uuid};
+use ringwall_cluster::{ClusterState, IndexMetadata, RecoverySource};
 use ringwall_index::engine::{NewShard, Shard, ShardIdentity, ShardOptions};
 use ringwall_index::{LostTail, Mapping};
 use ringwall_settings::registry::indices;
@@ -32,6 +32,20 @@ impl Assignment {
             false => Ok(()),
         }
     }
+
+    /// Returns the node of the primary, if it serves in the term that the copy was assigned in.
+    pub fn primary(&self, state: &ClusterState) -> Option<NodeId> {
+        let metadata = state.index(&self.shard.index)?;
+        let term = metadata.shards.get(self.shard.shard as usize)?.primary_term;
+        let (node, _) = state.shard(&self.shard)?.active_primary()?;
+        (term == self.primary_term).then_some(node)
+    }
+
+    /// Returns whether a peer cannot bring the copy up to date for the time being, or not in this term: which is no
+    /// failure of the copy.
+    pub fn is_out_of_date(&self, state: &ClusterState) -> bool {
+        self.source == RecoverySource::Peer && self.primary(state).is_none()
+    }
 }
 
 /// How long the engine of an earlier copy may stay in use.
@@ -43,22 +57,22 @@ const ROOM_POLL: Duration = Duration::from_millis(200);
 pub const MASTER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Starts the copy and registers it.
-pub(super) async fn start(services: &Arc<Services>, assignment: Assignment) -> ApiResult<()> {
+pub(super) async fn start(services: &Arc<Services>, assignment: &Assignment) -> ApiResult<()> {
     services
         .shards
         .wait_closed(&assignment.shard, CLOSE_WAIT)
         .await?;
-    wait_for_room(services, &assignment).await?;
+    wait_for_room(services, assignment).await?;
     if let Some(uuid) = services.cluster.state().cluster_uuid.clone() {
         let root = services.shards.root().to_owned();
         let claim = move || sweep::claim(&root, &uuid);
         services.pools.disk.run(claim).await??;
     }
     match assignment.source {
-        RecoverySource::EmptyStore => create(services, &assignment).await,
-        RecoverySource::ExistingStore => open_existing(services, &assignment).await,
-        RecoverySource::StaleStore => open_stale(services, &assignment).await,
-        RecoverySource::Peer => target::recover(services, &assignment).await,
+        RecoverySource::EmptyStore => create(services, assignment).await,
+        RecoverySource::ExistingStore => open_existing(services, assignment).await,
+        RecoverySource::StaleStore => open_stale(services, assignment).await,
+        RecoverySource::Peer => target::recover(services, assignment).await,
     }
 }
 

@@ -7,6 +7,7 @@ mod costly_certificates;
 mod disk;
 mod membership;
 mod memory;
+mod options;
 mod profiles;
 mod reads;
 mod rejoin;

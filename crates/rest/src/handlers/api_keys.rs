@@ -12,7 +12,7 @@ use ringwall_base::TimeValue;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::security::{strings, text, wrong_type};
+use super::security::{strings, text, visible_at_once, wrong_type};
 use crate::json::check_keys;
 use crate::request::{RestRequest, RestResponse};
 
@@ -30,6 +30,7 @@ pub const GET_PARAMS: &[&str] = &[
 
 /// `POST|PUT /_security/api_key`.
 pub async fn create(request: RestRequest) -> ApiResult<RestResponse> {
+    visible_at_once(&request)?;
     let mut body = request.body_object()?;
     check_keys(
         "create_api_key",
@@ -69,6 +70,8 @@ pub async fn get(request: RestRequest) -> ApiResult<RestResponse> {
         owner: params.flag("owner", false)?,
     };
     let with_limit = params.flag("with_limited_by", false)?;
+    // Nobody has a profile.
+    params.hint_flags(&["with_profile_uid"])?;
     let active_only = params.flag("active_only", false)?;
     let answer = request
         .execute(GetApiKeysRequest {
@@ -120,6 +123,7 @@ pub async fn invalidate(request: RestRequest) -> ApiResult<RestResponse> {
 
 /// `PUT /_security/api_key/{id}`.
 pub async fn update(request: RestRequest) -> ApiResult<RestResponse> {
+    visible_at_once(&request)?;
     let id = request.required("id")?;
     let mut body = match request.body.is_empty() {
         true => Map::new(),

@@ -1,7 +1,7 @@
 //! `_bulk`.
 
-use ringwall_api::ApiResult;
 use ringwall_api::document::BulkRequest;
+use ringwall_api::{ApiError, ApiResult};
 
 use super::WRITE_TIMEOUT_MS;
 use crate::bulk::{BulkDefaults, parse, write_response};
@@ -26,6 +26,13 @@ pub const PARAMS: &[&str] = &[
 pub async fn bulk(request: RestRequest) -> ApiResult<RestResponse> {
     let params = &request.params;
     super::document::refuse_pipeline(params)?;
+    // Errors never quote the document.
+    params.hint_flags(&["include_source_on_error"])?;
+    if params.flag("list_executed_pipelines", false)? {
+        return Err(ApiError::illegal_argument(
+            "[list_executed_pipelines] is not supported: there are no ingest pipelines",
+        ));
+    }
     let defaults = BulkDefaults {
         index: request.path("index").map(str::to_owned),
         routing: params.owned("routing"),

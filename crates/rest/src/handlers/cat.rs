@@ -5,14 +5,15 @@ use ringwall_api::cluster::{
     ShardTableRequest,
 };
 use ringwall_api::indices::GetIndexRequest;
-use ringwall_api::search::CountRequest;
 use ringwall_api::{ApiResult, IndicesOptions};
 use ringwall_base::glob::{self, Syntax};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::cluster::{active_percent, health_now};
+use super::cluster::{active_percent, health_now, health_status};
 use super::nodes::{host_of, percent};
+use super::search::{count_request, exact_total};
 use crate::cat_table::{Cell, Column, Table, column, extra, help, respond};
+use crate::json::check_keys;
 use crate::request::{RestRequest, RestResponse};
 
 /// Query parameters beyond those of every cat API.
@@ -83,16 +84,19 @@ pub async fn indices(request: RestRequest) -> ApiResult<RestResponse> {
     if let Some(help) = help(&request, INDICES)? {
         return Ok(help);
     }
-    let wanted_health = request.params.owned("health");
+    let wanted_health = request
+        .params
+        .text("health")
+        .map(health_status)
+        .transpose()?;
+    let primaries_only = request.params.flag("pri", false)?;
+    // There is nothing unloaded.
+    request.params.hint_flags(&["include_unloaded_segments"])?;
     let table = shard_table(&request).await?;
     let rows = table
         .indices
         .into_iter()
-        .filter(|row| {
-            wanted_health
-                .as_deref()
-                .is_none_or(|wanted| wanted == row.health.as_str())
-        })
+        .filter(|row| wanted_health.is_none_or(|wanted| wanted == row.health))
         .map(|row| {
             vec![
                 row.health.as_str().into(),
@@ -103,7 +107,10 @@ pub async fn indices(request: RestRequest) -> ApiResult<RestResponse> {
                 row.replicas.into(),
                 row.docs.into(),
                 row.deleted_docs.into(),
-                Cell::Bytes(row.store_bytes),
+                Cell::Bytes(match primaries_only {
+                    true => row.primary_store_bytes,
+                    false => row.store_bytes,
+                }),
                 Cell::Bytes(row.primary_store_bytes),
                 Cell::Bytes(row.primary_store_bytes),
             ]
@@ -158,6 +165,7 @@ pub async fn nodes(request: RestRequest) -> ApiResult<RestResponse> {
         return Ok(help);
     }
     let full_id = request.params.flag("full_id", false)?;
+    request.params.hint_flags(&["include_unloaded_segments"])?;
     let info = request
         .execute(NodesInfoRequest {
             nodes: Vec::new(),
@@ -274,6 +282,7 @@ pub async fn allocation(request: RestRequest) -> ApiResult<RestResponse> {
         .execute(ClusterStateRequest {
             metrics: vec!["routing_table".to_owned()],
             indices: Vec::new(),
+            options: IndicesOptions::default(),
         })
         .await?;
     let (by_node, unassigned) = shards_by_node(&state.state);
@@ -319,7 +328,12 @@ pub async fn aliases(request: RestRequest) -> ApiResult<RestResponse> {
     }
     let wanted = request.path_list("name");
     let indices = request.indices(hidden_too())?;
-    let described = request.execute(GetIndexRequest { indices }).await?;
+    let described = request
+        .execute(GetIndexRequest {
+            indices,
+            with_defaults: false,
+        })
+        .await?;
     let mut rows = Vec::new();
     for index in &described.indices {
         let Some(aliases) = index.aliases.as_object() else {
@@ -349,19 +363,18 @@ pub async fn count(request: RestRequest) -> ApiResult<RestResponse> {
     if let Some(help) = help(&request, COUNT)? {
         return Ok(help);
     }
-    let count = request
-        .execute(CountRequest {
-            indices: request.indices(IndicesOptions::default())?,
-            body: json!({}),
-            routing: None,
-            preference: None,
-        })
+    let body = request.body_object()?;
+    check_keys("cat_count", &body, &["query"])?;
+    let indices = request.indices(IndicesOptions::default())?;
+    let counted = request
+        .execute(count_request(indices, body, None, None))
         .await?;
+    let count = exact_total(&counted)?;
     let now = jiff::Timestamp::now();
     let row = vec![
         now.as_second().to_string().into(),
         now.strftime("%H:%M:%S").to_string().into(),
-        count.count.into(),
+        count.into(),
     ];
     respond(
         &request,
@@ -377,13 +390,13 @@ pub async fn count(request: RestRequest) -> ApiResult<RestResponse> {
 async fn shard_table(
     request: &RestRequest,
 ) -> ApiResult<ringwall_api::cluster::ShardTableResponse> {
+    let indices = request.indices(hidden_too())?;
     request
         .execute(NodesInfoRequest {
             nodes: Vec::new(),
             asks: false,
         })
         .await?;
-    let indices = request.indices(hidden_too())?;
     request.execute(ShardTableRequest { indices }).await
 }
 

@@ -8,7 +8,7 @@ use ringwall_api::cluster::{
     IndexHealth, PutClusterSettingsRequest,
 };
 use ringwall_api::tls::HealthReportRequest;
-use ringwall_api::{ApiError, ApiResult, ErrorCode};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions};
 use serde_json::{Map, Value, json};
 
 use super::MASTER_TIMEOUT_MS;
@@ -45,10 +45,10 @@ pub const STATE_PARAMS: &[&str] = &[
 /// `GET /_cluster/health[/{index}]`: 408 when time ran out before the conditions held.
 pub async fn health(request: RestRequest) -> ApiResult<RestResponse> {
     let wanted = health_request(&request.params, request.path_list("index"))?;
-    let level = request.params.owned("level");
-    let with_indices = match level.as_deref() {
-        None | Some("cluster") => false,
-        Some("indices" | "shards") => true,
+    let level = match request.params.text("level") {
+        None | Some("cluster") => Level::Cluster,
+        Some("indices") => Level::Indices,
+        Some("shards") => Level::Shards,
         Some(other) => {
             return Err(ApiError::illegal_argument(format!(
                 "unknown level parameter [{other}] is not one of [cluster, indices, shards]"
@@ -61,26 +61,51 @@ pub async fn health(request: RestRequest) -> ApiResult<RestResponse> {
     } else {
         StatusCode::OK
     };
-    let body = ResponseBody::Json(health_json(&health, with_indices));
+    let body = ResponseBody::Json(health_json(&health, level));
     Ok(RestResponse::new(status, body))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Level {
+    Cluster,
+    Indices,
+    Shards,
 }
 
 /// `GET /_cluster/state[/{metrics}[/{index}]]`.
 pub async fn state(request: RestRequest) -> ApiResult<RestResponse> {
-    let state = request
+    let params = &request.params;
+    // It is the state of the node that answers.
+    params.hint_flags(&["local"])?;
+    params.hint_times(&["master_timeout"])?;
+    let flat = params.flag("flat_settings", false)?;
+    let lenient = IndicesOptions {
+        ignore_unavailable: true,
+        ..IndicesOptions::default()
+    };
+    let mut state = request
         .execute(ClusterStateRequest {
             metrics: request.path_list("metrics"),
             indices: request.path_list("index"),
+            options: params.indices_options(lenient)?,
         })
-        .await?;
-    Ok(RestResponse::json(state.state))
+        .await?
+        .state;
+    if flat && let Some(Value::Object(indices)) = state.pointer_mut("/metadata/indices") {
+        for index in indices.values_mut() {
+            let settings = flattened(&index["settings"]);
+            index["settings"] = settings.into_iter().collect::<Map<_, _>>().into();
+        }
+    }
+    Ok(RestResponse::json(state))
 }
 
 /// Query parameters of `_health_report`.
 pub const REPORT_PARAMS: &[&str] = &["size", "timeout", "verbose"];
 
 /// `GET /_health_report[/{indicator}]`.
-pub async fn report(request: RestRequest) -> ApiResult<RestResponse> {
+pub async fn report(mut request: RestRequest) -> ApiResult<RestResponse> {
+    request.limit_time("timeout")?;
     let size = request.params.owned("size");
     let size = size.map(|text| {
         text.parse().map_err(|_| {
@@ -108,14 +133,19 @@ pub async fn report(request: RestRequest) -> ApiResult<RestResponse> {
 pub const SETTINGS_PARAMS: &[&str] = &[
     "flat_settings",
     "include_defaults",
+    "local",
     "master_timeout",
-    "timeout",
 ];
+
+/// Query parameters of changes to the settings.
+pub const PUT_SETTINGS_PARAMS: &[&str] = &["flat_settings", "master_timeout", "timeout"];
 
 /// `GET /_cluster/settings`.
 pub async fn settings(request: RestRequest) -> ApiResult<RestResponse> {
     let include_defaults = request.params.flag("include_defaults", false)?;
     let flat = request.params.flag("flat_settings", false)?;
+    request.params.hint_flags(&["local"])?;
+    request.params.hint_times(&["master_timeout"])?;
     let answer = request
         .execute(GetClusterSettingsRequest { include_defaults })
         .await?;
@@ -150,7 +180,7 @@ pub async fn put_settings(request: RestRequest) -> ApiResult<RestResponse> {
         .execute(PutClusterSettingsRequest {
             persistent: part("persistent")?,
             transient: part("transient")?,
-            timeout_ms: request.params.time_ms("timeout", MASTER_TIMEOUT_MS)?,
+            timeout_ms: super::indices::ack_timeout(&request)?,
         })
         .await?;
     Ok(RestResponse::json(json!({
@@ -171,6 +201,7 @@ fn shown(settings: BTreeMap<String, Value>, flat: bool) -> Value {
 pub(super) fn health_now() -> HealthRequest {
     HealthRequest {
         indices: Vec::new(),
+        options: IndicesOptions::default(),
         wait_for_status: None,
         wait_for_nodes: None,
         wait_for_no_relocating_shards: false,
@@ -192,23 +223,33 @@ pub(super) fn active_percent(health: &HealthResponse) -> f64 {
     }
 }
 
+/// Reads the name of a status.
+pub(super) fn health_status(text: &str) -> ApiResult<HealthStatus> {
+    match text.to_ascii_lowercase().as_str() {
+        "green" => Ok(HealthStatus::Green),
+        "yellow" => Ok(HealthStatus::Yellow),
+        "red" => Ok(HealthStatus::Red),
+        _ => Err(ApiError::illegal_argument(format!(
+            "unknown cluster health status [{text}]"
+        ))),
+    }
+}
+
 fn health_request(params: &Params, indices: Vec<String>) -> ApiResult<HealthRequest> {
-    let wait_for_status = match params.text("wait_for_status").map(str::to_ascii_lowercase) {
-        None => None,
-        Some(text) => Some(match text.as_str() {
-            "green" => HealthStatus::Green,
-            "yellow" => HealthStatus::Yellow,
-            "red" => HealthStatus::Red,
-            other => {
-                return Err(ApiError::illegal_argument(format!(
-                    "unknown cluster health status [{other}]"
-                )));
-            }
-        }),
+    let wait_for_status = params.text("wait_for_status").map(health_status);
+    // What has been submitted is applied before a health answer can show it.
+    if let Some(priority) = params.text("wait_for_events") {
+        check_priority(priority)?;
+    }
+    params.hint_flags(&["local"])?;
+    let hidden_too = IndicesOptions {
+        expand_hidden: true,
+        ..IndicesOptions::default()
     };
     Ok(HealthRequest {
         indices,
-        wait_for_status,
+        options: params.indices_options(hidden_too)?,
+        wait_for_status: wait_for_status.transpose()?,
         wait_for_nodes: params.owned("wait_for_nodes"),
         wait_for_no_relocating_shards: params.flag("wait_for_no_relocating_shards", false)?,
         wait_for_no_initializing_shards: params.flag("wait_for_no_initializing_shards", false)?,
@@ -218,7 +259,18 @@ fn health_request(params: &Params, indices: Vec<String>) -> ApiResult<HealthRequ
     })
 }
 
-fn health_json(health: &HealthResponse, with_indices: bool) -> Value {
+fn check_priority(text: &str) -> ApiResult<()> {
+    let known = ["immediate", "urgent", "high", "normal", "low", "languid"];
+    match known.contains(&text.to_ascii_lowercase().as_str()) {
+        true => Ok(()),
+        false => Err(ApiError::illegal_argument(format!(
+            "[wait_for_events] is [{text}], but must be one of [{}]",
+            known.join(", ")
+        ))),
+    }
+}
+
+fn health_json(health: &HealthResponse, level: Level) -> Value {
     let mut body = json!({
         "cluster_name": health.cluster_name,
         "status": health.status.as_str(),
@@ -236,19 +288,19 @@ fn health_json(health: &HealthResponse, with_indices: bool) -> Value {
         "task_max_waiting_in_queue_millis": 0,
         "active_shards_percent_as_number": active_percent(health),
     });
-    if with_indices {
+    if level >= Level::Indices {
         let indices: Map<String, Value> = health
             .indices
             .iter()
-            .map(|(name, index)| (name.clone(), index_json(index)))
+            .map(|(name, index)| (name.clone(), index_json(index, level)))
             .collect();
         body["indices"] = Value::Object(indices);
     }
     body
 }
 
-fn index_json(index: &IndexHealth) -> Value {
-    json!({
+fn index_json(index: &IndexHealth, level: Level) -> Value {
+    let mut body = json!({
         "status": index.status.as_str(),
         "number_of_shards": index.number_of_shards,
         "number_of_replicas": index.number_of_replicas,
@@ -257,5 +309,20 @@ fn index_json(index: &IndexHealth) -> Value {
         "relocating_shards": index.relocating_shards,
         "initializing_shards": index.initializing_shards,
         "unassigned_shards": index.unassigned_shards,
-    })
+    });
+    if level == Level::Shards {
+        let shards = index.shards.iter().enumerate().map(|(number, shard)| {
+            let shard = json!({
+                "status": shard.status.as_str(),
+                "primary_active": shard.primary_active,
+                "active_shards": shard.active_shards,
+                "relocating_shards": shard.relocating_shards,
+                "initializing_shards": shard.initializing_shards,
+                "unassigned_shards": shard.unassigned_shards,
+            });
+            (number.to_string(), shard)
+        });
+        body["shards"] = Value::Object(shards.collect());
+    }
+    body
 }

@@ -2,8 +2,8 @@
 
 use http::{Method, StatusCode};
 use ringwall_api::document::{
-    BulkRequest, GetRequest, GetResult, MultiGetItem, MultiGetRequest, OpType, RefreshPolicy,
-    SourceFilter, WriteItem, WriteOutcome,
+    BulkRequest, GetRequest, GetResult, MultiGetItem, MultiGetRequest, OpType, SourceFilter,
+    WriteItem, WriteOutcome,
 };
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::WRITE_TIMEOUT_MS;
 use crate::bulk::{outcome_status, source_filter, write_outcome};
 use crate::json;
-use crate::params::{Params, split_list};
+use crate::params::{Params, parse_version_type, split_list};
 use crate::request::{ResponseBody, RestRequest, RestResponse, single_index};
 
 /// Query parameters of single writes.
@@ -30,6 +30,18 @@ pub const WRITE_PARAMS: &[&str] = &[
     "wait_for_active_shards",
 ];
 
+/// Query parameters of deletions.
+pub const DELETE_PARAMS: &[&str] = &[
+    "if_primary_term",
+    "if_seq_no",
+    "refresh",
+    "routing",
+    "timeout",
+    "version",
+    "version_type",
+    "wait_for_active_shards",
+];
+
 /// Query parameters of `_update`.
 pub const UPDATE_PARAMS: &[&str] = &[
     "_source",
@@ -38,7 +50,6 @@ pub const UPDATE_PARAMS: &[&str] = &[
     "if_primary_term",
     "if_seq_no",
     "include_source_on_error",
-    "lang",
     "refresh",
     "require_alias",
     "retry_on_conflict",
@@ -60,6 +71,17 @@ pub const READ_PARAMS: &[&str] = &[
     "version_type",
 ];
 
+/// Query parameters of `_mget`.
+pub const MGET_PARAMS: &[&str] = &[
+    "_source",
+    "_source_excludes",
+    "_source_includes",
+    "preference",
+    "realtime",
+    "refresh",
+    "routing",
+];
+
 /// `PUT|POST /{index}/_doc[/{id}]`.
 pub async fn index(request: RestRequest) -> ApiResult<RestResponse> {
     let id = request.path("id").map(str::to_owned);
@@ -79,6 +101,11 @@ pub async fn index(request: RestRequest) -> ApiResult<RestResponse> {
 /// `PUT|POST /{index}/_create/{id}`.
 pub async fn create(request: RestRequest) -> ApiResult<RestResponse> {
     let id = request.required("id")?;
+    if let Some(other) = request.params.text("op_type").filter(|op| *op != "create") {
+        return Err(ApiError::illegal_argument(format!(
+            "opType must be 'create', found: [{other}]"
+        )));
+    }
     write(request, OpType::Create, Some(id)).await
 }
 
@@ -134,7 +161,10 @@ pub async fn source(request: RestRequest) -> ApiResult<RestResponse> {
 /// `GET|POST [/{index}]/_mget`.
 pub async fn mget(request: RestRequest) -> ApiResult<RestResponse> {
     let items = mget_items(&request)?;
-    let response = request.execute(MultiGetRequest { items }).await?;
+    let preference = request.params.owned("preference");
+    let response = request
+        .execute(MultiGetRequest { items, preference })
+        .await?;
     let mut out = b"{\"docs\":[".to_vec();
     for (position, item) in response.items.iter().enumerate() {
         if position > 0 {
@@ -166,6 +196,8 @@ async fn write(request: RestRequest, op: OpType, id: Option<String>) -> ApiResul
 fn write_item(request: &RestRequest, op: OpType, id: Option<String>) -> ApiResult<WriteItem> {
     let params = &request.params;
     refuse_pipeline(params)?;
+    // Errors never quote the document.
+    params.hint_flags(&["include_source_on_error"])?;
     Ok(WriteItem {
         routing: params.owned("routing"),
         if_seq_no: params.number("if_seq_no")?,
@@ -235,11 +267,17 @@ fn get_request(request: &RestRequest) -> ApiResult<GetRequest> {
         index: request.one_index()?,
         id: request.required("id")?,
         routing: params.owned("routing"),
+        preference: params.owned("preference"),
         realtime: params.flag("realtime", true)?,
-        refresh: params.refresh_policy()? == RefreshPolicy::Immediate,
+        refresh: refreshes(params)?,
         source: params.source_filter().unwrap_or_default(),
         version: params.number("version")?,
     })
+}
+
+/// A read refreshes first or it does not; it has nothing to wait for.
+fn refreshes(params: &Params) -> ApiResult<bool> {
+    params.flag("refresh", false)
 }
 
 fn mget_items(request: &RestRequest) -> ApiResult<Vec<GetRequest>> {
@@ -276,17 +314,29 @@ fn mget_doc(request: &RestRequest, doc: &Value) -> ApiResult<GetRequest> {
         .as_object()
         .ok_or_else(|| malformed("[docs] must hold objects"))?;
     json::check_keys("multi_get", object, MGET_KEYS)?;
-    let text = |name: &str| object.get(name).and_then(text_of);
-    let id = text("_id").ok_or_else(|| ApiError::validation(&["id is missing"]))?;
-    let index = text("_index");
+    let text = |name: &str| match object.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => text_of(value)
+            .map(Some)
+            .ok_or_else(|| malformed(&format!("[{name}] must be a string"))),
+    };
+    let id = text("_id")?.ok_or_else(|| ApiError::validation(&["id is missing"]))?;
+    let index = text("_index")?;
     let mut item = mget_item(request, index.as_deref().or(request.path("index")), id)?;
-    if let Some(routing) = text("routing").or_else(|| text("_routing")) {
+    if let Some(routing) = text("routing")?.or(text("_routing")?) {
         item.routing = Some(routing);
     }
     if let Some(filter) = object.get("_source") {
         item.source = source_filter(filter)?;
     }
-    item.version = object.get("version").and_then(Value::as_u64);
+    if let Some(version) = object.get("version").filter(|version| !version.is_null()) {
+        let number = version.as_u64();
+        let number = number.ok_or_else(|| malformed("[version] must be a whole number"))?;
+        item.version = Some(number);
+    }
+    if let Some(kind) = text("version_type")? {
+        parse_version_type(&kind)?;
+    }
     Ok(item)
 }
 
@@ -297,8 +347,9 @@ fn mget_item(request: &RestRequest, index: Option<&str>, id: String) -> ApiResul
         index: single_index(index),
         id,
         routing: params.owned("routing"),
+        preference: None,
         realtime: params.flag("realtime", true)?,
-        refresh: params.refresh_policy()? == RefreshPolicy::Immediate,
+        refresh: refreshes(params)?,
         source: params.source_filter().unwrap_or_default(),
         version: None,
     })
@@ -392,7 +443,6 @@ const UPDATE_KEYS: &[&str] = &[
 const MGET_KEYS: &[&str] = &[
     "_index",
     "_id",
-    "_type",
     "routing",
     "_routing",
     "_source",

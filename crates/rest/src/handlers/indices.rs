@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::{MASTER_TIMEOUT_MS, shards_json};
 use crate::json::check_keys;
+use crate::render::humanize;
 use crate::request::{RestRequest, RestResponse};
 
 /// Query parameters that say how index expressions resolve.
@@ -22,14 +23,11 @@ pub const INDICES_PARAMS: &[&str] = &["allow_no_indices", "expand_wildcards", "i
 /// Query parameters of changes that the master makes.
 pub const MASTER_PARAMS: &[&str] = &["master_timeout", "timeout"];
 
-/// Query parameters of descriptions.
-pub const GET_PARAMS: &[&str] = &[
-    "features",
-    "flat_settings",
-    "include_defaults",
-    "local",
-    "master_timeout",
-];
+/// Query parameters of descriptions. They are read from the state of the node that answers.
+pub const LOCAL_PARAMS: &[&str] = &["local", "master_timeout"];
+
+/// Query parameters of descriptions with settings.
+pub const SETTINGS_PARAMS: &[&str] = &["flat_settings", "include_defaults"];
 
 /// `PUT /{index}`.
 pub async fn create(request: RestRequest) -> ApiResult<RestResponse> {
@@ -68,7 +66,9 @@ pub async fn delete(request: RestRequest) -> ApiResult<RestResponse> {
 /// `GET|HEAD /{index}`.
 pub async fn get(request: RestRequest) -> ApiResult<RestResponse> {
     let head = request.method == Method::HEAD;
-    let indices = match describe(&request).await {
+    let shown = Shown::of(&request)?;
+    let features = features(&request)?;
+    let indices = match describe(&request, shown.with_defaults).await {
         Err(error) if head && error.code == ErrorCode::IndexNotFound => {
             return Ok(RestResponse::exists(false));
         }
@@ -77,21 +77,27 @@ pub async fn get(request: RestRequest) -> ApiResult<RestResponse> {
     if head {
         return Ok(RestResponse::exists(true));
     }
-    let flat = request.params.flag("flat_settings", false)?;
     let by_name = indices.into_iter().map(|index| {
-        let body = json!({
-            "aliases": index.aliases,
-            "mappings": index.mappings,
-            "settings": settings_json(index.settings, flat, &[]),
-        });
-        (index.name, body)
+        let mut body = Map::new();
+        let mut put = |feature: &str, part: Value| {
+            if features.is_empty() || features.iter().any(|wanted| wanted == feature) {
+                body.insert(feature.to_owned(), part);
+            }
+        };
+        put("aliases", index.aliases);
+        put("mappings", index.mappings);
+        put("settings", shown.set(index.settings));
+        if let Some(defaults) = index.defaults {
+            put("defaults", shown.set(defaults));
+        }
+        (index.name, Value::Object(body))
     });
     Ok(RestResponse::json(Value::Object(by_name.collect())))
 }
 
 /// `GET [/{index}]/_mapping`.
 pub async fn mapping(request: RestRequest) -> ApiResult<RestResponse> {
-    let indices = describe(&request).await?;
+    let indices = describe(&request, false).await?;
     let by_name = indices
         .into_iter()
         .map(|index| (index.name, json!({"mappings": index.mappings})));
@@ -100,19 +106,24 @@ pub async fn mapping(request: RestRequest) -> ApiResult<RestResponse> {
 
 /// `GET [/{index}]/_settings[/{name}]`.
 pub async fn settings(request: RestRequest) -> ApiResult<RestResponse> {
-    let indices = describe(&request).await?;
-    let flat = request.params.flag("flat_settings", false)?;
-    let wanted = request.path_list("name");
+    let shown = Shown {
+        wanted: request.path_list("name"),
+        ..Shown::of(&request)?
+    };
+    let indices = describe(&request, shown.with_defaults).await?;
     let by_name = indices.into_iter().map(|index| {
-        let settings = settings_json(index.settings, flat, &wanted);
-        (index.name, json!({"settings": settings}))
+        let mut body = json!({"settings": shown.set(index.settings)});
+        if let Some(defaults) = index.defaults {
+            body["defaults"] = shown.set(defaults);
+        }
+        (index.name, body)
     });
     Ok(RestResponse::json(Value::Object(by_name.collect())))
 }
 
 /// `GET [/{index}]/_alias`.
 pub async fn aliases(request: RestRequest) -> ApiResult<RestResponse> {
-    let indices = describe(&request).await?;
+    let indices = describe(&request, false).await?;
     let by_name = indices
         .into_iter()
         .map(|index| (index.name, json!({"aliases": index.aliases})));
@@ -173,6 +184,13 @@ pub async fn refresh(request: RestRequest) -> ApiResult<RestResponse> {
 /// `GET|POST [/{index}]/_flush`.
 pub async fn flush(request: RestRequest) -> ApiResult<RestResponse> {
     let indices = request.indices(IndicesOptions::default())?;
+    // A flush waits for one that is under way, and leaves nothing out that a forced one would do.
+    let force = request.params.flag("force", false)?;
+    if !request.params.flag("wait_if_ongoing", true)? && force {
+        return Err(ApiError::validation(&[
+            "wait_if_ongoing must be true for a force flush",
+        ]));
+    }
     let answer = request.execute(FlushRequest { indices }).await?;
     Ok(broadcast(&answer))
 }
@@ -180,30 +198,135 @@ pub async fn flush(request: RestRequest) -> ApiResult<RestResponse> {
 /// `GET [/{index}]/_stats`.
 pub async fn stats(request: RestRequest) -> ApiResult<RestResponse> {
     let indices = request.indices(IndicesOptions::default())?;
+    let level = Level::of(request.params.text("level"))?;
+    let human = request.params.flag("human", false)?;
     let answer = request.execute(IndicesStatsRequest { indices }).await?;
     let mut by_index: BTreeMap<&str, Vec<&ShardStats>> = BTreeMap::new();
     for shard in &answer.shards {
         by_index.entry(&shard.index).or_default().push(shard);
     }
-    let indices: Map<String, Value> = by_index
-        .iter()
-        .map(|(name, shards)| ((*name).to_owned(), sums(shards)))
-        .collect();
     let all: Vec<&ShardStats> = answer.shards.iter().collect();
-    Ok(RestResponse::json(json!({
+    let mut body = json!({
         "_shards": shards_json(answer.counts, &answer.failures, false),
         "_all": sums(&all),
-        "indices": indices,
-    })))
+    });
+    if level != Level::Cluster {
+        let indices = by_index.iter().map(|(name, shards)| {
+            let mut index = sums(shards);
+            if level == Level::Shards {
+                index["shards"] = by_shard(shards);
+            }
+            ((*name).to_owned(), index)
+        });
+        body["indices"] = Value::Object(indices.collect());
+    }
+    if human {
+        humanize(&mut body);
+    }
+    Ok(RestResponse::json(body))
 }
 
-async fn describe(request: &RestRequest) -> ApiResult<Vec<IndexDescription>> {
+/// How far statistics are split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Cluster,
+    Indices,
+    Shards,
+}
+
+impl Level {
+    fn of(text: Option<&str>) -> ApiResult<Self> {
+        match text {
+            Some("cluster") => Ok(Self::Cluster),
+            None | Some("indices") => Ok(Self::Indices),
+            Some("shards") => Ok(Self::Shards),
+            Some(other) => Err(ApiError::illegal_argument(format!(
+                "level parameter must be one of [cluster] or [indices] or [shards] but was [{other}]"
+            ))),
+        }
+    }
+}
+
+/// Returns the copies of each shard, under its number.
+fn by_shard(copies: &[&ShardStats]) -> Value {
+    let mut shards = Map::new();
+    for copy in copies {
+        let mut row = sum(&[copy]);
+        row["routing"] = json!({
+            "state": "STARTED",
+            "primary": copy.primary,
+            "node": copy.node,
+            "relocating_node": null,
+        });
+        row["seq_no"] = json!({
+            "max_seq_no": copy.max_seq_no,
+            "local_checkpoint": copy.local_checkpoint,
+            "global_checkpoint": copy.global_checkpoint,
+        });
+        let copies = shards
+            .entry(copy.shard.to_string())
+            .or_insert_with(|| json!([]));
+        if let Value::Array(copies) = copies {
+            copies.push(row);
+        }
+    }
+    Value::Object(shards)
+}
+
+/// How settings are written.
+struct Shown {
+    flat: bool,
+    with_defaults: bool,
+    /// Names and patterns; empty for all.
+    wanted: Vec<String>,
+}
+
+impl Shown {
+    fn of(request: &RestRequest) -> ApiResult<Self> {
+        Ok(Self {
+            flat: request.params.flag("flat_settings", false)?,
+            with_defaults: request.params.flag("include_defaults", false)?,
+            wanted: Vec::new(),
+        })
+    }
+
+    fn set(&self, settings: Value) -> Value {
+        settings_json(settings, self.flat, &self.wanted)
+    }
+}
+
+fn features(request: &RestRequest) -> ApiResult<Vec<String>> {
+    let features = request.params.list("features");
+    let is_known = |name: &&String| ["aliases", "mappings", "settings"].contains(&name.as_str());
+    let unknown: Vec<&str> = features
+        .iter()
+        .filter(|name| !is_known(name))
+        .map(String::as_str)
+        .collect();
+    match unknown.is_empty() {
+        true => Ok(features),
+        false => Err(ApiError::illegal_argument(format!(
+            "Invalid features specified [{}]",
+            unknown.join(",")
+        ))),
+    }
+}
+
+async fn describe(request: &RestRequest, with_defaults: bool) -> ApiResult<Vec<IndexDescription>> {
     let indices = request.indices(IndicesOptions::default())?;
-    let answer = request.execute(GetIndexRequest { indices }).await?;
+    request.params.hint_flags(&["local"])?;
+    request.params.hint_times(&["master_timeout"])?;
+    let answer = request
+        .execute(GetIndexRequest {
+            indices,
+            with_defaults,
+        })
+        .await?;
     Ok(answer.indices)
 }
 
-fn ack_timeout(request: &RestRequest) -> ApiResult<u64> {
+/// How long a change may take: to be made, and to be applied by all.
+pub(super) fn ack_timeout(request: &RestRequest) -> ApiResult<u64> {
     let master = request
         .params
         .time_ms("master_timeout", MASTER_TIMEOUT_MS)?;

@@ -2,25 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use ringwall_api::ApiResult;
 use ringwall_api::cluster::{
     BreakerStats, IndexingPressureStats, NodeInfo, NodeStats, NodesInfoRequest, NodesStatsRequest,
 };
+use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::ByteSizeValue;
 use serde_json::{Map, Value, json};
 
 use super::indices::nested;
 use crate::params::split_list;
+use crate::render::humanize;
 use crate::request::{RestRequest, RestResponse};
 
 /// Query parameters of `_nodes`.
 pub const INFO_PARAMS: &[&str] = &["flat_settings", "timeout"];
 
 /// Query parameters of `_nodes/stats`.
-pub const STATS_PARAMS: &[&str] = &["timeout", "level", "types", "groups", "fields"];
+pub const STATS_PARAMS: &[&str] = &["timeout", "level"];
 
 /// `GET /_nodes[/{node_id}][/{metric}]`. One path part alone may be either.
-pub async fn info(request: RestRequest) -> ApiResult<RestResponse> {
+pub async fn info(mut request: RestRequest) -> ApiResult<RestResponse> {
+    request.limit_time("timeout")?;
     let (nodes, metrics) = split(&request, INFO_METRICS);
     let flat = request.params.flag("flat_settings", false)?;
     let asks = metrics.is_empty()
@@ -42,7 +44,22 @@ pub async fn info(request: RestRequest) -> ApiResult<RestResponse> {
 }
 
 /// `GET /_nodes[/{node_id}]/stats[/{metric}]`.
-pub async fn stats(request: RestRequest) -> ApiResult<RestResponse> {
+pub async fn stats(mut request: RestRequest) -> ApiResult<RestResponse> {
+    request.limit_time("timeout")?;
+    let human = request.params.flag("human", false)?;
+    match request.params.text("level") {
+        None | Some("node") => {}
+        Some(level @ ("indices" | "shards")) => {
+            return Err(ApiError::illegal_argument(format!(
+                "level [{level}] is not supported for the statistics of nodes; use [_stats?level={level}]"
+            )));
+        }
+        Some(other) => {
+            return Err(ApiError::illegal_argument(format!(
+                "level parameter must be one of [node] or [indices] or [shards] but was [{other}]"
+            )));
+        }
+    }
     let nodes = request.path_list("node_id");
     let mut metrics = request.path_list("metric");
     // The section has another name than the metric, as in Elasticsearch.
@@ -52,7 +69,13 @@ pub async fn stats(request: RestRequest) -> ApiResult<RestResponse> {
     let nodes: Map<String, Value> = stats
         .nodes
         .iter()
-        .map(|(id, node)| (id.clone(), keep(stats_json(node), STATS_METRICS, &metrics)))
+        .map(|(id, node)| {
+            let mut node = keep(stats_json(node), STATS_METRICS, &metrics);
+            if human {
+                humanize(&mut node);
+            }
+            (id.clone(), node)
+        })
         .collect();
     Ok(RestResponse::json(envelope(&stats.cluster_name, nodes)))
 }

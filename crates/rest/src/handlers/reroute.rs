@@ -3,10 +3,10 @@
 use ringwall_api::cluster::{
     ClusterRerouteRequest, ClusterStateRequest, ForcedPrimary, RerouteCommand,
 };
-use ringwall_api::{ApiError, ApiResult, ErrorCode};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions};
 use serde_json::{Map, Value, json};
 
-use super::MASTER_TIMEOUT_MS;
+use super::indices::ack_timeout;
 use crate::json::check_keys;
 use crate::request::{RestRequest, RestResponse};
 
@@ -26,6 +26,7 @@ pub async fn reroute(request: RestRequest) -> ApiResult<RestResponse> {
     check_keys("cluster_reroute", &body, &["commands", "dry_run"])?;
     let commands = commands(&body)?;
     let shown = commands.clone();
+    let metrics = request.params.list("metric");
     let in_body = matches!(body.get("dry_run"), Some(Value::Bool(true)));
     let answer = request
         .execute(ClusterRerouteRequest {
@@ -33,11 +34,10 @@ pub async fn reroute(request: RestRequest) -> ApiResult<RestResponse> {
             dry_run: request.params.flag("dry_run", in_body)?,
             explain: request.params.flag("explain", false)?,
             retry_failed: request.params.flag("retry_failed", false)?,
-            timeout_ms: request.params.time_ms("timeout", MASTER_TIMEOUT_MS)?,
+            timeout_ms: ack_timeout(&request)?,
         })
         .await?;
     let mut response = json!({"acknowledged": answer.acknowledged});
-    let metrics = request.params.list("metric");
     if metrics != ["none"] {
         let metrics = match metrics.is_empty() {
             true => SHOWN.iter().map(|metric| (*metric).to_owned()).collect(),
@@ -47,6 +47,7 @@ pub async fn reroute(request: RestRequest) -> ApiResult<RestResponse> {
             .execute(ClusterStateRequest {
                 metrics,
                 indices: Vec::new(),
+                options: IndicesOptions::default(),
             })
             .await?;
         response["state"] = state.state;

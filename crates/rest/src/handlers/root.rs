@@ -1,10 +1,10 @@
 //! `GET /`, and the licence endpoints that clients probe at start.
 
-use ringwall_api::ApiResult;
 use ringwall_api::auth::AuthenticationType;
 use ringwall_api::cluster::MainRequest;
+use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::COMPATIBLE_VERSION;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::request::{RestRequest, RestResponse};
 
@@ -32,6 +32,7 @@ pub async fn main(request: RestRequest) -> ApiResult<RestResponse> {
 
 /// `GET /_license`. Everything Ringwall has is free, which clients know as an active basic licence.
 pub async fn license(request: RestRequest) -> ApiResult<RestResponse> {
+    request.params.hint_flags(&["local", "accept_enterprise"])?;
     let main = request.execute(MainRequest).await?;
     Ok(RestResponse::json(json!({
         "license": {
@@ -53,8 +54,16 @@ pub async fn license(request: RestRequest) -> ApiResult<RestResponse> {
 pub async fn xpack(request: RestRequest) -> ApiResult<RestResponse> {
     let identity = request.context.authentication.authentication_type;
     let secured = identity != AuthenticationType::Anonymous;
+    request.params.hint_flags(&["accept_enterprise"])?;
+    let categories = request.params.list("categories");
+    let is_unknown = |name: &&String| !["build", "license", "features"].contains(&name.as_str());
+    if let Some(unknown) = categories.iter().find(is_unknown) {
+        return Err(ApiError::illegal_argument(format!(
+            "[categories] has [{unknown}], but knows [build], [license] and [features] only"
+        )));
+    }
     let main = request.execute(MainRequest).await?;
-    Ok(RestResponse::json(json!({
+    let mut body = json!({
         "build": {"hash": format!("ringwall-{}", ringwall_base::VERSION), "date": BUILD_DATE},
         "license": {"uid": main.cluster_uuid, "type": "basic", "mode": "basic", "status": "active"},
         "features": {
@@ -63,8 +72,12 @@ pub async fn xpack(request: RestRequest) -> ApiResult<RestResponse> {
             "watcher": {"available": false, "enabled": false},
             "graph": {"available": false, "enabled": false},
         },
-        "tagline": "You know, for X",
-    })))
+    });
+    if let (false, Value::Object(sections)) = (categories.is_empty(), &mut body) {
+        sections.retain(|name, _| categories.contains(name));
+    }
+    body["tagline"] = "You know, for X".into();
+    Ok(RestResponse::json(body))
 }
 
 /// The day of the release; clients only want a date that parses.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use futures::StreamExt;
-use ringwall_api::search::{CountRequest, SearchHit, SearchRequest, SearchResponse};
+use ringwall_api::search::{SearchHit, SearchRequest, SearchResponse};
 use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions, IndicesTarget};
 use serde_json::{Map, Value, json};
 
@@ -95,6 +95,10 @@ pub async fn search(request: RestRequest) -> ApiResult<RestResponse> {
     let params = &request.params;
     let mut body = request.body_object()?;
     merge_search_params(params, &mut body)?;
+    check_search_type(params.text("search_type"))?;
+    read_hints(params)?;
+    params.hint_flags(&["request_cache"])?;
+    params.hint_numbers(&["batched_reduce_size"], 2)?;
     let total_as_int = params.flag("rest_total_hits_as_int", false)?;
     if total_as_int {
         ask_for_exact_total(&mut body)?;
@@ -116,8 +120,9 @@ pub async fn search(request: RestRequest) -> ApiResult<RestResponse> {
     Ok(RestResponse::raw(out))
 }
 
-/// `GET|POST [/{index}]/_count`.
+/// `GET|POST [/{index}]/_count`: a search of which only the total is wanted.
 pub async fn count(request: RestRequest) -> ApiResult<RestResponse> {
+    let params = &request.params;
     let mut body = request.body_object()?;
     if let Some(key) = body.keys().find(|key| *key != "query") {
         return Err(ApiError::new(
@@ -125,26 +130,68 @@ pub async fn count(request: RestRequest) -> ApiResult<RestResponse> {
             format!("request does not support [{key}]"),
         ));
     }
-    merge_query(&request.params, &mut body)?;
-    if let Some(min_score) = request.params.number::<f64>("min_score")? {
+    merge_query(params, &mut body)?;
+    params.hint_flags(&["ignore_throttled"])?;
+    if let Some(min_score) = params.number::<f64>("min_score")? {
         body.insert("min_score".to_owned(), min_score.into());
     }
-    let count = CountRequest {
-        indices: request.indices(IndicesOptions::default())?,
-        body: Value::Object(body),
-        routing: request.params.owned("routing"),
-        preference: request.params.owned("preference"),
-    };
-    let response = request.execute(count).await?;
-    Ok(RestResponse::json(json!({
-        "count": response.count,
-        "_shards": shards_json(response.shards, &response.failures, true),
-    })))
+    if let Some(most) = params.number::<u32>("terminate_after")? {
+        body.insert("terminate_after".to_owned(), most.into());
+    }
+    let response = request
+        .execute(count_request(
+            request.indices(IndicesOptions::default())?,
+            body,
+            params.owned("routing"),
+            params.owned("preference"),
+        ))
+        .await?;
+    let mut answer = Map::new();
+    if let Some(early) = response.terminated_early {
+        answer.insert("terminated_early".to_owned(), early.into());
+    }
+    answer.insert("count".to_owned(), exact_total(&response)?.into());
+    let shards = shards_json(response.shards, &response.failures, true);
+    answer.insert("_shards".to_owned(), shards);
+    Ok(RestResponse::json(answer.into()))
+}
+
+/// Returns the search of which [`exact_total`] is the count.
+pub(super) fn count_request(
+    indices: IndicesTarget,
+    mut body: Map<String, Value>,
+    routing: Option<String>,
+    preference: Option<String>,
+) -> SearchRequest {
+    body.insert("size".to_owned(), 0.into());
+    body.insert("track_total_hits".to_owned(), true.into());
+    SearchRequest {
+        indices,
+        body: body.into(),
+        routing,
+        preference,
+        typed_keys: false,
+        allow_partial_results: None,
+    }
+}
+
+/// Returns the total of a search that has tracked it.
+///
+/// # Errors
+/// The search ran out of time: there would be more.
+pub(super) fn exact_total(response: &SearchResponse) -> ApiResult<u64> {
+    if response.timed_out {
+        return Err(ApiError::new(ErrorCode::SearchTimeout, "Time exceeded"));
+    }
+    let total = response.total.map(|total| total.value);
+    total.ok_or_else(|| ApiError::internal("a count has no total"))
 }
 
 /// `GET|POST [/{index}]/_msearch`: every search stands alone; a failed one is an item with an error.
 pub async fn msearch(request: RestRequest) -> ApiResult<RestResponse> {
     let started = Instant::now();
+    check_search_type(request.params.text("search_type"))?;
+    read_hints(&request.params)?;
     let total_as_int = request.params.flag("rest_total_hits_as_int", false)?;
     let at_once: usize = request
         .params
@@ -177,6 +224,30 @@ pub async fn msearch(request: RestRequest) -> ApiResult<RestResponse> {
     }
     out.extend_from_slice(b"]}");
     Ok(RestResponse::raw(out))
+}
+
+/// How a search is spread over shards and what is kept of it: it is the same search for all that. There are no remote
+/// clusters, no frozen indices and no cache of answers.
+fn read_hints(params: &Params) -> ApiResult<()> {
+    params.hint_flags(&["ccs_minimize_roundtrips", "ignore_throttled"])?;
+    params.hint_numbers(
+        &["max_concurrent_shard_requests", "pre_filter_shard_size"],
+        1,
+    )
+}
+
+/// Scores with the term statistics of all shards need a phase that is not there.
+fn check_search_type(given: Option<&str>) -> ApiResult<()> {
+    match given {
+        None | Some("query_then_fetch") => Ok(()),
+        Some("dfs_query_then_fetch") => Err(ApiError::illegal_argument(
+            "search_type [dfs_query_then_fetch] is not supported: every shard scores with its own term statistics; \
+             use [query_then_fetch], or an index with one shard",
+        )),
+        Some(other) => Err(ApiError::illegal_argument(format!(
+            "No search type for [{other}]"
+        ))),
+    }
 }
 
 /// Moves what the query string says about the search into the body, where it means the same.
@@ -229,7 +300,17 @@ fn merge_search_params(params: &Params, body: &mut Map<String, Value>) -> ApiRes
 /// Turns `q` and its companions into a `query_string` query.
 fn merge_query(params: &Params, body: &mut Map<String, Value>) -> ApiResult<()> {
     let Some(text) = params.text("q") else {
-        return Ok(());
+        let lone = params
+            .names()
+            .filter(|name| QUERY_STRING_PARAMS.contains(name));
+        let lone: Vec<&str> = lone.collect();
+        if lone.is_empty() {
+            return Ok(());
+        }
+        return Err(ApiError::illegal_argument(format!(
+            "parameters [{}] need the query string parameter [q], which is missing",
+            lone.join(", ")
+        )));
     };
     let mut query = Map::new();
     query.insert("query".to_owned(), text.into());
@@ -311,23 +392,31 @@ fn msearch_item(
     if total_as_int {
         ask_for_exact_total(&mut body)?;
     }
-    let text = |name: &str| header.get(name).and_then(Value::as_str).map(str::to_owned);
-    let flag =
-        |name: &str, default: bool| header.get(name).and_then(Value::as_bool).unwrap_or(default);
+    let header = Header(&header);
     let mut options = params.indices_options(IndicesOptions::default())?;
-    options.ignore_unavailable = flag("ignore_unavailable", options.ignore_unavailable);
-    options.allow_no_indices = flag("allow_no_indices", options.allow_no_indices);
-    if let Some(words) = text("expand_wildcards") {
-        apply_expand_wildcards(&words, &mut options)?;
+    if let Some(ignore) = header.flag("ignore_unavailable")? {
+        options.ignore_unavailable = ignore;
     }
-    let expressions = match header.get("index").or(header.get("indices")) {
-        Some(Value::Array(names)) => names
-            .iter()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect(),
-        Some(Value::String(names)) => split_list(names),
-        _ => request.path_list("index"),
+    if let Some(allow) = header.flag("allow_no_indices")? {
+        options.allow_no_indices = allow;
+    }
+    if let Some(words) = header.list("expand_wildcards")? {
+        apply_expand_wildcards(&words.join(","), &mut options)?;
+    }
+    check_search_type(header.text("search_type")?.as_deref())?;
+    // As in the query string.
+    for name in [
+        "ignore_throttled",
+        "request_cache",
+        "ccs_minimize_roundtrips",
+    ] {
+        header.flag(name)?;
+    }
+    let expressions = match header.list("index")? {
+        Some(names) => names,
+        None => header
+            .list("indices")?
+            .unwrap_or_else(|| request.path_list("index")),
     };
     Ok(SearchRequest {
         indices: IndicesTarget {
@@ -336,13 +425,68 @@ fn msearch_item(
             ..IndicesTarget::default()
         },
         body: Value::Object(body),
-        routing: text("routing").or_else(|| params.owned("routing")),
-        preference: text("preference"),
+        routing: header.text("routing")?.or_else(|| params.owned("routing")),
+        preference: header.text("preference")?,
         typed_keys: params.flag("typed_keys", false)?,
-        allow_partial_results: header
-            .get("allow_partial_search_results")
-            .and_then(Value::as_bool),
+        allow_partial_results: header.flag("allow_partial_search_results")?,
     })
+}
+
+/// The line before a search of `_msearch`.
+struct Header<'a>(&'a Map<String, Value>);
+
+impl Header<'_> {
+    fn given(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    fn flag(&self, name: &str) -> ApiResult<Option<bool>> {
+        match self.given(name) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(Value::String(text)) if text == "true" => Ok(Some(true)),
+            Some(Value::String(text)) if text == "false" => Ok(Some(false)),
+            Some(other) => Err(ApiError::illegal_argument(format!(
+                "Failed to parse value [{}] of [{name}] as only [true] or [false] are allowed.",
+                plain(other)
+            ))),
+        }
+    }
+
+    fn text(&self, name: &str) -> ApiResult<Option<String>> {
+        match self.given(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(Value::Number(number)) => Ok(Some(number.to_string())),
+            Some(other) => Err(ApiError::illegal_argument(format!(
+                "[{name}] must be a string, not [{}]",
+                json::kind(other)
+            ))),
+        }
+    }
+
+    fn list(&self, name: &str) -> ApiResult<Option<Vec<String>>> {
+        match self.given(name) {
+            Some(Value::Array(items)) => {
+                let texts = items.iter().map(|item| match item {
+                    Value::String(text) => Ok(text.clone()),
+                    other => Err(ApiError::illegal_argument(format!(
+                        "[{name}] must hold strings, not [{}]",
+                        json::kind(other)
+                    ))),
+                });
+                texts.collect::<ApiResult<_>>().map(Some)
+            }
+            _ => Ok(self.text(name)?.map(|text| split_list(&text))),
+        }
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// Writes a search answer; `status` is added inside `_msearch`.
@@ -433,6 +577,14 @@ fn write_score(out: &mut Vec<u8>, score: Option<f32>) {
     }
 }
 
+/// What says how `q` is read.
+const QUERY_STRING_PARAMS: &[&str] = &[
+    "df",
+    "analyzer",
+    "default_operator",
+    "lenient",
+    "analyze_wildcard",
+];
 const MSEARCH_KEYS: &[&str] = &[
     "index",
     "indices",
@@ -446,7 +598,6 @@ const MSEARCH_KEYS: &[&str] = &[
     "request_cache",
     "allow_partial_search_results",
     "ccs_minimize_roundtrips",
-    "max_concurrent_shard_requests",
 ];
 const DEFAULT_CONCURRENT_SEARCHES: usize = 4;
 const MAX_CONCURRENT_SEARCHES: usize = 32;

@@ -29,6 +29,7 @@ pub async fn authenticate(request: RestRequest) -> ApiResult<RestResponse> {
 
 /// `PUT|POST /_security/user/{username}`.
 pub async fn put_user(request: RestRequest) -> ApiResult<RestResponse> {
+    visible_at_once(&request)?;
     let username = request.required("username")?;
     let mut body = request.body_object()?;
     check_keys("put_user", &body, USER_KEYS)?;
@@ -70,6 +71,8 @@ pub async fn put_user(request: RestRequest) -> ApiResult<RestResponse> {
 
 /// `GET /_security/user[/{username}]`: 404 with `{}` when none of the named users exists.
 pub async fn get_users(request: RestRequest) -> ApiResult<RestResponse> {
+    // Nobody has a profile.
+    request.params.hint_flags(&["with_profile_uid"])?;
     let usernames = names(request.path("username"));
     let named = !usernames.is_empty();
     let answer = request.execute(GetUsersRequest { usernames }).await?;
@@ -88,6 +91,7 @@ pub async fn get_users(request: RestRequest) -> ApiResult<RestResponse> {
 
 /// `DELETE /_security/user/{username}`.
 pub async fn delete_user(request: RestRequest) -> ApiResult<RestResponse> {
+    visible_at_once(&request)?;
     let username = request.required("username")?;
     let answer = request.execute(DeleteUserRequest { username }).await?;
     let status = if answer.found {
@@ -100,6 +104,7 @@ pub async fn delete_user(request: RestRequest) -> ApiResult<RestResponse> {
 
 /// `PUT|POST /_security/user[/{username}]/_password`; without a name, the caller's own.
 pub async fn change_password(request: RestRequest) -> ApiResult<RestResponse> {
+    visible_at_once(&request)?;
     let username = match request.path("username") {
         Some(name) => name.to_owned(),
         None => request.context.authentication.user.username.clone(),
@@ -125,11 +130,17 @@ pub async fn disable(request: RestRequest) -> ApiResult<RestResponse> {
 }
 
 async fn set_enabled(request: RestRequest, enabled: bool) -> ApiResult<RestResponse> {
+    visible_at_once(&request)?;
     let username = request.required("username")?;
     request
         .execute(SetUserEnabledRequest { username, enabled })
         .await?;
     Ok(RestResponse::json(json!({})))
+}
+
+/// Changes to security are in force when they are acknowledged, whatever `refresh` says.
+pub(super) fn visible_at_once(request: &RestRequest) -> ApiResult<()> {
+    request.params.refresh_policy().map(drop)
 }
 
 fn new_password(body: &mut Map<String, Value>) -> ApiResult<Option<NewPassword>> {

@@ -8,6 +8,7 @@ use ringwall_api::service_accounts::{
 };
 use serde_json::{Map, Value, json};
 
+use super::security::visible_at_once;
 use crate::request::{RestRequest, RestResponse};
 
 /// `GET /_security/service[/{namespace}[/{service}]]`.
@@ -24,6 +25,7 @@ pub async fn get(request: RestRequest) -> ApiResult<RestResponse> {
 
 /// `POST|PUT /_security/service/{namespace}/{service}/credential/token[/{name}]`.
 pub async fn create_token(request: RestRequest) -> ApiResult<RestResponse> {
+    visible_at_once(&request)?;
     let asked = CreateServiceTokenRequest {
         principal: principal(&request)?,
         name: request.path("name").map(str::to_owned),
@@ -37,6 +39,7 @@ pub async fn create_token(request: RestRequest) -> ApiResult<RestResponse> {
 
 /// `DELETE /_security/service/{namespace}/{service}/credential/token/{name}`.
 pub async fn delete_token(request: RestRequest) -> ApiResult<RestResponse> {
+    visible_at_once(&request)?;
     let asked = DeleteServiceTokenRequest {
         principal: principal(&request)?,
         name: request.required("name")?,

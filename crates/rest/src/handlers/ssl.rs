@@ -20,7 +20,8 @@ pub async fn certificates(request: RestRequest) -> ApiResult<RestResponse> {
 }
 
 /// `GET /_ssl/nodes[/{node_id}]`: what every node has loaded, and the links between them.
-pub async fn nodes(request: RestRequest) -> ApiResult<RestResponse> {
+pub async fn nodes(mut request: RestRequest) -> ApiResult<RestResponse> {
+    request.limit_time("timeout")?;
     let nodes = request.path_list("node_id");
     let answer = request.execute(NodesTlsRequest { nodes }).await?;
     let (successful, failed) = (answer.nodes.len(), answer.failures.len());
@@ -118,7 +119,8 @@ fn link_json(link: &TlsLink) -> Value {
 }
 
 /// `POST /_nodes[/{node_id}]/reload_secure_settings`.
-pub async fn reload_secure_settings(request: RestRequest) -> ApiResult<RestResponse> {
+pub async fn reload_secure_settings(mut request: RestRequest) -> ApiResult<RestResponse> {
+    request.limit_time("timeout")?;
     let mut body = request.body_object()?;
     check_keys(
         "reload_secure_settings",

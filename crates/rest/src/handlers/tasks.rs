@@ -10,6 +10,7 @@ use ringwall_api::{ApiError, ApiResult};
 use serde_json::{Map, Value, json};
 
 use crate::params::Params;
+use crate::render::humanize;
 use crate::request::{RestRequest, RestResponse};
 
 /// Query parameters of `GET /_tasks`.
@@ -40,6 +41,7 @@ pub const GET_PARAMS: &[&str] = &["timeout", "wait_for_completion"];
 pub async fn list(request: RestRequest) -> ApiResult<RestResponse> {
     let params = &request.params;
     let grouping = Grouping::of(params)?;
+    let human = params.flag("human", false)?;
     let list = ListTasksRequest {
         filter: filter(params)?,
         detailed: params.flag("detailed", false)?,
@@ -47,7 +49,11 @@ pub async fn list(request: RestRequest) -> ApiResult<RestResponse> {
         timeout_ms: params.time_ms("timeout", TIMEOUT_MS)?,
     };
     let response = request.execute(list).await?;
-    Ok(RestResponse::json(grouped(&response, grouping)))
+    let mut body = grouped(&response, grouping);
+    if human {
+        humanize(&mut body);
+    }
+    Ok(RestResponse::json(body))
 }
 
 /// `GET /_tasks/{task_id}`.

@@ -369,6 +369,11 @@ fn multi_match(body: &Value) -> Result<Query, ApiError> {
             "Fuzziness not allowed for type [phrase] and [phrase_prefix] in [multi_match]",
         ));
     }
+    if kind == MultiMatchKind::BoolPrefix && object.take("slop").is_some() {
+        return Err(parsing(
+            "[slop] not allowed for type [bool_prefix] in [multi_match]",
+        ));
+    }
     let query = MultiMatchQuery {
         fields,
         value,

@@ -122,7 +122,11 @@ fn exact(
 pub(super) fn phrase(shard: &Shard<'_>, query: &PhraseQuery) -> Result<Compiled, ApiError> {
     with_field(shard, &query.field, |field| {
         let text = scalar_text(&query.value).unwrap_or_default();
-        let Some(analyzer) = analyzer_of(field, query.analyzer.as_deref())? else {
+        let analyzer = match (query.analyzer.as_deref(), field.quote_analyzer()) {
+            (None, Some(analyzer)) => Some(analyzer),
+            (named, _) => analyzer_of(field, named)?,
+        };
+        let Some(analyzer) = analyzer else {
             let compiled = match super::values::term(shard, field, &query.value, 1.0) {
                 Err(_) if query.lenient => none(),
                 result => result?,

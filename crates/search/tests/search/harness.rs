@@ -7,8 +7,8 @@ use ringwall_api::ApiError;
 use ringwall_base::encoding;
 use ringwall_index::{Mapping, Searcher, View, parse_document};
 use ringwall_search::{
-    MAX_BUCKETS, SearchSource, ShardContext, ShardQueryResult, Unlimited, count, fetch_phase,
-    parse_count, parse_search, query_phase, reduce,
+    MAX_BUCKETS, SearchSource, ShardContext, ShardQueryResult, Unlimited, fetch_phase,
+    parse_search, query_phase, reduce,
 };
 use serde_json::{Map, Value, json};
 
@@ -198,7 +198,8 @@ impl Index {
     }
 
     pub fn count(&self, query: &Value) -> u64 {
-        let query = parse_count(&json!({"query": query})).unwrap();
+        let source = json!({"query": query, "size": 0, "track_total_hits": true});
+        let source = parse_search(&source).unwrap();
         let context = ShardContext {
             index: "test",
             now_millis: NOW,
@@ -206,7 +207,7 @@ impl Index {
         };
         self.shards
             .iter()
-            .map(|shard| count(shard, &query, &context).unwrap())
+            .map(|shard| query_phase(shard, &source, &context).unwrap().total)
             .sum()
     }
 

@@ -97,3 +97,48 @@ fn a_phrase_of_thousands_of_words_ends() {
     let index = index(&[words(4_000), words(100)]);
     assert_eq!(index.set(phrase(&words(2_000), 50)), ["1"]);
 }
+
+/// As Elasticsearch counts places: 100 lie between the values of an array, unless the mapping says otherwise.
+#[test]
+fn phrases_do_not_reach_into_the_next_value() {
+    let field = |gap: Value| match gap {
+        Value::Null => json!({"type": "text"}),
+        gap => json!({"type": "text", "position_increment_gap": gap}),
+    };
+    let mapping = json!({"properties": {
+        "hundred": field(Value::Null), "two": field(json!(2)), "none": field(json!(0)),
+        "stop": {"type": "text", "analyzer": "stop", "position_increment_gap": 2},
+    }});
+    let names = json!(["John Abraham", "Lincoln Smith", "née O’Hara", "x"]);
+    let doc = json!({"hundred": names, "two": names, "none": names, "stop": names});
+    let index = Index::new(mapping, &[doc]);
+    let least_slop = |field: &str, words: &str| {
+        (0..250).find(|slop| {
+            let query = json!({"match_phrase": {field: {"query": words, "slop": slop}}});
+            !index.set(query).is_empty()
+        })
+    };
+    for (field, slop) in [("hundred", 100), ("two", 2), ("stop", 2), ("none", 0)] {
+        assert_eq!(least_slop(field, "abraham lincoln"), Some(slop), "{field}");
+        assert_eq!(least_slop(field, "john abraham"), Some(0), "{field}");
+        assert_eq!(least_slop(field, "smith née"), Some(slop), "{field}");
+        let over_two = 2 * slop + 2;
+        assert_eq!(least_slop(field, "abraham née"), Some(over_two), "{field}");
+    }
+}
+
+#[test]
+fn a_phrase_has_its_own_analyzer() {
+    let mapping = json!({"properties": {"t": {
+        "type": "text", "analyzer": "whitespace", "search_quote_analyzer": "simple",
+    }}});
+    let index = Index::new(mapping, &[json!({"t": "Red Sea"}), json!({"t": "red sea"})]);
+    assert_eq!(index.set(json!({"match": {"t": "Red"}})), ["1"]);
+    assert_eq!(index.set(phrase_text("Red Sea")), ["2"]);
+    let quoted = json!({"query_string": {"query": "t:\"Red Sea\""}});
+    assert_eq!(index.set(quoted), ["2"]);
+}
+
+fn phrase_text(text: &str) -> Value {
+    json!({"match_phrase": {"t": text}})
+}

@@ -270,6 +270,7 @@ fn denials_name_the_action_roles_indices_and_privileges() {
 #[test]
 fn cluster_actions_need_cluster_privileges() {
     let health = || HealthRequest {
+        options: IndicesOptions::default(),
         indices: Vec::new(),
         wait_for_status: None,
         wait_for_nodes: None,
@@ -386,6 +387,7 @@ fn reading_one_document_needs_one_index() {
         },
         id: "1".to_owned(),
         routing: None,
+        preference: None,
         realtime: true,
         refresh: false,
         source: SourceFilter::default(),
@@ -476,6 +478,7 @@ fn disabled_security_resolves_without_checks() {
     let authorizer = Authorizer::disabled(store());
     let get = GetIndexRequest {
         indices: IndicesTarget::parse("logs-*"),
+        with_defaults: false,
     };
     assert_eq!(
         run(&authorizer, &caller(&[]), get).unwrap(),

@@ -142,7 +142,8 @@ pub async fn availability(services: &Arc<Services>) -> Indicator {
 /// Whether the disks have room, and answer.
 pub async fn disk(services: &Arc<Services>) -> Indicator {
     let request = NodesStatsRequest { nodes: Vec::new() };
-    let stats: ApiResult<_> = nodes::all_stats(services, &Authentication::system(), &request).await;
+    let system = Authentication::system();
+    let stats: ApiResult<_> = nodes::all_stats(services, &system, &request, nodes::TIMEOUT).await;
     let stats = stats.map(|answer| answer.nodes).unwrap_or_default();
     let state = services.cluster.state();
     let at = |level: DiskLevel| -> Vec<String> {

@@ -11,7 +11,7 @@ use ringwall_settings::registry::{security, ssl};
 use serde_json::{Value, json};
 
 use super::indicator::{Diagnosis, Impact, Indicator, Severity};
-use crate::actions::tls::of_nodes;
+use crate::actions::tls::{TIMEOUT, of_nodes};
 use crate::cluster_service::now_ms;
 use crate::services::Services;
 
@@ -32,7 +32,7 @@ pub async fn certificates(services: &Arc<Services>) -> Indicator {
         red: seconds(services.settings.get(&security::CERTIFICATE_EXPIRY_RED)),
     };
     // Who may see the report may see what it is made of.
-    let answer = of_nodes(services, &Authentication::system(), &[]).await;
+    let answer = of_nodes(services, &Authentication::system(), &[], TIMEOUT).await;
     let nodes: Vec<NodeTls> = answer.nodes.into_values().collect();
     let mut indicator = of_certificates(&nodes, &thresholds, now_ms() as i64 / 1000);
     if !answer.failures.is_empty() {
