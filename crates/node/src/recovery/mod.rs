@@ -52,7 +52,7 @@ pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
         services,
         FINALIZE,
         async |services, context, request: StepRequest| {
-            source::finalize(&services, context.peer.id, &request)
+            source::finalize(&services, context.peer.id, &request).await
         },
     )?;
     for_members(

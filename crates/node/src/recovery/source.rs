@@ -73,6 +73,14 @@ impl RecoverySessions {
         }
     }
 
+    /// Gives up recoveries from a copy that is taken out of service: they would keep its engine open, and another
+    /// copy of the shard from beginning on this node.
+    pub fn end_of(&self, shard: &LocalShard) {
+        self.sessions
+            .lock()
+            .retain(|_, session| !std::ptr::eq(&*session.shard, shard));
+    }
+
     /// Gives up recoveries whose target has not asked for anything for long.
     pub fn expire(&self) {
         self.sessions
@@ -117,7 +125,12 @@ pub async fn start(
         reader: Mutex::new(None),
         last_used: Mutex::new(Instant::now()),
     };
+    let shard = Arc::clone(&session.shard);
     let recovery_id = services.recoveries.insert(session);
+    if let Err(error) = shard.primary_term() {
+        services.recoveries.end_of(&shard);
+        return Err(error);
+    }
     Ok(StartResponse { recovery_id, plan })
 }
 
@@ -230,17 +243,33 @@ pub async fn operations(
     services.pools.disk.run(read).await?
 }
 
-/// The target has everything: from here on it counts.
-pub fn finalize(
+/// The target has everything: from here on it counts. That is so before the master knows of it, and may never be known
+/// here when the primary is cut off at this moment; so no checkpoint may pass it any more.
+pub async fn finalize(
     services: &Services,
     caller: NodeId,
     request: &StepRequest,
 ) -> ApiResult<StepResponse> {
     let session = services.recoveries.get(request.recovery_id, caller)?;
+    let (shard, copy) = (&session.shard, &session.allocation_id);
+    shard.record_checkpoint(copy, request.local_checkpoint);
+    shard.hold_checkpoint_for(copy)?;
+    // What the checkpoint had passed already is on its way to the copy, which is tracked.
+    let deadline = tokio::time::Instant::now() + FINALIZE_WAIT;
+    while shard.checkpoint_of(copy) < Some(shard.engine.global_checkpoint()) {
+        step_response(&session)?;
+        if tokio::time::Instant::now() >= deadline {
+            return Err(ApiError::new(
+                ErrorCode::Timeout,
+                format!(
+                    "the recovering copy of {} does not follow its primary",
+                    shard.id
+                ),
+            ));
+        }
+        tokio::time::sleep(FINALIZE_POLL).await;
+    }
     let response = step_response(&session)?;
-    session
-        .shard
-        .record_checkpoint(&session.allocation_id, request.local_checkpoint);
     services.recoveries.cancel(request.recovery_id, caller);
     Ok(response)
 }
@@ -264,7 +293,42 @@ fn not_now(shard: &LocalShard, reason: &str) -> ApiError {
     )
 }
 
+/// How long the last operations may be on their way to a copy.
+const FINALIZE_WAIT: Duration = Duration::from_secs(30);
+const FINALIZE_POLL: Duration = Duration::from_millis(5);
 /// A target that asks for nothing for so long is gone.
 const IDLE_LIMIT: Duration = Duration::from_secs(300);
 const MAX_CHUNK: u32 = 4 << 20;
 const MAX_BATCH_BYTES: u64 = 8 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shards::local::tests::primary;
+
+    /// A new copy of the shard on this node waits until nobody uses the earlier one.
+    #[test]
+    fn a_recovery_does_not_outlive_the_copy_that_it_reads() {
+        let directory = tempfile::tempdir().unwrap();
+        let shard = primary(directory.path());
+        let sessions = RecoverySessions::default();
+        let session = Session {
+            shard: Arc::clone(&shard),
+            allocation_id: AllocationId("copy".into()),
+            target: NodeId::from_bits(2),
+            term: 1,
+            snapshot: None,
+            _retention: shard.engine.retain_operations(0).unwrap(),
+            reader: Mutex::new(None),
+            last_used: Mutex::new(Instant::now()),
+        };
+        let id = sessions.insert(session);
+        assert!(sessions.get(id, NodeId::from_bits(2)).is_ok());
+        assert!(sessions.get(id, NodeId::from_bits(3)).is_err(), "another's");
+        let alive = shard.alive();
+        shard.close();
+        sessions.end_of(&shard);
+        drop(shard);
+        assert_eq!(alive.strong_count(), 0);
+    }
+}

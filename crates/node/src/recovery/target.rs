@@ -62,7 +62,7 @@ pub async fn recover(services: &Arc<Services>, assignment: &Assignment) -> ApiRe
             Ok(())
         }
         Err(error) => {
-            recovery.cancel().await;
+            recovery.cancel();
             Err(error)
         }
     }
@@ -408,15 +408,22 @@ impl Recovery<'_> {
         self.services.pools.disk.run(work).await?
     }
 
-    async fn cancel(&self) {
+    /// Not waited for: the source may not answer, and the next attempt has nothing to do with it.
+    fn cancel(&self) {
         let request = StepRequest {
             recovery_id: self.id,
             local_checkpoint: -1,
         };
-        // The source forgets it by itself in the end.
-        if let Err(error) = self.primary.call::<()>(CANCEL, &request).await {
-            tracing::debug!(shard = %self.assignment.shard, %error, "recovery not cancelled at its source");
-        }
+        let (services, source) = (self.services.clone(), self.primary.node);
+        let shard = self.assignment.shard.clone();
+        tokio::spawn(async move {
+            let cancelled: ApiResult<()> =
+                services.call(source, CANCEL, &request, STEP_TIMEOUT).await;
+            // The source forgets it by itself in the end.
+            if let Err(error) = cancelled {
+                tracing::debug!(%shard, %error, "recovery not cancelled at its source");
+            }
+        });
     }
 }
 

@@ -105,7 +105,11 @@ async fn apply_with_mapping(
             return Ok(applied);
         };
         // Applied operations stand whatever becomes of the rest, so the failure is the item's.
-        match services.shards.grow_mapping(shard, &update).await {
+        let grown = tokio::select! {
+            grown = services.shards.grow_mapping(shard, &update) => grown,
+            () = shard.closed() => Err(closed(shard)),
+        };
+        match grown {
             Ok(()) => {}
             Err(error) => applied.fail_current(error),
         }
@@ -452,7 +456,10 @@ pub async fn sync_checkpoint(
             primary_term: term,
             global_checkpoint,
         };
-        let told: ApiResult<()> = call_copy(services, target, SYNC_CHECKPOINT, &request).await;
+        let told: ApiResult<()> = tokio::select! {
+            told = call_copy(services, target, SYNC_CHECKPOINT, &request) => told,
+            () = shard.closed() => return,
+        };
         if let Err(error) = told {
             tracing::debug!(shard = %shard.id, node = %target.node, %error, "checkpoint not told");
         }
@@ -535,7 +542,12 @@ async fn wait_for_refresh(
         .index(&shard.id.index)
         .map_or(0, |metadata| metadata.settings.max_refresh_listeners());
     let has_room = shard.refresh_waiters() < most;
-    if !has_room || !shard.next_refresh().wait(REFRESH_WAIT).await {
+    let refreshed = has_room
+        && tokio::select! {
+            refreshed = shard.next_refresh().wait(REFRESH_WAIT) => refreshed,
+            () = shard.closed() => return Err(closed(shard)),
+        };
+    if !refreshed {
         let local = shard.clone();
         services.pools.disk.run(move || local.refresh()).await??;
     }

@@ -1,6 +1,6 @@
 //! One shard copy that this node serves: the engine, and the role the cluster gave it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -94,6 +94,8 @@ struct PrimaryMode {
     tracked: BTreeMap<AllocationId, NodeId>,
     /// How far each copy has durably come, as it last told.
     checkpoints: BTreeMap<AllocationId, SeqNo>,
+    /// Copies that have recovered from here and may be in sync without this node knowing of it.
+    recovered: BTreeSet<AllocationId>,
     /// The checkpoint last sent to idle copies.
     broadcast_checkpoint: SeqNo,
 }
@@ -158,6 +160,7 @@ impl LocalShard {
             term,
             tracked: BTreeMap::new(),
             checkpoints: BTreeMap::new(),
+            recovered: BTreeSet::new(),
             broadcast_checkpoint: SeqNo::MIN,
         });
         Ok(())
@@ -311,6 +314,9 @@ impl LocalShard {
     pub fn track(&self, allocation_id: AllocationId, node: NodeId) -> ApiResult<()> {
         match &mut *self.role.lock() {
             Role::Primary(mode) => {
+                // It begins anew: what it told before is of an earlier attempt.
+                mode.recovered.remove(&allocation_id);
+                mode.checkpoints.remove(&allocation_id);
                 mode.tracked.insert(allocation_id, node);
                 Ok(())
             }
@@ -326,6 +332,7 @@ impl LocalShard {
         if let Role::Primary(mode) = &mut *self.role.lock() {
             mode.tracked.retain(|id, _| keep(id));
             mode.checkpoints.retain(|id, _| keep(id));
+            mode.recovered.retain(|id| keep(id));
         }
     }
 
@@ -334,6 +341,28 @@ impl LocalShard {
         match &*self.role.lock() {
             Role::Primary(mode) => mode.tracked.clone(),
             Role::Replica { .. } => BTreeMap::new(),
+        }
+    }
+
+    /// From now on the global checkpoint does not pass a tracked copy, whatever the state says of it.
+    pub fn hold_checkpoint_for(&self, allocation_id: &AllocationId) -> ApiResult<()> {
+        match &mut *self.role.lock() {
+            Role::Primary(mode) if mode.tracked.contains_key(allocation_id) => {
+                mode.recovered.insert(allocation_id.clone());
+                Ok(())
+            }
+            _ => Err(ApiError::new(
+                ErrorCode::ShardNotInPrimaryMode,
+                format!("{} does not track the copy [{allocation_id}]", self.id),
+            )),
+        }
+    }
+
+    /// Returns how far a copy has durably come, as it last told.
+    pub fn checkpoint_of(&self, allocation_id: &AllocationId) -> Option<SeqNo> {
+        match &*self.role.lock() {
+            Role::Primary(mode) => mode.checkpoints.get(allocation_id).copied(),
+            Role::Replica { .. } => None,
         }
     }
 
@@ -349,20 +378,25 @@ impl LocalShard {
     }
 
     /// Computes the global checkpoint from what the in-sync copies told, and tells the engine.
-    /// A copy that has told nothing yet holds it back. Source: data.md section 8.3.
+    /// A copy that has told nothing yet holds it back. So does one that has recovered from here: it may be in sync,
+    /// and even primary, by a state that this node has yet to see. Source: data.md section 8.3.
     pub fn advance_global_checkpoint<'a>(
         &self,
         in_sync: impl Iterator<Item = &'a AllocationId>,
     ) -> SeqNo {
         let mut lowest = self.engine.persisted_local_checkpoint();
-        if let Role::Primary(mode) = &*self.role.lock() {
-            for id in in_sync.filter(|id| **id != self.allocation_id) {
-                match mode.checkpoints.get(id) {
-                    Some(checkpoint) => lowest = lowest.min(*checkpoint),
+        let role = self.role.lock();
+        if let Role::Primary(mode) = &*role {
+            let others = in_sync.filter(|id| **id != self.allocation_id);
+            let told = |id: &AllocationId| mode.checkpoints.get(id).copied();
+            for checkpoint in others.map(told).chain(mode.recovered.iter().map(told)) {
+                match checkpoint {
+                    Some(checkpoint) => lowest = lowest.min(checkpoint),
                     None => return self.engine.global_checkpoint(),
                 }
             }
         }
+        // Under the lock: a copy that has just recovered is not passed by what was computed before.
         self.engine.set_global_checkpoint(lowest);
         self.engine.global_checkpoint()
     }
@@ -444,4 +478,86 @@ fn stale_primary(shard: &ShardId, term: Term, known: Term) -> ApiError {
         ErrorCode::StalePrimary,
         format!("primary term [{term}] of {shard} is too old, the copy knows [{known}]"),
     )
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use ringwall_index::engine::{NewShard, Shard, ShardIdentity, ShardOptions};
+    use ringwall_index::{Condition, Mapping, parse_document};
+    use serde_json::json;
+
+    use super::*;
+
+    pub(crate) fn primary(directory: &std::path::Path) -> Arc<LocalShard> {
+        primary_of(directory, &json!({}))
+    }
+
+    /// Returns a new copy that is the primary of term 1.
+    pub(crate) fn primary_of(
+        directory: &std::path::Path,
+        mapping: &serde_json::Value,
+    ) -> Arc<LocalShard> {
+        let index = ringwall_base::IndexId {
+            name: "logs".into(),
+            uuid: "uuid".into(),
+        };
+        let id = ShardId { index, shard: 0 };
+        let allocation_id = AllocationId("primary".into());
+        let identity = ShardIdentity {
+            shard: id.clone(),
+            allocation_id: allocation_id.clone(),
+            lineage: Vec::new(),
+            history_uuid: "history".into(),
+            primary_term: 1,
+        };
+        let mapping = Arc::new(Mapping::parse(mapping).unwrap());
+        Shard::create(directory, NewShard { identity }, &mapping).unwrap();
+        let engine = Shard::open(directory, mapping, ShardOptions::default()).unwrap();
+        let shard = LocalShard::new(id, allocation_id, Arc::new(engine), 1, 1);
+        shard.promote(1).unwrap();
+        shard
+    }
+
+    fn write(shard: &LocalShard, id: &str) {
+        let mapping = Mapping::parse(&json!({})).unwrap();
+        let document = parse_document(&mapping, id, None, "{}".into()).unwrap();
+        let engine = &shard.engine;
+        engine
+            .index(1, document, Condition::default(), false)
+            .unwrap();
+        engine.sync().unwrap();
+    }
+
+    /// Cut off at this moment, the primary never sees the state in which the copy is in sync, and the copy becomes
+    /// primary without what is written here from now on.
+    #[test]
+    fn the_checkpoint_does_not_pass_a_copy_that_may_be_in_sync() {
+        let directory = tempfile::tempdir().unwrap();
+        let shard = primary(directory.path());
+        let copy = AllocationId("copy".into());
+        let in_sync = [shard.allocation_id.clone()];
+        let advance = || shard.advance_global_checkpoint(in_sync.iter());
+        write(&shard, "a");
+        assert!(shard.hold_checkpoint_for(&copy).is_err(), "not tracked");
+        shard.track(copy.clone(), NodeId::from_bits(2)).unwrap();
+        write(&shard, "b");
+        assert_eq!(advance(), 1, "it has yet to recover");
+
+        shard.record_checkpoint(&copy, 1);
+        shard.hold_checkpoint_for(&copy).unwrap();
+        write(&shard, "c");
+        assert_eq!(advance(), 1);
+        shard.record_checkpoint(&copy, 2);
+        assert_eq!(advance(), 2);
+
+        // Begun anew, it does not hold anything back until it has recovered again.
+        shard.track(copy.clone(), NodeId::from_bits(2)).unwrap();
+        write(&shard, "d");
+        assert_eq!((advance(), shard.checkpoint_of(&copy)), (3, None));
+        shard.hold_checkpoint_for(&copy).unwrap();
+        write(&shard, "e");
+        assert_eq!(advance(), 3, "it has told nothing yet");
+        shard.untrack(|_| false);
+        assert_eq!(advance(), 4, "it is gone");
+    }
 }

@@ -60,7 +60,7 @@ const REMEMBERED: Duration = Duration::from_secs(300);
 /// Takes a copy whose engine stopped out of service.
 fn fail(services: &Arc<Services>, shard: &Arc<LocalShard>, reason: String) {
     shard.close();
-    services.shards.discard(&shard.id, &shard.allocation_id);
+    super::reconcile::discard(services, &shard.id, &shard.allocation_id);
     tokio::spawn(report_failed(
         services.clone(),
         shard.id.clone(),
@@ -185,14 +185,13 @@ impl super::Shards {
         &self,
         shard: &ringwall_base::ShardId,
         allocation_id: &ringwall_base::AllocationId,
-    ) {
-        if let Some(local) = self
+    ) -> Option<Arc<LocalShard>> {
+        let local = self
             .get(shard)
-            .filter(|s| s.allocation_id == *allocation_id)
-        {
-            local.close();
-            self.remove(shard);
-        }
+            .filter(|s| s.allocation_id == *allocation_id)?;
+        local.close();
+        self.remove(shard);
+        Some(local)
     }
 
     /// Returns whether somebody still holds an engine that was taken out of service.

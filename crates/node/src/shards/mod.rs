@@ -128,7 +128,9 @@ impl Shards {
 
     /// Waits until nobody holds the engine that was last removed, so that its directory is free.
     async fn wait_closed(&self, shard: &ShardId, limit: Duration) -> ApiResult<()> {
-        let deadline = tokio::time::Instant::now() + limit;
+        let begun = tokio::time::Instant::now();
+        let deadline = begun + limit;
+        let mut told = false;
         loop {
             let held = self
                 .closing
@@ -143,6 +145,10 @@ impl Shards {
                 return Err(ApiError::internal(format!(
                     "the earlier copy of {shard} is still in use after {limit:?}"
                 )));
+            }
+            if !told && begun.elapsed() >= CLOSE_TOLD {
+                tracing::warn!(%shard, "a new copy waits until the earlier one is not in use any more");
+                told = true;
             }
             tokio::time::sleep(CLOSE_POLL).await;
         }
@@ -291,6 +297,8 @@ impl Shards {
     }
 }
 
+/// After how long it is said what is waited for.
+const CLOSE_TOLD: Duration = Duration::from_secs(5);
 const CLOSE_POLL: Duration = Duration::from_millis(10);
 const MAPPING_TIMEOUT: Duration = Duration::from_secs(30);
 const MERGE_ATTEMPTS: usize = 32;

@@ -106,6 +106,7 @@ impl Reconciler {
             if !is_wanted(&shard.id, &shard.allocation_id) {
                 tracing::info!(shard = %shard.id, allocation_id = %shard.allocation_id, "closing shard copy");
                 shard.close();
+                self.services.recoveries.end_of(&shard);
                 self.services.shards.remove(&shard.id);
                 self.services.shards.sweep_wanted.notify_one();
             }
@@ -171,7 +172,7 @@ impl Reconciler {
             Step::Nothing => return,
             Step::Discard => {
                 tracing::warn!(%shard, %allocation_id, "shard copy was left half recovered and is begun anew");
-                self.services.shards.discard(id, &allocation_id);
+                discard(&self.services, id, &allocation_id);
                 return;
             }
             Step::ReportLost => {
@@ -281,7 +282,7 @@ async fn start_copy(services: Arc<Services>, assignment: Assignment) {
     // ended before somebody else works in the directory. It looks for itself between its steps.
     let result = start::start(&services, &assignment).await;
     if cancel.is_cancelled() {
-        services.shards.discard(&shard, &allocation_id);
+        discard(&services, &shard, &allocation_id);
         return;
     }
     match result {
@@ -295,13 +296,20 @@ async fn start_copy(services: Arc<Services>, assignment: Assignment) {
         // Begun anew with the next look at the state.
         Err(error) if assignment.is_out_of_date(&services.cluster.state()) => {
             tracing::info!(%shard, %allocation_id, %error, "the primary changed during recovery");
-            services.shards.discard(&shard, &allocation_id);
+            discard(&services, &shard, &allocation_id);
         }
         Err(error) => {
             tracing::warn!(%shard, %allocation_id, %error, "shard copy could not be started");
-            services.shards.discard(&shard, &allocation_id);
+            discard(&services, &shard, &allocation_id);
             report_failed(services, shard, allocation_id, error.to_string()).await;
         }
+    }
+}
+
+/// Takes out of service what is open of an assignment.
+pub(super) fn discard(services: &Services, shard: &ShardId, allocation_id: &AllocationId) {
+    if let Some(discarded) = services.shards.discard(shard, allocation_id) {
+        services.recoveries.end_of(&discarded);
     }
 }
 
@@ -330,7 +338,7 @@ async fn report_started(
         if primary_term != term && !is_primary {
             // Recovered from a primary that has been replaced: what it acknowledged since is
             // unknown here.
-            services.shards.discard(shard, allocation_id);
+            discard(services, shard, allocation_id);
             let reason = "the primary changed during recovery".to_owned();
             let _ = submit_failed(services, shard, allocation_id, reason).await;
             return;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringwall_api::ApiResult;
-use ringwall_base::AllocationId;
+use ringwall_base::{AllocationId, ShardId};
 use ringwall_settings::registry::indices;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,12 @@ pub async fn run(services: Arc<Services>, stop: CancellationToken) {
         let Some(interval) = services.settings.get(&indices::SCRUB_INTERVAL).duration() else {
             continue;
         };
-        for shard in open {
+        let open: Vec<ShardId> = open.iter().map(|shard| shard.id.clone()).collect();
+        for id in open {
+            // Whoever holds a copy keeps another from beginning in its place.
+            let Some(shard) = services.shards.get(&id) else {
+                continue;
+            };
             // It was checked when it was opened.
             let last = *scrubbed.entry(shard.allocation_id.clone()).or_insert(now);
             if last.elapsed() < interval {
@@ -39,6 +44,7 @@ pub async fn run(services: Arc<Services>, stop: CancellationToken) {
             }
             tokio::select! {
                 () = stop.cancelled() => return,
+                () = shard.closed() => {}
                 result = scrub(&services, &shard) => {
                     if let Err(error) = result {
                         tracing::warn!(shard = %shard.id, %error, "scrub of a shard copy ended");

@@ -325,34 +325,14 @@ fn is_conflict(error: &IndexError) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use ringwall_base::{AllocationId, IndexId, ShardId};
-    use ringwall_index::Mapping;
-    use ringwall_index::engine::{NewShard, Shard, ShardIdentity, ShardOptions};
     use serde_json::json;
 
     use super::*;
+    use crate::shards::local::tests::primary_of;
 
     fn primary(directory: &std::path::Path) -> Arc<LocalShard> {
-        let index = IndexId {
-            name: "logs".into(),
-            uuid: "uuid".into(),
-        };
-        let id = ShardId { index, shard: 0 };
-        let allocation_id = AllocationId("copy".into());
-        let identity = ShardIdentity {
-            shard: id.clone(),
-            allocation_id: allocation_id.clone(),
-            lineage: Vec::new(),
-            history_uuid: "history".into(),
-            primary_term: 1,
-        };
-        let properties = json!({"properties": {"n": {"type": "long"}}});
-        let mapping = Arc::new(Mapping::parse(&properties).unwrap());
-        Shard::create(directory, NewShard { identity }, &mapping).unwrap();
-        let engine = Shard::open(directory, mapping, ShardOptions::default()).unwrap();
-        let shard = LocalShard::new(id, allocation_id, Arc::new(engine), 1, 1);
-        shard.promote(1).unwrap();
-        shard
+        let mapping = json!({"properties": {"n": {"type": "long"}}});
+        primary_of(directory, &mapping)
     }
 
     fn items() -> Vec<ShardItem> {

@@ -156,10 +156,14 @@ fn largest(root: &Path, extension: &str) -> PathBuf {
         .unwrap()
 }
 
+/// Of a directory in use: what goes away meanwhile is not copied.
 fn copy(from: &Path, to: &Path) {
     for file in files(from) {
         let target = to.join(file.strip_prefix(from).unwrap());
         std::fs::create_dir_all(target.parent().unwrap()).unwrap();
-        std::fs::copy(&file, target).unwrap();
+        match std::fs::copy(&file, target) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            copied => drop(copied.unwrap()),
+        }
     }
 }
