@@ -3,13 +3,19 @@
 //! The patterns are run over the answer as one automaton. Its state below a key is the set of places in the
 //! patterns that the keys so far lead to, each place once, so that an answer costs at most its number of keys
 //! times the length of the patterns. What a key leads to is remembered, since the keys of an answer repeat.
+//! Text is filtered as it is read: what is dropped is never built.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::fmt;
 use std::rc::Rc;
 
 use ringwall_base::glob::{self, Syntax};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+
+use crate::json::push_string;
 
 /// Patterns over dotted paths: `*` within one level, `**` over one or more, `-` to exclude.
 #[derive(Debug, Default)]
@@ -34,6 +40,35 @@ impl FilterPath {
     /// Returns whether nothing is filtered.
     pub fn is_empty(&self) -> bool {
         self.includes.is_empty() && self.excludes.is_empty()
+    }
+
+    /// Returns whether something is taken out of what is kept.
+    pub fn excludes(&self) -> bool {
+        !self.excludes.is_empty()
+    }
+
+    /// Returns what the patterns keep of an answer, without regard to exclusions; an empty object if that is nothing.
+    ///
+    /// # Errors
+    /// The text is not JSON.
+    pub fn included(&self, json: &[u8]) -> serde_json::Result<Vec<u8>> {
+        if self.includes.is_empty() {
+            return Ok(json.to_vec());
+        }
+        let walk = Walk::over(&self.includes);
+        let mut out = Vec::with_capacity(json.len().min(FIRST_OUTPUT));
+        let mut reader = serde_json::Deserializer::from_slice(json);
+        let kept = Kept {
+            walk: &walk,
+            state: walk.start(),
+            out: &mut out,
+        };
+        let any = kept.deserialize(&mut reader)?;
+        reader.end()?;
+        if !any {
+            out.extend_from_slice(b"{}");
+        }
+        Ok(out)
     }
 
     /// Returns what remains of an answer; an empty object if nothing does. Exclusions win.
@@ -94,6 +129,151 @@ struct State {
     /// Whether a pattern ends here.
     accepts: bool,
     known: RefCell<HashMap<String, Rc<State>>>,
+}
+
+/// What an output is given room for before it is known how long it gets, bytes.
+const FIRST_OUTPUT: usize = 4 << 10;
+
+/// Writes the parts of a value that any pattern reaches. Returns whether there are any; else nothing is written.
+struct Kept<'a, 'w> {
+    walk: &'a Walk<'w>,
+    state: Rc<State>,
+    out: &'a mut Vec<u8>,
+}
+
+impl<'de> DeserializeSeed<'de> for Kept<'_, '_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Kept<'_, '_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
+        Ok(false)
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
+        Ok(false)
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+        Ok(false)
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
+        Ok(false)
+    }
+    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<bool, A::Error> {
+        let begin = self.out.len();
+        let mut any = false;
+        loop {
+            let before = self.out.len();
+            self.out.push(if any { b',' } else { b'[' });
+            let item = Kept {
+                walk: self.walk,
+                state: self.state.clone(),
+                out: self.out,
+            };
+            match items.next_element_seed(item)? {
+                Some(true) => any = true,
+                Some(false) => self.out.truncate(before),
+                None => {
+                    self.out.truncate(before);
+                    break;
+                }
+            }
+        }
+        match any {
+            true => self.out.push(b']'),
+            false => self.out.truncate(begin),
+        }
+        Ok(any)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<bool, A::Error> {
+        let begin = self.out.len();
+        let mut any = false;
+        loop {
+            let before = self.out.len();
+            let key = Key {
+                walk: self.walk,
+                above: &self.state,
+                out: self.out,
+                opens: if any { b',' } else { b'{' },
+            };
+            let Some(below) = entries.next_key_seed(key)? else {
+                break;
+            };
+            let kept = if below.accepts {
+                let raw: &RawValue = entries.next_value()?;
+                self.out.extend_from_slice(raw.get().as_bytes());
+                true
+            } else if below.places.is_empty() {
+                entries.next_value::<IgnoredAny>()?;
+                false
+            } else {
+                entries.next_value_seed(Kept {
+                    walk: self.walk,
+                    state: below,
+                    out: self.out,
+                })?
+            };
+            match kept {
+                true => any = true,
+                false => self.out.truncate(before),
+            }
+        }
+        match any {
+            true => self.out.push(b'}'),
+            false => self.out.truncate(begin),
+        }
+        Ok(any)
+    }
+}
+
+/// Writes a key that may have something below it, and returns the state there.
+struct Key<'a, 'w> {
+    walk: &'a Walk<'w>,
+    above: &'a State,
+    out: &'a mut Vec<u8>,
+    opens: u8,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
+    type Value = Rc<State>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Rc<State>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_, '_> {
+    type Value = Rc<State>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Rc<State>, E> {
+        let below = self.walk.below(self.above, key);
+        if below.accepts || !below.places.is_empty() {
+            self.out.push(self.opens);
+            push_string(self.out, key);
+            self.out.push(b':');
+        }
+        Ok(below)
+    }
 }
 
 /// One run of patterns over an answer.
@@ -276,11 +456,20 @@ mod tests {
                 json!({"nodes": {"n1": {"version": "8"}}}),
             ),
         ] {
-            assert_eq!(
-                FilterPath::parse(filter).apply(answer.clone()),
-                expected,
-                "{filter}"
-            );
+            let filter = FilterPath::parse(filter);
+            assert_eq!(filter.apply(answer.clone()), expected, "{filter:?}");
+            assert_eq!(filtered(&filter, &answer), expected, "{filter:?}");
+        }
+    }
+
+    /// As text is filtered.
+    fn filtered(filter: &FilterPath, answer: &Value) -> Value {
+        let text = serde_json::to_vec_pretty(answer).unwrap();
+        let kept = filter.included(&text).unwrap();
+        let kept = serde_json::from_slice(&kept).unwrap();
+        match filter.excludes() {
+            true => filter.apply(kept),
+            false => kept,
         }
     }
 
@@ -346,7 +535,9 @@ mod tests {
             let parts: Vec<Vec<&str>> = text.split(',').map(|p| p.split('.').collect()).collect();
             let expected = naive(&answer, &mut Vec::new(), &parts)
                 .unwrap_or_else(|| Value::Object(Map::new()));
-            prop_assert_eq!(FilterPath::parse(&text).apply(answer), expected);
+            let filter = FilterPath::parse(&text);
+            prop_assert_eq!(&filtered(&filter, &answer), &expected);
+            prop_assert_eq!(filter.apply(answer), expected);
         }
     }
 

@@ -147,7 +147,7 @@ impl Rendering {
     ) -> Result<Response<Full<Bytes>>, Tripped> {
         const LABEL: &str = "<http_response>";
         let (built, tree) = match &answer.body {
-            ResponseBody::RawJson(raw) if self.pretty || !self.filter.is_empty() => {
+            ResponseBody::RawJson(raw) if self.pretty || self.filter.excludes() => {
                 (raw.len() as u64, tree_size(raw).bytes)
             }
             ResponseBody::RawJson(raw) => (raw.len() as u64, 0),
@@ -196,13 +196,21 @@ impl Rendering {
             ResponseBody::RawJson(raw) if !self.pretty && self.filter.is_empty() => {
                 (Some(self.json_type()), raw)
             }
-            ResponseBody::RawJson(raw) => match serde_json::from_slice(&raw) {
-                Ok(value) => (Some(self.json_type()), self.write(value)),
-                // What handlers write is JSON; if it ever is not, the client still sees it.
-                Err(_) => (Some(self.json_type()), raw),
-            },
+            // What handlers write is JSON; if it ever is not, the client still sees it.
+            ResponseBody::RawJson(raw) => {
+                let body = self.rewritten(&raw).unwrap_or(raw);
+                (Some(self.json_type()), body)
+            }
             ResponseBody::Json(value) => (Some(self.json_type()), self.write(value)),
         }
+    }
+
+    fn rewritten(&self, raw: &[u8]) -> serde_json::Result<Vec<u8>> {
+        let included = self.filter.included(raw)?;
+        if !self.pretty && !self.filter.excludes() {
+            return Ok(included);
+        }
+        serde_json::from_slice(&included).map(|value| self.write(value))
     }
 
     fn write(&self, value: Value) -> Vec<u8> {

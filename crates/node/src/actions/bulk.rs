@@ -257,6 +257,8 @@ fn by_shard(
     answers: &mut [Answer],
 ) -> BTreeMap<ShardId, Vec<(usize, ShardItem)>> {
     let mut groups: BTreeMap<ShardId, Vec<(usize, ShardItem)>> = BTreeMap::new();
+    let mut ids = NewIds::default();
+    let count = items.len();
     for (position, mut item) in items {
         let index = match write_index(state, &item.index) {
             Ok(Some(index)) => index,
@@ -282,7 +284,7 @@ fn by_shard(
             }
         }
         let new_id = item.id.is_none();
-        let id = item.id.get_or_insert_with(new_document_id).clone();
+        let id = item.id.get_or_insert_with(|| ids.next()).clone();
         let shard = shard_of(index, &id, item.routing.as_deref());
         let alias = (item.index != index.id.name).then(|| item.index.clone());
         item.index.clone_from(&index.id.name);
@@ -293,15 +295,35 @@ fn by_shard(
             new_id,
             alias,
         };
-        groups.entry(shard).or_default().push((position, item));
+        let shards = index.settings.number_of_shards() as usize;
+        groups
+            .entry(shard)
+            .or_insert_with(|| Vec::with_capacity(count / shards + 1))
+            .push((position, item));
     }
     groups
 }
 
-/// Twenty URL-safe characters, as clients expect of made-up ids.
-fn new_document_id() -> String {
-    use base64::Engine;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random_bytes::<15>())
+/// Ids of documents that come without: twenty URL-safe characters, as clients expect. The operating system is asked for
+/// many at a time.
+#[derive(Default)]
+struct NewIds {
+    bytes: Vec<u8>,
+}
+
+impl NewIds {
+    fn next(&mut self) -> String {
+        use base64::Engine;
+        if self.bytes.is_empty() {
+            self.bytes = random_bytes::<{ Self::LENGTH * 64 }>().to_vec();
+        }
+        let rest = self.bytes.len() - Self::LENGTH;
+        let id = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&self.bytes[rest..]);
+        self.bytes.truncate(rest);
+        id
+    }
+
+    const LENGTH: usize = 15;
 }
 
 /// Writes the items of one shard. Goes on through changes of the cluster until the deadline.
@@ -500,8 +522,10 @@ mod tests {
 
     #[test]
     fn made_up_ids_have_twenty_characters() {
-        assert_eq!(new_document_id().len(), 20);
-        assert_ne!(new_document_id(), new_document_id());
+        let mut ids = NewIds::default();
+        let made: std::collections::BTreeSet<String> = (0..200).map(|_| ids.next()).collect();
+        assert_eq!(made.len(), 200);
+        assert!(made.iter().all(|id| id.len() == 20));
     }
 
     #[test]
