@@ -494,7 +494,10 @@ impl<'a> Phase<'a> {
             let mut all = Partial::Empty;
             let before = self.shard.pulse.charged();
             while let Some((_, node)) = nodes.next_if(|(index, _)| *index == place) {
-                for partial in node.finish(agg, 1)? {
+                // Nothing that another segment could add to.
+                let alone =
+                    all == Partial::Empty && nodes.peek().is_none_or(|(index, _)| *index != place);
+                for partial in node.finish(agg, 1, alone)? {
                     agg::merge(agg, &mut all, partial);
                 }
             }

@@ -7,8 +7,8 @@ use tantivy::{DocId, Score};
 use super::keyer::Keyer;
 use super::partial::{Bucket, Buckets, Key, KeyKind, Partial, Stats, ValueFormat};
 use super::sketch::{Distinct, HashedSet, Quantiles, hash_bytes, hash_u64};
-use super::spec::Agg;
-use super::table::{BUCKET_BYTES, BucketTable, MAX_BUCKETS};
+use super::spec::{Agg, AggKind};
+use super::table::{BUCKET_BYTES, BucketTable, Cut, MAX_BUCKETS};
 use super::top_hits::TopHitsCollector;
 use crate::columns::{Numbers, Values};
 use crate::control::{Beat, Pulse};
@@ -133,8 +133,13 @@ impl Node {
         }
     }
 
-    /// Returns what was collected for each of `parents` buckets.
-    pub(crate) fn finish(self, agg: &Agg, parents: usize) -> Result<Vec<Partial>, ApiError> {
+    /// Returns what was collected for each of `parents` buckets. `alone`: no other segment has any.
+    pub(crate) fn finish(
+        self,
+        agg: &Agg,
+        parents: usize,
+        alone: bool,
+    ) -> Result<Vec<Partial>, ApiError> {
         let mut partials: Vec<Partial> = match self.state {
             State::Nothing => Vec::new(),
             State::Stats { stats, format, .. } => stats
@@ -173,7 +178,7 @@ impl Node {
                     format: format.clone(),
                 })
                 .collect(),
-            State::Buckets(state) => return state.finish(agg, parents),
+            State::Buckets(state) => return state.finish(agg, parents, alone),
             State::TopHits(collector) => collector.finish()?,
         };
         partials.resize(parents, Partial::Empty);
@@ -207,7 +212,7 @@ impl BucketState {
         }
     }
 
-    fn finish(mut self, agg: &Agg, parents: usize) -> Result<Vec<Partial>, ApiError> {
+    fn finish(mut self, agg: &Agg, parents: usize, alone: bool) -> Result<Vec<Partial>, ApiError> {
         if self.overflow {
             return Err(ApiError::new(
                 ErrorCode::CircuitBreaking,
@@ -219,20 +224,30 @@ impl BucketState {
             ));
         }
         let count = self.table.buckets.len();
+        let cut = match &agg.kind {
+            AggKind::Terms(spec) if alone && self.keyer.keys_are_in_order() => {
+                self.table.cut(spec, parents)
+            }
+            _ => None,
+        };
+        let kept = cut.as_ref().map_or(count, Cut::kept);
         let each = size_of::<Bucket>() + KEY_BYTES + self.subs.len() * size_of::<Partial>();
-        self.beat.pulse().charge((count * each) as u64)?;
+        self.beat.pulse().charge((kept * each) as u64)?;
         let mut subs = self
             .subs
             .into_iter()
             .zip(&agg.subs)
-            .map(|(node, agg)| Ok(node.finish(agg, count)?.into_iter()))
+            .map(|(node, agg)| Ok(node.finish(agg, count, alone)?.into_iter()))
             .collect::<Result<Vec<_>, ApiError>>()?;
         let zero = if self.zero_buckets {
             self.keyer.all_keys()
         } else {
             Vec::new()
         };
-        let mut wanted: Vec<u64> = self.table.buckets.iter().map(|(_, key, _)| *key).collect();
+        let is_kept = |bucket: usize| cut.as_ref().is_none_or(|cut| cut.keeps(bucket));
+        let buckets = self.table.buckets.iter().enumerate();
+        let kept = buckets.filter(|(bucket, _)| is_kept(*bucket));
+        let mut wanted: Vec<u64> = kept.map(|(_, (_, key, _))| *key).collect();
         wanted.extend(&zero);
         let names = self.keyer.names(wanted)?;
         let mut results: Vec<Buckets> = Vec::with_capacity(parents);
@@ -242,12 +257,22 @@ impl BucketState {
             bounds: self.bounds.clone(),
             ..Buckets::default()
         });
-        for (parent, key, doc_count) in &self.table.buckets {
+        for (result, other) in results
+            .iter_mut()
+            .zip(cut.iter().flat_map(|cut| &cut.others))
+        {
+            result.other_doc_count = *other;
+        }
+        for (bucket, (parent, key, doc_count)) in self.table.buckets.iter().enumerate() {
             self.beat.step();
             let subs = subs
                 .iter_mut()
-                .map(|partials| partials.next().unwrap_or_default())
-                .collect();
+                .map(|partials| partials.next().unwrap_or_default());
+            if !is_kept(bucket) {
+                subs.for_each(drop);
+                continue;
+            }
+            let subs = subs.collect();
             if let Some(result) = results.get_mut(*parent as usize) {
                 result.buckets.push(Bucket {
                     key: names.get(*key),

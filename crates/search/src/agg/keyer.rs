@@ -204,6 +204,11 @@ impl Keyer {
         }
     }
 
+    /// Returns whether the order of the numbers of keys is that of the keys, as for the ordinals of texts.
+    pub(super) fn keys_are_in_order(&self) -> bool {
+        matches!(self, Self::Texts { missing: None, .. })
+    }
+
     /// Returns the keys that exist whether or not a document has them.
     pub(super) fn all_keys(&self) -> Vec<u64> {
         match self {

@@ -1,9 +1,11 @@
 //! Numbers buckets as they are first met.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
 use super::sketch::Identity;
+use super::spec::{Order, OrderBy, TermsSpec};
 
 /// Maps (bucket of the parent, key) to the number of a bucket.
 pub(super) struct BucketTable {
@@ -61,12 +63,88 @@ impl BucketTable {
         Some(bucket)
     }
 
+    /// Chooses what a shard sends of each of `parents` buckets, by count and key alone; `None` when all is sent, or the
+    /// order looks at more. The numbers of keys must be in the order of the keys.
+    pub(super) fn cut(&self, spec: &TermsSpec, parents: usize) -> Option<Cut> {
+        let by_metric = |order: &Order| matches!(order.by, OrderBy::Metric { .. });
+        if spec.min_doc_count == 0
+            || self.buckets.len() <= spec.shard_size
+            || spec.order.iter().any(by_metric)
+        {
+            return None;
+        }
+        let compare = |this: &u32, that: &u32| {
+            let [left, right] = [this, that].map(|bucket| &self.buckets[*bucket as usize]);
+            let by = |order: &Order| {
+                let ordering = match order.by {
+                    OrderBy::Count => left.2.cmp(&right.2),
+                    _ => left.1.cmp(&right.1),
+                };
+                match order.ascending {
+                    true => ordering,
+                    false => ordering.reverse(),
+                }
+            };
+            let ordering = spec.order.iter().map(by).find(|ordering| ordering.is_ne());
+            // As a stable sort leaves them.
+            ordering.unwrap_or(Ordering::Equal).then(this.cmp(that))
+        };
+        let mut by_parent: Vec<Vec<u32>> = vec![Vec::new(); parents];
+        for (bucket, (parent, ..)) in self.buckets.iter().enumerate() {
+            if let Some(buckets) = by_parent.get_mut(*parent as usize) {
+                buckets.push(bucket as u32);
+            }
+        }
+        let mut cut = Cut {
+            keeps: vec![false; self.buckets.len()],
+            others: vec![0; parents],
+            kept: 0,
+        };
+        for (buckets, other) in by_parent.iter_mut().zip(&mut cut.others) {
+            let mut dropped: &[u32] = &[];
+            let mut kept: &[u32] = buckets;
+            if buckets.len() > spec.shard_size {
+                let (before, _, _) = buckets.select_nth_unstable_by(spec.shard_size, compare);
+                let length = before.len();
+                (kept, dropped) = buckets.split_at(length);
+            }
+            *other = dropped
+                .iter()
+                .map(|bucket| self.buckets[*bucket as usize].2)
+                .sum();
+            for bucket in kept {
+                cut.keeps[*bucket as usize] = true;
+            }
+            cut.kept += kept.len();
+        }
+        Some(cut)
+    }
+
     /// Tells whether the bucket exists.
     pub(super) fn contains(&self, parent: u32, key: u64) -> bool {
         match usize::try_from(key) {
             Ok(index) if parent == 0 && index < self.dense.len() => self.dense[index] != NONE,
             _ => self.sparse.get(&(parent, key)).is_some_and(|p| *p != NONE),
         }
+    }
+}
+
+/// What is kept of a table.
+pub(super) struct Cut {
+    keeps: Vec<bool>,
+    /// Documents of the buckets that are not, for each bucket of the parent.
+    pub(super) others: Vec<u64>,
+    kept: usize,
+}
+
+impl Cut {
+    pub(super) fn keeps(&self, bucket: usize) -> bool {
+        self.keeps[bucket]
+    }
+
+    /// Returns how many buckets are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.kept
     }
 }
 

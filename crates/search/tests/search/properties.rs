@@ -71,6 +71,27 @@ proptest! {
         }
     }
 
+    /// With one segment a shard chooses its terms before it reads them, with several afterwards.
+    #[test]
+    fn terms_are_cut_alike_in_one_segment_and_in_two(
+        keys in prop::collection::vec(prop::collection::vec("[a-e]{1,2}", 0..3), 1..60),
+        cut in 0usize..60,
+        size in 1usize..4,
+        more in 0usize..3,
+    ) {
+        let docs: Vec<Value> = keys.iter().enumerate().map(|(n, keys)| json!({"k": keys, "n": n})).collect();
+        let mapping = json!({"properties": {"k": {"type": "keyword"}, "n": {"type": "long"}}});
+        let cut = cut.min(docs.len());
+        let one = Index::new(mapping.clone(), &docs);
+        let two = Index::split(mapping, &[&[&docs[..cut], &docs[cut..]]]);
+        for order in [json!({"_count": "desc"}), json!({"_key": "desc"}), json!([{"_count": "asc"}, {"_key": "desc"}]), json!({"m": "desc"})] {
+            let terms = json!({"field": "k", "size": size, "shard_size": size + more, "order": order});
+            let inner = json!({"terms": {"field": "k", "size": 1, "shard_size": size}});
+            let aggs = json!({"a": {"terms": terms, "aggs": {"m": {"max": {"field": "n"}}, "t": inner}}});
+            prop_assert_eq!(one.aggs(aggs.clone()), two.aggs(aggs), "{}", order);
+        }
+    }
+
     #[test]
     fn search_after_misses_and_repeats_nothing(
         docs in prop::collection::vec(document(), 1..40),
