@@ -301,7 +301,7 @@ pub fn item_action(op: OpType) -> &'static str {
 
 /// Parses a JSON document kept as text.
 pub fn parse_source(source: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice(source)
+    ringwall_base::json::parse(source)
 }
 
 #[cfg(test)]

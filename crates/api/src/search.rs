@@ -64,6 +64,9 @@ pub struct SearchHit {
     pub source: Option<Bytes>,
     /// The `fields` object (from `docvalue_fields` or `fields`), if asked for.
     pub fields: Option<Value>,
+    /// Paths of which a value was left out.
+    #[serde(default)]
+    pub ignored: Vec<String>,
     /// The sort values of the hit, when the search sorts explicitly.
     pub sort: Option<Vec<Value>>,
 }

@@ -5,12 +5,15 @@
 
 pub mod breaker;
 pub mod bytesize;
+pub mod decimal;
 pub mod encoding;
 pub mod fs;
 pub mod glob;
 pub mod host_pattern;
 pub mod ids;
 pub mod ip_filter;
+pub mod java;
+pub mod json;
 pub mod json_size;
 pub mod reserve;
 pub mod routing;

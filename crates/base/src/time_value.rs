@@ -51,6 +51,10 @@ impl FromStr for TimeValue {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = || InvalidTimeValue(text.to_owned());
+        // `M` means months elsewhere: it is never taken for minutes.
+        if text.trim_end().ends_with('M') {
+            return Err(invalid());
+        }
         let trimmed = text.trim().to_ascii_lowercase();
         match trimmed.as_str() {
             "-1" => return Ok(Self::NEVER),
@@ -100,7 +104,7 @@ mod tests {
             assert_eq!(text.parse::<TimeValue>().unwrap().to_string(), text);
         }
         assert_eq!("60s".parse::<TimeValue>().unwrap().to_string(), "1m");
-        for text in ["5", "5 weeks", "", "s", "99999999999999d"] {
+        for text in ["5", "5 weeks", "", "s", "99999999999999d", "1M", "1 M"] {
             assert!(text.parse::<TimeValue>().is_err(), "{text}");
         }
     }

@@ -21,8 +21,9 @@
 //! * `doc_values: false` and `index: false` alone do not change the layout (they change what
 //!   queries the mapping allows); both together leave the field out of the index.
 //! * [`FIELD_NAMES`] holds the path of every leaf that has a value, as raw terms: `exists` is a
-//!   term query on it, and its document frequency is the *N* of a field in BM25. A text field is
-//!   only listed when its analysis gives a token.
+//!   term query on it, and its document frequency is the *N* of a field in BM25. A text field
+//!   whose analysis gives no token is listed as [`name_without_tokens`].
+//! * Routing and the paths of [`IGNORED`] are keywords too, of the paths `_routing` and `_ignored`.
 //! * A text field is one real field per slot, so its norms and average length are its own. A slot
 //!   costs one byte per document and copy even when unused.
 //! * Values of an array are values of the path in order; values of one path follow one another.
@@ -177,6 +178,11 @@ impl Layout {
             schema,
         }
     }
+}
+
+/// Returns the entry of [`FIELD_NAMES`] for a text that has no tokens. No path has such a name.
+pub fn name_without_tokens(path: &str) -> String {
+    format!("{path}\0")
 }
 
 /// Returns the name under which `FastFieldReaders` opens the column of a path, or `None` for text,

@@ -9,9 +9,10 @@ use ringwall_api::document::{
     WriteResult,
 };
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::json;
 use crate::params::{parse_version_type, split_list};
@@ -48,19 +49,27 @@ pub fn parse(body: &Bytes, defaults: &BulkDefaults) -> ApiResult<Vec<WriteItem>>
             continue;
         }
         let number = lines.number;
-        let action = read_action(line, number)?;
+        let Some(action) = read_action(line, number)? else {
+            continue;
+        };
         let mut item = action.item(defaults, number)?;
         if item.op != OpType::Delete {
             let source = lines.next_line().ok_or_else(unterminated)?;
             item.source = body.slice_ref(source);
             if item.op == OpType::Update {
-                set_returned_source(&mut item, source, defaults)?;
+                set_body_options(&mut item, source, defaults)?;
             }
         }
         items.push(item);
     }
     if items.is_empty() {
         return Err(ApiError::validation(&["no requests added"]));
+    }
+    let nameless =
+        |item: &&WriteItem| item.id.is_none() && matches!(item.op, OpType::Delete | OpType::Update);
+    let missing = items.iter().filter(nameless).count();
+    if missing > 0 {
+        return Err(ApiError::validation(&vec!["id is missing"; missing]));
     }
     Ok(items)
 }
@@ -199,7 +208,7 @@ struct Action {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Metadata {
-    _index: Option<String>,
+    _index: Option<Text>,
     _id: Option<Text>,
     /// Accepted for shippers of the old days, and ignored.
     _type: Option<String>,
@@ -242,6 +251,7 @@ impl Action {
         }
         let index = metadata
             ._index
+            .map(|index| index.0)
             .or_else(|| defaults.index.clone())
             .ok_or_else(|| ApiError::validation(&["index is missing"]))?;
         let version_type = metadata
@@ -277,19 +287,45 @@ fn effective_op(op: OpType, op_type: Option<&str>) -> ApiResult<OpType> {
     }
 }
 
-/// An update may say in its body what to return of the new document.
-fn set_returned_source(
-    item: &mut WriteItem,
-    line: &[u8],
-    defaults: &BulkDefaults,
-) -> ApiResult<()> {
+/// An update may say in its body what to return of the new document, and on what condition.
+fn set_body_options(item: &mut WriteItem, line: &[u8], defaults: &BulkDefaults) -> ApiResult<()> {
     if item.return_source.is_none() {
         item.return_source.clone_from(&defaults.return_source);
     }
-    if memmem::find(line, b"\"_source\"").is_some()
-        && let Some(source) = json::parse_object(line)?.get("_source")
-    {
+    let says = |key: &[u8]| memmem::find(line, key).is_some();
+    if !(says(b"\"_source\"") || says(b"\"if_seq_no\"") || says(b"\"if_primary_term\"")) {
+        return Ok(());
+    }
+    let body = json::parse_object(line)?;
+    if let Some(source) = body.get("_source") {
         item.return_source = Some(source_filter(source)?);
+    }
+    set_condition(item, &body)
+}
+
+/// Takes the condition that the body of an update may hold.
+///
+/// Errors: 400 for what is no number.
+pub fn set_condition(item: &mut WriteItem, body: &Map<String, Value>) -> ApiResult<()> {
+    let number = |name: &str| -> ApiResult<Option<i64>> {
+        let Some(value) = body.get(name) else {
+            return Ok(None);
+        };
+        let text = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        text.parse().map(Some).map_err(|_| {
+            ApiError::new(
+                ErrorCode::XContentParse,
+                format!("[UpdateRequest] failed to parse field [{name}]: [{text}] is not a number"),
+            )
+        })
+    };
+    if let Some(seq_no) = number("if_seq_no")? {
+        item.if_seq_no = Some(seq_no);
+    }
+    if let Some(term) = number("if_primary_term")? {
+        item.if_primary_term = Some(term.try_into().unwrap_or(0));
     }
     Ok(())
 }
@@ -329,8 +365,36 @@ pub fn source_filter(value: &Value) -> ApiResult<SourceFilter> {
     Ok(filter)
 }
 
-fn read_action(line: &[u8], number: usize) -> ApiResult<Action> {
-    serde_json::from_slice(line).map_err(|error| diagnose(line, number, &error))
+/// Reads an action; a line with nothing but a comment is none.
+fn read_action(line: &[u8], number: usize) -> ApiResult<Option<Action>> {
+    let error = match serde_json::from_slice(line) {
+        Ok(action) => return Ok(Some(action)),
+        Err(error) => error,
+    };
+    let mended = ringwall_base::json::lenient(line);
+    let line = mended.as_deref().unwrap_or(line);
+    if mended.is_some() && line.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    match read_exactly(line) {
+        Some(action) => Ok(Some(action)),
+        None => Err(diagnose(line, number, &error)),
+    }
+}
+
+/// Reads an action whose names may be numbers with an exponent, which stay as they are written.
+fn read_exactly(line: &[u8]) -> Option<Action> {
+    let mut tree = ringwall_base::json::parse(line).ok()?;
+    for metadata in tree.as_object_mut()?.values_mut() {
+        for value in metadata.as_object_mut()?.values_mut() {
+            if let Value::Number(number) = value
+                && !ringwall_base::json::is_whole(number.as_str())
+            {
+                *value = number.to_string().into();
+            }
+        }
+    }
+    Action::deserialize(tree).ok()
 }
 
 /// Finds the words for a line that the fast reader refused.
@@ -450,7 +514,7 @@ struct Text(String);
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TextVisitor;
-        impl Visitor<'_> for TextVisitor {
+        impl<'de> Visitor<'de> for TextVisitor {
             type Value = Text;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string or a number")
@@ -467,7 +531,16 @@ impl<'de> Deserialize<'de> for Text {
             fn visit_i64<E>(self, number: i64) -> Result<Text, E> {
                 Ok(Text(number.to_string()))
             }
-            fn visit_f64<E>(self, number: f64) -> Result<Text, E> {
+            fn visit_bool<E>(self, flag: bool) -> Result<Text, E> {
+                Ok(Text(flag.to_string()))
+            }
+            /// Any other number, which keeps its text.
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Text, A::Error> {
+                let number = Number::deserialize(MapAccessDeserializer::new(map))?;
+                // Its form is lost: see `read_exactly`.
+                if number.as_str().contains('e') {
+                    return Err(A::Error::custom("a number with an exponent"));
+                }
                 Ok(Text(number.to_string()))
             }
         }
@@ -583,8 +656,16 @@ mod tests {
                 "{\"index\":{\"_index\":\"a\",\"colour\":1}}\n{}\n",
                 "Action/metadata line [1] contains an unknown parameter [colour]",
             ),
-            ("{\"index\":{\"_index\":1}}\n{}\n", "field [_index]"),
+            ("{\"index\":{\"_index\":[]}}\n{}\n", "field [_index]"),
             ("{\"index\":{\"_id\":\"1\"}}\n{}\n", "index is missing"),
+            (
+                "{\"delete\":{\"_index\":\"a\"}}\n{\"update\":{\"_index\":\"a\"}}\n{\"doc\":{}}\n",
+                "Validation Failed: 1: id is missing;2: id is missing;",
+            ),
+            (
+                "{\"update\":{\"_index\":\"a\",\"_id\":\"1\"}}\n{\"doc\":{},\"if_seq_no\":\"x\"}\n",
+                "failed to parse field [if_seq_no]",
+            ),
             (
                 "{\"index\":{\"_index\":\"a\",\"_index\":\"b\"}}\n{}\n",
                 "Duplicate field '_index'",

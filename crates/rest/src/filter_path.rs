@@ -8,10 +8,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::rc::Rc;
 
 use ringwall_base::glob::{self, Syntax};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use ringwall_base::json;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -55,7 +57,10 @@ impl FilterPath {
         if self.includes.is_empty() {
             return Ok(json.to_vec());
         }
-        let walk = Walk::over(&self.includes);
+        let walk = Walk {
+            text: json::addresses(json),
+            ..Walk::over(&self.includes)
+        };
         let mut out = Vec::with_capacity(json.len().min(FIRST_OUTPUT));
         let mut reader = serde_json::Deserializer::from_slice(json);
         let kept = Kept {
@@ -167,9 +172,6 @@ impl<'de> Visitor<'de> for Kept<'_, '_> {
     fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
         Ok(false)
     }
-    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
-        Ok(false)
-    }
     fn visit_str<E>(self, _: &str) -> Result<bool, E> {
         Ok(false)
     }
@@ -215,6 +217,10 @@ impl<'de> Visitor<'de> for Kept<'_, '_> {
             let Some(below) = entries.next_key_seed(key)? else {
                 break;
             };
+            let Some(below) = below else {
+                entries.next_value::<IgnoredAny>()?;
+                return Ok(false);
+            };
             let kept = if below.accepts {
                 let raw: &RawValue = entries.next_value()?;
                 self.out.extend_from_slice(raw.get().as_bytes());
@@ -242,7 +248,8 @@ impl<'de> Visitor<'de> for Kept<'_, '_> {
     }
 }
 
-/// Writes a key that may have something below it, and returns the state there.
+/// Writes a key that may have something below it, and returns the state there; `None` where it is no key but the
+/// mark of a number.
 struct Key<'a, 'w> {
     walk: &'a Walk<'w>,
     above: &'a State,
@@ -251,34 +258,43 @@ struct Key<'a, 'w> {
 }
 
 impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
-    type Value = Rc<State>;
+    type Value = Option<Rc<State>>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Rc<State>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl Visitor<'_> for Key<'_, '_> {
-    type Value = Rc<State>;
+impl<'de> Visitor<'de> for Key<'_, '_> {
+    type Value = Option<Rc<State>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
-    fn visit_str<E>(self, key: &str) -> Result<Rc<State>, E> {
+    fn visit_borrowed_str<E: Error>(self, key: &'de str) -> Result<Self::Value, E> {
+        if json::is_number_mark(key, &self.walk.text) {
+            return Ok(None);
+        }
+        self.visit_str(key)
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
         let below = self.walk.below(self.above, key);
         if below.accepts || !below.places.is_empty() {
             self.out.push(self.opens);
             push_string(self.out, key);
             self.out.push(b':');
         }
-        Ok(below)
+        Ok(Some(below))
     }
 }
 
 /// One run of patterns over an answer.
 struct Walk<'a> {
     patterns: &'a Patterns,
+    /// Where the answer lies in memory, if it is read as text.
+    text: Range<usize>,
     /// How many more places may be remembered: bounds the memory, not what is found.
     memory: Cell<usize>,
 }
@@ -290,6 +306,7 @@ impl<'a> Walk<'a> {
     fn over(patterns: &'a Patterns) -> Self {
         Self {
             patterns,
+            text: 0..0,
             memory: Cell::new(MEMORY),
         }
     }
@@ -459,6 +476,25 @@ mod tests {
             let filter = FilterPath::parse(filter);
             assert_eq!(filter.apply(answer.clone()), expected, "{filter:?}");
             assert_eq!(filtered(&filter, &answer), expected, "{filter:?}");
+        }
+    }
+
+    /// The reader hands such numbers over as maps.
+    #[test]
+    fn numbers_are_leaves_and_keep_their_text() {
+        let answer = br#"{"s":1.50,"h":[{"s":1.0E2,"b":9400111899223197428490},-0.0]}"#;
+        for (filter, expected) in [
+            ("s", r#"{"s":1.50}"#),
+            (
+                "s.*,h.*",
+                r#"{"h":[{"s":1.0E2,"b":9400111899223197428490}]}"#,
+            ),
+            ("**.s", r#"{"h":[{"s":1.0E2}]}"#),
+            ("h.b.**", "{}"),
+            ("*.b", r#"{"h":[{"b":9400111899223197428490}]}"#),
+        ] {
+            let kept = FilterPath::parse(filter).included(answer).unwrap();
+            assert_eq!(String::from_utf8(kept).unwrap(), expected, "{filter}");
         }
     }
 

@@ -1,25 +1,18 @@
 //! JSON bodies, read strictly and written the way Elasticsearch writes them.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::io;
 
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use serde::Serialize;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::ser::{Formatter, PrettyFormatter};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 /// Reads a JSON body. A key that occurs twice in an object is an error, not a choice.
 ///
 /// Errors: 400 `json_parse_exception`, or `x_content_e_o_f_exception` for a body cut short.
 pub fn parse(text: &[u8]) -> ApiResult<Value> {
-    let mut reader = serde_json::Deserializer::from_slice(text);
-    let value = Strict
-        .deserialize(&mut reader)
-        .map_err(|e| parse_error(&e))?;
-    reader.end().map_err(|e| parse_error(&e))?;
-    Ok(value)
+    ringwall_base::json::parse_request(text).map_err(|e| parse_error(&e))
 }
 
 /// Reads a JSON body that has to be an object; an empty body is an empty object.
@@ -126,65 +119,6 @@ impl Formatter for Spaced {
     }
     fn end_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
         self.inner.end_object_value(writer)
-    }
-}
-
-/// Builds a [`Value`], refusing duplicate keys.
-#[derive(Clone, Copy)]
-struct Strict;
-
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
-    }
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut array = Vec::new();
-        while let Some(item) = items.next_element_seed(self)? {
-            array.push(item);
-        }
-        Ok(Value::Array(array))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            if object.contains_key(&key) {
-                return Err(A::Error::custom(format!("Duplicate field '{key}'")));
-            }
-            let value = entries.next_value_seed(self)?;
-            object.insert(key, value);
-        }
-        Ok(Value::Object(object))
     }
 }
 

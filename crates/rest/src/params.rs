@@ -172,6 +172,9 @@ impl Params {
         match self.text("wait_for_active_shards") {
             None => Ok(None),
             Some("all") => Ok(Some(u32::MAX)),
+            Some(text) if text.parse::<i64>().is_ok_and(|count| count < 0) => Err(
+                ApiError::illegal_argument("shard count cannot be a negative value"),
+            ),
             Some(text) => text.parse().map(Some).map_err(|_| {
                 ApiError::illegal_argument(format!("cannot parse ActiveShardCount[{text}]"))
             }),

@@ -210,7 +210,7 @@ impl Rendering {
         if !self.pretty && !self.filter.excludes() {
             return Ok(included);
         }
-        serde_json::from_slice(&included).map(|value| self.write(value))
+        ringwall_base::json::parse(&included).map(|value| self.write(value))
     }
 
     fn write(&self, value: Value) -> Vec<u8> {

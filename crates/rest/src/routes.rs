@@ -76,6 +76,8 @@ pub static ROUTES: &[Route] = &[
     route!(GET, "/_nodes/stats/{metric}", nodes::stats, nodes::STATS_PARAMS),
     route!(GET, "/_nodes/{node_id}/stats", nodes::stats, nodes::STATS_PARAMS),
     route!(GET, "/_nodes/{node_id}/stats/{metric}", nodes::stats, nodes::STATS_PARAMS),
+    route!(GET, "/_nodes/stats/{metric}/{metric_of_indices}", nodes::stats, nodes::STATS_PARAMS),
+    route!(GET, "/_nodes/{node_id}/stats/{metric}/{metric_of_indices}", nodes::stats, nodes::STATS_PARAMS),
 
     route!(POST, "/_nodes/reload_secure_settings", ssl::reload_secure_settings => ReloadSecureSettingsRequest, &["timeout"]),
     route!(POST, "/_nodes/{node_id}/reload_secure_settings", ssl::reload_secure_settings => ReloadSecureSettingsRequest, &["timeout"]),
@@ -143,6 +145,8 @@ pub static ROUTES: &[Route] = &[
     route!(GET_POST, "/{index}/_flush", indices::flush => FlushRequest, indices::INDICES_PARAMS, &["force", "wait_if_ongoing"]),
     route!(GET, "/_stats", indices::stats, indices::INDICES_PARAMS, &["level"]),
     route!(GET, "/{index}/_stats", indices::stats, indices::INDICES_PARAMS, &["level"]),
+    route!(GET, "/_stats/{metric}", indices::stats, indices::INDICES_PARAMS, &["level"]),
+    route!(GET, "/{index}/_stats/{metric}", indices::stats, indices::INDICES_PARAMS, &["level"]),
 
     route!(GET, "/_security/_authenticate", security::authenticate),
     route!(PUT_POST, "/_security/api_key", api_keys::create => CreateApiKeyRequest, security::CHANGE_PARAMS),

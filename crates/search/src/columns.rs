@@ -12,6 +12,8 @@ use crate::engine_error;
 pub(crate) enum Values {
     /// No document of the segment has a value.
     None,
+    /// Every document has the one value of `_index`.
+    Same,
     Text(StrColumn),
     Number(Numbers),
 }
@@ -36,6 +38,7 @@ impl Values {
     pub(crate) fn has(&self, doc: DocId) -> bool {
         match self {
             Self::None => false,
+            Self::Same => true,
             Self::Text(column) => column.ords().first(doc).is_some(),
             Self::Number(numbers) => numbers.column.first(doc).is_some(),
         }
@@ -45,6 +48,7 @@ impl Values {
     pub(crate) fn count(&self, doc: DocId) -> u64 {
         let count = match self {
             Self::None => 0,
+            Self::Same => 1,
             Self::Text(column) => {
                 let mut ords: Vec<u64> = column.ords().values_for_doc(doc).collect();
                 if ords.len() > 1 {
@@ -62,7 +66,7 @@ impl Values {
     pub(crate) fn into_numbers(self) -> Option<Numbers> {
         match self {
             Self::Number(numbers) => Some(numbers),
-            Self::None | Self::Text(_) => None,
+            Self::None | Self::Same | Self::Text(_) => None,
         }
     }
 }
@@ -85,6 +89,26 @@ impl Numbers {
             Coding::Double => values.for_each(|value| each(decode_double(value))),
             Coding::Unsigned => values.for_each(|value| each(decode_unsigned(value) as f64)),
         }
+    }
+
+    /// Calls `each` with every value of a document as an unsigned long; what is none is left out.
+    pub(crate) fn unsigned(&self, doc: DocId, mut each: impl FnMut(u64)) {
+        match self.coding {
+            Coding::Unsigned => {
+                let values = self.column.values_for_doc(doc);
+                values.for_each(|value| each(decode_unsigned(value)));
+            }
+            Coding::Plain | Coding::Double => self.longs(doc, |value| {
+                if let Ok(value) = u64::try_from(value) {
+                    each(value);
+                }
+            }),
+        }
+    }
+
+    /// Tells whether the values are unsigned longs: [`Numbers::longs`] does not show them all.
+    pub(crate) fn is_unsigned(&self) -> bool {
+        self.coding == Coding::Unsigned
     }
 
     /// Calls `each` with every value of a document as a long; fractions are cut, and unsigned

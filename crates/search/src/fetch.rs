@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ringwall_api::{ApiError, ErrorCode};
-use ringwall_base::encoding;
+use ringwall_base::{decimal, encoding, json};
 use ringwall_index::dates::DateFormat;
 use ringwall_index::schema::{PRIMARY_TERM, SEQ_NO, VERSION, decode_ip};
 use ringwall_index::{FieldMapping, FieldType, IndexError, Leaf, Mapping, Searcher};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::columns::{Values, text_of};
 use crate::engine_error;
@@ -43,12 +43,48 @@ pub fn fetch_phase(
     docs.iter().map(read).collect()
 }
 
-/// Refuses more columns than `index.max_docvalue_fields_search`; names that stand for none do not
-/// count.
-pub(crate) fn check_docvalue_fields(
-    shard: &Shard<'_>,
-    source: &SearchSource,
-) -> Result<(), ApiError> {
+/// Refuses a format that is none, or not of the field, before any document is read.
+fn check_formats(shard: &Shard<'_>, source: &SearchSource) -> Result<(), ApiError> {
+    for wanted in &source.docvalue_fields {
+        for field in docvalue_fields(shard, wanted)? {
+            let refused = |_| {
+                ApiError::illegal_argument(format!(
+                    "Field [{}] of type [{}] does not support custom formats",
+                    field.name,
+                    field.type_name()
+                ))
+            };
+            match field.dates() {
+                None => date_format(None, wanted.format.as_deref()).map_err(refused)?,
+                own => date_format(own, wanted.format.as_deref())?,
+            };
+        }
+    }
+    for wanted in &source.fields {
+        for mapping in shard.mapped_matching(&wanted.field) {
+            output_format(mapping, wanted).map_err(|error| ApiError {
+                reason: format!("error fetching [{}]: {}", mapping.path, error.reason),
+                ..error
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The format in which a date of `fields` is shown.
+fn output_format(
+    mapping: &FieldMapping,
+    wanted: &FieldAndFormat,
+) -> Result<Option<DateFormat>, ApiError> {
+    let is_date = mapping.field_type == FieldType::Date;
+    let pattern = wanted.field.contains('*');
+    let asked = wanted.format.as_deref().filter(|_| !pattern || is_date);
+    date_format(is_date.then_some(&mapping.format), asked)
+}
+
+/// Refuses more columns than `index.max_docvalue_fields_search`, where names that stand for none do
+/// not count, and what no document could be shown by.
+pub(crate) fn check_shown_fields(shard: &Shard<'_>, source: &SearchSource) -> Result<(), ApiError> {
     let most = shard.context.limits.max_docvalue_fields;
     let mut fields: BTreeSet<&str> = BTreeSet::new();
     for wanted in &source.docvalue_fields {
@@ -57,7 +93,7 @@ pub(crate) fn check_docvalue_fields(
         fields.extend(mapped.map(|field| &*field.path));
     }
     if fields.len() <= most {
-        return Ok(());
+        return check_formats(shard, source);
     }
     Err(ApiError::illegal_argument(format!(
         "Trying to retrieve too many docvalue_fields. Must be less than or equal to: [{most}] but \
@@ -82,6 +118,10 @@ pub(crate) fn hit_object(
         ("_version", hit.version.map(Value::from)),
         ("_seq_no", hit.seq_no.map(Value::from)),
         ("_primary_term", hit.primary_term.map(Value::from)),
+        (
+            "_ignored",
+            (!hit.ignored.is_empty()).then(|| hit.ignored.into()),
+        ),
         ("fields", hit.fields),
     ];
     for (name, value) in optional {
@@ -90,8 +130,8 @@ pub(crate) fn hit_object(
         }
     }
     if let Some(text) = hit.source {
-        let value = serde_json::from_slice(&text)
-            .map_err(|_| ApiError::internal("the stored _source is not JSON"))?;
+        let value =
+            json::parse(&text).map_err(|_| ApiError::internal("the stored _source is not JSON"))?;
         object.insert("_source".to_owned(), value);
     }
     Ok(object)
@@ -129,6 +169,7 @@ fn fetch(
         primary_term: None,
         source: source_filter::apply(&stored.source, &filter)?,
         fields: None,
+        ignored: stored.ignored,
     };
     if source.version {
         hit.version = Some(number(reader, VERSION, address.doc)?);
@@ -143,7 +184,7 @@ fn fetch(
     }
     let stored_fields = source.stored_fields.as_deref().unwrap_or_default();
     if !(source.fields.is_empty() && stored_fields.is_empty()) {
-        let document: Value = serde_json::from_slice(&stored.source)
+        let document: Value = json::parse(&stored.source)
             .map_err(|_| ApiError::internal("the stored _source is not JSON"))?;
         for wanted in &source.fields {
             let mapped = shard.mapped_matching(&wanted.field);
@@ -186,21 +227,39 @@ fn docvalues(
     wanted: &FieldAndFormat,
     fields: &mut Map<String, Value>,
 ) -> Result<(), ApiError> {
-    let pattern = wanted.field.contains('*');
-    for mapping in shard.mapped_matching(&wanted.field) {
-        let Some(field) = FieldRef::mapped(mapping, shard.layout()) else {
-            continue;
+    for field in docvalue_fields(shard, wanted)? {
+        let values = match field.kind {
+            FieldKind::Index => vec![shard.context.index.into()],
+            FieldKind::Meta => vec![number(reader, &field.name, doc)?.into()],
+            _ => column_json(&field, reader, doc, wanted.format.as_deref())?,
         };
-        match field.check_doc_values() {
-            Err(_) if pattern => continue,
-            result => result?,
-        }
-        let values = column_json(&field, reader, doc, wanted.format.as_deref())?;
         if !values.is_empty() {
-            fields.insert(mapping.path.to_string(), Value::Array(values));
+            fields.insert(field.name, Value::Array(values));
         }
     }
     Ok(())
+}
+
+/// The fields that a name or pattern stands for; those of a pattern that have no columns are left
+/// out.
+fn docvalue_fields<'a>(
+    shard: &Shard<'a>,
+    wanted: &FieldAndFormat,
+) -> Result<Vec<FieldRef<'a>>, ApiError> {
+    if wanted.field.contains('*') {
+        return Ok(shard
+            .mapped_matching(&wanted.field)
+            .filter_map(|mapping| FieldRef::mapped(mapping, shard.layout()))
+            .filter(|field| field.check_doc_values().is_ok())
+            .collect());
+    }
+    let Some(field) = shard.field(&wanted.field) else {
+        return Ok(Vec::new());
+    };
+    if field.kind != FieldKind::Meta {
+        field.check_doc_values()?;
+    }
+    Ok(vec![field])
 }
 
 fn column_json(
@@ -212,6 +271,7 @@ fn column_json(
     let mut found = Vec::new();
     match field.values(reader)? {
         Values::None => {}
+        Values::Same => {}
         Values::Text(column) => {
             let mut ords: Vec<u64> = column.ords().values_for_doc(doc).collect();
             ords.sort_unstable();
@@ -228,6 +288,12 @@ fn column_json(
             let mut values = Vec::new();
             numbers.doubles(doc, |value| values.push(value));
             values.sort_by(f64::total_cmp);
+            found.extend(values.into_iter().map(Value::from));
+        }
+        Values::Number(numbers) if numbers.is_unsigned() => {
+            let mut values = Vec::new();
+            numbers.unsigned(doc, |value| values.push(value));
+            values.sort_unstable();
             found.extend(values.into_iter().map(Value::from));
         }
         Values::Number(numbers) => {
@@ -271,13 +337,7 @@ fn source_fields<'a>(
     for mapping in mapped {
         let mut found = Vec::new();
         collect(document, source_path(shard.mapping(), mapping), &mut found);
-        let pattern = wanted.field.contains('*');
-        let asked = wanted
-            .format
-            .as_deref()
-            .filter(|_| !pattern || mapping.field_type == FieldType::Date);
-        let own = (mapping.field_type == FieldType::Date).then_some(&mapping.format);
-        let output = date_format(own, asked)?;
+        let output = output_format(mapping, wanted)?;
         let values: Vec<Value> = found
             .into_iter()
             .filter_map(|value| convert(mapping, value, output.as_ref()))
@@ -360,7 +420,11 @@ fn collect<'v>(value: &'v Value, path: &str, found: &mut Vec<&'v Value>) {
 
 /// A value as its field reads it; `None` when the field leaves it out.
 fn convert(mapping: &FieldMapping, value: &Value, dates: Option<&DateFormat>) -> Option<Value> {
-    let text = || crate::parse::scalar_text(value);
+    // A number is shown as it was written, which is also what a keyword is indexed as.
+    let text = || match value {
+        Value::Number(number) => Some(number.to_string()),
+        other => crate::parse::scalar_text(other),
+    };
     Some(match mapping.field_type {
         FieldType::Date => {
             let millis = match value {
@@ -382,13 +446,11 @@ fn convert(mapping: &FieldMapping, value: &Value, dates: Option<&DateFormat>) ->
         number if number.is_integer() => match value {
             Value::Number(n) if n.is_i64() || n.is_u64() => value.clone(),
             _ => {
-                let text = text()?;
-                match text.trim().parse::<i64>() {
-                    Ok(whole) => whole.into(),
-                    Err(_) => (text.trim().parse::<f64>().ok()? as i64).into(),
-                }
+                let whole = decimal::whole(text()?.trim())?.value?;
+                Value::Number(Number::from_i128(whole)?)
             }
         },
+        FieldType::Float => text()?.trim().parse::<f32>().ok()?.into(),
         number if number.is_numeric() => {
             let number: f64 = text()?.trim().parse().ok()?;
             number.into()

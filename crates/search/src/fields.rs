@@ -1,6 +1,8 @@
 //! A mapped field as queries, sorts and aggregations use it: the only place that knows how the
 //! `index` crate lays out values.
 
+use std::sync::LazyLock;
+
 use ringwall_api::ApiError;
 use ringwall_index::dates::DateFormat;
 use ringwall_index::schema::{self, Layout, TextField};
@@ -21,11 +23,22 @@ pub(crate) struct FieldRef<'a> {
     layout: &'a Layout,
 }
 
+/// The metadata field that holds the name of the index.
+pub(crate) const INDEX: &str = "_index";
+
+/// Metadata that is searched as keywords.
+static ROUTING: LazyLock<FieldMapping> =
+    LazyLock::new(|| FieldMapping::metadata(schema::ROUTING, false));
+static IGNORED: LazyLock<FieldMapping> =
+    LazyLock::new(|| FieldMapping::metadata(schema::IGNORED, true));
+
 /// What a field means to a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FieldKind {
     /// `_id`.
     Id,
+    /// `_index`: every document of a shard has the same value.
+    Index,
     /// `_seq_no`, `_primary_term` or `_version`: a `u64` column.
     Meta,
     Text {
@@ -68,6 +81,9 @@ impl<'a> FieldRef<'a> {
     pub(crate) fn meta(name: &str, layout: &'a Layout) -> Option<Self> {
         let kind = match name {
             schema::ID => FieldKind::Id,
+            INDEX => FieldKind::Index,
+            schema::ROUTING => return Self::mapped(&ROUTING, layout),
+            schema::IGNORED => return Self::mapped(&IGNORED, layout),
             schema::SEQ_NO | schema::PRIMARY_TERM | schema::VERSION => FieldKind::Meta,
             _ => return None,
         };
@@ -88,6 +104,8 @@ impl<'a> FieldRef<'a> {
     /// Returns the name of the type, as mappings have it.
     pub(crate) fn type_name(&self) -> &'static str {
         match self.mapping {
+            Some(mapping) if std::ptr::eq(mapping, &*ROUTING) => schema::ROUTING,
+            Some(mapping) if std::ptr::eq(mapping, &*IGNORED) => schema::IGNORED,
             Some(mapping) => mapping.field_type.name(),
             None => "metadata",
         }
@@ -151,6 +169,9 @@ impl<'a> FieldRef<'a> {
     /// Returns the column of the field in a segment.
     pub(crate) fn values(&self, reader: &Leaf<'_>) -> Result<Values, ApiError> {
         let columns = reader.fast_fields();
+        if self.kind == FieldKind::Index {
+            return Ok(Values::Same);
+        }
         let Some(name) = self.column_name() else {
             return Ok(Values::None);
         };
@@ -205,7 +226,15 @@ impl<'a> FieldRef<'a> {
             )));
         }
         match self.mapping {
+            _ if self.kind == FieldKind::Index => Ok(()),
+            _ if self.kind == FieldKind::Id => Err(ApiError::illegal_argument(
+                "Fielddata access on the _id field is disallowed, you can re-enable it by updating the \
+                 dynamic cluster setting: indices.id_field_data.enabled",
+            )),
             Some(mapping) if mapping.doc_values => Ok(()),
+            Some(mapping) if std::ptr::eq(mapping, &*ROUTING) => Err(ApiError::illegal_argument(
+                format!("Fielddata is not supported on field [{name}] of type [{name}]"),
+            )),
             Some(_) => Err(ApiError::illegal_argument(format!(
                 "Can't load fielddata on [{name}] because fielddata is unsupported on fields of \
                  type [{}]. Use doc values instead.",
@@ -217,10 +246,11 @@ impl<'a> FieldRef<'a> {
         }
     }
 
-    /// Returns whether numbers of the field sort and aggregate as longs or doubles; `None` for
+    /// Returns whether numbers of the field sort and aggregate as longs, unsigned longs or doubles; `None` for
     /// texts.
     pub(crate) fn number_kind(&self) -> Option<NumberKind> {
         match self.kind {
+            FieldKind::Long(FieldType::UnsignedLong) => Some(NumberKind::Unsigned),
             FieldKind::Long(_) | FieldKind::Boolean | FieldKind::Date => Some(NumberKind::Long),
             FieldKind::Double(_) => Some(NumberKind::Double),
             _ => None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ringwall_api::{ApiError, ErrorCode};
-use ringwall_base::suggest;
+use ringwall_base::{decimal, java, suggest};
 use serde_json::{Map, Value};
 
 /// An object being read. [`Object::finish`] refuses members nobody asked for, so that no part of a
@@ -197,11 +197,11 @@ pub(crate) fn text_of(name: &str, key: &str, value: &Value) -> Result<String, Ap
     scalar_text(value).ok_or_else(|| wrong_type(name, key, "a text", value))
 }
 
-/// Returns the text of a scalar value, `None` for null, arrays and objects.
+/// Returns the text of a scalar value as Elasticsearch makes one of it, `None` for null, arrays and objects.
 pub(crate) fn scalar_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
+        Value::Number(number) => Some(java::number_text(number.as_str())),
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
@@ -237,6 +237,23 @@ pub(crate) fn i64_of(name: &str, key: &str, value: &Value) -> Result<i64, ApiErr
         _ => None,
     };
     number.ok_or_else(|| wrong_type(name, key, "a whole number", value))
+}
+
+/// Reads a number, or its text, as a whole number: fractions are cut, and what is beyond every integer type becomes
+/// the greatest or least.
+pub(crate) fn whole_of(name: &str, key: &str, value: &Value) -> Result<i128, ApiError> {
+    let text = match value {
+        Value::Number(number) => number.as_str(),
+        Value::String(text) => text.trim(),
+        other => return Err(wrong_type(name, key, "a whole number", other)),
+    };
+    let whole = decimal::whole(text).ok_or_else(|| wrong_type(name, key, "a number", value))?;
+    let beyond = if text.starts_with('-') {
+        i128::MIN
+    } else {
+        i128::MAX
+    };
+    Ok(whole.value.unwrap_or(beyond))
 }
 
 /// Reads a list of texts; one text counts as a list of one.

@@ -2,6 +2,7 @@
 
 use ringwall_api::ApiError;
 use ringwall_base::encoding;
+use ringwall_index::dates::DateFormat;
 use ringwall_index::{FieldType, Leaf, Searcher};
 use tantivy::query::Weight;
 use tantivy::{BitSet, Score};
@@ -124,6 +125,10 @@ fn sort_field<'a>(
                     dates: None,
                 }
             }
+            Some(FieldType::UnsignedLong) => SortField::Number {
+                kind: NumberKind::Unsigned,
+                dates: None,
+            },
             Some(_) => SortField::Number {
                 kind: NumberKind::Long,
                 dates: None,
@@ -137,12 +142,15 @@ fn sort_field<'a>(
             "[format] of the sort on [{name}] is supported on date fields only"
         )));
     }
+    // A bad one is told even where there is nothing to sort.
+    by.format.as_deref().map(DateFormat::compile).transpose()?;
     let sort_field = match field.number_kind() {
         Some(kind) => SortField::Number {
             kind,
             dates: field.dates().cloned(),
         },
         None if field.kind == FieldKind::Ip => SortField::Ip,
+        None if field.kind == FieldKind::Index => SortField::Same(shard.context.index.to_owned()),
         None => SortField::Text,
     };
     Ok((sort_field, Some(field)))
@@ -168,7 +176,7 @@ impl<'a> Phase<'a> {
                 sort_field(shard, by)?;
             }
         }
-        crate::fetch::check_docvalue_fields(shard, source)?;
+        crate::fetch::check_shown_fields(shard, source)?;
         let by_score = sort::is_score_only(&source.sort);
         let wanted = if source.size == 0 {
             0

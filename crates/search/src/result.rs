@@ -83,4 +83,7 @@ pub struct FetchedHit {
     pub source: Option<Bytes>,
     /// The `fields` object, from `docvalue_fields` and `fields`.
     pub fields: Option<Value>,
+    /// Paths of which a value was left out.
+    #[serde(default)]
+    pub ignored: Vec<String>,
 }

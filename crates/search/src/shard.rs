@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ringwall_api::{ApiError, ErrorCode};
-use ringwall_index::schema::{Layout, SEQ_NO};
+use ringwall_index::schema::{IGNORED, Layout, ROUTING, SEQ_NO, name_without_tokens};
 use ringwall_index::{FieldMapping, Leaf, Mapping, Searcher};
 use tantivy::Term;
 
@@ -172,6 +172,8 @@ impl<'a> Shard<'a> {
     pub(crate) fn field(&self, name: &str) -> Option<FieldRef<'a>> {
         match self.mapping().field(name) {
             Some(mapping) => FieldRef::mapped(mapping, self.layout()),
+            // It would name fields that are hidden.
+            None if name == IGNORED && self.searcher.hides_fields() => None,
             None => FieldRef::meta(name, self.layout()),
         }
     }
@@ -243,15 +245,28 @@ impl<'a> Shard<'a> {
         if self.mapping().field(name).is_some() {
             return vec![name.to_owned()];
         }
+        if matches!(name, ROUTING | IGNORED) && self.field(name).is_some() {
+            return vec![name.to_owned()];
+        }
         self.mapping()
             .fields_under(name)
             .map(|field| field.path.to_string())
             .collect()
     }
 
-    /// Returns the term that finds documents with a value for a leaf path.
+    /// Returns the term that finds documents with a value for a leaf path; of a text, with a token.
     pub(crate) fn exists_term(&self, name: &str) -> Term {
         self.layout().exists_term(name)
+    }
+
+    /// Returns the terms that find documents with a value for a leaf path, tokens or not.
+    pub(crate) fn exists_terms(&self, name: &str) -> Vec<Term> {
+        let mut terms = vec![self.exists_term(name)];
+        let field = self.field(name);
+        if matches!(field.map(|field| field.kind), Some(FieldKind::Text { .. })) {
+            terms.push(self.exists_term(&name_without_tokens(name)));
+        }
+        terms
     }
 
     /// Tells whether the name is a metadata field that every document has.
@@ -302,4 +317,4 @@ fn in_order_of_writing(searcher: &Searcher) -> Result<Vec<Segment<'_>>, ApiError
 }
 
 /// Metadata that is stored or internal only.
-const UNSEARCHABLE: [&str; 4] = ["_source", "_routing", "_field_names", "_ignored"];
+const UNSEARCHABLE: [&str; 2] = ["_source", "_field_names"];

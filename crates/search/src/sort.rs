@@ -66,6 +66,8 @@ pub enum SortValue {
         first: bool,
     },
     Long(i64),
+    /// Beyond the range of a long.
+    Unsigned(u64),
     Double(f64),
     Text(String),
     /// An encoded address, which sorts as addresses do.
@@ -78,11 +80,17 @@ pub enum SortValue {
 }
 
 impl SortValue {
+    /// Returns the value of an unsigned long.
+    pub(crate) fn unsigned(value: u64) -> Self {
+        i64::try_from(value).map_or(Self::Unsigned(value), Self::Long)
+    }
+
     /// Returns the value as hits show it.
     pub fn to_json(&self) -> Value {
         match self {
             Self::Missing { .. } => Value::Null,
             Self::Long(value) => (*value).into(),
+            Self::Unsigned(value) => (*value).into(),
             Self::Double(value) if value.is_infinite() => {
                 let sign = if *value < 0.0 { "-" } else { "" };
                 format!("{sign}Infinity").into()
@@ -118,7 +126,7 @@ impl SortValue {
             }
             (Self::Text(_) | Self::Ip(_), _) => Ordering::Greater,
             (_, Self::Text(_) | Self::Ip(_)) => Ordering::Less,
-            _ => match (self.long(), other.long()) {
+            _ => match (self.whole(), other.whole()) {
                 (Some(left), Some(right)) => directed(left.cmp(&right)),
                 _ => directed(self.double().total_cmp(&other.double())),
             },
@@ -132,9 +140,10 @@ impl SortValue {
         }
     }
 
-    fn long(&self) -> Option<i64> {
+    fn whole(&self) -> Option<i128> {
         match self {
-            Self::Long(value) | Self::Formatted { millis: value, .. } => Some(*value),
+            Self::Long(value) | Self::Formatted { millis: value, .. } => Some((*value).into()),
+            Self::Unsigned(value) => Some((*value).into()),
             _ => None,
         }
     }
@@ -142,7 +151,7 @@ impl SortValue {
     fn double(&self) -> f64 {
         match self {
             Self::Double(value) => *value,
-            other => other.long().map_or(0.0, |value| value as f64),
+            other => other.whole().map_or(0.0, |value| value as f64),
         }
     }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use ringwall_api::ApiError;
 use ringwall_api::document::SourceFilter;
 use ringwall_base::glob::{self, Syntax};
+use ringwall_base::json;
 use serde_json::{Map, Value};
 
 use crate::parse::{Object, text_of, texts_of, token_name};
@@ -24,6 +25,8 @@ pub fn parse(value: &Value) -> Result<SourceFilter, ApiError> {
             let mut object = Object::new("_source", value)?;
             let includes = list(&mut object, ["includes", "include"])?;
             let excludes = list(&mut object, ["excludes", "exclude"])?;
+            // There are no vectors to leave out.
+            object.bool("exclude_vectors")?;
             object.finish()?;
             Ok(SourceFilter {
                 enabled: true,
@@ -51,8 +54,11 @@ pub fn apply(source: &[u8], filter: &SourceFilter) -> Result<Option<Bytes>, ApiE
     if filter.includes.is_empty() && filter.excludes.is_empty() {
         return Ok(Some(Bytes::copy_from_slice(source)));
     }
-    let document: Map<String, Value> = serde_json::from_slice(source)
-        .map_err(|_| ApiError::internal("the stored _source is not a JSON object"))?;
+    let Ok(Value::Object(document)) = json::parse(source) else {
+        return Err(ApiError::internal(
+            "the stored _source is not a JSON object",
+        ));
+    };
     let filtered = filter_object(document, "", filter, filter.includes.is_empty());
     let text = serde_json::to_vec(&Value::Object(filtered))
         .map_err(|_| ApiError::internal("the filtered _source cannot be written"))?;

@@ -1,6 +1,7 @@
 //! The best documents of one segment. Sort keys become integers whose order is the order asked
 //! for, so that comparing two documents is comparing integers.
 
+use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::ops::Bound;
 
@@ -13,7 +14,7 @@ use tantivy::{DocId, Score, f64_to_u64, i64_to_u64, u64_to_f64, u64_to_i64};
 
 use crate::columns::{Numbers, Values, text_of};
 use crate::engine_error;
-use crate::parse::scalar_text;
+use crate::parse::{scalar_text, whole_of};
 use crate::sort::{FieldSort, Missing, SortMode, SortValue};
 
 /// How one sort key reads the documents of a segment.
@@ -26,6 +27,8 @@ enum KeyReader {
     Score,
     /// Position in the shard: the segment's number in the upper half.
     Doc(u64),
+    /// The same text for every document.
+    Same(String),
     Number {
         numbers: Option<Numbers>,
         mode: SortMode,
@@ -45,6 +48,8 @@ enum KeyReader {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NumberKind {
     Long,
+    /// Up to 2^64 - 1.
+    Unsigned,
     Double,
 }
 
@@ -65,6 +70,8 @@ pub(crate) enum SortField {
     },
     Text,
     Ip,
+    /// Every document of the shard has this text.
+    Same(String),
 }
 
 impl SegmentKey {
@@ -92,6 +99,7 @@ impl SegmentKey {
         values: Values,
     ) -> Result<Self, ApiError> {
         let reader = match field {
+            SortField::Same(text) => KeyReader::Same(text.clone()),
             SortField::Text => Self::text_reader(sort, ascending, values, false)?,
             SortField::Ip => Self::text_reader(sort, ascending, values, true)?,
             SortField::Number { kind, dates } => {
@@ -105,6 +113,8 @@ impl SegmentKey {
                         match kind {
                             NumberKind::Long if highest => i64_to_u64(i64::MAX),
                             NumberKind::Long => i64_to_u64(i64::MIN),
+                            NumberKind::Unsigned if highest => u64::MAX,
+                            NumberKind::Unsigned => 0,
                             NumberKind::Double if highest => f64_to_u64(f64::INFINITY),
                             NumberKind::Double => f64_to_u64(f64::NEG_INFINITY),
                         }
@@ -124,7 +134,7 @@ impl SegmentKey {
                 KeyReader::Number {
                     numbers: match values {
                         Values::Number(numbers) => Some(numbers),
-                        Values::None | Values::Text(_) => None,
+                        Values::None | Values::Same | Values::Text(_) => None,
                     },
                     mode: sort.mode.unwrap_or(natural),
                     missing,
@@ -156,7 +166,7 @@ impl SegmentKey {
         Ok(KeyReader::Text {
             column: match values {
                 Values::Text(column) => Some(column),
-                Values::None | Values::Number(_) => None,
+                Values::None | Values::Same | Values::Number(_) => None,
             },
             last_value,
             missing: match &sort.missing {
@@ -175,6 +185,7 @@ impl SegmentKey {
         let key = match &self.reader {
             KeyReader::Score => f64_to_u64(f64::from(score)),
             KeyReader::Doc(segment) => segment | u64::from(doc),
+            KeyReader::Same(_) => SAME,
             KeyReader::Number {
                 numbers,
                 mode,
@@ -233,8 +244,10 @@ impl SegmentKey {
         match &self.reader {
             KeyReader::Score => Ok(SortValue::Double(u64_to_f64(key))),
             KeyReader::Doc(_) => Ok(SortValue::Long(key as i64)),
+            KeyReader::Same(text) => Ok(SortValue::Text(text.clone())),
             KeyReader::Number { kind, format, .. } => Ok(match (kind, format) {
                 (NumberKind::Double, _) => SortValue::Double(u64_to_f64(key)),
+                (NumberKind::Unsigned, _) => SortValue::unsigned(key),
                 (NumberKind::Long, None) => SortValue::Long(u64_to_i64(key)),
                 (NumberKind::Long, Some(format)) => {
                     let millis = u64_to_i64(key);
@@ -284,6 +297,14 @@ impl SegmentKey {
                 let doc = crate::parse::i64_of("search_after", "_doc", value)?;
                 doc.max(0) as u64
             }
+            KeyReader::Same(text) => match scalar_text(value) {
+                None => return Ok(u64::MAX),
+                Some(after) => match after.as_str().cmp(text) {
+                    Ordering::Less => SAME - 1,
+                    Ordering::Equal => SAME,
+                    Ordering::Greater => SAME + 1,
+                },
+            },
             KeyReader::Number { kind, format, .. } => {
                 encode_value(value, *kind, format.as_ref(), "search_after")?
             }
@@ -301,6 +322,9 @@ impl SegmentKey {
         Ok(self.directed(key))
     }
 }
+
+/// The place of [`KeyReader::Same`], with room on both sides.
+const SAME: u64 = 1;
 
 /// The form in which a column holds a text.
 pub(crate) fn stored_text(text: &str, ip: bool) -> String {
@@ -345,6 +369,11 @@ fn encode_number(numbers: &Numbers, doc: DocId, mode: SortMode, kind: NumberKind
             });
             found.map(i64_to_u64)
         }
+        (_, NumberKind::Unsigned) => {
+            let mut values = Vec::new();
+            numbers.unsigned(doc, |value| values.push(value));
+            combine_unsigned(&mut values, mode)
+        }
         (_, NumberKind::Long) => {
             let mut values = Vec::new();
             numbers.longs(doc, |value| values.push(value));
@@ -382,6 +411,28 @@ fn combine_longs(values: &mut [i64], mode: SortMode) -> Option<i64> {
                 let below = values[count / 2 - 1];
                 Some(round_half_up((below as f64 + middle as f64) / 2.0))
             }
+        }
+    }
+}
+
+/// As [`combine_longs`], for unsigned longs.
+fn combine_unsigned(values: &mut [u64], mode: SortMode) -> Option<u64> {
+    let count = values.len() as u128;
+    let sum = |values: &[u64]| values.iter().map(|value| u128::from(*value)).sum::<u128>();
+    let mean = |sum: u128, count: u128| u64::try_from((sum + count / 2) / count).ok();
+    match mode {
+        _ if count == 0 => None,
+        SortMode::Min => values.iter().copied().min(),
+        SortMode::Max => values.iter().copied().max(),
+        // Cut as sums of longs are.
+        SortMode::Sum => Some(sum(values) as u64),
+        SortMode::Avg => mean(sum(values), count),
+        SortMode::Median => {
+            values.sort_unstable();
+            let middle = values.len() / 2;
+            let odd = values.len() % 2 == 1;
+            let middles = &values[if odd { middle } else { middle - 1 }..=middle];
+            mean(sum(middles), middles.len() as u128)
         }
     }
 }
@@ -425,6 +476,11 @@ fn encode_value(
             _ => crate::parse::f64_of("sort", name, value)?,
         };
         return Ok(f64_to_u64(number));
+    }
+    if kind == NumberKind::Unsigned {
+        let whole = whole_of("sort", name, value)?;
+        // Beyond the type is beyond every value.
+        return Ok(u64::try_from(whole.max(0)).unwrap_or(u64::MAX));
     }
     let long = match (value, dates) {
         (Value::Bool(flag), _) => i64::from(*flag),

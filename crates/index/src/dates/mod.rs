@@ -60,7 +60,7 @@ impl DateFormat {
     pub fn compile(spec: &str) -> Result<Self, ApiError> {
         let alternatives = spec
             .split("||")
-            .map(|part| compile_one(part, spec))
+            .map(|part| compile_one(part.trim(), spec))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             spec: spec.to_owned(),
@@ -144,8 +144,8 @@ pub fn parse_zone(text: &str) -> Result<TimeZone, ApiError> {
 /// accepts as `strict_date_optional_time`, except that a bare year is not a date.
 pub fn detect(text: &str) -> bool {
     // A cheap look first: this runs for every unmapped string.
-    let bytes = text.as_bytes();
-    bytes.len() >= 10
+    let bytes = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    bytes.len() >= "2022-05".len()
         && bytes[0].is_ascii_digit()
         && bytes.get(4) == Some(&b'-')
         && iso::parse(text, true)
@@ -169,11 +169,14 @@ fn compile_one(part: &str, spec: &str) -> Result<Alternative, ApiError> {
         "epoch_millis" => Alternative::EpochMillis,
         "epoch_second" => Alternative::EpochSecond,
         other => {
-            let text = named_pattern(other).unwrap_or(other);
-            let pattern = Pattern::compile(text).map_err(|reason| {
+            let named = named_pattern(other);
+            let pattern = Pattern::compile(named.unwrap_or(other)).map_err(|reason| {
                 ApiError::illegal_argument(format!("Invalid format: [{spec}]: {reason}"))
             })?;
-            Alternative::Pattern(pattern)
+            Alternative::Pattern(match named {
+                Some(_) => pattern.of_name(other),
+                None => pattern,
+            })
         }
     };
     Ok(compiled)
@@ -188,7 +191,7 @@ fn named_pattern(name: &str) -> Option<&'static str> {
         .map(|(_, pattern)| *pattern)
 }
 
-const NAMED: [(&str, &str); 22] = [
+const NAMED: [(&str, &str); 32] = [
     ("basic_date", "yyyyMMdd"),
     ("basic_date_time", "yyyyMMdd'T'HHmmss.SSSXX"),
     ("basic_date_time_no_millis", "yyyyMMdd'T'HHmmssXX"),
@@ -214,6 +217,16 @@ const NAMED: [(&str, &str); 22] = [
     ("hour_minute_second_millis", "HH:mm:ss.SSS"),
     ("time", "HH:mm:ss.SSSXXX"),
     ("time_no_millis", "HH:mm:ssXXX"),
+    ("t_time", "'T'HH:mm:ss.SSSXXX"),
+    ("t_time_no_millis", "'T'HH:mm:ssXXX"),
+    ("basic_t_time", "'T'HHmmss.SSSXX"),
+    ("basic_t_time_no_millis", "'T'HHmmssXX"),
+    ("hour_minute_second_fraction", "HH:mm:ss.SSS"),
+    ("ordinal_date", "yyyy-DDD"),
+    ("ordinal_date_time", "yyyy-DDD'T'HH:mm:ss.SSSXXX"),
+    ("ordinal_date_time_no_millis", "yyyy-DDD'T'HH:mm:ssXXX"),
+    ("basic_ordinal_date", "yyyyDDD"),
+    ("basic_ordinal_date_time", "yyyyDDD'T'HHmmss.SSSXX"),
     ("year", "yyyy"),
     ("year_month", "yyyy-MM"),
     ("year_month_day", "yyyy-MM-dd"),
@@ -366,9 +379,10 @@ mod tests {
     fn detects_iso_dates_only() {
         assert!(detect("2024-01-31"));
         assert!(detect("2024-01-31T10:00:00Z"));
+        assert!(detect("2024-01"));
         for text in [
             "2024",
-            "2024-01",
+            "2024-1",
             "2024-01-32",
             "1420070400001",
             "2024-01-31 x",
@@ -395,5 +409,64 @@ mod tests {
             let _ = millis("strict_date_optional_time||epoch_second||yyyy/MM/dd EEE a Z||date_optional_time", &text);
             let _ = DateFormat::compile(&text);
         }
+    }
+
+    #[test]
+    fn built_in_formats_take_fractions_of_any_length_and_blanks_around_bars() {
+        let millis = 1_651_399_200_000;
+        for (format, text, more) in [
+            ("strict_date_time", "2022-05-01T10:00:00.1Z", 100),
+            ("strict_date_time", "2022-05-01T10:00:00.123456789Z", 123),
+            ("date_time", "2022-5-1T10:0:0.1Z", 100),
+            ("basic_date_time", "20220501T100000.123456Z", 123),
+            (
+                "strict_date_hour_minute_second_fraction",
+                "2022-05-01T10:00:00.123456789",
+                123,
+            ),
+            (
+                "strict_date_hour_minute_second_millis",
+                "2022-05-01T10:00:00.1",
+                100,
+            ),
+            ("ordinal_date_time", "2022-121T10:00:00.123456Z", 123),
+            ("basic_ordinal_date_time", "2022121T100000.1Z", 100),
+            ("yyyy || strict_date_time", "2022-05-01T10:00:00.12Z", 120),
+        ] {
+            let compiled = DateFormat::compile(format).unwrap();
+            assert_eq!(compiled.parse(text), Some(millis + more), "{format} {text}");
+            assert_eq!(compiled.spec(), format);
+        }
+        for (format, text) in [
+            ("t_time", "T10:00:00.1Z"),
+            ("basic_t_time", "T100000.12Z"),
+            ("basic_time", "100000.123456Z"),
+            ("hour_minute_second_fraction", "10:00:00.123456789"),
+            ("strict_hour_minute_second_millis", "10:00:00.12"),
+        ] {
+            assert!(
+                DateFormat::compile(format).unwrap().parse(text).is_some(),
+                "{format}"
+            );
+        }
+        for (format, text) in [
+            ("strict_date_time", "2022-05-01T10:00:00.1234567891Z"),
+            ("strict_date_time", "2022-5-1T10:00:00.1Z"),
+            (
+                "date_hour_minute_second_millis",
+                "2022-05-01T10:00:00.123456",
+            ),
+            // A pattern of one's own is taken by the letter.
+            ("yyyy-MM-dd'T'HH:mm:ss.SSS", "2022-05-01T10:00:00.1"),
+            ("yyyy-MM-dd'T'HH:mm:ss.SSSSSS", "2022-05-01T10:00:00.123"),
+        ] {
+            assert_eq!(
+                DateFormat::compile(format).unwrap().parse(text),
+                None,
+                "{format} {text}"
+            );
+        }
+        let shown = DateFormat::compile("date_time").unwrap();
+        assert_eq!(shown.format(millis + 100), "2022-05-01T10:00:00.100Z");
     }
 }

@@ -20,8 +20,14 @@ enum Item {
         field: Field,
         least: usize,
         most: usize,
+        /// Digits shown.
+        width: usize,
     },
-    Fraction(usize),
+    /// So many digits, or with `flexible` any number from one to that, of which three are shown.
+    Fraction {
+        digits: usize,
+        flexible: bool,
+    },
     MonthName {
         full: bool,
     },
@@ -62,6 +68,31 @@ impl Pattern {
         let mut at = 0;
         let items = compile_items(&chars, &mut at, 0)?;
         Ok(Self { items })
+    }
+
+    /// Makes of the pattern of a built-in format what the format takes: fractions of one to nine
+    /// digits, of one to three where the name says milliseconds, and without `strict_` numbers of
+    /// fewer digits where something stands between them. Source: Elasticsearch 8.19, asked.
+    pub(super) fn of_name(mut self, name: &str) -> Self {
+        let digits = if name.ends_with("second_millis") {
+            3
+        } else {
+            9
+        };
+        let lenient = !(name.starts_with("strict_") || name.starts_with("basic_"));
+        for item in &mut self.items {
+            match item {
+                Item::Fraction { .. } => {
+                    *item = Item::Fraction {
+                        digits,
+                        flexible: true,
+                    };
+                }
+                Item::Number { field, least, .. } if lenient && *field != Field::Year => *least = 1,
+                _ => {}
+            }
+        }
+        self
     }
 
     /// Reads the whole text by the pattern.
@@ -145,7 +176,12 @@ fn compile_letter(letter: char, count: usize) -> Result<Item, String> {
         }
         let least = count;
         let most = if count == 1 { most } else { count };
-        Ok(Item::Number { field, least, most })
+        Ok(Item::Number {
+            field,
+            least,
+            most,
+            width: count,
+        })
     };
     match letter {
         'y' | 'u' if count == 2 => number(Field::ShortYear, 2),
@@ -159,7 +195,10 @@ fn compile_letter(letter: char, count: usize) -> Result<Item, String> {
         'h' => number(Field::HalfDayHour, 2),
         'm' => number(Field::Minute, 2),
         's' => number(Field::Second, 2),
-        'S' | 'n' if (1..=9).contains(&count) => Ok(Item::Fraction(count)),
+        'S' | 'n' if (1..=9).contains(&count) => Ok(Item::Fraction {
+            digits: count,
+            flexible: false,
+        }),
         'E' if count <= 4 => Ok(Item::DayName { full: count == 4 }),
         'a' if count == 1 => Ok(Item::AmPm),
         'Z' if count <= 3 => Ok(Item::Offset {
@@ -202,19 +241,27 @@ fn parse_items(items: &[Item], cursor: &mut Cursor, parts: &mut Parts) -> Option
 fn parse_item(item: &Item, cursor: &mut Cursor, parts: &mut Parts) -> Option<()> {
     match item {
         Item::Literal(literal) => cursor.rest = cursor.rest.strip_prefix(literal.as_str())?,
-        Item::Number { field, least, most } => {
+        Item::Number {
+            field, least, most, ..
+        } => {
             let negative = *field == Field::Year && cursor.eat(b'-');
             let value = cursor.number(*least, *most)?;
             set(parts, *field, value, negative)?;
         }
-        Item::Fraction(digits) => {
-            let text = cursor.rest.get(..*digits)?;
+        Item::Fraction { digits, flexible } => {
+            let given = cursor.rest.bytes().take_while(u8::is_ascii_digit).count();
+            let length = if *flexible {
+                given.min(*digits)
+            } else {
+                *digits
+            };
+            let text = cursor.rest.get(..length).filter(|text| !text.is_empty())?;
             let mut inner = Cursor { rest: text };
             parts.millis = Some(inner.fraction()?);
             if !inner.rest.is_empty() {
                 return None;
             }
-            cursor.rest = &cursor.rest[*digits..];
+            cursor.rest = &cursor.rest[length..];
         }
         Item::MonthName { full } => {
             let (index, rest) = strip_name(cursor.rest, &MONTHS, *full)?;
@@ -278,15 +325,14 @@ fn format_items(items: &[Item], c: &Civil, offset: i32, zone: &TimeZone, text: &
     for item in items {
         match item {
             Item::Literal(literal) => text.push_str(literal),
-            Item::Number { field, least, .. } => {
+            Item::Number { field, width, .. } => {
                 let value = number_of(c, *field);
-                let width = *least;
                 // Writing to a String does not fail.
                 let _ = write!(text, "{value:0width$}");
             }
-            Item::Fraction(digits) => {
+            Item::Fraction { digits, flexible } => {
                 let nanos = format!("{:03}000000", c.millis);
-                text.push_str(&nanos[..*digits]);
+                text.push_str(&nanos[..if *flexible { 3 } else { *digits }]);
             }
             Item::MonthName { full } => push_name(text, &MONTHS, c.month - 1, *full),
             Item::DayName { full } => push_name(text, &DAYS, c.weekday, *full),

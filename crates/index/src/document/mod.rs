@@ -11,10 +11,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ringwall_api::{ApiError, ErrorCode};
+use ringwall_base::json;
 use serde_json::Value;
 
 use crate::analysis::{self, Gap};
 use crate::mapping::{Family, FieldMapping, Mapping};
+use crate::schema;
 pub(crate) use scalar::check_null_value;
 use visitor::Reader;
 
@@ -23,7 +25,7 @@ use visitor::Reader;
 pub struct ParsedDocument {
     pub id: String,
     pub routing: Option<String>,
-    /// The document as given.
+    /// The document as given; comments and the like are mended, see [`json::lenient`].
     pub source: Bytes,
     /// Fields to add to the mapping, in the form of a put mapping request. The document must be
     /// parsed again with the new mapping.
@@ -64,6 +66,14 @@ impl Values {
         self.names.iter().any(|known| Arc::ptr_eq(known, path))
     }
 
+    /// Notes a text without tokens: it exists, but counts for no score.
+    fn name_without_tokens(&mut self, path: &Arc<str>) {
+        let name = schema::name_without_tokens(path);
+        if !self.names.iter().any(|known| **known == *name) {
+            self.names.push(name.into());
+        }
+    }
+
     fn ignore(&mut self, path: &Arc<str>) {
         if !self.ignored.contains(path) {
             self.ignored.push(path.clone());
@@ -95,8 +105,11 @@ impl Values {
             (_, false) => Gap::Wider(0),
         };
         let marked = analysis::mark(field.analyzer, gap, text);
-        if !is_further && analysis::has_tokens(&marked) {
-            self.names.push(field.path.clone());
+        if !is_further {
+            match analysis::has_tokens(&marked) {
+                true => self.names.push(field.path.clone()),
+                false => self.name_without_tokens(&field.path),
+            }
         }
         self.text.push(TextValue {
             path: field.path.clone(),
@@ -117,9 +130,17 @@ pub fn parse_document(
     source: Bytes,
 ) -> Result<ParsedDocument, ApiError> {
     check_id(id)?;
-    let mut reader = Reader::new(mapping, id);
-    reader.read(&source)?;
-    let (values, mapping_update) = reader.finish()?;
+    let (source, (values, mapping_update)) = match read(mapping, id, &source) {
+        Ok(read) => (source, read),
+        Err(error) => match json::lenient(&source) {
+            // Kept in the mended form, so that every reader finds plain JSON.
+            Some(mended) => {
+                let mended = Bytes::from(mended);
+                (mended.clone(), read(mapping, id, &mended)?)
+            }
+            None => return Err(error),
+        },
+    };
     Ok(ParsedDocument {
         id: id.to_owned(),
         routing: routing.map(str::to_owned),
@@ -127,6 +148,17 @@ pub fn parse_document(
         mapping_update,
         values,
     })
+}
+
+fn read(mapping: &Mapping, id: &str, source: &[u8]) -> Result<(Values, Option<Value>), ApiError> {
+    let mut reader = Reader::new(mapping, id);
+    let mut outcome = reader.read(source);
+    if reader.must_read_again() {
+        reader = Reader::with_exponents(mapping, id, source);
+        outcome = reader.read(source);
+    }
+    outcome?;
+    reader.finish()
 }
 
 /// Returns a document of which only the id, routing and source are indexed. For replaying what

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use ringwall_base::decimal;
 use serde_json::Value;
 
 use super::Values;
@@ -15,7 +16,8 @@ pub(super) enum Scalar<'a> {
     Text(Cow<'a, str>),
     Int(i64),
     Unsigned(u64),
-    Float(f64),
+    /// Every other number, as it is written: text and value both matter.
+    Number(Cow<'a, str>),
     Bool(bool),
 }
 
@@ -37,22 +39,26 @@ impl Scalar<'_> {
             Value::Number(number) => match (number.as_i64(), number.as_u64()) {
                 (Some(int), _) => Scalar::Int(int),
                 (None, Some(unsigned)) => Scalar::Unsigned(unsigned),
-                (None, None) => Scalar::Float(number.as_f64()?),
+                (None, None) => Scalar::Number(number.as_str().into()),
             },
             Value::Null | Value::Array(_) | Value::Object(_) => return None,
         })
     }
 
-    /// Returns the scalar as text, as Elasticsearch shows and indexes it.
+    /// Returns the scalar as text: a number as it is written, which is what a keyword holds.
     pub(super) fn text(&self) -> Cow<'_, str> {
         match self {
-            Self::Text(text) => Cow::Borrowed(text),
+            Self::Text(text) | Self::Number(text) => Cow::Borrowed(text),
             Self::Int(int) => int.to_string().into(),
             Self::Unsigned(unsigned) => unsigned.to_string().into(),
-            // Debug keeps the `.0` of whole floats.
-            Self::Float(float) => format!("{float:?}").into(),
             Self::Bool(flag) => if *flag { "true" } else { "false" }.into(),
         }
+    }
+}
+
+impl Scalar<'_> {
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Text(text) if text.is_empty())
     }
 }
 
@@ -80,7 +86,13 @@ pub(super) fn add(
             }
             Ok(())
         }
-        _ => {
+        field_type => {
+            if field_type.is_numeric() && field.coerce && scalar.is_empty() {
+                let null = field.null_value.as_ref().and_then(Scalar::of);
+                // Invariant: an empty text is no null value, see `check_null_value`.
+                let null = null.filter(|null| !null.is_empty());
+                return null.map_or(Ok(()), |null| add(field, &null, values));
+            }
             let encoded = encode_number(field, scalar)?;
             if field.is_searchable() {
                 values.number(field, encoded);
@@ -95,6 +107,9 @@ pub(crate) fn check_null_value(field: &FieldMapping, value: &Value) -> Result<()
     let Some(scalar) = Scalar::of(value) else {
         return Err("expected a string, number or boolean".to_owned());
     };
+    if field.field_type.is_numeric() && scalar.is_empty() {
+        return Err("empty String".to_owned());
+    }
     match add(field, &scalar, &mut Values::default()) {
         Ok(()) => Ok(()),
         Err(Rejection::Malformed(reason)) => Err(reason),
@@ -158,7 +173,7 @@ fn date(field: &FieldMapping, scalar: &Scalar<'_>) -> Result<i64, Rejection> {
     let parsed = match scalar {
         Scalar::Int(number) => field.format.parse_number(*number),
         Scalar::Text(text) => field.format.parse(text),
-        Scalar::Float(_) | Scalar::Unsigned(_) => field.format.parse(&scalar.text()),
+        Scalar::Number(_) | Scalar::Unsigned(_) => field.format.parse(&scalar.text()),
         Scalar::Bool(_) => None,
     };
     parsed.ok_or_else(|| {
@@ -171,10 +186,9 @@ fn date(field: &FieldMapping, scalar: &Scalar<'_>) -> Result<i64, Rejection> {
 }
 
 fn whole_number(field: &FieldMapping, scalar: &Scalar<'_>) -> Result<i128, Rejection> {
-    let whole = match scalar {
-        Scalar::Int(int) => i128::from(*int),
-        Scalar::Unsigned(unsigned) => i128::from(*unsigned),
-        Scalar::Float(float) => cut(field, *float, scalar)?,
+    let text = match scalar {
+        Scalar::Int(int) => return in_range(field, i128::from(*int), scalar),
+        Scalar::Unsigned(unsigned) => return in_range(field, i128::from(*unsigned), scalar),
         Scalar::Bool(_) => return Err(not_a_number(scalar)),
         Scalar::Text(_) if !field.coerce => {
             return Err(malformed(format!(
@@ -182,15 +196,27 @@ fn whole_number(field: &FieldMapping, scalar: &Scalar<'_>) -> Result<i128, Rejec
                 java_type(field.field_type)
             )));
         }
-        Scalar::Text(text) => match text.parse::<i128>() {
-            Ok(whole) => whole,
-            Err(_) => cut(
-                field,
-                text.parse().map_err(|_| not_a_number(scalar))?,
-                scalar,
-            )?,
-        },
+        Scalar::Text(text) | Scalar::Number(text) => text,
     };
+    let whole = decimal::whole(text).ok_or_else(|| not_a_number(scalar))?;
+    let Some(value) = whole.value else {
+        return Err(out_of_range(field, scalar));
+    };
+    // Unsigned longs are never rounded. Source: Elasticsearch reference, unsigned long field type.
+    if field.field_type == FieldType::UnsignedLong && !whole.plain {
+        return Err(not_a_number(scalar));
+    }
+    if !field.coerce && !whole.exact {
+        return Err(malformed(format!(
+            "{} cannot be converted to {} without data loss",
+            scalar.text(),
+            java_type(field.field_type)
+        )));
+    }
+    in_range(field, value, scalar)
+}
+
+fn in_range(field: &FieldMapping, whole: i128, scalar: &Scalar<'_>) -> Result<i128, Rejection> {
     let (least, greatest) = field.field_type.integer_range();
     if whole < least || whole > greatest {
         return Err(out_of_range(field, scalar));
@@ -198,25 +224,12 @@ fn whole_number(field: &FieldMapping, scalar: &Scalar<'_>) -> Result<i128, Rejec
     Ok(whole)
 }
 
-fn cut(field: &FieldMapping, float: f64, scalar: &Scalar<'_>) -> Result<i128, Rejection> {
-    if !float.is_finite() || float.abs() >= 1e30 {
-        return Err(out_of_range(field, scalar));
-    }
-    if !field.coerce && float.fract() != 0.0 {
-        return Err(malformed(format!(
-            "{} cannot be converted to {} without data loss",
-            scalar.text(),
-            java_type(field.field_type)
-        )));
-    }
-    Ok(float.trunc() as i128)
-}
-
 fn double(field: &FieldMapping, scalar: &Scalar<'_>) -> Result<f64, Rejection> {
     let parsed = match scalar {
         Scalar::Int(int) => *int as f64,
         Scalar::Unsigned(unsigned) => *unsigned as f64,
-        Scalar::Float(float) => *float,
+        // Invariant: JSON numbers are numbers to Rust too, beyond the greatest an infinity.
+        Scalar::Number(text) => text.parse().map_err(|_| not_a_number(scalar))?,
         Scalar::Bool(_) => return Err(not_a_number(scalar)),
         Scalar::Text(_) if !field.coerce => {
             return Err(malformed(format!(
@@ -224,7 +237,7 @@ fn double(field: &FieldMapping, scalar: &Scalar<'_>) -> Result<f64, Rejection> {
                 java_type(field.field_type)
             )));
         }
-        Scalar::Text(text) => text.parse().map_err(|_| not_a_number(scalar))?,
+        Scalar::Text(text) => text.trim().parse().map_err(|_| not_a_number(scalar))?,
     };
     let rounded = match field.field_type {
         FieldType::Float => f64::from(parsed as f32),

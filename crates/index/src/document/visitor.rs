@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
 
 use ringwall_api::{ApiError, ErrorCode};
+use ringwall_base::json::{self, Exponents};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
 use smallvec::SmallVec;
@@ -21,6 +23,9 @@ pub(super) struct Reader<'m> {
     update: Map<String, Value>,
     /// The dotted path of the value being read.
     path: String,
+    /// Where the text lies in memory.
+    text: Range<usize>,
+    exponents: Exponents,
     /// What went wrong, while serde carries a placeholder up.
     error: Option<ApiError>,
     hasher: RandomState,
@@ -44,13 +49,29 @@ impl<'m> Reader<'m> {
             values: Values::default(),
             update: Map::new(),
             path: String::new(),
+            text: 0..0,
+            exponents: Exponents::default(),
             error: None,
             hasher: RandomState::new(),
         }
     }
 
+    /// As [`Reader::new`], for a text that has numbers with exponents.
+    pub(super) fn with_exponents(mapping: &'m Mapping, id: &'m str, source: &[u8]) -> Self {
+        Self {
+            exponents: Exponents::of(source),
+            ..Self::new(mapping, id)
+        }
+    }
+
+    /// Tells whether the text must be read again, by [`Reader::with_exponents`].
+    pub(super) fn must_read_again(&self) -> bool {
+        self.exponents.must_read_again()
+    }
+
     /// Reads the whole text.
     pub(super) fn read(&mut self, source: &[u8]) -> Result<(), ApiError> {
+        self.text = json::addresses(source);
         let mut json = serde_json::Deserializer::from_slice(source);
         let root = &self.mapping.root;
         let dynamic = root.dynamic.unwrap_or_default();
@@ -156,6 +177,30 @@ impl<'m> Reader<'m> {
                 );
                 Err(self.fail(error))
             }
+        }
+    }
+
+    /// Begins to read an object at the current path.
+    fn open<E: Error>(
+        &mut self,
+        target: Target<'m>,
+    ) -> Result<(Option<&'m ObjectMapping>, Dynamic), E> {
+        match target {
+            Target::Object(object, dynamic) => Ok((object, dynamic)),
+            Target::New(dynamic) => {
+                dynamic::add(&mut self.update, &self.path, json!({"type": "object"}));
+                Ok((None, dynamic))
+            }
+            // Nothing looks at what is in it.
+            Target::Skip => Ok((None, Dynamic::False)),
+            Target::Field(field) => Err(self.bad_value(
+                field,
+                "{...}",
+                &format!(
+                    "Can't get a value of type [{}] on a START_OBJECT",
+                    field.field_type.name()
+                ),
+            )),
         }
     }
 
@@ -280,6 +325,8 @@ impl<'m> Reader<'m> {
         }
         let problem = if key.is_empty() {
             "field name cannot be an empty string"
+        } else if json::is_reserved_key(key) {
+            "field name is reserved"
         } else if key.contains(['\0', '\u{1}']) {
             "field name cannot contain the characters U+0000 and U+0001"
         } else if key.trim().is_empty() || (key.contains('.') && has_blank_part(key)) {
@@ -359,46 +406,105 @@ fn read_map<'de, 'm, A: MapAccess<'de>>(
     target: Target<'m>,
     mut map: A,
 ) -> Result<(), A::Error> {
-    let (object, dynamic) = match target {
-        Target::Object(object, dynamic) => (object, dynamic),
-        Target::New(dynamic) => {
-            let path = std::mem::take(&mut reader.path);
-            dynamic::add(&mut reader.update, &path, json!({"type": "object"}));
-            reader.path = path;
-            (None, dynamic)
+    if matches!(target, Target::Skip) {
+        while map.next_key::<IgnoredAny>()?.is_some() {
+            map.next_value_seed(ValueSeed {
+                reader: &mut *reader,
+                target,
+            })?;
         }
-        Target::Skip => {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            return Ok(());
-        }
-        Target::Field(field) => {
-            return Err(reader.bad_value(
-                field,
-                "{...}",
-                &format!(
-                    "Can't get a value of type [{}] on a START_OBJECT",
-                    field.field_type.name()
-                ),
-            ));
-        }
-    };
+        return Ok(());
+    }
     let mut seen = Seen::default();
     let mark = reader.path.len();
+    let first = FirstKeySeed {
+        reader: &mut *reader,
+        target,
+        seen: &mut seen,
+    };
+    let (object, dynamic, mut member) = match map.next_key_seed(first)? {
+        None => return reader.open(target).map(|_| ()),
+        Some(First::Number) => {
+            let text = reader.exponents.written(map.next_value()?)?;
+            return reader.scalar(target, &Scalar::Number(text.into()));
+        }
+        Some(First::Member {
+            object,
+            dynamic,
+            target,
+        }) => (object, dynamic, target),
+    };
     loop {
+        map.next_value_seed(ValueSeed {
+            reader: &mut *reader,
+            target: member,
+        })?;
+        reader.path.truncate(mark);
         let key = KeySeed {
             reader: &mut *reader,
             object,
             dynamic,
             seen: &mut seen,
         };
-        let Some(target) = map.next_key_seed(key)? else {
+        let Some(next) = map.next_key_seed(key)? else {
             return Ok(());
         };
-        map.next_value_seed(ValueSeed {
-            reader: &mut *reader,
-            target,
-        })?;
-        reader.path.truncate(mark);
+        member = next;
+    }
+}
+
+/// What the first key of a map tells.
+enum First<'m> {
+    /// It is no object but a number: this is how serde_json hands one over whose text matters.
+    Number,
+    Member {
+        object: Option<&'m ObjectMapping>,
+        dynamic: Dynamic,
+        target: Target<'m>,
+    },
+}
+
+struct FirstKeySeed<'r, 's, 'm> {
+    reader: &'r mut Reader<'m>,
+    target: Target<'m>,
+    seen: &'s mut Seen,
+}
+
+impl<'de, 'm> DeserializeSeed<'de> for FirstKeySeed<'_, '_, 'm> {
+    type Value = First<'m>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<First<'m>, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl<'de, 'm> Visitor<'de> for FirstKeySeed<'_, '_, 'm> {
+    type Value = First<'m>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a field name")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, key: &'de str) -> Result<First<'m>, E> {
+        if json::is_number_mark(key, &self.reader.text) {
+            return Ok(First::Number);
+        }
+        self.visit_str(key)
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<First<'m>, E> {
+        let (object, dynamic) = self.reader.open(self.target)?;
+        let key_seed = KeySeed {
+            reader: self.reader,
+            object,
+            dynamic,
+            seen: self.seen,
+        };
+        Ok(First::Member {
+            object,
+            dynamic,
+            target: key_seed.visit_str(key)?,
+        })
     }
 }
 
@@ -445,7 +551,8 @@ impl<'de> DeserializeSeed<'de> for ValueSeed<'_, '_> {
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
         if matches!(self.target, Target::Skip) {
-            return json.deserialize_ignored_any(IgnoredAny).map(|_| ());
+            let reader = self.reader;
+            return reader.exponents.skip(json, &reader.text);
         }
         json.deserialize_any(self)
     }
@@ -472,10 +579,6 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
             Err(_) => Scalar::Unsigned(value),
         };
         self.reader.scalar(self.target, &scalar)
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.reader.scalar(self.target, &Scalar::Float(value))
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {

@@ -145,6 +145,11 @@ impl Searcher {
         &self.mapping
     }
 
+    /// Tells whether some fields are hidden.
+    pub fn hides_fields(&self) -> bool {
+        self.mask.hides()
+    }
+
     /// Reads the stored part of a document, as far as it is shown.
     ///
     /// # Errors

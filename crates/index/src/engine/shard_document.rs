@@ -10,8 +10,8 @@ use tantivy::schema::document::{
     ReferenceValue, ReferenceValueLeaf, Value,
 };
 
-use crate::document::ParsedDocument;
-use crate::schema::Layout;
+use crate::document::{ParsedDocument, Values};
+use crate::schema::{IGNORED, Layout, ROUTING};
 
 /// What the engine knows of an operation on a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,8 @@ enum Item {
 
 impl ShardDocument {
     pub(crate) fn new(layout: &Layout, document: ParsedDocument, at: DocumentVersion) -> Self {
-        let values = document.values;
+        let mut values = document.values;
+        add_metadata(&mut values, document.routing.as_deref());
         let mut fields = Vec::with_capacity(12 + values.names.len() + values.text.len());
         fields.push((layout.id, Item::Text(document.id)));
         if let Some(routing) = document.routing {
@@ -73,6 +74,22 @@ impl ShardDocument {
             fields.push((layout.text_overflow, Item::Texts(overflow)));
         }
         Self { fields }
+    }
+}
+
+/// Routing and left-out fields are searched as keywords of their own names.
+fn add_metadata(values: &mut Values, routing: Option<&str>) {
+    if let Some(routing) = routing {
+        let path: Arc<str> = ROUTING.into();
+        values.names.push(Arc::clone(&path));
+        values.keyword.push((path, routing.to_owned()));
+    }
+    if !values.ignored.is_empty() {
+        let path: Arc<str> = IGNORED.into();
+        values.names.push(Arc::clone(&path));
+        let ignored = values.ignored.iter();
+        let ignored = ignored.map(|ignored| (Arc::clone(&path), ignored.to_string()));
+        values.keyword.extend(ignored);
     }
 }
 

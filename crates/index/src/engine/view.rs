@@ -10,6 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use ringwall_api::ApiError;
+use ringwall_base::json;
+use serde::de::Error as _;
 use serde_json::{Map, Value};
 use tantivy::fastfield::FastFieldReaders;
 use tantivy::index::SegmentId;
@@ -94,6 +96,10 @@ impl FieldMask {
         self.0.as_ref().is_none_or(|shows| shows(path))
     }
 
+    pub(crate) fn hides(&self) -> bool {
+        self.0.is_some()
+    }
+
     pub(crate) fn and(self, other: Self) -> Self {
         match (self.0, other.0) {
             (Some(one), Some(two)) => Self::new(move |path| one(path) && two(path)),
@@ -117,7 +123,10 @@ impl FieldMask {
             action: "leave fields out of a document",
             reason: error.to_string(),
         };
-        let document: Map<String, Value> = serde_json::from_slice(&source).map_err(failed)?;
+        let document = match json::parse(&source).map_err(failed)? {
+            Value::Object(document) => document,
+            other => return Err(failed(serde_json::Error::custom(other))),
+        };
         let shown = shown_members(document, "", &**shows);
         Ok(serde_json::to_vec(&shown).map_err(failed)?.into())
     }

@@ -193,6 +193,14 @@ impl FieldMapping {
         }
     }
 
+    /// Returns the mapping of a metadata field that is searched as a keyword.
+    pub fn metadata(name: &str, doc_values: bool) -> Self {
+        Self {
+            doc_values,
+            ..Self::new(name, FieldType::Keyword)
+        }
+    }
+
     /// Returns whether a query can match values of the field. Since 8.1 a field with doc values
     /// is queryable even when `index` is false.
     pub fn is_searchable(&self) -> bool {

@@ -392,6 +392,10 @@ async fn write(
         }
         let wait = tokio::time::timeout(RETRY, changes.changed());
         let _ = tokio::time::timeout_at(options.deadline, wait).await;
+        // Not once more without time: that would only tell that there was none.
+        if Instant::now() >= options.deadline {
+            break Err(unavailable(&request.shard, &error));
+        }
     };
     match result {
         Ok(outcomes) if outcomes.len() == count => outcomes

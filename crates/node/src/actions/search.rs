@@ -331,6 +331,7 @@ fn search_hit(shard: &ShardId, winner: &ringwall_search::Winner, hit: FetchedHit
         primary_term: hit.primary_term,
         source: hit.source,
         fields: hit.fields,
+        ignored: hit.ignored,
         sort: winner.sort.clone(),
     }
 }

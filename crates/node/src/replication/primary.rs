@@ -512,10 +512,10 @@ fn check_active_copies(
     wanted: Option<u32>,
 ) -> ApiResult<()> {
     let active = 1 + group.targets.len() as u32;
-    let wanted = match wanted {
-        None => 1,
-        Some(u32::MAX) => group.total,
-        Some(wanted) => wanted,
+    let (wanted, shown) = match wanted {
+        None => (1, "1".to_owned()),
+        Some(u32::MAX) => (group.total, "ALL".to_owned()),
+        Some(wanted) => (wanted, wanted.to_string()),
     };
     if active >= wanted {
         return Ok(());
@@ -523,7 +523,7 @@ fn check_active_copies(
     Err(ApiError::new(
         ErrorCode::UnavailableShards,
         format!(
-            "{} Not enough active copies to meet shard count of [{wanted}] (have {active}, needed \
+            "{} Not enough active copies to meet shard count of [{shown}] (have {active}, needed \
              {wanted}).",
             shard.id
         ),

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
+use ringwall_base::json;
 use serde_json::{Map, Value};
 
 /// The body of an update, checked.
@@ -26,7 +27,7 @@ impl UpdateBody {
     /// # Errors
     /// 400 for what is not an update, or asks for a script.
     pub fn parse(body: &[u8]) -> ApiResult<Self> {
-        let body: Value = serde_json::from_slice(body).map_err(|error| {
+        let body = json::parse(body).map_err(|error| {
             ApiError::new(
                 ErrorCode::XContentParse,
                 format!("cannot parse the update: {error}"),
@@ -47,8 +48,9 @@ impl UpdateBody {
                 "upsert" => update.upsert = Some(object("upsert", value)?),
                 "doc_as_upsert" => update.doc_as_upsert = boolean("doc_as_upsert", &value)?,
                 "detect_noop" => update.detect_noop = boolean("detect_noop", &value)?,
-                // What of the result to return: taken from the request by the HTTP edge.
-                "_source" => {}
+                // What of the result to return, and the condition: taken from the request by the HTTP
+                // edge.
+                "_source" | "if_seq_no" | "if_primary_term" => {}
                 "script" | "scripted_upsert" => {
                     return Err(ApiError::illegal_argument(format!(
                         "[{key}] is not supported: scripts cannot be run; send a partial [doc]"
@@ -73,6 +75,19 @@ impl UpdateBody {
         Ok(())
     }
 
+    /// Refuses to insert under a condition on a document that is there.
+    ///
+    /// # Errors
+    /// `action_request_validation_exception` for an upsert.
+    pub fn check_conditional(&self) -> ApiResult<()> {
+        let problem = match (&self.upsert, self.doc_as_upsert) {
+            (Some(_), _) => "upsert requests don't support `if_seq_no` and `if_primary_term`",
+            (None, true) => "compare and write operations can not be used with upsert",
+            (None, false) => return Ok(()),
+        };
+        Err(ApiError::validation(&[problem]))
+    }
+
     /// Returns the document to index where there is none.
     ///
     /// # Errors
@@ -94,13 +109,13 @@ impl UpdateBody {
 
     /// Merges `doc` into a document.
     pub fn merge(self, current: &[u8]) -> ApiResult<Updated> {
-        let current: Value = serde_json::from_slice(current)
+        let current = json::parse(current)
             .map_err(|error| ApiError::internal(format!("stored document: {error}")))?;
         let mut merged = current.clone();
         if let (Value::Object(target), Some(doc)) = (&mut merged, self.doc) {
             merge_into(target, doc);
         }
-        if self.detect_noop && merged == current {
+        if self.detect_noop && json::same_value(&merged, &current) {
             return Ok(Updated::Noop);
         }
         encode(&merged).map(Updated::Source)

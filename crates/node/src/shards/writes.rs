@@ -219,6 +219,9 @@ fn update(
         return updated_before(item, id, write, operation);
     }
     let body = UpdateBody::parse(&item.source)?;
+    if item.if_seq_no.is_some() {
+        body.check_conditional()?;
+    }
     let current = shard.engine.get(id, view)?;
     let mut condition = Condition {
         if_seq_no: item.if_seq_no,
@@ -232,6 +235,7 @@ fn update(
             body.insert(&item.index, id)?
         }
         Some(current) => {
+            check_condition(item, id, current.seq_no, current.primary_term)?;
             if condition.if_seq_no.is_none() {
                 condition.if_seq_no = Some(current.seq_no);
                 condition.if_primary_term = Some(current.primary_term);
@@ -257,6 +261,26 @@ fn update(
         done.get = returned(item, id, done, &source)?;
     }
     Ok(step)
+}
+
+/// Whether the document is the one that the update is for, even if it would change nothing.
+fn check_condition(
+    item: &WriteItem,
+    id: &str,
+    seq_no: SeqNo,
+    primary_term: Term,
+) -> Result<(), ApiError> {
+    let (Some(wanted), Some(term)) = (item.if_seq_no, item.if_primary_term) else {
+        return Ok(());
+    };
+    if (wanted, term) == (seq_no, primary_term) {
+        return Ok(());
+    }
+    let reason = format!(
+        "[{id}]: version conflict, required seqNo [{wanted}], primary term [{term}]. current document \
+         has seqNo [{seq_no}] and primary term [{primary_term}]"
+    );
+    Err(ApiError::new(ErrorCode::VersionConflict, reason).with("index", item.index.as_str()))
 }
 
 /// Answers an update that was applied before; what it merged then is what counts.

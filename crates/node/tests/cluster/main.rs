@@ -1,12 +1,14 @@
 //! Documents in a cluster, through its HTTPS interface.
 
 mod aliases;
+mod answers;
 mod api_keys;
 mod certificates;
 mod costly_certificates;
 mod disk;
 mod membership;
 mod memory;
+mod numbers;
 mod options;
 mod profiles;
 mod reads;

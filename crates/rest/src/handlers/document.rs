@@ -9,7 +9,7 @@ use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use serde_json::{Map, Value};
 
 use super::WRITE_TIMEOUT_MS;
-use crate::bulk::{outcome_status, source_filter, write_outcome};
+use crate::bulk::{outcome_status, set_condition, source_filter, write_outcome};
 use crate::json;
 use crate::params::{Params, parse_version_type, split_list};
 use crate::request::{ResponseBody, RestRequest, RestResponse, single_index};
@@ -123,6 +123,7 @@ pub async fn update(request: RestRequest) -> ApiResult<RestResponse> {
     let body = request.body_object()?;
     let returned = check_update(&body)?;
     let mut item = write_item(&request, OpType::Update, Some(id))?;
+    set_condition(&mut item, &body)?;
     item.source = request.body.clone();
     item.retry_on_conflict = request.params.number("retry_on_conflict")?.unwrap_or(0);
     item.return_source = request.params.source_filter().or(returned);

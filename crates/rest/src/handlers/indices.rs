@@ -12,7 +12,7 @@ use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions};
 use ringwall_base::glob::{self, Syntax};
 use serde_json::{Map, Value, json};
 
-use super::{MASTER_TIMEOUT_MS, shards_json};
+use super::{MASTER_TIMEOUT_MS, shards_json, stats_metrics};
 use crate::json::check_keys;
 use crate::render::humanize;
 use crate::request::{RestRequest, RestResponse};
@@ -195,8 +195,21 @@ pub async fn flush(request: RestRequest) -> ApiResult<RestResponse> {
     Ok(broadcast(&answer))
 }
 
-/// `GET [/{index}]/_stats`.
+/// `GET [/{index}]/_stats[/{metric}]`.
 pub async fn stats(request: RestRequest) -> ApiResult<RestResponse> {
+    let metrics = request.path_list("metric");
+    let index = request.path("index").map(|index| format!("/{index}"));
+    let path = format!("{}/_stats/{}", index.unwrap_or_default(), metrics.join(","));
+    let shown = stats_metrics::INDEX.check(&path, &metrics)?;
+    let sums = |shards: &[&ShardStats]| {
+        let mut sums = sums(shards);
+        for group in ["primaries", "total"] {
+            stats_metrics::keep(&mut sums[group], &stats_metrics::INDEX, &shown, |metric| {
+                metric
+            });
+        }
+        sums
+    };
     let indices = request.indices(IndicesOptions::default())?;
     let level = Level::of(request.params.text("level"))?;
     let human = request.params.flag("human", false)?;

@@ -13,6 +13,7 @@ pub mod search;
 pub mod security;
 pub mod service_accounts;
 pub mod ssl;
+mod stats_metrics;
 pub mod tasks;
 
 use ringwall_api::document::ShardCounts;

@@ -10,6 +10,7 @@ use ringwall_base::ByteSizeValue;
 use serde_json::{Map, Value, json};
 
 use super::indices::nested;
+use super::stats_metrics;
 use crate::params::split_list;
 use crate::render::humanize;
 use crate::request::{RestRequest, RestResponse};
@@ -43,7 +44,7 @@ pub async fn info(mut request: RestRequest) -> ApiResult<RestResponse> {
     Ok(RestResponse::json(envelope(&info.cluster_name, nodes)))
 }
 
-/// `GET /_nodes[/{node_id}]/stats[/{metric}]`.
+/// `GET /_nodes[/{node_id}]/stats[/{metric}[/{index_metric}]]`.
 pub async fn stats(mut request: RestRequest) -> ApiResult<RestResponse> {
     request.limit_time("timeout")?;
     let human = request.params.flag("human", false)?;
@@ -61,23 +62,57 @@ pub async fn stats(mut request: RestRequest) -> ApiResult<RestResponse> {
         }
     }
     let nodes = request.path_list("node_id");
-    let mut metrics = request.path_list("metric");
-    // The section has another name than the metric, as in Elasticsearch.
-    let breaker = metrics.iter_mut().filter(|metric| *metric == "breaker");
-    breaker.for_each(|metric| metric.push('s'));
+    let metrics = request.path_list("metric");
+    let of_indices = request.path_list("metric_of_indices");
+    let path = stats_path(&request);
+    let shown = stats_metrics::NODE.check(&path, &metrics)?;
+    if !(of_indices.is_empty() || shown.contains(&"indices")) {
+        return Err(ApiError::illegal_argument(format!(
+            "request [{path}] contains index metrics [{}] but indices stats not requested",
+            of_indices.join(",")
+        )));
+    }
+    let of_indices = stats_metrics::NODE_INDEX.check(&path, &of_indices)?;
     let stats = request.execute(NodesStatsRequest { nodes }).await?;
     let nodes: Map<String, Value> = stats
         .nodes
         .iter()
         .map(|(id, node)| {
-            let mut node = keep(stats_json(node), STATS_METRICS, &metrics);
-            if human {
-                humanize(&mut node);
+            let mut json = stats_json(node);
+            stats_metrics::keep(&mut json, &stats_metrics::NODE, &shown, section);
+            if let Some(indices) = json.get_mut("indices") {
+                let metrics = &stats_metrics::NODE_INDEX;
+                stats_metrics::keep(indices, metrics, &of_indices, |metric| metric);
             }
-            (id.clone(), node)
+            if human {
+                humanize(&mut json);
+            }
+            (id.clone(), json)
         })
         .collect();
     Ok(RestResponse::json(envelope(&stats.cluster_name, nodes)))
+}
+
+/// The section of a metric, which for one has another name, as in Elasticsearch.
+fn section(metric: &str) -> &str {
+    match metric {
+        "breaker" => "breakers",
+        other => other,
+    }
+}
+
+fn stats_path(request: &RestRequest) -> String {
+    let mut path = "/_nodes".to_owned();
+    if let Some(node) = request.path("node_id") {
+        path.push_str(&format!("/{node}"));
+    }
+    path.push_str("/stats");
+    for name in ["metric", "metric_of_indices"] {
+        if let Some(part) = request.path(name) {
+            path.push_str(&format!("/{part}"));
+        }
+    }
+    path
 }
 
 fn split(request: &RestRequest, known: &[&str]) -> (Vec<String>, Vec<String>) {
@@ -326,20 +361,4 @@ const INFO_METRICS: &[&str] = &[
     "ingest",
     "aggregations",
     "indices",
-];
-const STATS_METRICS: &[&str] = &[
-    "_all",
-    "indices",
-    "os",
-    "process",
-    "jvm",
-    "thread_pool",
-    "fs",
-    "transport",
-    "http",
-    "breakers",
-    "indexing_pressure",
-    "script",
-    "discovery",
-    "ingest",
 ];

@@ -556,6 +556,10 @@ fn write_hit(out: &mut Vec<u8>, hit: &SearchHit) {
         out.extend_from_slice(b",\"_routing\":");
         json::push_string(out, routing);
     }
+    if !hit.ignored.is_empty() {
+        let ignored = Value::from(hit.ignored.clone());
+        out.extend_from_slice(format!(",\"_ignored\":{ignored}").as_bytes());
+    }
     if let Some(source) = &hit.source {
         out.extend_from_slice(b",\"_source\":");
         out.extend_from_slice(source);

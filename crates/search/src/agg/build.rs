@@ -8,10 +8,10 @@ use ringwall_index::dates::DateFormat;
 use serde_json::Value;
 use tantivy::BitSet;
 
-use super::collect::{BucketState, Node, State, hash_double};
+use super::collect::{BucketState, Node, State, hash_double, hash_long};
 use super::keyer::{Keyer, MissingText, double_key};
 use super::partial::ValueFormat;
-use super::sketch::hash_bytes;
+use super::sketch::{hash_bytes, hash_u64};
 use super::spec::*;
 use super::table::BucketTable;
 use super::top_hits::{TopHitsCollector, tracks_scores};
@@ -19,12 +19,13 @@ use crate::columns::Values;
 use crate::control::Beat;
 use crate::engine_error;
 use crate::fields::{FieldKind, FieldRef};
-use crate::parse::{f64_of, scalar_text};
+use crate::parse::{f64_of, scalar_text, whole_of};
+use crate::query::ast::PatternKind;
 use crate::query::{Query, TermPattern, compile_root, date_value};
 use crate::shard::Shard;
 use crate::sort::SortBy;
 use crate::time::Zone;
-use crate::top::stored_text;
+use crate::top::{NumberKind, stored_text};
 use crate::visit::visit;
 
 /// Prepares aggregations for the documents of a segment; without one they are only checked against
@@ -211,24 +212,32 @@ impl<'a> Builder<'a> {
         Ok(input)
     }
 
-    /// `missing` as a number; dates by the format of the field.
+    /// `missing` as a double.
     fn missing_number(
         &self,
         source: &ValueSource,
         input: &Input<'_>,
     ) -> Result<Option<f64>, ApiError> {
+        Ok(self.given(source, input)?.map(|given| given.double))
+    }
+
+    /// `missing` as a number; dates by the format of the field.
+    fn given(&self, source: &ValueSource, input: &Input<'_>) -> Result<Option<Given>, ApiError> {
         let Some(value) = &source.missing else {
             return Ok(None);
         };
         if let Some(format) = input.field.as_ref().and_then(FieldRef::dates) {
             let millis = date_value(self.shard, format, &Zone::default(), value, false)?;
-            return Ok(Some(millis as f64));
+            return Ok(Some(Given::of_long(millis)));
         }
         match value {
-            Value::Bool(flag) => Ok(Some(f64::from(u8::from(*flag)))),
-            Value::String(text) if text == "true" => Ok(Some(1.0)),
-            Value::String(text) if text == "false" => Ok(Some(0.0)),
-            other => f64_of(&self.agg.name, "missing", other).map(Some),
+            Value::Bool(flag) => Ok(Some(Given::of_long(i64::from(*flag)))),
+            Value::String(text) if text == "true" => Ok(Some(Given::of_long(1))),
+            Value::String(text) if text == "false" => Ok(Some(Given::of_long(0))),
+            other => Ok(Some(Given {
+                double: f64_of(&self.agg.name, "missing", other)?,
+                whole: whole_of(&self.agg.name, "missing", other)?,
+            })),
         }
     }
 
@@ -237,6 +246,10 @@ impl<'a> Builder<'a> {
         source: &ValueSource,
         input: &Input<'_>,
     ) -> Result<Option<u64>, ApiError> {
+        if matches!(&input.field, Some(field) if field.kind == FieldKind::Index) {
+            // Stands for the one value that every document has.
+            return Ok(Some(hash_bytes(self.shard.context.index.as_bytes())));
+        }
         let Some(value) = &source.missing else {
             return Ok(None);
         };
@@ -252,7 +265,14 @@ impl<'a> Builder<'a> {
             let text = stored_text(&scalar_text(value).unwrap_or_default(), is_ip);
             return Ok(Some(hash_bytes(text.as_bytes())));
         }
-        Ok(self.missing_number(source, input)?.map(hash_double))
+        let kind = input.field.as_ref().and_then(FieldRef::number_kind);
+        Ok(self.given(source, input)?.map(|given| match kind {
+            Some(NumberKind::Long) => hash_long(long_of(given.whole)),
+            Some(NumberKind::Unsigned) => {
+                hash_u64(u64::try_from(given.whole.max(0)).unwrap_or(u64::MAX))
+            }
+            Some(NumberKind::Double) | None => hash_double(given.double),
+        }))
     }
 
     fn metric(&self, kind: MetricKind, source: &ValueSource) -> Result<State, ApiError> {
@@ -311,10 +331,39 @@ impl<'a> Builder<'a> {
         Ok(state)
     }
 
+    /// Terms of `_index`: all documents are in the bucket of its name, if that is wanted.
+    fn index_terms(&self, spec: &TermsSpec) -> Result<Keyer, ApiError> {
+        let index = self.shard.context.index;
+        let named = |filter: &TermFilter| -> Result<bool, ApiError> {
+            Ok(match filter {
+                TermFilter::Values(values) => values
+                    .iter()
+                    .filter_map(scalar_text)
+                    .any(|name| name == index),
+                TermFilter::Regexp(pattern) => {
+                    TermPattern::compile(PatternKind::Regexp, pattern, false)?.is_match(index)
+                }
+            })
+        };
+        let included = spec.include.as_ref().map_or(Ok(true), named)?;
+        let excluded = spec.exclude.as_ref().map_or(Ok(false), named)?;
+        let missing = (included && !excluded)
+            .then(|| MissingText::new(index.to_owned(), None))
+            .transpose()?;
+        Ok(Keyer::Texts {
+            column: None,
+            accepted: None,
+            missing,
+        })
+    }
+
     fn text_terms(&self, spec: &TermsSpec, input: Input<'_>) -> Result<(Keyer, usize), ApiError> {
+        if matches!(&input.field, Some(field) if field.kind == FieldKind::Index) {
+            return self.index_terms(spec).map(|keyer| (keyer, 1));
+        }
         let column = match input.values {
             Values::Text(column) => Some(column),
-            Values::None | Values::Number(_) => None,
+            Values::None | Values::Same | Values::Number(_) => None,
         };
         let is_ip = input.field.is_some_and(|field| field.kind == FieldKind::Ip);
         let stored = |value: &Value| stored_text(&scalar_text(value).unwrap_or_default(), is_ip);
@@ -361,16 +410,15 @@ impl<'a> Builder<'a> {
     }
 
     fn number_terms(&self, spec: &TermsSpec, input: Input<'_>) -> Result<Keyer, ApiError> {
-        let double = match &input.field {
-            Some(field) => matches!(field.kind, FieldKind::Double(_)),
-            None => spec.source.missing.as_ref().is_some_and(Value::is_f64),
+        let kind = match &input.field {
+            Some(field) => field.number_kind().unwrap_or(NumberKind::Long),
+            None if spec.source.missing.as_ref().is_some_and(Value::is_f64) => NumberKind::Double,
+            None => NumberKind::Long,
         };
-        let key = |number: f64| {
-            if double {
-                double_key(number)
-            } else {
-                (number as i64).cast_unsigned()
-            }
+        let key = |number: Given| match kind {
+            NumberKind::Double => double_key(number.double),
+            NumberKind::Unsigned => u64::try_from(number.whole.max(0)).unwrap_or(u64::MAX),
+            NumberKind::Long => long_of(number.whole).cast_unsigned(),
         };
         let keys = |filter: &Option<TermFilter>| -> Result<Option<HashSet<u64>>, ApiError> {
             match filter {
@@ -382,7 +430,7 @@ impl<'a> Builder<'a> {
                             field: String::new(),
                             missing: Some(value.clone()),
                         };
-                        set.extend(self.missing_number(&source, &input)?.map(key));
+                        set.extend(self.given(&source, &input)?.map(key));
                     }
                     Ok(Some(set))
                 }
@@ -395,10 +443,10 @@ impl<'a> Builder<'a> {
             }
         };
         Ok(Keyer::Numbers {
-            double,
+            kind,
             include: keys(&spec.include)?,
             exclude: keys(&spec.exclude)?.unwrap_or_default(),
-            missing: self.missing_number(&spec.source, &input)?.map(key),
+            missing: self.given(&spec.source, &input)?.map(key),
             numbers: input.values.into_numbers(),
         })
     }
@@ -575,8 +623,7 @@ fn accepted_ords(
             }
         }
         TermFilter::Regexp(pattern) => {
-            let pattern =
-                TermPattern::compile(crate::query::ast::PatternKind::Regexp, pattern, false)?;
+            let pattern = TermPattern::compile(PatternKind::Regexp, pattern, false)?;
             let mut stream = column.dictionary().stream().map_err(|e| engine_error(&e))?;
             while stream.advance() {
                 if !beat.step() {
@@ -589,4 +636,24 @@ fn accepted_ords(
         }
     }
     Ok(ords)
+}
+
+/// A number of a request, exactly as far as it is whole.
+struct Given {
+    double: f64,
+    whole: i128,
+}
+
+impl Given {
+    fn of_long(value: i64) -> Self {
+        Self {
+            double: value as f64,
+            whole: value.into(),
+        }
+    }
+}
+
+/// The nearest long.
+fn long_of(whole: i128) -> i64 {
+    i64::try_from(whole).unwrap_or(if whole < 0 { i64::MIN } else { i64::MAX })
 }

@@ -351,7 +351,8 @@ fn collect_distinct(
 ) {
     let mut any = false;
     match values {
-        Values::None => {}
+        // The only value of `_index` is given as `missing`.
+        Values::None | Values::Same => {}
         Values::Text(column) => {
             let ords = grow(ords, place, HashedSet::default);
             for ord in column.ords().values_for_doc(doc) {
@@ -359,6 +360,10 @@ fn collect_distinct(
                 ords.insert(ord);
             }
         }
+        Values::Number(numbers) if numbers.is_unsigned() => numbers.unsigned(doc, |value| {
+            any = true;
+            sketch.insert(hash_u64(value));
+        }),
         Values::Number(numbers) if numbers.is_integer() => numbers.longs(doc, |value| {
             any = true;
             sketch.insert(hash_long(value));
@@ -413,6 +418,7 @@ pub(super) enum Names {
         missing: String,
     },
     Longs,
+    Unsigned,
     Doubles,
 }
 
@@ -420,7 +426,7 @@ impl Names {
     fn kind(&self) -> KeyKind {
         match self {
             Self::Texts { .. } => KeyKind::Text,
-            Self::Longs => KeyKind::Long,
+            Self::Longs | Self::Unsigned => KeyKind::Long,
             Self::Doubles => KeyKind::Double,
         }
     }
@@ -436,6 +442,7 @@ impl Names {
                 Err(_) => missing.clone(),
             }),
             Self::Longs => Key::Long(key as i64),
+            Self::Unsigned => Key::unsigned(key),
             Self::Doubles => Key::Double(f64::from_bits(key)),
         }
     }

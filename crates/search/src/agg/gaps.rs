@@ -61,7 +61,7 @@ pub(super) fn fill(
     let long = |bucket: &Bucket| match bucket.key {
         Key::Long(key) => key,
         Key::Double(key) => key as i64,
-        Key::Text(_) => 0,
+        Key::Text(_) | Key::Unsigned(_) => 0,
     };
     let (low, high) = extended(kind, merged);
     let first = buckets.first().map(long);

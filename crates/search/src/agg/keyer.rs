@@ -11,6 +11,7 @@ use super::gaps;
 use super::spec::{DateHistogramSpec, HistogramSpec};
 use crate::columns::{Numbers, Values};
 use crate::engine_error;
+use crate::top::NumberKind;
 
 /// Gives the bucket keys of documents.
 pub(super) enum Keyer {
@@ -24,7 +25,7 @@ pub(super) enum Keyer {
     },
     Numbers {
         numbers: Option<Numbers>,
-        double: bool,
+        kind: NumberKind,
         include: Option<HashSet<u64>>,
         exclude: HashSet<u64>,
         /// A key.
@@ -103,7 +104,7 @@ impl Keyer {
             }
             Self::Numbers {
                 numbers,
-                double,
+                kind,
                 include,
                 exclude,
                 missing,
@@ -116,12 +117,15 @@ impl Keyer {
                         keys.push(key);
                     }
                 };
-                match numbers {
-                    Some(numbers) if *double => {
+                match (numbers, kind) {
+                    (Some(numbers), NumberKind::Double) => {
                         numbers.doubles(doc, |value| add(double_key(value)));
                     }
-                    Some(numbers) => numbers.longs(doc, |value| add(value as u64)),
-                    None => {}
+                    (Some(numbers), NumberKind::Unsigned) => numbers.unsigned(doc, add),
+                    (Some(numbers), NumberKind::Long) => {
+                        numbers.longs(doc, |value| add(value as u64));
+                    }
+                    (None, _) => {}
                 }
                 if !any && let Some(key) = missing {
                     keys.push(*key);
@@ -251,7 +255,14 @@ impl Keyer {
                         .unwrap_or_default(),
                 })
             }
-            Self::Numbers { double: true, .. } => Ok(Names::Doubles),
+            Self::Numbers {
+                kind: NumberKind::Double,
+                ..
+            } => Ok(Names::Doubles),
+            Self::Numbers {
+                kind: NumberKind::Unsigned,
+                ..
+            } => Ok(Names::Unsigned),
             _ => Ok(Names::Longs),
         }
     }

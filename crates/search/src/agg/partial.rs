@@ -86,6 +86,25 @@ pub enum Key {
     Text(String),
     Long(i64),
     Double(f64),
+    /// Beyond the range of a long.
+    Unsigned(u64),
+}
+
+impl Key {
+    /// Returns the key of an unsigned long.
+    pub(super) fn unsigned(value: u64) -> Self {
+        i64::try_from(value).map_or(Self::Unsigned(value), Self::Long)
+    }
+
+    /// Returns a number as a double.
+    fn as_double(&self) -> Option<f64> {
+        match self {
+            Self::Text(_) => None,
+            Self::Long(value) => Some(*value as f64),
+            Self::Unsigned(value) => Some(*value as f64),
+            Self::Double(value) => Some(*value),
+        }
+    }
 }
 
 impl PartialEq for Key {
@@ -108,15 +127,18 @@ impl Ord for Key {
         match (self, other) {
             (Self::Text(left), Self::Text(right)) => left.cmp(right),
             (Self::Long(left), Self::Long(right)) => left.cmp(right),
-            (Self::Double(left), Self::Double(right)) => left.total_cmp(right),
-            (Self::Long(left), Self::Double(right)) => {
-                (*left as f64).total_cmp(right).then(Ordering::Less)
-            }
-            (Self::Double(left), Self::Long(right)) => {
-                left.total_cmp(&(*right as f64)).then(Ordering::Greater)
-            }
-            (Self::Text(_), _) => Ordering::Greater,
-            (_, Self::Text(_)) => Ordering::Less,
+            (Self::Unsigned(left), Self::Unsigned(right)) => left.cmp(right),
+            (Self::Long(_), Self::Unsigned(_)) => Ordering::Less,
+            (Self::Unsigned(_), Self::Long(_)) => Ordering::Greater,
+            (left, right) => match (left.as_double(), right.as_double()) {
+                (Some(a), Some(b)) => {
+                    let whole_first =
+                        matches!(left, Self::Double(_)).cmp(&matches!(right, Self::Double(_)));
+                    a.total_cmp(&b).then(whole_first)
+                }
+                (Some(_), None) => Ordering::Less,
+                (None, _) => Ordering::Greater,
+            },
         }
     }
 }
@@ -126,6 +148,7 @@ impl std::hash::Hash for Key {
         match self {
             Self::Text(text) => text.hash(state),
             Self::Long(value) => value.hash(state),
+            Self::Unsigned(value) => value.hash(state),
             Self::Double(value) => value.to_bits().hash(state),
         }
     }
@@ -265,6 +288,7 @@ pub fn merge(agg: &Agg, left: &mut Partial, right: Partial) {
 }
 
 fn merge_buckets(agg: &Agg, left: &mut Buckets, right: Buckets) {
+    let right = alike(left, right);
     left.other_doc_count = left.other_doc_count.saturating_add(right.other_doc_count);
     left.error_bound = if left.error_bound < 0 || right.error_bound < 0 {
         -1
@@ -297,6 +321,24 @@ fn merge_buckets(agg: &Agg, left: &mut Buckets, right: Buckets) {
             }
         }
     }
+}
+
+/// Where one side has longs and the other doubles, all keys become doubles.
+fn alike(left: &mut Buckets, mut right: Buckets) -> Buckets {
+    let as_doubles = |side: &mut Buckets| {
+        side.keys = KeyKind::Double;
+        for bucket in &mut side.buckets {
+            if let Some(double) = bucket.key.as_double() {
+                bucket.key = Key::Double(double);
+            }
+        }
+    };
+    match (left.keys, right.keys) {
+        (KeyKind::Long, KeyKind::Double) => as_doubles(left),
+        (KeyKind::Double, KeyKind::Long) => as_doubles(&mut right),
+        _ => {}
+    }
+    right
 }
 
 /// Returns the documents of buckets, counted once per bucket.

@@ -331,6 +331,7 @@ fn key_json(key: &Key, format: &ValueFormat) -> Value {
             .into(),
         Key::Text(text) => text.clone().into(),
         Key::Long(value) => (*value).into(),
+        Key::Unsigned(value) => (*value).into(),
         Key::Double(value) => (*value).into(),
     }
 }

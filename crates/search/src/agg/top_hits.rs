@@ -65,7 +65,7 @@ impl TopHitsPartial {
             .take(self.size)
             .map(|hit| {
                 let text = hit.hit.as_deref().unwrap_or("{}");
-                serde_json::from_str(text)
+                ringwall_base::json::parse(text.as_bytes())
                     .map_err(|_| ApiError::internal("a hit of [top_hits] is not JSON"))
             })
             .collect::<Result<Vec<Value>, ApiError>>()?;

@@ -12,7 +12,7 @@ use tantivy::schema::IndexRecordOption;
 use super::ast::*;
 use super::custom::{BoostingQuery, SetQuery};
 use super::regexp::TermPattern;
-use crate::fields::FieldRef;
+use crate::fields::{FieldRef, INDEX};
 use crate::parse::{query_shard, scalar_text};
 use crate::shard::Shard;
 use crate::source_filter::name_matches;
@@ -232,9 +232,6 @@ fn index_name(shard: &Shard<'_>, values: &[Value], boost: f32) -> Compiled {
     if matches { all(boost) } else { none() }
 }
 
-/// The metadata field that holds the name of the index.
-const INDEX: &str = "_index";
-
 fn bool_query(shard: &Shard<'_>, query: &BoolQuery) -> Result<Compiled, ApiError> {
     let groups = [&query.must, &query.filter, &query.should, &query.must_not];
     shard.check_clauses(groups.iter().map(|clauses| clauses.len()).sum())?;
@@ -284,7 +281,7 @@ fn exists(shard: &Shard<'_>, name: &str, boost: f32) -> Result<Compiled, ApiErro
     }
     let queries: Vec<Compiled> = names
         .iter()
-        .map(|name| shard.exists_term(name))
+        .flat_map(|name| shard.exists_terms(name))
         .map(|term| -> Compiled {
             Box::new(tantivy::query::TermQuery::new(
                 term,

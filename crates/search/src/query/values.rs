@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 use ringwall_api::{ApiError, ErrorCode};
+use ringwall_base::decimal;
 use ringwall_index::FieldType;
 use ringwall_index::dates::{DateFormat, Rounding};
 use ringwall_index::schema::{encode_double, encode_ip, encode_unsigned};
@@ -61,6 +62,8 @@ pub(super) fn terms(
                 .collect::<Result<Vec<Term>, ApiError>>()?;
             term_set(terms)
         }
+        // Answered where queries are compiled.
+        FieldKind::Index => none(),
         FieldKind::Ip => ip_terms(shard, field, values)?,
         FieldKind::Long(_) | FieldKind::Boolean => {
             let mut terms = Vec::with_capacity(values.len());
@@ -120,9 +123,9 @@ pub(super) fn range(
         )));
     }
     let compiled = match field.kind {
-        FieldKind::Id => {
+        FieldKind::Id | FieldKind::Index => {
             return Err(query_shard(format!(
-                "Field [{}] of type [_id] does not support range queries",
+                "Field [{0}] of type [{0}] does not support range queries",
                 field.name
             )));
         }
@@ -207,20 +210,48 @@ fn bad_number(text: &str) -> ApiError {
         .caused_by(ApiError::new(ErrorCode::NumberFormat, reason))
 }
 
-/// A number of a query as a double, and exactly if it is a whole number.
-fn number_of(value: &Value) -> Result<(f64, Option<i128>), ApiError> {
-    let text = text_value(value)?;
+/// A number of a query.
+struct Amount {
+    double: f64,
+    /// The greatest whole number that is not greater, as far as integers go.
+    floor: i128,
+    /// Whether `floor` is the number itself.
+    exact: bool,
+}
+
+impl Amount {
+    fn whole(&self) -> Option<i128> {
+        self.exact.then_some(self.floor)
+    }
+
+    fn ceil(&self) -> i128 {
+        self.floor.saturating_add(i128::from(!self.exact))
+    }
+}
+
+fn number_of(value: &Value) -> Result<Amount, ApiError> {
+    // The text as it is written: a double in between would lose digits.
+    let text = match value {
+        Value::Number(number) => number.to_string(),
+        other => text_value(other)?,
+    };
     let text = text.trim();
-    if let Ok(whole) = text.parse::<i128>() {
-        return Ok((whole as f64, Some(whole)));
-    }
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => {
-            let whole = (number.fract() == 0.0 && number.abs() < 1e30).then_some(number as i128);
-            Ok((number, whole))
-        }
-        _ => Err(bad_number(text)),
-    }
+    let bad = || bad_number(text);
+    let whole = decimal::whole(text).ok_or_else(bad)?;
+    let double: f64 = text.parse().map_err(|_| bad())?;
+    let negative = text.starts_with('-');
+    Ok(match whole.value {
+        Some(cut) => Amount {
+            double,
+            floor: cut - i128::from(negative && !whole.exact),
+            exact: whole.exact,
+        },
+        None => Amount {
+            double,
+            floor: if negative { i128::MIN } else { i128::MAX },
+            exact: false,
+        },
+    })
 }
 
 /// The stored form of a whole number or boolean, `None` when no document can have it.
@@ -228,7 +259,7 @@ fn exact_long(field: &FieldRef<'_>, value: &Value) -> Result<Option<i64>, ApiErr
     if field.kind == FieldKind::Boolean {
         return boolean(value).map(|flag| Some(i64::from(flag)));
     }
-    let (_, whole) = number_of(value)?;
+    let whole = number_of(value)?.whole();
     Ok(whole.and_then(|whole| encode_whole(field, whole)))
 }
 
@@ -252,10 +283,10 @@ fn boolean(value: &Value) -> Result<bool, ApiError> {
 
 /// The stored form of a value of a column without terms.
 fn exact_encoded(field: &FieldRef<'_>, value: &Value) -> Result<Option<i64>, ApiError> {
-    let (number, whole) = number_of(value)?;
+    let number = number_of(value)?;
     Ok(match field.kind {
-        FieldKind::Double(_) => Some(encode_double(rounded(field, number))),
-        _ => whole.and_then(|whole| i64::try_from(whole).ok()),
+        FieldKind::Double(_) => Some(encode_double(rounded(field, number.double))),
+        _ => number.whole().and_then(|whole| i64::try_from(whole).ok()),
     })
 }
 
@@ -466,10 +497,14 @@ fn number_ends(field: &FieldRef<'_>, query: &RangeQuery) -> Result<(i64, i64), A
     if let FieldKind::Double(_) = field.kind {
         return double_ends(field, query);
     }
-    let boolean_or_number = |value: &Value| -> Result<(f64, Option<i128>), ApiError> {
+    let boolean_or_number = |value: &Value| -> Result<Amount, ApiError> {
         if field.kind == FieldKind::Boolean {
             let flag = boolean(value)?;
-            return Ok((f64::from(u8::from(flag)), Some(i128::from(flag))));
+            return Ok(Amount {
+                double: f64::from(u8::from(flag)),
+                floor: i128::from(flag),
+                exact: true,
+            });
         }
         number_of(value)
     };
@@ -481,17 +516,19 @@ fn number_ends(field: &FieldRef<'_>, query: &RangeQuery) -> Result<(i64, i64), A
     };
     let low = match &query.lower {
         None => least,
-        Some(bound) => match boolean_or_number(&bound.value)? {
-            (_, Some(whole)) => whole.saturating_add(i128::from(!bound.inclusive)),
-            (number, None) => number.ceil() as i128,
-        },
+        Some(bound) => {
+            let number = boolean_or_number(&bound.value)?;
+            let beyond = number.exact && !bound.inclusive;
+            number.ceil().saturating_add(i128::from(beyond))
+        }
     };
     let high = match &query.upper {
         None => most,
-        Some(bound) => match boolean_or_number(&bound.value)? {
-            (_, Some(whole)) => whole.saturating_sub(i128::from(!bound.inclusive)),
-            (number, None) => number.floor() as i128,
-        },
+        Some(bound) => {
+            let number = boolean_or_number(&bound.value)?;
+            let beyond = number.exact && !bound.inclusive;
+            number.floor.saturating_sub(i128::from(beyond))
+        }
     };
     let (low, high) = (low.max(least), high.min(most));
     if low > high {
@@ -503,7 +540,7 @@ fn number_ends(field: &FieldRef<'_>, query: &RangeQuery) -> Result<(i64, i64), A
 
 fn double_ends(field: &FieldRef<'_>, query: &RangeQuery) -> Result<(i64, i64), ApiError> {
     let encode = |bound: &RangeBound| -> Result<i64, ApiError> {
-        Ok(encode_double(number_of(&bound.value)?.0))
+        Ok(encode_double(number_of(&bound.value)?.double))
     };
     // Between the infinities; NaN is never stored.
     let low = match &query.lower {
@@ -523,7 +560,7 @@ fn double_ends(field: &FieldRef<'_>, query: &RangeQuery) -> Result<(i64, i64), A
     // A bound such as 0.1 means the float nearest to it.
     let snap = |bound: &Option<RangeBound>, end: i64| -> Result<i64, ApiError> {
         let Some(bound) = bound else { return Ok(end) };
-        let (number, _) = number_of(&bound.value)?;
+        let number = number_of(&bound.value)?.double;
         let shift = end - encode_double(number);
         Ok(encode_double(rounded(field, number)) + shift)
     };

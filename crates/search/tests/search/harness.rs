@@ -62,6 +62,13 @@ impl Index {
         Self { shards }
     }
 
+    /// The shards of this index and of another.
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            shards: self.shards.iter().chain(&other.shards).cloned().collect(),
+        }
+    }
+
     /// Shards that somebody else filled.
     pub fn of(shards: Vec<Searcher>) -> Self {
         Self { shards }

@@ -5,6 +5,8 @@ mod aggs;
 mod deletes;
 mod harness;
 mod limits;
+mod metadata;
+mod numbers;
 mod paging;
 mod phrases;
 mod properties;

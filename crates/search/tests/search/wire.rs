@@ -89,6 +89,7 @@ fn results_round_trip() {
         primary_term: Some(1),
         source: Some(br#"{"a":1.0}"#.to_vec().into()),
         fields: Some(json!({"a": [1, 1.0, u64::MAX, i64::MIN, "x", null, true, {"b": []}]})),
+        ignored: vec!["a.b".into()],
     };
     assert_eq!(decode::<FetchedHit>(&encode(&hit)).unwrap(), hit);
 }

@@ -58,6 +58,10 @@ impl Resolver<'_> {
         if !unauthorized.is_empty() {
             return Err(Unresolved::Unauthorized(unauthorized));
         }
+        if chosen.names.is_empty() && !options.allow_no_indices && options.ignore_unavailable {
+            let asked: Vec<&str> = expressions(target).collect();
+            return Err(ApiError::index_not_found(&asked.join(",")).into());
+        }
         self.check_single(target, &chosen)?;
         target.by_alias = chosen.by_alias();
         target.expressions = chosen.names;

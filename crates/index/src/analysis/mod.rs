@@ -1,14 +1,18 @@
 //! Analyzers: text to tokens. Source: data.md section 4.
 
+mod characters;
+
 use serde::{Deserialize, Serialize};
 use tantivy::tokenizer::{Language, Stemmer, TextAnalyzer, Token, TokenStream, Tokenizer};
 use unicode_segmentation::UnicodeSegmentation;
+
+use characters::{COMPLEX, LETTERS, is_emoji, lowercase};
 
 /// A built-in analyzer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Analyzer {
-    /// Unicode words (UAX#29), lower case.
+    /// Unicode words (UAX#29) and emoji, lower case.
     #[default]
     Standard,
     /// Runs of letters, lower case.
@@ -76,7 +80,7 @@ impl Analyzer {
                 }
             }
             Self::Simple | Self::Stop => {
-                for (start, word) in runs(text, char::is_alphabetic) {
+                for (start, word) in runs(text, |c| LETTERS.contains(c)) {
                     lowercase_into(word, &mut buffer);
                     if self == Self::Simple || !is_stop_word(&buffer) {
                         emit(start, start + word.len(), position, &buffer);
@@ -155,11 +159,9 @@ pub(crate) fn mark(analyzer: Analyzer, gap: Gap, text: String) -> String {
 pub(crate) fn has_tokens(marked: &str) -> bool {
     let (analyzer, _, text) = unmark(marked);
     match (analyzer, text) {
-        // Every Unicode word has a letter or digit, and every letter or digit is in a word.
-        (Analyzer::Standard | Analyzer::English, text) if !text.contains(char::is_alphanumeric) => {
-            false
-        }
-        (Analyzer::Standard, _) => true,
+        // Every letter or digit is in a word.
+        (Analyzer::Standard, text) if text.contains(char::is_alphanumeric) => true,
+        (Analyzer::Standard, text) => !text.is_ascii() && standard_words(text).next().is_some(),
         (analyzer, text) => !analyzer.tokens(text).is_empty(),
     }
 }
@@ -303,10 +305,25 @@ impl DispatchStream<'_> {
     }
 }
 
-/// Unicode words, cut at [`MAX_TOKEN_LENGTH`] characters.
+/// Unicode words and emoji, cut at [`MAX_TOKEN_LENGTH`] characters. Boundaries between characters that need a
+/// dictionary are none, as in Lucene: a run of Thai is one word.
 fn standard_words(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.unicode_word_indices()
-        .flat_map(|(start, word)| pieces(start, word))
+    let mut segments = text.split_word_bound_indices().peekable();
+    let complex = |segment: &str| segment.starts_with(|c| COMPLEX.contains(c));
+    let words = std::iter::from_fn(move || {
+        loop {
+            let (start, mut word) = segments.next()?;
+            if complex(word) {
+                while let Some((next, more)) = segments.next_if(|(_, next)| complex(next)) {
+                    word = &text[start..next + more.len()];
+                }
+            }
+            if word.contains(char::is_alphanumeric) || is_emoji(word) {
+                return Some((start, word));
+            }
+        }
+    });
+    words.flat_map(|(start, word)| pieces(start, word))
 }
 
 /// The same words for ASCII text, without the segmentation tables: letters, digits and `_` join;
@@ -395,7 +412,7 @@ fn lowercase_into(word: &str, buffer: &mut String) {
         buffer.push_str(word);
         buffer.make_ascii_lowercase();
     } else {
-        buffer.extend(word.chars().flat_map(char::to_lowercase));
+        buffer.extend(word.chars().map(lowercase));
     }
 }
 
@@ -511,6 +528,54 @@ mod tests {
             dispatched(&mark(Analyzer::Standard, Gap::Wider(0), "\u{1}kA b".into())).len(),
             2
         );
+    }
+
+    /// Asked of Elasticsearch 8.19.
+    #[test]
+    fn words_of_many_scripts_and_emoji() {
+        for (text, standard, simple) in [
+            ("I 😀 you", "i|😀|you", "i|you"),
+            ("👍🏽 ok", "👍🏽|ok", "ok"),
+            ("🇩🇪 flag", "🇩🇪|flag", "flag"),
+            (
+                "👨\u{200d}👩\u{200d}👧 family",
+                "👨\u{200d}👩\u{200d}👧|family",
+                "family",
+            ),
+            ("1️⃣ key #️⃣ *️⃣ #", "1️⃣|key|#️⃣|*️⃣", "key"),
+            ("© ® → ★ ⌚ ♥", "©|®|★|⌚|♥", ""),
+            ("x😀y", "x|😀|y", "x|y"),
+            ("สวัสดีครับ ผม", "สวัสดีครับ|ผม", "สว|สด|คร|บ|ผม"),
+            ("ລາວ ພາສາ", "ລາວ|ພາສາ", "ລາວ|ພາສາ"),
+            ("ខ្មែរ", "ខ្មែរ", "ខ|ម|រ"),
+            ("မြန်မာ", "မြန်မာ", "မ|န|မ"),
+            (
+                "İstanbul ISTANBUL ıI",
+                "istanbul|istanbul|ıi",
+                "istanbul|istanbul|ıi",
+            ),
+            ("ΌΣΟΣ Σ ẞ Ǆ", "όσοσ|σ|ß|ǆ", "όσοσ|σ|ß|ǆ"),
+            ("日本語 テスト", "日|本|語|テスト", "日本語|テスト"),
+            ("한국어", "한국어", "한국어"),
+            ("नमस्ते", "नमस्ते", "नमस|त"),
+            ("a\u{301} can’t", "a\u{301}|can’t", "a|can|t"),
+        ] {
+            assert_eq!(
+                words(Analyzer::Standard, text).join("|"),
+                standard,
+                "{text}"
+            );
+            assert_eq!(words(Analyzer::Simple, text).join("|"), simple, "{text}");
+            let indexed: Vec<String> = dispatched(text).into_iter().map(|token| token.1).collect();
+            assert_eq!(indexed.join("|"), standard, "{text}");
+            assert!(has_tokens(text));
+        }
+        for text in ["", "- →", "\u{fe0e}", "#"] {
+            assert!(
+                !has_tokens(text) && words(Analyzer::Standard, text).is_empty(),
+                "{text}"
+            );
+        }
     }
 
     #[test]
