@@ -227,7 +227,7 @@ pub async fn stats(request: RestRequest) -> ApiResult<RestResponse> {
         let indices = by_index.iter().map(|(name, shards)| {
             let mut index = sums(shards);
             if level == Level::Shards {
-                index["shards"] = by_shard(shards);
+                index["shards"] = by_shard(shards, &shown);
             }
             ((*name).to_owned(), index)
         });
@@ -261,10 +261,11 @@ impl Level {
 }
 
 /// Returns the copies of each shard, under its number.
-fn by_shard(copies: &[&ShardStats]) -> Value {
+fn by_shard(copies: &[&ShardStats], shown: &[&str]) -> Value {
     let mut shards = Map::new();
     for copy in copies {
         let mut row = sum(&[copy]);
+        stats_metrics::keep(&mut row, &stats_metrics::INDEX, shown, |metric| metric);
         row["routing"] = json!({
             "state": "STARTED",
             "primary": copy.primary,

@@ -189,7 +189,7 @@ impl Parser<'_> {
             Some('"') => self.phrase(field)?,
             Some('[' | '{') => self.range(field)?,
             Some('/') => self.regexp(field)?,
-            Some('<' | '>') if own.is_some() => self.comparison(field)?,
+            Some('<' | '>') if field.is_some() => self.comparison(field)?,
             Some(_) => self.term(field)?,
             None => return Err(self.error("the text ends where a term is expected")),
         };
@@ -494,6 +494,8 @@ mod tests {
             ("n:{* TO 5]", "(n:<* =5>)"),
             ("n:>=10", "(n:<=10 *>)"),
             ("n:<3", "(n:<* 3>)"),
+            ("n:(>=10 AND <20)", "((+n:<=10 *> +n:<* 20>))"),
+            ("n:(+>=10 -<20)", "((+n:<=10 *> -n:<* 20>))"),
             (
                 "d:[now-1d TO \"2024-01-01T00:00:00\"]",
                 "(d:<=now-1d =2024-01-01T00:00:00>)",
