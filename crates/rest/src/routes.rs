@@ -212,7 +212,11 @@ mod tests {
         let client = Arc::new(Noting::default());
         let variables = route.path.split('/').filter_map(|part| {
             let name = part.strip_prefix('{')?.strip_suffix('}')?;
-            let value = if name == "task_id" { "a:1" } else { "a" };
+            let value = match name {
+                "task_id" => "a:1",
+                name if name.starts_with("metric") => "_all",
+                _ => "a",
+            };
             Some((name, value.to_owned()))
         });
         let breakers = Breakers::unlimited();

@@ -198,9 +198,7 @@ pub async fn flush(request: RestRequest) -> ApiResult<RestResponse> {
 /// `GET [/{index}]/_stats[/{metric}]`.
 pub async fn stats(request: RestRequest) -> ApiResult<RestResponse> {
     let metrics = request.path_list("metric");
-    let index = request.path("index").map(|index| format!("/{index}"));
-    let path = format!("{}/_stats/{}", index.unwrap_or_default(), metrics.join(","));
-    let shown = stats_metrics::INDEX.check(&path, &metrics)?;
+    let shown = stats_metrics::INDEX.check(&request.uri_path, &metrics)?;
     let sums = |shards: &[&ShardStats]| {
         let mut sums = sums(shards);
         for group in ["primaries", "total"] {

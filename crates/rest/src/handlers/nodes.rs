@@ -64,7 +64,7 @@ pub async fn stats(mut request: RestRequest) -> ApiResult<RestResponse> {
     let nodes = request.path_list("node_id");
     let metrics = request.path_list("metric");
     let of_indices = request.path_list("metric_of_indices");
-    let path = stats_path(&request);
+    let path = request.uri_path.clone();
     let shown = stats_metrics::NODE.check(&path, &metrics)?;
     if !(of_indices.is_empty() || shown.contains(&"indices")) {
         return Err(ApiError::illegal_argument(format!(
@@ -99,20 +99,6 @@ fn section(metric: &str) -> &str {
         "breaker" => "breakers",
         other => other,
     }
-}
-
-fn stats_path(request: &RestRequest) -> String {
-    let mut path = "/_nodes".to_owned();
-    if let Some(node) = request.path("node_id") {
-        path.push_str(&format!("/{node}"));
-    }
-    path.push_str("/stats");
-    for name in ["metric", "metric_of_indices"] {
-        if let Some(part) = request.path(name) {
-            path.push_str(&format!("/{part}"));
-        }
-    }
-    path
 }
 
 fn split(request: &RestRequest, known: &[&str]) -> (Vec<String>, Vec<String>) {
