@@ -1,6 +1,7 @@
 //! What a handler gets and gives.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -25,8 +26,7 @@ pub struct RestRequest {
     /// Variables of the path template, decoded.
     pub path_params: Vec<(&'static str, String)>,
     pub params: Arc<Params>,
-    /// Decompressed.
-    pub body: Bytes,
+    pub body: RequestBody,
     /// What was read of the body into trees, for as long as the request lives.
     pub parsed: Parsed,
     /// For the body itself.
@@ -74,10 +74,25 @@ impl RestRequest {
         Ok(single_index(self.required("index")?))
     }
 
+    /// Returns the body, decompressed.
+    pub fn body(&self) -> &Bytes {
+        self.body.is_read.store(true, Ordering::Relaxed);
+        &self.body.bytes
+    }
+
+    /// Refuses what nothing has read: parameters by name, and a body.
+    pub fn refuse_unread(&self) -> ApiResult<()> {
+        refuse_unread(&self.params, &self.uri_path)?;
+        match self.body.bytes.is_empty() || self.body.is_read.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false => Err(takes_no_body(&self.method, &self.uri_path)),
+        }
+    }
+
     /// Returns the body as an object, empty when there is no body. `source` may hold it instead.
     pub fn body_object(&self) -> ApiResult<Map<String, Value>> {
-        if !self.body.is_empty() {
-            return self.object_of(&self.body);
+        if !self.body().is_empty() {
+            return self.object_of(self.body());
         }
         match self.params.text("source") {
             Some(source) => {
@@ -125,12 +140,35 @@ impl RestRequest {
         Ok(())
     }
 
-    /// Executes an action as the caller. All parameters have been read by then: what is not known to be in force
-    /// must not be taken.
+    /// Executes an action as the caller. All parameters and the body have been read by then: what is not known to be in
+    /// force must not be taken.
     pub async fn execute<R: ActionRequest>(&self, request: R) -> ApiResult<R::Response> {
-        refuse_unread(&self.params, &self.uri_path)?;
+        self.refuse_unread()?;
         self.client.execute(self.context.clone(), request).await
     }
+}
+
+/// What came with a request.
+#[derive(Debug, Default)]
+pub struct RequestBody {
+    bytes: Bytes,
+    is_read: AtomicBool,
+}
+
+impl From<Bytes> for RequestBody {
+    fn from(bytes: Bytes) -> Self {
+        Self {
+            bytes,
+            is_read: AtomicBool::new(false),
+        }
+    }
+}
+
+/// Returns the 400 for a body where there is no use for one.
+pub fn takes_no_body(method: &Method, path: &str) -> ApiError {
+    ApiError::illegal_argument(format!(
+        "request [{method} {path}] does not support having a body"
+    ))
 }
 
 /// Refuses a query parameter that nothing has read: by its name it may be known, but it would change nothing.

@@ -13,6 +13,7 @@ pub struct Route {
     pub path: &'static str,
     /// What it needs the right to before its body is read; `None` for what takes no body, or is open to all.
     pub action: Option<&'static ActionSpec>,
+    pub takes_body: bool,
     /// Groups of query parameters it takes besides the common ones.
     pub params: &'static [&'static [&'static str]],
     pub handler: Handler,

@@ -23,7 +23,7 @@ use crate::json::did_you_mean;
 use crate::memory::Parsed;
 use crate::params::Params;
 use crate::render::{BodyType, Rendering, check_media_types};
-use crate::request::{RestRequest, RestResponse, refuse_unread, unrecognized};
+use crate::request::{RestRequest, RestResponse, refuse_unread, takes_no_body, unrecognized};
 use crate::router::{Route, Routed, route};
 use crate::routes::ROUTES;
 
@@ -272,6 +272,10 @@ impl Service {
         if let Some(action) = route.action {
             self.client.admit(&context.authentication, action)?;
         }
+        // One of unknown length may be empty.
+        if !route.takes_body && body.size_hint().exact().is_some_and(|length| length > 0) {
+            return Err(takes_no_body(&parts.method, parts.uri.path()));
+        }
         let (body, charge) = read_body(body, &parts.headers, self.limits, &self.breakers).await?;
         if let Some(refusal) = check_content_type(route, content_type, &body, parts, rendering) {
             return Ok(Answer::Http(refusal));
@@ -281,7 +285,7 @@ impl Service {
             uri_path: parts.uri.path().to_owned(),
             path_params,
             params: Arc::new(params),
-            body,
+            body: body.into(),
             parsed: Parsed::new(context.account.clone(), self.max_content_values),
             _body_charge: charge,
             context,

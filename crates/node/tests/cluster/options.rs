@@ -111,6 +111,12 @@ async fn parameters_are_in_force_or_refused() {
             "{path}: {status} {body}"
         );
     }
+    for path in ["/i/_refresh", "/_tasks/_cancel"] {
+        let (status, body) = cluster.post(0, path, json!({})).await;
+        let reason = body["error"]["reason"].as_str().unwrap_or_default();
+        let expected = format!("request [POST {path}] does not support having a body");
+        assert_eq!((status, reason), (400, expected.as_str()));
+    }
     let get = async |path: &str| {
         let (status, body) = cluster.get(0, path).await;
         assert_eq!(status, 200, "{path}: {body}");

@@ -125,7 +125,7 @@ pub async fn invalidate(request: RestRequest) -> ApiResult<RestResponse> {
 pub async fn update(request: RestRequest) -> ApiResult<RestResponse> {
     visible_at_once(&request)?;
     let id = request.required("id")?;
-    let mut body = match request.body.is_empty() {
+    let mut body = match request.body().is_empty() {
         true => Map::new(),
         false => request.body_object()?,
     };

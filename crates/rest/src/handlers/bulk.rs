@@ -40,7 +40,7 @@ pub async fn bulk(request: RestRequest) -> ApiResult<RestResponse> {
         return_source: params.source_filter(),
     };
     let bulk = BulkRequest {
-        items: parse(&request.body, &defaults)?,
+        items: parse(request.body(), &defaults)?,
         refresh: params.refresh_policy()?,
         timeout_ms: params.time_ms("timeout", WRITE_TIMEOUT_MS)?,
         wait_for_active_shards: params.active_shards()?,

@@ -124,7 +124,7 @@ pub async fn update(request: RestRequest) -> ApiResult<RestResponse> {
     let returned = check_update(&body)?;
     let mut item = write_item(&request, OpType::Update, Some(id))?;
     set_condition(&mut item, &body)?;
-    item.source = request.body.clone();
+    item.source = request.body().clone();
     item.retry_on_conflict = request.params.number("retry_on_conflict")?.unwrap_or(0);
     item.return_source = request.params.source_filter().or(returned);
     execute_one(&request, item).await
@@ -190,7 +190,7 @@ pub(super) fn refuse_pipeline(params: &Params) -> ApiResult<()> {
 async fn write(request: RestRequest, op: OpType, id: Option<String>) -> ApiResult<RestResponse> {
     require_body(&request)?;
     let mut item = write_item(&request, op, id)?;
-    item.source = request.body.clone();
+    item.source = request.body().clone();
     execute_one(&request, item).await
 }
 
@@ -244,7 +244,7 @@ fn outcome_response(index: &str, id: Option<&str>, outcome: &WriteOutcome) -> Re
 }
 
 fn require_body(request: &RestRequest) -> ApiResult<()> {
-    if request.body.is_empty() {
+    if request.body().is_empty() {
         return Err(ApiError::new(ErrorCode::Parse, "request body is required"));
     }
     Ok(())

@@ -133,7 +133,7 @@ pub async fn aliases(request: RestRequest) -> ApiResult<RestResponse> {
 /// `PUT|POST /{index}/_mapping`.
 pub async fn put_mapping(request: RestRequest) -> ApiResult<RestResponse> {
     let body = request.body_object()?;
-    if request.body.is_empty() {
+    if request.body().is_empty() {
         return Err(ApiError::validation(&["mapping source is missing"]));
     }
     let answer = request

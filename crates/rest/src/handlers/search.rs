@@ -358,7 +358,7 @@ fn ask_for_exact_total(body: &mut Map<String, Value>) -> ApiResult<()> {
 }
 
 fn msearch_items(request: &RestRequest, total_as_int: bool) -> ApiResult<Vec<SearchRequest>> {
-    let body = &request.body;
+    let body = request.body();
     if body.is_empty() {
         return Err(ApiError::new(ErrorCode::Parse, "request body is required"));
     }
