@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use ringwall_base::visible::unseen_character;
+
 use crate::PkiError;
 use crate::der;
 
@@ -82,6 +84,38 @@ impl DistinguishedName {
                 None => attribute.text(true),
             }
         })
+    }
+
+    /// Returns whether all of the name is well-formed and reads as what it is: every value that is text is valid in its
+    /// kind of string, and has no character that a person does not see. Names of users are taken from such names only:
+    /// `admin` with a line feed after it must not be `admin`.
+    pub fn is_plain_text(&self) -> bool {
+        let mut whole = der::Reader::new(&self.der);
+        let Some(name) = whole.next_if(der::SEQUENCE) else {
+            return false;
+        };
+        let mut sets = der::Reader::new(name.content);
+        while let Some(set) = sets.next_if(der::SET) {
+            let mut members = der::Reader::new(set.content);
+            let mut count = 0;
+            while let Some(member) = members.next_if(der::SEQUENCE) {
+                count += 1;
+                let mut pair = der::Reader::new(member.content);
+                let oid = pair.next_if(der::OBJECT_IDENTIFIER);
+                let is_plain = oid.is_some_and(|oid| der::oid_text(oid.content).is_some())
+                    && pair
+                        .next()
+                        .is_some_and(|value| is_plain_value(value.tag, value.content))
+                    && pair.is_empty();
+                if !is_plain {
+                    return false;
+                }
+            }
+            if count == 0 || !members.is_empty() {
+                return false;
+            }
+        }
+        sets.is_empty() && whole.is_empty()
     }
 
     /// Returns the value of the most specific `CN`, if it is text.
@@ -379,7 +413,8 @@ fn decode_text(tag: u8, content: &[u8]) -> Option<String> {
             String::from_utf8(content.to_vec()).ok()
         }
         der::TELETEX_STRING => Some(content.iter().map(|byte| char::from(*byte)).collect()),
-        der::BMP_STRING => {
+        // Two bytes a character: half a one is no text.
+        der::BMP_STRING if content.len().is_multiple_of(2) => {
             let units = content
                 .chunks_exact(2)
                 .map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
@@ -387,6 +422,24 @@ fn decode_text(tag: u8, content: &[u8]) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Returns whether a value is no text at all, as a serial number may be, or text as [`DistinguishedName::is_plain_text`]
+/// asks. What the kinds of strings may hold: X.680 section 41.
+fn is_plain_value(tag: u8, content: &[u8]) -> bool {
+    let is_text = match tag {
+        der::UTF8_STRING | der::TELETEX_STRING | der::BMP_STRING => true,
+        // Names with `@`, `*`, `_` and `&` in a PrintableString are everywhere.
+        der::PRINTABLE_STRING | der::IA5_STRING => content.is_ascii(),
+        NUMERIC_STRING => content
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || *byte == b' '),
+        UNIVERSAL_STRING | VISIBLE_STRING | GENERAL_STRING | GRAPHIC_STRING | VIDEOTEX_STRING => {
+            false
+        }
+        _ => return true,
+    };
+    is_text && decode_text(tag, content).is_some_and(|text| unseen_character(&text).is_none())
 }
 
 fn is_printable_string(byte: u8) -> bool {
@@ -401,6 +454,11 @@ fn dotted(arcs: &[u64]) -> String {
 }
 
 const NUMERIC_STRING: u8 = 0x12;
+const VIDEOTEX_STRING: u8 = 0x15;
+const GRAPHIC_STRING: u8 = 0x19;
+const VISIBLE_STRING: u8 = 0x1a;
+const GENERAL_STRING: u8 = 0x1b;
+const UNIVERSAL_STRING: u8 = 0x1c;
 const CN: &[u64] = &[2, 5, 4, 3];
 const DC: &[u64] = &[0, 9, 2342, 19200300, 100, 1, 25];
 const EMAIL_ADDRESS: &[u64] = &[1, 2, 840, 113549, 1, 9, 1];
@@ -434,6 +492,53 @@ const KEYWORDS: &[(&str, &[u64], bool)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_plain_well_formed_text_is_plain() {
+        let of = |tag: u8, content: &[u8]| {
+            let pair = der::sequence(&[&der::oid(CN), &der::value(tag, content)]);
+            let set = der::value(der::SET, &pair);
+            DistinguishedName::from_der(&der::value(der::SEQUENCE, &set))
+        };
+        for (tag, content) in [
+            (der::UTF8_STRING, "Jörg Müller, Ops".as_bytes()),
+            (der::PRINTABLE_STRING, b"*.example.com"),
+            (der::IA5_STRING, b"a@example.com"),
+            (der::TELETEX_STRING, b"J\xf6rg"),
+            (der::BMP_STRING, b"\0a\0d"),
+            (NUMERIC_STRING, b"12 3"),
+        ] {
+            assert!(of(tag, content).is_plain_text(), "{tag:#x} {content:?}");
+        }
+        for (tag, content) in [
+            (der::UTF8_STRING, &b"admin\n"[..]),
+            (der::UTF8_STRING, b"ad\0min"),
+            (der::UTF8_STRING, b"admin\xff"),
+            (der::UTF8_STRING, "admin\u{200b}".as_bytes()),
+            (der::UTF8_STRING, "\u{202e}nimda".as_bytes()),
+            (der::PRINTABLE_STRING, b"admin\x7f"),
+            (der::PRINTABLE_STRING, "admïn".as_bytes()),
+            (der::IA5_STRING, b"admin\t"),
+            (der::TELETEX_STRING, b"admin\x1b"),
+            (NUMERIC_STRING, b"12a"),
+            // Half a character, half a pair, an end of text.
+            (der::BMP_STRING, b"\0a\0d\0m\0i\0nx"),
+            (der::BMP_STRING, b"\0a\xd8\0"),
+            (der::BMP_STRING, b"\0a\0\0"),
+            (UNIVERSAL_STRING, b"\0\0\0a"),
+        ] {
+            assert!(!of(tag, content).is_plain_text(), "{tag:#x} {content:?}");
+        }
+        // Bytes that no reader of the name comes to.
+        let whole = DistinguishedName::common_name("admin").as_der().to_vec();
+        let longer = [&whole[..], b"\x05\0"].concat();
+        assert!(DistinguishedName::from_der(&whole).is_plain_text());
+        assert!(!DistinguishedName::from_der(&longer).is_plain_text());
+        assert!(!DistinguishedName::from_der(b"").is_plain_text());
+        let odd = of(der::BMP_STRING, b"\0a\0d\0m\0i\0nx");
+        assert_eq!(odd.first_common_name(), None);
+        assert!(odd.to_string().starts_with("CN=#"), "{odd}");
+    }
 
     #[track_caller]
     fn check(text: &str, expected: &str) {

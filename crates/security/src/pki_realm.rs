@@ -79,8 +79,11 @@ impl UsernameSource {
         })
     }
 
-    /// Names that only nodes have are nobody's.
+    /// Names that only nodes have are nobody's, and so is what not all programs read alike.
     fn username(&self, subject: &DistinguishedName) -> Option<String> {
+        if !subject.is_plain_text() {
+            return None;
+        }
         let name = match self {
             Self::Attribute(oid) => subject.first_value(oid)?,
             Self::Pattern(pattern) => {
@@ -199,7 +202,7 @@ impl PkiRealm {
             return PkiVerdict::NotMine;
         };
         let Some(username) = self.username.username(subject) else {
-            tracing::debug!(realm = self.name, %subject, "no name of a user in the subject of a certificate");
+            tracing::debug!(realm = self.name, %subject, "no name of a user in the subject of a certificate, or not in plain, well-formed text");
             return PkiVerdict::NotMine;
         };
         if let Some(reason) = self

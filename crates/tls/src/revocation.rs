@@ -76,8 +76,16 @@ struct Scope {
     is_partial: bool,
     only_users: bool,
     only_authorities: bool,
-    /// Addresses of the distribution point.
-    addresses: Vec<String>,
+    /// The names of its distribution point; empty when it has none, and is about all of them.
+    points: Vec<Point>,
+}
+
+/// A name of a distribution point that can be compared.
+#[derive(Debug, PartialEq, Eq)]
+enum Point {
+    Address(String),
+    /// Normalized: directories do not tell upper from lower case.
+    Directory(String),
 }
 
 /// Who signed what, as far as a list is concerned. Names without their outer tag and length.
@@ -100,10 +108,12 @@ impl RevocationLists {
 
     /// Compares the lists with the trusted authorities, marks those that another replaces, and returns what is
     /// doubtful about them. Call it when all have been added.
+    ///
+    /// Errors: a list under the name of a trusted authority that none of these signed. It would revoke nothing.
     pub(crate) fn settle<'a>(
         &mut self,
         authorities: impl Iterator<Item = &'a CertificateDer<'static>>,
-    ) -> Vec<String> {
+    ) -> Result<Vec<String>, String> {
         let keys: Vec<(Vec<u8>, Vec<u8>)> = authorities.filter_map(name_and_key).collect();
         let signer = |list: &List| {
             keys.iter()
@@ -130,6 +140,15 @@ impl RevocationLists {
                 ));
             } else if signers[at].is_none() {
                 let List { entry, .. } = list;
+                if keys.iter().any(|(name, _)| list.parsed.issuer() == name) {
+                    return Err(format!(
+                        "the certificate revocation list number [{}] of [{}] in [{}] was signed with another key than \
+                         that of the CA of this name which is trusted, so that it would revoke nothing: add the CA \
+                         certificate with that key to the trusted ones, take the list that the trusted CA signed, or, \
+                         if the CA with that key is trusted no more, remove the list",
+                        entry.number, entry.issuer, entry.path
+                    ));
+                }
                 doubts.push(format!(
                     "no trusted CA signed the certificate revocation list of [{}] in [{}]: it counts only for \
                      certificates of an intermediate CA with the key that signed it",
@@ -141,7 +160,7 @@ impl RevocationLists {
         for (list, signer) in self.lists.iter_mut().zip(signers) {
             list.signer = signer.map(|at| keys[at].1.clone());
         }
-        doubts
+        Ok(doubts)
     }
 
     /// Returns what is known of each list.
@@ -312,7 +331,7 @@ impl List {
             entry,
             serials,
             number: number.to_bytes_be(),
-            scope: Scope::of(extensions),
+            scope: Scope::of(extensions)?,
             key_id,
             signer: None,
             verdicts: Mutex::default(),
@@ -379,31 +398,40 @@ impl List {
 }
 
 impl Scope {
-    fn of(extensions: &[X509Extension<'_>]) -> Self {
-        let point = extensions
-            .iter()
-            .find_map(|extension| match extension.parsed_extension() {
-                ParsedExtension::IssuingDistributionPoint(point) => Some(point),
-                _ => None,
-            });
-        let Some(IssuingDistributionPoint {
+    /// Errors: the list says that it is a part, and not in a way that certificates can be compared with. It must not be
+    /// taken for the whole, nor for a part that no certificate is in.
+    fn of(extensions: &[X509Extension<'_>]) -> Result<Self, String> {
+        let mut extensions = extensions.iter();
+        let found =
+            extensions.find(|extension| extension.oid.to_id_string() == ISSUING_DISTRIBUTION_POINT);
+        let Some(extension) = found else {
+            return Ok(Self::default());
+        };
+        let ParsedExtension::IssuingDistributionPoint(IssuingDistributionPoint {
             distribution_point,
             only_contains_user_certs,
             only_contains_ca_certs,
             ..
-        }) = point
+        }) = extension.parsed_extension()
         else {
-            return Self::default();
+            return Err(
+                "its issuing distribution point (RFC 5280 5.2.5) cannot be read".to_owned(),
+            );
         };
-        Self {
+        let points = match distribution_point {
+            None => Vec::new(),
+            Some(name) => points(name).ok_or(
+                "it is a part of the list of its CA, for a distribution point whose name is neither an address (URI) \
+                 nor a directory name (RFC 5280 5.2.5): which certificates it is about cannot be told. Use the whole \
+                 list of the CA",
+            )?,
+        };
+        Ok(Self {
             is_partial: true,
             only_users: *only_contains_user_certs,
             only_authorities: *only_contains_ca_certs,
-            addresses: distribution_point
-                .as_ref()
-                .map(addresses)
-                .unwrap_or_default(),
-        }
+            points,
+        })
     }
 
     /// RFC 5280 section 6.3.3 (b), for lists of one's own and of all reasons; others are refused when read.
@@ -414,35 +442,43 @@ impl Scope {
         if (self.only_users && !subject.is_leaf) || (self.only_authorities && subject.is_leaf) {
             return false;
         }
+        if self.points.is_empty() {
+            return true;
+        }
         let Ok((_, parsed)) = X509Certificate::from_der(&subject.certificate) else {
             return true;
         };
-        let points =
-            parsed
-                .iter_extensions()
-                .find_map(|extension| match extension.parsed_extension() {
-                    ParsedExtension::CRLDistributionPoints(points) => Some(points),
-                    _ => None,
-                });
-        let Some(points) = points else { return true };
-        let mut own = points
-            .iter()
+        let mut extensions = parsed.iter_extensions();
+        let found =
+            extensions.find(|extension| extension.oid.to_id_string() == CRL_DISTRIBUTION_POINTS);
+        let Some(extension) = found else { return true };
+        let ParsedExtension::CRLDistributionPoints(own) = extension.parsed_extension() else {
+            return true;
+        };
+        own.iter()
             .filter(|point| point.crl_issuer.is_none() && point.reasons.is_none())
             .filter_map(|point| point.distribution_point.as_ref())
-            .flat_map(addresses);
-        own.any(|address| self.addresses.contains(&address))
+            // A name that cannot be compared may be the one.
+            .any(|name| {
+                points(name).is_none_or(|own| own.iter().any(|own| self.points.contains(own)))
+            })
     }
 }
 
-fn addresses(name: &DistributionPointName<'_>) -> Vec<String> {
+/// Returns the names of a distribution point; `None` when one of them cannot be compared.
+fn points(name: &DistributionPointName<'_>) -> Option<Vec<Point>> {
     let DistributionPointName::FullName(names) = name else {
-        return Vec::new();
+        return None;
     };
-    let address = |name: &GeneralName<'_>| match name {
-        GeneralName::URI(address) => Some((*address).to_owned()),
+    let point = |name: &GeneralName<'_>| match name {
+        GeneralName::URI(address) => Some(Point::Address((*address).to_owned())),
+        GeneralName::DirectoryName(name) => {
+            let name = DistinguishedName::from_der(name.as_raw());
+            Some(Point::Directory(name.normalized()))
+        }
         _ => None,
     };
-    names.iter().filter_map(address).collect()
+    names.iter().map(point).collect()
 }
 
 /// Without keyUsage a CA may do everything.
@@ -503,5 +539,7 @@ fn split(content: &[u8]) -> Result<Vec<Vec<u8>>, String> {
 }
 
 const DER_SEQUENCE: u8 = 0x30;
+const ISSUING_DISTRIBUTION_POINT: &str = "2.5.29.28";
+const CRL_DISTRIBUTION_POINTS: &str = "2.5.29.31";
 /// Authorities of one name that are remembered with each list.
 const VERDICTS: usize = 16;

@@ -113,7 +113,7 @@ impl Trust {
         for certificate in certificates {
             trust.add(certificate)?;
         }
-        trust.list_doubts = trust.revoked.settle(trust.exact.iter());
+        trust.list_doubts = trust.revoked.settle(trust.exact.iter())?;
         Ok(trust)
     }
 

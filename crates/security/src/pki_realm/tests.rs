@@ -131,6 +131,11 @@ fn names_of_users_are_found_in_subjects() {
         (cn, r"CN=Lee\, Ann", None),
         ("CN=(x*)", "CN=ann", None),
         ("CN=(.*)", "CN=_system", None),
+        // `admin` and a line feed; half a character of a BMPString; the same in another attribute.
+        (cn, "CN=#0c0661646d696e0a", None),
+        (cn, "CN=#1e050061006478", None),
+        (cn, "CN=ann,OU=#0c02610a", None),
+        (cn, "CN=#1e0400610064", Some("ad")),
     ] {
         let found = UsernameSource::pattern(source)
             .unwrap()
@@ -144,6 +149,10 @@ fn names_of_users_are_found_in_subjects() {
         ("CN", "OU=it", None),
         ("CN", "CN=_xpack_security", None),
         ("CN", r"CN=\ ", None),
+        ("CN", "CN=#0c0661646d696e0a", None),
+        ("CN", "CN=#0c0761646d696e0000", None),
+        ("CN", "CN=#1e050061006478", None),
+        ("UID", "CN=#13056100626364,UID=ann", None),
     ] {
         let found = UsernameSource::attribute(keyword)
             .unwrap()

@@ -2,13 +2,30 @@
 
 use std::sync::Arc;
 
-use ringwall_pki::{CaParams, CertificateAuthority, CertificateInfo, DistinguishedName, KeySpec};
+use rcgen::{
+    CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, Issuer, KeyIdMethod, KeyPair, RevokedCertParams, SigningKey,
+    date_time_ymd,
+};
+use ringwall_pki::{
+    CaParams, CertificateAuthority, CertificateDer, CertificateInfo, DistinguishedName, KeySpec,
+};
 use ringwall_tls::{FailureReason, PeerRole, Rehearsal, SslConfig, SslContext};
+
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+use x509_parser::revocation_list::CertificateRevocationList;
 
 use crate::support::*;
 
 /// A context that trusts these PEM certificates and has these lists, in files of their own.
 fn context(fixture: &Fixture, trusted: &str, lists: &[String]) -> (SslConfig, Arc<SslContext>) {
+    let (config, _) = configured(fixture, trusted, lists);
+    (config.clone(), fixture.context(config))
+}
+
+/// As [`context`], not loaded, with the number of lists.
+fn configured(fixture: &Fixture, trusted: &str, lists: &[String]) -> (SslConfig, usize) {
     let mut config = fixture.config(Cert::None);
     fixture.write("ca.crt", trusted);
     for (at, list) in lists.iter().enumerate() {
@@ -16,7 +33,7 @@ fn context(fixture: &Fixture, trusted: &str, lists: &[String]) -> (SslConfig, Ar
         fixture.write(&name, list);
         config.revocation_lists.push(fixture.configured(&name));
     }
-    (config.clone(), fixture.context(config))
+    (config, lists.len())
 }
 
 fn doubts(context: &SslContext) -> Vec<String> {
@@ -111,16 +128,165 @@ fn a_list_speaks_for_the_key_that_signed_it_and_not_for_its_name() {
     }
     assert_eq!(doubts(&both_lists), Vec::<String>::new());
 
-    // After the drop: nobody who is trusted signed it, which is told and harms nobody.
-    let (_, dropped) = context(&fixture, &new.certificate_pem(), &[list_of_old]);
-    assert_eq!(
-        dropped.would_trust(&of_new.chain, PeerRole::Client, None),
-        Ok(())
+    // After the drop nobody who is trusted signed it. So is a list of a CA that was made anew, while the old one is
+    // trusted: it would revoke nothing.
+    for (trusted, list) in [
+        (new, list_of_old),
+        (
+            old,
+            revocation_list(new, 1, &[&serial(&of_old.certificate)], 2124),
+        ),
+    ] {
+        let (config, lists) = configured(&fixture, &trusted.certificate_pem(), &[list]);
+        assert_eq!(lists, 1);
+        let error = SslContext::load(config, &[]).unwrap_err().to_string();
+        let told = "was signed with another key than that of the CA of this name which is trusted";
+        assert!(error.contains(told) && error.contains("0.crl"), "{error}");
+    }
+}
+
+/// Returns DER with its tag and length, of up to 65535 bytes.
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len();
+    let mut out = vec![tag];
+    match length {
+        0..128 => out.push(length as u8),
+        128..256 => out.extend([0x81, length as u8]),
+        _ => out.extend([0x82, (length >> 8) as u8, length as u8]),
+    }
+    out.extend_from_slice(content);
+    out
+}
+
+/// Returns what a certificate or a list would be with another name in its distribution point than this address,
+/// signed again. `tag` is the kind of the name; it is as long as the address.
+fn with_point(
+    signed: &[u8],
+    address: &str,
+    tag: u8,
+    name: &[u8],
+    issuer: &CertificateAuthority,
+) -> Vec<u8> {
+    assert_eq!(address.len(), name.len());
+    let is_list = X509Certificate::from_der(signed).is_err();
+    let tbs = match is_list {
+        true => {
+            let list = CertificateRevocationList::from_der(signed).unwrap().1;
+            list.tbs_cert_list.as_ref().to_vec()
+        }
+        false => {
+            let certificate = X509Certificate::from_der(signed).unwrap().1;
+            certificate.tbs_certificate.as_ref().to_vec()
+        }
+    };
+    let (before, after) = (der(0x86, address.as_bytes()), der(tag, name));
+    let at = tbs
+        .windows(before.len())
+        .position(|window| window == before)
+        .unwrap();
+    let tbs = [&tbs[..at], &after, &tbs[at + before.len()..]].concat();
+    let key = KeyPair::try_from(issuer.private_key().pkcs8().expose().to_vec()).unwrap();
+    let signature = [vec![0], key.sign(&tbs).unwrap()].concat();
+    // ecdsa-with-SHA256
+    let algorithm = der(
+        0x30,
+        &der(0x06, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02]),
     );
-    let told = doubts(&dropped);
+    der(0x30, &[tbs, algorithm, der(0x03, &signature)].concat())
+}
+
+/// Returns a certificate whose revocation a distribution point of this name tells.
+fn certificate_with_point(
+    fixture: &Fixture,
+    serial: u64,
+    tag: u8,
+    name: &[u8],
+) -> CertificateDer<'static> {
+    let address = "x".repeat(name.len());
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.serial_number = Some(serial.into());
+    params.crl_distribution_points = vec![CrlDistributionPoint {
+        uris: vec![address.clone()],
+    }];
+    params.use_authority_key_identifier_extension = true;
+    let key = KeyPair::try_from(fixture.ca.private_key().pkcs8().expose().to_vec()).unwrap();
+    let issuer = Issuer::from_ca_cert_der(fixture.ca.certificate(), key).unwrap();
+    let own = KeyPair::generate().unwrap();
+    let issued = params.signed_by(&own, &issuer).unwrap();
+    with_point(issued.der(), &address, tag, name, &fixture.ca).into()
+}
+
+/// Returns the part of a list that is for a distribution point of this name, as DER.
+fn list_of_point(fixture: &Fixture, serials: &[u64], tag: u8, name: &[u8]) -> Vec<u8> {
+    let address = "x".repeat(name.len());
+    let key = KeyPair::try_from(fixture.ca.private_key().pkcs8().expose().to_vec()).unwrap();
+    let issuer = Issuer::from_ca_cert_der(fixture.ca.certificate(), key).unwrap();
+    let revoked = serials.iter().map(|serial| RevokedCertParams {
+        serial_number: (*serial).into(),
+        revocation_time: date_time_ymd(2024, 1, 1),
+        reason_code: None,
+        invalidity_date: None,
+    });
+    let list = CertificateRevocationListParams {
+        this_update: date_time_ymd(2024, 1, 1),
+        next_update: date_time_ymd(2124, 1, 1),
+        crl_number: 1.into(),
+        issuing_distribution_point: Some(CrlIssuingDistributionPoint {
+            distribution_point: CrlDistributionPoint {
+                uris: vec![address.clone()],
+            },
+            scope: None,
+        }),
+        revoked_certs: revoked.collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let list = list.signed_by(&issuer).unwrap();
+    with_point(list.der(), &address, tag, name, &fixture.ca)
+}
+
+#[test]
+fn a_part_of_a_list_is_for_the_directory_name_of_its_distribution_point() {
+    const DIRECTORY: u8 = 0xa4;
+    const DNS: u8 = 0x82;
+    let fixture = Fixture::new();
+    let name = |text: &str| DistinguishedName::parse(text).unwrap().as_der().to_vec();
+    let (one, other) = (name("CN=part 1,O=lists"), name("CN=part 2,O=lists"));
+    let list = list_of_point(&fixture, &[5, 6, 7, 8], DIRECTORY, &one);
+    let mut config = fixture.config(Cert::None);
+    fixture.write("part.crl", list);
+    config.revocation_lists.push(fixture.configured("part.crl"));
+    let context = fixture.context(config.clone());
+    let verdict = |certificate: CertificateDer<'static>| {
+        context.would_trust(&[certificate], PeerRole::Server, None)
+    };
+    let revoked = [
+        certificate_with_point(&fixture, 5, DIRECTORY, &one),
+        // Directories do not tell upper from lower case.
+        certificate_with_point(&fixture, 6, DIRECTORY, &name("CN=PART 1,O=Lists")),
+        // What cannot be compared may be the same.
+        certificate_with_point(&fixture, 7, DNS, b"lists.example"),
+    ];
+    for certificate in revoked {
+        let told = verdict(certificate);
+        assert!(
+            matches!(told, Err(FailureReason::Revoked { .. })),
+            "{told:?}"
+        );
+    }
+    for good in [
+        certificate_with_point(&fixture, 9, DIRECTORY, &one),
+        certificate_with_point(&fixture, 8, DIRECTORY, &other),
+    ] {
+        assert_eq!(verdict(good), Ok(()));
+    }
+    fixture.write(
+        "part.crl",
+        list_of_point(&fixture, &[5], DNS, b"lists.example"),
+    );
+    let error = SslContext::load(config, &[]).unwrap_err().to_string();
     assert!(
-        told.len() == 1 && told[0].starts_with("no trusted CA signed the"),
-        "{told:?}"
+        error.contains("neither an address (URI) nor a directory name"),
+        "{error}"
     );
 }
 
