@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod document;
 pub mod error;
 pub mod indices;
+pub mod membership;
 pub mod search;
 mod secret_text;
 pub mod security;

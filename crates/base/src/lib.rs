@@ -15,6 +15,7 @@ pub mod ip_filter;
 pub mod java;
 pub mod json;
 pub mod json_size;
+pub mod node_key;
 pub mod reserve;
 pub mod routing;
 pub mod secret;
@@ -31,6 +32,7 @@ pub use ids::{
 pub use ip_filter::{
     Decision, Denied, IpFilter, IpRule, IpRuleError, NameFuture, ReverseNames, SharedIpFilter,
 };
+pub use node_key::NodeKey;
 pub use reserve::Reserve;
 pub use secret::{SecretBytes, SecretString};
 pub use time_value::TimeValue;

@@ -61,7 +61,12 @@ impl Cluster {
             roles: vec!["data".into(), "master".into()],
             attributes: BTreeMap::new(),
         };
-        self.apply(Change::NodeJoin { node });
+        self.apply(Change::NodeJoin {
+            node,
+            key: None,
+            known: Default::default(),
+            rekeyed: false,
+        });
     }
 
     fn leave(&mut self, bits: u128) {

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use ringwall_api::cluster::RerouteCommand;
 use ringwall_api::{ApiError, ErrorCode};
-use ringwall_base::{AllocationId, IndexId, NodeId, ShardId, Term};
+use ringwall_base::{AllocationId, IndexId, NodeId, NodeKey, ShardId, Term};
 use serde_json::Value;
 
 use crate::aliases::{self, Aliases};
 use crate::allocation::{self, Identifiers};
 use crate::disks::DiskLevel;
 use crate::index_settings::IndexSettings;
+use crate::known::{self, KnownNodes};
 use crate::metadata::{ClusterSettings, IndexMetadata, ShardMetadata};
 use crate::names;
 use crate::nodes::NodeRecord;
@@ -68,7 +69,22 @@ impl Step<'_> {
                 cluster_name,
                 cluster_uuid,
             } => return self.bootstrap(cluster_name, cluster_uuid),
-            Change::NodeJoin { node } => self.join(node),
+            Change::NodeJoin {
+                node,
+                key,
+                known,
+                rekeyed,
+            } => {
+                if rekeyed {
+                    self.state.known_nodes.remove(&node.id);
+                }
+                self.join(node, key, known)?;
+            }
+            Change::ApproveNode { node, name, key } => {
+                let known = &mut self.state.known_nodes;
+                return known::approve(known, (node, name, key), self.now_ms);
+            }
+            Change::ForgetNode { node } => return self.forget(node),
             Change::NodeLeave {
                 node,
                 ephemeral_id,
@@ -199,12 +215,39 @@ impl Step<'_> {
 
     /// A new process of a known node has lost whatever its predecessor had in memory: its copies
     /// must recover again.
-    fn join(&mut self, node: NodeRecord) {
+    fn join(
+        &mut self,
+        node: NodeRecord,
+        key: Option<NodeKey>,
+        of_master: KnownNodes,
+    ) -> Result<(), ApiError> {
+        // A master of an older version neither knows nor sends keys.
+        if self.rules >= 2 {
+            let known = &mut self.state.known_nodes;
+            known::join(known, (node.id, &node.name, key), of_master, self.now_ms)?;
+        }
         self.forget_failures();
         let previous = self.state.nodes.insert(node.id, node.clone());
         let restarted = previous.is_some_and(|old| old.ephemeral_id != node.ephemeral_id);
         if restarted {
             self.fail_copies_on(node.id, UnassignedReason::NodeRestarting, "node restarted");
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, node: NodeId) -> Result<(), ApiError> {
+        if let Some(record) = self.state.nodes.get(&node) {
+            return Err(ApiError::new(
+                ErrorCode::IllegalArgument,
+                format!("node [{}] is in the cluster; stop it first", record.name),
+            ));
+        }
+        match self.state.known_nodes.remove(&node) {
+            Some(_) => Ok(()),
+            None => Err(ApiError::new(
+                ErrorCode::ResourceNotFound,
+                format!("no node [{node}] is known to this cluster"),
+            )),
         }
     }
 
@@ -242,6 +285,9 @@ impl Step<'_> {
         }
         self.state.nodes.remove(&node);
         self.state.disks.remove(&node);
+        if let Some(known) = self.state.known_nodes.get_mut(&node) {
+            known.away_since_ms = Some(self.now_ms);
+        }
         self.fail_copies_on(node, UnassignedReason::NodeLeft, reason);
         Ok(())
     }

@@ -6,13 +6,14 @@ use ringwall_api::ApiError;
 use ringwall_api::api_keys::{ApiKeyOwner, StoredApiKey};
 use ringwall_api::auth::User;
 use ringwall_api::cluster::RerouteCommand;
-use ringwall_base::{AllocationId, IndexId, NodeId, ShardId, Term};
+use ringwall_base::{AllocationId, IndexId, NodeId, NodeKey, ShardId, Term};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::aliases::Aliases;
 use crate::disks::DiskLevel;
 use crate::index_settings::IndexSettings;
+use crate::known::KnownNodes;
 use crate::metadata::{NativeUser, ReservedUser};
 use crate::nodes::NodeRecord;
 
@@ -31,8 +32,9 @@ pub struct Command {
     pub change: Change,
 }
 
-/// 1: names of new indices and aliases are checked against those that exist.
-pub const RULES: u32 = 1;
+/// 1: names of new indices and aliases are checked against those that exist. 2: who joins holds the key that its id is
+/// known by.
+pub const RULES: u32 = 2;
 
 /// What changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +46,25 @@ pub enum Change {
     /// A node joined, or came back as a new process under its persistent id.
     NodeJoin {
         node: NodeRecord,
+        /// What it has proved to hold; `None` of a version without keys.
+        #[serde(default)]
+        key: Option<NodeKey>,
+        /// What its master knows, for nodes that ran such a version when the others joined.
+        #[serde(default)]
+        known: KnownNodes,
+        /// The node is the only voter and has lost its key.
+        #[serde(default)]
+        rekeyed: bool,
+    },
+    /// Lets a node join that is new, where newcomers need that.
+    ApproveNode {
+        node: NodeId,
+        name: String,
+        key: NodeKey,
+    },
+    /// Forgets the key of a node that is not in the cluster: who comes next with its id is taken for it.
+    ForgetNode {
+        node: NodeId,
     },
     NodeLeave {
         node: NodeId,

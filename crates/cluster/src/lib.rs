@@ -16,6 +16,7 @@ mod deciders;
 mod disks;
 pub mod health;
 pub mod index_settings;
+pub mod known;
 pub mod metadata;
 pub mod names;
 pub mod nodes;
@@ -35,6 +36,7 @@ pub use aliases::{AliasMetadata, Aliases};
 pub use command::{Change, Command, Outcome};
 pub use deciders::{ALLOCATION_ENABLE, ENABLE, check_node_attribute, settings_read};
 pub use disks::DiskLevel;
+pub use known::{KnownNode, KnownNodes};
 pub use metadata::{ClusterSettings, IndexMetadata, SecurityMetadata};
 pub use nodes::NodeRecord;
 pub use routing::{CopyState, IndexRouting, RecoverySource, ShardCopy, ShardRouting};
@@ -49,6 +51,9 @@ pub struct ClusterState {
     /// Set once, when the cluster forms.
     pub cluster_uuid: Option<String>,
     pub nodes: BTreeMap<NodeId, NodeRecord>,
+    /// The keys of those that are in the cluster or have been.
+    #[serde(default)]
+    pub known_nodes: KnownNodes,
     /// By index name.
     pub indices: BTreeMap<String, IndexMetadata>,
     /// By index name; has an entry for exactly the names in `indices`.

@@ -64,6 +64,9 @@ mod tests {
     fn join(id: u128, mode: TransportTls) -> Change {
         let attributes = [(TransportTls::ATTRIBUTE.to_owned(), mode.as_str().to_owned())];
         Change::NodeJoin {
+            key: None,
+            known: Default::default(),
+            rekeyed: false,
             node: NodeRecord {
                 id: NodeId::from_bits(id),
                 ephemeral_id: format!("{mode:?}"),

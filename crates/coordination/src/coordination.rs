@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use openraft::SnapshotPolicy;
 use parking_lot::Mutex;
-use ringwall_base::NodeId;
+use ringwall_base::{NodeId, NodeKey};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -22,6 +22,7 @@ use crate::election;
 use crate::error::{Error, ProposeError};
 use crate::handler;
 use crate::master::{self, Event};
+use crate::peer::Sender;
 use crate::ports::{PeerNetwork, StateMachine};
 use crate::raft::{Raft, RaftId};
 use crate::raft_network::{Hush, Lines};
@@ -117,14 +118,29 @@ impl Coordination {
     ///
     /// # Errors
     /// Any [`Error`]; its text is fit for the other node.
-    pub async fn handle_rpc(&self, rpc: &str, from: NodeId, body: Bytes) -> Result<Bytes, Error> {
-        handler::handle(&self.shared, rpc, from, &body).await
+    pub async fn handle_rpc(
+        &self,
+        rpc: &str,
+        from: impl Into<Sender>,
+        body: Bytes,
+    ) -> Result<Bytes, Error> {
+        handler::handle(&self.shared, rpc, from.into(), &body).await
     }
 
     /// Returns whether a node is a member of this node's cluster: by the applied state, by consensus, or by the word of
     /// a member, while this node looks for its cluster after it has been away.
-    pub fn knows(&self, node: NodeId) -> bool {
-        self.shared.knows(node)
+    pub fn knows(&self, sender: Sender) -> bool {
+        self.shared.knows(sender)
+    }
+
+    /// Returns the key by which consensus knows a node, or a member that named it to this node.
+    pub fn key_of(&self, node: NodeId) -> Option<NodeKey> {
+        self.shared.key_of(node)
+    }
+
+    /// Returns whether a node is in the membership of consensus.
+    pub fn is_in_consensus(&self, node: NodeId) -> bool {
+        self.shared.in_consensus(node).is_some()
     }
 
     /// Submits a command to the master, wherever it is, and returns the state machine's reply once

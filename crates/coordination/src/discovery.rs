@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::{BoxStream, ReadyChunks};
-use ringwall_base::NodeId;
+use ringwall_base::{NodeId, NodeKey};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -29,7 +29,7 @@ use crate::store::{BOOTSTRAP, BootstrapRecord};
 pub(crate) struct Discovery {
     found: BTreeMap<NodeId, Found>,
     /// Nodes that members of this node's cluster named as members: some may have come while this node was away.
-    vouched: BTreeSet<NodeId>,
+    vouched: BTreeMap<NodeId, Option<NodeKey>>,
     /// Addresses that other nodes told.
     hints: BTreeSet<String>,
     /// Addresses at which this node met itself.
@@ -68,14 +68,15 @@ impl Discovery {
         self.found.get(&id).map(|found| found.peer.clone())
     }
 
-    /// Returns whether a member named the node as one, lately.
-    pub(crate) fn is_vouched_for(&self, node: NodeId) -> bool {
-        self.vouched.contains(&node)
+    /// Returns the key of a node that a member named as one, lately.
+    pub(crate) fn vouched(&self, node: NodeId) -> Option<Option<NodeKey>> {
+        self.vouched.get(&node).copied()
     }
 
     /// Takes over what a member of this node's cluster says of who is in it.
     fn vouch(&mut self, members: &[PeerInfo]) {
-        self.vouched.extend(members.iter().map(|member| member.id));
+        let named = members.iter().map(|member| (member.id, member.key));
+        self.vouched.extend(named);
     }
 
     fn record(&mut self, address: String, outcome: Result<Met, String>) {
@@ -345,7 +346,9 @@ impl Search {
             Outcome::Asked(address, met) => {
                 self.asking.remove(&address);
                 let member = match &met {
-                    Ok(Met::Other(met)) if self.shared.has_cluster() => self.shared.knows(met.0.id),
+                    Ok(Met::Other(met)) if self.shared.has_cluster() => {
+                        self.shared.knows(met.0.sender())
+                    }
                     _ => false,
                 };
                 let mut discovery = self.shared.discovery.lock();
@@ -409,8 +412,8 @@ impl Search {
         };
         let speakers: BTreeSet<NodeId> = {
             let found = shared.discovery.lock().peers();
-            let ids = found.into_iter().map(|peer| peer.id);
-            ids.filter(|id| shared.knows(*id)).collect()
+            let known = found.into_iter().filter(|peer| shared.knows(peer.sender()));
+            known.map(|peer| peer.id).collect()
         };
         let (member, anyone) = {
             let discovery = shared.discovery.lock();
@@ -557,7 +560,7 @@ async fn master_changed(shared: &Shared) {
     }
 }
 
-async fn ask(shared: &Shared, address: String) -> Result<Met, String> {
+async fn ask(shared: &Arc<Shared>, address: String) -> Result<Met, String> {
     let timing = &shared.config.timing;
     let peer = shared
         .messenger
@@ -566,7 +569,7 @@ async fn ask(shared: &Shared, address: String) -> Result<Met, String> {
     if peer.id == shared.local_id() {
         return Ok(Met::Myself);
     }
-    shared.messenger.learn(&peer);
+    shared.learn(&peer);
     let request = PeersRequest {
         from: shared.config.local.clone(),
     };

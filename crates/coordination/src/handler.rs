@@ -10,8 +10,8 @@ use openraft::error::RaftError;
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, VoteRequest,
 };
-use ringwall_base::NodeId;
 use ringwall_base::encoding::{decode, encode};
+use ringwall_base::{NodeId, NodeKey};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
@@ -21,7 +21,7 @@ use tracing::warn;
 use crate::decide::pre_vote::{self, PreVoteRequest, VoterView};
 use crate::error::Error;
 use crate::master::Event;
-use crate::peer::PeerInfo;
+use crate::peer::{PeerInfo, Sender};
 use crate::propose::Attempt;
 use crate::raft::{RaftId, TypeConfig, Vote};
 use crate::rpc::{
@@ -38,13 +38,14 @@ use crate::status::is_initialized;
 pub(crate) async fn handle(
     shared: &Arc<Shared>,
     rpc: &str,
-    from: NodeId,
+    from: Sender,
     body: &[u8],
 ) -> Result<Bytes, Error> {
     let request = Request {
         shared,
         rpc,
-        from,
+        from: from.id,
+        key: from.key,
         body,
     };
     match rpc {
@@ -68,6 +69,8 @@ struct Request<'a> {
     shared: &'a Arc<Shared>,
     rpc: &'a str,
     from: NodeId,
+    /// What it has proved to hold.
+    key: Option<NodeKey>,
     body: &'a [u8],
 }
 
@@ -76,7 +79,7 @@ impl Request<'_> {
         let request: PeersRequest = self.decode()?.body;
         self.must_speak_for(request.from.id)?;
         let shared = self.shared;
-        shared.messenger.learn(&request.from);
+        shared.learn(&request.from);
         let known = {
             let mut discovery = shared.discovery.lock();
             discovery.hint(request.from.transport_address.clone());
@@ -108,12 +111,19 @@ impl Request<'_> {
     /// that is locked into another cluster. Source: node.md section 7.6.
     async fn join(&self) -> Result<Bytes, Error> {
         let envelope: Envelope<JoinRequest> = self.decode()?;
-        let peer = envelope.body.peer;
+        let mut peer = envelope.body.peer;
         self.must_speak_for(peer.id)?;
+        // Proved, not said.
+        peer.key = self.key;
         let shared = self.shared;
         let (Some(uuid), Some(_)) = (shared.machine.cluster_uuid(), shared.acting_term()) else {
             return refuse(Error::NotMaster.to_string(), true);
         };
+        // First: what is known of the node that has this id must not lead to another.
+        if let Some(reason) = shared.twin_of(&peer).await {
+            warn!("refused the join of node [{peer}]: {reason}");
+            return refuse(reason, false);
+        }
         shared.messenger.learn(&peer);
         let validated = self
             .ask_joiner(&peer)

@@ -17,6 +17,7 @@ use crate::decide::flapping::Flapping;
 use crate::decide::voters::{VoterFacts, best_voters};
 use crate::follower_check::{FollowerChecks, TOO_MANY_FAILURES};
 use crate::peer::PeerInfo;
+use crate::ports::NotAdmitted;
 use crate::propose::Attempt;
 use crate::raft::{ProposalId, RaftId};
 use crate::rpc::Refusal;
@@ -153,6 +154,15 @@ impl Master {
                 transient: false,
             });
         }
+        let is_founder = self.shared.in_consensus(peer.id) == Some(peer.key);
+        let application = self.shared.machine.application();
+        if let Err(NotAdmitted { reason }) = application.judge_join(peer, is_founder) {
+            warn!("refused the join of node [{peer}]: {reason}");
+            return Err(Refusal {
+                reason,
+                transient: false,
+            });
+        }
         self.admit(peer).await.map_err(|error| Refusal {
             reason: error.to_string(),
             transient: true,
@@ -162,20 +172,36 @@ impl Master {
     async fn admit(&mut self, peer: &PeerInfo) -> Result<(), DutyError> {
         let term = self.term.ok_or(DutyError::NotMaster)?;
         let is_known = |member: &PeerInfo| {
-            member.same_process(peer) && member.transport_address == peer.transport_address
+            member.same_process(peer)
+                && member.transport_address == peer.transport_address
+                && member.key == peer.key
         };
         if self.members().iter().any(is_known) {
             return Ok(());
         }
         self.describe_member(peer).await?;
-        self.command(self.shared.machine.application().join_command(peer))
-            .await?;
+        let application = self.shared.machine.application();
+        let command = match self.is_new_key_of_only_voter(peer) {
+            true => application.rekey_command(peer),
+            false => application.join_command(peer),
+        };
+        self.command(command).await?;
         self.checks.forget(peer.id);
         info!(
             "node-join[{peer} joining], term: {term}, version: {}",
             *self.shared.machine.applied_index().borrow()
         );
         Ok(())
+    }
+
+    /// Returns whether this node has lost its key and is the only voter: then there is nobody whom it could deceive, and
+    /// nobody who could let it in again.
+    fn is_new_key_of_only_voter(&self, peer: &PeerInfo) -> bool {
+        let local = self.shared.local_id();
+        let configs = configs(&self.shared.raft.metrics().borrow());
+        let is_alone = configs.iter().all(|voters| voters.iter().eq([&local]));
+        let application = self.shared.machine.application();
+        peer.id == local && is_alone && application.is_foreign(local, peer.key)
     }
 
     async fn remove(&mut self, peer: &PeerInfo, reason: &str) -> Result<(), DutyError> {
@@ -220,6 +246,7 @@ impl Master {
         self.name_cluster().await?;
         let local = self.shared.config.local.clone();
         self.admit(&local).await?;
+        self.pin_keys().await?;
         self.complete_membership().await?;
         self.choose_voters().await?;
         self.drop_strangers().await
@@ -234,6 +261,24 @@ impl Master {
         let uuid = random_uuid();
         self.command(application.bootstrap_command(&uuid)).await?;
         info!(cluster.uuid = uuid, "cluster UUID set");
+        Ok(())
+    }
+
+    /// Enters the keys of members that joined while nobody took note of keys.
+    async fn pin_keys(&self) -> Result<(), DutyError> {
+        let application = self.shared.machine.application();
+        for member in self.members().iter().filter(|member| member.key.is_none()) {
+            let Some(key) = self.shared.messenger.proven_key(member) else {
+                continue;
+            };
+            let member = PeerInfo {
+                key: Some(key),
+                ..member.clone()
+            };
+            self.describe_member(&member).await?;
+            self.command(application.join_command(&member)).await?;
+            info!("the key of node [{member}] is known from now on");
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use ringwall_base::NodeId;
+use ringwall_base::{NodeId, NodeKey};
 use serde::{Deserialize, Serialize};
 
 /// A node as it describes itself: identity, address and abilities.
@@ -38,12 +38,38 @@ pub struct PeerInfo {
     /// Version of the node's program; opaque to this crate.
     #[serde(default)]
     pub version: String,
+    /// The key that it has proved to hold, or that it is known by; `None` of a version without keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<NodeKey>,
+}
+
+/// Who sends a request: a node as the connection has shown it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sender {
+    pub id: NodeId,
+    /// The key that it has proved to hold.
+    pub key: Option<NodeKey>,
+}
+
+impl From<NodeId> for Sender {
+    /// A node that has proved nothing.
+    fn from(id: NodeId) -> Self {
+        Self { id, key: None }
+    }
 }
 
 impl PeerInfo {
     /// Returns whether both describe the same run of the same node.
     pub fn same_process(&self, other: &Self) -> bool {
         self.id == other.id && self.ephemeral_id == other.ephemeral_id
+    }
+
+    /// Returns the node as a sender of requests.
+    pub(crate) fn sender(&self) -> Sender {
+        Sender {
+            id: self.id,
+            key: self.key,
+        }
     }
 
     /// Returns whether an entry of `cluster.initial_master_nodes` means this node: its name, its

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use ringwall_base::NodeId;
+use ringwall_base::{NodeId, NodeKey};
 
 use crate::error::NetworkError;
 use crate::peer::PeerInfo;
@@ -28,6 +28,18 @@ pub trait PeerNetwork: Send + Sync + 'static {
         body: Bytes,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Bytes, NetworkError>>;
+
+    /// Returns the key that a node, as this process, has proved to hold on a connection to it.
+    fn proven_key(&self, _peer: &PeerInfo) -> Option<NodeKey> {
+        None
+    }
+}
+
+/// How a node that asks to join is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotAdmitted {
+    /// For the operator, with what to do.
+    pub reason: String,
 }
 
 /// The replicated state. Calls to `apply` and `restore` never overlap and come from a thread that
@@ -53,15 +65,31 @@ pub trait StateMachine: Send + Sync + 'static {
     /// Returns the command that adds a node to the state, or replaces its earlier life.
     fn join_command(&self, peer: &PeerInfo) -> Vec<u8>;
 
+    /// As [`Self::join_command`], for a node that has another key than it is known by and nobody above it: the only voter.
+    fn rekey_command(&self, peer: &PeerInfo) -> Vec<u8> {
+        self.join_command(peer)
+    }
+
     /// Returns the command that removes a node from the state.
     fn leave_command(&self, node: NodeId, reason: &str) -> Vec<u8>;
 
     /// Returns the nodes in the applied state.
     fn members(&self) -> Vec<PeerInfo>;
 
-    /// Returns whether a node is in the applied state.
-    fn has_member(&self, node: NodeId) -> bool {
+    /// Returns whether a node is in the applied state, as the one that holds this key.
+    fn has_member(&self, node: NodeId, _key: Option<NodeKey>) -> bool {
         self.members().iter().any(|member| member.id == node)
+    }
+
+    /// Returns whether the state knows this node by another key.
+    fn is_foreign(&self, _node: NodeId, _key: Option<NodeKey>) -> bool {
+        false
+    }
+
+    /// Decides whether a node may join that proved to hold `peer.key`. `founder` tells that it is one of those that
+    /// the cluster was founded with.
+    fn judge_join(&self, _peer: &PeerInfo, _founder: bool) -> Result<(), NotAdmitted> {
+        Ok(())
     }
 
     /// Returns the command that gives a new cluster its UUID.

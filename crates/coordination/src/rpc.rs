@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use openraft::error::InstallSnapshotError;
 use parking_lot::Mutex;
-use ringwall_base::NodeId;
 use ringwall_base::encoding::{decode, encode};
+use ringwall_base::{NodeId, NodeKey};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -179,6 +179,11 @@ impl Messenger {
             Ok(result) => result,
             Err(_) => Err(format!("no answer within {} ms", timeout.as_millis())),
         }
+    }
+
+    /// Returns the key that a node has proved to hold on a connection to it.
+    pub(crate) fn proven_key(&self, peer: &PeerInfo) -> Option<NodeKey> {
+        self.network.proven_key(peer)
     }
 
     /// Remembers where a node was met, which may differ from what the membership says.

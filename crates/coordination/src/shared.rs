@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use openraft::ServerState;
 use parking_lot::Mutex;
-use ringwall_base::NodeId;
+use ringwall_base::{NodeId, NodeKey};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::decide::contact::Contact;
 use crate::decide::voters::Configs;
 use crate::discovery::Discovery;
 use crate::master::Event;
-use crate::peer::PeerInfo;
+use crate::peer::{PeerInfo, Sender};
 use crate::raft::{Metrics, Raft, RaftId};
 use crate::raft_network::Hush;
 use crate::rpc::Messenger;
@@ -104,16 +104,73 @@ impl Shared {
 
     /// Returns whether a node is a member of the cluster, by the state, by consensus, or by the word of another
     /// member while this node is looking for its cluster.
-    pub(crate) fn knows(&self, node: NodeId) -> bool {
-        let is_in_consensus = {
-            let metrics = self.raft.metrics();
-            let metrics = metrics.borrow();
-            let membership = metrics.membership_config.membership();
-            membership.get_node(&RaftId(node)).is_some()
-        };
-        is_in_consensus
-            || self.machine.application().has_member(node)
-            || self.discovery.lock().is_vouched_for(node)
+    ///
+    /// Where a key of it is known, only who holds that key is it.
+    pub(crate) fn knows(&self, sender: Sender) -> bool {
+        let Sender { id, key } = sender;
+        let application = self.machine.application();
+        if application.is_foreign(id, key) {
+            return false;
+        }
+        if application.has_member(id, key) {
+            return true;
+        }
+        let in_consensus = self.in_consensus(id);
+        let vouched = in_consensus.or_else(|| self.discovery.lock().vouched(id));
+        vouched.is_some_and(|known| known.is_none() || known == key)
+    }
+
+    /// Returns the key by which consensus, or a member's word, knows a node.
+    pub(crate) fn key_of(&self, node: NodeId) -> Option<NodeKey> {
+        let in_consensus = self.in_consensus(node);
+        in_consensus
+            .or_else(|| self.discovery.lock().vouched(node))
+            .flatten()
+    }
+
+    /// Returns the key of a node of the membership of consensus; `None` when it is not in there.
+    pub(crate) fn in_consensus(&self, node: NodeId) -> Option<Option<NodeKey>> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        let membership = metrics.membership_config.membership();
+        membership.get_node(&RaftId(node)).map(|peer| peer.key)
+    }
+
+    /// Remembers where a node was met, unless the process that is known by its id still runs elsewhere.
+    pub(crate) fn learn(self: &Arc<Self>, peer: &PeerInfo) {
+        if self.is_elsewhere(peer).is_none() {
+            self.messenger.learn(peer);
+            return;
+        }
+        let (shared, peer) = (self.clone(), peer.clone());
+        tokio::spawn(async move {
+            if shared.twin_of(&peer).await.is_none() {
+                shared.messenger.learn(&peer);
+            }
+        });
+    }
+
+    /// Returns what to say to a node whose id another process has that still runs: its data path was copied. The same
+    /// node after a restart finds its old process gone.
+    pub(crate) async fn twin_of(&self, peer: &PeerInfo) -> Option<String> {
+        let known = self.is_elsewhere(peer)?;
+        let address = known.transport_address.clone();
+        let timeout = self.config.timing.request_peers_timeout;
+        let there = self.messenger.probe(address, timeout).await.ok()?;
+        there.same_process(&known).then(|| {
+            format!(
+                "node [{}] runs already, as [{known}]: the data path of one was copied from the other; empty the data \
+                 path of the copy, so that it joins as a node of its own",
+                known.name
+            )
+        })
+    }
+
+    /// Returns the process that the cluster knows by the id of a node, if that is another one.
+    fn is_elsewhere(&self, peer: &PeerInfo) -> Option<PeerInfo> {
+        let members = self.machine.application().members();
+        let known = members.into_iter().find(|member| member.id == peer.id)?;
+        (!known.same_process(peer)).then_some(known)
     }
 
     /// Returns whether this node has a cluster, and thus knows who may speak for it.

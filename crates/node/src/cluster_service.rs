@@ -1,14 +1,18 @@
 //! The applied cluster state on this node, and how changes to it are proposed.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use ringwall_api::membership::WaitingNode;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
-use ringwall_base::{NodeId, encoding, random_uuid};
+use ringwall_base::{NodeId, NodeKey, encoding, random_uuid};
 use ringwall_cluster::{Change, ClusterSettings, ClusterState, Command, NodeRecord, Outcome};
-use ringwall_coordination::{Coordination, PeerInfo, ProposeError, StateMachine};
+use ringwall_coordination::{Coordination, NotAdmitted, PeerInfo, ProposeError, StateMachine};
 use tokio::sync::watch;
+
+use crate::newcomers::Newcomers;
 
 /// Holds the state that consensus has applied here; every reader gets a whole, immutable version.
 pub struct AppliedState {
@@ -17,6 +21,7 @@ pub struct AppliedState {
     changed: watch::Sender<u64>,
     /// Told of new cluster settings before the state that has them is seen by anyone.
     on_settings: OnceLock<SettingsListener>,
+    newcomers: Newcomers,
 }
 
 type SettingsListener = Box<dyn Fn(&ClusterSettings) + Send + Sync>;
@@ -29,7 +34,18 @@ impl AppliedState {
             current: ArcSwap::from_pointee(ClusterState::default()),
             changed: watch::Sender::new(0),
             on_settings: OnceLock::new(),
+            newcomers: Newcomers::default(),
         })
+    }
+
+    /// Returns the switch that says whether new nodes have to be approved.
+    pub fn approval(&self) -> Arc<AtomicBool> {
+        self.newcomers.approval()
+    }
+
+    /// Returns the nodes that have asked this one, as the master, and wait to be approved.
+    pub fn waiting(&self) -> Vec<WaitingNode> {
+        self.newcomers.waiting(&self.load())
     }
 
     /// Sets who is told of the cluster settings: now, and with every change. There is one listener.
@@ -68,6 +84,15 @@ impl AppliedState {
                 return condition(&self.load());
             }
         }
+    }
+
+    fn join(&self, peer: &PeerInfo, rekeyed: bool) -> Vec<u8> {
+        command(Change::NodeJoin {
+            node: node_record(peer),
+            key: peer.key,
+            known: self.load().known_nodes.clone(),
+            rekeyed,
+        })
     }
 
     fn publish(&self, state: ClusterState) {
@@ -117,9 +142,11 @@ impl StateMachine for AppliedState {
     }
 
     fn join_command(&self, peer: &PeerInfo) -> Vec<u8> {
-        command(Change::NodeJoin {
-            node: node_record(peer),
-        })
+        self.join(peer, false)
+    }
+
+    fn rekey_command(&self, peer: &PeerInfo) -> Vec<u8> {
+        self.join(peer, true)
     }
 
     fn leave_command(&self, node: NodeId, reason: &str) -> Vec<u8> {
@@ -136,11 +163,26 @@ impl StateMachine for AppliedState {
     }
 
     fn members(&self) -> Vec<PeerInfo> {
-        self.load().nodes.values().map(peer_info).collect()
+        let state = self.load();
+        let with_key = |node: &NodeRecord| PeerInfo {
+            key: state.known_nodes.get(&node.id).map(|known| known.key),
+            ..peer_info(node)
+        };
+        state.nodes.values().map(with_key).collect()
     }
 
-    fn has_member(&self, node: NodeId) -> bool {
-        self.load().nodes.contains_key(&node)
+    fn has_member(&self, node: NodeId, key: Option<NodeKey>) -> bool {
+        self.load().nodes.contains_key(&node) && !self.is_foreign(node, key)
+    }
+
+    fn is_foreign(&self, node: NodeId, key: Option<NodeKey>) -> bool {
+        let state = self.load();
+        let known = state.known_nodes.get(&node);
+        known.is_some_and(|known| Some(known.key) != key)
+    }
+
+    fn judge_join(&self, peer: &PeerInfo, founder: bool) -> Result<(), NotAdmitted> {
+        self.newcomers.judge(&self.load(), peer, founder)
     }
 
     fn bootstrap_command(&self, cluster_uuid: &str) -> Vec<u8> {
@@ -280,5 +322,6 @@ fn peer_info(node: &NodeRecord) -> PeerInfo {
         attributes: node.attributes.clone(),
         http_address: node.http_address.clone(),
         version: node.version.clone(),
+        key: None,
     }
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ringwall_base::breaker::Breakers;
 use ringwall_base::{IpFilter, IpRule, ReverseNames, SharedIpFilter, TransportTls};
 use ringwall_cluster::ClusterSettings;
 use ringwall_coordination::Coordination;
 use ringwall_security::Authorizer;
-use ringwall_settings::registry::cluster::AUTO_SHRINK_VOTING_CONFIGURATION;
+use ringwall_settings::registry::cluster::{AUTO_SHRINK_VOTING_CONFIGURATION, MEMBERSHIP_APPROVAL};
 use ringwall_settings::registry::indices::DESTRUCTIVE_REQUIRES_NAME;
 use ringwall_settings::registry::profiles::{DEFAULT_PROFILE, key_in_profile};
 use ringwall_settings::registry::{security, ssl};
@@ -138,6 +139,8 @@ pub struct Following {
     pub transport: Transport,
     pub authorizer: Arc<Authorizer>,
     pub coordination: Arc<Coordination>,
+    /// Whether new nodes have to be approved.
+    pub approval: Arc<AtomicBool>,
 }
 
 /// Returns what is to be called with the cluster settings whenever they change. It does not block.
@@ -149,12 +152,14 @@ pub fn follower(following: Following) -> impl Fn(&ClusterSettings) + Send + Sync
         transport,
         authorizer,
         coordination,
+        approval,
     } = following;
     move |cluster| {
         let current = settings.follow(cluster);
         filters.apply(&current);
         breakers.set_limits(limits(&current));
         authorizer.set_destructive_requires_name(current.get(&DESTRUCTIVE_REQUIRES_NAME));
+        approval.store(current.get(&MEMBERSHIP_APPROVAL), Ordering::Relaxed);
         coordination.set_auto_shrink(current.get(&AUTO_SHRINK_VOTING_CONFIGURATION));
         if !current.get(&ssl::DUAL_STACK_ENABLED)
             && let Some(closed) = transport.end_dual_stack()

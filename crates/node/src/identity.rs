@@ -3,10 +3,14 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use fs4::FileExt;
-use ringwall_base::NodeId;
 use ringwall_base::fs::write_atomic;
+use ringwall_base::{NodeId, SecretBytes, SecretString};
+use ringwall_pki::IdentityKey;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -34,6 +38,11 @@ pub enum DataPathError {
         found: u32,
         writer: String,
     },
+    #[error(
+        "[{path}] is not the key of a node: {reason}; restore it from a backup of this data path, or remove it and let \
+         the cluster forget the node with `DELETE /_membership/<node id>`: the node then gets a new one"
+    )]
+    Key { path: PathBuf, reason: String },
     #[error("[{path}] does not tell the format of the data path: {reason}; restore it")]
     FormatFile { path: PathBuf, reason: String },
 }
@@ -57,6 +66,7 @@ struct Format {
 pub struct DataPath {
     path: PathBuf,
     node_id: NodeId,
+    key: Arc<IdentityKey>,
     _lock: File,
 }
 
@@ -86,6 +96,7 @@ impl DataPath {
         check_format(&path.join("_state/format"))?;
         Ok(Self {
             node_id: node_id(&path.join("_state/node_id"))?,
+            key: Arc::new(node_key(&path.join("_state/node_key"))?),
             path: path.to_owned(),
             _lock: lock,
         })
@@ -94,6 +105,11 @@ impl DataPath {
     /// Returns the identity that the node keeps across restarts.
     pub fn node_id(&self) -> NodeId {
         self.node_id
+    }
+
+    /// Returns the key that the node is known by.
+    pub fn key(&self) -> Arc<IdentityKey> {
+        Arc::clone(&self.key)
     }
 
     /// Returns the data path itself.
@@ -169,6 +185,48 @@ fn node_id(file: &Path) -> Result<NodeId, DataPathError> {
     }
 }
 
+/// Reads the key of the node, made if there is none: in a new data path, or in one of a version without keys.
+fn node_key(file: &Path) -> Result<IdentityKey, DataPathError> {
+    let failed = |source| DataPathError::Io {
+        path: file.to_owned(),
+        source,
+    };
+    let bad = |reason: &str| DataPathError::Key {
+        path: file.to_owned(),
+        reason: reason.to_owned(),
+    };
+    match std::fs::read(file) {
+        Ok(content) => {
+            let content = SecretBytes::new(content);
+            let stored = content.expose().strip_prefix(KEY_HEADER.as_bytes());
+            let Some(encoded) = stored else {
+                return Err(match content.expose().starts_with(b"ringwall-node-key ") {
+                    true => bad("it has a format that this version does not read"),
+                    false => bad("it does not begin as one"),
+                });
+            };
+            let pkcs8 = STANDARD.decode(encoded.trim_ascii_end());
+            let pkcs8 = SecretBytes::new(pkcs8.map_err(|_| bad("it is damaged"))?);
+            IdentityKey::from_pkcs8(&pkcs8).map_err(|_| bad("it is damaged"))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let (key, pkcs8) = IdentityKey::generate().map_err(|error| bad(&error.to_string()))?;
+            // As large as it gets: growing would leave parts of the key behind.
+            let mut content = String::with_capacity(KEY_HEADER.len() + 4 * pkcs8.expose().len());
+            content.push_str(KEY_HEADER);
+            STANDARD.encode_string(pkcs8.expose(), &mut content);
+            content.push('\n');
+            let content = SecretString::new(content);
+            write_atomic(file, content.expose().as_bytes(), 0o600).map_err(failed)?;
+            Ok(key)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Before the PKCS#8 form in base64. The number is the format.
+const KEY_HEADER: &str = "ringwall-node-key 1 ed25519 ";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,6 +271,33 @@ mod tests {
             let error = DataPath::open(dir.path()).unwrap_err();
             assert!(matches!(error, DataPathError::FormatFile { .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn the_key_stays_is_nobody_elses_to_read_and_is_not_replaced() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let key = DataPath::open(dir.path()).unwrap().key().public();
+        let file = dir.path().join("_state/node_key");
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(DataPath::open(dir.path()).unwrap().key().public(), key);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let later = text.replace("-key 1 ", "-key 2 ");
+        for (content, reason) in [
+            ("", "does not begin as one"),
+            ("rubbish", "does not begin as one"),
+            (&text[..60], "is damaged"),
+            (&later, "has a format that this version does not read"),
+        ] {
+            std::fs::write(&file, content).unwrap();
+            let error = DataPath::open(dir.path()).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), content);
+        }
+        // Of a version without keys.
+        std::fs::remove_file(&file).unwrap();
+        assert_ne!(DataPath::open(dir.path()).unwrap().key().public(), key);
     }
 
     #[test]

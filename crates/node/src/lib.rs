@@ -14,6 +14,7 @@ pub mod indexing_pressure;
 mod live_settings;
 mod membership;
 mod network;
+mod newcomers;
 pub mod node;
 mod node_actions;
 pub mod peers;

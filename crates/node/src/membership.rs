@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use ringwall_base::{NodeId, NodeKey};
 use ringwall_coordination::{Coordination, MEMBER_RPCS};
 use ringwall_transport::{Gate, NodeIdentity};
 
 use crate::cluster_service::AppliedState;
+use crate::peers::sender;
 
 /// Answers the transport by the applied state and by consensus.
 pub struct Members {
@@ -16,9 +18,19 @@ pub struct Members {
 }
 
 impl Gate for Members {
+    fn key_of(&self, node: NodeId) -> Option<NodeKey> {
+        let known = self
+            .applied
+            .load()
+            .known_nodes
+            .get(&node)
+            .map(|node| node.key);
+        known.or_else(|| self.coordination.key_of(node))
+    }
+
     fn is_member(&self, peer: &NodeIdentity, action: &str) -> bool {
         let state = self.applied.load();
-        if state.nodes.contains_key(&peer.id) || self.coordination.knows(peer.id) {
+        if self.coordination.knows(sender(peer)) {
             return true;
         }
         // A node without a cluster knows nobody, and holds nothing: it becomes part of the first one it is asked into.

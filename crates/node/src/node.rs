@@ -146,6 +146,11 @@ impl Node {
         };
         let server = RestServer::bind(http_config).await?;
         let mut local = identity(&settings, data.node_id());
+        local.key = Some(data.key().public());
+        tracing::info!(
+            "other nodes know this one by the key [{}]",
+            data.key().public()
+        );
         let mode = follow_settings::transport_tls(&settings, transport_tls.is_some());
         follow_settings::set_mode(&mut local.attributes, mode);
         let further = network.profiles.into_iter().map(|profile| {
@@ -160,6 +165,7 @@ impl Node {
             profiles: further.collect(),
             accept_tls: profile_tls.get(DEFAULT_PROFILE).cloned(),
             bind: network.transport,
+            key: Some(data.key()),
             publish_host: network.transport_publish,
             ..transport_config(&settings, transport_tls)
         };
@@ -188,6 +194,7 @@ impl Node {
             transport: transport.clone(),
             authorizer: authorizer.clone(),
             coordination: coordination.clone(),
+            approval: applied.approval(),
         }));
         let configured = Arc::clone(&settings);
         let http::Authentication {
@@ -273,6 +280,17 @@ impl Node {
     /// Returns what this node tells others about itself.
     pub fn local(&self) -> Arc<NodeIdentity> {
         self.services.transport.local()
+    }
+
+    /// Completes when the node has been refused by a cluster, or refuses it; returns why.
+    #[doc(hidden)]
+    pub async fn not_joined(&self) -> String {
+        let mut status = self.services.coordination.status();
+        let refused = status.wait_for(|status| status.join_error.is_some()).await;
+        refused.map_or_else(
+            |_| String::new(),
+            |status| status.join_error.clone().unwrap_or_default(),
+        )
     }
 
     /// Returns the way to other nodes, which takes and sends requests without any check of their content.
@@ -610,6 +628,7 @@ pub(crate) fn identity(settings: &Settings, id: NodeId) -> NodeIdentity {
         http_address: None,
         cluster_uuid: None,
         attributes,
+        key: None,
     }
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use ringwall_api::ApiError;
+use ringwall_base::NodeKey;
 use ringwall_coordination::{
-    Coordination, JOINING_RPCS, MEMBER_RPCS, NetworkError, PeerInfo, PeerNetwork,
+    Coordination, JOINING_RPCS, MEMBER_RPCS, NetworkError, PeerInfo, PeerNetwork, Sender,
 };
 use ringwall_transport::{
     Callers, DuplicateAction, InboundContext, NodeIdentity, Request, SendError, Transport,
@@ -44,6 +45,10 @@ impl PeerNetwork for TransportPeers {
             self.0.send(node, rpc, request).await.map_err(network_error)
         })
     }
+
+    fn proven_key(&self, peer: &PeerInfo) -> Option<NodeKey> {
+        self.0.proven_key(peer.id, &peer.ephemeral_id)
+    }
 }
 
 /// Registers coordination's actions.
@@ -59,7 +64,7 @@ pub fn register(
             let coordination = coordination.clone();
             async move {
                 coordination
-                    .handle_rpc(action, context.peer.id, body)
+                    .handle_rpc(action, sender(&context.peer), body)
                     .await
                     .map_err(|error| ApiError::internal(error.to_string()))
             }
@@ -67,6 +72,14 @@ pub fn register(
         transport.register(action, callers, handler)?;
     }
     Ok(())
+}
+
+/// Returns who sends a request, as its link has shown.
+pub fn sender(peer: &NodeIdentity) -> Sender {
+    Sender {
+        id: peer.id,
+        key: peer.key,
+    }
 }
 
 /// Returns what coordination knows of a node that introduced itself.
@@ -83,6 +96,7 @@ pub fn peer_info(identity: &NodeIdentity) -> PeerInfo {
         attributes: identity.attributes.clone(),
         http_address: identity.http_address.clone(),
         version: identity.version.clone(),
+        key: identity.key,
     }
 }
 

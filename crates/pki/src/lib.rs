@@ -19,6 +19,7 @@ mod ca;
 mod chain;
 mod der;
 mod error;
+mod identity;
 mod info;
 pub mod instances;
 pub mod jks;
@@ -40,6 +41,7 @@ pub use ca::{
     DEFAULT_KEY_SIZE, IssuedCertificate, NodeCertParams, self_signed,
 };
 pub use error::PkiError;
+pub use identity::{IdentityKey, is_signed_by};
 pub use info::{CertificateInfo, SubjectAlternativeName, fingerprint_sha1, fingerprint_sha256};
 pub use key::{KeySpec, PrivateKey, key_matches_certificate};
 pub use load::{

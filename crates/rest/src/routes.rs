@@ -16,8 +16,8 @@ use ringwall_api::tls::ReloadSecureSettingsRequest;
 
 use crate::cat_table::CAT_PARAMS;
 use crate::handlers::{
-    api_keys, bulk, cat, cluster, document, indices, nodes, reroute, root, search, security,
-    service_accounts, ssl, tasks,
+    api_keys, bulk, cat, cluster, document, indices, membership, nodes, reroute, root, search,
+    security, service_accounts, ssl, tasks,
 };
 pub use crate::router::Route;
 
@@ -63,6 +63,9 @@ pub static ROUTES: &[Route] = &[
     route!(GET, "/_ssl/certificates", ssl::certificates),
     route!(GET, "/_ssl/nodes", ssl::nodes, &["timeout"]),
     route!(GET, "/_ssl/nodes/{node_id}", ssl::nodes, &["timeout"]),
+    route!(GET, "/_membership", membership::get),
+    route!(POST, "/_membership/{node_id}/_approve", membership::approve, &["key", "timeout"]),
+    route!(DELETE, "/_membership/{node_id}", membership::forget, &["timeout"]),
     route!(GET, "/_prometheus/metrics", ssl::metrics),
     route!(GET, "/_health_report", cluster::report, cluster::REPORT_PARAMS),
     route!(GET, "/_health_report/{indicator}", cluster::report, cluster::REPORT_PARAMS),

@@ -82,6 +82,20 @@ impl Cluster {
         self.root.path().join(format!("node-{number}"))
     }
 
+    /// Makes the home of one more node, which is not started. Returns its number.
+    pub fn prepare_node(&mut self) -> usize {
+        let number = self.nodes.len();
+        self.extra.push(self.extra[0].clone());
+        self.nodes.push(None);
+        self.home(number);
+        number
+    }
+
+    /// Returns the data path of a node.
+    pub fn data(&self, number: usize) -> PathBuf {
+        self.path(number).join("data")
+    }
+
     fn home(&self, number: usize) {
         let config = self.path(number).join("config");
         std::fs::create_dir_all(&config).unwrap();

@@ -81,6 +81,24 @@ impl TlsStream {
         self.inner.get_ref().1.alpn_protocol()
     }
 
+    /// Returns what both ends of this session know, and nobody else: the exporter value of RFC 9266. What is signed
+    /// over it is worth nothing on another connection. `None` when the session has none, which a finished handshake
+    /// does not bring about.
+    pub fn channel_binding(&self) -> Option<[u8; 32]> {
+        let label = b"EXPORTER-Channel-Binding";
+        let exported = match &self.inner {
+            tokio_rustls::TlsStream::Client(stream) => {
+                let session = stream.get_ref().1;
+                session.export_keying_material([0; 32], label, Some(b""))
+            }
+            tokio_rustls::TlsStream::Server(stream) => {
+                let session = stream.get_ref().1;
+                session.export_keying_material([0; 32], label, Some(b""))
+            }
+        };
+        exported.ok()
+    }
+
     /// Returns the key exchange agreed on, such as `X25519MLKEM768`.
     pub fn key_exchange(&self) -> Option<String> {
         let group = self.inner.get_ref().1.negotiated_key_exchange_group()?;

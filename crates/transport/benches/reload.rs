@@ -125,6 +125,7 @@ async fn node(tls: &Arc<SslContext>, name: &str) -> Transport {
         cluster_uuid: None,
         http_address: None,
         attributes: [("transport_tls".to_owned(), "required".to_owned())].into(),
+        key: None,
     };
     let transport = Transport::bind(config, identity)
         .await

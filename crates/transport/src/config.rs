@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ringwall_base::SharedIpFilter;
 use ringwall_base::breaker::Breakers;
+use ringwall_pki::IdentityKey;
 use ringwall_tls::SslContext;
 
 /// How half-open links are noticed: a ping each interval, and death when it is not answered.
@@ -29,6 +30,8 @@ pub struct TransportConfig {
     pub publish_host: Option<String>,
     /// The port that other nodes are told to dial; by default the bound one.
     pub publish_port: Option<u16>,
+    /// The key of this node, whose public half is in what it tells others of itself.
+    pub key: Option<Arc<IdentityKey>>,
     /// Who may connect at all. Settings `xpack.security.transport.filter.*`.
     pub filter: SharedIpFilter,
     /// `None` only where the settings turn `xpack.security.transport.ssl.enabled` off.
@@ -128,6 +131,7 @@ impl Default for TransportConfig {
             ports: 9300..=9400,
             publish_host: None,
             publish_port: None,
+            key: None,
             filter: SharedIpFilter::default(),
             tls: None,
             accept_tls: None,

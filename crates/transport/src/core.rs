@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::TransportConfig;
 use crate::handler::{Callers, Gate, InboundContext, Observer, RequestHandler};
+use crate::handshake::Refusal;
 use crate::identity::NodeIdentity;
 use crate::inbound::Session;
 use crate::link::LinkKind;
@@ -121,6 +122,22 @@ impl Core {
 }
 
 impl Core {
+    /// Refuses a node that is not the one known by its id. This node is known by its own key.
+    pub(crate) fn check_key(&self, node: &NodeIdentity) -> Result<(), Refusal> {
+        let known = match node.id == self.local_id {
+            true => self.local.read().key,
+            false => self.gate.get().and_then(|gate| gate.key_of(node.id)),
+        };
+        if known.is_none() || known == node.key {
+            return Ok(());
+        }
+        Err(Refusal::ForeignKey {
+            id: node.id,
+            name: node.name.clone(),
+            has_key: node.key.is_some(),
+        })
+    }
+
     /// Refuses who may not call the action. A node that others know as a member already is waited for a little.
     pub(crate) async fn admit(
         &self,

@@ -21,6 +21,7 @@ use crate::error::ConnectError;
 use crate::handshake::{Refusal, Welcome, judge};
 use crate::identity::NodeIdentity;
 use crate::link::{CallError, Link, LinkKind, LinkWire, client_builder, describe_end};
+use crate::proof::{Prover, Side};
 use crate::refusal::{DUAL_STACK_REMEDY, with_certificate};
 use crate::sockets;
 use crate::stream::{EndCause, LinkStream, StreamEnd};
@@ -193,13 +194,25 @@ impl Attempt<'_> {
         let stream = self.secure_or_plain().await?;
         let encrypted = stream.is_tls();
         *seen = Seen::of(&stream);
-        let (id, wire) = self.open(stream).await?;
+        let side = Side::Dialler;
+        let prover = Prover::new(self.core.config.key.clone(), side, &stream);
+        let prover = prover.ok_or_else(|| ConnectError::Handshake {
+            address: self.written.clone(),
+            reason: "the TLS session has nothing to bind the key of the node to".to_owned(),
+        })?;
+        let (id, wire) = self.open(stream, prover).await?;
         let close = wire.close.clone().drop_guard();
         let within = self.core.config.handshake_timeout;
         let local = self.core.local();
-        let introduction = wire.introduce(NodeIdentity::clone(&local), self.kind, within);
+        let introduction = wire.introduce(&local, self.kind, within);
         let welcome = match timeout(within, introduction).await {
             Ok(Ok(welcome)) => welcome,
+            Ok(Err(CallError::Unproven)) => {
+                return Err(ConnectError::Handshake {
+                    address: self.written.clone(),
+                    reason: format!("{}; {}", Refusal::Unproven, Refusal::Unproven.remedy()),
+                });
+            }
             Ok(Err(error)) => return Err(self.broken(&wire.end, error).await),
             Err(_elapsed) => return Err(self.late("handshake", within)),
         };
@@ -266,7 +279,11 @@ impl Attempt<'_> {
     }
 
     /// Starts HTTP/2, and the task that moves its bytes and tells the pool when the link ends.
-    async fn open(&self, stream: MaybeTlsStream) -> Result<(u64, LinkWire), ConnectError> {
+    async fn open(
+        &self,
+        stream: MaybeTlsStream,
+        prover: Prover,
+    ) -> Result<(u64, LinkWire), ConnectError> {
         let config = &self.core.config;
         let close = self.core.stopped.child_token();
         let (stream, end) = LinkStream::new(stream, Bytes::new());
@@ -293,6 +310,7 @@ impl Attempt<'_> {
             max_message_bytes: config.max_message_bytes,
             close: close.clone(),
             end: end.clone(),
+            prover,
         };
         let core = Arc::clone(self.core);
         self.core.tasks.spawn(async move {
@@ -326,6 +344,9 @@ impl Attempt<'_> {
         );
         if let (Ok(()), Some(reason)) = (&verdict, welcome.refusal) {
             verdict = Err(Refusal::ByPeer(reason));
+        }
+        if verdict.is_ok() {
+            verdict = self.core.check_key(&node);
         }
         if let (Ok(()), Some(expected)) = (&verdict, expected.filter(|id| *id != node.id)) {
             verdict = Err(Refusal::UnexpectedNode {
@@ -363,9 +384,10 @@ impl Attempt<'_> {
                 None,
                 CallError::NotSent(reason) | CallError::Broken(reason) | CallError::Invalid(reason),
             ) => format!("{reason}; {}", self.suspicion()),
-            (None, CallError::Rejected { .. } | CallError::TooLarge { .. }) => {
-                "its answer does not fit".to_owned()
-            }
+            (
+                None,
+                CallError::Rejected { .. } | CallError::TooLarge { .. } | CallError::Unproven,
+            ) => "its answer does not fit".to_owned(),
         };
         ConnectError::Handshake {
             address: self.written.clone(),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ringwall_api::{ApiError, Authentication};
-use ringwall_base::encoding;
+use ringwall_base::{NodeId, NodeKey, encoding};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -52,7 +52,11 @@ pub enum Callers {
 ///
 /// A transport without one takes no node for a member: only [`Callers::Anyone`] is answered.
 pub trait Gate: Send + Sync + 'static {
-    /// Returns whether a node that has introduced itself is known as a member now.
+    /// Returns the key by which a node is known. Nobody else is talked to in its name.
+    fn key_of(&self, node: NodeId) -> Option<NodeKey>;
+
+    /// Returns whether a node that has introduced itself is known as a member now. Its key is the one that it has
+    /// proved to hold.
     fn is_member(&self, peer: &NodeIdentity, action: &str) -> bool;
 
     /// Completes when it is known as one; this node may learn of it a moment later than others. Whoever asks

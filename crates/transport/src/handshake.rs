@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use ringwall_base::{NodeId, TransportTls};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::{NodeIdentity, printable};
 use crate::link::LinkKind;
+use crate::proof::Prover;
 
 /// The action of the handshake, which must be the first on a connection.
 pub const HANDSHAKE_ACTION: &str = "internal:transport/handshake";
@@ -26,6 +28,12 @@ pub(crate) struct Hello {
     pub(crate) min_protocol_version: u32,
     pub(crate) node: NodeIdentity,
     pub(crate) link: LinkKind,
+    /// Without TLS: what the acceptor has to sign. See [`crate::proof`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) nonce: Option<Bytes>,
+    /// That the node holds the key that it names; without TLS only when the acceptor's nonce is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) proof: Option<Bytes>,
 }
 
 /// What the accepting side answers, also when it refuses.
@@ -37,11 +45,18 @@ pub(crate) struct Welcome {
     /// Why the acceptor will not talk, in its words.
     #[serde(default)]
     pub(crate) refusal: Option<String>,
+    /// As in [`Hello`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) nonce: Option<Bytes>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) proof: Option<Bytes>,
 }
 
 impl Hello {
-    pub(crate) fn new(node: NodeIdentity, link: LinkKind) -> Self {
+    pub(crate) fn new(node: NodeIdentity, link: LinkKind, prover: &Prover) -> Self {
         Self {
+            nonce: prover.nonce(),
+            proof: prover.prove(&node),
             protocol_version: PROTOCOL_VERSION,
             min_protocol_version: MIN_PROTOCOL_VERSION,
             node,
@@ -51,8 +66,10 @@ impl Hello {
 }
 
 impl Welcome {
-    pub(crate) fn new(node: NodeIdentity, refusal: Option<String>) -> Self {
+    pub(crate) fn new(node: NodeIdentity, refusal: Option<String>, prover: &Prover) -> Self {
         Self {
+            nonce: prover.nonce(),
+            proof: prover.prove(&node),
             protocol_version: PROTOCOL_VERSION,
             min_protocol_version: MIN_PROTOCOL_VERSION,
             node,
@@ -78,6 +95,14 @@ pub enum Refusal {
     DuplicateNodeId { id: NodeId, remote_name: String },
     /// Another node than the one wanted answers at the address.
     UnexpectedNode { expected: NodeId, found: String },
+    /// The peer is not who is known by its id.
+    ForeignKey {
+        id: NodeId,
+        name: String,
+        has_key: bool,
+    },
+    /// The peer names a key and does not show that it holds it.
+    Unproven,
     /// The link has no TLS although both nodes can: something in between interferes.
     Unencrypted,
     /// The peer refused for a reason this program does not know.
@@ -92,8 +117,20 @@ impl Refusal {
             Self::ProtocolVersion { .. } => "protocol_version",
             Self::DuplicateNodeId { .. } => "duplicate_node_id",
             Self::UnexpectedNode { .. } => "unexpected_node",
+            Self::ForeignKey { .. } => "foreign_key",
+            Self::Unproven => "unproven_key",
             Self::Unencrypted => "unencrypted",
             Self::ByPeer(_) => "refused_by_peer",
+        }
+    }
+
+    /// Returns what the refused node is told: with the cure, where the fault is its own.
+    pub(crate) fn for_peer(&self) -> String {
+        match self {
+            Self::ForeignKey { id, .. } => format!(
+                "{self}: restore its [_state/node_key], or stop it, `DELETE /_membership/{id}` and start it"
+            ),
+            other => other.to_string(),
         }
     }
 
@@ -111,6 +148,13 @@ impl Refusal {
             }
             Self::UnexpectedNode { .. } => {
                 "the node has moved or its address was given to another; this resolves when it is discovered again"
+            }
+            Self::ForeignKey { .. } => {
+                "if the data path of the node was replaced or lost [_state/node_key], restore it, or let the cluster \
+                 forget the node with `DELETE /_membership/<node id>`; if not, somebody passes himself off as it"
+            }
+            Self::Unproven => {
+                "look for what lies between the nodes, or for a node that passes itself off as another"
             }
             Self::Unencrypted => {
                 "look for what lies between the nodes: a proxy or an attacker that breaks off TLS"
@@ -150,6 +194,20 @@ impl fmt::Display for Refusal {
                     f,
                     "unexpected remote node [{found}], expected node with id [{expected}]"
                 )
+            }
+            Self::ForeignKey { id, name, has_key } => {
+                let shown = match has_key {
+                    true => "has another key",
+                    false => "shows no key",
+                };
+                write!(
+                    f,
+                    "the remote node [{}] says that it is node [{id}], which is known by its key, and {shown}",
+                    printable(name)
+                )
+            }
+            Self::Unproven => {
+                f.write_str("the remote node does not prove that it holds the key that it names")
             }
             Self::Unencrypted => f.write_str(
                 "the link is not encrypted although both nodes have TLS, so it is not used",
@@ -216,6 +274,7 @@ mod tests {
             cluster_uuid: None,
             http_address: None,
             attributes: Default::default(),
+            key: None,
         }
     }
 

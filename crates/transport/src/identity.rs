@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use ringwall_base::NodeId;
+use ringwall_base::{NodeId, NodeKey};
 use serde::{Deserialize, Serialize};
 
 /// What nodes tell each other in the handshake.
 ///
-/// The certificate proves membership of the cluster; the rest is the node's own word, as in
-/// Elasticsearch.
+/// The certificate says that the operator's authority lets the node talk, and the key which node it is; the rest is the
+/// node's own word, as in Elasticsearch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeIdentity {
     pub id: NodeId,
@@ -32,6 +32,10 @@ pub struct NodeIdentity {
     pub cluster_uuid: Option<String>,
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
+    /// What the node is known by. Of a peer: the key that it has proved to hold on this link; absent for nodes of
+    /// versions without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<NodeKey>,
 }
 
 impl fmt::Display for NodeIdentity {

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::{Core, run};
 use crate::handler::InboundContext;
-use crate::handshake::{HANDSHAKE_ACTION, Hello, Welcome, judge};
+use crate::handshake::{HANDSHAKE_ACTION, Hello, Refusal, Welcome, judge};
 use crate::identity::NodeIdentity;
 use crate::link::{
     CONNECTION_WINDOW_BYTES, LinkExecutor, LinkKind, MAX_FRAME_BYTES, MAX_HEADER_BYTES,
@@ -29,6 +29,7 @@ use crate::link::{
 };
 use crate::listener::{Opening, answer_http, read_opening};
 use crate::profile::Profile;
+use crate::proof::{Prover, Side, Unproven};
 use crate::refusal::{DUAL_STACK_REMEDY, with_certificate};
 use crate::sockets;
 use crate::stream::LinkStream;
@@ -45,6 +46,8 @@ pub(crate) struct Session {
     peer: SocketAddr,
     certificate: Option<PeerIdentity>,
     encrypted: bool,
+    /// Of this end of the link.
+    prover: Prover,
     /// Since when it closes for a change of trust, if it does.
     distrusted: OnceLock<Instant>,
     /// Set by the handshake.
@@ -93,11 +96,16 @@ pub(crate) async fn serve(
     };
     drop(turn);
 
+    let Some(prover) = Prover::new(core.config.key.clone(), Side::Acceptor, &stream) else {
+        tracing::warn!(peer.address = %peer, "closing a connection whose TLS session has nothing to bind a key to");
+        return;
+    };
     let session = Arc::new(Session {
         id: core.next_id(),
         peer,
         certificate: stream.peer_identity().cloned(),
         encrypted: stream.is_tls(),
+        prover,
         distrusted: OnceLock::new(),
         node: OnceLock::new(),
         introduced: CancellationToken::new(),
@@ -320,14 +328,20 @@ impl Session {
             self.close.cancel();
         })?;
         let local = self.core.local();
-        let refusal = self.judge(&local, hello);
-        let welcome = Welcome::new(NodeIdentity::clone(&local), refusal);
+        self.prover.hear(hello.nonce.as_ref());
+        // Without TLS a node first hears what it has to sign, and introduces itself again.
+        let is_first = hello.node.key.is_some() && hello.proof.is_none() && !self.encrypted;
+        let refusal = match is_first && hello.nonce.is_some() {
+            true => None,
+            false => self.judge(&local, hello),
+        };
+        let welcome = Welcome::new(NodeIdentity::clone(&local), refusal, &self.prover);
         Ok(encoding::encode(&welcome).into())
     }
 
     /// Decides about the peer. Returns the reason for a refusal, which is logged.
     fn judge(&self, local: &NodeIdentity, hello: Hello) -> Option<String> {
-        let node = hello.node;
+        let mut node = hello.node;
         if self.is_forbidden() {
             self.close_unencrypted();
             return Some("plaintext is no longer let in".to_owned());
@@ -339,6 +353,11 @@ impl Session {
             hello.min_protocol_version,
             self.encrypted,
         );
+        let verdict = verdict.and_then(|()| {
+            let shown = self.prover.verify(&node, hello.proof.as_ref());
+            node.key = shown.map_err(|Unproven| Refusal::Unproven)?;
+            self.core.check_key(&node)
+        });
         if let Err(refusal) = verdict {
             let line = format!(
                 "refused connection from node [{node}] at [{}]{}: {refusal}; {}",
@@ -348,15 +367,16 @@ impl Session {
             );
             self.warn(refusal.kind(), line);
             self.close.cancel();
-            return Some(refusal.to_string());
+            return Some(refusal.for_peer());
         }
         let known = self.node.get_or_init(|| Arc::new(node.clone()));
-        if known.id != node.id || known.ephemeral_id != node.ephemeral_id {
+        let identity = |node: &NodeIdentity| (node.id, node.ephemeral_id.clone(), node.key);
+        if identity(known) != identity(&node) {
             self.close.cancel();
             return Some("the connection belongs to another node".to_owned());
         }
         if node.id != local.id && !node.publish_address.is_empty() {
-            self.core.pool.set_address(node.id, &node.publish_address);
+            self.core.pool.introduced(&node);
         }
         tracing::debug!(peer.address = %self.peer, node = %node, link = ?hello.link, "peer introduced itself");
         if !self.encrypted && self.profile.tls.is_some() {

@@ -31,6 +31,7 @@ mod listener;
 mod origin;
 mod pool;
 mod profile;
+mod proof;
 mod refusal;
 mod sockets;
 mod stream;

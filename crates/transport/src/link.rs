@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{KeepAlive, TransportConfig};
 use crate::handshake::{HANDSHAKE_ACTION, Hello, Welcome};
 use crate::identity::NodeIdentity;
+use crate::proof::{Prover, Unproven};
 use crate::stream::{EndCause, StreamEnd};
 use crate::wire::{self, BodyError, Chunks};
 
@@ -69,6 +70,8 @@ pub(crate) struct LinkWire {
     /// Ends the connection when cancelled; is cancelled when the connection ends.
     pub(crate) close: CancellationToken,
     pub(crate) end: EndCause,
+    /// Of this end of the link.
+    pub(crate) prover: Prover,
 }
 
 /// A request for [`LinkWire::call`].
@@ -95,6 +98,8 @@ pub(crate) enum CallError {
         limit: usize,
     },
     Invalid(String),
+    /// The peer names a key and does not show that it holds it.
+    Unproven,
 }
 
 impl Link {
@@ -151,12 +156,15 @@ impl Link {
         local: NodeIdentity,
         timeout: Duration,
     ) -> Result<Arc<NodeIdentity>, CallError> {
-        let welcome = self.wire.introduce(local, self.kind, timeout).await?;
+        let welcome = self.wire.introduce(&local, self.kind, timeout).await?;
         let mut identity = self.identity.write();
         if let Some(refusal) = welcome.refusal {
             return Err(CallError::Invalid(refusal));
         }
-        if welcome.node.id != identity.id || welcome.node.ephemeral_id != identity.ephemeral_id {
+        let node = &welcome.node;
+        if (node.id, &node.ephemeral_id, node.key)
+            != (identity.id, &identity.ephemeral_id, identity.key)
+        {
             return Err(CallError::Invalid(
                 "the node changed its identity".to_owned(),
             ));
@@ -167,21 +175,35 @@ impl Link {
 }
 
 impl LinkWire {
-    /// Exchanges identities.
+    /// Exchanges identities, and proofs of the keys that they name. What the peer does not prove is an error.
     pub(crate) async fn introduce(
         &self,
-        local: NodeIdentity,
+        local: &NodeIdentity,
         kind: LinkKind,
         timeout: Duration,
     ) -> Result<Welcome, CallError> {
-        let call = Call {
-            action: HANDSHAKE_ACTION,
-            timeout,
-            authentication: None,
-            body: encoding::encode(&Hello::new(local, kind)).into(),
-        };
-        let answer = self.call(call).await?;
-        encoding::decode(&answer).map_err(|error| CallError::Invalid(error.to_string()))
+        let mut could_prove = self.prover.is_bound();
+        loop {
+            let hello = Hello::new(local.clone(), kind, &self.prover);
+            let call = Call {
+                action: HANDSHAKE_ACTION,
+                timeout,
+                authentication: None,
+                body: encoding::encode(&hello).into(),
+            };
+            let answer = self.call(call).await?;
+            let mut welcome: Welcome =
+                encoding::decode(&answer).map_err(|error| CallError::Invalid(error.to_string()))?;
+            self.prover.hear(welcome.nonce.as_ref());
+            if welcome.refusal.is_none() && !could_prove && self.prover.is_bound() {
+                // Without TLS the acceptor says first what has to be signed.
+                could_prove = true;
+                continue;
+            }
+            let shown = self.prover.verify(&welcome.node, welcome.proof.as_ref());
+            welcome.node.key = shown.map_err(|Unproven| CallError::Unproven)?;
+            return Ok(welcome);
+        }
     }
 
     /// Sends a request and waits for its response. The caller sets the deadline, and gives up by

@@ -79,6 +79,22 @@ impl Pool {
         }
     }
 
+    /// Takes over where a node says that it is, unless there is a live link to another process of it: that one is the
+    /// node until the link ends.
+    pub(crate) fn introduced(&self, node: &NodeIdentity) {
+        let is_elsewhere = {
+            let state = self.state.lock();
+            let connection = state.connections.get(&node.id);
+            connection.is_some_and(|known| {
+                known.ephemeral_id != node.ephemeral_id
+                    && known.links.values().any(|link| !link.is_closed())
+            })
+        };
+        if !is_elsewhere {
+            self.set_address(node.id, &node.publish_address);
+        }
+    }
+
     pub(crate) fn address(&self, node: NodeId) -> Option<String> {
         self.state.lock().addresses.get(&node).cloned()
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use ringwall_api::Authentication;
-use ringwall_base::{NodeId, encoding};
+use ringwall_base::{NodeId, NodeKey, encoding};
 use ringwall_tls::{PeerIdentity, SslContext, ToldRefusal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -190,12 +190,13 @@ impl Transport {
     }
 
     /// Changes what this node tells others from now on, such as the cluster it has joined.
-    /// The id cannot change.
+    /// The id and the key cannot change.
     pub fn update_local(&self, update: impl FnOnce(&mut NodeIdentity)) {
         let mut local = self.core.local.write();
         let mut changed = NodeIdentity::clone(&local);
         update(&mut changed);
         changed.id = self.core.local_id;
+        changed.key = local.key;
         *local = Arc::new(changed);
     }
 
@@ -317,6 +318,15 @@ impl Transport {
     /// events behind is told so (`Lagged`) and should look at [`connected_nodes`](Self::connected_nodes).
     pub fn events(&self) -> broadcast::Receiver<ConnectionEvent> {
         self.core.pool.subscribe()
+    }
+
+    /// Returns the key that a node, as this process, has proved to hold on a link to it.
+    pub fn proven_key(&self, node: NodeId, ephemeral_id: &str) -> Option<NodeKey> {
+        let links = self.core.pool.links();
+        let identities = links.iter().map(|link| link.identity());
+        let mut shown = identities
+            .filter(|identity| identity.id == node && identity.ephemeral_id == ephemeral_id);
+        shown.find_map(|identity| identity.key)
     }
 
     /// Returns the nodes this one has links to, itself not included.
@@ -443,7 +453,15 @@ impl Transport {
     /// Returns the link to a node, dialling when there is none.
     async fn link(&self, node: NodeId, kind: LinkKind) -> Result<Arc<Link>, SendError> {
         if let Some(link) = self.core.pool.live(node, kind) {
-            return Ok(link);
+            // Which key the node is known by may have come after the link.
+            if self.core.check_key(&link.identity()).is_ok() {
+                return Ok(link);
+            }
+            retire(
+                &self.core,
+                &link,
+                "it is not the node that is known by its id",
+            );
         }
         if self.core.stopping.is_cancelled() {
             return Err(SendError::ShuttingDown);
@@ -581,6 +599,12 @@ fn send_error(node: NodeId, action: &'static str, error: CallError) -> SendError
             node,
             action,
             reason,
+        },
+        // Of introductions only.
+        CallError::Unproven => SendError::Invalid {
+            node,
+            action,
+            reason: "an unproven key".to_owned(),
         },
     }
 }

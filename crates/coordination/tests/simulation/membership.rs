@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use ringwall_base::NodeId;
 use ringwall_base::encoding::encode;
+use ringwall_base::{NodeId, NodeKey};
 use ringwall_coordination::{Error, Role, StateMachine};
 use serde::Serialize;
 
@@ -198,4 +198,29 @@ async fn requests_in_the_name_of_others_and_garbage_are_refused() {
         .handle_rpc("internal:cluster/nothing", liar, Bytes::new())
         .await;
     assert!(matches!(unknown, Err(Error::UnknownAction { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_key_of_a_member_that_joined_without_is_entered_when_it_has_shown_one() {
+    let world = World::new();
+    let mut nodes = founders(&world, &["a", "b"]);
+    form(&mut nodes).await;
+    for node in &nodes {
+        node.joined().await;
+    }
+    let master = master_of(&nodes).await;
+    let other = nodes[1 - master].id();
+    let key_of = |state: &crate::world::State| {
+        let mut members = state.members.iter();
+        members
+            .find(|member| member.id == other)
+            .and_then(|member| member.key)
+    };
+    assert_eq!(key_of(&nodes[master].values.state()), None);
+    let key = NodeKey::from_bytes([7; 32]);
+    world.keys.lock().insert(other, key);
+    for node in &nodes {
+        node.wait_state("the key", |state| key_of(state) == Some(key))
+            .await;
+    }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use ringwall_base::encoding::{decode, encode};
-use ringwall_base::{NodeId, random_uuid};
+use ringwall_base::{NodeId, NodeKey, random_uuid};
 use ringwall_coordination::{
     Config, Coordination, Error, NetworkError, PeerInfo, PeerNetwork, SeedHosts, StateMachine,
     Status,
@@ -116,6 +116,8 @@ pub enum Cut {
 /// The network that all nodes of a test share.
 #[derive(Default)]
 pub struct World {
+    /// What nodes have shown on their links.
+    pub keys: Mutex<BTreeMap<NodeId, NodeKey>>,
     nodes: Mutex<HashMap<String, (PeerInfo, Weak<Coordination>)>>,
     cuts: Mutex<HashMap<(NodeId, NodeId), Cut>>,
 }
@@ -181,6 +183,10 @@ struct Line {
 }
 
 impl PeerNetwork for Line {
+    fn proven_key(&self, peer: &PeerInfo) -> Option<NodeKey> {
+        self.world.keys.lock().get(&peer.id).copied()
+    }
+
     fn probe(&self, address: String, timeout: Duration) -> BoxFuture<'_, Result<PeerInfo, String>> {
         Box::pin(async move {
             let reached = self.world.reach(self.local, &address, timeout).await;

@@ -10,6 +10,7 @@ pub mod enroll;
 pub mod get;
 pub mod health_report;
 pub mod indices;
+pub mod membership;
 pub mod metrics;
 pub mod nodes;
 pub mod reload_secure_settings;
@@ -74,6 +75,7 @@ impl ActionRegistry {
         health_report::register(&mut registry);
         metrics::register(&mut registry);
         reroute::register(&mut registry);
+        membership::register(&mut registry);
         Arc::new(registry)
     }
 
@@ -106,6 +108,7 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
     service_accounts::register_transport(services)?;
     tls::register_transport(services)?;
     reload_secure_settings::register_transport(services)?;
+    membership::register_transport(services)?;
     stats::register_transport(services)
 }
 

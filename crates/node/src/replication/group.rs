@@ -111,7 +111,15 @@ mod tests {
             roles: vec!["data".into()],
             attributes: BTreeMap::new(),
         };
-        apply(state, Change::NodeJoin { node });
+        apply(
+            state,
+            Change::NodeJoin {
+                node,
+                key: None,
+                known: Default::default(),
+                rekeyed: false,
+            },
+        );
     }
 
     /// Two nodes, one shard, its primary started and its replica recovering.

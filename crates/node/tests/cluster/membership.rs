@@ -1,19 +1,25 @@
 //! Who may ask what of a node: a certificate of the authority is not enough.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::join_all;
 use ringwall_api::auth::{Authentication, User};
 use ringwall_api::{ApiError, ErrorCode};
-use ringwall_base::{NodeId, encoding};
-use ringwall_testkit::{Cluster, WITHIN};
+use ringwall_base::{NodeId, NodeKey, encoding};
+use ringwall_pki::IdentityKey;
+use ringwall_testkit::{Cluster, Method, WITHIN};
 use ringwall_transport::{Callers, NodeIdentity, Request, Transport, TransportConfig};
 use serde_json::{Value, json};
 
 /// Returns a node that holds a certificate of the authority and knows the cluster's name, and nothing more.
 async fn stranger(cluster: &Cluster, id: NodeId) -> Transport {
+    stranger_with(cluster, id, None).await
+}
+
+async fn stranger_with(cluster: &Cluster, id: NodeId, key: Option<Arc<IdentityKey>>) -> Transport {
     let identity = NodeIdentity {
         id,
         ephemeral_id: "stranger".to_owned(),
@@ -25,8 +31,10 @@ async fn stranger(cluster: &Cluster, id: NodeId) -> Transport {
         cluster_uuid: None,
         http_address: None,
         attributes: BTreeMap::new(),
+        key: key.as_ref().map(|key| key.public()),
     };
     let config = TransportConfig {
+        key,
         ports: 0..=0,
         tls: Some(cluster.client_tls("CN=stranger", None, "h2")),
         ..TransportConfig::default()
@@ -118,6 +126,7 @@ fn requests() -> BTreeMap<&'static str, Value> {
             json!({"filter": filter, "wait_for_completion": false, "timeout_ms": 0}),
         ),
         ("cluster:monitor/nodes/info[n]", nothing.clone()),
+        ("cluster:monitor/nodes/membership[m]", nothing.clone()),
         ("cluster:monitor/nodes/ssl[n]", nothing.clone()),
         ("cluster:monitor/nodes/stats[n]", nothing),
         (
@@ -197,5 +206,222 @@ async fn every_action_that_is_done_for_a_user_looks_at_its_right() {
             "{action}: {answer:?}"
         );
     }
+    cluster.stop().await;
+}
+
+/// Returns why a link to a node fails.
+async fn refusal(cluster: &Cluster, from: &Transport) -> String {
+    let address = cluster.nodes[0]
+        .as_ref()
+        .unwrap()
+        .node
+        .local()
+        .publish_address
+        .clone();
+    let probed = from.probe(&address, WITHIN).await;
+    from.shutdown().await;
+    probed.unwrap_err().to_string()
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+fn known_key(cluster: &Cluster, node: NodeId) -> Option<NodeKey> {
+    let state = cluster.nodes[0].as_ref().unwrap().node.cluster().state();
+    state.known_nodes.get(&node).map(|known| known.key)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_id_of_a_member_is_nobody_elses_while_it_runs_and_while_it_is_away() {
+    let mut cluster = Cluster::start(2).await;
+    let member = cluster.nodes[1].as_ref().unwrap().node.local();
+    assert_eq!(known_key(&cluster, member.id), member.key);
+    let own = || Some(Arc::new(IdentityKey::generate().unwrap().0));
+    for away in [false, true] {
+        if away {
+            cluster.stop_node(1).await;
+            cluster.wait_for_nodes(1).await;
+        }
+        let impostor = stranger_with(&cluster, member.id, own()).await;
+        let refused = refusal(&cluster, &impostor).await;
+        assert!(refused.contains("has another key"), "{refused}");
+        // As a version without keys would.
+        let old = stranger(&cluster, member.id).await;
+        let refused = refusal(&cluster, &old).await;
+        assert!(refused.contains("shows no key"), "{refused}");
+    }
+    // The node itself comes back.
+    cluster.start_node(1).await;
+    cluster.wait_for_nodes(2).await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_lost_its_key_is_told_and_one_with_a_new_data_path_is_new() {
+    let mut cluster = Cluster::start(2).await;
+    let before = cluster.nodes[1].as_ref().unwrap().node.local();
+    cluster.stop_node(1).await;
+    let key = cluster.data(1).join("_state/node_key");
+    let kept = std::fs::read(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    cluster.start_node(1).await;
+    let node = &cluster.nodes[1].as_ref().unwrap().node;
+    let told = async {
+        let is_told = |refusal: ringwall_tls::ToldRefusal| {
+            refusal
+                .line
+                .contains("is known by its key, and has another key")
+                && refusal.line.contains("DELETE /_membership/")
+        };
+        while !node.transport().refusals().into_iter().any(is_told) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let other = &cluster.nodes[0].as_ref().unwrap().node;
+    tokio::time::timeout(WITHIN, told).await.unwrap();
+    let is_told = |refusal: &ringwall_tls::ToldRefusal| refusal.why == "foreign_key";
+    assert!(other.transport().refusals().iter().any(is_told));
+    cluster.stop_node(1).await;
+    // Restored, it is itself again.
+    std::fs::write(&key, kept).unwrap();
+    cluster.start_node(1).await;
+    cluster.wait_for_nodes(2).await;
+    assert_eq!(
+        cluster.nodes[1].as_ref().unwrap().node.local().id,
+        before.id
+    );
+    cluster.stop_node(1).await;
+    std::fs::remove_dir_all(cluster.data(1)).unwrap();
+    cluster.start_node(1).await;
+    cluster.wait_for_nodes(2).await;
+    let after = cluster.nodes[1].as_ref().unwrap().node.local();
+    assert_ne!((after.id, after.key), (before.id, before.key));
+    assert_eq!(known_key(&cluster, after.id), after.key);
+    assert_eq!(known_key(&cluster, before.id), before.key);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copied_data_path_is_refused_while_the_node_runs_and_may_move() {
+    let mut cluster = Cluster::start(2).await;
+    let local = cluster.nodes[1].as_ref().unwrap().node.local();
+    cluster.stop_node(1).await;
+    let copied = cluster.prepare_node();
+    copy(&cluster.data(1), &cluster.data(copied));
+    cluster.start_node(1).await;
+    cluster.wait_for_nodes(2).await;
+    cluster.start_node(copied).await;
+    let twin = &cluster.nodes[copied].as_ref().unwrap().node;
+    assert_eq!(twin.local().key, local.key);
+    let why = tokio::time::timeout(WITHIN, twin.not_joined())
+        .await
+        .unwrap();
+    assert!(why.contains("runs already, as [{node-1}"), "{why}");
+    assert!(why.contains("empty the data path of the copy"), "{why}");
+    let state = cluster.nodes[0].as_ref().unwrap().node.cluster().state();
+    assert_eq!(state.nodes[&local.id].name, "node-1");
+    // Without the other it is that node, on another machine.
+    cluster.stop_node(copied).await;
+    cluster.stop_node(1).await;
+    std::fs::remove_dir_all(cluster.data(copied)).unwrap();
+    copy(&cluster.data(1), &cluster.data(copied));
+    cluster.start_node(copied).await;
+    let moved = |state: &ringwall_cluster::ClusterState| {
+        let node = state.nodes.get(&local.id);
+        node.is_some_and(|node| node.name == format!("node-{copied}"))
+    };
+    let first = &cluster.nodes[0].as_ref().unwrap().node;
+    assert!(first.wait_until(WITHIN, moved).await);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_alone_that_lost_its_key_goes_on_with_a_new_one() {
+    let mut cluster = Cluster::start(1).await;
+    cluster.stop_node(0).await;
+    std::fs::remove_file(cluster.data(0).join("_state/node_key")).unwrap();
+    cluster.start_node(0).await;
+    cluster.wait_for_status(0, "green").await;
+    let local = cluster.nodes[0].as_ref().unwrap().node.local();
+    let node = &cluster.nodes[0].as_ref().unwrap().node;
+    let entered = |state: &ringwall_cluster::ClusterState| {
+        state.known_nodes.get(&local.id).map(|known| known.key) == local.key
+    };
+    assert!(node.wait_until(WITHIN, entered).await);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_node_waits_for_approval_where_that_is_asked_for() {
+    let mut cluster = Cluster::start_with(1, &[("cluster.membership.approval", "true")]).await;
+    let (status, view) = cluster.get(0, "/_membership").await;
+    assert_eq!(
+        (status, &view["approval"], &view["waiting"]),
+        (200, &json!(true), &json!([]))
+    );
+    let founder = cluster.nodes[0].as_ref().unwrap().node.local();
+    assert_eq!(
+        view["nodes"][0]["key"],
+        json!(founder.key.unwrap().to_string()),
+        "{view}"
+    );
+    let number = cluster.prepare_node();
+    cluster.start_node(number).await;
+    let node = &cluster.nodes[number].as_ref().unwrap().node;
+    let why = tokio::time::timeout(WITHIN, node.not_joined())
+        .await
+        .unwrap();
+    let (id, key) = (node.local().id, node.local().key.unwrap());
+    let cure = format!("/_membership/{id}/_approve?key={key}");
+    assert!(why.contains(&format!("`POST {cure}`")), "{why}");
+    let (_, view) = cluster.get(0, "/_membership").await;
+    assert_eq!(
+        view["waiting"][0]["name"],
+        format!("node-{number}"),
+        "{view}"
+    );
+    assert_eq!(view["waiting"][0]["key"], key.to_string(), "{view}");
+    // Nobody lets nodes in without the right to.
+    let user = json!({"password": "watcher-password", "roles": ["viewer"]});
+    cluster.put(0, "/_security/user/watcher", user).await;
+    let watcher = Some(("watcher", "watcher-password"));
+    let refused = cluster
+        .send_as(watcher, 0, Method::POST, &cure, Value::Null)
+        .await;
+    assert_eq!(refused.status.as_u16(), 403);
+    for bad in [
+        format!("/_membership/{id}/_approve"),
+        format!("/_membership/{id}/_approve?key=x"),
+    ] {
+        assert_eq!(cluster.post(0, &bad, Value::Null).await.0, 400, "{bad}");
+    }
+    let (status, answer) = cluster.post(0, &cure, Value::Null).await;
+    assert_eq!(
+        (status, &answer["acknowledged"]),
+        (200, &json!(true)),
+        "{answer}"
+    );
+    cluster.wait_for_nodes(2).await;
+    // It stays known, and can be forgotten when it is gone.
+    let path = format!("/_membership/{id}");
+    assert_eq!(cluster.delete(0, &path).await.0, 400);
+    cluster.stop_node(number).await;
+    cluster.wait_for_nodes(1).await;
+    let forgotten = async {
+        while cluster.delete(0, &path).await.0 != 200 {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(WITHIN, forgotten).await.unwrap();
+    assert_eq!(cluster.delete(0, &path).await.0, 404);
     cluster.stop().await;
 }

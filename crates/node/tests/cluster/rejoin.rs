@@ -28,7 +28,12 @@ async fn a_node_that_sees_its_leaving_and_its_return_at_once_goes_on_serving() {
             ephemeral_id: Some(record.ephemeral_id.clone()),
             reason: "test".into(),
         };
-        let join = Change::NodeJoin { node: record };
+        let join = Change::NodeJoin {
+            node: record,
+            key: None,
+            known: Default::default(),
+            rekeyed: false,
+        };
         let within = ringwall_testkit::WITHIN;
         let (left, joined) = tokio::join!(
             seen.cluster().submit(leave, within),

@@ -22,6 +22,10 @@ async fn a_data_path_of_format_1_opens_whole() {
     let health = "/_cluster/health/books?wait_for_status=green&timeout=60s";
     let (_, health) = get(&client, health).await;
     assert_eq!(health["timed_out"], false, "{health}");
+    // A version without keys wrote it; the node is known by one from now on.
+    let local = node.local();
+    let known = node.cluster().state().known_nodes.clone();
+    assert_eq!(known.get(&local.id).map(|known| known.key), local.key);
     let (_, root) = get(&client, "/").await;
     assert_eq!(root["cluster_uuid"], "3WkcW-gIqYgsUTA56XreZA");
     for (id, title, version) in [

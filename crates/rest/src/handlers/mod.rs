@@ -6,6 +6,7 @@ pub mod cat;
 pub mod cluster;
 pub mod document;
 pub mod indices;
+pub mod membership;
 pub mod nodes;
 pub mod reroute;
 pub mod root;

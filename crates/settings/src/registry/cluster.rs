@@ -164,6 +164,15 @@ pub static AUTO_SHRINK_VOTING_CONFIGURATION: Setting<bool> = Setting::new(
 .default("true")
 .dynamic();
 
+pub static MEMBERSHIP_APPROVAL: Setting<bool> = Setting::new(
+    "cluster.membership.approval",
+    "Whether a node that this cluster does not know by its key has to be approved before it joins, with `POST \
+     /_membership/{node_id}/_approve`. Nodes that a new cluster is founded with are known.",
+)
+.default("false")
+.dynamic()
+.ours();
+
 pub(super) static COORDINATION_SECTION: Section = Section {
     title: "Cluster coordination",
     intro: "Elections, fault detection and publication. The defaults suit local networks.",
@@ -175,5 +184,6 @@ pub(super) static COORDINATION_SECTION: Section = Section {
         &REJOIN_STEADY_TIME,
         &NO_MASTER_WRITE_WAIT,
         &AUTO_SHRINK_VOTING_CONFIGURATION,
+        &MEMBERSHIP_APPROVAL,
     ],
 };

@@ -2,6 +2,7 @@
 
 mod connections;
 mod dual_stack;
+mod keys;
 mod profiles;
 mod refusals;
 mod requests;

@@ -34,6 +34,7 @@ pub fn identity(name: &str) -> NodeIdentity {
         cluster_uuid: None,
         http_address: None,
         attributes: [("rack".to_owned(), "r1".to_owned())].into(),
+        key: None,
     }
 }
 
