@@ -27,10 +27,10 @@ pub type KnownNodes = BTreeMap<NodeId, KnownNode>;
 pub fn objection(known: &KnownNodes, id: NodeId, key: Option<NodeKey>) -> Option<String> {
     match (known.get(&id), key) {
         (Some(pinned), Some(key)) if pinned.key == key => None,
-        (Some(pinned), Some(_)) => Some(format!(
-            "node [{id}] has joined this cluster as [{}] with another key; if its data path was replaced or lost its \
-             key, restore it, or let the cluster forget the node with `DELETE /_membership/{id}`; if not, somebody \
-             passes himself off as it",
+        (Some(pinned), Some(key)) => Some(format!(
+            "node [{id}] has joined this cluster as [{}] with another key; if its data path lost its key, restore it, or \
+             approve the new one with `POST /_membership/{id}/_approve?key={key}`; if not, somebody passes himself off \
+             as it",
             pinned.name
         )),
         (Some(pinned), None) => Some(format!(
@@ -86,26 +86,38 @@ pub(crate) fn join(
     Ok(())
 }
 
-/// Lets a node be known before it joins.
+/// Lets a node be known by a key before it joins: one that is new, or one that is away and has lost its key.
 ///
 /// # Errors
-/// As [`join`].
+/// The node is there with another key, another node has the key, or too many nodes are known.
 pub(crate) fn approve(
     known: &mut KnownNodes,
     (id, name, key): (NodeId, String, NodeKey),
     now_ms: u64,
 ) -> Result<(), ApiError> {
-    if let Some(reason) = objection(known, id, Some(key)) {
-        return Err(refused(reason));
+    let before = known.get(&id).cloned();
+    match &before {
+        Some(node) if node.key == key => return Ok(()),
+        Some(node) if node.away_since_ms.is_none() => {
+            return Err(refused(format!(
+                "node [{id}] [{}] is in the cluster with another key; it keeps that one while it is",
+                node.name
+            )));
+        }
+        // Its own key is no objection to its new one.
+        Some(_) => drop(known.remove(&id)),
+        None => {}
     }
-    if known.contains_key(&id) {
-        return Ok(());
+    let entered = objection(known, id, Some(key)).map_or(Ok(()), |reason| Err(refused(reason)));
+    if let Err(error) = entered.and_then(|()| make_room(known, now_ms)) {
+        known.extend(before.map(|node| (id, node)));
+        return Err(error);
     }
-    make_room(known, now_ms)?;
+    let since = before.as_ref();
     let node = KnownNode {
-        name,
+        name: since.map_or(name, |node| node.name.clone()),
         key,
-        since_ms: now_ms,
+        since_ms: since.map_or(now_ms, |node| node.since_ms),
         away_since_ms: Some(now_ms),
     };
     known.insert(id, node);
@@ -182,6 +194,32 @@ mod tests {
         );
         comes(&mut known, 2, Some(key(2))).unwrap();
         assert_eq!(known.len(), 2);
+    }
+
+    #[test]
+    fn a_new_key_is_approved_for_who_is_new_or_away() {
+        let mut known = KnownNodes::new();
+        let approves = |known: &mut KnownNodes, bits, byte| {
+            let node = (id(bits), String::new(), key(byte));
+            approve(known, node, 9).map_err(|error| error.reason)
+        };
+        approves(&mut known, 1, 1).unwrap();
+        comes(&mut known, 1, Some(key(1))).unwrap();
+        approves(&mut known, 1, 1).unwrap();
+        let refused = approves(&mut known, 1, 2).unwrap_err();
+        assert!(
+            refused.contains("is in the cluster with another key"),
+            "{refused}"
+        );
+        comes(&mut known, 2, Some(key(2))).unwrap();
+        known.get_mut(&id(1)).unwrap().away_since_ms = Some(7);
+        let before = known.clone();
+        let refused = approves(&mut known, 1, 2).unwrap_err();
+        assert!(refused.contains("was copied"), "{refused}");
+        assert_eq!(known, before);
+        approves(&mut known, 1, 3).unwrap();
+        assert_eq!((known[&id(1)].key, known[&id(1)].since_ms), (key(3), 9));
+        comes(&mut known, 1, Some(key(3))).unwrap();
     }
 
     #[test]

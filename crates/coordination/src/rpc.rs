@@ -153,6 +153,9 @@ pub(crate) struct SnapshotChunk {
 pub(crate) type SnapshotAnswer =
     Result<openraft::raft::InstallSnapshotResponse<RaftId>, InstallSnapshotError>;
 
+/// Nodes whose addresses are remembered beside those of members.
+const MAX_LEARNED: usize = 10_000;
+
 /// Sends requests to other nodes.
 pub(crate) struct Messenger {
     network: Arc<dyn PeerNetwork>,
@@ -188,7 +191,11 @@ impl Messenger {
 
     /// Remembers where a node was met, which may differ from what the membership says.
     pub(crate) fn learn(&self, peer: &PeerInfo) {
-        self.book.lock().insert(peer.id, peer.clone());
+        let mut book = self.book.lock();
+        // Anybody with a certificate may introduce himself, under ever new ids.
+        if book.len() < MAX_LEARNED || book.contains_key(&peer.id) {
+            book.insert(peer.id, peer.clone());
+        }
     }
 
     /// Sends a request and returns the decoded answer.

@@ -39,8 +39,8 @@ pub enum DataPathError {
         writer: String,
     },
     #[error(
-        "[{path}] is not the key of a node: {reason}; restore it from a backup of this data path, or remove it and let \
-         the cluster forget the node with `DELETE /_membership/<node id>`: the node then gets a new one"
+        "[{path}] is not the key of a node: {reason}; restore it from a backup of this data path, or remove it: \
+         the node then gets a new one, which is approved with `POST /_membership/<node id>/_approve?key=<key>`"
     )]
     Key { path: PathBuf, reason: String },
     #[error("[{path}] does not tell the format of the data path: {reason}; restore it")]

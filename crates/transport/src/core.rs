@@ -134,7 +134,7 @@ impl Core {
         Err(Refusal::ForeignKey {
             id: node.id,
             name: node.name.clone(),
-            has_key: node.key.is_some(),
+            key: node.key,
         })
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use ringwall_base::{NodeId, TransportTls};
+use ringwall_base::{NodeId, NodeKey, TransportTls};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::{NodeIdentity, printable};
@@ -99,7 +99,8 @@ pub enum Refusal {
     ForeignKey {
         id: NodeId,
         name: String,
-        has_key: bool,
+        /// What it has shown to hold instead.
+        key: Option<NodeKey>,
     },
     /// The peer names a key and does not show that it holds it.
     Unproven,
@@ -127,8 +128,10 @@ impl Refusal {
     /// Returns what the refused node is told: with the cure, where the fault is its own.
     pub(crate) fn for_peer(&self) -> String {
         match self {
-            Self::ForeignKey { id, .. } => format!(
-                "{self}: restore its [_state/node_key], or stop it, `DELETE /_membership/{id}` and start it"
+            Self::ForeignKey {
+                id, key: Some(key), ..
+            } => format!(
+                "{self}: restore its [_state/node_key], or `POST /_membership/{id}/_approve?key={key}`"
             ),
             other => other.to_string(),
         }
@@ -150,8 +153,8 @@ impl Refusal {
                 "the node has moved or its address was given to another; this resolves when it is discovered again"
             }
             Self::ForeignKey { .. } => {
-                "if the data path of the node was replaced or lost [_state/node_key], restore it, or let the cluster \
-                 forget the node with `DELETE /_membership/<node id>`; if not, somebody passes himself off as it"
+                "if the data path of the node lost [_state/node_key], restore it, or approve its new key with `POST \
+                 /_membership/<node id>/_approve?key=<key>`; if not, somebody passes himself off as it"
             }
             Self::Unproven => {
                 "look for what lies between the nodes, or for a node that passes itself off as another"
@@ -195,10 +198,10 @@ impl fmt::Display for Refusal {
                     "unexpected remote node [{found}], expected node with id [{expected}]"
                 )
             }
-            Self::ForeignKey { id, name, has_key } => {
-                let shown = match has_key {
-                    true => "has another key",
-                    false => "shows no key",
+            Self::ForeignKey { id, name, key } => {
+                let shown = match key {
+                    Some(_) => "has another key",
+                    None => "shows no key",
                 };
                 write!(
                     f,
