@@ -64,6 +64,7 @@ pub fn config(
     };
     Ok(RestConfig {
         cors: cors(settings)?,
+        name_math: ringwall_search::resolve_index_name,
         hsts: duration(settings, &network::HTTP_HSTS_MAX_AGE).filter(|age| !age.is_zero()),
         warn_of_no_security: !settings.get(&security::SECURITY_ENABLED),
         addresses,

@@ -32,9 +32,44 @@ pub struct RestRequest {
     /// For the body itself.
     pub _body_charge: Charge,
     pub context: RequestContext,
+    pub names: IndexNames,
     pub client: Arc<dyn Client>,
     /// Whether `Accept` prefers JSON over plain text, for the cat APIs.
     pub prefers_json: bool,
+}
+
+/// How names of indices with date math are read, and at which moment. The language is another crate's.
+#[derive(Debug, Clone, Copy)]
+pub struct IndexNames {
+    pub math: NameMath,
+    /// What `now` means, milliseconds since 1970: the same for the whole request.
+    pub now_ms: i64,
+}
+
+/// Replaces the date math in a name, by the time in milliseconds since 1970.
+pub type NameMath = fn(&str, i64) -> ApiResult<String>;
+
+impl IndexNames {
+    /// Returns the name that an expression stands for.
+    ///
+    /// Errors: 400 for date math that is none.
+    pub fn resolve(&self, name: String) -> ApiResult<String> {
+        if !name.contains('<') {
+            return Ok(name);
+        }
+        (self.math)(&name, self.now_ms)
+    }
+
+    /// Returns a list of names, separated by commas, with each resolved.
+    ///
+    /// Errors: as [`IndexNames::resolve`].
+    pub fn resolve_list(&self, names: String) -> ApiResult<String> {
+        if !names.contains('<') {
+            return Ok(names);
+        }
+        let names = names.split(',').map(|name| self.resolve(name.to_owned()));
+        Ok(names.collect::<ApiResult<Vec<_>>>()?.join(","))
+    }
 }
 
 /// A handler: translates, executes through the client, translates back.

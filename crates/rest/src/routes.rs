@@ -231,6 +231,10 @@ mod tests {
         });
         let breakers = Breakers::unlimited();
         let request = RestRequest {
+            names: crate::request::IndexNames {
+                math: |name, _| Ok(name.to_owned()),
+                now_ms: 0,
+            },
             method: route.methods[0].clone(),
             uri_path: route.path.to_owned(),
             path_params: variables.collect(),

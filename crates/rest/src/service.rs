@@ -23,7 +23,9 @@ use crate::json::did_you_mean;
 use crate::memory::Parsed;
 use crate::params::Params;
 use crate::render::{BodyType, Rendering, check_media_types};
-use crate::request::{RestRequest, RestResponse, refuse_unread, takes_no_body, unrecognized};
+use crate::request::{
+    IndexNames, NameMath, RestRequest, RestResponse, refuse_unread, takes_no_body, unrecognized,
+};
 use crate::router::{Route, Routed, route};
 use crate::routes::ROUTES;
 
@@ -37,6 +39,7 @@ pub struct Service {
     pub max_content_values: u64,
     pub breakers: Breakers,
     pub discard: Discard,
+    pub name_math: NameMath,
     pub compression: bool,
     pub cors: Option<Cors>,
     /// The value of `Strict-Transport-Security`.
@@ -280,7 +283,13 @@ impl Service {
         if let Some(refusal) = check_content_type(route, content_type, &body, parts, rendering) {
             return Ok(Answer::Http(refusal));
         }
+        let names = IndexNames {
+            math: self.name_math,
+            now_ms: jiff::Timestamp::now().as_millisecond(),
+        };
+        let path_params = with_names(path_params, &names)?;
         let request = RestRequest {
+            names,
             method: parts.method.clone(),
             uri_path: parts.uri.path().to_owned(),
             path_params,
@@ -297,6 +306,19 @@ impl Service {
         refuse_unread(&params, parts.uri.path())?;
         Ok(Answer::Rest(answer))
     }
+}
+
+/// Resolves the names of indices among the variables of a path.
+fn with_names(
+    mut variables: Vec<(&'static str, String)>,
+    names: &IndexNames,
+) -> ApiResult<Vec<(&'static str, String)>> {
+    for (variable, value) in &mut variables {
+        if *variable == "index" {
+            *value = names.resolve_list(std::mem::take(value))?;
+        }
+    }
+    Ok(variables)
 }
 
 /// An answer, and what it did not wait for.

@@ -17,6 +17,7 @@ mod control;
 mod fetch;
 mod fields;
 pub mod filter;
+mod index_name;
 mod parse;
 mod phase;
 mod query;
@@ -32,6 +33,7 @@ mod visit;
 
 pub use control::{Interrupt, SearchControl, Unlimited};
 pub use fetch::fetch_phase;
+pub use index_name::resolve_index_name;
 pub use phase::query_phase;
 pub use query::{QUERY_NAMES, Query, check_query_depth, parse_query};
 pub use reduce::reduce;

@@ -233,3 +233,50 @@ async fn metadata_is_shown_and_searched() {
     );
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_of_indices_may_hold_date_math() {
+    let cluster = one_node().await;
+    // Of the year, so that the test does not run over the end of what is rounded to.
+    let (status, made) = cluster
+        .put(
+            0,
+            "/%3Clogs-%7Bnow%2Fy%7Byyyy%7D%7D%3E/_doc/1",
+            json!({"a": 1}),
+        )
+        .await;
+    assert_eq!(status, 201, "{made}");
+    let name = made["_index"].as_str().unwrap();
+    let year = name.strip_prefix("logs-").unwrap();
+    assert!(year.len() == 4 && year.parse::<u32>().is_ok(), "{name}");
+    let math = "<logs-{now/y{yyyy}}>";
+    let bulk = lines(&[
+        &format!(r#"{{"index":{{"_index":"{math}","_id":"2"}}}}"#),
+        "{}",
+    ]);
+    let (_, bulk) = cluster.post(0, "/_bulk?refresh=true", bulk).await;
+    assert_eq!(bulk["items"][0]["index"]["_index"], name, "{bulk}");
+    let mget = json!({"docs": [{"_index": math, "_id": "2"}]});
+    let (_, mget) = cluster.post(0, "/_mget", mget).await;
+    assert_eq!(
+        (&mget["docs"][0]["_index"], &mget["docs"][0]["found"]),
+        (&json!(name), &json!(true))
+    );
+    let msearch = lines(&[&format!(r#"{{"index":"{math}"}}"#), "{}"]);
+    let (_, found) = cluster.post(0, "/_msearch", msearch).await;
+    assert_eq!(
+        found["responses"][0]["hits"]["total"]["value"], 2,
+        "{found}"
+    );
+    let (_, found) = cluster
+        .get(0, "/a,%3Clogs-%7Bnow%2Fy%7Byyyy%7D%7D%3E/_count")
+        .await;
+    assert_eq!(found["count"], 3, "{found}");
+    let (status, wrong) = cluster.get(0, "/%3Clogs-%7Bnow%2Fd%3E/_count").await;
+    let reason = wrong["error"]["reason"].as_str().unwrap();
+    assert!(
+        status == 400 && reason.ends_with("date math placeholder is open ended"),
+        "{wrong}"
+    );
+    cluster.stop().await;
+}

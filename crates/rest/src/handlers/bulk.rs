@@ -1,11 +1,11 @@
 //! `_bulk`.
 
-use ringwall_api::document::BulkRequest;
+use ringwall_api::document::{BulkRequest, WriteItem};
 use ringwall_api::{ApiError, ApiResult};
 
 use super::WRITE_TIMEOUT_MS;
 use crate::bulk::{BulkDefaults, parse, write_response};
-use crate::request::{RestRequest, RestResponse};
+use crate::request::{IndexNames, RestRequest, RestResponse};
 
 /// Query parameters of `_bulk`.
 pub const PARAMS: &[&str] = &[
@@ -40,11 +40,19 @@ pub async fn bulk(request: RestRequest) -> ApiResult<RestResponse> {
         return_source: params.source_filter(),
     };
     let bulk = BulkRequest {
-        items: parse(request.body(), &defaults)?,
+        items: with_names(parse(request.body(), &defaults)?, &request.names)?,
         refresh: params.refresh_policy()?,
         timeout_ms: params.time_ms("timeout", WRITE_TIMEOUT_MS)?,
         wait_for_active_shards: params.active_shards()?,
     };
     let response = request.execute(bulk).await?;
     Ok(RestResponse::raw(write_response(&response)))
+}
+
+/// Resolves the names of the items' indices.
+fn with_names(mut items: Vec<WriteItem>, names: &IndexNames) -> ApiResult<Vec<WriteItem>> {
+    for item in &mut items {
+        item.index = names.resolve(std::mem::take(&mut item.index))?;
+    }
+    Ok(items)
 }

@@ -345,7 +345,7 @@ fn mget_item(request: &RestRequest, index: Option<&str>, id: String) -> ApiResul
     let params = &request.params;
     let index = index.ok_or_else(|| ApiError::validation(&["index is missing for doc 0"]))?;
     Ok(GetRequest {
-        index: single_index(index),
+        index: single_index(request.names.resolve(index.to_owned())?),
         id,
         routing: params.owned("routing"),
         preference: None,

@@ -418,6 +418,9 @@ fn msearch_item(
             .list("indices")?
             .unwrap_or_else(|| request.path_list("index")),
     };
+    let expressions = expressions.into_iter();
+    let expressions = expressions.map(|name| request.names.resolve(name));
+    let expressions = expressions.collect::<ApiResult<Vec<_>>>()?;
     Ok(SearchRequest {
         indices: IndicesTarget {
             expressions,

@@ -23,6 +23,7 @@ use super::body::BodyLimits;
 use super::connection::{Connections, serve};
 use super::discard::Discard;
 use crate::cors::Cors;
+use crate::request::NameMath;
 use crate::service::{HeadLimits, Service};
 
 /// Where and how to serve.
@@ -50,6 +51,8 @@ pub struct RestConfig {
     pub max_connections: usize,
     /// Who but pages of the node itself may use it from a browser; `None` leaves it to the browser.
     pub cors: Option<Cors>,
+    /// How date math in names of indices is read.
+    pub name_math: NameMath,
     /// How long browsers are told to come back over HTTPS only.
     pub hsts: Option<Duration>,
     /// Whether every answer warns that nobody is asked who he is: `xpack.security.enabled` is off.
@@ -97,6 +100,7 @@ impl Default for RestConfig {
             max_line_bytes: 4 << 10,
             max_connections: 10_000,
             cors: None,
+            name_math: |name, _| Ok(name.to_owned()),
             hsts: None,
             warn_of_no_security: false,
             compression: true,
@@ -188,6 +192,7 @@ impl RestServer {
             },
             max_content_values: config.max_content_values,
             breakers: config.breakers.clone(),
+            name_math: config.name_math,
             discard: Discard {
                 max_bytes: config.max_discarded,
                 patience: config.discard_timeout,
