@@ -249,6 +249,7 @@ async fn names_of_indices_may_hold_date_math() {
     let name = made["_index"].as_str().unwrap();
     let year = name.strip_prefix("logs-").unwrap();
     assert!(year.len() == 4 && year.parse::<u32>().is_ok(), "{name}");
+    cluster.post(0, "/a/_refresh", Value::Null).await;
     let math = "<logs-{now/y{yyyy}}>";
     let bulk = lines(&[
         &format!(r#"{{"index":{{"_index":"{math}","_id":"2"}}}}"#),

@@ -60,6 +60,9 @@ pub struct Buckets {
     /// Ends that the shard resolved: the ranges of `range`, or the extended bounds of
     /// `date_histogram`.
     pub bounds: Vec<(Option<f64>, Option<f64>)>,
+    /// Texts of one shard met numbers of another: there is no list of both.
+    #[serde(default)]
+    pub mixed: bool,
 }
 
 /// The type of the keys of buckets.
@@ -338,6 +341,9 @@ fn alike(left: &mut Buckets, mut right: Buckets) -> Buckets {
         (KeyKind::Double, KeyKind::Long) => as_doubles(&mut right),
         _ => {}
     }
+    let differ = (left.keys == KeyKind::Text) != (right.keys == KeyKind::Text);
+    let filled = !(left.buckets.is_empty() || right.buckets.is_empty());
+    left.mixed |= right.mixed || (differ && filled);
     right
 }
 

@@ -155,6 +155,14 @@ impl Renderer {
     ) -> Result<(), ApiError> {
         let empty = Buckets::default();
         let merged = buckets_of(partial).unwrap_or(&empty);
+        if merged.mixed {
+            return Err(ApiError::illegal_argument(format!(
+                "Merging/Reducing the aggregations failed when computing the aggregation [{}] because the \
+                 field you gave in the aggregation query existed as two different types in two different \
+                 indices",
+                agg.name
+            )));
+        }
         let mut buckets: Vec<Bucket> = merged
             .buckets
             .iter()

@@ -183,3 +183,37 @@ fn terms_of_longs_and_doubles_are_one_list_of_doubles() {
         );
     }
 }
+
+#[test]
+fn terms_of_texts_and_numbers_are_no_list() {
+    let longs = Index::new(
+        json!({"properties": {"x": {"type": "long"}}}),
+        &[json!({"x": 1})],
+    );
+    let texts = Index::new(
+        json!({"properties": {"x": {"type": "keyword"}}}),
+        &[json!({"x": "1"})],
+    );
+    for both in [longs.and(&texts), texts.and(&longs)] {
+        for body in [
+            json!({"aggs": {"x": {"terms": {"field": "x"}}}}),
+            json!({"aggs": {"all": {"global": {}, "aggs": {"x": {"terms": {"field": "x"}}}}}}),
+        ] {
+            let error = both.error(body);
+            assert_eq!(error.status, 400);
+            assert!(
+                error.reason.contains("[x] because the field you gave"),
+                "{error}"
+            );
+        }
+    }
+    // A shard without values of the field has no say.
+    let none = Index::new(
+        json!({"properties": {"x": {"type": "keyword"}}}),
+        &[json!({})],
+    );
+    let answer = none
+        .and(&longs)
+        .search(json!({"aggs": {"x": {"terms": {"field": "x"}}}}));
+    assert_eq!(answer["aggregations"]["x"]["buckets"][0]["key"], 1);
+}

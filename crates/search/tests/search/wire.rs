@@ -67,6 +67,7 @@ fn results_round_trip() {
                     format: "yyyy".into(),
                     zone: "Asia/Tokyo".into(),
                 },
+                mixed: true,
                 other_doc_count: 7,
                 error_bound: -1,
                 sources: 1,
