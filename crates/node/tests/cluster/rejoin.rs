@@ -17,7 +17,8 @@ async fn a_node_that_sees_its_leaving_and_its_return_at_once_goes_on_serving() {
         assert_eq!(status, 201, "{body}");
     }
     let seen = &cluster.nodes[0].as_ref().unwrap().node;
-    let away = cluster.nodes[1].as_ref().unwrap().node.local().id;
+    let local = cluster.nodes[1].as_ref().unwrap().node.local();
+    let (away, key) = (local.id, local.key);
     // Whether the node sees one step or two is up to the scheduler; it is one in most rounds.
     for round in 0..12 {
         let Some(record) = seen.cluster().state().nodes.get(&away).cloned() else {
@@ -30,7 +31,7 @@ async fn a_node_that_sees_its_leaving_and_its_return_at_once_goes_on_serving() {
         };
         let join = Change::NodeJoin {
             node: record,
-            key: None,
+            key,
             known: Default::default(),
             rekeyed: false,
         };
