@@ -24,8 +24,8 @@ use clap::{Args, FromArgMatches, Parser};
 
 use crate::arguments::CommonArgs;
 use crate::commands::{
-    certutil, doctor, enrollment, init, keystore, quickstart, reconfigure_node, reset_password,
-    service_tokens, settings, setup_passwords, start, users,
+    certutil, doctor, enrollment, init, keystore, nodes, quickstart, reconfigure_node,
+    reset_password, service_tokens, settings, setup_passwords, start, users,
 };
 use crate::error::CommandError;
 use crate::terminal::Terminal;
@@ -150,6 +150,16 @@ const TOOLS: &[Tool] = &[
         run: |name, arguments, terminal| {
             let (common, args) = parse(name, arguments, terminal)?;
             args.map_or(Ok(()), |args| enrollment::run(&args, &common, terminal))
+        },
+    },
+    Tool {
+        word: "nodes",
+        link: None,
+        about: "lists the nodes that the cluster knows, lets new ones in, forgets old ones",
+        command: command::<nodes::NodesArgs>,
+        run: |name, arguments, terminal| {
+            let (common, args) = parse(name, arguments, terminal)?;
+            args.map_or(Ok(()), |args| nodes::run(&args, &common, terminal))
         },
     },
     Tool {

@@ -7,6 +7,7 @@ pub mod enrollment;
 mod ephemeral;
 pub mod init;
 pub mod keystore;
+pub mod nodes;
 mod online;
 pub mod quickstart;
 pub mod reconfigure_node;

@@ -14,6 +14,7 @@ mod home;
 mod init;
 mod judges;
 mod keystore;
+mod nodes;
 mod passwords;
 mod procedure;
 mod program;

@@ -33,6 +33,7 @@ const TOOLS: &[(&str, &[&str])] = &[
     ("setup-passwords", &["auto", "interactive"]),
     ("reset-password", &[]),
     ("create-enrollment-token", &[]),
+    ("nodes", &["list", "approve", "forget"]),
     ("reconfigure-node", &[]),
     ("users", &["useradd", "userdel", "passwd", "roles", "list"]),
     ("service-tokens", &["create", "delete", "list"]),
