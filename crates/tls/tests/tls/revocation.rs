@@ -411,7 +411,8 @@ fn certificates_trusted_beside_the_files_are_held_to_the_same_lists() {
         assert_eq!(verdict(&both, chain), Ok(()));
     }
     let list = revocation_list(new, 1, &[&serial(&of_new.certificate)], 2124);
-    let (config, _) = context(&fixture, &fixture.ca.certificate_pem(), &[list]);
+    // By itself the file would be refused: the CA that signed the list is beside it.
+    let (config, _) = configured(&fixture, &fixture.ca.certificate_pem(), &[list]);
     let listed = SslContext::load_trusting(config, &[], &also).unwrap();
     assert!(matches!(
         verdict(&listed, &of_new.chain),
