@@ -78,6 +78,78 @@ pub struct IndexDescription {
     pub defaults: Option<Value>,
 }
 
+/// Changes aliases: all of the actions, or none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UpdateAliasesRequest {
+    /// Of all actions together.
+    pub indices: IndicesTarget,
+    pub actions: Vec<AliasAction>,
+    pub timeout_ms: u64,
+}
+
+/// One action of a change of aliases.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AliasAction {
+    pub kind: AliasActionKind,
+    /// Index expressions.
+    pub indices: Vec<String>,
+    /// Names; patterns too where aliases are removed.
+    pub aliases: Vec<String>,
+    /// What an alias narrows, as at the creation of an index; an object.
+    pub body: Value,
+    /// Whether nothing to remove fails the whole change.
+    pub must_exist: Option<bool>,
+}
+
+/// What an action does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AliasActionKind {
+    Add,
+    Remove,
+    /// Deletes the index.
+    RemoveIndex,
+}
+
+impl AliasActionKind {
+    /// Returns its name in requests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Remove => "remove",
+            Self::RemoveIndex => "remove_index",
+        }
+    }
+}
+
+impl UpdateAliasesRequest {
+    /// Names that the caller needs the right to. What a pattern matches is authorized where it is expanded.
+    fn alias_names(&self) -> Vec<String> {
+        let names = self.actions.iter().flat_map(|action| &action.aliases);
+        names.filter(|name| !is_pattern(name)).cloned().collect()
+    }
+}
+
+/// Returns whether the name of an alias to remove stands for several.
+pub fn is_pattern(alias: &str) -> bool {
+    alias == "_all" || alias.contains('*')
+}
+
+/// What became of each action.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UpdateAliasesResponse {
+    pub acknowledged: bool,
+    pub results: Vec<AliasActionResult>,
+}
+
+/// What became of an action: `missing` when there was no such alias to remove.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AliasActionResult {
+    pub kind: AliasActionKind,
+    pub indices: Vec<String>,
+    pub aliases: Vec<String>,
+    pub missing: bool,
+}
+
 /// Adds fields to the mapping of indices.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PutMappingRequest {
@@ -149,6 +221,7 @@ pub struct ShardStats {
 action!(CreateIndexRequest => CreateIndexResponse, "indices:admin/create", Indices, indices: index, aliases: |request| request.alias_names());
 action!(DeleteIndexRequest => Acknowledged, "indices:admin/delete", Indices, indices: indices);
 action!(GetIndexRequest => GetIndexResponse, "indices:admin/get", Indices, indices: indices);
+action!(UpdateAliasesRequest => UpdateAliasesResponse, "indices:admin/aliases", Indices, indices: indices, aliases: |request| request.alias_names());
 action!(PutMappingRequest => Acknowledged, "indices:admin/mapping/put", Indices, indices: indices);
 action!(UpdateSettingsRequest => Acknowledged, "indices:admin/settings/update", Indices, indices: indices);
 action!(RefreshRequest => BroadcastResponse, "indices:admin/refresh", Indices, indices: indices);

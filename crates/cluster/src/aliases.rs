@@ -230,6 +230,46 @@ pub(crate) fn check_new_aliases(
     Ok(())
 }
 
+/// Checks an alias against everything that has its name now.
+///
+/// # Errors
+/// It has the name of an index, several write indices, or is hidden on some of its indices only.
+pub(crate) fn check_alias(state: &ClusterState, name: &str) -> Result<(), ApiError> {
+    if state.indices.contains_key(name) {
+        let rule = "an index or data stream exists with the same name as the alias";
+        return Err(invalid(name, rule));
+    }
+    let having = |test: fn(&AliasMetadata) -> bool| -> Vec<&str> {
+        let indices = state.indices.values();
+        let having = indices.filter(|index| index.aliases.get(name).is_some_and(test));
+        having.map(|index| index.id.name.as_str()).collect()
+    };
+    let write = having(|alias| alias.is_write_index == Some(true));
+    if write.len() > 1 {
+        return Err(ApiError::new(
+            ErrorCode::IllegalState,
+            format!(
+                "alias [{name}] has more than one write index [{}]",
+                write.join(",")
+            ),
+        ));
+    }
+    let hidden = having(|alias| alias.is_hidden == Some(true));
+    let shown = having(|alias| alias.is_hidden != Some(true));
+    if hidden.is_empty() || shown.is_empty() {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        ErrorCode::IllegalState,
+        format!(
+            "alias [{name}] has is_hidden set to true on indices [{}] but does not have is_hidden set to true on \
+             indices [{}]; alias must have the same is_hidden setting on all indices",
+            hidden.join(","),
+            shown.join(",")
+        ),
+    ))
+}
+
 fn invalid(name: &str, rule: &str) -> ApiError {
     ApiError::new(
         ErrorCode::InvalidAliasName,

@@ -1,6 +1,6 @@
 //! One committed command changes the state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ringwall_api::cluster::RerouteCommand;
 use ringwall_api::{ApiError, ErrorCode};
@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::aliases::{self, Aliases};
 use crate::allocation::{self, Identifiers};
+use crate::command::AliasChange;
 use crate::disks::DiskLevel;
 use crate::index_settings::IndexSettings;
 use crate::known::{self, KnownNodes};
@@ -129,6 +130,7 @@ impl Step<'_> {
                 ephemeral_id,
                 level,
             } => self.disk_level(node, &ephemeral_id, level)?,
+            Change::UpdateAliases { changes } => self.update_aliases(changes)?,
             Change::Reroute => {}
             Change::RerouteCommands {
                 commands,
@@ -346,6 +348,31 @@ impl Step<'_> {
             },
         );
         self.state.indices.insert(name, metadata);
+        Ok(())
+    }
+
+    fn update_aliases(&mut self, changes: Vec<AliasChange>) -> Result<(), ApiError> {
+        let mut added = BTreeSet::new();
+        for change in changes {
+            match change {
+                AliasChange::Add {
+                    index,
+                    alias,
+                    metadata,
+                } => {
+                    let aliases = &mut self.index_mut(&index)?.aliases;
+                    aliases.insert(alias.clone(), metadata);
+                    added.insert(alias);
+                }
+                AliasChange::Remove { index, alias } => {
+                    self.index_mut(&index)?.aliases.remove(&alias);
+                }
+                AliasChange::RemoveIndex { index } => self.delete_indices(&[index])?,
+            }
+        }
+        for alias in &added {
+            aliases::check_alias(self.state, alias)?;
+        }
         Ok(())
     }
 

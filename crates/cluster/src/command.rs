@@ -10,7 +10,7 @@ use ringwall_base::{AllocationId, IndexId, NodeId, NodeKey, ShardId, Term};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::aliases::Aliases;
+use crate::aliases::{AliasMetadata, Aliases};
 use crate::disks::DiskLevel;
 use crate::index_settings::IndexSettings;
 use crate::known::KnownNodes;
@@ -35,6 +35,24 @@ pub struct Command {
 /// 1: names of new indices and aliases are checked against those that exist. 2: who joins holds the key that its id is
 /// known by.
 pub const RULES: u32 = 2;
+
+/// A change of one alias of one index.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum AliasChange {
+    /// Adds the alias, or replaces what it says.
+    Add {
+        index: IndexId,
+        alias: String,
+        metadata: AliasMetadata,
+    },
+    Remove {
+        index: IndexId,
+        alias: String,
+    },
+    RemoveIndex {
+        index: IndexId,
+    },
+}
 
 /// What changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -122,6 +140,10 @@ pub enum Change {
         /// Ignored when the node has come back as another process meanwhile.
         ephemeral_id: String,
         level: DiskLevel,
+    },
+    /// All of the changes, in order, or none.
+    UpdateAliases {
+        changes: Vec<AliasChange>,
     },
     /// Looks again at unassigned copies; proposed when a delay has passed.
     Reroute,

@@ -8,7 +8,9 @@ use ringwall_api::ActionRequest;
 use ringwall_api::api_keys::{CreateApiKeyRequest, InvalidateApiKeysRequest, UpdateApiKeyRequest};
 use ringwall_api::cluster::{ClusterRerouteRequest, PutClusterSettingsRequest};
 use ringwall_api::document::{BulkRequest, MultiGetRequest};
-use ringwall_api::indices::{CreateIndexRequest, PutMappingRequest, UpdateSettingsRequest};
+use ringwall_api::indices::{
+    CreateIndexRequest, PutMappingRequest, UpdateAliasesRequest, UpdateSettingsRequest,
+};
 use ringwall_api::search::SearchRequest;
 use ringwall_api::security::{PutUserRequest, SetUserEnabledRequest};
 use ringwall_api::service_accounts::CreateServiceTokenRequest;
@@ -16,8 +18,8 @@ use ringwall_api::tls::ReloadSecureSettingsRequest;
 
 use crate::cat_table::CAT_PARAMS;
 use crate::handlers::{
-    api_keys, bulk, cat, cluster, document, indices, membership, nodes, reroute, root, search,
-    security, service_accounts, ssl, tasks,
+    aliases, api_keys, bulk, cat, cluster, document, indices, membership, nodes, reroute, root,
+    search, security, service_accounts, ssl, tasks,
 };
 pub use crate::router::Route;
 
@@ -147,8 +149,16 @@ pub static ROUTES: &[Route] = &[
     route!(GET, "/{index}/_settings/{name}", indices::settings, indices::INDICES_PARAMS, indices::LOCAL_PARAMS, indices::SETTINGS_PARAMS),
     route!(PUT, "/_settings", indices::put_settings => UpdateSettingsRequest, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
     route!(PUT, "/{index}/_settings", indices::put_settings => UpdateSettingsRequest, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
-    route!(GET, "/_alias", indices::aliases, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
-    route!(GET, "/{index}/_alias", indices::aliases, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
+    route!(GET, "/_alias", aliases::get, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
+    route!(GET, "/_aliases", aliases::get, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
+    route!(POST, "/_aliases", aliases::actions => UpdateAliasesRequest, indices::MASTER_PARAMS),
+    route!(GET_HEAD, "/_alias/{name}", aliases::get, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
+    route!(GET, "/{index}/_alias", aliases::get, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
+    route!(GET_HEAD, "/{index}/_alias/{name}", aliases::get, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
+    route!(PUT_POST, "/{index}/_alias/{name}", aliases::put => UpdateAliasesRequest, indices::MASTER_PARAMS),
+    route!(PUT_POST, "/{index}/_aliases/{name}", aliases::put => UpdateAliasesRequest, indices::MASTER_PARAMS),
+    route!(DELETE, "/{index}/_alias/{name}", aliases::delete, indices::MASTER_PARAMS),
+    route!(DELETE, "/{index}/_aliases/{name}", aliases::delete, indices::MASTER_PARAMS),
     route!(GET_POST, "/_refresh", indices::refresh, indices::INDICES_PARAMS),
     route!(GET_POST, "/{index}/_refresh", indices::refresh, indices::INDICES_PARAMS),
     route!(GET_POST, "/_flush", indices::flush, indices::INDICES_PARAMS, &["force", "wait_if_ongoing"]),
@@ -264,6 +274,7 @@ mod tests {
         r#"{"ids":["a"]}"#,
         r#"{"role_descriptors":{}}"#,
         r#"{"commands":[]}"#,
+        r#"{"actions":[{"add":{"index":"a","alias":"b"}}]}"#,
         r#"{"password":"a-long-password","roles":[]}"#,
         r#"{"password":"a-long-password"}"#,
     ];

@@ -132,7 +132,7 @@ fn check_shard_limit(services: &Services, settings: &IndexSettings) -> ApiResult
 }
 
 /// Checks that the filters of aliases can be used with the mapping. Errors: 400 that names the alias.
-async fn check_filters(
+pub(super) async fn check_filters(
     services: &Services,
     index: &str,
     mapping: &Arc<Mapping>,

@@ -1,7 +1,8 @@
 //! What each action does. The registry is the inner client: only the secured client in front of
 //! it is handed to the HTTP edge.
 
-pub mod api_keys;
+pub mod aliases;
+mod api_keys;
 mod blocks;
 pub mod bulk;
 pub mod cluster;
@@ -67,6 +68,7 @@ impl ActionRegistry {
         get::register(&mut registry);
         search::register(&mut registry);
         security::register(&mut registry);
+        aliases::register(&mut registry);
         api_keys::register(&mut registry);
         service_accounts::register(&mut registry);
         enroll::register(&mut registry);

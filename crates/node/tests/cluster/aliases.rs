@@ -102,7 +102,7 @@ async fn names_of_aliases_are_checked_and_taken_once() {
     cluster.stop().await;
 }
 
-/// Somebody with a key that may read and write one name only.
+/// Somebody with a key for one name only.
 struct Holder<'a> {
     cluster: &'a Cluster,
     header: String,
@@ -110,7 +110,12 @@ struct Holder<'a> {
 
 impl<'a> Holder<'a> {
     async fn of(cluster: &'a Cluster, name: &str) -> Self {
-        let role = json!({"indices": [{"names": [name], "privileges": ["read", "write", "view_index_metadata"]}]});
+        let privileges = ["read", "write", "view_index_metadata"];
+        Self::with(cluster, name, &privileges).await
+    }
+
+    async fn with(cluster: &'a Cluster, name: &str, privileges: &[&str]) -> Self {
+        let role = json!({"indices": [{"names": [name], "privileges": privileges}]});
         let wanted = json!({"name": name, "role_descriptors": {"r": role}});
         let (status, made) = cluster.post(0, "/_security/api_key", wanted).await;
         assert_eq!(status, 200, "{made}");
@@ -398,5 +403,192 @@ async fn filters_that_cannot_be_used_are_refused() {
         assert!(error["caused_by"]["reason"].is_string(), "{body}");
         assert_eq!(cluster.get(0, "/i").await.0, 404);
     }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aliases_of_indices_that_exist_change_together_or_not_at_all() {
+    let cluster = Cluster::start(2).await;
+    let settings = json!({"settings": {"number_of_replicas": 0}, "mappings": {"properties": {"k": {"type": "keyword"}}}});
+    for index in ["one", "two", "old"] {
+        let (status, body) = cluster.put(0, &format!("/{index}"), settings.clone()).await;
+        assert_eq!(status, 200, "{body}");
+    }
+    for (index, k) in [("one", "x"), ("one", "y"), ("two", "x")] {
+        let path = format!("/{index}/_doc?refresh=true");
+        cluster.post(0, &path, json!({"k": k})).await;
+    }
+    let actions = async |actions: Value| {
+        cluster
+            .post(0, "/_aliases", json!({"actions": actions}))
+            .await
+    };
+    let filter = json!({"term": {"k": "x"}});
+    let (status, body) = actions(json!([
+        {"add": {"indices": ["one", "two"], "aliases": ["all", "both"]}},
+        {"add": {"index": "one", "alias": "only-x", "filter": filter}},
+        {"remove_index": {"index": "old"}},
+        {"add": {"index": "two", "alias": "old"}},
+        {"remove": {"index": "one", "alias": "never"}},
+    ]))
+    .await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(
+        (&body["errors"], &body["action_results"][4]["status"]),
+        (&json!(true), &json!(404))
+    );
+    // Acknowledged: every node knows.
+    let count = async |name: &str| {
+        let (_, found) = cluster.get(1, &format!("/{name}/_count")).await;
+        found["count"].as_u64()
+    };
+    assert_eq!(count("all").await, Some(3));
+    assert_eq!(count("only-x").await, Some(1));
+    assert_eq!(count("old").await, Some(1));
+
+    for (wrong, status, reason) in [
+        (json!([]), 400, "No action specified"),
+        (
+            json!([{"add": {"index": "none", "alias": "a"}}]),
+            404,
+            "no such index [none]",
+        ),
+        (
+            json!([{"add": {"index": "both", "alias": "a"}}]),
+            400,
+            "matches an alias",
+        ),
+        (
+            json!([{"add": {"index": "one", "alias": "two"}}]),
+            400,
+            "same name as the alias",
+        ),
+        (
+            json!([{"add": {"index": "one", "alias": "a b"}}]),
+            400,
+            "must not contain",
+        ),
+        (
+            json!([{"add": {"index": "one", "alias": "a", "filter": {"none": {}}}}]),
+            400,
+            "filter for alias [a]",
+        ),
+        (
+            json!([{"add": {"index": "one", "alias": "a", "routing": "1,2"}}]),
+            400,
+            "routing values",
+        ),
+        (
+            json!([
+                {"add": {"index": "one", "alias": "w", "is_write_index": true}},
+                {"add": {"index": "two", "alias": "w", "is_write_index": true}},
+            ]),
+            500,
+            "more than one write index [one,two]",
+        ),
+        (
+            json!([
+                {"add": {"index": "one", "alias": "w"}},
+                {"remove": {"index": "one", "alias": "never", "must_exist": true}},
+            ]),
+            404,
+            "aliases [never] missing",
+        ),
+        (
+            json!([{"remove": {"index": "one", "alias": "never"}}]),
+            404,
+            "aliases [never] missing",
+        ),
+    ] {
+        let (got, body) = actions(wrong.clone()).await;
+        let told = body["error"]["reason"].as_str().unwrap_or_default();
+        assert!(
+            got == status && told.contains(reason),
+            "{wrong}: {got} {body}"
+        );
+    }
+    let (status, _) = cluster.get(0, "/_alias/w").await;
+    assert_eq!(status, 404, "nothing of a refused change is left");
+
+    let put = json!({"routing": "1"});
+    assert_eq!(cluster.put(0, "/one/_alias/routed", put).await.0, 200);
+    let (_, shown) = cluster.get(1, "/one/_alias/r*").await;
+    let routed = json!({"index_routing": "1", "search_routing": "1"});
+    assert_eq!(shown, json!({"one": {"aliases": {"routed": routed}}}));
+    let (status, shown) = cluster.get(0, "/_alias/both,never").await;
+    assert_eq!(
+        (status, &shown["error"]),
+        (404, &json!("alias [never] missing"))
+    );
+    assert!(shown["one"]["aliases"].get("both").is_some());
+    let head = async |path: &str| cluster.send(0, Method::HEAD, path, Value::Null).await.0;
+    assert_eq!(
+        (head("/_alias/both").await, head("/_alias/never").await),
+        (200, 404)
+    );
+    assert_eq!(cluster.delete(0, "/one/_alias/routed").await.0, 200);
+    assert_eq!(cluster.delete(0, "/one/_alias/routed").await.0, 404);
+    assert_eq!(cluster.delete(0, "/*/_alias/_all").await.0, 200);
+    let (_, shown) = cluster.get(0, "/_alias").await;
+    assert_eq!(
+        shown,
+        json!({"one": {"aliases": {}}, "two": {"aliases": {}}})
+    );
+    cluster.stop().await;
+}
+
+/// Whoever gives a name takes what others write to it: the right to index and name is needed, and nobody comes at an
+/// index by an alias.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aliases_change_within_the_rights_of_the_caller() {
+    let cluster = Cluster::start(1).await;
+    let settings =
+        json!({"settings": {"number_of_replicas": 0}, "aliases": {"mine-x": {}, "theirs-x": {}}});
+    for index in ["mine-1", "theirs-1"] {
+        assert_eq!(
+            cluster
+                .put(0, &format!("/{index}"), settings.clone())
+                .await
+                .0,
+            200
+        );
+    }
+    let key = Holder::with(&cluster, "mine-*", &["manage"]).await;
+    let ask =
+        async |method: Method, path: &str, body: Value| key.ask(0, method, path, body).await.0;
+    let none = || Value::Null;
+    assert_eq!(ask(Method::PUT, "/mine-1/_alias/mine-2", none()).await, 200);
+    assert_eq!(
+        ask(Method::PUT, "/mine-1/_alias/theirs-2", none()).await,
+        403
+    );
+    assert_eq!(
+        ask(Method::PUT, "/theirs-1/_alias/mine-3", none()).await,
+        403
+    );
+    assert_eq!(
+        ask(Method::DELETE, "/mine-1/_alias/theirs-x", none()).await,
+        403
+    );
+    assert_eq!(
+        ask(Method::DELETE, "/theirs-1/_alias/mine-x", none()).await,
+        403
+    );
+    // By the alias that it may use it does not come at the other's index.
+    assert_eq!(ask(Method::PUT, "/mine-x/_alias/mine-4", none()).await, 403);
+    assert_eq!(ask(Method::DELETE, "/mine-x/_alias/*", none()).await, 400);
+    let both = json!({"actions": [
+        {"add": {"index": "mine-1", "alias": "mine-5"}},
+        {"add": {"index": "theirs-1", "alias": "mine-5"}},
+    ]});
+    assert_eq!(ask(Method::POST, "/_aliases", both).await, 403);
+    // A pattern means what the caller may change.
+    assert_eq!(ask(Method::DELETE, "/mine-1/_alias/*", none()).await, 200);
+    let (_, left) = cluster.get(0, "/_alias").await;
+    assert_eq!(left["mine-1"]["aliases"], json!({"theirs-x": {}}));
+    assert_eq!(
+        left["theirs-1"]["aliases"],
+        json!({"mine-x": {}, "theirs-x": {}})
+    );
     cluster.stop().await;
 }

@@ -121,15 +121,6 @@ pub async fn settings(request: RestRequest) -> ApiResult<RestResponse> {
     Ok(RestResponse::json(Value::Object(by_name.collect())))
 }
 
-/// `GET [/{index}]/_alias`.
-pub async fn aliases(request: RestRequest) -> ApiResult<RestResponse> {
-    let indices = describe(&request, false).await?;
-    let by_name = indices
-        .into_iter()
-        .map(|index| (index.name, json!({"aliases": index.aliases})));
-    Ok(RestResponse::json(Value::Object(by_name.collect())))
-}
-
 /// `PUT|POST /{index}/_mapping`.
 pub async fn put_mapping(request: RestRequest) -> ApiResult<RestResponse> {
     let body = request.body_object()?;

@@ -1,5 +1,6 @@
 //! One module per family of endpoints. A handler translates and nothing else.
 
+pub mod aliases;
 pub mod api_keys;
 pub mod bulk;
 pub mod cat;
