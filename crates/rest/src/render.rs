@@ -113,6 +113,8 @@ impl Rendering {
         self.pretty = params.flag("pretty", false)?;
         // Errors have no stack traces to show.
         params.hint_flags(&["error_trace"])?;
+        // Whoever has words for people beside its numbers asks again.
+        params.hint_flags(&["human"])?;
         self.filter = FilterPath::parse(params.text("filter_path").unwrap_or_default());
         Ok(())
     }

@@ -385,7 +385,7 @@ fn check_params(route: &'static Route, parts: &Parts, params: &Params) -> ApiRes
 }
 
 /// Tables are text too; everything else is JSON.
-fn check_format(route: &'static Route, params: &Params) -> ApiResult<()> {
+pub(crate) fn check_format(route: &Route, params: &Params) -> ApiResult<()> {
     if route.path.starts_with("/_cat") {
         return Ok(());
     }
