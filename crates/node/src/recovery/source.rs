@@ -206,6 +206,8 @@ pub fn track(
     request: &StepRequest,
 ) -> ApiResult<StepResponse> {
     let session = services.recoveries.get(request.recovery_id, caller)?;
+    // Of an earlier term it would undo what is known of the copy in this one.
+    step_response(&session)?;
     session
         .shard
         .track(session.allocation_id.clone(), session.target)?;

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
+use parking_lot::Mutex;
 use ringwall_api::document::{OpType, RefreshPolicy, ShardCounts};
 use ringwall_api::{ApiError, ApiResult, ErrorCode, Through};
-use ringwall_base::{AllocationId, SeqNo, Term, TimeValue, encoding};
+use ringwall_base::{AllocationId, SeqNo, ShardId, Term, TimeValue, encoding};
 use ringwall_cluster::blocks::Level;
 use ringwall_cluster::{Change, ClusterState};
 use ringwall_index::{Operation, View};
@@ -56,7 +57,7 @@ pub async fn shard_bulk(
     let wanted = request
         .wait_for_active_shards
         .or_else(|| Some(settings?.wait_for_active_shards()));
-    check_active_copies(&shard, &group, wanted)?;
+    check_active_copies(&shard, &state, &group, wanted)?;
     let applied =
         apply_with_mapping(services, &shard, term, request.request, request.items).await?;
     let counts = if applied.operations.is_empty() {
@@ -86,34 +87,47 @@ async fn apply_with_mapping(
     items: Vec<ShardItem>,
 ) -> ApiResult<AppliedItems> {
     let views = views_of(services, shard, &items)?;
-    let mut applied = AppliedItems::new(request, items, views);
+    // Shared with the pool, which may refuse a later round or lose one: what was applied has to be replicated all the
+    // same, or the other copies would miss it for good.
+    let shared = Arc::new(Mutex::new(AppliedItems::new(request, items, views)));
+    let take = |shared: &Mutex<AppliedItems>| std::mem::take(&mut *shared.lock());
     for round in 0..MAPPING_ROUNDS {
         let local = shard.clone();
         let disk = services.disk.clone();
-        applied = services
-            .pools
-            .write
-            .run(move || {
-                // Measured for each request, before anything of it is applied.
-                if round == 0 {
-                    disk.check_room(&local.id.index.name)?;
-                }
-                apply_items(&local, term, applied)
-            })
-            .await??;
-        let Some(update) = applied.mapping_update.take() else {
-            return Ok(applied);
+        let applied = shared.clone();
+        let ran = services.pools.write.run(move || {
+            // Measured for each request, before anything of it is applied.
+            if round == 0 {
+                disk.check_room(&local.id.index.name)?;
+            }
+            apply_items(&local, term, &mut applied.lock())
+        });
+        match ran.await {
+            // The copy has failed.
+            Ok(Err(error)) => return Err(error),
+            Err(error) if shared.lock().operations.is_empty() => return Err(error),
+            Err(error) => {
+                let mut applied = take(&shared);
+                applied.fail_rest(&error);
+                return Ok(applied);
+            }
+            Ok(Ok(())) => {}
+        }
+        let update = shared.lock().mapping_update.take();
+        let Some(update) = update else {
+            return Ok(take(&shared));
         };
         // Applied operations stand whatever becomes of the rest, so the failure is the item's.
         let grown = tokio::select! {
             grown = services.shards.grow_mapping(shard, &update) => grown,
-            () = shard.closed() => Err(closed(shard)),
+            // Another primary is asked, which knows what it has of this request.
+            () = shard.closed() => return Err(closed(shard)),
         };
-        match grown {
-            Ok(()) => {}
-            Err(error) => applied.fail_current(error),
+        if let Err(error) = grown {
+            shared.lock().fail_current(error);
         }
     }
+    let mut applied = take(&shared);
     applied.fail_rest(&ApiError::internal(
         "the mapping changed too often under this request; retry it",
     ));
@@ -316,6 +330,10 @@ async fn call_copy<R: DeserializeOwned>(
     }
 }
 
+fn is_slow(error: &ApiError) -> bool {
+    is_short_of_memory(error) || error.code == ErrorCode::ReceiveTimeout
+}
+
 fn is_short_of_memory(error: &ApiError) -> bool {
     matches!(error.code, ErrorCode::Rejected | ErrorCode::CircuitBreaking)
 }
@@ -327,16 +345,29 @@ pub async fn resync_copy(
     target: &Target,
     term: Term,
 ) -> ApiResult<()> {
-    let local = shard.clone();
-    let (global_checkpoint, operations) = services
-        .pools
-        .disk
-        .run(move || -> ApiResult<(SeqNo, Bytes)> {
-            let checkpoint = local.engine.global_checkpoint();
-            let operations = local.engine.operations_from(checkpoint + 1)?;
-            Ok((checkpoint, encoding::encode(&operations).into()))
-        })
-        .await??;
+    let read = || {
+        let local = shard.clone();
+        services
+            .pools
+            .disk
+            .run(move || -> ApiResult<(SeqNo, Bytes)> {
+                let checkpoint = local.engine.global_checkpoint();
+                let operations = local.engine.operations_from(checkpoint + 1)?;
+                Ok((checkpoint, encoding::encode(&operations).into()))
+            })
+    };
+    let (global_checkpoint, operations) = loop {
+        match read().await {
+            // This node is busy, which says nothing of the copy.
+            Err(error) if is_short_of_memory(&error) => {
+                tokio::select! {
+                    () = tokio::time::sleep(PRESSURE_RETRY) => {}
+                    () = shard.closed() => return Err(closed(shard)),
+                }
+            }
+            read => break read??,
+        }
+    };
     let request = ResyncRequest {
         shard: shard.id.clone(),
         allocation_id: target.allocation_id.clone(),
@@ -508,10 +539,12 @@ fn shard_metadata<'a>(
 
 fn check_active_copies(
     shard: &LocalShard,
+    state: &ClusterState,
     group: &ReplicationGroup,
     wanted: Option<u32>,
 ) -> ApiResult<()> {
-    let active = 1 + group.targets.len() as u32;
+    let routing = state.shard(&shard.id);
+    let active = routing.map_or(1, |routing| routing.active().count() as u32);
     let (wanted, shown) = match wanted {
         None => (1, "1".to_owned()),
         Some(u32::MAX) => (group.total, "ALL".to_owned()),
@@ -576,12 +609,21 @@ pub async fn refresh_recovering(
             allocation_id,
         })
         .filter(|target| holds_copy(&state, &shard.id, target))
+        .filter(|target| !is_started(&state, &shard.id, target))
         .collect();
     refresh_copies(services, shard, shard.primary_term()?, &recovering).await
 }
 
+/// Serving copies are asked by who refreshes.
+fn is_started(state: &ClusterState, shard: &ShardId, target: &Target) -> bool {
+    let copy = state
+        .shard(shard)
+        .and_then(|routing| routing.copy(&target.allocation_id));
+    copy.is_some_and(|copy| copy.is_active())
+}
+
 /// Has the copies show what has been written. One that cannot is given up: in service, it would hide what
-/// others have been told is visible.
+/// others have been told is visible. One that is slow is asked again.
 async fn refresh_copies(
     services: &Arc<Services>,
     shard: &Arc<LocalShard>,
@@ -593,13 +635,20 @@ async fn refresh_copies(
             shard: shard.id.clone(),
             allocation_id: target.allocation_id.clone(),
         };
-        let refreshed: ApiResult<()> = tokio::select! {
-            refreshed = call_copy(services, target, REFRESH_COPY, &request) => refreshed,
-            () = copy_gone(services, shard, target) => return Ok(()),
-            () = shard.closed() => return Err(closed(shard)),
-        };
-        let Err(error) = refreshed else {
-            return Ok(());
+        let until = Instant::now() + REFRESH_WAIT;
+        let error = loop {
+            let refreshed: ApiResult<()> = tokio::select! {
+                refreshed = call_copy(services, target, REFRESH_COPY, &request) => refreshed,
+                () = copy_gone(services, shard, target) => return Ok(()),
+                () = shard.closed() => return Err(closed(shard)),
+            };
+            match refreshed {
+                Ok(()) => return Ok(()),
+                Err(error) if is_slow(&error) && Instant::now() < until => {
+                    tokio::time::sleep(MASTER_RETRY).await;
+                }
+                Err(error) => break error,
+            }
         };
         let id = &target.allocation_id;
         tracing::warn!(

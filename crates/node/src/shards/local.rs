@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::{AllocationId, NodeId, SeqNo, ShardId, Term};
+use ringwall_cluster::ClusterState;
 use ringwall_index::engine::Shard;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -295,6 +296,10 @@ impl LocalShard {
     pub fn follow(&self, term: Term, check: impl FnOnce() -> ApiResult<()>) -> ApiResult<()> {
         let _alone = self.gate.write();
         self.check_open()?;
+        // It agreed already, and has operations of this term since then that an earlier message does not have.
+        if matches!(&*self.role.lock(), Role::Replica { term: known } if *known == term) {
+            return Ok(());
+        }
         check()?;
         let mut role = self.role.lock();
         let known = match &*role {
@@ -327,9 +332,14 @@ impl LocalShard {
         }
     }
 
-    /// Stops sending operations to a copy that is no longer recovering here.
-    pub fn untrack(&self, keep: impl Fn(&AllocationId) -> bool) {
+    /// Stops sending operations to copies that are no longer assigned. The state is read while none can begin to be
+    /// tracked: by an older one, a copy that was assigned since would lose what it has yet to be sent.
+    pub fn untrack(&self, state: impl FnOnce() -> Arc<ClusterState>) {
         if let Role::Primary(mode) = &mut *self.role.lock() {
+            let state = state();
+            let routing = state.shard(&self.id);
+            let keep =
+                |id: &AllocationId| routing.is_some_and(|routing| routing.copy(id).is_some());
             mode.tracked.retain(|id, _| keep(id));
             mode.checkpoints.retain(|id, _| keep(id));
             mode.recovered.retain(|id| keep(id));
@@ -557,7 +567,20 @@ pub(crate) mod tests {
         shard.hold_checkpoint_for(&copy).unwrap();
         write(&shard, "e");
         assert_eq!(advance(), 3, "it has told nothing yet");
-        shard.untrack(|_| false);
+        shard.untrack(|| Arc::new(ClusterState::default()));
         assert_eq!(advance(), 4, "it is gone");
+    }
+
+    /// A resync that comes late compares what it knew with operations that came since.
+    #[test]
+    fn a_copy_agrees_with_the_primary_of_a_term_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let shard = primary(directory.path());
+        let refuse = || Err(ApiError::internal("it holds others"));
+        assert!(shard.follow(2, refuse).is_err());
+        shard.follow(2, || Ok(())).unwrap();
+        shard.follow(2, refuse).unwrap();
+        assert!(shard.follow(3, refuse).is_err(), "another primary");
+        assert!(shard.follow(1, || Ok(())).is_err(), "an old one");
     }
 }

@@ -207,6 +207,7 @@ impl super::Shards {
 pub async fn close_all(services: &Services) {
     let flushes = services.shards.all().into_iter().map(|shard| async move {
         shard.close();
+        services.recoveries.end_of(&shard);
         let local = shard.clone();
         let result = services
             .pools

@@ -134,8 +134,7 @@ impl Reconciler {
         }
         shard.note_serving();
         if copy.primary {
-            let routing = state.shard(&shard.id);
-            shard.untrack(|id| routing.is_some_and(|routing| routing.copy(id).is_some()));
+            shard.untrack(|| self.services.cluster.state());
             if shard.begin_promotion(metadata.primary_term) {
                 let services = self.services.clone();
                 let shard = shard.clone();
@@ -326,6 +325,11 @@ async fn report_started(
         let current = state
             .shard(shard)
             .and_then(|routing| routing.copy(allocation_id));
+        // It may have failed meanwhile.
+        let open = services.shards.get(shard);
+        if open.is_none_or(|open| open.allocation_id != *allocation_id) {
+            return;
+        }
         match current {
             Some(copy) if copy.state == CopyState::Initializing => {}
             _ => return,

@@ -29,6 +29,7 @@ pub struct ShardItem {
 }
 
 /// The items of a bulk, and how far they have come.
+#[derive(Default)]
 pub struct AppliedItems {
     /// [`crate::replication::messages::ShardBulkRequest::request`].
     request: u64,
@@ -110,8 +111,8 @@ impl AppliedItems {
 pub fn apply_items(
     shard: &LocalShard,
     term: Term,
-    mut applied: AppliedItems,
-) -> Result<AppliedItems, ApiError> {
+    applied: &mut AppliedItems,
+) -> Result<(), ApiError> {
     while let Some(current) = applied.items.get(applied.outcomes.len()) {
         let by = RequestItem {
             request: applied.request,
@@ -125,14 +126,14 @@ pub fn apply_items(
             Ok(Step::Unchanged(done)) => Ok(done),
             Ok(Step::NeedsMapping(update)) => {
                 applied.mapping_update = Some(update);
-                return Ok(applied);
+                return Ok(());
             }
             Err(error) if error.is_fatal() => return Err(error.into()),
             Err(error) => Err(error.into()),
         };
         applied.outcomes.push(outcome);
     }
-    Ok(applied)
+    Ok(())
 }
 
 enum Step {
@@ -386,12 +387,8 @@ mod tests {
     }
 
     fn send(shard: &LocalShard, request: u64) -> (Vec<Result<String, u16>>, Vec<Operation>) {
-        let applied = apply_items(
-            shard,
-            1,
-            AppliedItems::new(request, items(), BTreeMap::new()),
-        )
-        .unwrap();
+        let mut applied = AppliedItems::new(request, items(), BTreeMap::new());
+        apply_items(shard, 1, &mut applied).unwrap();
         let operations = applied.operations.clone();
         let outcomes = applied.into_outcomes(ShardCounts::default(), false);
         let outcomes = outcomes
