@@ -123,7 +123,7 @@ pub fn publish_address(
     let first = bound.first()?;
     let port = settings
         .get(&network::HTTP_PUBLISH_PORT)
-        .and_then(|port| u16::try_from(port).ok())
+        .0
         .unwrap_or(first.port());
     let host = match published {
         Some(host) => host,

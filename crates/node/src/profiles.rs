@@ -48,12 +48,12 @@ impl ProfileNetwork {
         let ports = of_profile(settings, &self.name, &network::TRANSPORT_PORT);
         let publish_port = settings
             .in_profile(&self.name, &network::TRANSPORT_PUBLISH_PORT)
-            .flatten();
+            .and_then(|port| port.0);
         ProfileConfig {
             bind: self.bind,
             ports: ports.first..=ports.last,
             publish_host: self.publish,
-            publish_port: publish_port.and_then(|port| u16::try_from(port).ok()),
+            publish_port,
             filter,
             tls,
             name: self.name,

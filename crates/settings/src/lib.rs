@@ -36,6 +36,6 @@ pub use setting::{
 };
 pub use settings::{Settings, check_dynamic};
 pub use types::{
-    ClientAuthentication, DiscoveryType, MemorySize, NodeRole, NodeRoles, PortRange, SettingValue,
-    StoreType, VerificationMode,
+    ClientAuthentication, DiscoveryType, MemorySize, NodeRole, NodeRoles, PortRange, PublishPort,
+    SettingValue, StoreType, VerificationMode,
 };

@@ -65,14 +65,14 @@ pub enum Problem {
     #[error(
         "{at}: Setting [{key}] is a secure setting and must be stored inside the Elasticsearch \
          keystore, but was found inside elasticsearch.yml; remove it there and run \
-         [elasticsearch-keystore add {key}]"
+         `elasticsearch-keystore add {key}`"
     )]
     SecureInFile { key: String, at: Source },
 
     #[error(
         "keystore: Setting [{key}] is a non-secure setting and must be stored inside \
          elasticsearch.yml, but was found inside the Elasticsearch keystore; \
-         run [elasticsearch-keystore remove {key}]"
+         run `elasticsearch-keystore remove {key}`"
     )]
     PlainInKeystore { key: String },
 
@@ -204,7 +204,7 @@ fn advice(nearest: &[String]) -> String {
 fn where_secure(key: &str) -> String {
     match crate::registry::find(key) {
         Some(spec) if spec.info().is_secure => {
-            format!(" [{key}] belongs in the keystore: run [elasticsearch-keystore add {key}]")
+            format!(" [{key}] belongs in the keystore: run `elasticsearch-keystore add {key}`")
         }
         _ => String::new(),
     }

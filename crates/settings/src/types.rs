@@ -301,6 +301,27 @@ impl MemorySize {
     }
 }
 
+/// A port that others are told; none is told where it is -1 or not set, and others dial the one that is bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PublishPort(pub Option<u16>);
+
+impl SettingValue for PublishPort {
+    const KIND: &'static str = "port";
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        let text = text(value)?;
+        match text.trim().parse::<i64>() {
+            Ok(-1) => Ok(Self(None)),
+            Ok(port @ 1..=65535) => Ok(Self(u16::try_from(port).ok())),
+            _ => Err("expected a port from 1 to 65535, or -1 for the one that is bound".to_owned()),
+        }
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self(None))
+    }
+}
+
 impl SettingValue for MemorySize {
     const KIND: &'static str = "size in bytes or percentage of memory";
 

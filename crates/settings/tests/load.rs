@@ -479,7 +479,7 @@ fn a_misspelt_secret_is_sent_to_the_keystore() {
     );
     assert!(
         line.ends_with(&format!(
-            "[{right}] belongs in the keystore: run [elasticsearch-keystore add {right}]"
+            "[{right}] belongs in the keystore: run `elasticsearch-keystore add {right}`"
         )),
         "{line}"
     );

@@ -315,9 +315,9 @@ fn default_url(settings: &Settings) -> Result<String, CommandError> {
         Err(_) if host.starts_with('_') => return Err(unknown()),
         Err(_) => host.to_owned(),
     };
-    let port = match settings.get(&network::HTTP_PUBLISH_PORT) {
+    let port = match settings.get(&network::HTTP_PUBLISH_PORT).0 {
         Some(port) => port,
-        None => usize::from(settings.get(&network::HTTP_PORT).first),
+        None => settings.get(&network::HTTP_PORT).first,
     };
     if port == 0 {
         return Err(unknown());

@@ -182,7 +182,7 @@ pub enum KeystoreError {
     TooLarge,
     #[error(
         "unable to create temporary keystore at [{}], write permissions required for [{}] \
-         or run [elasticsearch-keystore upgrade]",
+         or run `elasticsearch-keystore upgrade`",
         .path.display(), .directory.display()
     )]
     NotWritable { path: PathBuf, directory: PathBuf },

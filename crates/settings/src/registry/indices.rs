@@ -205,15 +205,16 @@ fn max_clauses() -> u64 {
     (megabytes * 64 / threads).clamp(1_024, 65_536)
 }
 
-pub static NODE_PROCESSORS: Setting<usize> = Setting::new(
+pub static NODE_PROCESSORS: Setting<f64> = Setting::new(
     "node.processors",
-    "Number of processors that the sizes of the thread pools are based on.",
+    "Number of processors that the sizes of the thread pools are based on; a fraction counts as a whole one.",
 )
 .computed(
     || processors().to_string(),
     "(the processors of this machine)",
 )
-.between(1, 4096);
+.between(0, 4096)
+.example("2");
 
 pub static SEARCH_POOL_SIZE: Setting<usize> = Setting::new(
     "thread_pool.search.size",

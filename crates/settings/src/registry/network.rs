@@ -4,7 +4,7 @@ use ringwall_base::{ByteSizeValue, TimeValue};
 
 use super::Section;
 use crate::setting::Setting;
-use crate::types::PortRange;
+use crate::types::{PortRange, PublishPort};
 
 pub static NETWORK_HOST: Setting<Vec<String>> = Setting::new(
     "network.host",
@@ -64,11 +64,10 @@ pub static HTTP_PORT: Setting<PortRange> = Setting::new(
 .default("9200-9300")
 .example("9200");
 
-pub static HTTP_PUBLISH_PORT: Setting<Option<usize>> = Setting::new(
+pub static HTTP_PUBLISH_PORT: Setting<PublishPort> = Setting::new(
     "http.publish_port",
     "Port at which clients reach this node, if another than it binds.",
 )
-.between(1, 65535)
 .example("443");
 
 pub static HTTP_MAX_CONTENT_LENGTH: Setting<ByteSizeValue> = Setting::new(
@@ -321,11 +320,10 @@ pub static TRANSPORT_PORT: Setting<PortRange> = Setting::new(
 .default("9300-9400")
 .example("9300");
 
-pub static TRANSPORT_PUBLISH_PORT: Setting<Option<usize>> = Setting::new(
+pub static TRANSPORT_PUBLISH_PORT: Setting<PublishPort> = Setting::new(
     "transport.publish_port",
     "Port at which other nodes reach this node, if another than it binds.",
 )
-.between(1, 65535)
 .example("9300");
 
 pub static TRANSPORT_CONNECT_TIMEOUT: Setting<TimeValue> = Setting::new(

@@ -21,11 +21,17 @@ pub(crate) fn verdict(key: &str, value: &str) -> Verdict {
     if let Some((_, advice)) = REMOVED.iter().find(|(name, _)| covers(name, key)) {
         return Verdict::Refused(advice);
     }
-    if let Some(verdict) = known_realm(key, value) {
+    if let Some(verdict) = typeless_realm(key).or_else(|| known_realm(key, value)) {
         return verdict;
     }
     if SWITCHED_OFF.contains(&key) && value == "false" {
         return Verdict::Ignored("is off, as it always is here");
+    }
+    if AS_IT_IS
+        .iter()
+        .any(|(name, only)| *name == key && *only == value)
+    {
+        return Verdict::Ignored("is so here as well");
     }
     if let Some((_, reason)) = REFUSED.iter().find(|(name, _)| covers(name, key)) {
         return Verdict::Refused(reason);
@@ -67,6 +73,20 @@ fn covers(entry: &str, key: &str) -> bool {
     }
 }
 
+/// Judges a realm as version 6 wrote it: without its type.
+fn typeless_realm(key: &str) -> Option<Verdict> {
+    let rest = key.strip_prefix("xpack.security.authc.realms.")?;
+    let (_name, setting) = rest.split_once('.')?;
+    let is_whole = TYPELESS.contains(&setting);
+    is_whole.then_some(Verdict::Refused(
+        "names a realm without its type, as in version 6; write it as \
+         [xpack.security.authc.realms.TYPE.NAME.order], with the type in the key instead of [type]",
+    ))
+}
+
+/// What follows the name of a realm directly in version 6, and is no name of a realm.
+const TYPELESS: [&str; 3] = ["type", "order", "enabled"];
+
 /// Judges what a realm of a type that exists does not have.
 fn known_realm(key: &str, value: &str) -> Option<Verdict> {
     let rest = key.strip_prefix("xpack.security.authc.realms.")?;
@@ -105,7 +125,92 @@ const SWITCHED_OFF: &[&str] = &[
     "remote_cluster_server.enabled",
 ];
 
+/// Settings that change answers, limits or protection, with the one value that is what happens here anyway. With
+/// another they are refused: each is in [`REFUSED`].
+const AS_IT_IS: &[(&str, &str)] = &[
+    ("http.read_timeout", "0s"),
+    ("http.read_timeout", "0ms"),
+    ("http.read_timeout", "0"),
+    ("http.type", "netty4"),
+    ("http.type", "security4"),
+    ("http.type.default", "netty4"),
+    ("transport.type", "netty4"),
+    ("transport.type", "security4"),
+    ("transport.type.default", "netty4"),
+    ("indices.query.query_string.analyze_wildcard", "false"),
+    ("indices.query.query_string.allowLeadingWildcard", "true"),
+    ("node.portsfile", "false"),
+    ("plugin.mandatory", ""),
+    ("plugin.mandatory", "[]"),
+    ("rest.action.multi.allow_explicit_index", "true"),
+    ("xpack.security.authc.run_as.enabled", "false"),
+    ("xpack.security.dls_fls.enabled", "true"),
+];
+
 const REMOVED: &[(&str, &str)] = &[
+    (
+        "xpack.ssl.",
+        "was removed; write it below [xpack.security.transport.ssl.] and [xpack.security.http.ssl.], for each layer",
+    ),
+    (
+        "xpack.security.authc.accept_default_password",
+        "was removed; there is no default password",
+    ),
+    (
+        "xpack.security.user",
+        "was removed with the transport client; give clients a user over HTTP",
+    ),
+    (
+        "xpack.security.audit.outputs",
+        "was removed; there is no audit log yet",
+    ),
+    (
+        "bootstrap.mlockall",
+        "was removed; use [bootstrap.memory_lock]",
+    ),
+    (
+        "bootstrap.seccomp",
+        "was removed; use [bootstrap.system_call_filter]",
+    ),
+    ("http.enabled", "was removed; HTTP is always on"),
+    ("http.tcp_no_delay", "was removed; use [http.tcp.no_delay]"),
+    (
+        "http.content_type.required",
+        "was removed; a request with a body always needs a content type",
+    ),
+    (
+        "transport.tcp_no_delay",
+        "was removed; use [transport.tcp.no_delay]",
+    ),
+    (
+        "transport.tcp.compress",
+        "was removed; use [transport.compress]",
+    ),
+    (
+        "transport.ping_schedule_interval",
+        "was removed; use [transport.ping_interval]",
+    ),
+    ("search.remote.", "was removed; use [cluster.remote.*]"),
+    (
+        "cluster.remote.connect",
+        "was removed; list the role [remote_cluster_client] in [node.roles]",
+    ),
+    (
+        "node.client",
+        "was removed; give the node no roles: [node.roles] with an empty list",
+    ),
+    ("node.local", "was removed; use [discovery.type]"),
+    ("node.mode", "was removed; use [discovery.type]"),
+    ("path.plugins", "was removed; there are no plugins"),
+    ("path.scripts", "was removed; there are no scripts in files"),
+    (
+        "xpack.security.transport.profiles.",
+        "is not a setting; write it below [transport.profiles.NAME.xpack.security.]",
+    ),
+    (
+        "action.master.",
+        "was removed; requests have a parameter [master_timeout]",
+    ),
     (
         "node.master",
         "was removed; list the role [master] in [node.roles]",
@@ -164,6 +269,55 @@ const REMOVED: &[(&str, &str)] = &[
 ];
 
 const REFUSED: &[(&str, &str)] = &[
+    (
+        "http.read_timeout",
+        "is not supported; use [http.idle_timeout], [http.header_timeout] and [http.body_timeout]",
+    ),
+    (
+        "indices.query.query_string.",
+        "is not supported: it would change what queries find; give [analyze_wildcard] or [allow_leading_wildcard] in the \
+         query",
+    ),
+    (
+        "indices.merge.disk.",
+        "is not supported: merges go on until the disk is full; see [cluster.routing.allocation.disk.watermark.*]",
+    ),
+    (
+        "node.portsfile",
+        "is not supported: no files with ports are written; the log names them at start",
+    ),
+    (
+        "plugin.mandatory",
+        "is not supported: there are no plugins, so none can be demanded",
+    ),
+    (
+        "rest.action.multi.allow_explicit_index",
+        "is not supported: requests may always name indices in their bodies; restrict users by their roles",
+    ),
+    (
+        "xpack.security.authc.run_as.",
+        "is not supported: no request is run as another user",
+    ),
+    (
+        "xpack.security.dls_fls.",
+        "is not supported: the rights of roles to documents and fields are always in force",
+    ),
+    (
+        "xpack.security.remote_cluster.",
+        "is not supported: there is no remote cluster server",
+    ),
+    (
+        "http.type.",
+        "is not supported: the layer cannot be exchanged",
+    ),
+    (
+        "transport.type.",
+        "is not supported: the layer cannot be exchanged",
+    ),
+    ("discovery.ec2.", SEEDS),
+    ("discovery.gce.", SEEDS),
+    ("discovery.azure.", SEEDS),
+    ("cloud.", SEEDS),
     (
         "xpack.security.audit.",
         "is not supported: there is no audit log yet",
@@ -226,6 +380,8 @@ const SECURE: &[(&str, &str)] = &[
     ("telemetry.", "api_key"),
 ];
 
+const SEEDS: &str =
+    "is not supported: name the hosts in [discovery.seed_hosts], or in unicast_hosts.txt";
 const NO_EFFECT: &str = "is ignored: it has no effect here";
 const NO_FEATURE: &str = "is ignored: the feature does not exist here";
 const TCP: &str = "is ignored: packets are sent at once, and links are probed by pings";
@@ -234,6 +390,102 @@ const PROFILE_TLS: &str = "is not supported: every profile has TLS where [xpack.
 
 const IGNORED: &[(&str, &str)] = &[
     ("archived.", "is ignored: it was archived by an upgrade"),
+    (
+        "discovery.initial_state_timeout",
+        "is ignored: a node starts at once, and answers that it has no master until it has one",
+    ),
+    (
+        "http.max_chunk_size",
+        "is ignored: bodies are read in the pieces that come; [http.max_content_length] limits them",
+    ),
+    (
+        "transport.slow_operation_logging_threshold",
+        "is ignored: network threads never wait for an operation",
+    ),
+    (
+        "cluster.max_shards_per_node.frozen",
+        "is ignored: there are no frozen indices to count",
+    ),
+    (
+        "search.max_async_search_response_size",
+        "is ignored: there are no asynchronous searches",
+    ),
+    ("async_search.", NO_FEATURE),
+    ("cache.recycler.", NO_EFFECT),
+    ("ccr.", NO_FEATURE),
+    ("cluster.auto_sharding.", NO_FEATURE),
+    ("cluster.discovery_configuration_check.", NO_EFFECT),
+    ("cluster.info.update.timeout", NO_EFFECT),
+    ("cluster.join_validation.", NO_EFFECT),
+    ("cluster.lifecycle.", NO_FEATURE),
+    ("cluster.max_voting_config_exclusions", NO_FEATURE),
+    ("cluster.nodes.reconnect_interval", NO_EFFECT),
+    ("cluster.service.", NO_EFFECT),
+    ("cluster.snapshot.", NO_FEATURE),
+    ("cluster_state.document_page_size", NO_EFFECT),
+    ("data_streams.", NO_FEATURE),
+    ("enrich.", NO_FEATURE),
+    ("esql.", NO_FEATURE),
+    ("health_node.", NO_EFFECT),
+    ("http.reset_cookies", NO_EFFECT),
+    ("http.shutdown_poll_period", NO_EFFECT),
+    ("http.tracer.", NO_FEATURE),
+    ("indices.analysis.hunspell.", NO_FEATURE),
+    ("indices.cache.cleanup_interval", NO_EFFECT),
+    ("indices.mapping.dynamic_timeout", NO_EFFECT),
+    ("indices.mapping.max_in_flight_updates", NO_EFFECT),
+    ("indices.merge.", NO_EFFECT),
+    ("indices.replication.initial_retry_backoff_bound", NO_EFFECT),
+    (
+        "indices.replication.retry_timeout",
+        "is ignored: see [indices.replication.copy_timeout]",
+    ),
+    ("indices.store.", NO_EFFECT),
+    ("indices.ttl.", NO_FEATURE),
+    ("indices.write_ack_delay_", NO_EFFECT),
+    ("inference.", NO_FEATURE),
+    ("ingest_node.", NO_FEATURE),
+    ("master_history.", NO_EFFECT),
+    ("network.server", NO_EFFECT),
+    ("network.thread.watchdog.", NO_EFFECT),
+    ("node._internal.", NO_EFFECT),
+    ("node.enable_lucene_segment_infos_trace", NO_EFFECT),
+    ("node.external_id", NO_EFFECT),
+    ("rest.incremental_bulk", NO_EFFECT),
+    ("search.batched_query_phase", NO_EFFECT),
+    ("search.ccs.", NO_FEATURE),
+    ("search.check_ccs_compatibility", NO_FEATURE),
+    ("search.highlight.term_vector_multi_value", NO_FEATURE),
+    ("search.query_phase_parallel_collection_enabled", NO_EFFECT),
+    ("search.worker_threads_enabled", NO_EFFECT),
+    ("security.manager.", NO_EFFECT),
+    ("serverless.", NO_FEATURE),
+    ("transport.enable_stack_protection", NO_EFFECT),
+    ("transport.features.", NO_FEATURE),
+    ("transport.rst_on_close", NO_EFFECT),
+    ("transport.tracer.", NO_FEATURE),
+    ("xpack.analytics.", NO_FEATURE),
+    ("xpack.apm_data.", NO_FEATURE),
+    ("xpack.async_search.", NO_FEATURE),
+    ("xpack.autoscaling.", NO_FEATURE),
+    ("xpack.data_frame.", NO_FEATURE),
+    ("xpack.downsample.", NO_FEATURE),
+    ("xpack.enrich.", NO_FEATURE),
+    ("xpack.ent_search.", NO_FEATURE),
+    ("xpack.esql.", NO_FEATURE),
+    ("xpack.flattened.", NO_FEATURE),
+    ("xpack.frozen_indices.", NO_FEATURE),
+    ("xpack.idp.", NO_FEATURE),
+    ("xpack.inference.", NO_FEATURE),
+    ("xpack.logsdb.", NO_FEATURE),
+    ("xpack.logstash.", NO_FEATURE),
+    ("xpack.otel_data.", NO_FEATURE),
+    ("xpack.security.authz.timer.", NO_EFFECT),
+    ("xpack.security.crypto.thread_pool.", NO_EFFECT),
+    ("xpack.spatial.", NO_FEATURE),
+    ("xpack.stack.template.", NO_FEATURE),
+    ("xpack.upgrade.", NO_FEATURE),
+    ("xpack.vectors.", NO_FEATURE),
     (
         "xpack.security.ssl.diagnose.trust",
         "is ignored: every refused certificate is explained",
