@@ -28,3 +28,4 @@ mod start_failures;
 mod terminal;
 mod transcripts;
 mod users;
+mod versions;
