@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::decide::bootstrap::{Candidate, Decision, decide, decide_unconfigured};
-use crate::decide::formation::{FormationFacts, explain};
+use crate::decide::formation::{FormationFacts, Remark, explain};
 use crate::error::Error;
 use crate::handler::{locked_elsewhere, unhealthy};
 use crate::peer::PeerInfo;
@@ -62,6 +62,16 @@ impl Discovery {
             .values()
             .map(|found| found.peer.clone())
             .collect()
+    }
+
+    fn remarks(&self) -> Vec<Remark> {
+        let remark = |found: &Found| Remark {
+            from: found.peer.clone(),
+            initialized: found.answer.initialized,
+            waits: found.answer.waits.as_deref().map(quoted),
+            cannot_reach: found.answer.cannot_reach.as_deref().map(quoted),
+        };
+        self.found.values().map(remark).collect()
     }
 
     pub(crate) fn known(&self, id: NodeId) -> Option<PeerInfo> {
@@ -439,7 +449,11 @@ impl Search {
     }
 
     fn join(&mut self, master: PeerInfo) {
-        if self.joining || Instant::now() < self.join_not_before {
+        // Of a master that has only voted, its address is not known: discovery will meet it.
+        if self.joining
+            || Instant::now() < self.join_not_before
+            || master.transport_address.is_empty()
+        {
             return;
         }
         if let Some(reason) = self.shared.unhealthy() {
@@ -628,7 +642,14 @@ pub(crate) fn formation_facts(shared: &Shared) -> FormationFacts {
         last_accepted: last_accepted.map(|id| (id.leader_id.term, id.index)),
         errors: discovery.problems(),
         join_error: discovery.join_error.clone(),
+        remarks: discovery.remarks(),
     }
+}
+
+/// Returns what another node said, fit for a line of the log.
+fn quoted(text: &str) -> String {
+    let plain = text.chars().filter(|c| !c.is_control());
+    plain.take(MAX_QUOTED).collect()
 }
 
 /// Time during which discovery asks often.
@@ -647,6 +668,9 @@ const SAME_REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Most addresses asked or remembered.
 const MAX_ADDRESSES: usize = 1000;
+
+/// Characters of what another node says that are repeated.
+const MAX_QUOTED: usize = 3000;
 
 /// A node not met for this many rounds counts as not discovered.
 const FORGET_AFTER: u32 = 3;

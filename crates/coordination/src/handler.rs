@@ -18,7 +18,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::warn;
 
+use crate::decide::formation::own_cause;
 use crate::decide::pre_vote::{self, PreVoteRequest, VoterView};
+use crate::discovery::formation_facts;
 use crate::error::Error;
 use crate::master::Event;
 use crate::peer::{PeerInfo, Sender};
@@ -80,11 +82,16 @@ impl Request<'_> {
         self.must_speak_for(request.from.id)?;
         let shared = self.shared;
         shared.learn(&request.from);
-        let known = {
+        let (known, cannot_reach) = {
             let mut discovery = shared.discovery.lock();
-            discovery.hint(request.from.transport_address.clone());
-            discovery.peers()
+            let address = &request.from.transport_address;
+            discovery.hint(address.clone());
+            (discovery.peers(), discovery.errors.get(address).cloned())
         };
+        let master = shared.status.borrow().master.clone();
+        let waits = master
+            .is_none()
+            .then(|| own_cause(&formation_facts(shared)));
         let metrics = shared.raft.metrics().borrow().clone();
         let mut all: BTreeMap<NodeId, PeerInfo> = metrics
             .membership_config
@@ -100,7 +107,9 @@ impl Request<'_> {
         answer(&PeersResponse {
             initialized: is_initialized(&metrics),
             term: metrics.current_term,
-            master: shared.status.borrow().master.clone(),
+            master,
+            waits,
+            cannot_reach,
             known: all.into_values().take(MAX_PEERS_TOLD).collect(),
             cluster_uuid: shared.machine.cluster_uuid(),
             members,
@@ -133,7 +142,7 @@ impl Request<'_> {
                 _ => Ok(()),
             });
         if let Err(reason) = validated {
-            warn!("failed to validate incoming join request from node [{peer}]: {reason}");
+            warn!("[{}] ({peer}) cannot join: {reason}", peer.name);
             return refuse(reason, false);
         }
         let (reply, admitted) = oneshot::channel();
@@ -163,9 +172,9 @@ impl Request<'_> {
             .await
             .map_err(|error| {
                 format!(
-                    "the master cannot reach the joining node at its published address [{}]: \
-                     {error}",
-                    peer.transport_address
+                    "[{}], the master, does not reach [{}] at [{}], the address that it publishes: {error}; correct \
+                     [transport.publish_host] or [transport.publish_port] there, or what stands between the two",
+                    shared.config.local.name, peer.name, peer.transport_address
                 )
             })?
             .map(|_| ())

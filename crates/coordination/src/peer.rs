@@ -89,13 +89,13 @@ impl PeerInfo {
 }
 
 impl fmt::Display for PeerInfo {
-    /// Writes `{name}{id}{ephemeral id}{address}`, as Elasticsearch does in logs.
+    /// Writes `{name}{id}{ephemeral id}{address}`, as Elasticsearch does in logs; without what is not known.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{{{}}}{{{}}}{{{}}}{{{}}}",
-            self.name, self.id, self.ephemeral_id, self.transport_address
-        )
+        let id = self.id.to_string();
+        [&self.name, &id, &self.ephemeral_id, &self.transport_address]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .try_for_each(|part| write!(f, "{{{part}}}"))
     }
 }
 

@@ -72,6 +72,12 @@ pub(crate) struct PeersResponse {
     /// Those of them that are members of the cluster, for an asker that has been away.
     #[serde(default)]
     pub(crate) members: Vec<PeerInfo>,
+    /// Why the node has no master, if it has none.
+    #[serde(default)]
+    pub(crate) waits: Option<String>,
+    /// Why the node does not reach the asker at the address that the asker publishes.
+    #[serde(default)]
+    pub(crate) cannot_reach: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -56,7 +56,7 @@ pub enum StartError {
     DataPath(#[from] DataPathError),
     #[error("{0}")]
     SslSettings(#[from] ringwall_tls::SslConfigError),
-    #[error("{0}")]
+    #[error("{}", with_remedy(.0))]
     SslFiles(#[from] ringwall_tls::SslError),
     /// More than one thing is wrong with TLS, in one layer or in both.
     #[error("[{}] problems in the SSL configuration:\n- {}", .0.len(), .0.join("\n- "))]
@@ -387,7 +387,7 @@ fn register(services: &Arc<Services>) -> Result<(), ringwall_transport::Duplicat
 }
 
 fn pools(settings: &Settings) -> Pools {
-    let processors = settings.get(&indices::NODE_PROCESSORS);
+    let processors = settings.get(&indices::NODE_PROCESSORS).ceil().max(1.0) as usize;
     let queue = settings.get(&indices::WRITE_POOL_QUEUE_SIZE);
     Pools {
         search: Pool::new(
@@ -448,6 +448,14 @@ async fn tls_of_both(settings: &Arc<Settings>) -> Result<(Context, Context), Sta
     }
 }
 
+/// Returns what is wrong with a file, and what to do about it.
+fn with_remedy(error: &ringwall_tls::SslError) -> String {
+    match error.remedy() {
+        remedy if remedy.is_empty() => error.to_string(),
+        remedy => format!("{error}; {remedy}"),
+    }
+}
+
 /// Returns what is wrong with the files of a layer, where loading it stops at the first.
 async fn all_of_files(
     settings: &Arc<Settings>,
@@ -458,7 +466,7 @@ async fn all_of_files(
     };
     let find = move || ringwall_tls::file_problems(&config);
     let found = tokio::task::spawn_blocking(find).await?;
-    Ok(found.iter().map(ToString::to_string).collect())
+    Ok(found.iter().map(with_remedy).collect())
 }
 
 async fn transport_tls(settings: &Arc<Settings>) -> Result<Option<Arc<SslContext>>, StartError> {
@@ -641,9 +649,8 @@ fn transport_config(settings: &Settings, tls: Option<Arc<SslContext>>) -> Transp
         ports: ports.first..=ports.last,
         publish_port: settings
             .in_profile(DEFAULT_PROFILE, &network::TRANSPORT_PUBLISH_PORT)
-            .flatten()
-            .or_else(|| settings.get(&network::TRANSPORT_PUBLISH_PORT))
-            .and_then(|port| u16::try_from(port).ok()),
+            .and_then(|port| port.0)
+            .or(settings.get(&network::TRANSPORT_PUBLISH_PORT).0),
         tls,
         connect_timeout: set(
             settings.get(&network::TRANSPORT_CONNECT_TIMEOUT),

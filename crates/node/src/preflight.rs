@@ -53,11 +53,9 @@ impl Addresses {
     /// Returns where other nodes find this one, as `host:port`; `None` where the system chooses the port.
     pub fn transport_address(&self, settings: &Settings) -> Option<String> {
         let published = settings.get(&network::TRANSPORT_PUBLISH_PORT);
-        let port = published
-            .and_then(|port| u16::try_from(port).ok())
-            .unwrap_or(
-                profiles::of_profile(settings, DEFAULT_PROFILE, &network::TRANSPORT_PORT).first,
-            );
+        let port = published.0.unwrap_or(
+            profiles::of_profile(settings, DEFAULT_PROFILE, &network::TRANSPORT_PORT).first,
+        );
         let host = &self.transport_published;
         let host = match host.contains(':') {
             true => format!("[{host}]"),
@@ -135,6 +133,11 @@ pub fn seeds(settings: &Settings) -> Vec<String> {
 pub fn known_id(data: &Path) -> Option<NodeId> {
     let text = std::fs::read_to_string(data.join("_state/node_id")).ok()?;
     text.trim().parse().ok()
+}
+
+/// Returns the name that the node would have.
+pub fn name(settings: &Settings) -> String {
+    node::identity(settings, NodeId::random()).name
 }
 
 /// Returns whether this node would use TLS contexts at all.

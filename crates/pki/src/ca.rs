@@ -11,7 +11,7 @@ use crate::builder::{ExtendedKeyUsage, KeyUsage, Signer, Template, key_identifie
 use crate::chain;
 use crate::info::{CertificateInfo, is_ca};
 use crate::key::{KeySpec, PrivateKey, certificate_public_bits};
-use crate::load::{KeyMaterial, read_pem_file};
+use crate::load::{KeyMaterial, load_pem_certs, read_pem_file};
 use crate::{DistinguishedName, PkiError, p12, pem};
 
 /// Subject of a generated CA. Source: tools.md section 2.3.
@@ -144,7 +144,7 @@ impl CertificateAuthority {
         key: &Path,
         passphrase: Option<&SecretString>,
     ) -> Result<Self, PkiError> {
-        let certificates = pem::certificates(&read_pem_file(certificate)?, certificate)?;
+        let certificates = load_pem_certs(certificate)?;
         let chain = match certificates.split_first() {
             Some((first, others)) => chain::build(first, others),
             None => {

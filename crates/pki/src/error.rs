@@ -55,8 +55,8 @@ pub enum PkiError {
 
     /// The file is a Java keystore in the JCEKS format, or one of the JKS format where that is not read.
     #[error(
-        "[{}] is a {format} keystore, which is not supported; convert it to PKCS#12: keytool -importkeystore \
-         -srckeystore {} -destkeystore {} -deststoretype PKCS12",
+        "[{}] is a {format} keystore, which is not supported; convert it to PKCS#12: `keytool -importkeystore \
+         -srckeystore {} -destkeystore {} -deststoretype PKCS12`",
         path.display(),
         path.display(),
         converted(path).display()
@@ -76,6 +76,14 @@ pub enum PkiError {
         path.display()
     )]
     Pkcs12InsteadOfPem { path: PathBuf },
+    /// A PKCS#12 file was made text of, as secrets of orchestrators are.
+    #[error(
+        "[{}] is a base64 copy of a PKCS#12 file: decode it with `base64 -d {} > {}`, and name that file",
+        path.display(),
+        path.display(),
+        decoded(path).display()
+    )]
+    Base64Copy { path: PathBuf },
     /// The file is neither of the formats we read.
     #[error("[{}] is not a {expected} file: {reason}", path.display())]
     Malformed {
@@ -91,7 +99,7 @@ pub enum PkiError {
     )]
     NoPemFooter { path: PathBuf, label: String },
     /// The file uses an algorithm that we do not read.
-    #[error("[{}] uses {what}, which is not supported; {hint}", path.display())]
+    #[error("[{}] uses {what}, which is not supported; {}", path.display(), about(hint, path))]
     UnsupportedAlgorithm {
         path: PathBuf,
         what: String,
@@ -117,8 +125,7 @@ pub enum PkiError {
     /// The truststore trusts nothing. Source: tools.md section 3.4.
     #[error(
         "the truststore [{}] does not contain any trusted certificate entries; it has {others} other \
-         certificate(s), import the CA with: keytool -importcert -alias ca -file ca.crt -keystore {}",
-        path.display(),
+         certificate(s)",
         path.display()
     )]
     NoTrustedCertificates { path: PathBuf, others: usize },
@@ -204,6 +211,7 @@ impl PkiError {
             | Self::PemInsteadOfPkcs12 { path }
             | Self::Pkcs12InsteadOfPem { path }
             | Self::Malformed { path, .. }
+            | Self::Base64Copy { path }
             | Self::NoPemFooter { path, .. }
             | Self::UnsupportedAlgorithm { path, .. }
             | Self::NoPrivateKey { path }
@@ -230,6 +238,19 @@ fn converted(path: &Path) -> PathBuf {
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!("{stem}-converted.p12"))
+}
+
+/// Puts the file, and one beside it, into a command.
+fn about(hint: &str, path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let new = path.with_file_name(format!("{stem}-new.key"));
+    hint.replace("OLD", &path.display().to_string())
+        .replace("NEW", &new.display().to_string())
+}
+
+fn decoded(path: &Path) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{stem}-decoded.p12"))
 }
 
 fn found(labels: &[String]) -> String {

@@ -54,8 +54,15 @@ pub struct InstancesError(String);
 /// assert_eq!(read[0].as_ref().unwrap().filename, "n1");
 /// ```
 pub fn parse(text: &str) -> Result<Vec<Result<Instance, InvalidInstance>>, InstancesError> {
-    let file: InstancesFile =
-        serde_saphyr::from_str(text).map_err(|error| InstancesError(error.to_string()))?;
+    let file: InstancesFile = serde_saphyr::from_str(text).map_err(|error| {
+        let has_list = text
+            .lines()
+            .any(|line| line.trim_end().starts_with("instances:"));
+        InstancesError(match has_list {
+            true => error.to_string(),
+            false => NO_LIST.to_owned(),
+        })
+    })?;
     let mut filenames = HashSet::new();
     let entries = file.instances.into_iter().map(|entry| {
         let name = entry.name.clone();
@@ -108,13 +115,7 @@ impl Details {
                 Err(_) => wrong.push(format!("[{text}] is not a valid IP address")),
             }
         }
-        for dns in self
-            .dns
-            .iter()
-            .filter(|dns| dns.is_empty() || !dns.is_ascii())
-        {
-            wrong.push(format!("[{dns}] is not a valid DNS name"));
-        }
+        wrong.extend(self.dns.iter().filter_map(|dns| no_dns_name(dns)));
         match dn {
             Ok(dn) if wrong.is_empty() => Ok(Instance {
                 name: self.name,
@@ -127,6 +128,33 @@ impl Details {
             _ => Err(wrong),
         }
     }
+}
+
+/// Returns why a text can be no DNS name of a certificate; `None` where it can.
+pub fn no_dns_name(text: &str) -> Option<String> {
+    let bare = text.trim_matches(['[', ']']);
+    if bare.parse::<IpAddr>().is_ok() {
+        return Some(format!(
+            "[{text}] is an IP address, which nobody looks for among DNS names; name it as an IP address"
+        ));
+    }
+    if let Some((_, rest)) = text.split_once("://") {
+        let host = rest.split(['/', ':']).next().unwrap_or_default();
+        return Some(format!(
+            "[{text}] is a URL and not a valid DNS name; name its host alone, [{host}]"
+        ));
+    }
+    if let Some((host, port)) = text.rsplit_once(':')
+        && port.parse::<u16>().is_ok()
+    {
+        return Some(format!(
+            "[{text}] is not a valid DNS name; name it without the port, [{host}]"
+        ));
+    }
+    // Underscores are no hostname's, but some networks have them.
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.*".contains(c);
+    let is_good = !text.is_empty() && text.len() <= DNS_MAX && text.chars().all(is_plain);
+    (!is_good).then(|| format!("[{text}] is not a valid DNS name"))
 }
 
 /// Returns whether a text can be the name of a node's directory and files. Source: tools.md section 1.6.
@@ -187,6 +215,12 @@ impl OneOrMany {
     }
 }
 
+const NO_LIST: &str = "it has no list of instances: begin the file with a line [instances:], and below it list each \
+                       node, such as [  - name: es01]";
+
+/// Source: RFC 1035 section 2.3.4.
+const DNS_MAX: usize = 253;
+
 /// 255 bytes less the longest extension.
 const FILENAME_MAX: usize = 251;
 
@@ -195,6 +229,31 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn names_that_no_client_asks_for_are_refused() {
+        for (text, part) in [
+            ("192.0.2.1", "IP address"),
+            ("::1", "IP address"),
+            ("https://es01:9200/", "host alone, [es01]"),
+            ("es01:9300", "without the port, [es01]"),
+            ("es 01", "not a valid"),
+            ("", "not a valid"),
+        ] {
+            let wrong = no_dns_name(text).unwrap();
+            assert!(wrong.contains(part), "{wrong}");
+        }
+        for text in [
+            "es01",
+            "*.example.org",
+            "es_01.local",
+            "xn--d1acufc.example",
+        ] {
+            assert_eq!(no_dns_name(text), None);
+        }
+        let error = parse("- name: es01\n").unwrap_err().to_string();
+        assert!(error.contains("[instances:]"), "{error}");
+    }
 
     #[test]
     fn filenames_follow_the_rule() {

@@ -18,7 +18,7 @@ use crate::{PkiError, der};
 /// Decodes a JKS file. With an empty password its integrity is not checked, as in Java. Keys have the password of
 /// the store unless another is given.
 ///
-/// Errors: [`PkiError::WrongPassword`] for either password, [`PkiError::Malformed`],
+/// Errors: [`PkiError::WrongPassword`], [`PkiError::WrongKeyPassword`], [`PkiError::Malformed`],
 /// [`PkiError::UnsupportedAlgorithm`]. `path` is for the messages only.
 pub(crate) fn read(
     content: &[u8],
@@ -27,13 +27,23 @@ pub(crate) fn read(
     path: &Path,
 ) -> Result<Pkcs12, PkiError> {
     let password_of_keys = key_password.unwrap_or(password);
+    // The password of the file is right: it is checked first, unless it is empty.
+    let of_key = |error| match error {
+        PkiError::WrongPassword { path, .. } if !password.is_empty() => {
+            PkiError::WrongKeyPassword {
+                path,
+                key_password_given: key_password.is_some(),
+            }
+        }
+        other => other,
+    };
     let mut keys = Vec::new();
     let mut trusted = Vec::new();
     for entry in entries(content, password, path)? {
         match entry.protected {
             None => trusted.extend(entry.trusted()),
             Some(protected) => keys.push(KeyEntry {
-                private_key: recover(protected, password_of_keys, path)?,
+                private_key: recover(protected, password_of_keys, path).map_err(of_key)?,
                 alias: Some(entry.alias),
                 chain: entry.certificates,
             }),
@@ -221,7 +231,7 @@ fn recover(
     let protected = protector(encrypted).ok_or_else(|| PkiError::UnsupportedAlgorithm {
         path: path.to_owned(),
         what: "another protection of keys than that of JKS".to_owned(),
-        hint: "convert it with keytool -importkeystore ... -deststoretype PKCS12",
+        hint: "convert the file to PKCS#12 with keytool",
     })?;
     let parts = protected
         .split_at_checked(DIGEST)

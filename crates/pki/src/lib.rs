@@ -30,6 +30,7 @@ pub mod p12;
 mod pbe;
 pub mod pem;
 mod pem_key;
+mod pkcs7;
 mod profile;
 mod renewal;
 mod request;
@@ -45,9 +46,9 @@ pub use identity::{IdentityKey, is_signed_by};
 pub use info::{CertificateInfo, SubjectAlternativeName, fingerprint_sha1, fingerprint_sha256};
 pub use key::{KeySpec, PrivateKey, key_matches_certificate};
 pub use load::{
-    FileFormat, KeyMaterial, TrustMaterial, detect_format, load_keystore, load_keystore_with,
-    load_pem_certs, load_pem_key, load_pem_key_material, load_pem_trust, load_store,
-    load_truststore, store_format,
+    FileFormat, KeyMaterial, TrustMaterial, certificates_in, detect_format, load_keystore,
+    load_keystore_with, load_pem_certs, load_pem_key, load_pem_key_material, load_pem_trust,
+    load_store, load_truststore, store_format,
 };
 pub use name::DistinguishedName;
 pub use profile::{

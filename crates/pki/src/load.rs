@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
+use base64::Engine as _;
 use ringwall_base::{SecretBytes, SecretString};
 use rustls_pki_types::CertificateDer;
 
 use crate::info::is_ca;
 use crate::key::{PrivateKey, certificate_public_bits};
 use crate::p12::{self, KeyEntry, KeyPassword};
-use crate::{CertificateInfo, PkiError, der, jks, pem};
+use crate::{CertificateInfo, PkiError, der, jks, pem, pkcs7};
 
 /// What a node identifies itself with. The key belongs to the first certificate: checked when loaded.
 #[derive(Clone, Debug)]
@@ -48,8 +49,12 @@ impl TrustMaterial {
 pub enum FileFormat {
     Pkcs12,
     Pem,
+    /// A certificate, or a PKCS#7 file of certificates, without PEM around it.
+    Der,
     Jks,
     Jceks,
+    /// A PKCS#12 file that somebody has made text of.
+    Base64Pkcs12,
     Unknown,
 }
 
@@ -61,11 +66,7 @@ pub fn detect_format(content: &[u8]) -> FileFormat {
     if content.starts_with(&[0xce, 0xce, 0xce, 0xce]) {
         return FileFormat::Jceks;
     }
-    // PFX ::= SEQUENCE { version INTEGER (3), ... }
-    let version = der::Reader::new(content)
-        .next_if(der::SEQUENCE)
-        .and_then(|outer| der::Reader::new(outer.content).next_if(der::INTEGER));
-    if version.is_some_and(|version| version.content == [3]) {
+    if is_pkcs12(content) {
         return FileFormat::Pkcs12;
     }
     let is_pem = content
@@ -73,8 +74,63 @@ pub fn detect_format(content: &[u8]) -> FileFormat {
         .any(|window| window == PEM_MARK);
     if is_pem {
         FileFormat::Pem
+    } else if is_der_of_certificates(content) {
+        FileFormat::Der
+    } else if from_base64(content).is_some_and(|inner| is_pkcs12(&inner)) {
+        FileFormat::Base64Pkcs12
     } else {
         FileFormat::Unknown
+    }
+}
+
+/// PFX ::= SEQUENCE { version INTEGER (3), ... }
+fn is_pkcs12(content: &[u8]) -> bool {
+    let version = der::Reader::new(content)
+        .next_if(der::SEQUENCE)
+        .and_then(|outer| der::Reader::new(outer.content).next_if(der::INTEGER));
+    version.is_some_and(|version| version.content == [3])
+}
+
+fn is_der_of_certificates(content: &[u8]) -> bool {
+    CertificateInfo::from_der(content).is_ok() || pkcs7::certificates(content).is_some()
+}
+
+/// Decodes base64 with line breaks; `None` for anything else.
+fn from_base64(content: &[u8]) -> Option<Vec<u8>> {
+    let text: Vec<u8> = content
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    base64::engine::general_purpose::STANDARD.decode(text).ok()
+}
+
+/// Returns every certificate of a file's content, in order: PEM, DER or PKCS#7.
+///
+/// Errors: those of [`pem::certificates`], and what else the file is.
+pub fn certificates_in(
+    content: &[u8],
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, PkiError> {
+    match detect_format(content) {
+        FileFormat::Pem => pem::certificates(content, path),
+        FileFormat::Der => {
+            let of_pkcs7 = pkcs7::certificates(content);
+            let found = of_pkcs7.unwrap_or_else(|| vec![CertificateDer::from(content.to_vec())]);
+            for (at, certificate) in found.iter().enumerate() {
+                pem::check_certificate(certificate, at + 1, path)?;
+            }
+            match found.is_empty() {
+                true => Err(PkiError::NoCertificates {
+                    path: path.to_owned(),
+                }),
+                false => Ok(found),
+            }
+        }
+        FileFormat::Pkcs12 => Err(PkiError::Pkcs12InsteadOfPem {
+            path: path.to_owned(),
+        }),
+        other => Err(unreadable(other, path, "PEM")),
     }
 }
 
@@ -192,11 +248,11 @@ pub fn load_pem_key(
     pem::private_key(&read_pem_file(path)?, passphrase, path)
 }
 
-/// Loads every certificate of a PEM file, in order.
+/// Loads every certificate of a PEM, DER or PKCS#7 file, in order.
 ///
-/// Errors: see [`pem::certificates`].
+/// Errors: see [`certificates_in`].
 pub fn load_pem_certs(path: &Path) -> Result<Vec<CertificateDer<'static>>, PkiError> {
-    pem::certificates(&read_pem_file(path)?, path)
+    certificates_in(&read_file(path)?, path)
 }
 
 /// Loads a key and its certificate chain from two PEM files and checks that they belong together.
@@ -207,12 +263,12 @@ pub fn load_pem_key_material(
     key: &Path,
     passphrase: Option<&SecretString>,
 ) -> Result<KeyMaterial, PkiError> {
-    let chain = load_pem_certs(certificate)?;
-    let material = KeyMaterial {
+    let mut material = KeyMaterial {
         alias: None,
+        chain: load_pem_certs(certificate)?,
         private_key: load_pem_key(key, passphrase)?,
-        chain,
     };
+    put_leaf_first(&mut material);
     check_match(&material, key, certificate)?;
     Ok(material)
 }
@@ -275,6 +331,12 @@ fn unreadable(format: FileFormat, path: &Path, expected: &'static str) -> PkiErr
         FileFormat::Jceks => PkiError::JavaKeystore {
             path,
             format: "JCEKS",
+        },
+        FileFormat::Base64Pkcs12 => PkiError::Base64Copy { path },
+        FileFormat::Der => PkiError::Malformed {
+            path,
+            expected,
+            reason: "it holds certificates, without a private key".to_owned(),
         },
         _ => PkiError::Malformed {
             path,
@@ -345,6 +407,19 @@ fn holds_ca(key: &KeyEntry) -> bool {
         .first()
         .and_then(|leaf| x509_parser::parse_x509_certificate(leaf).ok())
         .is_some_and(|(_, leaf)| is_ca(&leaf))
+}
+
+/// A PKCS#7 file has its certificates in any order.
+fn put_leaf_first(material: &mut KeyMaterial) {
+    let Ok(key) = PrivateKey::from_pkcs8(material.private_key.clone()) else {
+        return;
+    };
+    let is_its = |certificate: &CertificateDer<'_>| {
+        certificate_public_bits(certificate).is_ok_and(|bits| key.public_bits() == bits)
+    };
+    if let Some(at) = material.chain.iter().position(is_its) {
+        material.chain[..=at].rotate_right(1);
+    }
 }
 
 fn check_match(

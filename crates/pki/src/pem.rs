@@ -10,10 +10,10 @@ use rustls_pki_types::CertificateDer;
 
 pub use crate::pem_key::private_key;
 
-use crate::PkiError;
 use crate::key::{PrivateKey, pkcs8_inner};
+use crate::{PkiError, pkcs7};
 
-/// Returns every certificate of a PEM file, in order; other blocks are ignored.
+/// Returns every certificate of a PEM file, in order, those of PKCS#7 blocks among them; other blocks are ignored.
 ///
 /// Errors: [`PkiError::NoCertificates`], [`PkiError::MalformedCertificate`], [`PkiError::NoPemFooter`],
 /// [`PkiError::Malformed`].
@@ -21,19 +21,14 @@ pub fn certificates(content: &[u8], path: &Path) -> Result<Vec<CertificateDer<'s
     let mut certificates = Vec::new();
     for block in blocks(content, path)? {
         if matches!(block.tag(), "CERTIFICATE" | "X509 CERTIFICATE") {
-            let position = certificates.len() + 1;
             let der = block.into_contents();
-            crate::CertificateInfo::from_der(&der).map_err(|error| {
-                PkiError::MalformedCertificate {
-                    path: path.to_owned(),
-                    position,
-                    reason: match error {
-                        PkiError::BadCertificate(reason) => reason,
-                        other => other.to_string(),
-                    },
-                }
-            })?;
+            check_certificate(&der, certificates.len() + 1, path)?;
             certificates.push(CertificateDer::from(der));
+        } else if matches!(block.tag(), "PKCS7" | "CMS" | "PKCS #7 SIGNED DATA") {
+            for der in pkcs7::certificates(block.contents()).unwrap_or_default() {
+                check_certificate(&der, certificates.len() + 1, path)?;
+                certificates.push(der);
+            }
         }
     }
     if certificates.is_empty() {
@@ -43,6 +38,20 @@ pub fn certificates(content: &[u8], path: &Path) -> Result<Vec<CertificateDer<'s
     } else {
         Ok(certificates)
     }
+}
+
+/// Refuses what cannot be decoded. `position` counts from 1.
+pub(crate) fn check_certificate(der: &[u8], position: usize, path: &Path) -> Result<(), PkiError> {
+    let read = crate::CertificateInfo::from_der(der);
+    read.map(|_| ())
+        .map_err(|error| PkiError::MalformedCertificate {
+            path: path.to_owned(),
+            position,
+            reason: match error {
+                PkiError::BadCertificate(reason) => reason,
+                other => other.to_string(),
+            },
+        })
 }
 
 /// Returns every block of a PEM file: its label and its content as DER.

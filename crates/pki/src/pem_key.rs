@@ -221,5 +221,4 @@ fn md5_chain(passphrase: &[u8], salt: &[u8]) -> Zeroizing<Vec<u8>> {
 /// Decrypts content with a key and an IV; `None` when the padding is wrong.
 type Decrypt = fn(key: &[u8], iv: &[u8], content: &[u8]) -> Option<Vec<u8>>;
 
-const RE_ENCRYPT: &str =
-    "re-encrypt it: openssl pkcs8 -topk8 -v2 aes-256-cbc -in old.key -out new.key";
+const RE_ENCRYPT: &str = "re-encrypt it: `openssl pkcs8 -topk8 -v2 aes-256-cbc -in OLD -out NEW`";

@@ -254,7 +254,10 @@ impl HttpClient {
         }
         HttpClientError::Exchange {
             url: self.base.url.clone(),
-            reason: error.to_string(),
+            reason: match error.is_canceled() {
+                true => "the connection ended".to_owned(),
+                false => error.to_string(),
+            },
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use ringwall_settings::VerificationMode;
 
+use crate::commands;
 use crate::config::{KeySource, SslConfig, TrustSource};
 use crate::context::SslContext;
 use crate::dialled::Dialled;
@@ -123,6 +124,7 @@ impl SslContext {
         let sans = own.subject_alternative_names.iter();
         Some(DoubtKind::NotNamed {
             dialled: host.to_owned(),
+            command: commands::issue(&config, &own, host),
             sans: sans.map(ToString::to_string).collect(),
             is_refused: !config.is_http(),
         })

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::SslError;
+use crate::failure::ContextFiles;
 use crate::restrictions::RestrictedField;
 use ringwall_base::SecretString;
 use ringwall_pki::load_store;
@@ -86,6 +87,9 @@ pub struct SslConfig {
     /// IANA names, most preferred first; the accepting side's order decides.
     pub cipher_suites: Vec<String>,
     pub handshakes: HandshakeLimits,
+    /// A file of the trust that the other layer of the node uses and this one's key does not, with the settings prefix
+    /// of that layer: where nothing verifies, it may have been mistaken.
+    pub borrowed_trust: Option<(PathBuf, String)>,
 }
 
 /// What handshakes of one context may cost.
@@ -121,6 +125,7 @@ impl SslConfig {
             protocols: DEFAULT_PROTOCOLS.map(str::to_owned).to_vec(),
             cipher_suites: DEFAULT_CIPHER_SUITES.map(str::to_owned).to_vec(),
             handshakes: HandshakeLimits::default(),
+            borrowed_trust: None,
         }
     }
 
@@ -250,45 +255,71 @@ impl SslConfig {
         files
     }
 
-    /// Returns where the key and certificate are from, in the form Elasticsearch logs it.
+    /// Returns where the key and certificate are from, in words.
     pub(crate) fn key_description(&self) -> String {
         match &self.key {
             KeySource::None => "none".to_owned(),
             KeySource::Pem {
                 key, certificate, ..
             } => format!(
-                "PEM-key-config{{cert={} key={}}}",
+                "certificate file [{}], key file [{}]",
                 certificate.resolved.display(),
                 key.resolved.display()
             ),
             KeySource::Keystore { path, .. } => {
-                format!("StoreKeyConfig{{path={}}}", path.resolved.display())
+                format!("keystore [{}]", path.resolved.display())
             }
         }
     }
 
-    /// Returns how the trust is configured, in the form Elasticsearch logs it.
+    /// Returns how the trust is configured, in words.
     pub(crate) fn trust_description(&self) -> String {
         let own = |path: &ConfiguredPath| path.resolved.display().to_string();
         match (&self.trust, &self.key) {
             (TrustSource::Pem(paths), _) => {
+                let files = if paths.len() == 1 { "file" } else { "files" };
                 let paths: Vec<String> = paths.iter().map(own).collect();
-                format!("PEM-trust{{{}}}", paths.join(","))
+                format!("PEM {files} [{}]", paths.join(", "))
             }
             (TrustSource::Truststore { path, .. }, _) => {
-                format!("StoreTrustConfig{{path={}}}", own(path))
+                format!("truststore [{}]", own(path))
             }
             (TrustSource::Fingerprints(pins), _) => {
                 let pins: Vec<String> = pins.iter().map(hex::encode).collect();
-                format!("SHA-256-fingerprints{{{}}}", pins.join(","))
+                format!("SHA-256 fingerprints [{}]", pins.join(", "))
             }
             (TrustSource::OwnCertificates, KeySource::Keystore { path, .. }) => {
-                format!("own-keystore{{{}}}", own(path))
+                format!("own keystore [{}]", own(path))
             }
             (TrustSource::OwnCertificates, KeySource::Pem { certificate, .. }) => {
-                format!("own-certificate{{{}}}", own(certificate))
+                format!("own certificate file [{}]", own(certificate))
             }
             (TrustSource::OwnCertificates, KeySource::None) => "none".to_owned(),
+        }
+    }
+
+    /// Returns the files that messages tell the operator to change.
+    pub(crate) fn operator_files(&self) -> ContextFiles {
+        let certificate = match &self.key {
+            KeySource::None => None,
+            KeySource::Pem { certificate, .. } => Some(certificate.resolved.clone()),
+            KeySource::Keystore { path, .. } => Some(path.resolved.clone()),
+        };
+        let trust = match &self.trust {
+            TrustSource::Pem(paths) => paths.first().map(|path| path.resolved.clone()),
+            TrustSource::Truststore { path, .. } => Some(path.resolved.clone()),
+            TrustSource::OwnCertificates => certificate.clone(),
+            TrustSource::Fingerprints(_) => None,
+        };
+        ContextFiles {
+            is_trust_pem: match &self.trust {
+                TrustSource::Pem(_) => true,
+                TrustSource::OwnCertificates => matches!(self.key, KeySource::Pem { .. }),
+                TrustSource::Truststore { .. } | TrustSource::Fingerprints(_) => false,
+            },
+            certificate,
+            trust,
+            borrowed: self.borrowed_trust.clone(),
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::error::SslError;
 use crate::failure::{
     FailureReason, HandshakeFailure, PeerRole, Subject, alert_name, classify, is_bad_signature,
 };
+use crate::hello::Offered;
 use crate::load::CertificateEntry;
 use crate::material::Material;
 use crate::noting::Noting;
@@ -163,13 +164,15 @@ impl SslContext {
             let subject = subject.clone();
             async move {
                 let shaken = TlsAcceptor::from(config)
-                    .accept(Noting::new(tcp))
+                    .accept(Noting::of_client(tcp))
                     .into_fallible();
                 match shaken.await {
                     Ok(stream) => Ok(TlsStream::new(stream.into(), subject)),
                     Err((error, connection)) => {
-                        let failure = explain(&error, &subject, &observed);
-                        Err((failure, connection.into_parts().0))
+                        let (tcp, first) = connection.into_parts();
+                        let offered = Offered::read(&first);
+                        let failure = explain(&error, &subject, &observed, offered);
+                        Err((failure, tcp))
                     }
                 }
             }
@@ -226,7 +229,7 @@ impl SslContext {
                         let (tcp, first) = connection.into_parts();
                         let failure = match answer(&first) {
                             Some(kind) => subject.failure(FailureReason::Plaintext(kind)),
-                            None => explain(&error, &subject, &observed),
+                            None => explain(&error, &subject, &observed, None),
                         };
                         Err((failure, tcp))
                     }
@@ -303,7 +306,13 @@ impl SslContext {
 }
 
 /// Returns the failure for a handshake error: what our own verifier said, else what rustls said.
-fn explain(error: &io::Error, subject: &Subject, observed: &ObservedSlot) -> HandshakeFailure {
+/// `offered` is what a client offered, where that is known.
+fn explain(
+    error: &io::Error,
+    subject: &Subject,
+    observed: &ObservedSlot,
+    offered: Option<Offered>,
+) -> HandshakeFailure {
     let observed = observed.get();
     let chain: Vec<CertificateInfo> = observed
         .map(|observed| observed.chain.as_slice())
@@ -319,7 +328,13 @@ fn explain(error: &io::Error, subject: &Subject, observed: &ObservedSlot) -> Han
         Some(FailureReason::BadCertificate(defect))
     };
     let reason = refusal.or_else(weak);
-    subject.failure_with_chain(reason.unwrap_or_else(|| classify(error)), chain)
+    let reason = reason.unwrap_or_else(|| match (classify(error), offered) {
+        (FailureReason::Incompatible(detail), Some(offered)) => {
+            FailureReason::Incompatible(offered.compared(&subject.context).unwrap_or(detail))
+        }
+        (reason, _) => reason,
+    });
+    subject.failure_with_chain(reason, chain)
 }
 
 /// The panic itself is in the log.

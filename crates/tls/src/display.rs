@@ -7,7 +7,10 @@ use std::fmt::{Display, Formatter, Result, Write};
 
 use ringwall_pki::CertificateInfo;
 
-use crate::failure::{ContextFacts, Details, FailureReason, PeerRole, TrustedIssuer};
+use crate::expiry::since;
+use crate::failure::{
+    ContextFacts, Details, FailureReason, PeerRole, TrustedIssuer, is_no_authority,
+};
 use crate::remedy::write_remedy;
 use crate::sniff::PlaintextKind;
 
@@ -47,8 +50,7 @@ pub(crate) fn write_what(f: &mut dyn Write, failure: &Details) -> Result {
         FailureReason::PeerRejectedUs { alert } => write_rejection(f, failure, alert),
         FailureReason::Incompatible(detail) => write!(
             f,
-            "the {role} at [{peer}] has no TLS version or cipher suite in common with this ssl context ([{}]): \
-             {detail}",
+            "the {role} at [{peer}] has no TLS version or cipher suite in common with this ssl context ([{}]): {detail}",
             failure.subject.context.name
         ),
         FailureReason::Timeout { after } => write!(
@@ -226,13 +228,18 @@ fn write_rule(f: &mut dyn Write, failure: &Details) -> Result {
             same_subject_different_key,
         } => {
             if *same_subject_different_key {
-                write_same_name(f, context, issuer, trusted)
+                write_same_name(f, context, issuer, trusted)?;
+                write_both(f, failure, issuer)
             } else {
                 write_unknown_issuer(f, context, issuer, *self_issued, trusted)
             }
         }
         FailureReason::Expired { subject, not_after } => {
-            write!(f, "; certificate [{subject}] expired on [{not_after}]")
+            write!(
+                f,
+                "; certificate [{subject}] expired on [{not_after}], {}",
+                since(*not_after, failure.at)
+            )
         }
         FailureReason::NotYetValid {
             subject,
@@ -241,20 +248,36 @@ fn write_rule(f: &mut dyn Write, failure: &Details) -> Result {
             f,
             "; certificate [{subject}] is not valid before [{not_before}]"
         ),
+        FailureReason::IssuerIsNoAuthority { issuer } => {
+            write!(f, "; {}", is_no_authority(issuer))
+        }
         FailureReason::Revoked { subject, serial } => write!(
             f,
             "; certificate [{subject}] with serial number [{serial}] is revoked: a file of \
              [{}.certificate_revocation_lists] names it",
             context.name
         ),
-        FailureReason::Restricted { names, trusted } => write!(
-            f,
-            "; certificate with common-names [{}] does not match the trusted names [{}] of the file of \
-             [{}.trust_restrictions.path]",
-            names.join(", "),
-            trusted.join(", "),
-            context.name
-        ),
+        FailureReason::Restricted {
+            names,
+            trusted,
+            file,
+            fields,
+        } => {
+            let trusted = trusted
+                .iter()
+                .map(|(name, line)| format!("{name} (line {line})"));
+            let trusted: Vec<String> = trusted.collect();
+            write!(
+                f,
+                "; certificate with common-names [{}] does not match the trusted names [{}] of the file [{}]; \
+                 [{}.trust_restrictions.x509_fields] is [{}]",
+                names.join(", "),
+                trusted.join(", "),
+                file.display(),
+                context.name,
+                fields.join(", ")
+            )
+        }
         FailureReason::UnverifiableName { dialled } => write!(
             f,
             "; the host name dialled, [{dialled}], has an underscore, and no certificate can vouch for such a \
@@ -296,6 +319,47 @@ fn write_same_name(
         f,
         "] but the signatures do not match: the CA was created again under the same name"
     )
+}
+
+/// Writes which side has which of two authorities of one name.
+fn write_both(f: &mut dyn Write, failure: &Details, issuer: &str) -> Result {
+    let context = &failure.subject.context;
+    let own: Vec<&str> = context
+        .issuers
+        .iter()
+        .filter(|trusted| trusted.subject == issuer)
+        .map(|trusted| trusted.fingerprint.as_str())
+        .collect();
+    let (role, peer) = (failure.subject.role, failure.subject.peer);
+    write!(
+        f,
+        "; this node has the one with fingerprint [{}]{}, the {role} at [{peer}] ",
+        own.join(", "),
+        match &context.files.trust {
+            Some(file) => format!(" in [{}]", file.display()),
+            None => String::new(),
+        }
+    )?;
+    let shown = failure.chain.iter().skip(1);
+    let shown = shown
+        .rev()
+        .find(|signer| signer.subject.to_string() == issuer);
+    let key_id = failure
+        .chain
+        .last()
+        .and_then(|top| top.authority_key_id.as_ref());
+    match (shown, key_id) {
+        (Some(shown), _) => write!(
+            f,
+            "shows the one with fingerprint [{}]",
+            shown.fingerprint_sha1
+        ),
+        (None, Some(key_id)) => write!(
+            f,
+            "has a certificate of the one with subject key identifier [{key_id}], which it does not show"
+        ),
+        (None, None) => f.write_str("has a certificate of the other, which it does not show"),
+    }
 }
 
 fn write_unknown_issuer(
@@ -403,6 +467,7 @@ fn write_rejection(f: &mut dyn Write, failure: &Details, alert: &str) -> Result 
     let context = &failure.subject.context;
     let peer = failure.subject.peer;
     let own = Own(context);
+    let offer = Offer(context, alert);
     if failure.subject.role == PeerRole::Client {
         let who = if context.is_http {
             "http client"
@@ -419,16 +484,41 @@ fn write_rejection(f: &mut dyn Write, failure: &Details, alert: &str) -> Result 
         } else {
             write!(
                 f,
-                "{who} at [{peer}] ended the TLS handshake with the alert [{alert}] ({})",
+                "{who} at [{peer}] ended the TLS handshake with the alert [{alert}] ({}){offer}",
                 meaning(alert, context.own.is_some())
             )
         };
     }
     write!(
         f,
-        "the server at [{peer}] rejected this node with the TLS alert [{alert}] ({}); {own}",
+        "the server at [{peer}] rejected this node with the TLS alert [{alert}] ({}){offer}; {own}",
         meaning(alert, context.own.is_some())
     )
+}
+
+/// What this side offers, where the alert is about that.
+struct Offer<'a>(&'a ContextFacts, &'a str);
+
+impl Display for Offer<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Self(context, alert) = self;
+        let name = &context.name;
+        let (protocols, suites) = (
+            context.protocols.join(", "),
+            context.cipher_suites.join(", "),
+        );
+        match *alert {
+            "protocol_version" => write!(
+                f,
+                "; this side offers [{protocols}] by [{name}.supported_protocols]"
+            ),
+            "handshake_failure" | "insufficient_security" => write!(
+                f,
+                "; this side offers [{suites}] by [{name}.cipher_suites], with [{protocols}]"
+            ),
+            _ => Ok(()),
+        }
+    }
 }
 
 pub(crate) fn is_about_certificates(alert: &str) -> bool {

@@ -1,10 +1,11 @@
 //! What about a context works badly, or will not work with others although its files are good.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::expiry::ExpiryWarning;
+use crate::expiry::{ExpiryWarning, since};
 use crate::failure::{FailureReason, PeerRole};
 
 /// Something that a node starts with although it is probably not meant. `Display` is the line for the log.
@@ -30,15 +31,21 @@ pub enum DoubtKind {
         subject: String,
         not_before: Timestamp,
         not_after: Timestamp,
+        /// How to make another, with commands.
+        renew: String,
     },
     /// This node would refuse its own certificate, so nodes configured alike refuse one another.
     OwnRefused {
         /// The use it is refused for; `None` for every use.
         role: Option<PeerRole>,
         reason: FailureReason,
-        /// Such as `PEM-trust{/etc/ca.crt}`.
+        /// Such as `PEM file [/etc/ca.crt]`.
         trust: String,
+        /// What to do about it.
+        remedy: String,
     },
+    /// An HTTPS certificate is shown without the one of its issuer.
+    LeafAlone { issuer: String, file: PathBuf },
     /// `verification_mode` is `none`.
     NoVerification,
     /// `client_authentication` is weaker than `required`.
@@ -53,6 +60,8 @@ pub enum DoubtKind {
     NotNamed {
         dialled: String,
         sans: Vec<String>,
+        /// The command that makes one that does.
+        command: String,
         /// Whether peers that verify as this context does refuse it for that.
         is_refused: bool,
     },
@@ -92,6 +101,7 @@ impl Doubt {
             DoubtKind::UnusableAuthority(_) => "tls_unusable_ca",
             DoubtKind::OwnOutsideDates { .. } => "tls_certificate_dates",
             DoubtKind::OwnRefused { .. } => "tls_own_trust",
+            DoubtKind::LeafAlone { .. } => "tls_chain",
             DoubtKind::NoVerification => "tls_verification_mode",
             DoubtKind::AnyoneIsNode => "tls_client_authentication",
             DoubtKind::EndsSoon(_) => "tls_certificate_ends",
@@ -111,6 +121,7 @@ impl Doubt {
             | DoubtKind::UnusableAuthority(_)
             | DoubtKind::TrustOfOwnKey { .. }
             | DoubtKind::NoAuthority { .. } => "certificate_authorities",
+            DoubtKind::LeafAlone { .. } => "certificate",
             _ => return self.context.clone(),
         };
         format!("{}.{key}", self.context)
@@ -127,14 +138,20 @@ impl Doubt {
                 subject,
                 not_before,
                 not_after,
+                renew: _,
             } => format!(
-                "the certificate [{subject}] of this node is valid from [{not_before}] to [{not_after}], not now: \
-                 peers will refuse it"
+                "the certificate [{subject}] of this node is valid from [{not_before}] to [{not_after}], not now{}: \
+                 peers will refuse it",
+                match *not_after < Timestamp::now() {
+                    true => format!(" (it ended {})", since(*not_after, Timestamp::now())),
+                    false => String::new(),
+                }
             ),
             DoubtKind::OwnRefused {
                 role,
                 reason,
                 trust,
+                remedy: _,
             } => format!(
                 "this node's own certificate is not acceptable to [{context}] with {trust}{}: {}; {}",
                 as_role(*role),
@@ -143,6 +160,11 @@ impl Doubt {
                     true => "the tools of this node will refuse it",
                     false => "nodes configured alike will refuse one another",
                 }
+            ),
+            DoubtKind::LeafAlone { issuer, file } => format!(
+                "[{}] holds the certificate of this node alone, without the one of its issuer [{issuer}]: clients that \
+                 are told the fingerprint of the CA, or trust a CA above it, refuse this node",
+                file.display()
             ),
             DoubtKind::NoVerification => format!(
                 "[{context}.verification_mode] is [none]: anybody who can reach the port can impersonate a peer"
@@ -167,6 +189,7 @@ impl Doubt {
                 dialled,
                 sans,
                 is_refused,
+                command: _,
             } => format!(
                 "the certificate of this node is for [{}] and not for [{dialled}], the address it publishes{}",
                 sans.join(", "),
@@ -183,7 +206,8 @@ impl Doubt {
         let context = &self.context;
         match &self.kind {
             DoubtKind::Oddity(_) => {
-                "make the file anew with elasticsearch-certutil, or accept how it is read".to_owned()
+                "make the file anew with elasticsearch-certutil, or accept how it is read"
+                    .to_owned()
             }
             DoubtKind::RevocationList(_) => format!(
                 "put the newest list of each CA in use into [{context}.certificate_revocation_lists], and take the others out"
@@ -192,11 +216,14 @@ impl Doubt {
                 "replace the CA certificate in the trust of every node, then reissue what it signed"
                     .to_owned()
             }
-            DoubtKind::OwnOutsideDates { .. } => {
-                "put a valid certificate in its place (elasticsearch-certutil renew), or correct the clock"
-                    .to_owned()
+            DoubtKind::OwnOutsideDates { renew, .. } => {
+                format!("put a valid certificate in its place: {renew}; or correct the clock")
             }
-            DoubtKind::OwnRefused { reason, .. } => refused_remedy(reason, context),
+            DoubtKind::OwnRefused { remedy, .. } => remedy.clone(),
+            DoubtKind::LeafAlone { issuer, file } => format!(
+                "append the certificate of [{issuer}] to [{}], after the one of this node",
+                file.display()
+            ),
             DoubtKind::NoVerification => {
                 format!("set [{context}.verification_mode] to [full] or [certificate]")
             }
@@ -207,13 +234,11 @@ impl Doubt {
             DoubtKind::TrustOfOwnKey { .. } | DoubtKind::NoAuthority { .. } => format!(
                 "name the CA of the nodes in [{context}.certificate_authorities] or [{context}.truststore.path]"
             ),
-            DoubtKind::NotNamed { dialled, .. } => format!(
-                "issue a certificate with [{dialled}] among its names (elasticsearch-certutil cert --{} {dialled}), \
-                 publish an address that it has, or set [{context}.verification_mode] to [certificate] on every node",
-                match dialled.parse::<std::net::IpAddr>() {
-                    Ok(_) => "ip",
-                    Err(_) => "dns",
-                }
+            DoubtKind::NotNamed {
+                dialled, command, ..
+            } => format!(
+                "issue a certificate with [{dialled}] among its names: {command}; or publish an address that it has, or \
+                 set [{context}.verification_mode] to [certificate] on every node"
             ),
         }
     }
@@ -234,20 +259,5 @@ fn as_role(role: Option<PeerRole>) -> &'static str {
         None => "",
         Some(PeerRole::Server) => " as a TLS server (where this node is dialled)",
         Some(PeerRole::Client) => " as a TLS client (where this node dials others)",
-    }
-}
-
-fn refused_remedy(reason: &FailureReason, context: &str) -> String {
-    match reason {
-        FailureReason::UntrustedIssuer { issuer, .. } => format!(
-            "add the CA [{issuer}] to [{context}.certificate_authorities] or the truststore, or reissue the \
-             certificate with a CA that is trusted"
-        ),
-        FailureReason::WrongUsage { .. } => {
-            "issue a certificate with both serverAuth and clientAuth, or without \
-            extendedKeyUsage: a node is server and client"
-                .to_owned()
-        }
-        _ => "issue a new certificate (elasticsearch-certutil cert)".to_owned(),
     }
 }

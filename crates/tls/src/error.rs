@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use ringwall_pki::PkiError;
 
+use crate::commands::quoted;
+
 /// A context's files or options do not make a working TLS context.
 ///
 /// The text starts with Elasticsearch's wrapper sentence. Source: node.md section 2.2.
@@ -36,6 +38,19 @@ pub enum SslError {
     /// A keystore is needed where the context has none.
     #[error("[{context}] is not configured with a keystore: set [{context}.keystore.path]")]
     NoKeystore { context: String },
+    /// The truststore holds no certificate that is marked as trusted. Source: node.md section 2.5.
+    #[error(
+        "failed to load SSL configuration [{context}] - the truststore [{}] does not contain any trusted certificate \
+         entries; it has {others} other certificate(s)",
+        path.display()
+    )]
+    TrustsNothing {
+        context: String,
+        path: PathBuf,
+        others: usize,
+        /// The keystore of the node, if it holds what is trusted as well.
+        own_keystore: Option<PathBuf>,
+    },
     /// A trusted certificate is unusable.
     #[error(
         "failed to load SSL configuration [{context}] - cannot trust {reason} (from {})",
@@ -156,6 +171,7 @@ impl SslError {
             Self::UnknownProtocol { context, .. } | Self::NoProtocol { context, .. } => {
                 format!("{context}.supported_protocols")
             }
+            Self::TrustsNothing { context, .. } => format!("{context}.truststore.path"),
             Self::NoKeystore { context }
             | Self::Trust { context, .. }
             | Self::KeyMismatch { context, .. }
@@ -186,6 +202,7 @@ impl SslError {
             }
             Self::RevocationList { path, .. }
             | Self::Restrictions { path, .. }
+            | Self::TrustsNothing { path, .. }
             | Self::Key { path, .. } => Some(path),
             Self::KeyMismatch { certificate, .. } => Some(certificate),
             _ => None,
@@ -209,25 +226,60 @@ impl SslError {
             } => match source {
                 PkiError::FileNotFound { .. } => PUT_THERE.to_owned(),
                 PkiError::WrongKeyPassword { .. } => format!(
-                    "store the password of the key: elasticsearch-keystore add {context}.keystore.secure_key_password; \
+                    "store the password of the key: `elasticsearch-keystore add {context}.keystore.secure_key_password`; \
                      remove it if the key has the password of the keystore"
                 ),
                 PkiError::AccessDenied { .. } => {
                     "let the user that runs the node read the file".to_owned()
                 }
                 PkiError::WrongPassword { .. } | PkiError::PassphraseRequired { .. } => format!(
-                    "store the password of the file: elasticsearch-keystore add {}",
+                    "store the password of the file: `elasticsearch-keystore add {}`",
                     secure(context, kind)
                 ),
                 PkiError::KeyMismatch { .. } => TOGETHER.to_owned(),
-                _ => "elasticsearch-certutil inspect tells what is in the file".to_owned(),
+                // They say it themselves.
+                PkiError::Base64Copy { .. }
+                | PkiError::JavaKeystore { .. }
+                | PkiError::UnsupportedAlgorithm { .. }
+                | PkiError::PemInsteadOfPkcs12 { .. }
+                | PkiError::Pkcs12InsteadOfPem { .. } => String::new(),
+                other => match other.path() {
+                    Some(path) => format!(
+                        "`elasticsearch-certutil inspect {}` tells what is in the file",
+                        quoted(path)
+                    ),
+                    None => String::new(),
+                },
             },
+            Self::TrustsNothing {
+                context,
+                path,
+                own_keystore,
+                ..
+            } => {
+                let own = own_keystore.as_ref().map(|own| {
+                    format!(
+                        "name the keystore of this node, [{}], in [{context}.truststore.path]: it holds the CA as well; or ",
+                        own.display()
+                    )
+                });
+                format!(
+                    "{}write the certificate of the CA into a PEM file, `openssl pkcs12 -in {} -nokeys -out {}`, and name \
+                     that in [{context}.certificate_authorities] in the place of the truststore",
+                    own.unwrap_or_default(),
+                    quoted(path),
+                    quoted(&path.with_extension("crt"))
+                )
+            }
             Self::FilesNotFound { .. } => PUT_THERE.to_owned(),
             Self::KeyMismatch { .. } => TOGETHER.to_owned(),
             Self::Trust { .. } | Self::RevocationList { .. } | Self::Restrictions { .. } => {
                 "replace the file, or take it out of the setting".to_owned()
             }
-            Self::Key { .. } => "make a key and certificate with elasticsearch-certutil".to_owned(),
+            Self::Key { .. } => {
+                "make another key and certificate, with elasticsearch-certutil for example"
+                    .to_owned()
+            }
             Self::NoCipherSuite { .. } => {
                 "remove the setting: the default suites are good".to_owned()
             }

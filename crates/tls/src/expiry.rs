@@ -113,6 +113,15 @@ impl ExpiryWatch {
     }
 }
 
+/// Returns how long ago a moment was, in whole days.
+pub fn since(then: Timestamp, now: Timestamp) -> String {
+    match (now.as_second() - then.as_second()) / SECONDS_PER_DAY {
+        ..=0 => "less than a day ago".to_owned(),
+        1 => "1 day ago".to_owned(),
+        days => format!("{days} days ago"),
+    }
+}
+
 impl ExpiryWarning {
     fn of(context: &str, certificate: &CertificateEntry, now: Timestamp) -> Self {
         let info = &certificate.info;
@@ -151,7 +160,10 @@ impl ExpiryWarning {
             ..
         } = self;
         let end = match days_left {
-            ..0 => format!("expired on [{not_after}]"),
+            ..0 => format!(
+                "expired on [{not_after}], {}",
+                since(*not_after, Timestamp::now())
+            ),
             0 => format!("expires within a day, on [{not_after}]"),
             days => format!("expires in [{days}] days, on [{not_after}]"),
         };

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,10 +73,17 @@ pub enum FailureReason {
     /// The authority of a certificate of the chain has taken it back: a certificate revocation list
     /// configured here names it. `serial` is lower-case hex.
     Revoked { subject: String, serial: String },
+    /// A trusted certificate signed it that is no authority.
+    IssuerIsNoAuthority { issuer: String },
     /// The certificate has none of the names that `trust_restrictions` asks for.
     Restricted {
         names: Vec<String>,
-        trusted: Vec<String>,
+        /// As they are written, with their lines.
+        trusted: Vec<(String, usize)>,
+        /// The file that they stand in.
+        file: PathBuf,
+        /// What `x509_fields` looks at.
+        fields: Vec<&'static str>,
     },
     /// The certificate is for other names than the one dialled.
     NameMismatch { dialled: String, sans: Vec<String> },
@@ -112,6 +120,7 @@ impl FailureReason {
             Self::UntrustedIssuer { issuer, .. } => {
                 format!("its issuer [{issuer}] is not trusted")
             }
+            Self::IssuerIsNoAuthority { issuer } => is_no_authority(issuer),
             Self::WrongUsage { detail } | Self::BadCertificate(detail) => detail.clone(),
             other => other.kind().to_owned(),
         }
@@ -125,6 +134,7 @@ impl FailureReason {
             Self::Expired { .. } => "expired",
             Self::NotYetValid { .. } => "not_yet_valid",
             Self::Revoked { .. } => "revoked",
+            Self::IssuerIsNoAuthority { .. } => "issuer_is_no_ca",
             Self::Restricted { .. } => "trust_restrictions",
             Self::NameMismatch { .. } => "name_mismatch",
             Self::UnverifiableName { .. } => "unverifiable_name",
@@ -151,6 +161,7 @@ impl FailureReason {
                 | Self::Expired { .. }
                 | Self::NotYetValid { .. }
                 | Self::Revoked { .. }
+                | Self::IssuerIsNoAuthority { .. }
                 | Self::Restricted { .. }
                 | Self::NameMismatch { .. }
                 | Self::UnverifiableName { .. }
@@ -188,13 +199,32 @@ pub(crate) struct ContextFacts {
     /// The settings prefix.
     pub(crate) name: String,
     pub(crate) is_http: bool,
-    /// Such as `PEM-trust{/etc/ca.crt}`.
+    /// Such as `PEM file [/etc/ca.crt]`.
     pub(crate) trust: String,
-    /// Such as `StoreKeyConfig{path=/etc/node.p12}`.
+    /// Such as `keystore [/etc/node.p12]`.
     pub(crate) key: String,
+    pub(crate) files: ContextFiles,
     /// The certificate this side shows.
     pub(crate) own: Option<CertificateInfo>,
+    /// The authority that issued it, if this side has its certificate.
+    pub(crate) own_issuer: Option<CertificateInfo>,
     pub(crate) issuers: Vec<TrustedIssuer>,
+    /// TLS versions and cipher suites that this side offers and accepts, in their usual spelling.
+    pub(crate) protocols: Vec<String>,
+    pub(crate) cipher_suites: Vec<String>,
+}
+
+/// The files that an operator would have to change.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ContextFiles {
+    /// Holds the certificate that this side shows, and what should follow it.
+    pub(crate) certificate: Option<PathBuf>,
+    /// The first file that trusted authorities are read from; `None` where fingerprints are trusted.
+    pub(crate) trust: Option<PathBuf>,
+    /// Whether authorities can be appended to that file, which a keystore does not allow.
+    pub(crate) is_trust_pem: bool,
+    /// A file of the trust that another layer uses, and the settings prefix of that layer.
+    pub(crate) borrowed: Option<(PathBuf, String)>,
 }
 
 impl Subject {
@@ -314,7 +344,9 @@ pub(crate) fn classify(error: &io::Error) -> FailureReason {
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             FailureReason::Plaintext(PlaintextKind::Other)
         }
-        Error::PeerIncompatible(reason) => FailureReason::Incompatible(format!("{reason:?}")),
+        Error::PeerIncompatible(reason) => {
+            FailureReason::Incompatible(spaced(&format!("{reason:?}")))
+        }
         Error::NoApplicationProtocol => {
             FailureReason::Incompatible("no application protocol in common (ALPN)".to_owned())
         }
@@ -324,6 +356,26 @@ pub(crate) fn classify(error: &io::Error) -> FailureReason {
         Error::InvalidCertificate(reason) => FailureReason::BadCertificate(reason.to_string()),
         other => FailureReason::Protocol(other.to_string()),
     }
+}
+
+/// Writes the name of a variant as words: `NoKxGroupsInCommon` as `no kx groups in common`.
+fn spaced(name: &str) -> String {
+    let mut words = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.extend(c.to_lowercase());
+    }
+    words
+}
+
+/// Writes that a certificate issues others and may not.
+pub(crate) fn is_no_authority(issuer: &str) -> String {
+    format!(
+        "the trusted certificate [{issuer}] signed it, but is no CA (basicConstraints CA:TRUE is missing; one of X.509 \
+         version 1 has no extensions at all)"
+    )
 }
 
 /// Returns the alert's name as RFC 8446 writes it.
@@ -353,7 +405,7 @@ pub(crate) fn alert_name(alert: AlertDescription) -> String {
         AlertDescription::UnrecognisedName => "unrecognized_name",
         AlertDescription::CertificateRequired => "certificate_required",
         AlertDescription::NoApplicationProtocol => "no_application_protocol",
-        other => return format!("{other:?}"),
+        other => return format!("number {}", u8::from(other)),
     };
     name.to_owned()
 }

@@ -1,7 +1,7 @@
 //! A TLS context's configuration from the settings of its prefix, and the rules between them.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ringwall_base::SecretString;
 use ringwall_settings::registry::network;
@@ -61,7 +61,7 @@ pub enum SslConfigProblem {
     #[error(
         "invalid configuration for {prefix} - [{enabled}] is not set, but the following settings have been \
          configured in the elasticsearch keystore : [{}]; set [{enabled}] to true or false, or run \
-         [elasticsearch-keystore remove {}]",
+         `elasticsearch-keystore remove {}`",
         keys.join(","), keys.join(" ")
     )]
     EnabledNotSetInKeystore {
@@ -138,6 +138,38 @@ impl SslConfig {
     }
 }
 
+impl SslConfig {
+    fn with_borrowed_trust(mut self, settings: &Settings) -> Self {
+        let other = match self.is_http() {
+            true => &TRANSPORT_SSL,
+            false => &HTTP_SSL,
+        };
+        let of_other = [
+            settings.get(&other.keystore_path),
+            settings.get(&other.truststore_path),
+            settings.get(&other.certificate),
+        ];
+        let authorities = settings.get(&other.certificate_authorities);
+        let of_other: Vec<PathBuf> = of_other
+            .into_iter()
+            .flatten()
+            .chain(authorities.into_iter().map(PathBuf::from))
+            .collect();
+        let trusted: Vec<&ConfiguredPath> = match &self.trust {
+            TrustSource::Pem(paths) => paths.iter().collect(),
+            TrustSource::Truststore { path, .. } => vec![path],
+            TrustSource::OwnCertificates | TrustSource::Fingerprints(_) => Vec::new(),
+        };
+        let own = self.operator_files().certificate;
+        let borrowed = trusted.into_iter().find(|path| {
+            let is_other = |name: &PathBuf| settings.config_dir().join(name) == path.resolved;
+            own.as_ref() != Some(&path.resolved) && of_other.iter().any(is_other)
+        });
+        self.borrowed_trust = borrowed.map(|path| (path.resolved.clone(), other.prefix.to_owned()));
+        self
+    }
+}
+
 struct Reader<'a> {
     settings: &'a Settings,
     ssl: &'static SslSettings,
@@ -199,7 +231,9 @@ impl<'a> Reader<'a> {
             protocols: or_default(self.list(&ssl.supported_protocols), &DEFAULT_PROTOCOLS),
             cipher_suites: or_default(self.list(&ssl.cipher_suites), &DEFAULT_CIPHER_SUITES),
             handshakes: self.handshakes(),
+            borrowed_trust: None,
         }
+        .with_borrowed_trust(self.settings)
     }
 
     /// Returns the limits of the layer; profiles have none of their own.
@@ -560,7 +594,7 @@ mod tests {
                 "configured in the elasticsearch keystore : \
                  [xpack.security.transport.ssl.keystore.secure_password]; set \
                  [xpack.security.transport.ssl.enabled] to true or false, or run \
-                 [elasticsearch-keystore remove xpack.security.transport.ssl.keystore.secure_password]",
+                 `elasticsearch-keystore remove xpack.security.transport.ssl.keystore.secure_password`",
             ),
             (
                 vec![on, ("certificate", "x"), ("keystore.path", "y")],

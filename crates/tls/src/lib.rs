@@ -17,6 +17,7 @@
 //! elsewhere than files, matching of the subject's common name, TLS below 1.2.
 
 mod checkup;
+mod commands;
 mod config;
 mod context;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod error;
 mod expiry;
 mod failure;
 mod from_settings;
+mod hello;
 #[cfg(test)]
 mod limbo;
 pub mod listen;
@@ -64,7 +66,7 @@ pub use config::{
 pub use context::SslContext;
 pub use doubt::{Doubt, DoubtKind};
 pub use error::SslError;
-pub use expiry::{ExpiryWarning, spawn_expiry_warnings};
+pub use expiry::{ExpiryWarning, since, spawn_expiry_warnings};
 pub use failure::{FailureReason, HandshakeFailure, PeerRole, TrustedIssuer, explain_io_error};
 pub use from_settings::{SslConfigError, SslConfigProblem};
 pub use load::CertificateEntry;

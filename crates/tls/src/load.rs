@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ringwall_pki::{
     CertificateInfo, FileFormat, KeyMaterial, PkiError, fingerprint_sha256, is_issued_by,
@@ -60,8 +60,8 @@ pub(crate) fn load_key(
                 .map_err(|error| file_error(config, keystore_kind(format), error))?;
             if format == JKS {
                 oddities.push(format!(
-                    "the keystore [{}] is of the JKS format, which protects its key poorly; convert it: keytool \
-                     -importkeystore -srckeystore {} -destkeystore {} -deststoretype PKCS12",
+                    "the keystore [{}] is of the JKS format, which protects its key poorly; convert it: \
+                     `keytool -importkeystore -srckeystore {} -destkeystore {} -deststoretype PKCS12`",
                     path.resolved.display(),
                     path.resolved.display(),
                     path.resolved.with_extension("converted.p12").display()
@@ -111,8 +111,16 @@ pub(crate) fn load_trust(
                 JKS => "[jks] keystore (as a truststore)",
                 _ => "[PKCS12] keystore (as a truststore)",
             };
-            let loaded = load_truststore(&path.resolved, password)
-                .map_err(|error| file_error(config, kind, error))?;
+            let loaded =
+                load_truststore(&path.resolved, password).map_err(|error| match error {
+                    PkiError::NoTrustedCertificates { path, others } => SslError::TrustsNothing {
+                        context: config.name.clone(),
+                        own_keystore: trusted_keystore(config),
+                        path,
+                        others,
+                    },
+                    error => file_error(config, kind, error),
+                })?;
             if loaded.without_trusted_attribute {
                 oddities.push(format!(
                     "the truststore [{}] marks no certificate as trusted, so all of them are; Elasticsearch would \
@@ -131,6 +139,15 @@ pub(crate) fn load_trust(
         }
     }
     trust_in(config, trusted, pins)
+}
+
+/// Returns the own keystore, if it could be the truststore as well.
+fn trusted_keystore(config: &SslConfig) -> Option<PathBuf> {
+    let KeySource::Keystore { path, password, .. } = &config.key else {
+        return None;
+    };
+    let usable = load_truststore(&path.resolved, password).is_ok();
+    usable.then(|| path.resolved.clone())
 }
 
 /// Returns the trust in these certificates, with the configuration's revocation lists and restrictions.
@@ -174,7 +191,7 @@ fn load_restrictions(config: &SslConfig) -> Result<Option<Restrictions>, SslErro
     let content = read(&path.resolved)
         .map_err(|error| file_error(config, "trust_restrictions.path", error))?;
     let text = String::from_utf8(content).map_err(|error| format!("it is not UTF-8: {error}"));
-    let parsed = text.and_then(|text| Restrictions::parse(&text, fields.clone()));
+    let parsed = text.and_then(|text| Restrictions::parse(&text, &path.resolved, fields.clone()));
     parsed.map(Some).map_err(|reason| SslError::Restrictions {
         context: config.name.clone(),
         path: path.resolved.clone(),

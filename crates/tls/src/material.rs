@@ -12,7 +12,9 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, InconsistentKeys, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 
+use crate::commands;
 use crate::config::{KeySource, SslConfig, TrustSource};
+use crate::display;
 use crate::doubt::{Doubt, DoubtKind};
 use crate::error::SslError;
 use crate::failure::{ContextFacts, FailureReason, PeerRole, Subject};
@@ -20,6 +22,7 @@ use crate::load::{
     CertificateEntry, link_issuers, load_key, load_trust, sort_certificates, trust_in,
 };
 use crate::provider::Offer;
+use crate::remedy;
 use crate::trust::Trust;
 use crate::verifier::ConnectionVerifier;
 
@@ -51,15 +54,20 @@ impl Material {
         let known: Vec<_> = chain.iter().chain(trust.certificates()).collect();
         link_issuers(&mut certificates, &known);
         sort_certificates(&mut certificates);
+        let own = chain
+            .first()
+            .and_then(|leaf| CertificateInfo::from_der(leaf).ok());
         let facts = ContextFacts {
             name: config.name.clone(),
             is_http: config.is_http(),
             trust: config.trust_description(),
             key: config.key_description(),
-            own: chain
-                .first()
-                .and_then(|leaf| CertificateInfo::from_der(leaf).ok()),
+            files: config.operator_files(),
+            own_issuer: own.as_ref().and_then(|own| issuer_of(own, &known)),
+            own,
             issuers: trust.issuers().to_vec(),
+            protocols: offer.protocol_names(),
+            cipher_suites: offer.cipher_suite_names(),
         };
         Ok(Self {
             trust: Arc::new(trust),
@@ -180,8 +188,9 @@ impl Material {
         for doubt in self.doubts(config) {
             tracing::warn!(
                 ssl.context = config.name,
-                doubt = doubt.to_string(),
-                "doubtful ssl configuration"
+                "doubtful ssl configuration: {}; {}",
+                doubt.what(),
+                doubt.remedy()
             );
         }
     }
@@ -208,6 +217,7 @@ impl Material {
                     subject: own.subject.to_string(),
                     not_before: own.not_before,
                     not_after: own.not_after,
+                    renew: commands::renew(config),
                 }));
             } else if !config.is_http() {
                 let roles = [PeerRole::Server, PeerRole::Client];
@@ -215,6 +225,7 @@ impl Material {
             }
         }
         if config.is_http() {
+            doubts.extend(self.doubt_leaf_alone().map(doubt));
             return doubts;
         }
         if config.verification_mode == VerificationMode::None {
@@ -250,6 +261,7 @@ impl Material {
             && refusals.iter().all(|(_, reason)| *reason == refusals[0].1);
         let found = |(role, reason): (PeerRole, FailureReason)| DoubtKind::OwnRefused {
             role: (!is_one).then_some(role),
+            remedy: self.own_refused_remedy(&reason),
             reason,
             trust: self.facts.trust.clone(),
         };
@@ -257,10 +269,48 @@ impl Material {
         refusals.into_iter().take(shown).map(found).collect()
     }
 
+    /// Returns what to do about a certificate that this side itself would refuse.
+    fn own_refused_remedy(&self, reason: &FailureReason) -> String {
+        let chain = self.chain.iter();
+        let chain: Vec<CertificateInfo> = chain
+            .filter_map(|certificate| CertificateInfo::from_der(certificate).ok())
+            .collect();
+        display::one_line(|f| remedy::write_own_remedy(f, &self.facts, reason, &chain))
+    }
+
+    /// Who is told the fingerprint of a CA, as many clients are, needs the CA's certificate in the chain; so does who
+    /// trusts a CA above the issuer.
+    fn doubt_leaf_alone(&self) -> Option<DoubtKind> {
+        let own = self.facts.own.as_ref()?;
+        let file = self.facts.files.certificate.clone()?;
+        (self.chain.len() == 1 && own.subject != own.issuer).then(|| DoubtKind::LeafAlone {
+            issuer: own.issuer.to_string(),
+            file,
+        })
+    }
+
     /// Returns the chain that this side shows, leaf first.
     pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
         &self.chain
     }
+}
+
+/// Returns the certificate of the authority that issued another, if it is among those known.
+fn issuer_of(
+    leaf: &CertificateInfo,
+    known: &[&CertificateDer<'static>],
+) -> Option<CertificateInfo> {
+    let known = known
+        .iter()
+        .filter_map(|certificate| CertificateInfo::from_der(certificate).ok());
+    known
+        .filter(|issuer| issuer.subject == leaf.issuer && issuer.is_ca)
+        .find(
+            |issuer| match (&issuer.subject_key_id, &leaf.authority_key_id) {
+                (Some(its), Some(wanted)) => its == wanted,
+                _ => true,
+            },
+        )
 }
 
 pub(crate) fn certified_key(

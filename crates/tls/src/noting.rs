@@ -12,26 +12,41 @@ use crate::sniff::PEEK_BYTES;
 #[derive(Debug)]
 pub(crate) struct Noting {
     tcp: TcpStream,
-    first: [u8; PEEK_BYTES],
-    noted: usize,
+    first: Vec<u8>,
+    /// So many of the first bytes are noted.
+    wanted: usize,
 }
 
 impl Noting {
     pub(crate) fn new(tcp: TcpStream) -> Self {
         Self {
             tcp,
-            first: [0; PEEK_BYTES],
-            noted: 0,
+            first: Vec::new(),
+            wanted: PEEK_BYTES,
         }
+    }
+
+    /// Returns a connection that notes a whole ClientHello.
+    pub(crate) fn of_client(tcp: TcpStream) -> Self {
+        Self {
+            wanted: HELLO_BYTES,
+            ..Self::new(tcp)
+        }
+    }
+
+    /// Forgets what was noted: the handshake is over.
+    pub(crate) fn forget(&mut self) {
+        self.first = Vec::new();
+        self.wanted = 0;
     }
 
     pub(crate) fn tcp(&self) -> &TcpStream {
         &self.tcp
     }
 
-    /// Returns the connection and the first bytes that came from it, at most [`PEEK_BYTES`].
+    /// Returns the connection and the first bytes that came from it.
     pub(crate) fn into_parts(self) -> (TcpStream, Vec<u8>) {
-        (self.tcp, self.first[..self.noted].to_vec())
+        (self.tcp, self.first)
     }
 }
 
@@ -43,12 +58,11 @@ impl AsyncRead for Noting {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.tcp).poll_read(cx, buffer);
-        let noted = self.noted;
-        if noted < PEEK_BYTES {
+        let missing = self.wanted.saturating_sub(self.first.len());
+        if missing > 0 {
             let received = &buffer.filled()[before..];
-            let wanted = received.len().min(PEEK_BYTES - noted);
-            self.first[noted..noted + wanted].copy_from_slice(&received[..wanted]);
-            self.noted += wanted;
+            let noted = &received[..received.len().min(missing)];
+            self.first.extend_from_slice(noted);
         }
         polled
     }
@@ -83,3 +97,6 @@ impl AsyncWrite for Noting {
         Pin::new(&mut self.tcp).poll_shutdown(cx)
     }
 }
+
+/// Longer than the hello of any client with a hybrid key share.
+const HELLO_BYTES: usize = 4096;

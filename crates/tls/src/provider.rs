@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, WebPkiSupportedAlgorithms, aws_lc_rs};
-use rustls::{ClientConfig, SupportedProtocolVersion};
+use rustls::{CipherSuite, ClientConfig, ProtocolVersion, SupportedProtocolVersion};
 
 use crate::config::SslConfig;
 use crate::error::SslError;
@@ -32,6 +32,44 @@ impl Offer {
             })?;
         Ok(offer)
     }
+}
+
+impl Offer {
+    /// Returns the names of the TLS versions as the settings write them.
+    pub(crate) fn protocol_names(&self) -> Vec<String> {
+        let versions = self.versions.iter().map(|offered| offered.version);
+        versions
+            .filter_map(protocol_name)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Returns the IANA names of the cipher suites that one of the versions can use.
+    pub(crate) fn cipher_suite_names(&self) -> Vec<String> {
+        let suites = self.provider.cipher_suites.iter();
+        suites
+            .filter(|suite| self.versions.contains(&suite.version()))
+            .filter_map(|suite| cipher_suite_name(suite.suite()))
+            .collect()
+    }
+}
+
+/// Returns the name of a TLS version as the settings write it.
+pub(crate) fn protocol_name(version: ProtocolVersion) -> Option<&'static str> {
+    match version {
+        ProtocolVersion::TLSv1_3 => Some("TLSv1.3"),
+        ProtocolVersion::TLSv1_2 => Some("TLSv1.2"),
+        ProtocolVersion::TLSv1_1 => Some("TLSv1.1"),
+        ProtocolVersion::TLSv1_0 => Some("TLSv1"),
+        ProtocolVersion::SSLv3 => Some("SSLv3"),
+        _ => None,
+    }
+}
+
+/// Returns the IANA name of a cipher suite.
+pub(crate) fn cipher_suite_name(suite: CipherSuite) -> Option<String> {
+    // rustls names the TLS 1.3 suites TLS13_X where IANA has TLS_X.
+    Some(suite.as_str()?.replacen("TLS13_", "TLS_", 1))
 }
 
 /// Most preferred first. The hybrid is safe as long as either of its halves is: what is recorded today cannot be

@@ -2,14 +2,16 @@
 
 use std::fmt::{Result, Write};
 
+use ringwall_pki::CertificateInfo;
+
 use crate::display::{Issuers, is_about_certificates};
-use crate::failure::{Details, FailureReason, PeerRole};
+use crate::failure::{ContextFacts, Details, FailureReason, PeerRole};
 use crate::sniff::PlaintextKind;
 
 /// Writes the advice; nothing where there is none to give.
 pub(crate) fn write_remedy(f: &mut dyn Write, failure: &Details) -> Result {
     let context = &failure.subject.context;
-    let (name, trust) = (&context.name, &context.trust);
+    let name = &context.name;
     let role = failure.subject.role;
     match &failure.reason {
         FailureReason::NoCertificate => write!(
@@ -17,29 +19,54 @@ pub(crate) fn write_remedy(f: &mut dyn Write, failure: &Details) -> Result {
             "configure a key and certificate on the {role}, issued by one of {}",
             Issuers(&context.issuers)
         ),
+        FailureReason::UntrustedIssuer { .. } if write_borrowed(f, context)? => Ok(()),
         FailureReason::UntrustedIssuer {
             same_subject_different_key: true,
             ..
         } => write!(
             f,
-            "add the CA that issued this certificate to {trust}, or reissue the certificate with the trusted CA"
+            "decide which of the two is the CA of this cluster; give the nodes of the other its certificate to trust, \
+             and certificates that it has issued"
         ),
-        FailureReason::UntrustedIssuer { .. } => write!(
-            f,
-            "add the missing CA to {trust}, or issue the certificate with a trusted CA"
-        ),
+        FailureReason::UntrustedIssuer { issuer, .. } => match failure.chain.last() {
+            Some(top) if top.subject == top.issuer => write!(
+                f,
+                "issue the {role} a certificate of {}; or, if this node is to trust [{issuer}], {}",
+                Issuers(&context.issuers),
+                trust_it(context, issuer)
+            ),
+            _ => write!(
+                f,
+                "the {role} did not send the certificate of its issuer [{issuer}]: append it to the file of \
+                 [{name}.certificate] there, or put it into the chain of its keystore; if [{issuer}] is no CA of this \
+                 cluster, issue the {role} a certificate of {}",
+                Issuers(&context.issuers)
+            ),
+        },
+        FailureReason::IssuerIsNoAuthority { .. } => write_new_authority(f, context),
         FailureReason::Expired { .. } => write!(
             f,
-            "replace it on the {role}, or correct the clock of this host if it is wrong"
+            "replace it on the {role} (`ringwall doctor` there tells how), or correct the clock of this host if it is wrong"
         ),
         FailureReason::NotYetValid { .. } => {
             f.write_str("compare the clocks of this host and of the one that issued it")
         }
         FailureReason::Revoked { .. } => write!(f, "issue a new certificate for the {role}"),
-        FailureReason::Restricted { .. } => write!(
-            f,
-            "add a name there, or issue the {role} a certificate that has one"
-        ),
+        FailureReason::Restricted {
+            names, fields, ..
+        } => match names.as_slice() {
+            [] => write!(
+                f,
+                "the certificate has no [{}]: look at the fields that it has, or issue the {role} a certificate with a \
+                 trusted name",
+                fields.join(", ")
+            ),
+            names => write!(
+                f,
+                "add [{}] there, or issue the {role} a certificate with a trusted name",
+                names.join(", ")
+            ),
+        },
         FailureReason::UnverifiableName { .. } => write!(
             f,
             "dial another name or the address, or set [{name}.verification_mode: certificate]"
@@ -59,11 +86,17 @@ pub(crate) fn write_remedy(f: &mut dyn Write, failure: &Details) -> Result {
         FailureReason::PeerRejectedUs { alert } => write_rejected(f, failure, alert),
         FailureReason::Incompatible(_) => write!(
             f,
-            "compare [{name}.supported_protocols] and [{name}.cipher_suites] on both sides"
+            "give both sides a common value of [{name}.supported_protocols] and [{name}.cipher_suites], or neither \
+             setting"
         ),
-        FailureReason::Closed if role == PeerRole::Server => {
-            f.write_str("check its log, and that TLS is enabled there")
-        }
+        FailureReason::Closed | FailureReason::Io(_) if role == PeerRole::Server => write!(
+            f,
+            "it may not speak TLS: check that the port is its {} port, that TLS is enabled there, and its log",
+            match context.is_http {
+                true => "HTTP",
+                false => "transport",
+            }
+        ),
         FailureReason::NoKey => write!(
             f,
             "set [{name}.keystore.path], or [{name}.key] and [{name}.certificate]"
@@ -110,7 +143,143 @@ fn write_rejected(f: &mut dyn Write, failure: &Details, alert: &str) -> Result {
             context.name
         ),
         PeerRole::Client if !is_about_certificates(alert) => Ok(()),
-        PeerRole::Client if context.is_http => f.write_str("give the client the CA that issued it"),
-        PeerRole::Client => f.write_str("compare the trust configuration of both nodes"),
+        PeerRole::Client if context.is_http => match &context.own_issuer {
+            Some(issuer) => write!(
+                f,
+                "let the client trust the CA [{}]: its certificate has the SHA-256 fingerprint [{}], which the CA file \
+                 of the client must have, too",
+                issuer.subject, issuer.fingerprint_sha256
+            ),
+            None => write!(
+                f,
+                "let the client trust the CA that issued it{}",
+                match &context.files.certificate {
+                    Some(file) => format!(
+                        "; the certificate of that CA is not in [{}]: append it there, so that clients that know its \
+                         fingerprint can check it",
+                        file.display()
+                    ),
+                    None => String::new(),
+                }
+            ),
+        },
+        PeerRole::Client => f.write_str(
+            "the log of that node has the reason; `ringwall doctor` there tells what to do",
+        ),
     }
+}
+
+/// Writes what to do about a certificate that its own node would refuse. `chain` is what the node shows.
+pub(crate) fn write_own_remedy(
+    f: &mut dyn Write,
+    context: &ContextFacts,
+    reason: &FailureReason,
+    chain: &[CertificateInfo],
+) -> Result {
+    match reason {
+        FailureReason::UntrustedIssuer { .. } if write_borrowed(f, context)? => Ok(()),
+        FailureReason::UntrustedIssuer {
+            issuer,
+            same_subject_different_key: true,
+            ..
+        } => write!(
+            f,
+            "two CAs are named [{issuer}]: give this node the certificate of that which issued its own{}, or a \
+             certificate of the one it trusts",
+            match &context.files.trust {
+                Some(file) => format!(", in [{}]", file.display()),
+                None => String::new(),
+            }
+        ),
+        FailureReason::UntrustedIssuer { issuer, .. } => match chain.last() {
+            Some(top) if top.subject == top.issuer => write!(
+                f,
+                "issue this node a certificate of {}; or, if the nodes are to trust [{issuer}], {}, and so on every node",
+                Issuers(&context.issuers),
+                trust_it(context, issuer)
+            ),
+            _ => write!(
+                f,
+                "append the certificate of [{issuer}] to [{}], after the one of this node; if [{issuer}] is no CA of \
+                 this cluster, issue this node a certificate of {}",
+                match &context.files.certificate {
+                    Some(file) => file.display().to_string(),
+                    None => format!("{}.certificate", context.name),
+                },
+                Issuers(&context.issuers)
+            ),
+        },
+        FailureReason::IssuerIsNoAuthority { .. } => write_new_authority(f, context),
+        FailureReason::WrongUsage { .. } => f.write_str(
+            "issue a certificate with both serverAuth and clientAuth, or without extendedKeyUsage: a node is server \
+             and client",
+        ),
+        FailureReason::Restricted { names, .. } if !names.is_empty() => {
+            write!(f, "add [{}] to the trusted names", names.join(", "))
+        }
+        _ => f.write_str("issue this node a new certificate, with elasticsearch-certutil for example"),
+    }
+}
+
+/// Writes that the trust is a file of the other layer, and returns whether it is.
+fn write_borrowed(
+    f: &mut dyn Write,
+    context: &ContextFacts,
+) -> std::result::Result<bool, std::fmt::Error> {
+    let Some((file, other)) = &context.files.borrowed else {
+        return Ok(false);
+    };
+    let who = if context.is_http { "clients" } else { "nodes" };
+    write!(
+        f,
+        "the trust of this layer, [{}], is what [{other}] uses: name the CA of the {who} in its place",
+        file.display()
+    )?;
+    Ok(true)
+}
+
+/// Returns how to trust another authority.
+fn trust_it(context: &ContextFacts, issuer: &str) -> String {
+    match &context.files.trust {
+        Some(file) if context.files.is_trust_pem => {
+            format!("append its certificate to [{}]", file.display())
+        }
+        Some(file) => format!(
+            "import its certificate: `keytool -importcert -noprompt -alias {} -file ca.crt -keystore {}`",
+            alias(issuer),
+            file.display()
+        ),
+        None => "trust its fingerprint".to_owned(),
+    }
+}
+
+/// Returns a name for an entry of a keystore that needs no quotes in a shell.
+fn alias(subject: &str) -> String {
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
+    subject
+        .trim_start_matches("CN=")
+        .chars()
+        .map(plain)
+        .collect()
+}
+
+/// The name stays as it is, byte for byte, or what the CA has issued would not be of it.
+fn write_new_authority(f: &mut dyn Write, context: &ContextFacts) -> Result {
+    let file = match &context.files.trust {
+        Some(file) if context.files.is_trust_pem => file.display().to_string(),
+        _ => "ca.crt".to_owned(),
+    };
+    write!(
+        f,
+        "make the CA certificate again from its key, with CA:TRUE: `printf \
+         'basicConstraints=critical,CA:TRUE\\nsubjectKeyIdentifier=hash\\n' > ca.ext; openssl x509 -in {file} -signkey \
+         ca.key -clrext -days 3650 -extfile ca.ext -out new-ca.crt`; trust new-ca.crt on every node, what the CA has \
+         issued stays good"
+    )
 }

@@ -1,6 +1,8 @@
 //! Which of the certificates that the trusted authorities vouch for are let in: `trust_restrictions`.
 //! Source: node.md section 2.7.
 
+use std::path::{Path, PathBuf};
+
 use regex::Regex;
 use ringwall_base::glob::{self, Syntax};
 use ringwall_pki::{CertificateInfo, SubjectAlternativeName};
@@ -27,11 +29,19 @@ impl RestrictedField {
             _ => None,
         }
     }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::OtherNameCommonName => "subjectAltName.otherName.commonName",
+            Self::DnsName => "subjectAltName.dnsName",
+        }
+    }
 }
 
 /// The names that a peer's certificate must have one of.
 #[derive(Debug)]
 pub(crate) struct Restrictions {
+    file: PathBuf,
     fields: Vec<RestrictedField>,
     patterns: Vec<Pattern>,
 }
@@ -39,6 +49,7 @@ pub(crate) struct Restrictions {
 #[derive(Debug)]
 struct Pattern {
     written: String,
+    line: usize,
     /// `None` for a pattern of wildcards.
     regex: Option<Regex>,
 }
@@ -47,7 +58,11 @@ impl Restrictions {
     /// Reads the file: `trust.subject_name`, a pattern or a list of them.
     ///
     /// Errors: what is wrong with the text, without the name of the file.
-    pub(crate) fn parse(text: &str, fields: Vec<RestrictedField>) -> Result<Self, String> {
+    pub(crate) fn parse(
+        text: &str,
+        file: &Path,
+        fields: Vec<RestrictedField>,
+    ) -> Result<Self, String> {
         let node = yaml::parse(text).map_err(|error| error.to_string())?;
         let mut patterns = Vec::new();
         collect("", &node, &mut patterns)?;
@@ -56,9 +71,13 @@ impl Restrictions {
         }
         let patterns = patterns
             .into_iter()
-            .map(Pattern::parse)
+            .map(|(pattern, line)| Pattern::parse(pattern, line))
             .collect::<Result<_, _>>()?;
-        Ok(Self { fields, patterns })
+        Ok(Self {
+            file: file.to_owned(),
+            fields,
+            patterns,
+        })
     }
 
     /// Refuses a certificate that has none of the names.
@@ -85,13 +104,17 @@ impl Restrictions {
         Err(FailureReason::Restricted {
             names,
             trusted: self.patterns(),
+            file: self.file.clone(),
+            fields: self.fields.iter().map(|field| field.name()).collect(),
         })
     }
 
-    /// Returns the patterns as they are written.
-    pub(crate) fn patterns(&self) -> Vec<String> {
+    /// Returns the patterns as they are written, with their lines.
+    pub(crate) fn patterns(&self) -> Vec<(String, usize)> {
         let patterns = self.patterns.iter();
-        patterns.map(|pattern| pattern.written.clone()).collect()
+        patterns
+            .map(|pattern| (pattern.written.clone(), pattern.line))
+            .collect()
     }
 
     fn looks_at(&self, field: RestrictedField) -> bool {
@@ -100,7 +123,7 @@ impl Restrictions {
 }
 
 /// Gathers the patterns of `trust.subject_name`, in dotted or nested notation; refuses other keys.
-fn collect(prefix: &str, node: &Node, patterns: &mut Vec<String>) -> Result<(), String> {
+fn collect(prefix: &str, node: &Node, patterns: &mut Vec<(String, usize)>) -> Result<(), String> {
     match &node.value {
         Value::Map(entries) => {
             for entry in entries {
@@ -119,7 +142,7 @@ fn collect(prefix: &str, node: &Node, patterns: &mut Vec<String>) -> Result<(), 
             Ok(())
         }
         Value::Text(text) if prefix == "trust.subject_name" => {
-            patterns.push(text.clone());
+            patterns.push((text.clone(), node.line));
             Ok(())
         }
         Value::List(items) if prefix == "trust.subject_name" => {
@@ -139,7 +162,7 @@ fn collect(prefix: &str, node: &Node, patterns: &mut Vec<String>) -> Result<(), 
 impl Pattern {
     /// `*` stands for any text, `?` for one character, `\` takes the next as it is; `/regex/` is a regular
     /// expression for the whole name.
-    fn parse(written: String) -> Result<Self, String> {
+    fn parse(written: String, line: usize) -> Result<Self, String> {
         let regex = match written
             .strip_prefix('/')
             .and_then(|rest| rest.strip_suffix('/'))
@@ -152,7 +175,11 @@ impl Pattern {
             }
             None => None,
         };
-        Ok(Self { written, regex })
+        Ok(Self {
+            written,
+            line,
+            regex,
+        })
     }
 
     fn matches(&self, name: &str) -> bool {
@@ -168,7 +195,7 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, name: &str) -> bool {
-        Pattern::parse(pattern.to_owned()).unwrap().matches(name)
+        Pattern::parse(pattern.to_owned(), 1).unwrap().matches(name)
     }
 
     #[test]
@@ -189,7 +216,7 @@ mod tests {
             assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
         }
         assert!(
-            Pattern::parse("/(/".to_owned())
+            Pattern::parse("/(/".to_owned(), 1)
                 .unwrap_err()
                 .contains("[/(/]")
         );
@@ -203,7 +230,7 @@ mod tests {
             "trust:\n  subject_name: [a, 'b*']",
             "trust.subject_name:\n  - a\n  - b",
         ] {
-            let parsed = Restrictions::parse(text, fields()).unwrap();
+            let parsed = Restrictions::parse(text, Path::new("names.yml"), fields()).unwrap();
             assert_eq!(parsed.patterns[0].written, "a", "{text}");
         }
         for (text, reason) in [
@@ -213,7 +240,7 @@ mod tests {
             ("trust: a", "line 1: expected"),
             ("a: [", "line"),
         ] {
-            let error = Restrictions::parse(text, fields()).unwrap_err();
+            let error = Restrictions::parse(text, Path::new("names.yml"), fields()).unwrap_err();
             assert!(error.contains(reason), "{text}: {error}");
         }
     }

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use crate::dialled::Dialled;
 use crate::failure::{FailureReason, Subject, alert_name, rustls_error};
 use crate::noting::Noting;
+use crate::provider::{cipher_suite_name, protocol_name};
 
 /// The certificate chain a peer proved to hold the key of.
 #[derive(Debug, Clone)]
@@ -60,7 +61,8 @@ pub type ServerStream = TlsStream;
 pub type ClientStream = TlsStream;
 
 impl TlsStream {
-    pub(crate) fn new(inner: tokio_rustls::TlsStream<Noting>, subject: Subject) -> Self {
+    pub(crate) fn new(mut inner: tokio_rustls::TlsStream<Noting>, subject: Subject) -> Self {
+        inner.get_mut().0.forget();
         let (_, session) = inner.get_ref();
         let identity = session.peer_certificates().and_then(PeerIdentity::new);
         Self {
@@ -107,17 +109,12 @@ impl TlsStream {
 
     /// Returns the protocol version agreed on, in Elasticsearch's spelling.
     pub fn protocol_version(&self) -> Option<&'static str> {
-        match self.inner.get_ref().1.protocol_version()? {
-            rustls::ProtocolVersion::TLSv1_3 => Some("TLSv1.3"),
-            rustls::ProtocolVersion::TLSv1_2 => Some("TLSv1.2"),
-            _ => None,
-        }
+        protocol_name(self.inner.get_ref().1.protocol_version()?)
     }
 
     /// Returns the cipher suite agreed on, by its IANA name.
     pub fn cipher_suite(&self) -> Option<String> {
-        let suite = self.inner.get_ref().1.negotiated_cipher_suite()?.suite();
-        Some(suite.as_str()?.replacen("TLS13_", "TLS_", 1))
+        cipher_suite_name(self.inner.get_ref().1.negotiated_cipher_suite()?.suite())
     }
 
     /// Returns the connection underneath, for its addresses and options.

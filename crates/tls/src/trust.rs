@@ -462,12 +462,9 @@ impl Trust {
         let (_, issuer) = trusted
             .filter(|(_, known)| !known.is_ca && known.subject == issuer)
             .find(|(certificate, _)| meter.spend() && is_issued_by(leaf, certificate))?;
-        Some(FailureReason::BadCertificate(format!(
-            "the trusted certificate [{}] signed it, but is no CA (basicConstraints CA:TRUE is missing; one of X.509 \
-             version 1 has no extensions at all): make the CA again with elasticsearch-certutil ca, or with \
-             openssl req -x509",
-            issuer.subject
-        )))
+        Some(FailureReason::IssuerIsNoAuthority {
+            issuer: issuer.subject.clone(),
+        })
     }
 
     fn explain(
@@ -523,7 +520,7 @@ impl Trust {
                     detail: "its extendedKeyUsage does not permit this use".to_owned(),
                 }
             }
-            other => FailureReason::BadCertificate(format!("{other:?}")),
+            other => FailureReason::BadCertificate(other.to_string()),
         }
     }
 }
@@ -624,5 +621,4 @@ fn untrusted_issuer(
 const MAX_INTERMEDIATES: usize = 5;
 /// Source: RFC 5280 section 4.1.2.1.
 const VERSION_1: &str = "is of X.509 version 1, which has no extensions, so nothing says what it is for; issue it with \
-                         some: openssl x509 -req ... -extfile with a line subjectAltName=DNS:... or IP:..., or \
-                         elasticsearch-certutil cert";
+                         some, its names among them: elasticsearch-certutil does, and openssl x509 -req with an -extfile";

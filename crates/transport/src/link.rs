@@ -287,6 +287,8 @@ pub(crate) fn describe_end(end: &EndCause, error: Option<&hyper::Error>) -> Stri
             "no answer to the keep-alive ping in time".to_owned()
         }
         (Some(StreamEnd::Closed), _) => "the remote node closed the connection".to_owned(),
+        // The HTTP library names its tasks then.
+        (None, Some(error)) if error.is_canceled() => "the connection ended".to_owned(),
         (None, Some(error)) => match std::error::Error::source(error) {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),

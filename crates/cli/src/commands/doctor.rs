@@ -5,6 +5,7 @@ mod finding;
 mod home;
 mod http_peer;
 mod network;
+mod owner;
 mod peer;
 mod running;
 mod verdict;
@@ -13,11 +14,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use ringwall_node::preflight;
-use ringwall_settings::registry::node;
+use ringwall_settings::registry::{node, ssl};
+use ringwall_tls::SslConfig;
 
 use self::contexts::{Contexts, Layer};
 use self::finding::{Report, Status};
 use self::home::Home;
+use self::owner::Owner;
 use self::peer::{Dialler, Peer, PeerLayer};
 use crate::arguments::CommonArgs;
 use crate::error::{CommandError, ExitCode};
@@ -82,7 +85,7 @@ pub fn run(
         .enable_all()
         .build()
         .map_err(|error| CommandError::new(ExitCode::Failure, format!("cannot start: {error}")))?;
-    runtime.block_on(examine(args, asked, &home, paths.home().ok(), &mut report));
+    runtime.block_on(examine(args, asked, &home, &paths, &mut report));
     // A name that the resolver still thinks about must not hold the report back.
     runtime.shutdown_background();
     terminal.result(match args.json {
@@ -100,12 +103,17 @@ async fn examine(
     args: &DoctorArgs,
     asked: Vec<Peer>,
     home: &Home,
-    directory: Option<&Path>,
+    paths: &Paths,
     report: &mut Report,
 ) {
     let settings = &home.settings;
+    let directory = paths.home().ok();
     let within = Duration::from_secs(args.timeout);
     let addresses = network::addresses(settings, within, report).await;
+    if let Some(home_directory) = directory {
+        let data = home_directory.join(settings.get(&node::PATH_DATA));
+        node_user(home, paths, &[&data, home_directory], report);
+    }
     let contexts = match home.is_untouched {
         true => Contexts::default(),
         false => Contexts::build(home, addresses.as_ref(), report),
@@ -127,10 +135,12 @@ async fn examine(
             .collect(),
     };
     let data = directory.map(|home| home.join(settings.get(&node::PATH_DATA)));
-    let own_id = data.and_then(|data| preflight::known_id(&data));
+    let own_id = data.as_deref().and_then(preflight::known_id);
     if let Some(home) = directory {
         let logs = home.join(settings.get(&node::PATH_LOGS));
-        running::refusals(&logs, jiff::Timestamp::now(), report);
+        let now = jiff::Timestamp::now();
+        running::without_master(&logs, now, report);
+        running::refusals(&logs, now, report);
     }
     if let (Some(addresses), Layer::Tls(tls), false) =
         (&addresses, &contexts.transport, args.offline)
@@ -144,6 +154,24 @@ async fn examine(
         within,
     };
     dialler.dial_all(&peers, report).await;
+}
+
+/// Notes what the user of the node may not read.
+fn node_user(home: &Home, paths: &Paths, owned: &[&Path], report: &mut Report) {
+    let Some(owner) = Owner::of(owned) else {
+        return;
+    };
+    let settings = &home.settings;
+    let (yml, keystore) = (paths.yml(), paths.keystore());
+    let contexts: Vec<SslConfig> = [ssl::TRANSPORT_SSL.prefix, ssl::HTTP_SSL.prefix]
+        .into_iter()
+        .filter(|_| preflight::uses_tls(settings))
+        .filter_map(|prefix| SslConfig::from_settings(settings, prefix).ok().flatten())
+        .collect();
+    let mut files: Vec<&Path> = contexts.iter().flat_map(SslConfig::files).collect();
+    files.extend([yml.as_path(), keystore.as_path()]);
+    files.dedup();
+    owner.check(&files, report);
 }
 
 /// Reads `host:port`, `[v6]:port` or a base URL.

@@ -7,7 +7,7 @@ use ringwall_base::{COMPATIBLE_VERSION, SecretString};
 use ringwall_pki::CertificateInfo;
 use ringwall_rest::http_client::HttpResponse;
 use ringwall_security::enrollment::{EnrollmentToken, reachable_addresses};
-use ringwall_settings::registry::security;
+use ringwall_settings::registry::{security, ssl};
 use ringwall_tls::{SslConfig, SslError};
 use serde_json::{Value, json};
 
@@ -184,6 +184,12 @@ fn authority_fingerprint(node: &OnlineNode) -> Result<String, CommandError> {
         cannot("Elasticsearch node HTTP layer SSL configuration is not configured with a keystore")
     };
     let settings = node.settings();
+    let enabled = &ssl::HTTP_SSL.enabled;
+    if settings.is_set(enabled.key()) && !settings.get(enabled) {
+        return Err(cannot(
+            "TLS of the HTTP layer is off: set [xpack.security.http.ssl.enabled] to [true]",
+        ));
+    }
     let config = SslConfig::from_settings(settings, "xpack.security.http.ssl")
         .map_err(|error| CommandError::config(error.to_string()))?
         .ok_or_else(no_keystore)?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use ringwall_base::SecretString;
-use ringwall_rest::http_client::HttpResponse;
+use ringwall_rest::http_client::{HttpClientError, HttpResponse};
 use ringwall_security::file_realm::USERS;
 use ringwall_settings::registry::security;
 
@@ -187,7 +187,7 @@ fn holds(node: &OnlineNode, login: &Login) -> Result<bool, CommandError> {
     let answer = node
         .request(login, Method::GET, "/_security/_authenticate?pretty", None)
         .map_err(|error| {
-            CommandError::unavailable(unreachable_node(node)).with_hint(error.to_string())
+            CommandError::unavailable(unreachable_node(node, &error)).with_hint(error.to_string())
         })?;
     match answer.status {
         StatusCode::OK => Ok(true),
@@ -200,11 +200,18 @@ fn holds(node: &OnlineNode, login: &Login) -> Result<bool, CommandError> {
     }
 }
 
-fn unreachable_node(node: &OnlineNode) -> String {
-    format!(
-        "Failed to reach the node at {}. Does it run?",
-        node.shown_url()
-    )
+fn unreachable_node(node: &OnlineNode, error: &HttpClientError) -> String {
+    let url = node.shown_url();
+    match error {
+        // It runs: somebody answered, or was not trusted.
+        HttpClientError::Tls(_) => format!("Failed to establish TLS with the node at {url}."),
+        HttpClientError::Exchange { .. } | HttpClientError::InvalidUrl { .. } => {
+            format!("Failed to talk to the node at {url}.")
+        }
+        HttpClientError::Connect { .. } | HttpClientError::Timeout { .. } => {
+            format!("Failed to reach the node at {url}. Does it run?")
+        }
+    }
 }
 
 fn wrong_password(node: &OnlineNode) -> CommandError {

@@ -75,7 +75,7 @@ pub fn run(
         return Err(CommandError::config(format!(
             "Elasticsearch keystore file is missing [{path}]"
         ))
-        .with_hint("make one with elasticsearch-keystore create, and restart the node"));
+        .with_hint("make one with `elasticsearch-keystore create`, and restart the node"));
     };
     let bootstrap = Login::elastic(bootstrap);
     verify(&node, &bootstrap, terminal)?;

@@ -25,13 +25,32 @@ pub(crate) struct FormationFacts {
     /// The last error of each address that does not answer.
     pub(crate) errors: BTreeMap<String, String>,
     pub(crate) join_error: Option<String>,
+    /// What discovered nodes said of themselves and of this node.
+    pub(crate) remarks: Vec<Remark>,
+}
+
+/// What a discovered node said.
+#[derive(Debug, Clone)]
+pub(crate) struct Remark {
+    pub(crate) from: PeerInfo,
+    /// Whether it holds cluster state: the cluster was founded.
+    pub(crate) initialized: bool,
+    /// Why it has no master, itself.
+    pub(crate) waits: Option<String>,
+    /// Why it does not reach this node.
+    pub(crate) cannot_reach: Option<String>,
 }
 
 /// Returns the warning.
 pub(crate) fn explain(facts: &FormationFacts) -> String {
     let mut text = String::from("master not discovered");
     let _ = match state(facts) {
-        State::NotEligible => write!(text, " yet: have discovered {}", discovered(facts)),
+        State::NotEligible => write!(
+            text,
+            " yet, {}: have discovered {}",
+            eligible_clause(facts),
+            discovered(facts)
+        ),
         State::NeverBootstrapped => write!(
             text,
             " yet, this node has not previously joined a bootstrapped cluster, and {}: \
@@ -48,6 +67,9 @@ pub(crate) fn explain(facts: &FormationFacts) -> String {
             missing(missing_voters(facts))
         ),
     };
+    for hint in hints(facts, true) {
+        let _ = write!(text, "; {hint}");
+    }
     let (version, accepted_term) = facts
         .last_accepted
         .map_or((0, 0), |(term, index)| (index, term));
@@ -75,8 +97,25 @@ pub(crate) fn explain(facts: &FormationFacts) -> String {
 
 /// Returns the cause alone, without addresses and ids: what a client is told.
 pub(crate) fn summarize(facts: &FormationFacts) -> String {
+    let mut text = cause(facts);
+    for hint in hints(facts, false) {
+        let _ = write!(text, "; {hint}");
+    }
+    text
+}
+
+/// Returns the cause as far as this node knows it by itself: what it tells other nodes.
+pub(crate) fn own_cause(facts: &FormationFacts) -> String {
+    let mut text = cause(facts);
+    for hint in founder_hints(facts) {
+        let _ = write!(text, "; {hint}");
+    }
+    text
+}
+
+fn cause(facts: &FormationFacts) -> String {
     match state(facts) {
-        State::NotEligible => "master not discovered yet".to_owned(),
+        State::NotEligible => format!("master not discovered yet, {}", eligible_clause(facts)),
         State::NeverBootstrapped => format!(
             "master not discovered yet, this node has not previously joined a bootstrapped cluster, and {}",
             bootstrap_clause(facts)
@@ -87,6 +126,144 @@ pub(crate) fn summarize(facts: &FormationFacts) -> String {
             missing(missing_voters(facts))
         ),
     }
+}
+
+/// Returns what to do, and what the other nodes said.
+fn hints(facts: &FormationFacts, with_addresses: bool) -> Vec<String> {
+    let mut hints = founder_hints(facts);
+    hints.extend(awaited_founder(facts));
+    for remark in &facts.remarks {
+        let Some(reason) = &remark.cannot_reach else {
+            continue;
+        };
+        let name = &remark.from.name;
+        hints.push(match with_addresses {
+            true => format!(
+                "[{name}] is reached at [{}], but it does not reach this node at [{}]: {reason}; correct \
+                 [transport.publish_host] or [transport.publish_port] of this node, or what stands between the two",
+                remark.from.transport_address, facts.local.transport_address
+            ),
+            false => format!(
+                "[{name}] is reached, but it does not reach this node at the address that this node publishes"
+            ),
+        });
+    }
+    hints
+}
+
+/// Returns what is wrong with `cluster.initial_master_nodes` of this node.
+fn founder_hints(facts: &FormationFacts) -> Vec<String> {
+    if !matches!(state(facts), State::NeverBootstrapped) {
+        return Vec::new();
+    }
+    let required = &facts.initial_master_nodes;
+    if required.is_empty() {
+        return vec![
+            "to found a new cluster, name its first master-eligible nodes in [cluster.initial_master_nodes] of each \
+             of them"
+                .to_owned(),
+        ];
+    }
+    let mut hints = Vec::new();
+    // While nobody is reached, whom they would found it with is not the question.
+    let is_reached = facts.errors.is_empty();
+    let is_named = |name: &String| facts.local.matches_requirement(name);
+    if is_reached && !required.iter().any(is_named) {
+        hints.push(format!(
+            "[cluster.initial_master_nodes] is [{}] and does not name this node, [{}], which waits for those it names",
+            required.join(", "),
+            facts.local.name
+        ));
+    }
+    for name in required {
+        hints.extend(near_miss(facts, name));
+    }
+    hints
+}
+
+/// Explains an entry that means no master-eligible node by one that it may mean.
+fn near_miss(facts: &FormationFacts, name: &str) -> Option<String> {
+    let everyone = || std::iter::once(&facts.local).chain(&facts.discovered);
+    if let Some(peer) = everyone().find(|peer| peer.matches_requirement(name)) {
+        return (!peer.master_eligible)
+            .then(|| format!("[{name}] is there, but [node.roles] there lacks [master]"));
+    }
+    let is_named = |peer: &PeerInfo| {
+        let required = &facts.initial_master_nodes;
+        required.iter().any(|name| peer.matches_requirement(name))
+    };
+    let meant = everyone().find(|peer| is_almost(&peer.name, name) && !is_named(peer))?;
+    let which = match meant.id == facts.local.id {
+        true => "the name of this node",
+        false => "which is there",
+    };
+    Some(format!(
+        "[{name}] may mean [{}], {which}: an entry must be exactly its [node.name]",
+        meant.name
+    ))
+}
+
+/// Returns whether two names differ in case, separators, leading zeros or the domain only.
+fn is_almost(one: &str, other: &str) -> bool {
+    let host = |name: &str| name.split('.').next().map(plain);
+    plain(one) == plain(other) || host(one) == host(other)
+}
+
+fn plain(name: &str) -> String {
+    let mut plain = String::new();
+    for c in name.chars().filter(|c| c.is_alphanumeric()) {
+        let begins_number = !plain.ends_with(|last: char| last.is_ascii_digit());
+        if c != '0' || !begins_number {
+            plain.extend(c.to_lowercase());
+        }
+    }
+    plain
+}
+
+/// Names the node that is to found the cluster, where every founder is there and it is not this node.
+fn awaited_founder(facts: &FormationFacts) -> Option<String> {
+    if !matches!(state(facts), State::NeverBootstrapped) {
+        return None;
+    }
+    let required = &facts.initial_master_nodes;
+    let first = std::iter::once(&facts.local)
+        .chain(&facts.discovered)
+        .filter(|peer| peer.master_eligible)
+        .filter(|peer| required.iter().any(|name| peer.matches_requirement(name)))
+        .min_by_key(|peer| (&peer.name, peer.id))?;
+    if !absent(facts).is_empty() || first.id == facts.local.id {
+        return None;
+    }
+    let mut remarks = facts.remarks.iter();
+    let remark = remarks.find(|remark| remark.from.id == first.id);
+    if remark.is_some_and(|remark| remark.initialized) {
+        return None;
+    }
+    let reason = match remark.and_then(|remark| remark.waits.as_ref()) {
+        Some(reason) => format!("it says that {reason}"),
+        None => "its log tells why".to_owned(),
+    };
+    Some(format!(
+        "[{}], the first of them by name, is to found the cluster and has not: {reason}",
+        first.name
+    ))
+}
+
+fn eligible_clause(facts: &FormationFacts) -> String {
+    let names = |peers: &mut dyn Iterator<Item = &PeerInfo>| {
+        let names: Vec<&str> = peers.map(|peer| peer.name.as_str()).collect();
+        names.join(", ")
+    };
+    let eligible = names(&mut facts.discovered.iter().filter(|peer| peer.master_eligible));
+    if eligible.is_empty() {
+        let everyone = &mut std::iter::once(&facts.local).chain(&facts.discovered);
+        return format!(
+            "none of the nodes discovered is master-eligible: give at least one of [{}] the role [master] in \
+             [node.roles], or discover a node that has it",
+            names(everyone)
+        );
+    }
+    format!("this node is not master-eligible and waits for one of [{eligible}] to be elected")
 }
 
 enum State {
@@ -117,19 +294,24 @@ fn bootstrap_clause(facts: &FormationFacts) -> String {
     if facts.initial_master_nodes.is_empty() {
         return "[cluster.initial_master_nodes] is empty on this node".to_owned();
     }
+    format!(
+        "this node must discover master-eligible nodes [{}] to bootstrap a cluster{}",
+        facts.initial_master_nodes.join(", "),
+        missing(absent(facts))
+    )
+}
+
+/// Returns the entries of `cluster.initial_master_nodes` that no master-eligible node bears.
+fn absent(facts: &FormationFacts) -> Vec<String> {
     let everyone: Vec<&PeerInfo> = std::iter::once(&facts.local)
         .chain(&facts.discovered)
         .filter(|peer| peer.master_eligible)
         .collect();
-    let required = &facts.initial_master_nodes;
-    let absent = required
-        .iter()
-        .filter(|name| !everyone.iter().any(|peer| peer.matches_requirement(name)));
-    format!(
-        "this node must discover master-eligible nodes [{}] to bootstrap a cluster{}",
-        required.join(", "),
-        missing(absent.cloned().collect())
-    )
+    let required = facts.initial_master_nodes.iter();
+    required
+        .filter(|name| !everyone.iter().any(|peer| peer.matches_requirement(name)))
+        .cloned()
+        .collect()
 }
 
 fn quorum_clause(possible: bool) -> &'static str {
@@ -234,6 +416,7 @@ mod tests {
             last_accepted: None,
             errors: BTreeMap::new(),
             join_error: None,
+            remarks: Vec::new(),
         }
     }
 
@@ -245,8 +428,9 @@ mod tests {
             format!(
                 "master not discovered yet, this node has not previously joined a bootstrapped \
                  cluster, and [cluster.initial_master_nodes] is empty on this node: have \
-                 discovered [{{a}}{{{id}}}{{e}}{{a:9300}}]; discovery will continue using \
-                 [b:9300] from hosts providers and [] from last-known cluster state; node term 0, \
+                 discovered [{{a}}{{{id}}}{{e}}{{a:9300}}]; to found a new cluster, name its first \
+                 master-eligible nodes in [cluster.initial_master_nodes] of each of them; discovery \
+                 will continue using [b:9300] from hosts providers and [] from last-known cluster state; node term 0, \
                  last-accepted version 0 in term 0"
             )
         );
@@ -333,6 +517,78 @@ mod tests {
     fn not_eligible() {
         let mut facts = facts();
         facts.local.master_eligible = false;
-        assert!(explain(&facts).starts_with("master not discovered yet: have discovered ["));
+        let text = explain(&facts);
+        let none = "master not discovered yet, none of the nodes discovered is master-eligible: give at least one of [a] \
+                    the role [master] in [node.roles], or discover a node that has it";
+        assert!(
+            text.starts_with(&format!("{none}: have discovered [")),
+            "{text}"
+        );
+        assert_eq!(summarize(&facts), none);
+        facts.discovered = vec![peer("b", 2)];
+        assert_eq!(
+            summarize(&facts),
+            "master not discovered yet, this node is not master-eligible and waits for one of [b] to be elected"
+        );
+    }
+
+    #[test]
+    fn founders_that_are_almost_there() {
+        let mut other = peer("es02", 2);
+        let facts = |discovered: &PeerInfo, required: &[&str]| FormationFacts {
+            local: peer("es01", 1),
+            discovered: vec![discovered.clone()],
+            initial_master_nodes: required.iter().map(|name| (*name).to_owned()).collect(),
+            ..facts()
+        };
+        for name in ["es-02", "ES02", "es02.example.org", "es2"] {
+            let text = summarize(&facts(&other, &["es01", name]));
+            let hint = format!(
+                "; [{name}] may mean [es02], which is there: an entry must be exactly its [node.name]"
+            );
+            assert!(text.ends_with(&hint), "{text}");
+        }
+        for name in ["es03", "es20", "s02"] {
+            let text = summarize(&facts(&other, &["es01", name]));
+            assert!(text.ends_with(&format!("missing [{name}]")), "{text}");
+        }
+        let text = summarize(&facts(&other, &["es-01", "es02"]));
+        assert!(
+            text.contains("[es-01] may mean [es01], the name of this node"),
+            "{text}"
+        );
+        assert!(text.contains("does not name this node, [es01]"), "{text}");
+        other.master_eligible = false;
+        let text = summarize(&facts(&other, &["es01", "es02"]));
+        assert!(
+            text.ends_with("; [es02] is there, but [node.roles] there lacks [master]"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_other_nodes_said_is_told() {
+        let first = peer("a", 1);
+        let facts = FormationFacts {
+            local: peer("b", 2),
+            discovered: vec![first.clone()],
+            initial_master_nodes: vec!["a".to_owned(), "b".to_owned()],
+            remarks: vec![Remark {
+                from: first,
+                initialized: false,
+                waits: Some("it is tired".to_owned()),
+                cannot_reach: Some("refused".to_owned()),
+            }],
+            ..facts()
+        };
+        let text = explain(&facts);
+        for part in [
+            "[a], the first of them by name, is to found the cluster and has not: it says that it is tired",
+            "[a] is reached at [a:9300], but it does not reach this node at [b:9300]: refused; correct",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!summarize(&facts).contains(":9300"));
+        assert!(!own_cause(&facts).contains("tired"));
     }
 }

@@ -96,7 +96,7 @@ async fn full_checks_chain_dates_usage_and_the_name_dialled() {
             server: Cert::OtherCa,
             server_says: "client did not trust this server's certificate|unknown_ca",
             client_says: "failed to establish trust with server|not configured to trust that issuer [CN=Other CA]|\
-                          it only trusts the issuer [CN=Test CA] with fingerprint [|PEM-trust{|ca.crt}|add the missing CA",
+                          it only trusts the issuer [CN=Test CA] with fingerprint [|PEM file [|ca.crt]|a certificate of [CN=Test CA]",
             ..case()
         },
         Case {

@@ -239,7 +239,7 @@ async fn a_ca_without_extensions_is_told() {
     check(
         "a CA of version 1",
         &outcome.client,
-        "the trusted certificate [CN=old-CA] signed it, but is no CA|version 1|openssl req -x509",
+        "the trusted certificate [CN=old-CA] signed it, but is no CA|version 1|openssl x509 -in",
     );
 }
 

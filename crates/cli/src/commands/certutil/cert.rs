@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::ca;
 use super::failed;
 use super::instances::InstanceArgs;
-use super::issuer::IssuerArgs;
+use super::issuer::{IssuerArgs, within_ca};
 use super::keys::KeyArgs;
 use super::output::{self, Bundle};
 use super::parallel::make_all;
@@ -53,19 +53,22 @@ pub(super) struct CertArgs {
 }
 
 /// Loads the CA, finds the nodes, asks where to write, then makes and writes. Source: tools.md section 1.4.
-pub(super) fn run(args: CertArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub(super) fn run(mut args: CertArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
     if !args.authority.is_given() && !args.self_signed && !args.keep_ca_key {
         return Err(CommandError::usage(NO_CA));
     }
     let key = args.key.spec()?;
     let pass = args.password.read(terminal)?;
     terminal.out(INTRODUCTION);
+    let nodes = args.instances.nodes(terminal)?;
     let issuer = match args.authority.load(terminal)? {
-        Some(authority) => Issuer::Authority(Box::new(authority)),
+        Some(authority) => {
+            args.days = within_ca(&authority, args.days, terminal)?;
+            Issuer::Authority(Box::new(authority))
+        }
         None if args.keep_ca_key => Issuer::Kept(Box::new(generate_ca(&args, key)?)),
         None => Issuer::Itself,
     };
-    let nodes = args.instances.nodes(terminal)?;
     let is_zip = args.instances.are_many() || args.pem || args.keep_ca_key;
     let default = match args.instances.name() {
         _ if is_zip => "certificate-bundle.zip".to_owned(),

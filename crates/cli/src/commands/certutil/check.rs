@@ -13,6 +13,7 @@ use ringwall_tls::{KeySource, SslConfig, SslContext, TrustSource};
 use serde_json::{Value, json};
 
 use super::inspect::{Report, days_left};
+use super::issuer::whole_days;
 use super::output;
 use super::password::PasswordSource;
 use crate::error::{CommandError, ExitCode};
@@ -348,7 +349,7 @@ fn table(rows: &[Row], status: impl Fn(&Row) -> Status) -> String {
         text.push_str(&match &row.found {
             Ok(info) => format!(
                 "{word:<9} {:>9}  {:<20}  {} in {}\n",
-                days_left(info, Timestamp::now()),
+                whole_days(info, Timestamp::now()),
                 info.not_after.to_string(),
                 info.subject,
                 row.place
@@ -363,5 +364,7 @@ fn table(rows: &[Row], status: impl Fn(&Row) -> Status) -> String {
     text
 }
 
-const EXTENSIONS: [&str; 8] = ["p12", "pfx", "pkcs12", "jks", "pem", "crt", "cer", "cert"];
+const EXTENSIONS: [&str; 11] = [
+    "p12", "pfx", "pkcs12", "jks", "pem", "crt", "cer", "cert", "der", "p7b", "p7c",
+];
 const DEADLINE: Duration = Duration::from_secs(10);

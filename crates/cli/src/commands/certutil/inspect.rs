@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use ringwall_base::SecretString;
 use ringwall_pki::{
-    CertificateDer, CertificateInfo, FileFormat, PkiError, RequestInfo, detect_format, jks, p12,
-    pem,
+    CertificateDer, CertificateInfo, FileFormat, PkiError, RequestInfo, certificates_in,
+    detect_format, jks, p12, pem,
 };
+use ringwall_tls::since;
 use serde_json::{Value, json};
 
 use super::output;
@@ -108,6 +109,13 @@ impl Report {
                 Self::of_p12(path, store.map_err(unreadable)?)
             }
             FileFormat::Pem => Self::of_pem(path, content),
+            FileFormat::Der => {
+                let certificates = certificates_in(content, path).map_err(unreadable)?;
+                Self::of_pem(path, pem::encode_certificates(&certificates).as_bytes())
+            }
+            FileFormat::Base64Pkcs12 => Err(unreadable(PkiError::Base64Copy {
+                path: path.to_owned(),
+            })),
             FileFormat::Jks => {
                 // Its certificates are open: a password that is given is compared, none is asked for.
                 let password = match passwords.is_given() {
@@ -123,11 +131,13 @@ impl Report {
                 "[{}] is a Java keystore (JCEKS), which is not read here",
                 path.display()
             ))
-            .with_hint(
-                "convert it: keytool -importkeystore -srckeystore FILE -destkeystore FILE.p12 -deststoretype pkcs12",
-            )),
+            .with_hint(format!(
+                "convert it: `keytool -importkeystore -srckeystore {} -destkeystore {} -deststoretype pkcs12`",
+                path.display(),
+                path.with_extension("p12").display()
+            ))),
             FileFormat::Unknown => Err(CommandError::data(format!(
-                "[{}] is neither PKCS#12 nor JKS nor PEM nor a zip file",
+                "[{}] is neither PKCS#12 nor JKS nor PEM nor DER nor PKCS#7 nor a zip file",
                 path.display()
             ))),
         }
@@ -401,7 +411,7 @@ impl Entry {
             line("serial number", &info.serial);
             let days = days_left(info, Timestamp::now());
             let remark = match days {
-                ..0 => "EXPIRED".to_owned(),
+                ..0 => format!("EXPIRED {}", since(info.not_after, Timestamp::now())),
                 days => format!("{days} days left"),
             };
             line(

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use ringwall_base::SecretString;
-use ringwall_pki::{CertificateAuthority, PkiError};
+use ringwall_pki::{CertificateAuthority, CertificateInfo, PkiError};
+use ringwall_tls::since;
 
 use super::password::NewPassword;
 use super::{failed, output};
@@ -29,6 +31,9 @@ pub(super) struct IssuerArgs {
     /// Read that password from the first line of a file
     #[arg(long, value_name = "FILE", conflicts_with = "ca_pass")]
     ca_pass_file: Option<PathBuf>,
+    /// Sign with a CA that has ended, or is not valid yet
+    #[arg(long)]
+    allow_expired: bool,
 }
 
 impl IssuerArgs {
@@ -55,13 +60,16 @@ impl IssuerArgs {
         let given = given.or(from_file.as_ref());
         let authority = match (&self.ca, &self.ca_cert, &self.ca_key) {
             (Some(file), _, _) => {
+                // Before anybody types a password for it.
+                let path = output::input(file)?;
+                std::fs::File::open(&path).map_err(|error| CommandError::io(&path, &error))?;
                 let password = match given {
                     Some(given) => given.clone(),
                     // The path as it was given: that is how the user knows the file.
                     None => terminal
                         .secret(&format!("Enter password for CA ({}) : ", file.display()))?,
                 };
-                CertificateAuthority::load_p12(&output::input(file)?, &password)
+                CertificateAuthority::load_p12(&path, &password)
             }
             (None, Some(certificate), Some(key)) => load_pem(
                 &output::input(certificate)?,
@@ -71,8 +79,56 @@ impl IssuerArgs {
             )?,
             _ => return Ok(None),
         };
-        authority.map(Some).map_err(failed)
+        let authority = authority.map_err(failed)?;
+        self.check_dates(&authority)?;
+        Ok(Some(authority))
     }
+
+    /// Nobody accepts what a CA has signed that is past its end.
+    fn check_dates(&self, authority: &CertificateAuthority) -> Result<(), CommandError> {
+        let info = CertificateInfo::from_der(authority.certificate()).map_err(failed)?;
+        let now = Timestamp::now();
+        if self.allow_expired || info.is_valid_at(now) {
+            return Ok(());
+        }
+        let (subject, start, end) = (&info.subject, info.not_before, info.not_after);
+        let message = match end < now {
+            true => format!("the CA [{subject}] expired on [{end}], {}", since(end, now)),
+            false => format!("the CA [{subject}] is not valid before [{start}]"),
+        };
+        Err(CommandError::data(message).with_hint(
+            "make a new CA with `elasticsearch-certutil ca`; with --allow-expired this one signs all the same, and what \
+             it signs is refused everywhere",
+        ))
+    }
+}
+
+/// Returns for how many days a certificate can be valid: no longer than the CA. Says so where that is less than was
+/// asked for.
+pub(super) fn within_ca(
+    authority: &CertificateAuthority,
+    days: u32,
+    terminal: &mut Terminal,
+) -> Result<u32, CommandError> {
+    let info = CertificateInfo::from_der(authority.certificate()).map_err(failed)?;
+    let left = whole_days(&info, Timestamp::now());
+    // One that has ended is used only by who insists.
+    let Ok(left) = u32::try_from(left.max(1)) else {
+        return Ok(days);
+    };
+    if left >= days || info.not_after < Timestamp::now() {
+        return Ok(days);
+    }
+    terminal.err(format!(
+        "Warning: the CA ends on [{}], so the certificates are valid for {left} days instead of {days}.",
+        info.not_after
+    ));
+    Ok(left)
+}
+
+/// Returns the whole days until the end, with a minus those since.
+pub(super) fn whole_days(info: &CertificateInfo, now: Timestamp) -> i64 {
+    (info.not_after.as_second() - now.as_second()) / (24 * 60 * 60)
 }
 
 /// Loads a PEM CA; asks for the passphrase only when the key is encrypted.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use ringwall_base::SecretString;
 use ringwall_pki::{
     CertificateAuthority, CertificateDer, CertificateInfo, FileFormat, IssuedCertificate, PkiError,
-    PrivateKey, Renewal, detect_format,
+    PrivateKey, Renewal, certificates_in, detect_format, pem,
 };
 use zeroize::Zeroizing;
 
@@ -127,7 +127,18 @@ fn renew(
             let store = store::Store::open(path, &content, &mut args.password, terminal)?;
             store.renew(|old| issue(path, old, authority, args, terminal))
         }
-        FileFormat::Pem => {
+        FileFormat::Base64Pkcs12 => Err(unusable(PkiError::Base64Copy {
+            path: path.to_owned(),
+        })),
+        FileFormat::Pem | FileFormat::Der => {
+            // The new file is PEM: a node reads either.
+            let content = match detect_format(&content) {
+                FileFormat::Der => {
+                    let chain = certificates_in(&content, path).map_err(unusable)?;
+                    Zeroizing::new(pem::encode_certificates(&chain).into_bytes())
+                }
+                _ => content,
+            };
             let pair = pair::Pair::open(
                 path,
                 &content,

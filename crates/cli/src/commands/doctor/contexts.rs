@@ -8,7 +8,7 @@ use ringwall_node::preflight::{self, Addresses};
 use ringwall_pki::CertificateInfo;
 use ringwall_settings::Settings;
 use ringwall_settings::registry::{security, ssl};
-use ringwall_tls::{Doubt, SslConfig, SslContext, file_problems};
+use ringwall_tls::{Doubt, SslConfig, SslContext, file_problems, since};
 use serde_json::{Value, json};
 
 use super::finding::{Finding, Report, Status};
@@ -138,7 +138,7 @@ fn without_tls(settings: &Settings, prefix: &str, report: &mut Report) {
         let message = "HTTP has no TLS: passwords cross the network as they are";
         let finding =
             Finding::warning("tls_settings", message).setting(format!("{prefix}.enabled"));
-        report.add(finding.action("elasticsearch-certutil http makes what HTTPS needs"));
+        report.add(finding.action("`elasticsearch-certutil http` makes what HTTPS needs"));
     } else {
         // Whether that keeps the node from starting is for the bootstrap checks to say.
         let how = if told { "turned off" } else { "not turned on" };
@@ -205,13 +205,21 @@ pub(super) fn describe(info: &CertificateInfo) -> String {
         names => format!("names [{names}]"),
     };
     format!(
-        "[{}], serial number [{}], SHA-256 fingerprint [{}], {names}, valid until [{}] ({} days)",
+        "[{}], serial number [{}], SHA-256 fingerprint [{}], {names}, valid until [{}] ({})",
         info.subject,
         info.serial,
         info.fingerprint_sha256,
         info.not_after,
-        days_left(info, Timestamp::now())
+        ends(info, Timestamp::now())
     )
+}
+
+/// Returns how many whole days are left, or have passed.
+fn ends(info: &CertificateInfo, now: Timestamp) -> String {
+    match days_left(info, now) {
+        ..0 => format!("ended {}", since(info.not_after, now)),
+        days => format!("{days} days left"),
+    }
 }
 
 pub(super) fn certificate_json(info: &CertificateInfo) -> Value {

@@ -109,8 +109,8 @@ pub(super) fn check_permissions(secrets: &[&Path], others: &[&Path], report: &mu
             let message =
                 format!("[{shown}] may be {what} by every user of this machine (mode {mode:o})");
             let action = match forbidden & READ {
-                0 => format!("chmod o-w {shown}"),
-                _ => format!("chmod o-rw {shown}"),
+                0 => format!("`chmod o-w {shown}`"),
+                _ => format!("`chmod o-rw {shown}`"),
             };
             report.add(
                 Finding::warning("permissions", message)

@@ -132,6 +132,7 @@ impl Dialler<'_> {
         Own {
             dual_stack: dual_stack && layer == PeerLayer::Transport,
             id: self.own_id,
+            name: preflight::name(self.settings),
             tls: self.tls(layer),
             other_tls: self.tls(other),
         }

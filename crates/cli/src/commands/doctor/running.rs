@@ -47,6 +47,48 @@ pub(super) fn refusals(logs: &Path, now: Timestamp, report: &mut Report) {
     }
 }
 
+/// Notes that the node had no master when it last said anything of one, and what it says of that.
+pub(super) fn without_master(logs: &Path, now: Timestamp, report: &mut Report) {
+    let Some((file, text)) = newest_log(logs) else {
+        return;
+    };
+    let mut last = None;
+    for line in text.lines() {
+        let Some((at, message)) = said_at(line) else {
+            continue;
+        };
+        if message.starts_with(NO_MASTER) {
+            last = Some((at, message));
+        } else if ENDS_NO_MASTER
+            .iter()
+            .any(|start| message.starts_with(start))
+            && !message.contains("current []")
+        {
+            last = None;
+        }
+    }
+    let Some((at, message)) = last.filter(|(at, _)| *at >= now - RECENT) else {
+        return;
+    };
+    let finding = Finding::error(
+        "master",
+        format!("at [{at}] the node had no master: {message}"),
+    );
+    report.add(
+        finding
+            .file(Some(&file))
+            .action("that line says who is missing and why; begin with the errors of this report, if there are others"),
+    );
+}
+
+/// Splits a line of the log into its time and its message, without where in the program it is from.
+fn said_at(line: &str) -> Option<(Timestamp, &str)> {
+    let (at, rest) = line.split_once(char::is_whitespace)?;
+    let (_level, rest) = rest.trim_start().split_once(' ')?;
+    let (_target, message) = rest.split_once(": ")?;
+    Some((at.parse().ok()?, message))
+}
+
 /// Compares what the node that runs here shows with its files, if it can be found where it should listen.
 pub(super) async fn own_node(
     settings: &Settings,
@@ -56,7 +98,7 @@ pub(super) async fn own_node(
     within: std::time::Duration,
     report: &mut Report,
 ) {
-    let (Some(own_id), Some(address)) = (own_id, addresses.transport_address(settings)) else {
+    let Some(address) = addresses.transport_address(settings) else {
         return;
     };
     let Ok(examined) = preflight::dial(settings, Some(tls.clone()), &address, within).await else {
@@ -66,12 +108,19 @@ pub(super) async fn own_node(
         let (Ok(node), Some(shown)) = (&found.result, &found.seen.certificate) else {
             continue;
         };
+        if own_id != Some(node.id) {
+            let message = format!(
+                "[{address}], where this node is to listen ([transport.port]), is taken by the node [{}]",
+                node.name
+            );
+            report.add(Finding::error("port_taken", message).setting("transport.port").action(
+                "give this node another [transport.port] or [network.host], or stop that node",
+            ));
+            continue;
+        }
         let (Some(shown), Some(own)) = (&shown.info, tls.own_certificate()) else {
             continue;
         };
-        if node.id != own_id {
-            continue;
-        }
         report.add(match shown.fingerprint_sha256 == own.fingerprint_sha256 {
             true => Finding::ok(
                 "running",
@@ -141,6 +190,9 @@ fn newest_log(logs: &Path) -> Option<(PathBuf, String)> {
     Some((newest.1, String::from_utf8_lossy(&tail).into_owned()))
 }
 
+const NO_MASTER: &str = "master not discovered";
+/// What the node says when it has found one, or starts anew.
+const ENDS_NO_MASTER: [&str; 2] = ["master node changed", "started node.name="];
 const RECENT: SignedDuration = SignedDuration::from_hours(1);
 const TAIL_BYTES: u64 = 1 << 20;
 const SHOWN: usize = 8;
@@ -182,5 +234,37 @@ mod tests {
         );
         refusals(&logs.path().join("missing"), now, &mut report);
         assert_eq!(report.findings.len(), 2);
+    }
+
+    #[test]
+    fn a_node_without_a_master_is_told_until_it_has_one() {
+        let logs = tempfile::tempdir().unwrap();
+        let now = "2026-11-26T21:40:00Z".parse().unwrap();
+        let line = |minute: u8, message: &str| {
+            format!("2026-11-26T21:{minute}:00.000000Z  WARN ringwall_coordination::x: {message}\n")
+        };
+        let told = |lines: &[String]| {
+            std::fs::write(logs.path().join("es.log"), lines.concat()).unwrap();
+            let mut report = Report::default();
+            without_master(logs.path(), now, &mut report);
+            let messages = report.findings.into_iter().map(|found| found.message);
+            messages.collect::<Vec<_>>()
+        };
+        let none = line(30, "master not discovered yet, missing [b]");
+        let found = line(
+            31,
+            "master node changed {previous [], current [{b}]}, term: 1, version: 1",
+        );
+        let lost = line(
+            32,
+            "master node changed {previous [{b}], current []}, term: 1, version: 1",
+        );
+        let wanted = "at [2026-11-26T21:30:00Z] the node had no master: master not discovered yet, missing [b]";
+        assert_eq!(told(std::slice::from_ref(&none)), [wanted]);
+        assert_eq!(told(&[none.clone(), lost.clone()]), [wanted]);
+        assert!(told(&[none.clone(), found]).is_empty());
+        assert!(told(&[none.clone(), line(33, "started node.name=a node.id=1")]).is_empty());
+        assert!(told(&[none.replace("T21:30", "T20:30")]).is_empty());
+        assert!(told(&[lost]).is_empty());
     }
 }

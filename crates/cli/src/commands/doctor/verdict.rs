@@ -3,7 +3,7 @@
 use ringwall_base::{NodeId, VERSION};
 use ringwall_node::preflight::{ConnectError, NodeIdentity, Seen};
 use ringwall_settings::VerificationMode;
-use ringwall_tls::{FailureReason, HandshakeFailure, PeerRole, Speaks, SslContext};
+use ringwall_tls::{Doubt, FailureReason, HandshakeFailure, PeerRole, Speaks, SslContext};
 use serde_json::{Value, json};
 
 use super::contexts::{certificate_json, describe};
@@ -33,6 +33,8 @@ pub(super) fn may_be_the_protocol(error: &ConnectError, seen: &Seen) -> bool {
 pub(super) struct Own<'a> {
     /// The id it keeps in its data path.
     pub(super) id: Option<NodeId>,
+    /// `node.name`.
+    pub(super) name: String,
     /// The context that was dialled with, and that of the other layer.
     pub(super) tls: Option<&'a SslContext>,
     pub(super) other_tls: Option<&'a SslContext>,
@@ -43,7 +45,12 @@ pub(super) struct Own<'a> {
 /// Explains one address. `any_good` tells whether another address of the same peer answered.
 pub(super) fn judge(peer: &Peer, outcome: &Outcome, any_good: bool, own: &Own<'_>) -> Vec<Finding> {
     let mut findings = match &outcome.result {
-        Ok(answer) => vec![good(peer, outcome, answer, own)],
+        Ok(answer) => {
+            let mut findings = vec![good(peer, outcome, answer, own)];
+            findings.extend(same_data(peer, answer, own));
+            findings.extend(as_client(peer, outcome, answer, own));
+            findings
+        }
         Err(error) => vec![bad(peer, outcome, error, any_good, own)],
     };
     let expiry = outcome.seen.certificate.as_ref();
@@ -56,7 +63,8 @@ pub(super) fn judge(peer: &Peer, outcome: &Outcome, any_good: bool, own: &Own<'_
                 describe(info)
             );
             let finding = Finding::warning("peer_certificate_ends", one_line(&message));
-            findings.push(finding.action("renew it on that node (elasticsearch-certutil renew)"));
+            findings
+                .push(finding.action("renew it on that node; `ringwall doctor` there tells how"));
         }
     }
     if let Ok(Answer::Node(node)) = &outcome.result
@@ -70,6 +78,50 @@ pub(super) fn judge(peer: &Peer, outcome: &Outcome, any_good: bool, own: &Own<'_
         findings.push(finding.action("upgrade the older node when you can"));
     }
     findings
+}
+
+/// The id of a node is kept in its data path.
+fn same_data(peer: &Peer, answer: &Answer, own: &Own<'_>) -> Option<Finding> {
+    let Answer::Node(node) = answer else {
+        return None;
+    };
+    if own.id != Some(node.id) || node.name == own.name {
+        return None;
+    }
+    let message = format!(
+        "the data path of this node, [{}], is that of the node [{}] at [{}]",
+        own.name, node.name, peer.address
+    );
+    let finding = Finding::error("data_path", one_line(&message)).setting("path.data");
+    Some(finding.action(
+        "give each node a [path.data] of its own, empty at its first start; copying a data path copies the identity of \
+         the node",
+    ))
+}
+
+/// A node is server and client: one that answers well may be refused where it dials.
+fn as_client(peer: &Peer, outcome: &Outcome, answer: &Answer, own: &Own<'_>) -> Option<Finding> {
+    let (Answer::Node(node), Some(tls)) = (answer, own.tls) else {
+        return None;
+    };
+    let chain = &outcome.seen.certificate.as_ref()?.chain;
+    let reason = tls.would_trust(chain, PeerRole::Client, None).err()?;
+    if own.id == Some(node.id) {
+        return None;
+    }
+    let message = format!(
+        "the node [{}] at [{}] would be refused where it dials this node: {}",
+        node.name,
+        peer.address,
+        reason.detail()
+    );
+    let finding = Finding::error("peer_as_client", one_line(&message)).setting(peer.layer.prefix());
+    Some(finding.action(match reason {
+        FailureReason::WrongUsage { .. } => {
+            "issue that node a certificate with both serverAuth and clientAuth, or without extendedKeyUsage"
+        }
+        _ => "issue that node another certificate; `ringwall doctor` there tells what is wrong with it",
+    }))
 }
 
 const DUAL_STACK: &str = "xpack.security.transport.ssl.dual_stack.enabled";
@@ -235,6 +287,19 @@ fn explain(
     }
 }
 
+fn layer_of(failure: &HandshakeFailure) -> PeerLayer {
+    match failure.context() == PeerLayer::Http.prefix() {
+        true => PeerLayer::Http,
+        false => PeerLayer::Transport,
+    }
+}
+
+/// Returns whether this node itself would refuse its certificate.
+fn own_is_bad(own: &Own<'_>) -> bool {
+    let doubts = own.tls.map(|tls| tls.checkup(&[])).unwrap_or_default();
+    doubts.iter().any(Doubt::is_fatal)
+}
+
 fn tls_was_fine(seen: &Seen) -> String {
     match (seen.protocol, &seen.cipher_suite) {
         (Some(protocol), Some(cipher)) => {
@@ -253,20 +318,20 @@ fn handshake(failure: &HandshakeFailure, own: &Own<'_>) -> (String, String) {
                     "; the certificate of this node is {}",
                     describe(shown)
                 ));
-                if OWN_TRUST_ALERTS.contains(&alert.as_str()) {
+                if own_is_bad(own) {
+                    action = "mend first what this report says of the certificate of this node"
+                        .to_owned();
+                } else if OWN_TRUST_ALERTS.contains(&alert.as_str()) {
                     action = format!(
-                        "have that node trust the CA [{}], which issued the certificate of this node; compare with \
-                         the CA that its own certificate is of. {action}",
+                        "the certificate of this node is of the CA [{}]: compare with the CA that the certificate of \
+                         that node is of, and that it trusts; {action}",
                         shown.issuer
                     );
                 }
             }
             if alert == "no_application_protocol" {
-                let layer = match failure.context() == PeerLayer::Http.prefix() {
-                    true => PeerLayer::Http,
-                    false => PeerLayer::Transport,
-                };
-                action = format!("check that the port is the {} port of a node", layer.word());
+                let layer = layer_of(failure).word();
+                action = format!("check that the port is the {layer} port of a node");
             }
         }
         FailureReason::NameMismatch { .. } | FailureReason::UnverifiableName { .. } => {
@@ -275,7 +340,10 @@ fn handshake(failure: &HandshakeFailure, own: &Own<'_>) -> (String, String) {
             );
         }
         FailureReason::Closed => {
-            action.push_str("; an IP filter there ([xpack.security.*.filter]) closes, too");
+            let layer = layer_of(failure).word();
+            action.push_str(&format!(
+                "; an IP filter there ([xpack.security.{layer}.filter]) closes, too"
+            ));
         }
         // Every CA of certutil has one name unless told otherwise.
         FailureReason::UntrustedIssuer {

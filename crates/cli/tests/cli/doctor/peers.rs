@@ -66,7 +66,7 @@ fn a_peer_that_does_not_trust_us_is_noticed_after_the_handshake() {
         found.is(1, "error");
         let told = found.error("peer_tls", "rejected this node with the TLS alert");
         let action = told["action"].as_str().unwrap();
-        assert!(action.contains("trust the CA [CN=CA]"), "{action}");
+        assert!(action.contains("of the CA [CN=CA]"), "{action}");
         assert_eq!(found.json["peers"][0]["reason"], "peer_rejected_us");
     }
 }

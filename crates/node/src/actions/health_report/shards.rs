@@ -40,8 +40,12 @@ pub async fn master(services: &Arc<Services>) -> Indicator {
         Diagnosis {
             id: "no_master",
             cause: match errors.as_slice() {
-                [] => "Fewer than half of the voting nodes answer".to_owned(),
-                errors => format!("Other nodes cannot be reached: {}", errors.join("; ")),
+                [] => services.coordination.summarize_formation(),
+                errors => format!(
+                    "{}; other nodes cannot be reached: {}",
+                    services.coordination.summarize_formation(),
+                    errors.join("; ")
+                ),
             },
             action: "Start the missing master-eligible nodes, or mend the links to them: the log of each \
                      node says every ten seconds who is missing and why, and `ringwall doctor` explains a \

@@ -6,8 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use ringwall_base::SecretString;
 use ringwall_pki::{
     CaParams, CertificateAuthority, CertificateInfo, DistinguishedName, FileFormat, KeySpec,
-    KeyUsage, PkiError, detect_format, p12, pem,
+    KeyUsage, PkiError, certificates_in, detect_format, p12, pem,
 };
+use ringwall_tls::since;
 use zeroize::Zeroizing;
 
 use super::failed;
@@ -63,9 +64,22 @@ impl Authority {
         if let (Some(days_left), Some(days)) = (days_left, days)
             && days_left < days
         {
-            terminal.err(format!(
-                "Warning: the CA is valid for {days_left} days only. Certificates that it signs are of no use after that."
-            ));
+            let ended = match self {
+                Self::Existing(authority) => CertificateInfo::from_der(authority.certificate())
+                    .ok()
+                    .filter(|info| info.not_after < Timestamp::now()),
+                Self::New(_) => None,
+            };
+            terminal.err(match ended {
+                Some(info) => format!(
+                    "Warning: the CA expired on [{}], {}. Nobody accepts certificates that it signs.",
+                    info.not_after,
+                    since(info.not_after, Timestamp::now())
+                ),
+                None => format!(
+                    "Warning: the CA is valid for {days_left} days only. Certificates that it signs are of no use after that."
+                ),
+            });
         }
     }
 
@@ -171,7 +185,8 @@ fn existing(terminal: &mut Terminal) -> Result<CertificateAuthority, CommandErro
     let (path, content) = ask_file("CA Path: ", terminal)?;
     match detect_format(&content) {
         FileFormat::Pkcs12 => from_p12(&path, &content, terminal),
-        FileFormat::Pem => from_pem(path, &content, terminal),
+        FileFormat::Pem | FileFormat::Der => from_pem(path, &content, terminal),
+        FileFormat::Base64Pkcs12 => Err(data(PkiError::Base64Copy { path })),
         FileFormat::Jks | FileFormat::Jceks => {
             let format = "JKS";
             Err(data(PkiError::JavaKeystore { path, format }))
@@ -236,8 +251,10 @@ fn from_pem(
 
 /// Returns how many certificates and private keys a PEM file holds.
 fn count(content: &[u8], path: &Path) -> Result<(usize, usize), CommandError> {
-    if detect_format(content) != FileFormat::Pem {
-        return Ok((0, 0));
+    match detect_format(content) {
+        FileFormat::Pem => {}
+        FileFormat::Der => return Ok((certificates_in(content, path).map_err(data)?.len(), 0)),
+        _ => return Ok((0, 0)),
     }
     let blocks = pem::labelled(content, path).map_err(data)?;
     let (mut certificates, mut keys) = (0, 0);

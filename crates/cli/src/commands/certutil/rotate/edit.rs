@@ -5,7 +5,8 @@ use std::path::Path;
 use ringwall_base::SecretString;
 use ringwall_pki::p12::{self, WriteEntry};
 use ringwall_pki::{
-    CertificateDer, CertificateInfo, PkiError, PrivateKey, fingerprint_sha256, pem,
+    CertificateDer, CertificateInfo, FileFormat, PkiError, PrivateKey, certificates_in,
+    detect_format, fingerprint_sha256, pem,
 };
 use ringwall_tls::{KeySource, SslConfig, TrustSource};
 use zeroize::Zeroizing;
@@ -25,7 +26,7 @@ pub(super) fn trusted(
         Files::Pem(paths) => {
             let mut all = Vec::new();
             for path in paths {
-                all.extend(pem::certificates(&disk.read(path)?, path).map_err(unusable)?);
+                all.extend(certificates_in(&disk.read(path)?, path).map_err(unusable)?);
             }
             Ok(all)
         }
@@ -34,13 +35,26 @@ pub(super) fn trusted(
             let trusted: Vec<_> = entries.map(|entry| entry.certificate).collect();
             match trusted.is_empty() {
                 true => Err(CommandError::data(format!(
-                    "[{}] marks no certificate as trusted; make a truststore with keytool -importcert",
+                    "[{}] marks no certificate as trusted; name a truststore with the CA, or its certificate in [certificate_authorities]",
                     path.display()
                 ))),
                 false => Ok(trusted),
             }
         }
         Files::None => Ok(Vec::new()),
+    }
+}
+
+/// Returns the content of a file of certificates as PEM, to which others can be added.
+fn as_pem(content: Zeroizing<Vec<u8>>, path: &Path) -> Result<Zeroizing<Vec<u8>>, CommandError> {
+    match detect_format(&content) {
+        FileFormat::Der => {
+            let certificates = certificates_in(&content, path).map_err(unusable)?;
+            Ok(Zeroizing::new(
+                pem::encode_certificates(&certificates).into_bytes(),
+            ))
+        }
+        _ => Ok(content),
     }
 }
 
@@ -56,7 +70,7 @@ pub(super) fn with(
             let Some(path) = paths.first() else {
                 return Ok(Vec::new());
             };
-            let mut content = disk.read(path)?;
+            let mut content = as_pem(disk.read(path)?, path)?;
             if !content.ends_with(b"\n") {
                 content.push(b'\n');
             }
@@ -91,7 +105,7 @@ pub(super) fn without(
         Files::Pem(paths) => {
             let mut changed = Vec::new();
             for path in paths {
-                let content = disk.read(path)?;
+                let content = as_pem(disk.read(path)?, path)?;
                 let text = std::str::from_utf8(&content).map_err(|_| {
                     CommandError::data(format!(
                         "[{}] is not UTF-8: take the text beside its PEM blocks out",

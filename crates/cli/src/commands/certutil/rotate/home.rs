@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use ringwall_base::SecretString;
 use ringwall_node::preflight;
 use ringwall_pki::{
-    CertificateDer, CertificateInfo, FileFormat, PkiError, is_issued_by, load_keystore_with,
-    load_pem_key_material, p12, pem, store_format,
+    CertificateDer, CertificateInfo, FileFormat, PkiError, certificates_in, is_issued_by,
+    load_keystore_with, load_pem_key_material, p12, store_format,
 };
 use ringwall_settings::registry::node::NODE_NAME;
 use ringwall_settings::registry::ssl::HTTP_SSL;
@@ -322,7 +322,7 @@ impl Home {
                 .map(|material| Some(material.chain)),
             KeySource::Pem { certificate, .. } if disk.is_planned(&certificate.resolved) => {
                 let path = &certificate.resolved;
-                pem::certificates(&disk.read(path)?, path).map(Some)
+                certificates_in(&disk.read(path)?, path).map(Some)
             }
             KeySource::Pem {
                 key,
