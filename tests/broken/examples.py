@@ -107,7 +107,7 @@ BEFORE = {
                              "elasticsearch-service-tokens create elastic/kibana token-1 > /dev/null",
     "--pass-file": "chmod 600 *.pass pw ca-password.txt",
     "--password-file pw": "chmod 600 pw",
-    "man pages": "true",
+    "--out ca.p12": "rm ca.p12",
 }
 
 # In the home of a node that runs.

@@ -57,12 +57,20 @@ impl Material {
         let own = chain
             .first()
             .and_then(|leaf| CertificateInfo::from_der(leaf).ok());
+        let mut files = config.operator_files();
+        // One CA for both layers is no mistake: it vouches for this node.
+        if trust
+            .verify(&chain, PeerRole::Server, None, UnixTime::now())
+            .is_ok()
+        {
+            files.borrowed = None;
+        }
         let facts = ContextFacts {
             name: config.name.clone(),
             is_http: config.is_http(),
             trust: config.trust_description(),
             key: config.key_description(),
-            files: config.operator_files(),
+            files,
             own_issuer: own.as_ref().and_then(|own| issuer_of(own, &known)),
             own,
             issuers: trust.issuers().to_vec(),

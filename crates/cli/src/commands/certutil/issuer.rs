@@ -62,7 +62,9 @@ impl IssuerArgs {
             (Some(file), _, _) => {
                 // Before anybody types a password for it.
                 let path = output::input(file)?;
-                std::fs::File::open(&path).map_err(|error| CommandError::io(&path, &error))?;
+                if !path.exists() {
+                    return Err(failed(PkiError::FileNotFound { path }));
+                }
                 let password = match given {
                     Some(given) => given.clone(),
                     // The path as it was given: that is how the user knows the file.

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use ringwall_base::NodeId;
 use ringwall_node::preflight::{self, Addresses};
 use ringwall_settings::Settings;
+use ringwall_settings::registry::network;
 use ringwall_tls::SslContext;
 
 use super::finding::{Finding, Report};
@@ -109,6 +110,11 @@ pub(super) async fn own_node(
             continue;
         };
         if own_id != Some(node.id) {
+            // Of a range the next port is taken.
+            let ports = settings.get(&network::TRANSPORT_PORT);
+            if ports.first != ports.last {
+                continue;
+            }
             let message = format!(
                 "[{address}], where this node is to listen ([transport.port]), is taken by the node [{}]",
                 node.name
