@@ -399,9 +399,9 @@ fn a_rehearsal_has_the_lists_and_the_dates_of_the_real_trust() {
 #[test]
 fn certificates_trusted_beside_the_files_are_held_to_the_same_lists() {
     let fixture = Fixture::new();
-    let new = &fixture.same;
+    let new = &fixture.other;
     let of_old = fixture.issue(Cert::Good);
-    let of_new = fixture.issue(Cert::SameNameOtherCa);
+    let of_new = fixture.issue(Cert::OtherCa);
     let (config, files_only) = context(&fixture, &fixture.ca.certificate_pem(), &[]);
     let verdict = |context: &SslContext, chain| context.would_trust(chain, PeerRole::Server, None);
     assert!(verdict(&files_only, &of_new.chain).is_err());
@@ -411,8 +411,7 @@ fn certificates_trusted_beside_the_files_are_held_to_the_same_lists() {
         assert_eq!(verdict(&both, chain), Ok(()));
     }
     let list = revocation_list(new, 1, &[&serial(&of_new.certificate)], 2124);
-    // By itself the file would be refused: the CA that signed the list is beside it.
-    let (config, _) = configured(&fixture, &fixture.ca.certificate_pem(), &[list]);
+    let (config, _) = context(&fixture, &fixture.ca.certificate_pem(), &[list]);
     let listed = SslContext::load_trusting(config, &[], &also).unwrap();
     assert!(matches!(
         verdict(&listed, &of_new.chain),
