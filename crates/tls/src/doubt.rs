@@ -140,7 +140,7 @@ impl Doubt {
                 not_after,
                 renew: _,
             } => format!(
-                "the certificate [{subject}] of this node is valid from [{not_before}] to [{not_after}], not now{}: \
+                "the certificate [{subject}] of this node is valid from [{not_before}] to [{not_after}]{}, not now: \
                  peers will refuse it",
                 match *not_after < Timestamp::now() {
                     true => format!(" (it ended {})", since(*not_after, Timestamp::now())),
