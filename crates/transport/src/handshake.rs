@@ -16,10 +16,11 @@ pub const HANDSHAKE_ACTION: &str = "internal:transport/handshake";
 /// The version of the messages between nodes that this program speaks.
 ///
 /// 2: changes of users by field, requests that are recognised when sent again, tasks.
-pub const PROTOCOL_VERSION: u32 = 2;
+/// 3: keys of nodes, lists of aliases, counts as searches, partial aggregations that keep the kind of a number.
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// The oldest version that this program still understands.
-pub(crate) const MIN_PROTOCOL_VERSION: u32 = 2;
+pub(crate) const MIN_PROTOCOL_VERSION: u32 = 3;
 
 /// What the dialling side sends. Fields may be added, never removed or changed.
 #[derive(Debug, Clone, Serialize, Deserialize)]

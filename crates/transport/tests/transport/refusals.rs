@@ -208,9 +208,11 @@ async fn an_incompatible_version_is_refused_with_a_typed_answer() {
     let welcome: serde_json::Value = encoding::decode(&body).unwrap();
     assert_eq!(welcome["node"]["name"], "a");
     let refusal = welcome["refusal"].as_str().unwrap();
-    assert!(refusal.starts_with(
-        "Received message from unsupported version: [9] minimal compatible version is: [2]"
-    ));
+    let ours = ringwall_transport::PROTOCOL_VERSION;
+    let expected = format!(
+        "Received message from unsupported version: [9] minimal compatible version is: [{ours}]"
+    );
+    assert!(refusal.starts_with(&expected), "{refusal}");
     let line = logs.only("unsupported version").await;
     assert!(line.contains("node [{future\u{fffd}node}{"), "{line}");
     tokio::time::timeout(PATIENCE, stranger.closed)
