@@ -339,6 +339,14 @@ impl Recovery<'_> {
         };
         let tracked: StepResponse = self.primary.call(TRACK, &step).await?;
         let copied = self.copy_operations(&shard, from, &tracked).await?;
+        // What the primary was just applying when it began to track this copy comes as to any other.
+        let deadline = tokio::time::Instant::now() + IN_FLIGHT_WAIT;
+        while shard.engine.persisted_local_checkpoint() < tracked.max_seq_no
+            && tokio::time::Instant::now() < deadline
+        {
+            assignment.check()?;
+            tokio::time::sleep(RETRY).await;
+        }
         step.local_checkpoint = shard.engine.persisted_local_checkpoint();
         if step.local_checkpoint < tracked.max_seq_no {
             return Err(ApiError::internal(format!(
@@ -376,10 +384,8 @@ impl Recovery<'_> {
             };
             let batch: OperationsResponse = self.primary.call(OPERATIONS, &request).await?;
             if batch.next <= from {
-                return Err(ApiError::internal(format!(
-                    "the primary has no operation [{from}] although it has come to [{}]",
-                    tracked.max_seq_no
-                )));
+                // It has a number and is not in the log yet: it comes as to any other copy.
+                break;
             }
             from = batch.next;
             let operations = decode_operations(&batch.operations)?;
@@ -430,5 +436,6 @@ impl Recovery<'_> {
 const PRIMARY_WAIT: Duration = Duration::from_secs(60);
 const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 const MAPPING_WAIT: Duration = Duration::from_secs(30);
+const IN_FLIGHT_WAIT: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_millis(50);
 const BATCH_BYTES: u64 = 2 << 20;
