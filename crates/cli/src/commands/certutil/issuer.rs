@@ -118,7 +118,8 @@ pub(super) fn within_ca(
     let Ok(left) = u32::try_from(left.max(1)) else {
         return Ok(days);
     };
-    if left >= days || info.not_after < Timestamp::now() {
+    // A CA made today for as long as this is one day short of it by some seconds only.
+    if left.saturating_add(1) >= days || info.not_after < Timestamp::now() {
         return Ok(days);
     }
     terminal.err(format!(
