@@ -10,7 +10,7 @@ use futures::future::join_all;
 use parking_lot::Mutex;
 use ringwall_api::document::{OpType, RefreshPolicy, ShardCounts};
 use ringwall_api::{ApiError, ApiResult, ErrorCode, Through};
-use ringwall_base::{AllocationId, SeqNo, ShardId, Term, TimeValue, encoding};
+use ringwall_base::{AllocationId, SeqNo, Term, TimeValue, encoding};
 use ringwall_cluster::blocks::Level;
 use ringwall_cluster::{Change, ClusterState};
 use ringwall_index::{Operation, View};
@@ -589,7 +589,8 @@ async fn wait_for_refresh(
 }
 
 /// After a refresh of the primary: refreshes the copies that recover from it, which nobody else knows to have what
-/// was written since they began. Those that begin to recover now find it all in the translog.
+/// was written since they began; also those that are in service meanwhile, which were not when others were asked.
+/// Those that begin to recover now find it all in the translog.
 ///
 /// # Errors
 /// This copy is not the primary any more: whether the others show it all is the new one's business.
@@ -609,17 +610,8 @@ pub async fn refresh_recovering(
             allocation_id,
         })
         .filter(|target| holds_copy(&state, &shard.id, target))
-        .filter(|target| !is_started(&state, &shard.id, target))
         .collect();
     refresh_copies(services, shard, shard.primary_term()?, &recovering).await
-}
-
-/// Serving copies are asked by who refreshes.
-fn is_started(state: &ClusterState, shard: &ShardId, target: &Target) -> bool {
-    let copy = state
-        .shard(shard)
-        .and_then(|routing| routing.copy(&target.allocation_id));
-    copy.is_some_and(|copy| copy.is_active())
 }
 
 /// Has the copies show what has been written. One that cannot is given up: in service, it would hide what

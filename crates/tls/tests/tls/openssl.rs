@@ -165,7 +165,8 @@ async fn old_certificates_are_told_and_taken_where_anything_is() {
     let fixture = Fixture::new();
     let directory = fixture.dir.path();
     let short_key = "its RSA key has 1024 bits";
-    let version_1 = "is of X.509 version 1, which has no extensions|openssl x509 -req ... -extfile";
+    let version_1 =
+        "is of X.509 version 1, which has no extensions|openssl x509 -req with an -extfile";
     for (name, kind) in [("short", "rsa:1024"), ("plain", "rsa:2048")] {
         let request = format!(
             "req -new -newkey {kind} -nodes -keyout {name}.key -subj /CN=node-1 -out {name}.csr"
@@ -388,7 +389,7 @@ async fn old_stores_of_keytool_are_material_of_a_node() {
         assert!(
             line.contains("[jks] keystore")
                 && line.contains(name)
-                && line.contains("incorrect password"),
+                && line.contains("incorrect key-password"),
             "{line}"
         );
     }

@@ -279,7 +279,7 @@ async fn a_fingerprint_of_the_ca_or_the_leaf_is_enough() {
     check(
         "another fingerprint",
         &refused.client,
-        "SHA-256-fingerprints{abab",
+        "SHA-256 fingerprints [abab",
     );
     assert!(tools("abc").is_err());
 }
