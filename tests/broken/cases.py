@@ -68,6 +68,7 @@ RUN_ELSEWHERE = {
     "ringwall COMMAND": "crates/cli/tests/cli/reference.rs",
     "ringwall": "crates/cli/tests/cli/reference.rs",
     "ringwall settings": "crates/cli/tests/cli/reference.rs",
+    "ringwall nodes": "crates/cli/tests/cli/nodes.rs",
     "ringwall quickstart": "tests/chaos/cluster.py",
 }
 

@@ -300,8 +300,8 @@ def look_for_insides(case, printed):
     for place, text in printed:
         for pattern in NO_MESSAGE:
             for line in text.splitlines():
-                # Ids are of random letters.
-                match = re.search(pattern, re.sub(r"(?<![\w-])[\w-]{22}(?![\w-])", "ID", line))
+                # Ids and keys are of random letters.
+                match = re.search(pattern, re.sub(r"(?<![\w-])(?:[\w-]{22}|[\w-]{43})(?![\w-])", "ID", line))
                 if match:
                     found.append(f"{place} has [{match.group(0)}]: {line[:600]}")
     if found:
