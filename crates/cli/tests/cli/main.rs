@@ -28,4 +28,3 @@ mod start_failures;
 mod terminal;
 mod transcripts;
 mod users;
-mod versions;

@@ -1,9 +1,6 @@
 //! The version of Rust that is promised is the one that is needed.
 
-use std::path::Path;
-use std::process::Command;
-
-use serde_json::Value;
+use crate::metadata;
 
 /// Reads `1.95` or `1.95.0`.
 fn version(text: &str) -> Vec<u32> {
@@ -14,19 +11,7 @@ fn version(text: &str) -> Vec<u32> {
 
 #[test]
 fn no_locked_dependency_needs_a_newer_rust_than_is_promised() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let told = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
-        .current_dir(&root)
-        .output()
-        .unwrap();
-    assert!(
-        told.status.success(),
-        "{}",
-        String::from_utf8_lossy(&told.stderr)
-    );
-    let metadata: Value = serde_json::from_slice(&told.stdout).unwrap();
-    let packages = metadata["packages"].as_array().unwrap();
+    let packages = metadata::packages();
     let promised = packages
         .iter()
         .find(|package| package["name"] == env!("CARGO_PKG_NAME"))
@@ -40,13 +25,12 @@ fn no_locked_dependency_needs_a_newer_rust_than_is_promised() {
         .collect();
     assert!(
         needed.is_empty(),
-        "[rust-version = \"{promised}\"]: {}",
+        "[rust-version = \"{promised}\"]: {}. Raise it in Cargo.toml and README.md, or lock an older version of the package",
         needed.join(", ")
     );
-    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
     let sentence = format!("a Rust toolchain ({promised} or newer)");
     assert!(
-        readme.contains(&sentence),
+        metadata::read("README.md").contains(&sentence),
         "README.md does not say [{sentence}]"
     );
 }
