@@ -57,3 +57,57 @@ fn dependencies_point_down() {
         wrong.join("\n")
     );
 }
+
+#[test]
+fn every_crate_has_a_short_readme() {
+    for name in told_order() {
+        let lines = metadata::read(&format!("crates/{name}/README.md"))
+            .lines()
+            .count();
+        assert!(
+            lines <= 20,
+            "crates/{name}/README.md has {lines} lines, more than 20: what is longer belongs into the docstrings or docs/"
+        );
+    }
+}
+
+/// The drawing of docs/dev/map.md: what it shows is in the manifests, and what they have follows from what it shows.
+#[test]
+fn the_drawing_of_the_crates_is_true() {
+    let map = metadata::read("docs/dev/map.md");
+    let drawn: Vec<(&str, &str)> = map
+        .lines()
+        .filter_map(|line| line.trim().split_once(" --> "))
+        .collect();
+    let crates = metadata::crates();
+    let uses = |from: &str, to: &str| {
+        crates
+            .iter()
+            .filter(|found| found.name == from)
+            .flat_map(|found| &found.dependencies)
+            .any(|dependency| dependency.ours && !dependency.dev && dependency.package == to)
+    };
+    for (from, to) in &drawn {
+        assert!(
+            uses(from, to),
+            "docs/dev/map.md draws {from} --> {to}, which is not so: take the arrow out"
+        );
+    }
+    for from in &crates {
+        for to in from.dependencies.iter().filter(|to| to.ours && !to.dev) {
+            assert!(
+                leads(&drawn, &from.name, &to.package),
+                "crates/{}/Cargo.toml names ringwall-{}, which does not follow from the drawing in docs/dev/map.md: \
+                 draw the arrow there",
+                from.name,
+                to.package
+            );
+        }
+    }
+}
+
+fn leads(drawn: &[(&str, &str)], from: &str, to: &str) -> bool {
+    drawn
+        .iter()
+        .any(|(start, end)| *start == from && (*end == to || leads(drawn, end, to)))
+}

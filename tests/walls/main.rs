@@ -2,6 +2,7 @@
 //! cargo and no network, so it runs in every `cargo test --workspace`. Each failure names the way out.
 
 mod crates;
+mod documents;
 mod libraries;
 mod licences;
 mod metadata;
