@@ -1,4 +1,5 @@
-//! Names of hosts, with `*` for any run of characters. Source: node.md section 9.3.
+//! Names of hosts, with `*` for any run of characters. Source: Elasticsearch reference, "Restricting connections with
+//! IP filtering".
 
 use std::fmt;
 

@@ -101,7 +101,7 @@ impl fmt::Display for ShardId {
 }
 
 /// Identity of one copy of a shard on one node, stored with the copy.
-/// Source: data.md section 8.2.
+/// Source: Elasticsearch reference, "Reading and writing documents".
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AllocationId(pub String);

@@ -1,4 +1,5 @@
-//! Who may connect, by address or by name. Source: node.md section 9.3.
+//! Who may connect, by address or by name. Source: Elasticsearch reference, "Restricting connections with IP
+//! filtering".
 
 use std::fmt;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! Which shard a document belongs to. Source: data.md section 2.2.
+//! Which shard a document belongs to. Source: Elasticsearch reference, "_routing field".
 
 /// Returns the 32-bit murmur3 (x86, seed 0) of the text's UTF-16 code units, low byte first.
 pub fn hash(routing: &str) -> i32 {
