@@ -1,4 +1,4 @@
-//! Aliases: other names of indices, each with what it narrows. Source: data.md section 1.5.
+//! Aliases: other names of indices, each with what it narrows. Source: Elasticsearch reference, "Aliases API".
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Which node is to hold which unassigned copy. Source: data.md section 8.10.
+//! Which node is to hold which unassigned copy. Source: Elasticsearch reference, "Cluster-level shard allocation and
+//! routing settings".
 //!
 //! Rules, in order: two copies of a shard never share a node; a primary with history goes only to
 //! a node that holds an in-sync copy; a replica waits for its primary, and for a while for the

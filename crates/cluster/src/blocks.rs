@@ -1,4 +1,4 @@
-//! What must not be done to an index, or to all, for now. Source: data.md section 1.2.
+//! What must not be done to an index, or to all, for now. Source: Elasticsearch reference, "Index blocks".
 
 use ringwall_api::{ApiError, ErrorCode};
 use serde_json::{Map, Value, json};

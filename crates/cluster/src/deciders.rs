@@ -1,5 +1,5 @@
 //! Which nodes a copy may go to, and stay on, by what operators said: filters, switches, disks.
-//! Source: data.md sections 8.10 and 9.
+//! Source: Elasticsearch reference, "Cluster-level shard allocation and routing settings".
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -1,5 +1,5 @@
 //! How full the disks of the nodes are: where copies may go, and which indices take no more.
-//! Source: data.md section 8.10.
+//! Source: Elasticsearch reference, "Cluster-level shard allocation and routing settings" (disk-based).
 
 use ringwall_base::NodeId;
 use serde::{Deserialize, Serialize};

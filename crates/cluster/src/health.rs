@@ -1,4 +1,4 @@
-//! How the cluster fares. Source: data.md section 8.11.
+//! How the cluster fares. Source: Elasticsearch reference, "Cluster health API".
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! Settings of an index: which exist, which may change, and their typed values.
 //!
-//! Source: data.md section 7.1.
+//! Source: Elasticsearch reference, "Index modules".
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -37,7 +37,7 @@ pub struct ShardMetadata {
     /// Grows each time another copy becomes primary, or the primary is assigned anew.
     pub primary_term: Term,
     /// The copies that hold every acknowledged write, with the node that has each. Only these
-    /// may become primary. Source: data.md section 8.2.
+    /// may become primary. Source: Elasticsearch reference, "Reading and writing documents" (in-sync copies).
     pub in_sync: BTreeMap<AllocationId, NodeId>,
     /// Until when no copy is moved away, after an attempt that failed; milliseconds since the epoch.
     #[serde(default)]

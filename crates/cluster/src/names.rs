@@ -1,4 +1,4 @@
-//! Which names an index may have. Source: data.md section 2.1.
+//! Which names an index may have. Source: Elasticsearch reference, "Create index API" (names).
 
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::visible::{shown, unseen_character};

@@ -26,7 +26,7 @@ pub enum CopyState {
     Started,
 }
 
-/// Where an initializing copy gets its data. Source: data.md section 8.5.
+/// Where an initializing copy gets its data. Source: Elasticsearch reference, "Index recovery settings".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RecoverySource {
     /// A new, empty primary.
