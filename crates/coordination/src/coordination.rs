@@ -172,7 +172,7 @@ impl Coordination {
     }
 
     /// Returns the text that explains why there is no master, as logged every ten seconds without
-    /// one. Source: node.md section 7.5.
+    /// one. Source: Elasticsearch reference, "Troubleshooting discovery".
     pub fn explain_formation(&self) -> String {
         explain(&formation_facts(&self.shared))
     }
@@ -340,7 +340,8 @@ async fn take_part(shared: &Arc<Shared>) -> Result<(), Error> {
     }
 }
 
-/// Refuses `single-node` where this node alone is no quorum. Source: node.md section 7.2.
+/// Refuses `single-node` where this node alone is no quorum. Source: Elasticsearch reference, "Discovery and cluster
+/// formation settings" (`discovery.type`).
 async fn check_single_node(shared: &Arc<Shared>) -> Result<(), Error> {
     if !shared.config.single_node {
         return Ok(());

@@ -1,5 +1,5 @@
 //! Finding other nodes while there is no master or this node is not in the cluster; then joining
-//! the cluster found, or founding one. Source: node.md sections 7.2 and 7.6.
+//! the cluster found, or founding one. Source: Elasticsearch reference, "Discovery" and "Bootstrapping a cluster".
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

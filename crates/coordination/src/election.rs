@@ -1,5 +1,6 @@
 //! When this node stands for election. openraft's own timer is off: it would raise the term of a
-//! node that merely lost its network. Source: dependencies.md section 5.
+//! node that merely lost its network. Source: Raft dissertation (Ongaro 2014) section 9.6; openraft's
+//! `RuntimeConfigHandle::elect`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

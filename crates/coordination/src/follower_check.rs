@@ -1,4 +1,4 @@
-//! The master's watch over the other nodes. Source: node.md section 7.4.
+//! The master's watch over the other nodes. Source: Elasticsearch reference, "Cluster fault detection".
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

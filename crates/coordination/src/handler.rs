@@ -117,7 +117,7 @@ impl Request<'_> {
     }
 
     /// Admits a node after asking it back: a master must not add a node it cannot reach, nor one
-    /// that is locked into another cluster. Source: node.md section 7.6.
+    /// that is locked into another cluster. Source: Elasticsearch reference, "Troubleshooting discovery".
     async fn join(&self) -> Result<Bytes, Error> {
         let envelope: Envelope<JoinRequest> = self.decode()?;
         let mut peer = envelope.body.peer;
@@ -385,7 +385,7 @@ fn engine_stopped(error: RaftError<RaftId>) -> Error {
     }
 }
 
-/// Says that a node must not be relied on. Source: node.md section 7.5.
+/// Says that a node must not be relied on. Source: Elasticsearch reference, "Cluster fault detection".
 pub(crate) fn unhealthy(reason: &str) -> String {
     format!("this node is unhealthy: {reason}")
 }

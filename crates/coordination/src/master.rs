@@ -252,7 +252,7 @@ impl Master {
         self.drop_strangers().await
     }
 
-    /// Gives a new cluster its UUID. Source: node.md section 7.4.
+    /// Gives a new cluster its UUID. Source: Elasticsearch reference, "Bootstrapping a cluster".
     async fn name_cluster(&self) -> Result<(), DutyError> {
         let application = self.shared.machine.application();
         if application.cluster_uuid().is_some() {

@@ -23,7 +23,7 @@ pub struct PeerInfo {
     /// Whether the node has the `master` role: may vote and be elected.
     pub master_eligible: bool,
     /// Whether the node has the `voting_only` role: votes, and stands for election only when no
-    /// other node could win. Source: data.md section 8.12.
+    /// other node could win. Source: Raft dissertation (Ongaro 2014) section 9.6.
     #[serde(default)]
     pub voting_only: bool,
     /// All roles; opaque to this crate.
@@ -73,7 +73,7 @@ impl PeerInfo {
     }
 
     /// Returns whether an entry of `cluster.initial_master_nodes` means this node: its name, its
-    /// `host:port` or its host. Source: node.md section 7.2.
+    /// `host:port` or its host. Source: Elasticsearch reference, "Bootstrapping a cluster".
     pub fn matches_requirement(&self, requirement: &str) -> bool {
         self.name == requirement
             || self.transport_address == requirement

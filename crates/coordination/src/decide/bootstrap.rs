@@ -1,6 +1,6 @@
 //! Whether this node may found a cluster. Done once in the life of a cluster, by the node of
 //! `cluster.initial_master_nodes` with the smallest name, when all are there:
-//! see docs/decisions/0005. Source: node.md section 7.2.
+//! see docs/decisions/0005. Source: Elasticsearch reference, "Bootstrapping a cluster".
 
 use std::collections::BTreeMap;
 

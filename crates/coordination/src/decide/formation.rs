@@ -1,4 +1,4 @@
-//! The text that explains why there is no master. Source: node.md section 7.5.
+//! The text that explains why there is no master. Source: Elasticsearch reference, "Troubleshooting discovery".
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

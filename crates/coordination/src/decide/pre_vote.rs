@@ -1,6 +1,6 @@
 //! The question asked before an election: would you vote for me? Answering changes nothing, so a
 //! node that cannot win never raises its term and never disturbs a working cluster.
-//! Source: data.md section 8.7; openraft 0.9 has no pre-vote of its own.
+//! Source: Raft dissertation (Ongaro 2014) section 9.6; openraft 0.9 has no pre-vote of its own.
 
 use std::time::Duration;
 

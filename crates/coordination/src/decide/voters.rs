@@ -1,4 +1,4 @@
-//! Which nodes vote. Source: data.md section 8.7, node.md section 7.4.
+//! Which nodes vote. Source: Elasticsearch reference, "Voting configurations".
 
 use std::collections::BTreeSet;
 

@@ -188,7 +188,7 @@ impl Store {
     }
 
     /// Refuses a store whose log was purged beyond its snapshot: openraft would come up empty,
-    /// silently. Source: dependencies.md section 5.
+    /// silently. Source: openraft's documentation of `RaftStateMachine`, which asks for a durable snapshot.
     fn check_whole(&self) -> Result<(), Error> {
         let purged = self.read_record::<LogId>(PURGED)?;
         let snapshot = self
