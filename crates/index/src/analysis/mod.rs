@@ -1,4 +1,4 @@
-//! Analyzers: text to tokens. Source: data.md section 4.
+//! Analyzers: text to tokens. Source: Elasticsearch reference, "Built-in analyzer reference".
 
 mod characters;
 

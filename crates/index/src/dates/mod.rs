@@ -1,7 +1,7 @@
 //! Date formats of mappings: text to milliseconds since 1970 and back.
 //!
-//! Source: data.md sections 3.1 and 3.2. A format is one or more alternatives joined by `||`; the
-//! first that matches wins on input, the first alone is used for output.
+//! Source: Elasticsearch reference, "format" and "Dynamic field mapping". A format is one or more alternatives joined
+//! by `||`; the first that matches wins on input, the first alone is used for output.
 
 mod civil;
 mod iso;

@@ -1,4 +1,4 @@
-//! The mapping of a field that appears for the first time. Source: data.md section 3.2.
+//! The mapping of a field that appears for the first time. Source: Elasticsearch reference, "Dynamic field mapping".
 
 use serde_json::{Map, Value, json};
 

@@ -1,7 +1,8 @@
 //! Documents: JSON text to values ready for the index, by the mapping.
 //!
 //! The text is read once, without building a tree. Fields that the mapping lacks become a mapping
-//! update; the caller merges it and parses again. Source: data.md sections 3.1 to 3.5.
+//! update; the caller merges it and parses again. Source: Elasticsearch reference, "Field data types" and "Dynamic
+//! mapping".
 
 mod dynamic;
 mod scalar;
@@ -173,7 +174,7 @@ pub(crate) fn source_only(id: &str, routing: Option<&str>, source: Bytes) -> Par
     }
 }
 
-/// Refuses ids that are empty or too long. Source: data.md section 2.1.
+/// Refuses ids that are empty or too long. Source: Elasticsearch reference, "_id field".
 pub fn check_id(id: &str) -> Result<(), ApiError> {
     if id.is_empty() {
         return Err(ApiError::illegal_argument(
@@ -193,7 +194,7 @@ fn parsing_error(reason: impl Into<String>) -> ApiError {
     ApiError::new(ErrorCode::DocumentParsing, reason)
 }
 
-/// Names that a document may not have at its root. Source: data.md section 2.1.
+/// Names that a document may not have at its root. Source: Elasticsearch reference, "Metadata fields".
 const METADATA_FIELDS: [&str; 15] = [
     "_id",
     "_index",

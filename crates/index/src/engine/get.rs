@@ -1,4 +1,4 @@
-//! Reading a document by id. Source: data.md section 2.5.
+//! Reading a document by id. Source: Elasticsearch reference, "Get API" (realtime).
 
 use bytes::Bytes;
 use ringwall_base::{SeqNo, Term};

@@ -1,5 +1,5 @@
 //! What identifies a copy on disk: the `_state` file, which also has the version of all that is beside
-//! it. Source: data.md section 8.2.
+//! it. Source: Elasticsearch reference, "Reading and writing documents".
 
 use std::path::Path;
 

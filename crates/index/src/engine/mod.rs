@@ -8,7 +8,7 @@
 //!   sequence number it holds *every* operation; a restart replays the translog from there. The
 //!   translog is synced before a commit, so that the index never knows more than the translog.
 //! * **Order**: on a replica operations come in any order. The newest by sequence number wins for
-//!   each id; older ones are recorded only. Source: data.md section 8.4.
+//!   each id; older ones are recorded only. Source: elastic/elasticsearch-formal-models, `ReplicaEngine`.
 //! * **Files** are believed only with their checksums (see `store`).
 //! * **Fail-stop**: after a disk or index failure every call fails with the first error.
 

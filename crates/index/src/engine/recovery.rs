@@ -1,4 +1,4 @@
-//! Both sides of copying a commit to another node. Source: data.md section 8.5.
+//! Both sides of copying a commit to another node. Source: Elasticsearch reference, "Index recovery settings".
 
 use std::fs::File;
 use std::io::Read;

@@ -600,7 +600,7 @@ fn shuffled() -> impl Strategy<Value = (Vec<Operation>, Vec<usize>, Vec<bool>)> 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
-    /// Source: data.md section 8.4.
+    /// Source: elastic/elasticsearch-formal-models, `ReplicaEngine`.
     #[test]
     fn any_order_of_operations_ends_in_the_same_documents(
         (history, order, refreshes) in shuffled(),

@@ -1,4 +1,5 @@
-//! Which sequence numbers a copy has, and under which terms. Source: data.md section 8.3.
+//! Which sequence numbers a copy has, and under which terms. Source: elastic/elasticsearch-formal-models,
+//! `replication.tla`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

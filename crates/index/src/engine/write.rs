@@ -1,5 +1,6 @@
 //! Writes: on the primary, which decides, and on a replica, which follows.
-//! Source: data.md sections 2.3, 2.4 and 8.4.
+//! Source: Elasticsearch reference, "Optimistic concurrency control"; elastic/elasticsearch-formal-models,
+//! `ReplicaEngine`.
 
 use bytes::Bytes;
 use ringwall_api::document::{VersionType, WriteResult};

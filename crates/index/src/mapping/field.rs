@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::Analyzer;
 use crate::dates::DateFormat;
 
-/// The type of a leaf field. Source: data.md section 3.1.
+/// The type of a leaf field. Source: Elasticsearch reference, "Field data types".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FieldType {
     Text,

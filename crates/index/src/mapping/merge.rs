@@ -1,4 +1,4 @@
-//! Applying an update to a mapping. Source: data.md section 3.3.
+//! Applying an update to a mapping. Source: Elasticsearch reference, "Update mapping API".
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Mappings: which fields an index has and how values of each are read.
 //!
-//! Source: data.md section 3. A [`Mapping`] is immutable; [`Mapping::merge`] gives a new one. Its
+//! Source: Elasticsearch reference, "Mapping". A [`Mapping`] is immutable; [`Mapping::merge`] gives a new one. Its
 //! stored form ([`Mapping::to_stored_json`]) also carries which text slot of the search index each
 //! text field has, so that every copy of every shard agrees; clients never see slots.
 
@@ -27,7 +27,7 @@ pub struct Mapping {
     object_count: usize,
 }
 
-/// What happens to a field that the mapping does not know. Source: data.md section 3.2.
+/// What happens to a field that the mapping does not know. Source: Elasticsearch reference, "dynamic".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Dynamic {
     /// It is added.
@@ -88,7 +88,7 @@ impl Default for RootOptions {
     }
 }
 
-/// Bounds on a mapping. Source: data.md section 3.4.
+/// Bounds on a mapping. Source: Elasticsearch reference, "Mapping limit settings".
 #[derive(Debug, Clone, Copy)]
 pub struct MappingLimits {
     /// Fields, objects and multi-fields.

@@ -3,7 +3,8 @@
 //! Operations are appended to *generation* files. [`Translog::sync`] makes everything appended
 //! before it durable; concurrent callers share one `fdatasync`. A flush of the search index makes
 //! old generations unnecessary for a restart, but they are kept up to a size so that a copy that
-//! was away can be brought up to date by operations alone. Source: data.md sections 8.5 and 8.6.
+//! was away can be brought up to date by operations alone. Source: Elasticsearch reference, "Translog" and "History
+//! retention".
 //!
 //! Durability rules:
 //! * A generation is sealed (synced whole) before the checkpoint file names its successor, so only
