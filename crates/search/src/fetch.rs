@@ -1,5 +1,5 @@
-//! The fetch phase: reads the documents that made it into the page. Source: data.md sections 2.10
-//! and 5.5.
+//! The fetch phase: reads the documents that made it into the page. Source: Elasticsearch reference, "Retrieve
+//! selected fields from a search" and "Search API".
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Adds up what shards answered. The same for one shard and for many. Source: data.md sections 5.4
-//! and 6.4.
+//! Adds up what shards answered. The same for one shard and for many. Source: Elasticsearch reference, "Sort search
+//! results" and "Terms aggregation".
 
 use ringwall_api::ApiError;
 use ringwall_api::search::TotalHits;

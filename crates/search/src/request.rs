@@ -1,4 +1,4 @@
-//! The body of a search. Source: data.md sections 5.4 and 5.5.
+//! The body of a search. Source: Elasticsearch reference, "Search API".
 
 use std::time::Duration;
 

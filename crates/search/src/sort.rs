@@ -1,5 +1,5 @@
-//! Sort keys: what is asked for, the values that cross nodes, and their order. Source: data.md
-//! section 5.4.
+//! Sort keys: what is asked for, the values that cross nodes, and their order. Source: Elasticsearch reference, "Sort
+//! search results".
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,5 @@
-//! `_source` filtering, for searches and for reads by id. Source: data.md section 2.10.
+//! `_source` filtering, for searches and for reads by id. Source: Elasticsearch reference, "Retrieve selected fields
+//! from a search".
 
 use bytes::Bytes;
 use ringwall_api::ApiError;

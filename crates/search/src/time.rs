@@ -1,5 +1,5 @@
-//! Time zones, calendar units and date math. Nothing here reads a clock. Source: data.md
-//! sections 5.2 (date math) and 6.2 (date_histogram).
+//! Time zones, calendar units and date math. Nothing here reads a clock. Source: Elasticsearch reference,
+//! "REST API conventions" (date math) and "Date histogram aggregation".
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;

@@ -1,4 +1,4 @@
-//! The order of buckets. Source: data.md section 6.2.
+//! The order of buckets. Source: Elasticsearch reference, "Terms aggregation" (order).
 
 use std::cmp::Ordering;
 

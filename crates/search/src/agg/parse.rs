@@ -1,4 +1,4 @@
-//! JSON to [`Agg`]. Everything that is not understood is an error. Source: data.md section 6.
+//! JSON to [`Agg`]. Everything that is not understood is an error. Source: Elasticsearch reference, "Aggregations".
 
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::TimeValue;

@@ -1,4 +1,4 @@
-//! Reading `date_histogram`. Source: data.md section 6.2.
+//! Reading `date_histogram`. Source: Elasticsearch reference, "Date histogram aggregation".
 
 use ringwall_api::ApiError;
 use serde_json::Value;

@@ -1,5 +1,5 @@
 //! What one segment or shard contributes to an aggregation, and how contributions add up. Source:
-//! data.md section 6.4.
+//! Elasticsearch reference, "Terms aggregation" (shard size).
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -354,7 +354,7 @@ pub(super) fn doc_count(buckets: &[Bucket]) -> u64 {
 }
 
 /// Cuts the `terms` buckets of a shard to what it sends: the first `shard_size` in the order asked
-/// for, with the count of what is left out. Source: data.md section 6.2.
+/// for, with the count of what is left out. Source: Elasticsearch reference, "Terms aggregation" (shard size).
 pub fn cut_for_shard(agg: &Agg, partial: &mut Partial) {
     let Partial::Buckets(buckets) = partial else {
         return;

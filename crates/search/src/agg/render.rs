@@ -1,5 +1,5 @@
 //! The final step on the coordinating node: order, gaps, cuts, and the JSON that clients parse.
-//! Source: data.md sections 6.1 and 6.2.
+//! Source: Elasticsearch reference, "Metrics aggregations" and "Bucket aggregations".
 
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_index::dates::DateFormat;

@@ -1,5 +1,5 @@
 //! Sketches that merge: distinct counts (exact, then HyperLogLog) and quantiles (exact, then
-//! t-digest). Source: data.md sections 6.1 and 6.4.
+//! t-digest). Source: Elasticsearch reference, "Cardinality aggregation" and "Percentiles aggregation".
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};

@@ -1,4 +1,4 @@
-//! Aggregations as they are asked for. Source: data.md section 6.
+//! Aggregations as they are asked for. Source: Elasticsearch reference, "Aggregations".
 
 use ringwall_api::ApiError;
 use serde_json::{Map, Value};

@@ -1,4 +1,5 @@
-//! `top_hits`: the best documents of each bucket, with their content. Source: data.md section 6.1.
+//! `top_hits`: the best documents of each bucket, with their content. Source: Elasticsearch reference, "Top hits
+//! aggregation".
 
 use ringwall_api::ApiError;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! The query DSL as a tree, independent of any index. Source: data.md section 5.2.
+//! The query DSL as a tree, independent of any index. Source: Elasticsearch reference, "Query DSL".
 
 use serde_json::Value;
 

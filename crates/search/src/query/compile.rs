@@ -1,4 +1,5 @@
-//! [`Query`] to an executable query on one shard. Source: data.md sections 5.2 and 5.3.
+//! [`Query`] to an executable query on one shard. Source: Elasticsearch reference, "Query DSL" and "Similarity
+//! settings".
 
 use ringwall_api::ApiError;
 use serde_json::Value;

@@ -244,7 +244,7 @@ impl Scorer for BoostingScorer {
 }
 
 /// Statistics of one field: N is the number of documents that have the field, where the engine
-/// would take all documents. Source: data.md section 5.3.
+/// would take all documents. Source: Lucene's `BM25Similarity`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FieldStatistics {
     pub(super) docs: u64,

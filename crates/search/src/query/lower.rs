@@ -1,5 +1,5 @@
 //! The trees of `query_string` and `simple_query_string` to plain queries, once the fields of the
-//! shard are known. Source: data.md section 5.2.
+//! shard are known. Source: Elasticsearch reference, "Query string query".
 
 use std::cell::Cell;
 

@@ -1,5 +1,5 @@
-//! The syntax of `query_string`. Anything that is not understood is an error. Source: data.md
-//! section 5.2.
+//! The syntax of `query_string`. Anything that is not understood is an error. Source: Elasticsearch reference, "Query
+//! string query".
 
 use ringwall_api::{ApiError, ErrorCode};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! `minimum_should_match`. Source: data.md section 5.2.
+//! `minimum_should_match`. Source: Elasticsearch reference, "minimum_should_match parameter".
 
 use ringwall_api::ApiError;
 use serde_json::Value;

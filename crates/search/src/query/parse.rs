@@ -1,4 +1,4 @@
-//! JSON to [`Query`]. Everything that is not understood is an error. Source: data.md section 5.2.
+//! JSON to [`Query`]. Everything that is not understood is an error. Source: Elasticsearch reference, "Query DSL".
 
 use ringwall_api::{ApiError, ErrorCode};
 use serde_json::Value;

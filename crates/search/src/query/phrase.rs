@@ -1,6 +1,6 @@
 //! Phrases whose words may stand apart, and very long ones. The scorer of the engine multiplies its
 //! candidates with every word and asks nobody; this one walks the positions of a document once, and
-//! scores as Lucene does: every match counts 1/(1 + distance). Source: data.md section 5.3.
+//! scores as Lucene does: every match counts 1/(1 + distance). Source: Lucene's `PhraseQuery` and `BM25Similarity`.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};

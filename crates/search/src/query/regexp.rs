@@ -1,5 +1,5 @@
 //! Patterns over terms: Lucene regular expressions, translated to the `regex` crate, which runs in linear
-//! time, and wildcards. Source: data.md section 5.2.
+//! time, and wildcards. Source: Elasticsearch reference, "Regular expression syntax".
 
 use regex::{Regex, RegexBuilder};
 use ringwall_api::ApiError;

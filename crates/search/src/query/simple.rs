@@ -1,6 +1,6 @@
 //! The syntax of `simple_query_string`: what cannot be an operator is text. Operators are read from
 //! left to right, and each change from one to the other encloses what stands before it. Source:
-//! data.md section 5.2.
+//! Elasticsearch reference, "Simple query string query".
 
 use ringwall_api::{ApiError, ErrorCode};
 

@@ -1,4 +1,5 @@
-//! The members of `query_string` and `simple_query_string`. Source: data.md section 5.2.
+//! The members of `query_string` and `simple_query_string`. Source: Elasticsearch reference, "Query string query" and
+//! "Simple query string query".
 
 use ringwall_api::ApiError;
 use serde_json::Value;

@@ -1,5 +1,5 @@
-//! Queries on text: analysis, phrases, fuzzy terms and several fields. Source: data.md sections 5.2
-//! and 5.3.
+//! Queries on text: analysis, phrases, fuzzy terms and several fields. Source: Elasticsearch reference, "Full text
+//! queries".
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Exact values and ranges on fields of every type. Source: data.md section 5.2.
+//! Exact values and ranges on fields of every type. Source: Elasticsearch reference, "Term-level queries".
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv6Addr};

@@ -1,4 +1,4 @@
-//! Scores against the formula, worked out by hand. Source: data.md section 5.3.
+//! Scores against the formula, worked out by hand. Source: Lucene's `BM25Similarity`.
 
 use serde_json::{Value, json};
 
