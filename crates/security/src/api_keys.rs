@@ -1,4 +1,4 @@
-//! Making and checking API keys. Source: security.md sections 5.7 and 8.1.
+//! Making and checking API keys. Source: Elasticsearch reference, "Create API key API".
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
 //! Enrolment tokens: what a new node or console needs to find a cluster, trust it and be let in.
-//! Source: tools.md section 8.
+//! Source: Elasticsearch reference, "elasticsearch-create-enrollment-token" and "Enroll node API".
 
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE};
@@ -90,7 +90,8 @@ fn is_address(text: &str) -> bool {
 }
 
 /// Returns the addresses that others can use, out of those that a node is bound to or published as: no
-/// wildcards; loopback only if there is nothing else; IPv4 first. Source: tools.md section 8.
+/// wildcards; loopback only if there is nothing else; IPv4 first. Source: Elasticsearch reference,
+/// "elasticsearch-create-enrollment-token" and "Enroll node API".
 pub fn reachable_addresses(addresses: &[String]) -> Vec<String> {
     let mut usable: Vec<(bool, &String)> = Vec::new();
     let mut loopback: Vec<(bool, &String)> = Vec::new();

@@ -44,7 +44,8 @@ pub enum SecurityError {
         crate::authz::index_privilege_names().join(",")
     )]
     UnknownIndexPrivilege { name: String },
-    /// Nothing would check the certificates of a PKI realm's users. Source: node.md section 5.3.
+    /// Nothing would check the certificates of a PKI realm's users. Source: Elasticsearch reference, "PKI user
+    /// authentication".
     #[error(
         "a PKI realm without trust configuration is enabled but it is not secure to use it when certificate \
          verification is disabled for HTTP or Transport; set [xpack.security.http.ssl.verification_mode] to [full], or \

@@ -1,4 +1,5 @@
-//! The file realm: users in the node's `users` and `users_roles`. Source: security.md sections 1.2 and 6.
+//! The file realm: users in the node's `users` and `users_roles`. Source: Elasticsearch reference, "Realm chains" and
+//! "File-based user authentication".
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,5 @@
-//! Password hashes in Elasticsearch's stored forms. Source: security.md section 1.7.
+//! Password hashes in Elasticsearch's stored forms. Source: Elasticsearch reference, "User cache and password hash
+//! algorithms".
 //!
 //! Verification goes by the prefix of the stored text, not by the configured algorithm. Text without
 //! a known prefix is refused (Elasticsearch would compare it as clear text).

@@ -1,4 +1,4 @@
-//! The PKI realm: users who show a client certificate. Source: security.md sections 1.1, 1.2 and 6.
+//! The PKI realm: users who show a client certificate. Source: Elasticsearch reference, "PKI user authentication".
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The built-in users. Source: security.md section 2.1.
+//! The built-in users. Source: Elasticsearch reference, "Built-in users".
 
 use ringwall_api::auth::User;
 use serde_json::{Map, Value};

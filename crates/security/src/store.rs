@@ -35,7 +35,7 @@ pub struct StoredUser {
     pub password_hash: String,
 }
 
-/// What is stored about a reserved user. Source: security.md section 2.1.
+/// What is stored about a reserved user. Source: Elasticsearch reference, "Built-in users".
 #[derive(Debug, Clone)]
 pub struct StoredReserved {
     /// `None` until a password has been set.

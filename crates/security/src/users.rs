@@ -1,5 +1,5 @@
 //! The rules of user management, for the node actions that change users.
-//! Source: security.md sections 1.8, 2.1 and 5.2.
+//! Source: Elasticsearch reference, "Built-in users" and "Create or update users API".
 
 use ringwall_api::auth::Authentication;
 use ringwall_api::security::{NewPassword, PutUserRequest};

@@ -1,5 +1,5 @@
 //! Remembering logins, and sharing the slow verification between those that arrive together.
-//! Source: security.md section 1.6.
+//! Source: Elasticsearch reference, "Controlling the user cache".
 
 use std::collections::HashMap;
 use std::sync::Arc;

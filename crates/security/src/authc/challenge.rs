@@ -1,4 +1,4 @@
-//! The 401 answers. Source: security.md section 1.4.
+//! The 401 answers. Source: RFC 9110 section 11.6, RFC 7617, RFC 6750.
 
 use ringwall_api::{ApiError, ErrorCode};
 

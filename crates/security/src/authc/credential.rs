@@ -1,4 +1,5 @@
-//! Reading the `Authorization` header. Source: security.md section 1.1.
+//! Reading the `Authorization` header. Source: RFC 7617 (basic), RFC 6750 (bearer); Elasticsearch reference, "Create
+//! API key API".
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,5 +1,5 @@
-//! Authentication: from an `Authorization` header or a client certificate to an identity. Source: security.md
-//! section 1.
+//! Authentication: from an `Authorization` header or a client certificate to an identity. Source: Elasticsearch
+//! reference, "User authentication".
 
 mod cache;
 mod challenge;
@@ -242,7 +242,7 @@ impl Realms {
         })
     }
 
-    /// Checks the token of a service account. Source: security.md section 8.3.
+    /// Checks the token of a service account. Source: Elasticsearch reference, "Service accounts".
     async fn service_account(&self, bearer: &SecretString) -> ApiResult<Authentication> {
         let Some(token) = ServiceAccountToken::parse_bearer(bearer.expose()) else {
             return Err(bad_token(None));

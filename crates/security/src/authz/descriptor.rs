@@ -1,5 +1,5 @@
-//! Role descriptors as JSON: read strictly, written in their normal form. Source: security.md
-//! sections 5.3 and 5.7.
+//! Role descriptors as JSON: read strictly, written in their normal form. Source: Elasticsearch reference, "Create or
+//! update roles API" and "Create API key API".
 
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use serde_json::{Map, Value, json};

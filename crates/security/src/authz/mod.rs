@@ -1,5 +1,5 @@
 //! Authorization: may this identity perform this action, and on which indices?
-//! Source: security.md section 3.
+//! Source: Elasticsearch reference, "User authorization".
 
 mod descriptor;
 mod pattern;
@@ -416,7 +416,7 @@ impl Authorizer {
     }
 
     /// Returns the 403, which names the action, the caller, its roles and what would grant it.
-    /// Source: security.md section 3.6.
+    /// Source: Elasticsearch reference, "User authorization".
     fn denied_of(
         &self,
         authentication: &Authentication,

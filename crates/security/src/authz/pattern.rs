@@ -1,4 +1,5 @@
-//! Name patterns of roles: `*`, `?`, `\` and `/regular expressions/`. Source: security.md section 3.0.
+//! Name patterns of roles: `*`, `?`, `\` and `/regular expressions/`. Source: Elasticsearch reference, "Defining
+//! roles".
 
 use regex::Regex;
 use ringwall_base::glob::{self, Syntax};

@@ -1,4 +1,4 @@
-//! Named privileges and the actions behind them. Source: security.md sections 3.1 and 3.2.
+//! Named privileges and the actions behind them. Source: Elasticsearch reference, "Security privileges".
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

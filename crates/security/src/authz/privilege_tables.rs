@@ -1,4 +1,4 @@
-//! The privilege tables. Source: security.md sections 3.1 and 3.2.
+//! The privilege tables. Source: Elasticsearch reference, "Security privileges".
 //!
 //! Left out: names that grant no action.
 

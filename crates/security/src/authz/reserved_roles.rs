@@ -1,4 +1,4 @@
-//! The built-in roles. Source: security.md sections 2.3 and 2.4.
+//! The built-in roles. Source: Elasticsearch reference, "Built-in roles".
 //!
 //! Application, global and remote privileges are left out: nothing here consults them yet. Index
 //! groups of `kibana_system` are those that Kibana's start needs.
@@ -10,8 +10,8 @@ pub fn reserved_roles() -> impl Iterator<Item = (&'static str, RoleDescriptor)> 
     ROLES.iter().map(|role| (role.name, role.descriptor()))
 }
 
-/// Returns what service accounts may do, by principal. Source: security.md section 8.3, without the
-/// privileges on API keys, which do not exist yet.
+/// Returns what service accounts may do, by principal. Source: Elasticsearch reference, "Service accounts", without
+/// the privileges on API keys, which do not exist yet.
 pub fn service_account_roles() -> impl Iterator<Item = (&'static str, RoleDescriptor)> {
     let as_user = |principal, role| {
         let descriptor = reserved_roles().find(|(name, _)| *name == role);

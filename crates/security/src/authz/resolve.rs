@@ -1,5 +1,5 @@
 //! From index expressions to concrete index names that the caller may use.
-//! Source: security.md section 3.3, data.md section 1.1.
+//! Source: Elasticsearch reference, "Multi-target syntax" and "Security privileges".
 
 use std::collections::BTreeMap;
 
@@ -254,7 +254,7 @@ fn matches_visible(pattern: &str, name: &str, hidden: bool, options: IndicesOpti
     visible && matches_name(pattern, name)
 }
 
-/// In index expressions only `*` is special. Source: data.md section 1.1.
+/// In index expressions only `*` is special. Source: Elasticsearch reference, "Multi-target syntax".
 fn matches_name(pattern: &str, name: &str) -> bool {
     glob::matches(pattern, name, Syntax::Star)
 }

@@ -1,4 +1,4 @@
-//! Indices of the system itself. Source: security.md section 3.3.
+//! Indices of the system itself. Source: Elasticsearch reference, "Defining roles" (`allow_restricted_indices`).
 
 use super::pattern::wildcard_matches;
 

@@ -1,4 +1,5 @@
-//! Roles as they are written, and as they are compiled for decisions. Source: security.md section 5.3.
+//! Roles as they are written, and as they are compiled for decisions. Source: Elasticsearch reference, "Defining
+//! roles".
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! The files of a node's configuration directory that hold identities: `users`, `users_roles`,
 //! `service_tokens` and `role_mapping.yml`. The node reads them leniently, the tools edit all but the last.
-//! Source: tools.md sections 10.2, 10.3 and 11; security.md section 6.
+//! Source: Elasticsearch reference, "elasticsearch-users", "elasticsearch-service-tokens" and "File-based user
+//! authentication".
 //!
 //! Comments, order and lines nobody understands survive an edit.
 

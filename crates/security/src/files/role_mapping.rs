@@ -1,4 +1,5 @@
-//! `role_mapping.yml`: which roles the subjects of certificates have. Source: security.md section 6.
+//! `role_mapping.yml`: which roles the subjects of certificates have. Source: Elasticsearch reference, "Mapping users
+//! and groups to roles" (role mapping files).
 //!
 //! ```yaml
 //! monitoring_user:
@@ -50,7 +51,7 @@ impl RoleMappingFile {
     }
 
     /// Checks a file that a realm has been told to use. The error is the one of the bootstrap check.
-    /// Blocking. Source: node.md section 5.3.
+    /// Blocking. Source: Elasticsearch reference, "Bootstrap Checks".
     pub fn check(path: &Path, realm: &str) -> Result<(), String> {
         let shown = path.display();
         let text = read(path).map_err(|error| match error {

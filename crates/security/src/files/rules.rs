@@ -1,4 +1,5 @@
-//! What names and passwords may be. Source: tools.md sections 10.1 and 11.
+//! What names and passwords may be. Source: Elasticsearch reference, "elasticsearch-users" and
+//! "elasticsearch-service-tokens".
 
 use ringwall_base::SecretString;
 

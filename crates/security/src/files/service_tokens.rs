@@ -91,7 +91,8 @@ impl ServiceAccountToken {
         }
     }
 
-    /// Returns the text that goes behind `Authorization: Bearer`. Source: security.md section 8.3.
+    /// Returns the text that goes behind `Authorization: Bearer`. Source: Elasticsearch reference, "Service
+    /// accounts".
     pub fn bearer(&self) -> SecretString {
         let mut bytes = Zeroizing::new(PREFIX.to_vec());
         bytes.extend(self.principal.as_bytes());
@@ -120,7 +121,7 @@ impl ServiceAccountToken {
 
 /// Version 1 of the format, as Elasticsearch writes it.
 const PREFIX: &[u8] = &[0, 1, 0, 1];
-/// Source: security.md section 8.3.
+/// Source: Elasticsearch reference, "Service accounts".
 const MIN_SECRET_CHARS: usize = 10;
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
