@@ -1,7 +1,7 @@
 //! What this machine is called.
 
 /// Returns the default node name: the environment variable `HOSTNAME`, else the name the kernel
-/// knows. Never empty. Source: node.md section 1.3.
+/// knows. Never empty. Source: Elasticsearch reference, "Important Elasticsearch configuration" (`node.name`).
 pub fn name() -> String {
     choose_name(
         std::env::var("HOSTNAME").ok(),

@@ -13,7 +13,7 @@ pub struct SettingsError {
 }
 
 /// One mistake in the settings. The wording operators search for is Elasticsearch's.
-/// Source: node.md sections 1.2 and 1.4.
+/// Source: Elasticsearch's `AbstractScopedSettings`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     #[error("cannot read the configuration file [{}]: {reason}", .path.display())]
@@ -185,7 +185,7 @@ fn with_value(value: &Option<String>, expected: &str) -> String {
     format!("{value}{joint} {expected}")
 }
 
-/// Source: node.md section 1.4.
+/// Source: Elasticsearch's `AbstractScopedSettings`.
 fn advice(nearest: &[String]) -> String {
     match nearest {
         [] => " please check that any required plugins are installed, or check the breaking \

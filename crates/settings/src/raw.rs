@@ -159,7 +159,8 @@ pub(crate) fn gather_lists(
 }
 
 /// Replaces `${…}` in every value: by another setting, else by the environment, else by the
-/// default after `:`. Source: node.md section 1.2.
+/// default after `:`. Source: Elasticsearch reference, "Configuring Elasticsearch" (environment variable
+/// substitution).
 pub(crate) fn substitute(
     settings: &mut RawSettings,
     environment: &dyn Fn(&str) -> Option<String>,

@@ -1,4 +1,4 @@
-//! Which realms there are, and in which order they are asked. Source: security.md section 1.2.
+//! Which realms there are, and in which order they are asked. Source: Elasticsearch reference, "Realm chains".
 
 use std::collections::BTreeMap;
 

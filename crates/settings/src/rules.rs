@@ -52,7 +52,8 @@ pub(crate) fn check(settings: &Settings, problems: &mut Problems) {
     }
 }
 
-/// A listener is only where somebody said at which port. Source: node.md section 2.8.
+/// A listener is only where somebody said at which port. Source: Elasticsearch reference, "Networking" (transport
+/// profiles).
 fn profile_port(settings: &Settings, profile: &str) -> Option<(String, String)> {
     let port = key_in_profile(profile, TRANSPORT_PORT.key());
     if profile == DEFAULT_PROFILE || settings.is_set(&port) {
@@ -93,7 +94,7 @@ fn node_name(settings: &Settings) -> Option<String> {
         .then(|| "[node.name] must not be empty".to_owned())
 }
 
-/// Source: node.md section 7.2.
+/// Source: Elasticsearch reference, "Discovery and cluster formation settings" (`discovery.type`).
 fn single_node(settings: &Settings) -> Option<String> {
     let is_single = settings.get(&DISCOVERY_TYPE) == DiscoveryType::SingleNode;
     (is_single && !settings.get(&INITIAL_MASTER_NODES).is_empty()).then(|| {
@@ -122,7 +123,7 @@ fn seed_providers(settings: &Settings) -> Option<String> {
     ))
 }
 
-/// Source: security.md section 1.7.
+/// Source: Elasticsearch reference, "User cache and password hash algorithms".
 fn hashing(settings: &Settings) -> Option<String> {
     let algorithm = settings
         .get(&PASSWORD_HASHING_ALGORITHM)

@@ -159,7 +159,7 @@ impl Settings {
     }
 
     /// Returns whether a key is not given, or given without a value, which counts as not set.
-    /// Source: node.md section 2.2.
+    /// Source: Elasticsearch reference, "Security settings in Elasticsearch".
     pub fn is_empty(&self, key: &str) -> bool {
         let plain = self.inner.values.get(key);
         let secure = self.inner.secure.get(key);
@@ -205,7 +205,7 @@ impl Settings {
     /// Returns these settings with the values of the cluster state over them, which win. A value that this
     /// version does not take, as one of a newer node, is left out.
     ///
-    /// Source: node.md section 1.3, precedence of dynamic settings.
+    /// Source: Elasticsearch reference, "Configuring Elasticsearch", precedence of dynamic settings.
     #[must_use]
     pub fn overlaid(&self, cluster: impl IntoIterator<Item = (String, RawValue)>) -> Self {
         let mut values = self.inner.values.clone();
@@ -502,7 +502,8 @@ impl Checker {
 }
 
 /// Returns whether a setting of TLS is given without a value, which counts as not given: `${MODE:}` leaves the
-/// default. Elsewhere an empty text or list is a value. Source: node.md section 2.2.
+/// default. Elsewhere an empty text or list is a value. Source: Elasticsearch reference, "Security settings in
+/// Elasticsearch".
 fn is_unset(key: &str, value: &RawValue) -> bool {
     let is_tls = key.contains("xpack.security.") && key.contains(".ssl.");
     let is_plain = || registry::find(key).is_some_and(|spec| !spec.info().is_secure);

@@ -190,7 +190,7 @@ impl SettingValue for SecretString {
     }
 }
 
-/// "Not set" is a value; so is the empty text. Source: node.md section 2.2.
+/// "Not set" is a value; so is the empty text. Source: Elasticsearch reference, "Security settings in Elasticsearch".
 impl<T: SettingValue> SettingValue for Option<T> {
     const KIND: &'static str = T::KIND;
     const IS_LIST: bool = T::IS_LIST;
@@ -233,7 +233,7 @@ impl SettingValue for Vec<String> {
 }
 
 /// A TCP port, or a range of which the first free port is taken. 0 lets the system choose.
-/// Source: node.md section 7.1.
+/// Source: Elasticsearch reference, "Networking".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PortRange {
     pub first: u16,
@@ -414,7 +414,8 @@ macro_rules! choice_of_texts {
 }
 
 choice! {
-    /// How far a peer's certificate is checked. Source: node.md section 3.1.
+    /// How far a peer's certificate is checked. Source: Elasticsearch reference, "Security settings in Elasticsearch"
+    /// (`verification_mode`).
     VerificationMode, "one of full, certificate, none",
     Full = "full",
     Certificate = "certificate",
@@ -422,7 +423,8 @@ choice! {
 }
 
 choice! {
-    /// Whether an accepting side asks for a certificate. Source: node.md section 3.3.
+    /// Whether an accepting side asks for a certificate. Source: Elasticsearch reference, "Security settings in
+    /// Elasticsearch" (`client_authentication`).
     ClientAuthentication, "one of required, optional, none",
     Required = "required",
     Optional = "optional",
@@ -430,7 +432,8 @@ choice! {
 }
 
 choice_of_texts! {
-    /// Format of a file with keys or certificates. Source: node.md section 2.4.
+    /// Format of a file with keys or certificates. Source: Elasticsearch reference, "Security settings in
+    /// Elasticsearch" (`keystore.type`).
     StoreType,
     Pkcs12 = "PKCS12",
     Jks = "jks",
@@ -452,7 +455,7 @@ impl SettingValue for StoreType {
 }
 
 choice! {
-    /// How a node finds others. Source: node.md section 7.2.
+    /// How a node finds others. Source: Elasticsearch reference, "Discovery and cluster formation settings".
     DiscoveryType, "one of multi-node, single-node",
     MultiNode = "multi-node",
     /// Elects itself and ignores others.
@@ -460,7 +463,7 @@ choice! {
 }
 
 choice! {
-    /// What a node does in the cluster. Source: node.md section 7.3.
+    /// What a node does in the cluster. Source: Elasticsearch reference, "Node".
     NodeRole, "node role",
     Master = "master",
     Data = "data",

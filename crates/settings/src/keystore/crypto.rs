@@ -1,4 +1,5 @@
-//! Key derivation and encryption of the keystore. Source: tools.md section 5.
+//! Key derivation and encryption of the keystore. Source: the documentation of Lucene's `CodecUtil`, and
+//! Elasticsearch's `KeyStoreWrapper`.
 
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes128Gcm, Aes256Gcm, KeyInit, Nonce};

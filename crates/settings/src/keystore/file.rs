@@ -144,7 +144,7 @@ fn with_path(error: FormatError, path: &Path) -> KeystoreError {
     }
 }
 
-/// Source: tools.md section 4.2.
+/// Source: Elasticsearch reference, "elasticsearch-keystore".
 const FILE_MODE: u32 = 0o660;
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The bytes of a keystore file. Source: tools.md section 5.
+//! The bytes of a keystore file. Source: the documentation of Lucene's `CodecUtil`, and Elasticsearch's
+//! `KeyStoreWrapper`.
 //!
 //! ```text
 //! header    magic (4) · length 22 (1) · "elasticsearch.keystore" · version (4) · has password (1)

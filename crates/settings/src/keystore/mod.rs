@@ -1,7 +1,7 @@
 //! The keystore: the encrypted file `elasticsearch.keystore` that holds a node's secure settings.
 //!
 //! The file is Elasticsearch's own, byte for byte, so that either program reads the other's.
-//! Source: tools.md sections 4 and 5.
+//! Source: Elasticsearch reference, "elasticsearch-keystore".
 
 mod crypto;
 mod file;

@@ -1,4 +1,5 @@
-//! Where shard copies go, what disks they need, and blocks. Source: data.md sections 8.10 and 9.
+//! Where shard copies go, what disks they need, and blocks. Source: Elasticsearch reference, "Cluster-level shard
+//! allocation and routing settings".
 
 use ringwall_base::TimeValue;
 

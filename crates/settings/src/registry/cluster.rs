@@ -1,4 +1,4 @@
-//! Discovery and cluster coordination. Source: node.md sections 7.2 and 7.4.
+//! Discovery and cluster coordination. Source: Elasticsearch reference, "Discovery and cluster formation settings".
 
 use ringwall_base::TimeValue;
 

@@ -60,7 +60,7 @@ pub fn find(key: &str) -> Option<&'static dyn SettingSpec> {
 }
 
 /// Returns the known keys most like a misspelt one, of a family the one with the name that is given.
-/// Source: node.md section 1.4.
+/// Source: Elasticsearch's `AbstractScopedSettings`.
 pub fn nearest(key: &str, may_be: impl Fn(&Info) -> bool) -> Vec<String> {
     let known: Vec<String> = registry()
         .filter(|spec| may_be(spec.info()))

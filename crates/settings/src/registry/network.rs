@@ -1,4 +1,4 @@
-//! Addresses, ports and limits of the HTTP and transport layers. Source: node.md section 7.1.
+//! Addresses, ports and limits of the HTTP and transport layers. Source: Elasticsearch reference, "Networking".
 
 use ringwall_base::{ByteSizeValue, TimeValue};
 

@@ -1,4 +1,5 @@
-//! Settings of transport profiles: those of the transport layer again, per listener. Source: node.md section 2.8.
+//! Settings of transport profiles: those of the transport layer again, per listener. Source: Elasticsearch reference,
+//! "Networking" (transport profiles).
 //!
 //! `transport.port` is `transport.profiles.<name>.port` in a profile, and `xpack.security.transport.ssl.key` is
 //! `transport.profiles.<name>.xpack.security.ssl.key`.

@@ -1,4 +1,4 @@
-//! Realms: where users come from. Source: security.md sections 1.2 and 6.
+//! Realms: where users come from. Source: Elasticsearch reference, "Realms" and "Realm chains".
 
 use std::path::PathBuf;
 

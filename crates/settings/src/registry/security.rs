@@ -1,4 +1,4 @@
-//! Authentication and reload of files. Source: node.md section 4, security.md sections 1.5 to 1.7.
+//! Authentication and reload of files. Source: Elasticsearch reference, "Security settings in Elasticsearch".
 
 use ringwall_base::{IpRule, TimeValue};
 

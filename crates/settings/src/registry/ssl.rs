@@ -1,4 +1,5 @@
-//! TLS of the two layers: the same settings under two prefixes. Source: node.md section 2.
+//! TLS of the two layers: the same settings under two prefixes. Source: Elasticsearch reference, "Security settings
+//! in Elasticsearch".
 
 use std::path::PathBuf;
 
@@ -57,7 +58,7 @@ pub fn ssl_settings(prefix: &str) -> Option<&'static SslSettings> {
         .find(|settings| settings.prefix == prefix)
 }
 
-/// Turns TLS on node by node. Source: node.md section 7.7.
+/// Turns TLS on node by node. Source: Elasticsearch reference, "Set up basic security".
 pub static DUAL_STACK_ENABLED: Setting<bool> = Setting::new(
     "xpack.security.transport.ssl.dual_stack.enabled",
     "Whether a node with TLS also talks without it, to nodes that have it off. Only for the time in which TLS \

@@ -2,7 +2,8 @@
 //!
 //! Those that ask for nothing we could get wrong are ignored with a warning, so that an existing
 //! elasticsearch.yml starts. Those that protect something are refused: ignoring them would leave
-//! the operator believing in a protection that is not there. Source: node.md section 1.4.
+//! the operator believing in a protection that is not there. Source: Elasticsearch reference, "Configuring
+//! Elasticsearch".
 
 use super::profiles::split_key;
 
