@@ -54,7 +54,7 @@ pub enum KeySource {
 pub enum TrustSource {
     /// Nobody but, as in Elasticsearch, the certificates found beside the context's own key:
     /// a keystore's trusted entries and its own leaf, or everything in the PEM `certificate` file.
-    /// Public authorities are never trusted. Source: node.md section 2.5.
+    /// Public authorities are never trusted. Source: Elasticsearch reference, "Security settings in Elasticsearch".
     #[default]
     OwnCertificates,
     /// PEM bundles.
@@ -328,7 +328,8 @@ impl SslConfig {
 pub const DEFAULT_PROTOCOLS: [&str; 2] = ["TLSv1.3", "TLSv1.2"];
 
 /// The cipher suites used unless configured otherwise: those of Elasticsearch's default list that
-/// are authenticated and forward secret, in its order. Source: node.md section 2.6.
+/// are authenticated and forward secret, in its order. Source: Elasticsearch reference, "Security settings in
+/// Elasticsearch" (`cipher_suites`).
 pub const DEFAULT_CIPHER_SUITES: [&str; 9] = [
     "TLS_AES_256_GCM_SHA384",
     "TLS_AES_128_GCM_SHA256",

@@ -1,7 +1,8 @@
 //! The words of a [`HandshakeFailure`](crate::HandshakeFailure).
 //!
 //! The first clauses follow Elasticsearch's `DiagnosticTrustManager`, whose phrases operators search
-//! for (source: node.md section 3.4); the last clause says what to do.
+//! for (source: Elasticsearch reference, "SSLHandshakeException causes connections to fail"); the last clause says
+//! what to do.
 
 use std::fmt::{Display, Formatter, Result, Write};
 
@@ -399,7 +400,7 @@ fn write_unknown_issuer(
     }
 }
 
-/// The sentences of node.md section 3.5 for peers that do not speak TLS.
+/// The sentences for peers that do not speak TLS. Source: Elasticsearch reference, "Common SSL/TLS exceptions".
 fn write_plaintext(f: &mut dyn Write, failure: &Details, kind: PlaintextKind) -> Result {
     let peer = failure.subject.peer;
     let name = &failure.subject.context.name;

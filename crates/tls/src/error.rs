@@ -8,7 +8,7 @@ use crate::commands::quoted;
 
 /// A context's files or options do not make a working TLS context.
 ///
-/// The text starts with Elasticsearch's wrapper sentence. Source: node.md section 2.2.
+/// The text starts with Elasticsearch's wrapper sentence, that of its `SSLService`.
 #[derive(Debug, thiserror::Error)]
 pub enum SslError {
     /// A file cannot be read, or its content does not fit.
@@ -38,7 +38,7 @@ pub enum SslError {
     /// A keystore is needed where the context has none.
     #[error("[{context}] is not configured with a keystore: set [{context}.keystore.path]")]
     NoKeystore { context: String },
-    /// The truststore holds no certificate that is marked as trusted. Source: node.md section 2.5.
+    /// The truststore holds no certificate that is marked as trusted. Source: Elasticsearch's `KeyStoreUtil`.
     #[error(
         "failed to load SSL configuration [{context}] - the truststore [{}] does not contain any trusted certificate \
          entries; it has {others} other certificate(s)",
@@ -288,7 +288,7 @@ impl SslError {
     }
 }
 
-/// Says what is wrong with a file, in Elasticsearch's words where it has any. Source: node.md sections 2.3, 2.5.
+/// Says what is wrong with a file, in the words of Elasticsearch's `SslFileUtil` where it has any.
 fn about_file(kind: &str, source: &PkiError) -> String {
     match source {
         PkiError::FileNotFound { path } => format!(

@@ -289,7 +289,7 @@ impl HandshakeFailure {
     }
 
     /// Returns whether this is everyday noise (health checks, port scans, resets) that belongs at
-    /// DEBUG. Source: node.md section 3.5.
+    /// DEBUG. Source: Elasticsearch reference, "Common SSL/TLS exceptions".
     pub fn is_routine(&self) -> bool {
         matches!(self.0.reason, FailureReason::Closed | FailureReason::Io(_))
             && self.0.subject.role == PeerRole::Client

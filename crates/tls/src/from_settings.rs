@@ -39,7 +39,7 @@ impl fmt::Display for SslConfigError {
 
 impl std::error::Error for SslConfigError {}
 
-/// One contradiction between TLS settings, in Elasticsearch's words. Source: node.md sections 2.1 and 2.2.
+/// One contradiction between TLS settings, in the words of Elasticsearch's `SslConfigurationLoader`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SslConfigProblem {
     /// No context has this prefix.
@@ -95,10 +95,11 @@ impl SslConfig {
     /// `transport.profiles.<name>.xpack.security.ssl`), or `None` when TLS is off there.
     ///
     /// What a profile does not set is that of `xpack.security.transport.ssl`; its own key goes together with its
-    /// certificate and passwords, as does its trust. Source: node.md section 2.8.
+    /// certificate and passwords, as does its trust. Source: Elasticsearch reference, "Networking" (transport
+    /// profiles).
     ///
     /// Reads no file but the settings' own. Whether `xpack.security.enabled` lets it be used is the
-    /// caller's to decide. Errors: every contradiction of node.md sections 2.1 and 2.2 at once.
+    /// caller's to decide. Errors: every [`SslConfigProblem`] at once.
     pub fn from_settings(
         settings: &Settings,
         prefix: &str,

@@ -16,7 +16,8 @@ use crate::restrictions::Restrictions;
 use crate::revocation::RevocationLists;
 use crate::trust::Trust;
 
-/// A certificate in use by a context: one row of `GET /_ssl/certificates`. Source: node.md section 9.1.
+/// A certificate in use by a context: one row of `GET /_ssl/certificates`. Source: Elasticsearch reference, "SSL
+/// certificate API".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateEntry {
     /// As written in the setting.
@@ -226,7 +227,8 @@ fn read(path: &Path) -> Result<Vec<u8>, PkiError> {
     })
 }
 
-/// Returns what Elasticsearch trusts when no trust is configured. Source: node.md section 2.5.
+/// Returns what Elasticsearch trusts when no trust is configured. Source: Elasticsearch reference, "Security settings
+/// in Elasticsearch".
 fn own_trust(
     config: &SslConfig,
     own_chain: &[CertificateDer<'static>],

@@ -84,7 +84,7 @@ static KEY_EXCHANGE: [&dyn SupportedKxGroup; 4] = [
 /// Returns the provider restricted to the given cipher suites, in their order.
 ///
 /// Names this program does not implement are dropped with one log line; none left is an error.
-/// Source: node.md section 2 (`cipher_suites`) and 2.6.
+/// Source: Elasticsearch reference, "Security settings in Elasticsearch" (`cipher_suites`).
 fn provider(context: &str, names: &[String]) -> Result<Arc<CryptoProvider>, SslError> {
     let all = aws_lc_rs::ALL_CIPHER_SUITES;
     let mut unsupported = Vec::new();

@@ -1,4 +1,4 @@
-//! Taking up changed files without a restart. Source: node.md section 4.
+//! Taking up changed files without a restart. Source: Elasticsearch reference, "Updating node security certificates".
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Which of the certificates that the trusted authorities vouch for are let in: `trust_restrictions`.
-//! Source: node.md section 2.7.
+//! Source: Elastic's documentation of trust between deployments, `trust_restrictions.path`.
 
 use std::path::{Path, PathBuf};
 

@@ -15,7 +15,7 @@ pub enum PlaintextKind {
     Http,
     /// The HTTP/2 connection preface.
     Http2,
-    /// A frame of Elasticsearch's transport protocol. Source: node.md section 8.
+    /// A frame of Elasticsearch's transport protocol. Source: Elasticsearch's `TcpHeader`.
     ElasticsearchTransport,
     /// The header with which a proxy announces whom it forwards, version 1 or 2. Source: the PROXY protocol's
     /// specification, sections 2.1 and 2.2.
@@ -37,7 +37,7 @@ pub(crate) enum FirstBytes {
 
 /// A TLS ClientHello seen by a listener without TLS.
 ///
-/// `Display` is the sentence Elasticsearch logs. Source: node.md section 3.5.
+/// `Display` is the sentence Elasticsearch logs. Source: Elasticsearch reference, "Common SSL/TLS exceptions".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnexpectedTls {
     /// The first four bytes of the record.

@@ -197,7 +197,8 @@ impl Trust {
     /// Checks a chain, leaf first, as the configured mode asks.
     ///
     /// `dialled` is the host that this side dialled; `None` on the accepting side, which never
-    /// checks names. Source: node.md sections 3.1 and 3.2.
+    /// checks names. Source: RFC 5280 section 6; Elasticsearch reference, "Security settings in Elasticsearch"
+    /// (`verification_mode`).
     pub(crate) fn verify(
         &self,
         chain: &[CertificateDer<'_>],
@@ -308,7 +309,7 @@ impl Trust {
     }
 
     /// Java accepts a certificate that is itself in the truststore without looking for an issuer. So do
-    /// we, but unlike Java never past its dates. Source: node.md section 3.2.
+    /// we, but unlike Java never past its dates. Source: the documentation of Java's `PKIXParameters`.
     fn is_exactly_trusted(&self, leaf: &CertificateDer<'_>) -> bool {
         self.exact.iter().any(|trusted| trusted == leaf) || self.is_pinned(leaf)
     }

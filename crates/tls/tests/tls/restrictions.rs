@@ -1,4 +1,5 @@
-//! `trust_restrictions`: of those the CA vouches for, only some are let in. Source: node.md section 2.7.
+//! `trust_restrictions`: of those the CA vouches for, only some are let in. Source: Elastic's documentation of trust
+//! between deployments, `trust_restrictions.path`.
 
 use ringwall_tls::{ReloadOutcome, RestrictedField, SslConfig, VerificationMode};
 
