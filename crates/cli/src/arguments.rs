@@ -1,7 +1,7 @@
 //! Turns a command line in the manner of Elasticsearch's tools into one that clap reads.
 //!
 //! Their option parser takes long options with one dash (`-pem`), and `-E` before or after the
-//! name of a sub-command. Source: tools.md section 0.1.
+//! name of a sub-command. Source: the JOpt Simple library's documentation, whose parser they use.
 
 use std::ffi::OsString;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-/// The exit statuses of Elasticsearch's tools (BSD `sysexits`). Source: tools.md section 0.2.
+/// The exit statuses of Elasticsearch's tools. Source: sysexits(3), and Elasticsearch's `ExitCodes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitCode {
     /// The user decided against it: said as an error, but none for a script.

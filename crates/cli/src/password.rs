@@ -7,10 +7,11 @@ use zeroize::Zeroizing;
 use crate::error::CommandError;
 use crate::terminal::Terminal;
 
-/// Letters and digits: what `setup-passwords auto` uses. Source: tools.md section 6.2.
+/// Letters and digits: what `setup-passwords auto` uses. Source: Elasticsearch reference,
+/// "elasticsearch-setup-passwords".
 pub const ALPHANUMERIC: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// What `reset-password` uses. Source: tools.md section 7.2.
+/// What `reset-password` uses. Source: Elasticsearch reference, "elasticsearch-reset-password".
 pub const WITH_PUNCTUATION: &str =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789*-_=+";
 
@@ -62,7 +63,7 @@ pub fn choose(
 }
 
 const LENGTH: usize = 20;
-/// Source: tools.md section 6.2.
+/// Source: Elasticsearch reference, "elasticsearch-setup-passwords".
 const MIN_LENGTH: usize = 6;
 const TRY_AGAIN: &str = "Try again.";
 

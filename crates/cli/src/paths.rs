@@ -1,4 +1,5 @@
-//! Where a node's home, configuration and tool output are. Source: tools.md section 0.5.
+//! Where a node's home, configuration and tool output are. Source: Elasticsearch reference, "Configuring
+//! Elasticsearch" (config files location).
 
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The only place that prints, or that reads standard input. Source: tools.md sections 0.3, 0.4.
+//! The only place that prints, or that reads standard input. Source: Elasticsearch's `Terminal`.
 //!
 //! On a terminal, questions are put there and secrets are read without echo. Otherwise questions
 //! go to standard error and every answer, secrets included, is one line of standard input: that is
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{CommandError, ExitCode};
 
-/// How much a command says. Source: tools.md section 0.3.
+/// How much a command says. Source: Elasticsearch's `Terminal`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verbosity {
     Silent,
@@ -360,7 +360,7 @@ const CLEAR_LINE: &str = "\r\x1b[2K";
 /// Bound of one answer and of a whole piped input: 64 MiB.
 const INPUT_BYTES_MAX: u64 = 64 << 20;
 
-/// Source: tools.md section 0.4.
+/// Source: Elasticsearch's `Terminal`.
 const END_OF_INPUT: &str =
     "unable to read from standard input; is standard input open and a tty attached?";
 

@@ -1,5 +1,6 @@
 //! A node that secures itself: at its first start with certificates of its own making, with an
-//! enrolment token as part of the cluster that the token is of. Source: tools.md section 9.
+//! enrolment token as part of the cluster that the token is of. Source: Elasticsearch reference, "Start the Elastic
+//! Stack with security enabled automatically".
 
 mod announce;
 mod conditions;
@@ -123,7 +124,8 @@ fn forget_interrupted(paths: &Paths, keystore: &mut Option<Keystore>) -> Result<
 }
 
 /// Enrols a node that was auto-configured as a cluster of its own but has never started as one. `lines` are
-/// those of its block of settings; what its owner added there is kept. Source: tools.md section 9.3.
+/// those of its block of settings; what its owner added there is kept. Source: Elasticsearch reference,
+/// "elasticsearch-reconfigure-node".
 pub(super) fn reconfigure(
     paths: &Paths,
     token: &EnrollmentToken,

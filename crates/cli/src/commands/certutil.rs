@@ -1,5 +1,5 @@
 //! `elasticsearch-certutil`: makes certificate authorities and node certificates. Needs no running
-//! node. Source: tools.md section 1.
+//! node. Source: Elasticsearch reference, "elasticsearch-certutil".
 
 mod ca;
 mod cert;
@@ -83,7 +83,8 @@ pub fn run(args: CertutilArgs, terminal: &mut Terminal) -> Result<(), CommandErr
     }
 }
 
-/// Gives a failure the exit status that Elasticsearch's tool ends with. Source: tools.md section 13.
+/// Gives a failure the exit status that Elasticsearch's tool ends with. Source: sysexits(3), as Elasticsearch's tools
+/// use it.
 fn failed(error: PkiError) -> CommandError {
     let exit = match &error {
         PkiError::KeySize(_) => ExitCode::Usage,

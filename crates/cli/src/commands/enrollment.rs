@@ -1,5 +1,5 @@
 //! Enrolment tokens, made and read: `elasticsearch-create-enrollment-token` and what the first start
-//! shares with it. Source: tools.md section 8.
+//! shares with it. Source: Elasticsearch reference, "elasticsearch-create-enrollment-token" and "Enroll node API".
 
 use http::{Method, StatusCode};
 use ringwall_base::ids::random_uuid;

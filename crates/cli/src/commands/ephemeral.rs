@@ -1,5 +1,5 @@
 //! A superuser for the length of one command, in the files of the node's file realm.
-//! Source: tools.md section 7.1.
+//! Source: Elasticsearch reference, "elasticsearch-reset-password".
 
 use std::path::PathBuf;
 

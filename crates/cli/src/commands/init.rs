@@ -135,7 +135,8 @@ fn report(home: &Path, is_renewed: bool, terminal: &mut Terminal) {
 
 const YML: &str = "config/elasticsearch.yml";
 
-/// Directories of a home with the modes of new ones. Source: node.md section 1.1.
+/// Directories of a home with the modes of new ones. Source: Elasticsearch reference, "Install Elasticsearch from
+/// archive on Linux or MacOS" (directory layout).
 const DIRECTORIES: &[(&str, u32)] = &[
     ("", 0o755),
     ("bin", 0o755),

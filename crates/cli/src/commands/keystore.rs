@@ -1,4 +1,5 @@
-//! `elasticsearch-keystore`: manages the secure settings of a node. Source: tools.md section 4.
+//! `elasticsearch-keystore`: manages the secure settings of a node. Source: Elasticsearch reference,
+//! "elasticsearch-keystore".
 
 mod import;
 
@@ -599,7 +600,7 @@ fn not_in_keystore(name: &str) -> CommandError {
     CommandError::config(format!("Setting [{name}] does not exist in the keystore."))
 }
 
-/// Gives each failure its exit status. Source: tools.md sections 4 and 13.
+/// Gives each failure its exit status. Source: Elasticsearch reference, "elasticsearch-keystore"; sysexits(3).
 fn command_error(error: KeystoreError) -> CommandError {
     let message = error.to_string();
     match error {

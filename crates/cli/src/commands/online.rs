@@ -1,5 +1,6 @@
 //! What the tools share that talk to a running node: where it listens, what it is trusted by, how
-//! its keystore opens. All of it comes from the node's own home. Source: tools.md section 6.1.
+//! its keystore opens. All of it comes from the node's own home. Source: Elasticsearch reference,
+//! "elasticsearch-setup-passwords" and "elasticsearch-reset-password".
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -108,7 +109,7 @@ impl OnlineNode {
     }
 
     /// Returns the first password of `elastic`: `bootstrap.password`, else `keystore.seed`; `None`
-    /// without a keystore. Source: tools.md section 4.4.
+    /// without a keystore. Source: Elasticsearch reference, "Built-in users" (the bootstrap password).
     pub(super) fn bootstrap_password(&self) -> Result<Option<SecretString>, CommandError> {
         let Some(keystore) = &self.keystore else {
             return Ok(None);
@@ -165,7 +166,7 @@ impl OnlineNode {
 
 /// Makes the keystore that every home has from its first start on, with nothing but its seed: the password of
 /// `elastic` until it has another. Where it cannot be written the node does without it, and says so.
-/// Source: node.md sections 1.1 and 1.5.
+/// Source: Elasticsearch reference, "Secure settings".
 pub(super) fn create_keystore(path: &Path, terminal: &mut Terminal) -> Option<Keystore> {
     let keystore = Keystore::create(SecretString::default());
     match keystore.save(path) {
@@ -178,7 +179,7 @@ pub(super) fn create_keystore(path: &Path, terminal: &mut Terminal) -> Option<Ke
 }
 
 /// Returns the password that the environment gives for the keystore, as service managers and containers do.
-/// Of a file the first line counts. Source: node.md section 1.5.
+/// Of a file the first line counts. Source: Elasticsearch reference, "Secure settings".
 fn password_in(
     environment: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Option<SecretString>, CommandError> {
@@ -244,7 +245,7 @@ pub(super) fn refusal(answer: &HttpResponse) -> String {
     }
 }
 
-/// Source: tools.md section 6.1.
+/// Source: Elasticsearch reference, "elasticsearch-setup-passwords" and "elasticsearch-reset-password".
 fn reason(body: &Value) -> Option<String> {
     let error = body.get("error")?;
     let found = [
@@ -333,7 +334,7 @@ const PASSWORD_VARIABLES: &[&str] = &[
     "ES_KEYSTORE_PASSPHRASE_FILE",
 ];
 
-/// Source: tools.md section 6.1.
+/// Source: Elasticsearch reference, "elasticsearch-setup-passwords" and "elasticsearch-reset-password".
 const TIMEOUT: Duration = Duration::from_secs(35);
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! `elasticsearch-reconfigure-node`: enrols a node that secured itself but has never been used.
-//! Source: tools.md section 9.3.
+//! Source: Elasticsearch reference, "elasticsearch-reconfigure-node".
 
 use std::fs;
 

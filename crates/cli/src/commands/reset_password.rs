@@ -1,5 +1,5 @@
 //! `elasticsearch-reset-password`: gives a built-in or native user a new password.
-//! Source: tools.md section 7.
+//! Source: Elasticsearch reference, "elasticsearch-reset-password".
 //!
 //! Acts as `elastic` while the first password in the node's keystore holds. Else it makes itself a
 //! superuser for a moment by writing into the node's files of users, so whoever may write there may
@@ -252,7 +252,7 @@ enum Health {
     Red,
 }
 
-/// Source: tools.md section 7.1.
+/// Source: Elasticsearch reference, "elasticsearch-reset-password".
 fn health(answer: &HttpResponse) -> Result<Health, CommandError> {
     if answer.status != StatusCode::OK {
         let message = format!(

@@ -1,4 +1,5 @@
-//! `elasticsearch-service-tokens`: manages file tokens of service accounts. Source: tools.md section 11.
+//! `elasticsearch-service-tokens`: manages file tokens of service accounts. Source: Elasticsearch reference,
+//! "elasticsearch-service-tokens".
 
 use clap::Subcommand;
 use ringwall_security::Hasher;

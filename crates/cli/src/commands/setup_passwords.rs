@@ -1,5 +1,5 @@
 //! `elasticsearch-setup-passwords`: sets the passwords of the built-in users of a new cluster.
-//! Source: tools.md section 6.2.
+//! Source: Elasticsearch reference, "elasticsearch-setup-passwords".
 
 use clap::{ArgAction, Subcommand};
 use http::{Method, StatusCode};
@@ -182,7 +182,7 @@ fn health_warning(answer: &HttpResponse) -> Option<String> {
     }
 }
 
-/// Saying no ends the tool with status 0. Source: tools.md section 13.
+/// Saying no ends the tool with status 0. Source: Elasticsearch reference, "elasticsearch-setup-passwords".
 pub(super) fn confirm(question: &str, terminal: &mut Terminal) -> Result<(), CommandError> {
     match terminal.confirm(question, false)? {
         true => Ok(()),

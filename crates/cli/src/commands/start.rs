@@ -309,8 +309,8 @@ fn input_end() -> Result<oneshot::Receiver<()>, CommandError> {
     Ok(receiver)
 }
 
-/// Notes in the log file why the node does not start, and returns it. Source for text and statuses: node.md
-/// sections 1.6 and 5.1.
+/// Notes in the log file why the node does not start, and returns it. Source for text and statuses: Elasticsearch
+/// reference, "Bootstrap Checks" and sysexits(3).
 fn start_error(error: &StartError, logs: &Path) -> CommandError {
     let (exit, what) = match error {
         StartError::BootstrapChecks(_) => (ExitCode::Config, "node validation exception"),
@@ -320,7 +320,7 @@ fn start_error(error: &StartError, logs: &Path) -> CommandError {
     abnormal(exit, &error.to_string(), logs)
 }
 
-/// Adds the line that operators look for. Source: node.md section 5.1.
+/// Adds the line that operators look for. Source: Elasticsearch reference, "Bootstrap Checks".
 fn abnormal(exit: ExitCode, reason: &str, logs: &Path) -> CommandError {
     let logs = logs.display();
     CommandError::new(

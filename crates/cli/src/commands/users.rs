@@ -1,4 +1,5 @@
-//! `elasticsearch-users`: manages the users of the file realm. Source: tools.md section 10.
+//! `elasticsearch-users`: manages the users of the file realm. Source: Elasticsearch reference,
+//! "elasticsearch-users".
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

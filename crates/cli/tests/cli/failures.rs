@@ -1,5 +1,5 @@
-//! Every row of the table of errors: what is wrong, what is said, and the status. Source: tools.md
-//! section 13.
+//! Every row of the table of errors: what is wrong, what is said, and the status. Source: what Elasticsearch 8.19's
+//! tools answer, and sysexits(3).
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,4 +1,4 @@
-//! `elasticsearch-keystore`. Source: tools.md section 4.
+//! `elasticsearch-keystore`. Source: Elasticsearch reference, "elasticsearch-keystore".
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

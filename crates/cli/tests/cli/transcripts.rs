@@ -1,5 +1,5 @@
 //! Every sequence of questions, answered on a pseudo-terminal and from a pipe: the same questions in the
-//! same order, the same end, and no secret on the screen. Source: tools.md sections 1, 4, 6 and 7.
+//! same order, the same end, and no secret on the screen. Source: what Elasticsearch 8.19's tools ask.
 
 use std::fs;
 use std::path::Path;

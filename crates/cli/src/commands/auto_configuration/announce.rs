@@ -1,4 +1,5 @@
-//! What a person is told, once, when a node has secured itself. Source: tools.md section 9.2.
+//! What a person is told, once, when a node has secured itself. Source: Elasticsearch reference, "Start the Elastic
+//! Stack with security enabled automatically".
 
 use std::net::SocketAddr;
 

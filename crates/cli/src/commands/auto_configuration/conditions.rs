@@ -1,4 +1,5 @@
-//! When a node does not secure itself. Source: tools.md section 9.1.
+//! When a node does not secure itself. Source: Elasticsearch reference, "Start the Elastic Stack with security
+//! enabled automatically".
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! Asking a cluster for what a new node needs. Source: tools.md sections 8 and 9.3.
+//! Asking a cluster for what a new node needs. Source: Elasticsearch reference, "Enroll node API" and
+//! "elasticsearch-reconfigure-node".
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! Writing the certificates, the keystore and the settings of a node that secures itself: all of it, or
-//! nothing. Source: tools.md section 9.2.
+//! nothing. Source: Elasticsearch reference, "Start the Elastic Stack with security enabled automatically".
 
 use std::fs;
 use std::io;

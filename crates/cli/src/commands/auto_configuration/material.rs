@@ -1,4 +1,5 @@
-//! The certificates of a node that secures itself. Source: tools.md sections 3.2 and 9.2.
+//! The certificates of a node that secures itself. Source: Elasticsearch reference, "Start the Elastic Stack with
+//! security enabled automatically".
 
 use std::net::IpAddr;
 use std::path::Path;

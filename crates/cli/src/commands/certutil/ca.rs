@@ -44,7 +44,8 @@ pub(super) struct CaArgs {
     pem: bool,
 }
 
-/// Makes the key and the certificate, then asks where to write them. Source: tools.md section 1.4.
+/// Makes the key and the certificate, then asks where to write them. Source: Elasticsearch reference,
+/// "elasticsearch-certutil".
 pub(super) fn run(args: CaArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
     let pass = args.password.read(terminal)?;
     terminal.out(if args.pem {
@@ -78,7 +79,8 @@ pub(super) fn run(args: CaArgs, terminal: &mut Terminal) -> Result<(), CommandEr
     output::write(&target, &content)
 }
 
-/// Puts the certificate and the key of a CA into a zip file. Source: tools.md section 1.3.
+/// Puts the certificate and the key of a CA into a zip file. Source: Elasticsearch reference,
+/// "elasticsearch-certutil".
 pub(super) fn add_pem(
     authority: &CertificateAuthority,
     password: Option<&SecretString>,
@@ -119,7 +121,7 @@ fn generate(args: &CaArgs, terminal: &mut Terminal) -> Result<CertificateAuthori
     Ok(authority)
 }
 
-/// Source: tools.md section 1.4.
+/// Source: Elasticsearch reference, "elasticsearch-certutil".
 pub(super) const PRIVATE_KEY: &str = "CA Private key";
 
 const INTRODUCTION_P12: &str = "\

@@ -52,7 +52,8 @@ pub(super) struct CertArgs {
     ca_dn: String,
 }
 
-/// Loads the CA, finds the nodes, asks where to write, then makes and writes. Source: tools.md section 1.4.
+/// Loads the CA, finds the nodes, asks where to write, then makes and writes. Source: Elasticsearch reference,
+/// "elasticsearch-certutil".
 pub(super) fn run(mut args: CertArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
     if !args.authority.is_given() && !args.self_signed && !args.keep_ca_key {
         return Err(CommandError::usage(NO_CA));
@@ -102,7 +103,7 @@ enum Issuer {
     Itself,
 }
 
-/// Source: tools.md section 1.1, the form of 7.17.
+/// Source: Elasticsearch reference, "elasticsearch-certutil" (7.17).
 fn generate_ca(args: &CertArgs, key: KeySpec) -> Result<CertificateAuthority, CommandError> {
     let params = CaParams {
         dn: DistinguishedName::parse(&args.ca_dn).map_err(failed)?,
@@ -176,7 +177,7 @@ impl Maker<'_> {
         bundle.finish()
     }
 
-    /// Puts the CA into the zip file. Source: tools.md section 1.3.
+    /// Puts the CA into the zip file. Source: Elasticsearch reference, "elasticsearch-certutil".
     fn add_authority(
         &self,
         authority: &CertificateAuthority,
@@ -246,7 +247,7 @@ fn detail(info: &CertificateInfo, terminal: &mut Terminal) {
     ));
 }
 
-/// Source: tools.md section 1.1.
+/// Source: Elasticsearch reference, "elasticsearch-certutil".
 const NO_CA: &str = "Must specify either --ca or --ca-cert/--ca-key or --self-signed";
 
 const INTRODUCTION: &str = "\

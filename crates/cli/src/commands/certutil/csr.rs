@@ -32,7 +32,7 @@ pub(super) struct CsrArgs {
     key: KeyArgs,
 }
 
-/// Asks for what is missing, then makes and writes. Source: tools.md section 1.4.
+/// Asks for what is missing, then makes and writes. Source: Elasticsearch reference, "elasticsearch-certutil".
 pub(super) fn run(args: CsrArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
     let key = args.key.spec()?;
     let pass = args.password.read(terminal)?;

@@ -1,5 +1,5 @@
-//! `certutil http`: certificates for HTTPS between clients and nodes, by questions. Source: tools.md
-//! section 1.7.
+//! `certutil http`: certificates for HTTPS between clients and nodes, by questions. Source: Elasticsearch reference,
+//! "elasticsearch-certutil" (`http`).
 //!
 //! Everything is asked first, then made, then written: who gives up half-way leaves nothing behind.
 
@@ -232,7 +232,7 @@ fn detail(info: &CertificateInfo, terminal: &mut Terminal) {
     ));
 }
 
-/// Alias of the key in `http.p12`. Source: tools.md section 3.2.
+/// Alias of the key in `http.p12`. Source: Elasticsearch reference, "elasticsearch-certutil" (`http`).
 const KEY_ENTRY: &str = "http";
 
 const INTRODUCTION: &str = "\

@@ -1,5 +1,5 @@
 //! The nodes that certificates are made for: from options, from questions, from a YAML file.
-//! Source: tools.md sections 1.4 to 1.6.
+//! Source: Elasticsearch reference, "elasticsearch-certutil" (`--in`).
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Which keys are made. Source: tools.md section 1.1; other types than RSA are ours.
+//! Which keys are made. Source: Elasticsearch reference, "elasticsearch-certutil"; other types than RSA are ours.
 
 use clap::ValueEnum;
 use ringwall_pki::{DEFAULT_KEY_SIZE, KeySpec};

@@ -1,4 +1,4 @@
-//! Where certutil writes, and what. Source: tools.md sections 1.2, 1.3.
+//! Where certutil writes, and what. Source: Elasticsearch reference, "elasticsearch-certutil".
 
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -46,7 +46,8 @@ pub(super) fn check_absent(path: &Path) -> Result<(), CommandError> {
     Err(CommandError::new(ExitCode::IoError, message).with_hint(hint))
 }
 
-/// Returns the absolute form of a path to write. Source: tools.md sections 0.5 and 15.
+/// Returns the absolute form of a path to write. Source: what `elasticsearch-certutil` of Elasticsearch 8 does, for
+/// relative paths.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, CommandError> {
     match Paths::resolve() {
         Ok(paths) => Ok(paths.tool_path(path)),

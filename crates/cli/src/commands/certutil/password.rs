@@ -1,4 +1,4 @@
-//! Passwords of the files that certutil writes. Source: tools.md section 1.4.
+//! Passwords of the files that certutil writes. Source: Elasticsearch reference, "elasticsearch-certutil".
 
 use std::path::PathBuf;
 

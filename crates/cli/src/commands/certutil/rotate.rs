@@ -1,7 +1,7 @@
 //! `certutil rotate`: another CA for a cluster that goes on running.
 //!
 //! What is done and what is to do is read from the files of the nodes each time, so that an interrupted run goes
-//! on where it stopped. Source: node.md sections 4 and 11, row 4.
+//! on where it stopped. Source: Elasticsearch reference, "Update security certificates with a different CA".
 
 mod disk;
 mod edit;

@@ -158,7 +158,7 @@ impl Site {
     }
 
     /// Takes `cluster.initial_master_nodes` out of the settings: it is for the first start only, and
-    /// with lost data it would found a second cluster. Source: node.md section 4.
+    /// with lost data it would found a second cluster. Source: Elasticsearch reference, "Bootstrapping a cluster".
     pub(super) fn forget_initial_masters(&self) -> Result<(), CommandError> {
         for node in &self.nodes {
             let path = node.home.join(YML);

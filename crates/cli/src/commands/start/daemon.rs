@@ -1,4 +1,5 @@
-//! `-d`: a node that outlives the terminal it was started from. Source: node.md section 1.3.
+//! `-d`: a node that outlives the terminal it was started from. Source: Elasticsearch reference, "Install
+//! Elasticsearch from archive on Linux or MacOS".
 //!
 //! Nothing is forked: the command runs itself once more. The first process hands on what the second prints and
 //! ends with it, or when it is up; the second then leaves the terminal.

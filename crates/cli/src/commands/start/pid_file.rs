@@ -1,4 +1,5 @@
-//! `-p`: a file with the process id of the node while it runs. Source: node.md section 1.3.
+//! `-p`: a file with the process id of the node while it runs. Source: Elasticsearch reference, "Install
+//! Elasticsearch from archive on Linux or MacOS".
 
 use std::path::{Path, PathBuf};
 

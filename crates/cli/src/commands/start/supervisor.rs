@@ -1,4 +1,4 @@
-//! Tells systemd what the node does, where a unit of type `notify` asks for it. Source: node.md section 1.6.
+//! Tells systemd what the node does, where a unit of type `notify` asks for it. Source: sd_notify(3).
 
 use std::ffi::OsStr;
 use std::io;

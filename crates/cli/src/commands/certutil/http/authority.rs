@@ -1,4 +1,5 @@
-//! The questions about the CA: one that exists, or a new one. Source: tools.md section 1.7.
+//! The questions about the CA: one that exists, or a new one. Source: Elasticsearch reference,
+//! "elasticsearch-certutil" (`http`).
 
 use std::path::{Path, PathBuf};
 
@@ -323,7 +324,7 @@ fn ask_password(
     }
 }
 
-/// A bad CA file ends with 65 here. Source: tools.md section 13.
+/// A bad CA file ends with 65 here. Source: `EX_DATAERR` of sysexits(3).
 fn data(error: PkiError) -> CommandError {
     CommandError::data(error.to_string())
 }
@@ -333,7 +334,7 @@ fn unsupported(path: &Path, reason: &str) -> CommandError {
         .with_hint("a CA is a PKCS#12 file, or a PEM certificate and a PEM private key")
 }
 
-/// Source: tools.md section 1.7.
+/// Source: Elasticsearch reference, "elasticsearch-certutil" (`http`).
 const DEFAULT_NAME: &str = "Elasticsearch HTTP CA";
 
 const EXISTING: &str = "\

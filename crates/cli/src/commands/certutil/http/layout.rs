@@ -1,4 +1,4 @@
-//! What is in the zip file, and where. Source: tools.md section 1.3.
+//! What is in the zip file, and where. Source: Elasticsearch reference, "elasticsearch-certutil".
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -1,5 +1,5 @@
-//! The questions about the nodes: one certificate for all, or one for each. Source: tools.md
-//! section 1.7.
+//! The questions about the nodes: one certificate for all, or one for each. Source: Elasticsearch reference,
+//! "elasticsearch-certutil" (`http`).
 
 use ringwall_pki::instances::is_filename;
 use std::net::IpAddr;
@@ -194,7 +194,7 @@ fn address(answer: &str) -> Result<IpAddr, String> {
 }
 
 /// Returns the name of a key for all nodes: the first host without a wildcard, else one without its
-/// wildcard. Source: tools.md section 1.7.
+/// wildcard. Source: Elasticsearch reference, "elasticsearch-certutil" (`http`).
 fn key_name(hosts: &[String]) -> String {
     let whole = hosts.iter().find(|host| !host.contains('*')).cloned();
     let rest = || hosts.first().map(|host| host.replace("*.", ""));
@@ -204,7 +204,8 @@ fn key_name(hosts: &[String]) -> String {
         .unwrap_or_else(|| DEFAULT_KEY_NAME.to_owned())
 }
 
-/// Returns `CN=es,DC=example,DC=com` for `es.example.com`. Source: tools.md section 1.7.
+/// Returns `CN=es,DC=example,DC=com` for `es.example.com`. Source: Elasticsearch reference, "elasticsearch-certutil"
+/// (`http`).
 fn subject(name: &str) -> DistinguishedName {
     let labels = name.split('.').filter(|label| !label.is_empty());
     let escaped: Vec<String> = labels.map(escape).collect();

@@ -1,5 +1,5 @@
-//! How long a certificate is valid: a period of the calendar, such as `5y`. Source: tools.md
-//! section 1.7.
+//! How long a certificate is valid: a period of the calendar, such as `5y`. Source: Elasticsearch reference,
+//! "elasticsearch-certutil" (`http`).
 
 use std::fmt;
 
@@ -146,9 +146,9 @@ fn today() -> Date {
 
 const UNITS: [char; 4] = ['y', 'm', 'w', 'd'];
 
-/// Source: tools.md section 1.7.
+/// Source: Elasticsearch reference, "elasticsearch-certutil" (`http`).
 const CERTIFICATE_DAYS_FEW: u32 = 60;
-/// Source: tools.md section 1.7.
+/// Source: Elasticsearch reference, "elasticsearch-certutil" (`http`).
 pub(super) const AUTHORITY_DAYS_FEW: u32 = 90;
 
 const VALIDITY: &str = "\
