@@ -1,7 +1,7 @@
 //! Encodes and signs X.509 v3 certificates with the extensions that certutil emits.
 //!
 //! Own DER, because an issuer name must be copied byte for byte and a name may repeat an attribute
-//! (`DC=example,DC=com`). Source: tools.md section 2.
+//! (`DC=example,DC=com`). Source: RFC 5280; Elasticsearch reference, "elasticsearch-certutil".
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ use crate::der;
 use crate::key::PrivateKey;
 use crate::{DistinguishedName, NodeCertParams, PkiError};
 
-/// A bit of the key usage extension. Source: tools.md section 2.4.
+/// A bit of the key usage extension. Source: RFC 5280 section 4.2.1.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyUsage {
     DigitalSignature = 0,
@@ -161,7 +161,7 @@ fn time(at: Timestamp) -> Vec<u8> {
     }
 }
 
-/// The extensions in certutil's order. Source: tools.md section 2.2.
+/// The extensions in certutil's order. Source: what `elasticsearch-certutil` of Elasticsearch 8 does.
 fn extensions(
     template: &Template<'_>,
     subject_key: &PrivateKey,
@@ -251,7 +251,7 @@ fn extension(oid: &[u64], critical: bool, content: &[u8]) -> Vec<u8> {
     ])
 }
 
-/// Source: tools.md section 2.5.
+/// Source: RFC 5280 section 4.2.1.6.
 fn alternative_names(
     dns: &[String],
     ips: &[IpAddr],

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PkiError {
-    /// The file does not exist. Source: node.md section 2.3.
+    /// The file does not exist. The words are those of Elasticsearch's `SslFileUtil`.
     #[error("cannot read [{}] because the file does not exist", path.display())]
     FileNotFound { path: PathBuf },
     /// The operating system refuses access to the file.
@@ -32,7 +32,7 @@ pub enum PkiError {
         if *password_given { "a password was provided" } else { "no password was provided" }
     )]
     WrongPassword { path: PathBuf, password_given: bool },
-    /// The password opens the PKCS#12 file, but not the key inside. Source: node.md section 2.3.
+    /// The password opens the PKCS#12 file, but not the key inside. Source: RFC 7292 section 4.2.2.
     #[error(
         "cannot open the private key in [{}]: this is usually caused by an incorrect key-password ({})",
         path.display(),
@@ -91,7 +91,7 @@ pub enum PkiError {
         expected: &'static str,
         reason: String,
     },
-    /// A PEM block does not end with the line that belongs to it. Source: node.md section 2.5.
+    /// A PEM block does not end with the line that belongs to it. The words are those of Elasticsearch's `PemUtils`.
     #[error(
         "[{}]: Malformed PEM file, PEM footer is invalid or missing (no END {label} after BEGIN {label}); the file \
          is cut off or damaged, copy it again",
@@ -119,10 +119,10 @@ pub enum PkiError {
         aliases.join(", ")
     )]
     SeveralPrivateKeys { path: PathBuf, aliases: Vec<String> },
-    /// The CA file does not hold exactly one key. Source: tools.md section 3.2.
+    /// The CA file does not hold exactly one key. The words are those of Elasticsearch's `CertificateTool`.
     #[error("expected a single key in file [{}] but found [{count}]", path.display())]
     NotASingleKey { path: PathBuf, count: usize },
-    /// The truststore trusts nothing. Source: tools.md section 3.4.
+    /// The truststore trusts nothing. Source: the documentation of Java's PKCS12 `KeyStore`.
     #[error(
         "the truststore [{}] does not contain any trusted certificate entries; it has {others} other \
          certificate(s)",
@@ -164,7 +164,7 @@ pub enum PkiError {
     /// A private key given as bytes cannot be decoded or has an unsupported algorithm.
     #[error("unusable private key: {0}")]
     BadKey(String),
-    /// The CA certificate may not sign certificates. Source: tools.md section 2.1.
+    /// The CA certificate may not sign certificates. Source: RFC 5280 section 4.2.1.9.
     #[error("ca certificate is not a CA! [{subject}] has no basicConstraints CA:TRUE")]
     NotACa { subject: String },
     /// The requested RSA key size cannot be generated.
@@ -172,7 +172,7 @@ pub enum PkiError {
         "RSA key size {0} is not supported; use a multiple of 8 from 2048 to 8192: shorter keys are not safe, and nodes take no others"
     )]
     KeySize(u32),
-    /// The requested validity is out of range. Source: tools.md section 1.1.
+    /// The requested validity is out of range. Source: Elasticsearch reference, "elasticsearch-certutil" (`--days`).
     #[error("{0}")]
     Validity(&'static str),
     /// The text is no distinguished name.

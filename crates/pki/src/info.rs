@@ -22,7 +22,7 @@ pub struct CertificateInfo {
     /// `to_string()` gives RFC 2253 text, [`DistinguishedName::with_spaces`] the form of `_ssl/certificates`.
     pub subject: DistinguishedName,
     pub issuer: DistinguishedName,
-    /// Lower-case hex without leading zeros. Source: node.md section 9.1.
+    /// Lower-case hex without leading zeros. Source: Elasticsearch reference, "SSL certificate API".
     pub serial: String,
     pub not_before: Timestamp,
     pub not_after: Timestamp,

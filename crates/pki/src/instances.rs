@@ -1,5 +1,5 @@
 //! The nodes that certificates are made for, and the YAML file that lists them.
-//! Source: tools.md sections 1.5 and 1.6.
+//! Source: Elasticsearch reference, "elasticsearch-certutil" (`--in`).
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -157,14 +157,15 @@ pub fn no_dns_name(text: &str) -> Option<String> {
     (!is_good).then(|| format!("[{text}] is not a valid DNS name"))
 }
 
-/// Returns whether a text can be the name of a node's directory and files. Source: tools.md section 1.6.
+/// Returns whether a text can be the name of a node's directory and files. Source: Elasticsearch reference,
+/// "elasticsearch-certutil".
 pub fn is_filename(text: &str) -> bool {
     let allowed =
         |byte: u8| byte.is_ascii_alphanumeric() || b"!@#$%^&{}[]()_+-=,.~'` ".contains(&byte);
     (1..=FILENAME_MAX).contains(&text.len()) && !text.starts_with('.') && text.bytes().all(allowed)
 }
 
-/// Source: tools.md section 1.5.
+/// Source: Elasticsearch reference, "elasticsearch-certutil" (`--in`).
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InstancesFile {

@@ -143,7 +143,7 @@ pub fn store_format(path: &Path) -> Result<FileFormat, PkiError> {
 /// password = the password of the keystore.
 ///
 /// Of several keys those of CA certificates are left out first, since `http.p12` may carry its CA's key.
-/// Source: node.md section 2.5.
+/// Source: Elasticsearch reference, "Security settings in Elasticsearch".
 ///
 /// Errors: [`PkiError::NoPrivateKey`], [`PkiError::SeveralPrivateKeys`], [`PkiError::KeyWithoutCertificate`],
 /// [`PkiError::KeyMismatch`], and those of reading.

@@ -10,7 +10,8 @@ use crate::der;
 /// A distinguished name, for example `CN=node1,OU=search,DC=example,DC=com`.
 ///
 /// Keeps the exact DER, so that an issuer name is copied byte for byte. `Display` writes RFC 2253 text
-/// (first component of the text = last in the DER), as Java does. Source: tools.md section 2.1.
+/// (first component of the text = last in the DER), as Java does. Source: RFC 2253, which Java's `X500Principal`
+/// writes.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct DistinguishedName {
     der: Vec<u8>,
@@ -24,7 +25,7 @@ impl DistinguishedName {
 
     /// Returns the name of an instance: a full DN when the text contains `=`, else `CN=<text>`.
     ///
-    /// Errors: [`PkiError::InvalidName`]. Source: tools.md section 2.1.
+    /// Errors: [`PkiError::InvalidName`]. Source: Elasticsearch's `CertificateTool`.
     pub fn of_instance(text: &str) -> Result<Self, PkiError> {
         if text.contains('=') {
             Self::parse(text)
@@ -70,7 +71,7 @@ impl DistinguishedName {
     }
 
     /// Returns the text with a blank after each comma and with keywords for the rarer attributes
-    /// (`CN=a, OU=b`), as `GET /_ssl/certificates` shows it. Source: node.md section 9.1.
+    /// (`CN=a, OU=b`), as `GET /_ssl/certificates` shows it. Source: Elasticsearch reference, "SSL certificate API".
     pub fn with_spaces(&self) -> String {
         self.text(", ", |attribute| attribute.text(true))
     }
@@ -142,7 +143,8 @@ impl DistinguishedName {
     /// Returns a text that is the same for names that directories take for the same: the case of values, the kind
     /// of their strings, repeated blanks, and the order within a component make no difference. Only for comparing.
     ///
-    /// Source: security.md section 3.8; X.520 caseIgnoreMatch, without its folding of rarer characters.
+    /// Source: Elasticsearch reference, "Mapping users and groups to roles"; X.520 caseIgnoreMatch, without its
+    /// folding of rarer characters.
     pub fn normalized(&self) -> String {
         let components: Vec<String> = self
             .components()

@@ -1,7 +1,7 @@
 //! PKCS#12 files: keystores and truststores.
 //!
 //! The file format is `p12-keystore`'s work; which certificate belongs to which key, and who issued whom, is
-//! decided here by key and signature. See dependencies.md section 2 for why.
+//! decided here by key and signature. `p12-keystore` links certificates by their names alone.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -48,7 +48,7 @@ pub enum KeyPassword<'a> {
 
 impl Pkcs12 {
     /// Returns the one key whose certificate is a CA's. Errors: there is none, or more than one; in the
-    /// words of Elasticsearch's enrolment. Source: tools.md section 8.
+    /// words of Elasticsearch's enrolment. Source: Elasticsearch reference, "Enroll node API".
     pub fn authority(&self) -> Result<&KeyEntry, &'static str> {
         let is_authority = |entry: &&KeyEntry| {
             let certificate = entry.chain.first();

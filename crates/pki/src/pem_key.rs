@@ -15,7 +15,7 @@ use crate::{PkiError, der, pem};
 ///
 /// Reads PKCS#8, encrypted PKCS#8 (PBES2; PBES1 and PKCS#12 schemes with DES), PKCS#1 and SEC1, and the two
 /// latter encrypted with `DEK-Info`. A passphrase for an unencrypted key is ignored; without a passphrase the empty one is tried.
-/// Source: node.md section 2.5.
+/// Source: RFC 1421, RFC 7468.
 ///
 /// Errors: [`PkiError::WrongPassword`], [`PkiError::PassphraseRequired`], [`PkiError::NoPemKey`],
 /// [`PkiError::NoPemFooter`], [`PkiError::UnsupportedAlgorithm`], [`PkiError::Malformed`].
@@ -49,7 +49,7 @@ struct KeyFile<'a> {
 
 impl KeyFile<'_> {
     /// Returns the first block with a private key, and the `EC PARAMETERS` before it if there are any.
-    /// What follows the key is not looked at, whatever it is. Source: node.md section 2.5.
+    /// What follows the key is not looked at, whatever it is. Source: RFC 1421, RFC 7468.
     fn first_key(&self, content: &[u8]) -> Result<(Pem, Option<Pem>), PkiError> {
         let (mut curve, mut labels) = (None, Vec::new());
         for block in pem::raw_blocks(content) {

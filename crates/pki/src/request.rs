@@ -1,4 +1,4 @@
-//! Certificate signing requests. Source: RFC 2986; tools.md section 1.
+//! Certificate signing requests. Source: RFC 2986; Elasticsearch reference, "elasticsearch-certutil" (`csr`).
 
 use rustls_pki_types::CertificateSigningRequestDer;
 

@@ -1,4 +1,4 @@
-//! Every form of a private key that Elasticsearch reads, made by `openssl`. Source: node.md section 2.5.
+//! Every form of a private key that Elasticsearch reads, made by `openssl`. Source: RFC 5915, RFC 5958, RFC 8017.
 
 mod workbench;
 
