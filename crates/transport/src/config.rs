@@ -17,7 +17,7 @@ pub struct KeepAlive {
     pub timeout: Duration,
 }
 
-/// The settings of a transport. Source: node.md section 7.1.
+/// The settings of a transport. Source: Elasticsearch reference, "Networking".
 #[derive(Clone)]
 pub struct TransportConfig {
     /// The addresses to listen on; all get the same port.
@@ -76,7 +76,7 @@ pub struct TransportConfig {
     pub shutdown_grace: Duration,
 }
 
-/// A listener of its own. Source: node.md section 2.8.
+/// A listener of its own. Source: Elasticsearch reference, "Networking" (transport profiles).
 #[derive(Clone)]
 pub struct ProfileConfig {
     /// `<name>` in `transport.profiles.<name>.*`.

@@ -18,7 +18,7 @@ use crate::identity::NodeIdentity;
 pub enum BindError {
     #[error("no address to bind the transport to; set {}", host_settings(profile))]
     NoAddress { profile: String },
-    /// Source: node.md section 7.1.
+    /// Source: Elasticsearch reference, "Networking".
     #[error(
         "Failed to bind to [{}]: every port of [{}] is taken on {addresses:?}; \
          stop the other process or widen the range",

@@ -83,9 +83,10 @@ impl Welcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The peer is of another cluster. Source: node.md section 7.6.
+    /// The peer is of another cluster. Source: Elasticsearch reference, "Important Elasticsearch configuration"
+    /// (`cluster.name`).
     ClusterName { local: String, remote: String },
-    /// No version of the protocol is spoken by both. Source: node.md section 8.
+    /// No version of the protocol is spoken by both.
     ProtocolVersion {
         remote: u32,
         remote_min: u32,

@@ -112,7 +112,7 @@ fn refuse_denied(core: &Core, profile: &Profile, peer: SocketAddr, denied: &Deni
     profile.refuse(&core.refusals, peer, "ip_filter", line);
 }
 
-/// What a connection starts with, after TLS where TLS is on. Source: node.md section 8.
+/// What a connection starts with, after TLS where TLS is on. Source: RFC 9113 section 3.4 (the preface of HTTP/2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Opening {
     /// A node of ours.
@@ -145,7 +145,8 @@ impl Opening {
         }
     }
 
-    /// Returns the line for the operator; `None` for what is everyday. Source: node.md section 3.5.
+    /// Returns the line for the operator; `None` for what is everyday. Source: Elasticsearch reference, "Common
+    /// SSL/TLS exceptions".
     pub(crate) fn explain(self, peer: SocketAddr) -> Option<String> {
         let text = match self {
             Self::Http2 | Self::Closed => return None,

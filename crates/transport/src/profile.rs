@@ -1,4 +1,4 @@
-//! What a listener accepts connections with. Source: node.md section 2.8.
+//! What a listener accepts connections with. Source: Elasticsearch reference, "Networking" (transport profiles).
 
 use std::fmt;
 use std::net::SocketAddr;
