@@ -73,6 +73,8 @@ error_codes! {
     Rejected = "es_rejected_execution_exception", 429;
     ReceiveTimeout = "receive_timeout_transport_exception", 503;
     NodeNotConnected = "node_not_connected_exception", 503;
+    /// The node asked does not know the asking one as a member (yet, or any more), and has done nothing.
+    NotAMember = "not_a_member_exception", 503;
     NodeDisconnected = "node_disconnected_exception", 503;
     ConnectTransport = "connect_transport_exception", 503;
     ActionNotFound = "action_not_found_transport_exception", 500;

@@ -94,11 +94,15 @@ pub fn is_stale_routing(error: &ApiError) -> bool {
     ) || is_broken_link(error)
 }
 
-/// Returns whether an error means that a node was not reached, or the link to it broke.
+/// Returns whether an error means that a node was not reached, the link to it broke, or that it does not take this
+/// node for a member for the time being.
 pub fn is_broken_link(error: &ApiError) -> bool {
     matches!(
         error.code,
-        ErrorCode::NodeNotConnected | ErrorCode::NodeDisconnected | ErrorCode::ConnectTransport
+        ErrorCode::NodeNotConnected
+            | ErrorCode::NodeDisconnected
+            | ErrorCode::ConnectTransport
+            | ErrorCode::NotAMember
     )
 }
 
@@ -110,4 +114,17 @@ pub fn no_copy(shard: &ShardId) -> ApiError {
     )
     .with("index", shard.index.name.clone())
     .with("shard", shard.shard.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_not_known_yet_asks_again_or_elsewhere() {
+        let refused = ApiError::new(ErrorCode::NotAMember, "no member");
+        assert!(is_broken_link(&refused) && is_stale_routing(&refused));
+        let forbidden = ApiError::new(ErrorCode::Security, "no right").with_status(403);
+        assert!(!is_broken_link(&forbidden) && !is_stale_routing(&forbidden));
+    }
 }

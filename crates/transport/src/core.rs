@@ -148,10 +148,13 @@ impl Core {
         deadline: Instant,
     ) -> Result<(), ApiError> {
         if callers != Callers::Anyone && !self.belongs(peer, name, deadline).await {
-            return Err(refused(format!(
+            let reason = format!(
                 "action [{name}] is for members of this cluster only, and node [{peer}] is none as far as this node \
                  knows"
-            )));
+            );
+            tracing::debug!(reason, "refused a request of another node");
+            // Not for good: either of them may only be behind the other.
+            return Err(ApiError::new(ErrorCode::NotAMember, reason));
         }
         check_user(callers, name, has_user)
     }

@@ -210,7 +210,7 @@ fn withdrawn(assignment: &Assignment) -> ApiError {
 fn is_early(error: &ApiError) -> bool {
     matches!(
         error.code,
-        ErrorCode::ShardNotInPrimaryMode | ErrorCode::ShardNotFound
+        ErrorCode::ShardNotInPrimaryMode | ErrorCode::ShardNotFound | ErrorCode::NotAMember
     )
 }
 
