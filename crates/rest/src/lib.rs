@@ -22,6 +22,7 @@ mod request;
 mod router;
 pub mod routes;
 mod service;
+mod unsupported;
 
 pub use cors::{Cors, CorsSettings};
 pub use http::{ConnectionCounts, RestConfig, RestError, RestServer, ServerHandle};

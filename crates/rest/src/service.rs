@@ -28,6 +28,7 @@ use crate::request::{
 };
 use crate::router::{Route, Routed, route};
 use crate::routes::ROUTES;
+use crate::unsupported;
 
 /// What every request needs.
 pub struct Service {
@@ -265,7 +266,10 @@ impl Service {
         let (route, path_params) = match route(ROUTES, &parts.method, parts.uri.path()) {
             Routed::To { route, path_params } => (route, path_params),
             Routed::Undecodable(error) => return Err(error),
-            Routed::Nowhere => return Ok(Answer::Http(no_handler(rendering, parts))),
+            Routed::Nowhere => match unsupported::why(parts.uri.path()) {
+                Some(reason) => return Err(ApiError::illegal_argument(reason)),
+                None => return Ok(Answer::Http(no_handler(rendering, parts))),
+            },
             Routed::WrongMethod { allowed } => {
                 return Ok(Answer::Http(wrong_method(rendering, parts, &allowed)));
             }

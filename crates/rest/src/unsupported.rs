@@ -1,0 +1,143 @@
+//! APIs of Elasticsearch that are not here, refused by name: "no handler found" leaves a client guessing whether it
+//! has a typing error, an old version or a missing feature. Source: the list of APIs in the Elasticsearch reference,
+//! "REST APIs".
+
+/// Returns why a path that no route serves is not served, if it is that of an API of Elasticsearch.
+pub fn why(path: &str) -> Option<String> {
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    // First of all, or behind an index.
+    let api = segments.find(|segment| segment.starts_with('_') && !segment.starts_with("_all"))?;
+    let (name, instead) = APIS.iter().find(|(name, _)| *name == api)?;
+    let mut reason = format!("[{name}] is not supported by Ringwall");
+    if !instead.is_empty() {
+        reason.push_str("; ");
+        reason.push_str(instead);
+    }
+    Some(reason)
+}
+
+/// By their first segment that begins with `_`, with what to do instead.
+const APIS: &[(&str, &str)] = &[
+    ("_analyze", ""),
+    ("_application", ""),
+    (
+        "_async_search",
+        "use [_search], and [GET /_tasks] to follow it",
+    ),
+    ("_autoscaling", ""),
+    ("_cache", ""),
+    ("_ccr", ""),
+    ("_clone", ""),
+    ("_close", ""),
+    ("_component_template", CREATE),
+    ("_connector", ""),
+    ("_create_from", ""),
+    ("_dangling", ""),
+    ("_data_stream", CREATE),
+    (
+        "_delete_by_query",
+        "search for the ids and delete them with [_bulk]",
+    ),
+    ("_disk_usage", ""),
+    ("_enrich", ""),
+    ("_eql", ""),
+    ("_esql", ""),
+    ("_explain", ""),
+    ("_features", ""),
+    ("_field_caps", "use [_mapping]"),
+    ("_field_usage_stats", ""),
+    ("_fleet", ""),
+    ("_forcemerge", "segments are merged by themselves"),
+    ("_graph", ""),
+    (
+        "_ilm",
+        "delete indices that are no longer needed with [DELETE /{index}]",
+    ),
+    ("_index_template", CREATE),
+    ("_inference", ""),
+    ("_ingest", "transform documents before they are sent"),
+    ("_internal", ""),
+    ("_knn_search", ""),
+    ("_lifecycle", ""),
+    ("_logstash", ""),
+    ("_migration", ""),
+    ("_ml", ""),
+    ("_monitoring", "use [GET /_prometheus/metrics]"),
+    ("_mtermvectors", ""),
+    ("_mvt", ""),
+    ("_open", ""),
+    ("_percolate", ""),
+    ("_pit", ""),
+    ("_profiling", ""),
+    ("_query", "use [_search]"),
+    ("_query_rules", ""),
+    ("_rank_eval", ""),
+    ("_recovery", "use [GET /_cat/shards]"),
+    ("_reindex", "read with [_search] and write with [_bulk]"),
+    ("_reload_search_analyzers", ""),
+    ("_remote", ""),
+    ("_render", ""),
+    ("_resolve", ""),
+    ("_rollover", ""),
+    ("_rollup", ""),
+    ("_script_context", ""),
+    ("_script_language", ""),
+    ("_scripts", "there are no scripts"),
+    ("_search_shards", "use [GET /_cat/shards]"),
+    ("_searchable_snapshots", ""),
+    ("_segments", ""),
+    ("_shard_stores", ""),
+    ("_shrink", ""),
+    ("_slm", ""),
+    ("_snapshot", ""),
+    ("_split", ""),
+    ("_sql", "use [_search]"),
+    ("_streams", ""),
+    ("_synonyms", ""),
+    ("_template", CREATE),
+    ("_terms_enum", ""),
+    ("_termvectors", ""),
+    ("_text_structure", ""),
+    ("_transform", ""),
+    ("_unfreeze", ""),
+    (
+        "_update_by_query",
+        "search for the documents and write them with [_bulk]",
+    ),
+    ("_validate", ""),
+    ("_watcher", ""),
+];
+
+const CREATE: &str =
+    "give settings, mappings and aliases when the index is created, with [PUT /{index}]";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes::ROUTES;
+
+    #[test]
+    fn an_api_of_elasticsearch_is_refused_by_name() {
+        for path in [
+            "/_sql",
+            "/_sql/translate",
+            "/logs-*/_rollover/",
+            "/_all/_forcemerge",
+        ] {
+            let reason = why(path).unwrap();
+            assert!(reason.contains("is not supported by Ringwall"), "{reason}");
+        }
+        for path in ["/", "/_nothing", "/a/b/c", "/_search/x", "/_cat/nothing"] {
+            assert_eq!(why(path), None, "{path}");
+        }
+    }
+
+    /// Who adds a route takes its name out of the list.
+    #[test]
+    fn what_is_served_is_not_called_unsupported() {
+        for route in ROUTES {
+            assert_eq!(why(route.path), None, "{}", route.path);
+        }
+        assert!(APIS.is_sorted_by_key(|(name, _)| *name));
+    }
+}
