@@ -41,6 +41,7 @@ error_codes! {
     IllegalArgument = "illegal_argument_exception", 400;
     IllegalState = "illegal_state_exception", 500;
     ActionRequestValidation = "action_request_validation_exception", 400;
+    Validation = "validation_exception", 400;
     Parsing = "parsing_exception", 400;
     NamedObjectNotFound = "named_object_not_found_exception", 400;
     XContentParse = "x_content_parse_exception", 400;

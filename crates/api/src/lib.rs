@@ -13,6 +13,7 @@ pub mod document;
 pub mod error;
 pub mod indices;
 pub mod membership;
+pub mod roles;
 pub mod search;
 mod secret_text;
 pub mod security;

@@ -1,11 +1,12 @@
 //! The changes that consensus orders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ringwall_api::ApiError;
 use ringwall_api::api_keys::{ApiKeyOwner, StoredApiKey};
 use ringwall_api::auth::User;
 use ringwall_api::cluster::RerouteCommand;
+use ringwall_api::roles::StoredRole;
 use ringwall_base::{AllocationId, IndexId, NodeId, NodeKey, ShardId, Term};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -219,6 +220,17 @@ pub enum Change {
     },
     DeleteServiceToken {
         name: String,
+    },
+    /// Stores roles, each whole.
+    PutRoles {
+        roles: BTreeMap<String, StoredRole>,
+        /// Those of them that were there when this was proposed; refused when that has changed, or the answer
+        /// would say what is not so.
+        existing: BTreeSet<String>,
+    },
+    /// Refused when one of them is not there.
+    DeleteRoles {
+        names: BTreeSet<String>,
     },
 }
 

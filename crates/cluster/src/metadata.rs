@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ringwall_api::api_keys::StoredApiKey;
 use ringwall_api::auth::User;
+use ringwall_api::roles::StoredRole;
 use ringwall_base::{AllocationId, IndexId, NodeId, Term};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -78,6 +79,9 @@ pub struct SecurityMetadata {
     /// Hashes of the tokens of service accounts, by `namespace/service/name`.
     #[serde(default)]
     pub service_tokens: BTreeMap<String, String>,
+    /// Roles made through the API, by name.
+    #[serde(default)]
+    pub roles: BTreeMap<String, Arc<StoredRole>>,
     /// Grows with every change of a user or token, so that caches know to drop.
     pub generation: u64,
 }

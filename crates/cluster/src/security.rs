@@ -3,10 +3,12 @@
 //! A change names the fields that it is about and leaves the others as they are, whatever they have
 //! become since it was proposed. What is gone or has ended does not come back by a change.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ringwall_api::api_keys::StoredApiKey;
 use ringwall_api::auth::User;
+use ringwall_api::roles::StoredRole;
 use ringwall_api::{ApiError, ErrorCode};
 
 use crate::ClusterState;
@@ -85,6 +87,8 @@ pub(crate) fn apply(state: &mut ClusterState, change: Change, now_ms: u64) -> Re
         }
         Change::PutServiceToken { name, hash } => put_service_token(security, name, hash),
         Change::DeleteServiceToken { name } => delete_service_token(security, &name),
+        Change::PutRoles { roles, existing } => put_roles(security, roles, &existing),
+        Change::DeleteRoles { names } => delete_roles(security, &names),
         other => Err(ApiError::internal(format!(
             "a change that is not about security: {other:?}"
         ))),
@@ -311,6 +315,36 @@ fn delete_service_token(security: &mut SecurityMetadata, name: &str) -> Result<(
         ));
     }
     security.generation += 1;
+    Ok(())
+}
+
+fn put_roles(
+    security: &mut SecurityMetadata,
+    roles: BTreeMap<String, StoredRole>,
+    existing: &BTreeSet<String>,
+) -> Result<(), ApiError> {
+    let changed = |name: &&String| security.roles.contains_key(*name) != existing.contains(*name);
+    if let Some(name) = roles.keys().find(changed) {
+        return Err(conflict(format!(
+            "the role [{name}] was created or deleted meanwhile"
+        )));
+    }
+    let roles = roles.into_iter().map(|(name, role)| (name, Arc::new(role)));
+    security.roles.extend(roles);
+    Ok(())
+}
+
+fn delete_roles(security: &mut SecurityMetadata, names: &BTreeSet<String>) -> Result<(), ApiError> {
+    if let Some(name) = names
+        .iter()
+        .find(|name| !security.roles.contains_key(*name))
+    {
+        return Err(ApiError::new(
+            ErrorCode::ResourceNotFound,
+            format!("role [{name}] not found"),
+        ));
+    }
+    security.roles.retain(|name, _| !names.contains(name));
     Ok(())
 }
 

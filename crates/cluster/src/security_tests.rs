@@ -269,3 +269,38 @@ fn changes_of_older_logs_are_still_read() {
     assert_eq!(record(&state).password_hash, "old");
     assert_eq!(record(&state).generation, state.security.generation);
 }
+
+fn put_role(name: &str, cluster: &str, exists: bool) -> Change {
+    let descriptor = json!({"cluster": [cluster]}).as_object().unwrap().clone();
+    Change::PutRoles {
+        roles: [(name.to_owned(), StoredRole { descriptor })].into(),
+        existing: exists.then(|| name.to_owned()).into_iter().collect(),
+    }
+}
+
+#[test]
+fn roles_are_stored_whole_and_answers_stay_true() {
+    let mut state = with_jo();
+    run(&mut state, put_role("r", "monitor", false)).unwrap();
+    // Who did not know of it would tell that it made it.
+    let refused = run(&mut state, put_role("r", "all", false)).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::VersionConflict);
+    assert_eq!(
+        state.security.roles["r"].descriptor["cluster"],
+        json!(["monitor"])
+    );
+    run(&mut state, put_role("r", "all", true)).unwrap();
+    assert_eq!(
+        state.security.roles["r"].descriptor["cluster"],
+        json!(["all"])
+    );
+    let delete = |names: &[&str]| Change::DeleteRoles {
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    assert!(run(&mut state, delete(&["r", "s"])).is_err());
+    assert!(state.security.roles.contains_key("r"));
+    run(&mut state, delete(&["r"])).unwrap();
+    assert!(state.security.roles.is_empty());
+    // A deleted role does not come back by a change under way.
+    assert!(run(&mut state, put_role("r", "all", true)).is_err());
+}

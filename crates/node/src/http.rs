@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringwall_base::ByteSizeValue;
 use ringwall_rest::{Cors, CorsSettings, RestConfig};
-use ringwall_security::files::{ServiceTokensFile, Watched};
+use ringwall_security::files::{RolesFile, ServiceTokensFile, Watched};
 use ringwall_security::{
     Authenticator, AuthenticatorConfig, FileRealm, HashPool, HashPoolConfig, Hasher, PasswordRealm,
     PasswordService, SecurityStore,
@@ -164,6 +164,16 @@ fn service_tokens(settings: &Settings) -> Arc<Watched<ServiceTokensFile>> {
         tokens.poll();
     });
     tokens
+}
+
+/// Opens `roles.yml`, and looks for changes of it from then on. Blocking.
+pub fn roles_file(settings: &Settings) -> Arc<Watched<RolesFile>> {
+    let path = settings.config_path("roles.yml");
+    let roles = Arc::new(Watched::open(path, RolesFile::parse));
+    poll(settings, &roles, |roles| {
+        roles.poll();
+    });
+    roles
 }
 
 /// Looks at files again and again, for as long as what holds them lives.

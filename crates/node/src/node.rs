@@ -182,8 +182,10 @@ impl Node {
         .await?;
         let live_settings = Arc::new(LiveSettings::new(Settings::clone(&settings)));
         let store: Arc<dyn SecurityStore> = Arc::new(ClusterSecurityStore::new(applied.clone()));
+        let configured = Arc::clone(&settings);
+        let roles_file = tokio::task::spawn_blocking(move || http::roles_file(&configured)).await?;
         let authorizer = match settings.get(&security::SECURITY_ENABLED) {
-            true => Authorizer::new(store.clone())?,
+            true => Authorizer::new(store.clone(), Some(roles_file))?,
             false => Authorizer::disabled(store.clone()),
         };
         let authorizer = Arc::new(authorizer);

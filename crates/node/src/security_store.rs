@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use ringwall_api::api_keys::StoredApiKey;
+use ringwall_api::roles::StoredRole;
 use ringwall_security::{IndexNameInfo, IndexNames, SecurityStore, StoredReserved, StoredUser};
 
 use crate::cluster_service::AppliedState;
@@ -56,6 +57,10 @@ impl SecurityStore for ClusterSecurityStore {
             .service_tokens
             .get(&name)
             .cloned()
+    }
+
+    fn role(&self, name: &str) -> Option<Arc<StoredRole>> {
+        self.applied.load().security.roles.get(name).cloned()
     }
 
     fn generation(&self) -> u64 {

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use ringwall_api::action::BoxFuture;
 use ringwall_api::{
-    ActionRequest, ApiError, ApiResult, Client, ClientExt, IndicesOptions, IndicesTarget,
-    RequestContext,
+    ActionRequest, ApiError, ApiResult, Client, ClientExt, ErrorCode, IndicesOptions,
+    IndicesTarget, RequestContext,
 };
 use ringwall_base::breaker::Charge;
 use serde_json::{Map, Value};
@@ -136,6 +136,15 @@ impl RestRequest {
             }
             None => Ok(Map::new()),
         }
+    }
+
+    /// Returns the body as an object; `expected` names what must be there.
+    pub fn required_object(&self, expected: &str) -> ApiResult<Map<String, Value>> {
+        if self.body().is_empty() {
+            let reason = format!("{expected} is required");
+            return Err(ApiError::new(ErrorCode::Parse, reason));
+        }
+        self.object_of(self.body())
     }
 
     /// `source` says by `source_content_type` what it is.

@@ -11,6 +11,7 @@ use ringwall_api::document::{BulkRequest, MultiGetRequest};
 use ringwall_api::indices::{
     CreateIndexRequest, PutMappingRequest, UpdateAliasesRequest, UpdateSettingsRequest,
 };
+use ringwall_api::roles::{DeleteRolesRequest, PutRolesRequest};
 use ringwall_api::search::SearchRequest;
 use ringwall_api::security::{PutUserRequest, SetUserEnabledRequest};
 use ringwall_api::service_accounts::CreateServiceTokenRequest;
@@ -18,8 +19,8 @@ use ringwall_api::tls::ReloadSecureSettingsRequest;
 
 use crate::cat_table::CAT_PARAMS;
 use crate::handlers::{
-    aliases, api_keys, bulk, cat, cluster, document, indices, membership, nodes, reroute, root,
-    search, security, service_accounts, ssl, tasks,
+    aliases, api_keys, bulk, cat, cluster, document, indices, membership, nodes, reroute, roles,
+    root, search, security, service_accounts, ssl, tasks,
 };
 pub use crate::router::Route;
 
@@ -182,6 +183,21 @@ pub static ROUTES: &[Route] = &[
     route!(DELETE, "/_security/service/{namespace}/{service}/credential/token/{name}", service_accounts::delete_token, security::CHANGE_PARAMS),
     route!(GET, "/_security/enroll/node", service_accounts::enroll_node),
     route!(GET, "/_security/enroll/kibana", service_accounts::enroll_kibana),
+    route!(GET, "/_security/role", roles::get),
+    route!(POST, "/_security/role", roles::put_many => PutRolesRequest, security::CHANGE_PARAMS),
+    route!(DELETE, "/_security/role", roles::delete_many => DeleteRolesRequest, security::CHANGE_PARAMS),
+    route!(GET, "/_security/role/{name}", roles::get),
+    route!(PUT_POST, "/_security/role/{name}", roles::put => PutRolesRequest, security::CHANGE_PARAMS),
+    route!(DELETE, "/_security/role/{name}", roles::delete, security::CHANGE_PARAMS),
+    route!(GET, "/_security/privilege/_builtin", roles::builtin_privileges),
+    route!(GET, "/_security/user/_privileges", roles::user_privileges),
+    route!(GET_POST, "/_security/user/_has_privileges", roles::has_privileges => open),
+    route!(GET_POST, "/_security/user/{username}/_has_privileges", roles::has_privileges => open),
+    route!(POST, "/_security/role/{name}/_clear_cache", roles::clear_cache),
+    route!(POST, "/_security/realm/{realms}/_clear_cache", roles::clear_cache),
+    route!(POST, "/_security/api_key/{ids}/_clear_cache", roles::clear_cache),
+    route!(POST, "/_security/privilege/{application}/_clear_cache", roles::clear_cache),
+    route!(POST, "/_security/service/{namespace}/{service}/credential/token/{name}/_clear_cache", roles::clear_cache),
     route!(GET, "/_security/user", security::get_users, security::GET_PARAMS),
     route!(GET, "/_security/user/{username}", security::get_users, security::GET_PARAMS),
     route!(PUT_POST, "/_security/user/{username}", security::put_user => PutUserRequest, security::CHANGE_PARAMS),
@@ -234,11 +250,12 @@ mod tests {
         let variables = route.path.split('/').filter_map(|part| {
             let name = part.strip_prefix('{')?.strip_suffix('}')?;
             let value = match name {
-                "task_id" => "a:1",
-                name if name.starts_with("metric") => "_all",
-                _ => "a",
+                "task_id" => "a:1".to_owned(),
+                "username" => Authentication::system().user.username.clone(),
+                name if name.starts_with("metric") => "_all".to_owned(),
+                _ => "a".to_owned(),
             };
-            Some((name, value.to_owned()))
+            Some((name, value))
         });
         let breakers = Breakers::unlimited();
         let request = RestRequest {
@@ -274,6 +291,9 @@ mod tests {
         r#"{"name":"a"}"#,
         r#"{"ids":["a"]}"#,
         r#"{"role_descriptors":{}}"#,
+        r#"{"roles":{}}"#,
+        r#"{"names":[]}"#,
+        r#"{"cluster":[]}"#,
         r#"{"commands":[]}"#,
         r#"{"actions":[{"add":{"index":"a","alias":"b"}}]}"#,
         r#"{"password":"a-long-password","roles":[]}"#,
@@ -300,8 +320,10 @@ mod tests {
             .filter(|route| route.action.is_none())
             .map(|route| route.path)
             .collect();
-        // Open to everybody for the own password.
+        // Open to everybody about himself.
         let own = [
+            "/_security/user/_has_privileges",
+            "/_security/user/{username}/_has_privileges",
             "/_security/user/_password",
             "/_security/user/{username}/_password",
         ];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ringwall_api::api_keys::StoredApiKey;
 use ringwall_api::auth::User;
+use ringwall_api::roles::StoredRole;
 
 /// Users and index names, as of the node's current cluster state. Every call is answered from
 /// memory.
@@ -20,6 +21,9 @@ pub trait SecurityStore: Send + Sync + 'static {
 
     /// Returns the hash of a token that was made through the API for a service account.
     fn service_token(&self, principal: &str, name: &str) -> Option<String>;
+
+    /// Returns a role made through the API.
+    fn role(&self, name: &str) -> Option<Arc<StoredRole>>;
 
     /// Returns a number that changes whenever any user changes.
     fn generation(&self) -> u64;

@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod nodes;
 pub mod reload_secure_settings;
 pub mod reroute;
+mod roles;
 pub mod search;
 pub mod security;
 pub mod service_accounts;
@@ -67,6 +68,7 @@ impl ActionRegistry {
         bulk::register(&mut registry);
         get::register(&mut registry);
         search::register(&mut registry);
+        roles::register(&mut registry);
         security::register(&mut registry);
         aliases::register(&mut registry);
         api_keys::register(&mut registry);

@@ -14,6 +14,7 @@ mod profiles;
 mod reads;
 mod rejoin;
 mod reload_passwords;
+mod roles;
 mod rolling_tls;
 mod settings;
 mod storage;

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use ringwall_api::ErrorCode;
 use ringwall_api::api_keys::{ApiKeyInfo, StoredApiKey};
+use ringwall_api::roles::StoredRole;
 use serde_json::json;
 
 use super::*;
@@ -72,6 +73,10 @@ impl SecurityStore for FakeStore {
         let token = self.service_token.lock();
         let (known, hash) = token.as_ref()?;
         (*known == format!("{principal}/{name}")).then(|| hash.clone())
+    }
+
+    fn role(&self, _: &str) -> Option<Arc<StoredRole>> {
+        None
     }
 
     fn generation(&self) -> u64 {

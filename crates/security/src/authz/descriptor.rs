@@ -140,7 +140,10 @@ impl Reader<'_> {
         }
         for (name, values) in [("names", &group.names), ("privileges", &group.privileges)] {
             if values.is_empty() {
-                return Err(self.refuse(&format!("has indices privileges without [{name}]")));
+                return Err(self.parsing(format!(
+                    "failed to parse indices privileges for role [{}]. missing required [{name}] field",
+                    self.role
+                )));
             }
         }
         Ok(group)
@@ -167,6 +170,11 @@ impl Reader<'_> {
                 "resources" => application.resources = self.strings(key, value)?,
                 _ => return Err(self.unexpected(key)),
             }
+        }
+        if application.privileges.is_empty() {
+            return Err(ApiError::illegal_argument(
+                "application privileges must define at least one privilege",
+            ));
         }
         Ok(application)
     }
@@ -230,7 +238,7 @@ impl Reader<'_> {
     }
 
     fn parsing(&self, reason: String) -> ApiError {
-        ApiError::new(ErrorCode::Parsing, reason)
+        ApiError::new(ErrorCode::Parse, reason)
     }
 }
 
@@ -271,7 +279,7 @@ mod tests {
             ),
             (
                 json!({"indices": [{"names": ["a"]}]}),
-                "without [privileges]",
+                "missing required [privileges] field",
             ),
             (
                 json!({"indices": [{"names": ["a"], "privileges": ["read"], "x": 1}]}),

@@ -2,6 +2,8 @@
 //! Source: Elasticsearch reference, "User authorization".
 
 mod descriptor;
+mod held;
+mod inclusion;
 mod pattern;
 mod privilege;
 mod privilege_tables;
@@ -9,6 +11,7 @@ mod reserved_roles;
 mod resolve;
 mod restricted;
 mod role;
+mod roles;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ringwall_api::action::ErasedRequest;
 use ringwall_api::api_keys::StoredApiKey;
 use ringwall_api::auth::{Authentication, AuthenticationType};
+use ringwall_api::roles::{HasPrivilegesRequest, HasPrivilegesResponse};
 use ringwall_api::{ActionSpec, ApiError, ApiResult, ErrorCode, IndicesTarget, Scope};
 
 pub use self::pattern::{Pattern, wildcard_matches};
@@ -33,13 +37,16 @@ pub use self::role::{
     ApplicationPrivileges, CompiledRole, EffectiveRole, FieldSecurity, IndicesPrivileges,
     RoleDescriptor,
 };
+use self::roles::Roles;
+pub use self::roles::{check_delete_role, check_put_role, is_reserved_role, privileges_json};
 use crate::authc::SERVICE_ACCOUNT;
+use crate::files::{RolesFile, Watched};
 use crate::{SecurityError, SecurityStore};
 
 /// Decides what identities may do. Every decision of the process goes through here.
 pub struct Authorizer {
     store: Arc<dyn SecurityStore>,
-    roles: HashMap<String, Arc<CompiledRole>>,
+    roles: Roles,
     /// By principal.
     service_accounts: HashMap<String, Arc<CompiledRole>>,
     /// Roles of API keys, by id, compiled when first used.
@@ -49,11 +56,15 @@ pub struct Authorizer {
 }
 
 impl Authorizer {
-    /// Returns an authorizer over the reserved roles and the index names of the store.
-    pub fn new(store: Arc<dyn SecurityStore>) -> Result<Self, SecurityError> {
+    /// Returns an authorizer over the reserved roles, those of `roles.yml`, and the roles and index names of the
+    /// store.
+    pub fn new(
+        store: Arc<dyn SecurityStore>,
+        roles_file: Option<Arc<Watched<RolesFile>>>,
+    ) -> Result<Self, SecurityError> {
         Ok(Self {
+            roles: Roles::new(store.clone(), roles_file)?,
             store,
-            roles: compile(reserved_roles())?,
             service_accounts: compile(service_account_roles())?,
             api_keys: moka::sync::Cache::new(MAX_COMPILED_KEYS),
             enabled: true,
@@ -72,8 +83,8 @@ impl Authorizer {
     /// refused.
     pub fn disabled(store: Arc<dyn SecurityStore>) -> Self {
         Self {
+            roles: Roles::none(store.clone()),
             store,
-            roles: HashMap::new(),
             service_accounts: HashMap::new(),
             api_keys: moka::sync::Cache::new(0),
             enabled: false,
@@ -231,8 +242,8 @@ impl Authorizer {
         let mut found = Vec::new();
         let mut not_found = Vec::new();
         for name in &authentication.user.roles {
-            match self.roles.get(name) {
-                Some(role) => found.push(Arc::clone(role)),
+            match self.roles.find(name) {
+                Some(role) => found.push(role),
                 None => not_found.push(name.clone()),
             }
         }
@@ -252,9 +263,22 @@ impl Authorizer {
             let own = service_account_roles().filter(|(principal, _)| principal == name);
             return own.map(json).collect();
         }
-        let roles = &authentication.user.roles;
-        let assigned = reserved_roles().filter(|(name, _)| roles.iter().any(|role| role == name));
+        let roles = authentication.user.roles.iter();
+        let assigned = roles.filter_map(|name| Some((name.as_str(), self.roles.descriptor(name)?)));
         assigned.map(json).collect()
+    }
+
+    /// Returns which of the privileges asked about the caller holds. Where nothing is checked, all are held.
+    ///
+    /// # Errors
+    /// 400 for a privilege that does not exist.
+    pub fn held_privileges(
+        &self,
+        authentication: &Authentication,
+        asked: &HasPrivilegesRequest,
+    ) -> ApiResult<HasPrivilegesResponse> {
+        let role = self.effective_role(authentication);
+        held::held(&role, &authentication.user.username, asked)
     }
 
     /// Returns the service accounts with what each may do.

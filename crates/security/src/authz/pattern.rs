@@ -43,6 +43,31 @@ impl Pattern {
         }
     }
 
+    /// Returns a regular expression for the whole name, without the complement of [`Pattern::Regex`].
+    pub(super) fn as_regex(&self) -> String {
+        match self {
+            Self::All => "(?s:.*)".to_owned(),
+            Self::Regex { regex, .. } => regex.as_str().to_owned(),
+            Self::Wildcard(pattern) => {
+                let mut expression = "^(?s:".to_owned();
+                let mut symbols = pattern.chars();
+                while let Some(symbol) = symbols.next() {
+                    match symbol {
+                        '*' => expression.push_str(".*"),
+                        '?' => expression.push('.'),
+                        // The last one stands for itself.
+                        '\\' => {
+                            expression +=
+                                &regex::escape(&symbols.next().unwrap_or('\\').to_string())
+                        }
+                        other => expression += &regex::escape(&other.to_string()),
+                    }
+                }
+                expression + ")$"
+            }
+        }
+    }
+
     fn parse_regex(text: &str, expression: &str) -> Result<Self, SecurityError> {
         let invalid = |reason: &str| SecurityError::InvalidPattern {
             pattern: text.to_owned(),

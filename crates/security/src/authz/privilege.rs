@@ -32,8 +32,17 @@ impl Actions {
         self.grants.iter().any(matches) && !self.excludes.iter().any(matches)
     }
 
+    /// Returns sets that are this one together, so that each may be granted by another privilege.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Self> + '_ {
+        self.grants.iter().map(|grant| Self {
+            grants: vec![grant.clone()],
+            excludes: self.excludes.clone(),
+            own_api_keys: self.own_api_keys,
+        })
+    }
+
     /// Returns whether every action of `other` is in this set, judged by the patterns.
-    fn include(&self, other: &Self) -> bool {
+    pub(super) fn include(&self, other: &Self) -> bool {
         let touched = |pattern: &str| {
             self.excludes.iter().any(|excluded| {
                 wildcard_matches(excluded, pattern)

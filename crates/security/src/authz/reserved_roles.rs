@@ -1,9 +1,9 @@
 //! The built-in roles. Source: Elasticsearch reference, "Built-in roles".
 //!
-//! Application, global and remote privileges are left out: nothing here consults them yet. Index
+//! Global and remote privileges are left out: nothing here consults them yet. Index
 //! groups of `kibana_system` are those that Kibana's start needs.
 
-use super::role::{IndicesPrivileges, RoleDescriptor};
+use super::role::{ApplicationPrivileges, IndicesPrivileges, RoleDescriptor};
 
 /// Returns the built-in roles by name.
 pub fn reserved_roles() -> impl Iterator<Item = (&'static str, RoleDescriptor)> {
@@ -41,6 +41,15 @@ impl ReservedRole {
         RoleDescriptor {
             cluster: owned(self.cluster),
             indices: self.indices.iter().map(Group::privileges).collect(),
+            applications: APPLICATIONS
+                .iter()
+                .filter(|(role, ..)| *role == self.name)
+                .map(|(_, application, privilege)| ApplicationPrivileges {
+                    application: (*application).to_owned(),
+                    privileges: owned(&[privilege]),
+                    resources: owned(&["*"]),
+                })
+                .collect(),
             run_as: owned(self.run_as),
             metadata: [("_reserved".to_owned(), true.into())]
                 .into_iter()
@@ -96,6 +105,18 @@ const fn role(
         run_as: &[],
     }
 }
+
+/// Role, application, and the privilege that it grants on every resource.
+const APPLICATIONS: &[(&str, &str, &str)] = &[
+    ("superuser", "*", "*"),
+    ("viewer", "kibana-.kibana", "read"),
+    ("editor", "kibana-.kibana", "all"),
+    ("kibana_admin", "kibana-.kibana", "all"),
+    ("kibana_user", "kibana-.kibana", "all"),
+    ("monitoring_user", "kibana-*", "reserved_monitoring"),
+    ("machine_learning_user", "kibana-*", "reserved_ml_user"),
+    ("machine_learning_admin", "kibana-*", "reserved_ml_admin"),
+];
 
 const NOT_HIDDEN: &str = "/~(([.]|ilm-history-).*)/";
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::held::{Names, is_within};
 use super::pattern::Pattern;
 use super::privilege::{Actions, cluster_privilege, index_privilege};
 use super::restricted::is_restricted;
@@ -62,14 +63,23 @@ pub struct CompiledRole {
     pub name: String,
     cluster: Vec<Actions>,
     indices: Vec<IndexGroup>,
+    applications: Vec<ApplicationGroup>,
     run_as: Vec<Pattern>,
 }
 
 #[derive(Debug)]
-struct IndexGroup {
-    patterns: Vec<Pattern>,
+pub(super) struct IndexGroup {
+    pub(super) patterns: Vec<Pattern>,
     actions: Vec<Actions>,
-    allow_restricted: bool,
+    pub(super) allow_restricted: bool,
+}
+
+/// What is granted within applications whose name matches.
+#[derive(Debug)]
+struct ApplicationGroup {
+    application: Pattern,
+    privileges: Vec<Pattern>,
+    resources: Vec<Pattern>,
 }
 
 impl CompiledRole {
@@ -84,7 +94,22 @@ impl CompiledRole {
                 .iter()
                 .map(|group| IndexGroup::compile(name, group))
                 .collect::<Result<_, _>>()?,
+            applications: descriptor
+                .applications
+                .iter()
+                .map(ApplicationGroup::compile)
+                .collect::<Result<_, _>>()?,
             run_as: collect(&descriptor.run_as, Pattern::parse)?,
+        })
+    }
+}
+
+impl ApplicationGroup {
+    fn compile(group: &ApplicationPrivileges) -> Result<Self, SecurityError> {
+        Ok(Self {
+            application: Pattern::parse(&group.application)?,
+            privileges: collect(&group.privileges, Pattern::parse)?,
+            resources: collect(&group.resources, Pattern::parse)?,
         })
     }
 }
@@ -117,7 +142,7 @@ impl IndexGroup {
                     .any(|ingest| self.actions.iter().any(|actions| actions.allow(ingest))))
     }
 
-    fn covers(&self, name: &str, restricted: bool) -> bool {
+    pub(super) fn covers(&self, name: &str, restricted: bool) -> bool {
         (self.allow_restricted || !restricted)
             && self.patterns.iter().any(|pattern| pattern.matches(name))
     }
@@ -189,6 +214,62 @@ impl EffectiveRole {
             groups,
             limit: limit.map(|limit| Box::new(limit.on_indices(action))),
         }
+    }
+
+    /// Returns whether cluster privileges grant all of these actions.
+    pub(super) fn grants_cluster(&self, wanted: &Actions) -> bool {
+        let granted: Vec<&Actions> = self.roles.iter().flat_map(|role| &role.cluster).collect();
+        wanted
+            .parts()
+            .all(|part| granted.iter().any(|actions| actions.include(&part)))
+            && self.limit_allows(|limit| limit.grants_cluster(wanted))
+    }
+
+    /// Returns whether all of these actions are allowed on all of the names.
+    pub(super) fn grants_on(&self, names: &Names, wanted: &Actions) -> bool {
+        wanted.parts().all(|part| {
+            let groups: Vec<&IndexGroup> = self
+                .roles
+                .iter()
+                .flat_map(|role| &role.indices)
+                .filter(|group| group.actions.iter().any(|actions| actions.include(&part)))
+                .collect();
+            names.are_within(&groups)
+        }) && self.limit_allows(|limit| limit.grants_on(names, wanted))
+    }
+
+    /// Returns whether a privilege, or all that a pattern of them names, is granted within an application on a
+    /// resource.
+    ///
+    /// # Errors
+    /// A pattern that cannot be read.
+    pub(super) fn grants_application(
+        &self,
+        application: &str,
+        privilege: &str,
+        resource: &str,
+    ) -> Result<bool, SecurityError> {
+        let (application, privilege, resource) = (
+            Pattern::parse(application)?,
+            Pattern::parse(privilege)?,
+            Pattern::parse(resource)?,
+        );
+        let grants = |group: &ApplicationGroup| {
+            let list = |patterns: &'_ [Pattern], inner: &Pattern| {
+                let outer: Vec<&Pattern> = patterns.iter().collect();
+                is_within(inner, &outer)
+            };
+            is_within(&application, &[&group.application])
+                && list(&group.privileges, &privilege)
+                && list(&group.resources, &resource)
+        };
+        let is_granted = |role: &Self| {
+            role.roles
+                .iter()
+                .flat_map(|role| &role.applications)
+                .any(grants)
+        };
+        Ok(is_granted(self) && self.limit_allows(is_granted))
     }
 
     /// Returns whether requests may be made as that user.

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use ringwall_api::action::ErasedRequest;
 use ringwall_api::api_keys::{
     ApiKeyFilter, ApiKeyInfo, CreateApiKeyRequest, GetApiKeysRequest, StoredApiKey,
@@ -6,6 +8,7 @@ use ringwall_api::auth::{RealmRef, User};
 use ringwall_api::cluster::{HealthRequest, MainRequest};
 use ringwall_api::document::{BulkRequest, GetRequest, RefreshPolicy, SourceFilter};
 use ringwall_api::indices::{CreateIndexRequest, DeleteIndexRequest, GetIndexRequest};
+use ringwall_api::roles::{IndexPrivilegesCheck, StoredRole};
 use ringwall_api::search::SearchRequest;
 use ringwall_api::security::{AuthenticateRequest, ChangePasswordRequest, NewPassword};
 use ringwall_api::{ActionRequest, IndicesOptions};
@@ -15,7 +18,10 @@ use super::*;
 use crate::{IndexNameInfo, IndexNames, StoredReserved, StoredUser};
 
 #[derive(Default)]
-struct FakeStore(Arc<IndexNames>, Option<Arc<StoredApiKey>>);
+struct FakeStore(Arc<IndexNames>, Option<Arc<StoredApiKey>>, Roles);
+
+/// Roles of the cluster, which change.
+type Roles = Arc<parking_lot::Mutex<BTreeMap<String, Arc<StoredRole>>>>;
 
 impl SecurityStore for FakeStore {
     fn native_user(&self, _: &str) -> Option<StoredUser> {
@@ -30,6 +36,10 @@ impl SecurityStore for FakeStore {
 
     fn service_token(&self, _: &str, _: &str) -> Option<String> {
         None
+    }
+
+    fn role(&self, name: &str) -> Option<Arc<StoredRole>> {
+        self.2.lock().get(name).cloned()
     }
 
     fn generation(&self) -> u64 {
@@ -57,12 +67,13 @@ fn store() -> Arc<dyn SecurityStore> {
             index(".kibana_1", &[], false),
         ])),
         None,
+        Roles::default(),
     ))
 }
 
 /// An authorizer that also knows some roles made for these tests.
 fn authorizer() -> Authorizer {
-    let mut authorizer = Authorizer::new(store()).unwrap();
+    let mut authorizer = Authorizer::new(store(), None).unwrap();
     for (name, descriptor) in [
         (
             "logs",
@@ -81,7 +92,10 @@ fn authorizer() -> Authorizer {
     ] {
         let descriptor: RoleDescriptor = serde_json::from_value(descriptor).unwrap();
         let role = CompiledRole::compile(name, &descriptor).unwrap();
-        authorizer.roles.insert(name.to_owned(), Arc::new(role));
+        authorizer
+            .roles
+            .reserved
+            .insert(name.to_owned(), Arc::new(role));
     }
     authorizer
 }
@@ -324,6 +338,7 @@ fn a_new_name_of_an_index_needs_the_right_to_both() {
     let compiled = CompiledRole::compile("mine", &descriptor).unwrap();
     authorizer
         .roles
+        .reserved
         .insert("mine".to_owned(), Arc::new(compiled));
     let create_as = |role: &str, request| run(&authorizer, &caller(&[role]), request);
     create_as("mine", create("mine-1", "mine-a")).unwrap();
@@ -495,7 +510,7 @@ fn disabled_security_resolves_without_checks() {
 #[test]
 fn every_reserved_role_compiles_and_editor_cannot_write() {
     let authorizer = authorizer();
-    assert!(authorizer.roles.len() > 30);
+    assert!(reserved_roles().count() > 25);
     let editor = authorizer.effective_role(&caller(&["editor"]));
     let write = "indices:data/write/index:op_type/index";
     assert!(!editor.on_indices(write).covers("logs-1"));
@@ -529,8 +544,8 @@ fn key(
         info,
         hash: String::new(),
     };
-    let store = FakeStore(Arc::default(), Some(Arc::new(stored)));
-    (Authorizer::new(Arc::new(store)).unwrap(), caller)
+    let store = FakeStore(Arc::default(), Some(Arc::new(stored)), Roles::default());
+    (Authorizer::new(Arc::new(store), None).unwrap(), caller)
 }
 
 #[test]
@@ -589,4 +604,161 @@ fn a_key_can_do_what_both_it_and_its_owner_can() {
             .authorize(&caller, &mut ErasedRequest::new(create))
             .is_ok()
     );
+}
+
+fn with_roles(roles: serde_json::Value) -> (Authorizer, Roles) {
+    let stored = roles.as_object().unwrap().iter().map(|(name, written)| {
+        let stored = check_put_role(name, written).unwrap();
+        (name.clone(), Arc::new(stored))
+    });
+    let roles = Roles::new(parking_lot::Mutex::new(stored.collect()));
+    let store = FakeStore(Arc::default(), None, roles.clone());
+    (Authorizer::new(Arc::new(store), None).unwrap(), roles)
+}
+
+#[test]
+fn a_role_of_the_cluster_is_in_force_as_it_is_now() {
+    let (authorizer, roles) = with_roles(json!({
+        "r": {"indices": [{"names": ["logs-*"], "privileges": ["read"]}]},
+    }));
+    let may = |index: &str| {
+        authorizer
+            .authorize_item(&caller(&["r"]), "indices:data/read/get", index)
+            .is_ok()
+    };
+    assert!(may("logs-1") && !may("other"));
+    let changed = json!({"indices": [{"names": ["other"], "privileges": ["read"]}]});
+    let changed = Arc::new(check_put_role("r", &changed).unwrap());
+    roles.lock().insert("r".to_owned(), changed);
+    assert!(!may("logs-1") && may("other"));
+    // A built-in role cannot be another by being stored.
+    let all = StoredRole {
+        descriptor: json!({"cluster": ["all"]}).as_object().unwrap().clone(),
+    };
+    roles.lock().insert("viewer".to_owned(), Arc::new(all));
+    assert!(
+        !authorizer
+            .effective_role(&caller(&["viewer"]))
+            .allows_cluster("cluster:admin/settings/update", false)
+    );
+    roles.lock().clear();
+    let role = authorizer.effective_role(&caller(&["r"]));
+    assert_eq!(role.not_found, ["r"]);
+    assert!(!may("other"));
+}
+
+#[test]
+fn roles_that_may_not_be_stored_are_refused_by_name() {
+    for (name, written, part) in [
+        ("superuser", json!({}), "Role [superuser] is reserved"),
+        (" r", json!({}), "Leading or trailing whitespace"),
+        (
+            "r",
+            json!({"metadata": {"_a": 1}}),
+            "may not start with [_]",
+        ),
+        (
+            "r",
+            json!({"applications": [{"application": "K", "privileges": ["a"], "resources": ["*"]}]}),
+            "(found 'K')",
+        ),
+        (
+            "r",
+            json!({"cluster": ["nope"]}),
+            "unknown cluster privilege",
+        ),
+        (
+            "r",
+            json!({"indices": [{"names": ["a"], "privileges": ["read"], "field_security": {"grant": ["a"]}}]}),
+            "field level security",
+        ),
+    ] {
+        let error = check_put_role(name, &written).unwrap_err();
+        assert!(
+            error.status == 400 && error.reason.contains(part),
+            "{}",
+            error.reason
+        );
+    }
+}
+
+/// As a real Elasticsearch answers the same questions for the same role.
+#[test]
+fn privileges_are_held_as_elasticsearch_has_them() {
+    let (authorizer, _) = with_roles(json!({"t1": {
+        "cluster": ["monitor"],
+        "indices": [
+            {"names": ["logs-*", "x?"], "privileges": ["read"]},
+            {"names": ["/re.*/"], "privileges": ["write"]},
+        ],
+        "applications": [{
+            "application": "kibana-.kibana", "privileges": ["feature_x.read"], "resources": ["space:a", "space:b*"],
+        }],
+    }}));
+    let texts = |texts: &[&str]| {
+        texts
+            .iter()
+            .map(|text| (*text).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let asked = HasPrivilegesRequest {
+        cluster: texts(&["monitor", "all", "cluster:monitor/health"]),
+        index: vec![IndexPrivilegesCheck {
+            names: texts(&["logs-1", "logs-*", "logs*", "xa", "x?", "re1", "re*"]),
+            privileges: texts(&["read", "write"]),
+            allow_restricted_indices: false,
+        }],
+        application: vec![ringwall_api::roles::ApplicationPrivilegesCheck {
+            application: "kibana-.kibana".to_owned(),
+            privileges: texts(&["feature_x.read", "feature_x.write", "*"]),
+            resources: texts(&["space:a", "space:bb", "*"]),
+        }],
+    };
+    let held = authorizer
+        .held_privileges(&caller(&["t1", "gone"]), &asked)
+        .unwrap();
+    let yes = |answers: &ringwall_api::roles::Held| {
+        let held = answers.iter().filter(|(_, held)| **held);
+        held.map(|(name, _)| name.clone())
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    assert_eq!(yes(&held.cluster), "cluster:monitor/health,monitor");
+    let by_index: Vec<String> = held
+        .index
+        .iter()
+        .map(|(name, h)| format!("{name}={}", yes(h)))
+        .collect();
+    assert_eq!(
+        by_index.join(" "),
+        "logs*= logs-*=read logs-1=read re*=write re1=write x?=read xa=read"
+    );
+    let resources = &held.application["kibana-.kibana"];
+    let by_resource: Vec<String> = resources
+        .iter()
+        .map(|(name, h)| format!("{name}={}", yes(h)))
+        .collect();
+    assert_eq!(
+        by_resource.join(" "),
+        "*= space:a=feature_x.read space:bb=feature_x.read"
+    );
+
+    let (superuser, restricted) = (caller(&["superuser"]), |allow| HasPrivilegesRequest {
+        cluster: Vec::new(),
+        index: vec![IndexPrivilegesCheck {
+            names: texts(&[".security-7", "x*"]),
+            privileges: texts(&["read", "write"]),
+            allow_restricted_indices: allow,
+        }],
+        application: Vec::new(),
+    });
+    let held = authorizer
+        .held_privileges(&superuser, &restricted(false))
+        .unwrap();
+    assert_eq!(yes(&held.index[".security-7"]), "read");
+    assert_eq!(yes(&held.index["x*"]), "read,write");
+    let held = authorizer
+        .held_privileges(&superuser, &restricted(true))
+        .unwrap();
+    assert_eq!(yes(&held.index["x*"]), "read");
 }

@@ -1,12 +1,13 @@
 //! The files of a node's configuration directory that hold identities: `users`, `users_roles`,
-//! `service_tokens` and `role_mapping.yml`. The node reads them leniently, the tools edit all but the last.
-//! Source: Elasticsearch reference, "elasticsearch-users", "elasticsearch-service-tokens" and "File-based user
-//! authentication".
+//! `service_tokens`, `roles.yml` and `role_mapping.yml`. The node reads them leniently, the tools edit all but the last two.
+//! Source: Elasticsearch reference, "elasticsearch-users", "elasticsearch-service-tokens", "File-based user authentication" and
+//! "Defining roles".
 //!
 //! Comments, order and lines nobody understands survive an edit.
 
 mod lines;
 mod role_mapping;
+mod roles;
 mod rules;
 mod service_tokens;
 mod users;
@@ -20,6 +21,7 @@ use fs4::FileExt;
 use ringwall_base::fs::{Replaced, replace_atomic};
 
 pub use role_mapping::RoleMappingFile;
+pub use roles::RolesFile;
 pub use rules::{check_password, check_role_name, check_token_name, check_username};
 pub use service_tokens::{SERVICE_ACCOUNTS, ServiceAccountToken, ServiceTokensFile};
 pub use users::{UsersFile, UsersRolesFile};

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use ringwall_api::api_keys::StoredApiKey;
 use ringwall_api::auth::AuthenticationType;
+use ringwall_api::roles::StoredRole;
 use ringwall_pki::{CaParams, CertificateAuthority, KeySpec, NodeCertParams};
 
 use super::*;
@@ -59,6 +60,10 @@ impl SecurityStore for NoUsers {
     }
 
     fn service_token(&self, _principal: &str, _name: &str) -> Option<String> {
+        None
+    }
+
+    fn role(&self, _: &str) -> Option<Arc<StoredRole>> {
         None
     }
 
