@@ -294,6 +294,23 @@ pub struct NodeStats {
     pub breakers: Vec<BreakerStats>,
     #[serde(default)]
     pub indexing_pressure: IndexingPressureStats,
+    #[serde(default)]
+    pub thread_pools: Vec<ThreadPoolStats>,
+}
+
+/// Numbers of a bounded pool of threads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreadPoolStats {
+    pub name: String,
+    /// The most that run at a time, but for work that takes long and has given way.
+    pub threads: u64,
+    pub queue: u64,
+    pub active: u64,
+    /// Since the start, as the next two.
+    pub rejected: u64,
+    /// The most that were active.
+    pub largest: u64,
+    pub completed: u64,
 }
 
 /// What a circuit breaker has counted, bytes.

@@ -67,6 +67,9 @@ pub struct SearchHit {
     /// Paths of which a value was left out.
     #[serde(default)]
     pub ignored: Vec<String>,
+    /// The `ignored_field_values` object: what `fields` asks for and was left out.
+    #[serde(default)]
+    pub ignored_values: Option<Value>,
     /// The sort values of the hit, when the search sorts explicitly.
     pub sort: Option<Vec<Value>>,
 }

@@ -1,9 +1,11 @@
 //! Values of a field by document: the column of one segment.
 
+use std::sync::Arc;
+
 use ringwall_api::ApiError;
 use ringwall_index::schema::{decode_double, decode_unsigned};
 use tantivy::DocId;
-use tantivy::columnar::{Column, StrColumn};
+use tantivy::columnar::{Column, ColumnValues, StrColumn};
 
 use crate::engine_error;
 
@@ -76,6 +78,13 @@ impl Numbers {
         Self { column, coding }
     }
 
+    /// Returns the numbers of a metadata column.
+    pub(crate) fn metadata(column: Column<u64>) -> Self {
+        let values: Arc<dyn ColumnValues<i64>> = Arc::new(AsLongs(column.values));
+        let index = column.index;
+        Self::new(Column { index, values }, Coding::Plain)
+    }
+
     /// Tells whether the values are integers.
     pub(crate) fn is_integer(&self) -> bool {
         self.coding != Coding::Double
@@ -122,6 +131,27 @@ impl Numbers {
                 each(i64::try_from(decode_unsigned(value)).unwrap_or(i64::MAX));
             }),
         }
+    }
+}
+
+/// A column of numbers that are never negative and that a long can hold, as one of longs.
+struct AsLongs(Arc<dyn ColumnValues<u64>>);
+
+impl ColumnValues<i64> for AsLongs {
+    fn get_val(&self, place: u32) -> i64 {
+        self.0.get_val(place).cast_signed()
+    }
+
+    fn min_value(&self) -> i64 {
+        self.0.min_value().cast_signed()
+    }
+
+    fn max_value(&self) -> i64 {
+        self.0.max_value().cast_signed()
+    }
+
+    fn num_vals(&self) -> u32 {
+        self.0.num_vals()
     }
 }
 

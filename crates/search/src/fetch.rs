@@ -13,6 +13,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::columns::{Values, text_of};
 use crate::engine_error;
+use crate::fetched_metadata;
 use crate::fields::{FieldKind, FieldRef};
 use crate::request::{FieldAndFormat, SearchSource};
 use crate::result::{DocAddress, FetchedHit};
@@ -47,13 +48,7 @@ pub fn fetch_phase(
 fn check_formats(shard: &Shard<'_>, source: &SearchSource) -> Result<(), ApiError> {
     for wanted in &source.docvalue_fields {
         for field in docvalue_fields(shard, wanted)? {
-            let refused = |_| {
-                ApiError::illegal_argument(format!(
-                    "Field [{}] of type [{}] does not support custom formats",
-                    field.name,
-                    field.type_name()
-                ))
-            };
+            let refused = |_| field.no_formats();
             match field.dates() {
                 None => date_format(None, wanted.format.as_deref()).map_err(refused)?,
                 own => date_format(own, wanted.format.as_deref())?,
@@ -61,6 +56,7 @@ fn check_formats(shard: &Shard<'_>, source: &SearchSource) -> Result<(), ApiErro
         }
     }
     for wanted in &source.fields {
+        fetched_metadata::check(shard, wanted)?;
         for mapping in shard.mapped_matching(&wanted.field) {
             output_format(mapping, wanted).map_err(|error| ApiError {
                 reason: format!("error fetching [{}]: {}", mapping.path, error.reason),
@@ -123,6 +119,7 @@ pub(crate) fn hit_object(
             (!hit.ignored.is_empty()).then(|| hit.ignored.into()),
         ),
         ("fields", hit.fields),
+        ("ignored_field_values", hit.ignored_values),
     ];
     for (name, value) in optional {
         if let Some(value) = value {
@@ -170,6 +167,7 @@ fn fetch(
         source: source_filter::apply(&stored.source, &filter)?,
         fields: None,
         ignored: stored.ignored,
+        ignored_values: None,
     };
     if source.version {
         hit.version = Some(number(reader, VERSION, address.doc)?);
@@ -179,6 +177,7 @@ fn fetch(
         hit.primary_term = Some(number(reader, PRIMARY_TERM, address.doc)?);
     }
     let mut fields = Map::new();
+    let mut ignored = Map::new();
     for wanted in &source.docvalue_fields {
         docvalues(shard, reader, address.doc, wanted, &mut fields)?;
     }
@@ -187,8 +186,14 @@ fn fetch(
         let document: Value = json::parse(&stored.source)
             .map_err(|_| ApiError::internal("the stored _source is not JSON"))?;
         for wanted in &source.fields {
+            if let Some(values) =
+                fetched_metadata::values(shard, reader, address.doc, &hit, wanted)?
+            {
+                fields.insert(wanted.field.clone(), values);
+            }
             let mapped = shard.mapped_matching(&wanted.field);
-            source_fields(shard, &document, wanted, mapped, &mut fields)?;
+            let left_out = Some(&mut ignored);
+            source_fields(shard, &document, wanted, mapped, &mut fields, left_out)?;
             if wanted.include_unmapped {
                 unmapped(shard, &document, "", &wanted.field, &mut fields);
             }
@@ -200,17 +205,20 @@ fn fetch(
                 include_unmapped: false,
             };
             let mapped = shard.mapped_matching(pattern).filter(|field| field.store);
-            source_fields(shard, &document, &wanted, mapped, &mut fields)?;
+            source_fields(shard, &document, &wanted, mapped, &mut fields, None)?;
         }
     }
     // Asked for but without values, the member is absent.
     if !fields.is_empty() {
         hit.fields = Some(Value::Object(fields));
     }
+    if !ignored.is_empty() {
+        hit.ignored_values = Some(Value::Object(ignored));
+    }
     Ok(hit)
 }
 
-fn number(reader: &Leaf<'_>, name: &str, doc: u32) -> Result<u64, ApiError> {
+pub(crate) fn number(reader: &Leaf<'_>, name: &str, doc: u32) -> Result<u64, ApiError> {
     let column = reader
         .fast_fields()
         .u64(name)
@@ -230,7 +238,6 @@ fn docvalues(
     for field in docvalue_fields(shard, wanted)? {
         let values = match field.kind {
             FieldKind::Index => vec![shard.context.index.into()],
-            FieldKind::Meta => vec![number(reader, &field.name, doc)?.into()],
             _ => column_json(&field, reader, doc, wanted.format.as_deref())?,
         };
         if !values.is_empty() {
@@ -256,9 +263,7 @@ fn docvalue_fields<'a>(
     let Some(field) = shard.field(&wanted.field) else {
         return Ok(Vec::new());
     };
-    if field.kind != FieldKind::Meta {
-        field.check_doc_values()?;
-    }
+    field.check_doc_values()?;
     Ok(vec![field])
 }
 
@@ -326,22 +331,30 @@ fn date_format(
     }
 }
 
-/// The values of `fields`, read from `_source` through the mapping.
+/// The values of `fields`, read from `_source` through the mapping; what a field leaves out goes to `left_out`.
 fn source_fields<'a>(
     shard: &Shard<'_>,
     document: &Value,
     wanted: &FieldAndFormat,
     mapped: impl Iterator<Item = &'a Arc<FieldMapping>>,
     fields: &mut Map<String, Value>,
+    mut left_out: Option<&mut Map<String, Value>>,
 ) -> Result<(), ApiError> {
     for mapping in mapped {
         let mut found = Vec::new();
         collect(document, source_path(shard.mapping(), mapping), &mut found);
         let output = output_format(mapping, wanted)?;
-        let values: Vec<Value> = found
-            .into_iter()
-            .filter_map(|value| convert(mapping, value, output.as_ref()))
-            .collect();
+        let mut values = Vec::with_capacity(found.len());
+        let mut ignored = Vec::new();
+        for value in found {
+            match convert(mapping, value, output.as_ref()) {
+                Some(value) => values.push(value),
+                None => ignored.push(value.clone()),
+            }
+        }
+        if let (false, Some(left_out)) = (ignored.is_empty(), &mut left_out) {
+            left_out.insert(mapping.path.to_string(), Value::Array(ignored));
+        }
         if !values.is_empty() {
             fields.insert(mapping.path.to_string(), Value::Array(values));
         }

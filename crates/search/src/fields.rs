@@ -39,7 +39,7 @@ pub(crate) enum FieldKind {
     Id,
     /// `_index`: every document of a shard has the same value.
     Index,
-    /// `_seq_no`, `_primary_term` or `_version`: a `u64` column.
+    /// `_seq_no` or `_version`: a `u64` column of numbers that a long can hold.
     Meta,
     Text {
         analyzer: Analyzer,
@@ -84,7 +84,7 @@ impl<'a> FieldRef<'a> {
             INDEX => FieldKind::Index,
             schema::ROUTING => return Self::mapped(&ROUTING, layout),
             schema::IGNORED => return Self::mapped(&IGNORED, layout),
-            schema::SEQ_NO | schema::PRIMARY_TERM | schema::VERSION => FieldKind::Meta,
+            schema::SEQ_NO | schema::VERSION => FieldKind::Meta,
             _ => return None,
         };
         Some(Self {
@@ -104,11 +104,22 @@ impl<'a> FieldRef<'a> {
     /// Returns the name of the type, as mappings have it.
     pub(crate) fn type_name(&self) -> &'static str {
         match self.mapping {
+            None if self.name == schema::SEQ_NO => schema::SEQ_NO,
+            None if self.name == schema::VERSION => schema::VERSION,
             Some(mapping) if std::ptr::eq(mapping, &*ROUTING) => schema::ROUTING,
             Some(mapping) if std::ptr::eq(mapping, &*IGNORED) => schema::IGNORED,
             Some(mapping) => mapping.field_type.name(),
             None => "metadata",
         }
+    }
+
+    /// Returns the 400 of a format for a field that has none.
+    pub(crate) fn no_formats(&self) -> ApiError {
+        ApiError::illegal_argument(format!(
+            "Field [{}] of type [{}] does not support custom formats",
+            self.name,
+            self.type_name()
+        ))
     }
 
     /// Tells whether the field has a dictionary of texts to look through.
@@ -172,6 +183,10 @@ impl<'a> FieldRef<'a> {
         if self.kind == FieldKind::Index {
             return Ok(Values::Same);
         }
+        if self.kind == FieldKind::Meta {
+            let column = columns.u64(&self.name).map_err(|e| engine_error(&e))?;
+            return Ok(Values::Number(Numbers::metadata(column)));
+        }
         let Some(name) = self.column_name() else {
             return Ok(Values::None);
         };
@@ -226,7 +241,7 @@ impl<'a> FieldRef<'a> {
             )));
         }
         match self.mapping {
-            _ if self.kind == FieldKind::Index => Ok(()),
+            _ if matches!(self.kind, FieldKind::Index | FieldKind::Meta) => Ok(()),
             _ if self.kind == FieldKind::Id => Err(ApiError::illegal_argument(
                 "Fielddata access on the _id field is disallowed, you can re-enable it by updating the \
                  dynamic cluster setting: indices.id_field_data.enabled",
@@ -251,7 +266,9 @@ impl<'a> FieldRef<'a> {
     pub(crate) fn number_kind(&self) -> Option<NumberKind> {
         match self.kind {
             FieldKind::Long(FieldType::UnsignedLong) => Some(NumberKind::Unsigned),
-            FieldKind::Long(_) | FieldKind::Boolean | FieldKind::Date => Some(NumberKind::Long),
+            FieldKind::Long(_) | FieldKind::Boolean | FieldKind::Date | FieldKind::Meta => {
+                Some(NumberKind::Long)
+            }
             FieldKind::Double(_) => Some(NumberKind::Double),
             _ => None,
         }

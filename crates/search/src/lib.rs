@@ -15,6 +15,7 @@ mod best;
 mod columns;
 mod control;
 mod fetch;
+mod fetched_metadata;
 mod fields;
 pub mod filter;
 mod index_name;

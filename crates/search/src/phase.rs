@@ -138,9 +138,7 @@ fn sort_field<'a>(
     };
     field.check_doc_values()?;
     if by.format.is_some() && field.kind != FieldKind::Date {
-        return Err(ApiError::illegal_argument(format!(
-            "[format] of the sort on [{name}] is supported on date fields only"
-        )));
+        return Err(field.no_formats());
     }
     // A bad one is told even where there is nothing to sort.
     by.format.as_deref().map(DateFormat::compile).transpose()?;

@@ -86,4 +86,7 @@ pub struct FetchedHit {
     /// Paths of which a value was left out.
     #[serde(default)]
     pub ignored: Vec<String>,
+    /// The values that `fields` asks for and that were left out: lists by path.
+    #[serde(default)]
+    pub ignored_values: Option<Value>,
 }

@@ -181,7 +181,7 @@ impl<'a> Shard<'a> {
     /// Returns a field for a query, `None` when it is not mapped.
     pub(crate) fn searchable(&self, name: &str) -> Result<Option<FieldRef<'a>>, ApiError> {
         if UNSEARCHABLE.contains(&name) {
-            return Err(query_shard(format!("Field [{name}] is not searchable")));
+            return Err(query_shard(format!("The {name} field is not searchable")));
         }
         let Some(field) = self.field(name) else {
             return self.unmapped(name).map(|()| None);
@@ -271,10 +271,7 @@ impl<'a> Shard<'a> {
 
     /// Tells whether the name is a metadata field that every document has.
     pub(crate) fn is_metadata_of_every_document(&self, name: &str) -> bool {
-        matches!(
-            name,
-            "_id" | "_index" | "_source" | "_seq_no" | "_version" | "_primary_term"
-        )
+        matches!(name, "_id" | "_index" | "_source" | "_seq_no" | "_version")
     }
 
     /// Returns the number of documents with a value for the field, deleted ones included until
@@ -316,5 +313,5 @@ fn in_order_of_writing(searcher: &Searcher) -> Result<Vec<Segment<'_>>, ApiError
     Ok(segments.into_iter().map(|(_, segment)| segment).collect())
 }
 
-/// Metadata that is stored or internal only.
-const UNSEARCHABLE: [&str; 2] = ["_source", "_field_names"];
+/// Metadata that is stored or internal only, or a column only.
+const UNSEARCHABLE: [&str; 3] = ["_source", "_field_names", "_version"];

@@ -236,6 +236,7 @@ pub(super) async fn local_stats(services: &Arc<Services>) -> ApiResult<NodeStats
         },
         breakers: breakers(services),
         indexing_pressure: services.indexing_pressure.stats(),
+        thread_pools: services.pools.stats(),
         transport: {
             let counts = services.transport.counts();
             TransportCounts {

@@ -332,6 +332,7 @@ fn search_hit(shard: &ShardId, winner: &ringwall_search::Winner, hit: FetchedHit
         source: hit.source,
         fields: hit.fields,
         ignored: hit.ignored,
+        ignored_values: hit.ignored_values,
         sort: winner.sort.clone(),
     }
 }

@@ -3,8 +3,9 @@
 mod lane;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use ringwall_api::cluster::ThreadPoolStats;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use tokio::sync::Semaphore;
 
@@ -24,6 +25,12 @@ struct Inner {
     queue_size: usize,
     /// Running and queued.
     admitted: AtomicUsize,
+    /// On a thread, those that have given way too.
+    active: AtomicUsize,
+    /// The most that were, since the start; as the next two.
+    largest: AtomicUsize,
+    rejected: AtomicU64,
+    completed: AtomicU64,
     /// Where work goes on that gives way, see [`Pool::run_giving_way`].
     lane: Arc<Lane>,
 }
@@ -38,9 +45,29 @@ impl Pool {
                 size,
                 queue_size,
                 admitted: AtomicUsize::new(0),
+                active: AtomicUsize::new(0),
+                largest: AtomicUsize::new(0),
+                rejected: AtomicU64::new(0),
+                completed: AtomicU64::new(0),
                 // Half of the threads, so that as many are there for what is short.
                 lane: Lane::new((size / 2).max(1)),
             }),
+        }
+    }
+
+    /// Returns the numbers of the pool.
+    pub fn stats(&self) -> ThreadPoolStats {
+        let inner = &self.inner;
+        let active = inner.active.load(Ordering::Relaxed);
+        let admitted = inner.admitted.load(Ordering::Relaxed);
+        ThreadPoolStats {
+            name: inner.name.to_owned(),
+            threads: inner.size as u64,
+            queue: admitted.saturating_sub(active) as u64,
+            active: active as u64,
+            rejected: inner.rejected.load(Ordering::Relaxed),
+            largest: inner.largest.load(Ordering::Relaxed) as u64,
+            completed: inner.completed.load(Ordering::Relaxed),
         }
     }
 
@@ -71,9 +98,11 @@ impl Pool {
             .await
             .map_err(|_| ApiError::internal("the pool is closed"))?;
         let name = self.inner.name;
+        let inner = Arc::clone(&self.inner);
         let seat = Arc::new(Seat::new(permit, Arc::clone(&self.inner.lane)));
         let task = tokio::task::spawn_blocking(move || {
             let _held = place;
+            let _active = Active::begin(&inner);
             work(seat)
         });
         task.await.map_err(|error| {
@@ -93,6 +122,7 @@ impl Place {
         let limit = inner.size + inner.queue_size;
         if inner.admitted.fetch_add(1, Ordering::Relaxed) >= limit {
             inner.admitted.fetch_sub(1, Ordering::Relaxed);
+            inner.rejected.fetch_add(1, Ordering::Relaxed);
             return Err(ApiError::new(
                 ErrorCode::Rejected,
                 format!(
@@ -112,6 +142,24 @@ impl Drop for Place {
     }
 }
 
+/// Work on a thread of the pool: counted as done when dropped, whatever became of it.
+struct Active(Arc<Inner>);
+
+impl Active {
+    fn begin(inner: &Arc<Inner>) -> Self {
+        let active = inner.active.fetch_add(1, Ordering::Relaxed) + 1;
+        inner.largest.fetch_max(active, Ordering::Relaxed);
+        Self(inner.clone())
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.active.fetch_sub(1, Ordering::Relaxed);
+        self.0.completed.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// The pools of a node.
 #[derive(Clone)]
 pub struct Pools {
@@ -122,6 +170,14 @@ pub struct Pools {
     pub get: Pool,
     /// Fsync, recovery, refresh and flush.
     pub disk: Pool,
+}
+
+impl Pools {
+    /// Returns the numbers of every pool.
+    pub fn stats(&self) -> Vec<ThreadPoolStats> {
+        let pools = [&self.search, &self.write, &self.get, &self.disk];
+        pools.into_iter().map(Pool::stats).collect()
+    }
 }
 
 #[cfg(test)]
@@ -146,9 +202,13 @@ mod tests {
         running.await.unwrap();
         let error = pool.run(|| ()).await.unwrap_err();
         assert_eq!(error.status, 429);
+        let stats = pool.stats();
+        assert_eq!((stats.active, stats.queue, stats.rejected), (1, 0, 1));
         release.send(()).unwrap();
         busy.await.unwrap().unwrap().unwrap();
         assert_eq!(pool.run(|| 7).await, Ok(7));
+        let stats = pool.stats();
+        assert_eq!((stats.active, stats.largest, stats.completed), (0, 1, 2));
     }
 
     #[tokio::test]

@@ -175,7 +175,9 @@ async fn names_that_do_not_exist_are_errors_where_elasticsearch_says_so() {
         ("/_nodes/stats/_all,jvm".to_owned(), 400),
         ("/_nodes/stats/indices/nope".to_owned(), 400),
         ("/_nodes/stats/jvm/docs".to_owned(), 400),
-        ("/_nodes/stats/thread_pool".to_owned(), 400),
+        ("/_nodes/stats/thread_pool,ingest,script".to_owned(), 200),
+        ("/_nodes/stats/discovery".to_owned(), 400),
+        ("/_nodes/stats/jvm,allocations".to_owned(), 400),
         ("/_stats/docs".to_owned(), 200),
         ("/a/_stats/doc".to_owned(), 400),
         ("/_stats/warmer".to_owned(), 400),
@@ -194,6 +196,13 @@ async fn names_that_do_not_exist_are_errors_where_elasticsearch_says_so() {
     );
     let indices = node["indices"].as_object().unwrap();
     assert_eq!(indices.keys().collect::<Vec<_>>(), ["docs"]);
+    let (_, stats) = cluster.get(0, "/_nodes/stats/thread_pool").await;
+    let node = stats["nodes"].as_object().unwrap().values().next().unwrap();
+    let write = &node["thread_pool"]["write"];
+    assert!(
+        write["completed"].as_u64() > Some(0) && write["rejected"] == 0,
+        "{node}"
+    );
     let (_, wrong) = cluster.get(0, "/a/_stats/doc").await;
     assert_eq!(
         wrong["error"]["reason"],

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::indices::ack_timeout;
 use crate::json::check_keys;
 use crate::params::split_list;
-use crate::request::{RestRequest, RestResponse};
+use crate::request::{IndexNames, RestRequest, RestResponse};
 
 /// `GET|HEAD [/{index}]/_alias[/{name}]`: 404 when a name is nobody's, with what there is of the others.
 pub async fn get(request: RestRequest) -> ApiResult<RestResponse> {
@@ -215,7 +215,10 @@ fn malformed(what: &str) -> ApiError {
     .caused_by(ApiError::new(ErrorCode::IllegalArgument, what))
 }
 
-async fn update(request: &RestRequest, actions: Vec<AliasAction>) -> ApiResult<RestResponse> {
+async fn update(request: &RestRequest, mut actions: Vec<AliasAction>) -> ApiResult<RestResponse> {
+    for action in &mut actions {
+        resolve_names(&request.names, action)?;
+    }
     let mut expressions: Vec<String> = actions.iter().flat_map(|a| a.indices.clone()).collect();
     expressions.sort();
     expressions.dedup();
@@ -236,6 +239,18 @@ async fn update(request: &RestRequest, actions: Vec<AliasAction>) -> ApiResult<R
         })
         .await?;
     Ok(RestResponse::json(answer_json(&answer)))
+}
+
+/// Reads date math in the names of indices, and in those of aliases that are made: those that are removed are taken
+/// as they stand. Source: Elasticsearch 8.19, asked.
+fn resolve_names(names: &IndexNames, action: &mut AliasAction) -> ApiResult<()> {
+    let made = (action.kind == AliasActionKind::Add).then_some(&mut action.aliases);
+    for list in std::iter::once(&mut action.indices).chain(made) {
+        for name in list {
+            *name = names.resolve(std::mem::take(name))?;
+        }
+    }
+    Ok(())
 }
 
 fn answer_json(answer: &UpdateAliasesResponse) -> Value {
@@ -301,6 +316,21 @@ mod tests {
             json!({"remove_index": {"index": "a", "foo": 1}}),
         ] {
             assert_eq!(read(bad.clone()).unwrap_err().status, 400, "{bad}");
+        }
+    }
+
+    #[test]
+    fn date_math_is_read_in_what_is_named_or_made() {
+        let names = IndexNames {
+            math: |name, now_ms| Ok(format!("{}{now_ms}", name.trim_matches(['<', '>']))),
+            now_ms: 7,
+        };
+        for (kind, aliases) in [("add", ["a-7", "b"]), ("remove", ["<a->", "b"])] {
+            let body = json!({kind: {"indices": ["<i->", "j"], "aliases": ["<a->", "b"]}});
+            let mut action = action(body).unwrap();
+            resolve_names(&names, &mut action).unwrap();
+            assert_eq!(action.indices, ["i-7", "j"]);
+            assert_eq!(action.aliases, aliases);
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ringwall_api::cluster::{
     BreakerStats, IndexingPressureStats, NodeInfo, NodeStats, NodesInfoRequest, NodesStatsRequest,
+    ThreadPoolStats,
 };
 use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::ByteSizeValue;
@@ -252,7 +253,36 @@ fn stats_json(node: &NodeStats) -> Value {
         },
         "breakers": breakers_json(&node.breakers),
         "indexing_pressure": pressure_json(&node.indexing_pressure),
+        "thread_pool": thread_pools_json(&node.thread_pools),
+        // There are no pipelines, scripts and repositories, nor does anything rank nodes: nothing was ever counted.
+        "ingest": {
+            "total": {"count": 0, "time_in_millis": 0, "current": 0, "failed": 0},
+            "pipelines": {},
+        },
+        "script": {"compilations": 0, "cache_evictions": 0, "compilation_limit_triggered": 0, "contexts": []},
+        "script_cache": {
+            "sum": {"compilations": 0, "cache_evictions": 0, "compilation_limit_triggered": 0},
+        },
+        "repositories": {},
+        "adaptive_selection": {},
     })
+}
+
+fn thread_pools_json(pools: &[ThreadPoolStats]) -> Map<String, Value> {
+    let json = |pool: &ThreadPoolStats| {
+        json!({
+            "threads": pool.threads,
+            "queue": pool.queue,
+            "active": pool.active,
+            "rejected": pool.rejected,
+            "largest": pool.largest,
+            "completed": pool.completed,
+        })
+    };
+    pools
+        .iter()
+        .map(|pool| (pool.name.clone(), json(pool)))
+        .collect()
 }
 
 fn breakers_json(breakers: &[BreakerStats]) -> Map<String, Value> {

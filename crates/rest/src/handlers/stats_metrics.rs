@@ -16,8 +16,7 @@ impl Metrics {
     /// Checks the names in a path; returns those that are shown, all if none is given.
     ///
     /// # Errors
-    /// 400 for a name that does not exist, for `_all` beside others, and where none of the names
-    /// has numbers here.
+    /// 400 for a name that does not exist or has no numbers here, and for `_all` beside others.
     pub fn check(&self, path: &str, given: &[String]) -> ApiResult<Vec<&'static str>> {
         if given.is_empty() || given == ["_all"] {
             return Ok(self.provided.to_vec());
@@ -36,17 +35,18 @@ impl Metrics {
         if !unknown.is_empty() {
             return Err(self.unrecognized(path, &unknown));
         }
-        let asked = |name: &&&str| given.iter().any(|given| given == **name);
-        let shown: Vec<&str> = self.provided.iter().filter(asked).copied().collect();
-        if shown.is_empty() {
+        let mut without: Vec<&str> = given.iter().map(String::as_str).collect();
+        without.retain(|name| !self.provided.contains(name));
+        if !without.is_empty() {
             return Err(ApiError::illegal_argument(format!(
                 "request [{path}]: there are no numbers for {} [{}]; there are for [{}]",
                 self.what,
-                given.join(","),
+                without.join(","),
                 self.provided.join(", ")
             )));
         }
-        Ok(shown)
+        let asked = |name: &&&str| given.iter().any(|given| given == **name);
+        Ok(self.provided.iter().filter(asked).copied().collect())
     }
 
     fn unrecognized(&self, path: &str, unknown: &[&str]) -> ApiError {
@@ -118,6 +118,12 @@ pub const NODE: Metrics = Metrics {
         "http",
         "breaker",
         "indexing_pressure",
+        "thread_pool",
+        "ingest",
+        "script",
+        "script_cache",
+        "repositories",
+        "adaptive_selection",
     ],
 };
 
@@ -177,7 +183,10 @@ mod tests {
     fn names_are_known_or_refused() {
         assert_eq!(check(&INDEX, "").unwrap(), INDEX.provided);
         assert_eq!(check(&INDEX, "_all").unwrap(), INDEX.provided);
-        assert_eq!(check(&NODE, "jvm,thread_pool,os").unwrap(), ["os", "jvm"]);
+        assert_eq!(
+            check(&NODE, "thread_pool,jvm,os").unwrap(),
+            ["os", "jvm", "thread_pool"]
+        );
         for (metrics, given, reason) in [
             (
                 &INDEX,
@@ -198,6 +207,13 @@ mod tests {
                 &NODE,
                 "_all,jvm",
                 "request [/p] contains _all and individual metrics [_all,jvm]",
+            ),
+            (
+                &NODE,
+                "jvm,discovery",
+                "request [/p]: there are no numbers for metric [discovery]; there are for [indices, os, process, jvm, \
+                 fs, transport, http, breaker, indexing_pressure, thread_pool, ingest, script, script_cache, \
+                 repositories, adaptive_selection]",
             ),
             (
                 &NODE_INDEX,

@@ -91,6 +91,7 @@ fn results_round_trip() {
         source: Some(br#"{"a":1.0}"#.to_vec().into()),
         fields: Some(json!({"a": [1, 1.0, u64::MAX, i64::MIN, "x", null, true, {"b": []}]})),
         ignored: vec!["a.b".into()],
+        ignored_values: Some(json!({"a.b": ["x"]})),
     };
     assert_eq!(decode::<FetchedHit>(&encode(&hit)).unwrap(), hit);
 }
