@@ -356,3 +356,119 @@ proptest::proptest! {
         let _ = parse(&Mapping::default(), &source);
     }
 }
+
+/// As a real Elasticsearch maps the same document.
+#[test]
+fn dynamic_templates_define_new_fields() {
+    let templates = json!([
+        {"a": {"match": "*_k", "mapping": {"type": "keyword"}}},
+        {"b": {"match_mapping_type": "string", "match": ["s_*", "t_*"], "unmatch": "*_x",
+            "mapping": {"type": "keyword", "copy_to": "{name}_copy", "meta": {"t": "{dynamic_type}"}}}},
+        {"c": {"path_match": "o.*", "path_unmatch": "o.skip*", "match_mapping_type": "long", "mapping": {"type": "integer"}}},
+        {"d": {"match_mapping_type": "double", "mapping": {"index": false}}},
+        {"e": {"match": "off", "match_mapping_type": "object", "mapping": {"enabled": false}}},
+        {"f": {"match_pattern": "regex", "match": "^re\\d+$", "mapping": {"type": "{dynamic_type}", "meta": {"x": "{dynamic_type}"}}}},
+        {"g": {"match_mapping_type": ["date", "boolean"], "mapping": {"index": false}}},
+        {"h": {"match_mapping_type": "*", "unmatch_mapping_type": ["object", "string"], "mapping": {"doc_values": false}}},
+    ]);
+    let mapping = mapping(json!({"dynamic_templates": templates}));
+    assert_eq!(mapping.to_json(), json!({"dynamic_templates": templates}));
+    let document = r#"{"x_k":"1","n_k":5,"s_1":"a","s_x":"c","o":{"n":1,"skip1":2,"p":{"q":3}},"d":1.5,"off":{"z":1},
+        "re1":"x","re2":1,"re3":1.5,"re4":true,"re5":"2020-01-01","dt":"2020-01-01","sl":"2020/01/01","bo":true,"lg":7,"st":"plain"}"#;
+    let update = parse(&mapping, document).unwrap().mapping_update.unwrap();
+    let grown = mapping.merge(&update).unwrap();
+    // What is copied is there when the document is read again.
+    let update = parse(&grown, document).unwrap().mapping_update.unwrap();
+    let grown = grown.merge(&update).unwrap();
+    let text =
+        json!({"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}});
+    let expected = json!({
+        "bo": {"type": "boolean", "index": false}, "d": {"type": "float", "index": false},
+        "dt": {"type": "date", "index": false},
+        "sl": {"type": "date", "index": false, "format": "yyyy/MM/dd HH:mm:ss||yyyy/MM/dd||epoch_millis"},
+        "lg": {"type": "long", "doc_values": false}, "n_k": {"type": "keyword"}, "x_k": {"type": "keyword"},
+        "o": {"properties": {"n": {"type": "integer"}, "p": {"properties": {"q": {"type": "integer"}}},
+            "skip1": {"type": "long", "doc_values": false}}},
+        "off": {"type": "object", "enabled": false},
+        "re1": {"type": "text", "meta": {"x": "text"}}, "re2": {"type": "long", "meta": {"x": "long"}},
+        "re3": {"type": "float", "index": false}, "re4": {"type": "boolean", "meta": {"x": "boolean"}},
+        "re5": {"type": "date", "meta": {"x": "date"}},
+        "s_1": {"type": "keyword", "meta": {"t": "text"}, "copy_to": "s_1_copy"},
+        "s_1_copy": {"type": "keyword", "meta": {"t": "text"}, "copy_to": "s_1_copy_copy"},
+        "s_x": text, "st": text,
+    });
+    let shown = grown.to_json();
+    for (name, definition) in expected.as_object().unwrap() {
+        let mut found = shown["properties"][name].clone();
+        if let Some([one]) = found["copy_to"].as_array().map(Vec::as_slice) {
+            found["copy_to"] = one.clone();
+        }
+        let found = match definition.get("copy_to") {
+            Some(_) => found,
+            None => shown["properties"][name].clone(),
+        };
+        assert_eq!(&found, definition, "{name}");
+    }
+    let names = expected.as_object().unwrap().len();
+    assert_eq!(
+        shown["properties"].as_object().unwrap().len(),
+        names,
+        "{shown}"
+    );
+    assert!(parse(&grown, document).unwrap().mapping_update.is_none());
+    // An update of the mapping gives all templates anew.
+    let other =
+        json!({"dynamic_templates": [{"z": {"match": "zz", "mapping": {"type": "keyword"}}}]});
+    assert_eq!(
+        grown.merge(&other).unwrap().to_json()["dynamic_templates"],
+        other["dynamic_templates"]
+    );
+    let none = grown.merge(&json!({"dynamic_templates": []})).unwrap();
+    assert!(none.to_json().get("dynamic_templates").is_none());
+}
+
+#[test]
+fn dynamic_templates_that_define_nothing_are_refused() {
+    for (templates, part) in [
+        (json!({"a": {}}), "An array of named objects is expected"),
+        (
+            json!([{"a": {"mapping": {}}, "b": {}}]),
+            "must be defined with a name",
+        ),
+        (
+            json!([{"a": {"match": "x"}}]),
+            "template [a] must have either mapping or runtime set",
+        ),
+        (
+            json!([{"a": {"match": "x", "runtime": {"type": "keyword"}}}]),
+            "there are no runtime fields",
+        ),
+        (
+            json!([{"a": {"match": "x", "foo": 1, "mapping": {}}}]),
+            "Illegal dynamic template parameter: [foo]",
+        ),
+        (
+            json!([{"a": {"match_mapping_type": "nope", "mapping": {}}}]),
+            "No field type matched on [nope]",
+        ),
+        (
+            json!([{"a": {"match_pattern": "foo", "match": "x", "mapping": {}}}]),
+            "No matching pattern matched on [foo]",
+        ),
+        (
+            json!([{"a": {"match_pattern": "regex", "match": "(", "mapping": {}}}]),
+            "Pattern [(] of type [regex] is invalid. Cannot create dynamic template [a].",
+        ),
+        (
+            json!([{"a": {"match": "x", "mapping": {"type": "nope"}}}]),
+            "dynamic template [a] has invalid content",
+        ),
+        (
+            json!([{"a": {"match_mapping_type": "long", "mapping": {"type": "long", "foo": 1}}}]),
+            "attempted to validate it with the following match_mapping_type: [long]",
+        ),
+    ] {
+        let error = Mapping::parse(&json!({"dynamic_templates": templates})).unwrap_err();
+        assert!(error.reason.contains(part), "{}", error.reason);
+    }
+}

@@ -8,7 +8,7 @@ use std::ops::Range;
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::json::{self, Exponents};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
 use super::scalar::{self, Rejection, Scalar};
@@ -188,8 +188,10 @@ impl<'m> Reader<'m> {
         match target {
             Target::Object(object, dynamic) => Ok((object, dynamic)),
             Target::New(dynamic) => {
-                dynamic::add(&mut self.update, &self.path, json!({"type": "object"}));
-                Ok((None, dynamic))
+                let (definition, within) =
+                    dynamic::object(&self.mapping.options, &self.path, dynamic);
+                dynamic::add(&mut self.update, &self.path, definition);
+                Ok((None, within))
             }
             // Nothing looks at what is in it.
             Target::Skip => Ok((None, Dynamic::False)),
@@ -209,7 +211,7 @@ impl<'m> Reader<'m> {
             Target::Skip => Ok(()),
             Target::Field(field) => self.field_value(field, scalar, true),
             Target::New(_) => {
-                let definition = dynamic::definition(&self.mapping.options, scalar);
+                let definition = dynamic::definition(&self.mapping.options, &self.path, scalar);
                 dynamic::add(&mut self.update, &self.path, definition);
                 Ok(())
             }
@@ -253,7 +255,7 @@ impl<'m> Reader<'m> {
         }
         match mapping.root.dynamic.unwrap_or_default() {
             Dynamic::True => {
-                let definition = dynamic::definition(&mapping.options, scalar);
+                let definition = dynamic::definition(&mapping.options, target, scalar);
                 dynamic::add(&mut self.update, target, definition);
                 Ok(())
             }

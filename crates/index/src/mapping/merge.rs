@@ -42,7 +42,19 @@ fn merge_options(base: &RootOptions, update: RootOptions) -> RootOptions {
     if given("dynamic_date_formats") {
         merged.dynamic_date_formats = update.dynamic_date_formats;
     }
+    if given("dynamic_templates") {
+        merged.dynamic_templates = update.dynamic_templates;
+    }
     merged.given.extend(update.given);
+    // No templates are not shown as a list of none.
+    if merged
+        .given
+        .get("dynamic_templates")
+        .and_then(Value::as_array)
+        .is_some_and(Vec::is_empty)
+    {
+        merged.given.remove("dynamic_templates");
+    }
     merged
 }
 

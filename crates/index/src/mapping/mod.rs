@@ -7,6 +7,7 @@
 mod field;
 mod merge;
 mod parse;
+mod templates;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::dates::DateFormat;
 pub use field::{Family, FieldMapping, FieldType};
+pub(crate) use templates::{DynamicTemplates, Kind};
 
 /// The mapping of one index.
 #[derive(Debug, Clone)]
@@ -69,6 +71,7 @@ pub(crate) struct RootOptions {
     pub date_detection: bool,
     pub numeric_detection: bool,
     pub dynamic_date_formats: Vec<DateFormat>,
+    pub dynamic_templates: Arc<DynamicTemplates>,
     pub routing_required: bool,
     pub source_enabled: bool,
     /// The parameters as given, in order: what `to_json` shows.
@@ -81,6 +84,7 @@ impl Default for RootOptions {
             date_detection: true,
             numeric_detection: false,
             dynamic_date_formats: Vec::new(),
+            dynamic_templates: Arc::default(),
             routing_required: false,
             source_enabled: true,
             given: Map::new(),
@@ -306,12 +310,12 @@ fn render_property(property: &Property, stored: bool) -> Value {
     match property {
         Property::Field(field) => field.to_json(stored),
         Property::Object(object) => {
-            let json = render_object(object, stored);
-            if json.as_object().is_some_and(Map::is_empty) {
-                json!({"type": "object"})
-            } else {
-                json
+            let mut json = render_object(object, stored);
+            // As Elasticsearch shows one that has no fields.
+            if object.properties.is_empty() {
+                json["type"] = json!("object");
             }
+            json
         }
     }
 }

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use super::field::SLOT_KEY;
 use super::{
-    Dynamic, FieldMapping, FieldType, ObjectMapping, Property, RootOptions, mapping_error,
+    Dynamic, DynamicTemplates, FieldMapping, FieldType, ObjectMapping, Property, RootOptions,
+    mapping_error,
 };
 use crate::Analyzer;
 use crate::dates::DateFormat;
@@ -72,10 +73,11 @@ fn parse_root_option(options: &mut RootOptions, key: &str, value: &Value) -> Res
         "_meta" => {
             object(key, value)?;
         }
-        // An empty list changes nothing and is what many clients send.
-        "dynamic_templates" if value.as_array().is_some_and(Vec::is_empty) => return Ok(()),
         "dynamic_templates" => {
-            return Err(mapping_error("[dynamic_templates] are not supported"));
+            let check = |definition: &Map<String, Value>| {
+                parse_property(definition, "__dynamic__", Form::Client).map(drop)
+            };
+            options.dynamic_templates = Arc::new(DynamicTemplates::parse(value, check)?);
         }
         other => {
             return Err(mapping_error(format!(

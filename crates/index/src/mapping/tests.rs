@@ -30,7 +30,7 @@ fn shows_what_was_given_without_defaults() {
             "dynamic": "false",
             "properties": {
                 "empty": {"type": "object"},
-                "off": {"enabled": false},
+                "off": {"type": "object", "enabled": false},
                 "title": {"type": "text", "analyzer": "english",
                     "fields": {"raw": {"type": "keyword", "ignore_above": 64}}},
                 "user": {"properties": {"name": {"type": "keyword"}}},
