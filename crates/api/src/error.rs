@@ -42,6 +42,8 @@ error_codes! {
     IllegalState = "illegal_state_exception", 500;
     ActionRequestValidation = "action_request_validation_exception", 400;
     Validation = "validation_exception", 400;
+    InvalidIndexTemplate = "invalid_index_template_exception", 400;
+    IndexTemplateMissing = "index_template_missing_exception", 404;
     Parsing = "parsing_exception", 400;
     NamedObjectNotFound = "named_object_not_found_exception", 400;
     XContentParse = "x_content_parse_exception", 400;

@@ -19,6 +19,7 @@ mod secret_text;
 pub mod security;
 pub mod service_accounts;
 pub mod tasks;
+pub mod templates;
 pub mod tls;
 
 pub use action::{

@@ -38,6 +38,41 @@ pub fn matches(pattern: &str, text: &str, syntax: Syntax) -> bool {
     true
 }
 
+/// Returns whether there is a text that matches both patterns of [`Syntax::Star`]. Costs the product of their lengths.
+pub fn overlap(one: &str, other: &str) -> bool {
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    // Whether the part of `one` that was looked at and so many characters of `other` match the same text.
+    let mut reached = vec![false; other.len() + 1];
+    reached[0] = true;
+    for at in 0..=one.len() {
+        let symbol = one.get(at).copied();
+        let mut next = vec![false; other.len() + 1];
+        for place in 0..=other.len() {
+            if !reached[place] {
+                continue;
+            }
+            let against = other.get(place).copied();
+            // A star stands for nothing, or takes in what is opposite.
+            if symbol == Some('*') || (symbol.is_some() && against == Some('*')) {
+                next[place] = true;
+            }
+            if let Some(against) = against {
+                if against == '*' || symbol == Some('*') {
+                    reached[place + 1] = true;
+                }
+                if Some(against) == symbol {
+                    next[place + 1] = true;
+                }
+            }
+        }
+        if symbol.is_none() {
+            return reached[other.len()];
+        }
+        reached = next;
+    }
+    false
+}
+
 /// A stretch of a pattern without `*`.
 #[derive(Clone, Copy)]
 struct Part<'p> {
@@ -246,6 +281,36 @@ mod tests {
                 }
             }
             prop_assert!(matches(&pattern, &text, Syntax::Wildcard));
+        }
+    }
+
+    #[test]
+    fn patterns_that_share_a_text_overlap() {
+        for (one, other, expected) in [
+            ("a*", "ab*", true),
+            ("a*", "*b", true),
+            ("a*c", "ab*", true),
+            ("a*", "b*", false),
+            ("a*b", "a*c", false),
+            ("abc", "abc", true),
+            ("abc", "abd", false),
+            ("*", "", true),
+            ("a", "", false),
+            ("*a*b*", "c*d*b", true),
+            ("**", "a", true),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(overlap(one, other), expected, "{one} {other}");
+            assert_eq!(overlap(other, one), expected, "{other} {one}");
+        }
+    }
+
+    proptest! {
+        /// A text that both match is one that they share.
+        #[test]
+        fn what_both_match_overlaps(one in "[ab*]{0,6}", other in "[ab*]{0,6}", text in "[ab]{0,8}") {
+            let both = matches(&one, &text, Syntax::Star) && matches(&other, &text, Syntax::Star);
+            prop_assert!(!both || overlap(&one, &other));
         }
     }
 

@@ -136,6 +136,7 @@ impl Step<'_> {
                 commands,
                 retry_failed,
             } => self.reroute(&commands, retry_failed)?,
+            Change::Templates(change) => return self.state.templates.apply(change),
             change => return security::apply(self.state, change, self.now_ms),
         }
         self.state.follow_disks();

@@ -17,6 +17,7 @@ use crate::index_settings::IndexSettings;
 use crate::known::KnownNodes;
 use crate::metadata::{NativeUser, ReservedUser};
 use crate::nodes::NodeRecord;
+use crate::templates::TemplateChange;
 
 /// A change, with the time and the randomness it may use: both chosen by the proposer, so that
 /// every node applies it alike.
@@ -221,6 +222,7 @@ pub enum Change {
     DeleteServiceToken {
         name: String,
     },
+    Templates(TemplateChange),
     /// Stores roles, each whole.
     PutRoles {
         roles: BTreeMap<String, StoredRole>,

@@ -189,6 +189,39 @@ impl IndexSettings {
         Ok(settings)
     }
 
+    /// Returns the settings with those of a later template or of a request laid over them; `null` takes one away.
+    ///
+    /// # Errors
+    /// As [`IndexSettings::parse`].
+    pub fn overlaid(&self, body: &Value) -> Result<Self, ApiError> {
+        let mut settings = self.clone();
+        for (key, value) in flatten(body)? {
+            let spec = find(&key)?;
+            match value {
+                Some(value) => {
+                    check(spec, &key, &value)?;
+                    settings.values.insert(key, value);
+                }
+                None => drop(settings.values.remove(&key)),
+            }
+        }
+        settings.check_routing_shards()?;
+        Ok(settings)
+    }
+
+    /// Returns `{"index": {...}}` with nested keys and text leaves: what was set, and no more.
+    pub fn to_json(&self) -> Value {
+        let mut nested = serde_json::Map::new();
+        for (key, value) in self.iter() {
+            let key = key.strip_prefix("index.").unwrap_or(key);
+            crate::render::insert_nested(&mut nested, key, value.to_owned());
+        }
+        match nested.is_empty() {
+            true => Value::Object(nested),
+            false => serde_json::json!({"index": nested}),
+        }
+    }
+
     /// Returns the settings with the changes of a request body applied; `null` resets a key.
     ///
     /// # Errors

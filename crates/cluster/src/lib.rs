@@ -25,6 +25,7 @@ mod reroute;
 pub mod routing;
 mod security;
 mod snapshot;
+pub mod templates;
 pub mod transport_tls;
 
 use std::collections::BTreeMap;
@@ -41,6 +42,7 @@ pub use metadata::{ClusterSettings, IndexMetadata, SecurityMetadata};
 pub use nodes::NodeRecord;
 pub use routing::{CopyState, IndexRouting, RecoverySource, ShardCopy, ShardRouting};
 pub use snapshot::SnapshotError;
+pub use templates::Templates;
 
 /// Everything the nodes of a cluster agree on.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -59,6 +61,8 @@ pub struct ClusterState {
     /// By index name; has an entry for exactly the names in `indices`.
     pub routing: BTreeMap<String, IndexRouting>,
     pub security: SecurityMetadata,
+    #[serde(default)]
+    pub templates: Templates,
     #[serde(default)]
     pub settings: ClusterSettings,
     /// How full the disks are; a node that is not here has enough room.

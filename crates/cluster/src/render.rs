@@ -80,7 +80,13 @@ impl ClusterState {
             .collect();
         json!({
             "cluster_uuid": self.cluster_uuid.as_deref().unwrap_or("_na_"),
-            "templates": {},
+            "templates": Value::Object(
+                self.templates
+                    .legacy
+                    .iter()
+                    .map(|(name, template)| (name.clone(), template.to_json().into()))
+                    .collect(),
+            ),
             "indices": Value::Object(indices),
         })
     }
@@ -142,7 +148,7 @@ pub fn render_default_settings(index: &IndexMetadata) -> Value {
     json!({"index": nested})
 }
 
-fn insert_nested(object: &mut Map<String, Value>, key: &str, value: String) {
+pub(crate) fn insert_nested(object: &mut Map<String, Value>, key: &str, value: String) {
     match key.split_once('.') {
         None => {
             object.insert(key.to_owned(), value.into());

@@ -15,12 +15,16 @@ use ringwall_api::roles::{DeleteRolesRequest, PutRolesRequest};
 use ringwall_api::search::SearchRequest;
 use ringwall_api::security::{PutUserRequest, SetUserEnabledRequest};
 use ringwall_api::service_accounts::CreateServiceTokenRequest;
+use ringwall_api::templates::{
+    PutComponentTemplateRequest, PutIndexTemplateRequest, PutLegacyTemplateRequest,
+    SimulateTemplateRequest,
+};
 use ringwall_api::tls::ReloadSecureSettingsRequest;
 
 use crate::cat_table::CAT_PARAMS;
 use crate::handlers::{
     aliases, api_keys, bulk, cat, cluster, document, indices, membership, nodes, reroute, roles,
-    root, search, security, service_accounts, ssl, tasks,
+    root, search, security, service_accounts, ssl, tasks, templates,
 };
 pub use crate::router::Route;
 
@@ -169,6 +173,22 @@ pub static ROUTES: &[Route] = &[
     route!(GET, "/_stats/{metric}", indices::stats, indices::INDICES_PARAMS, &["level"]),
     route!(GET, "/{index}/_stats/{metric}", indices::stats, indices::INDICES_PARAMS, &["level"]),
 
+    route!(GET_HEAD, "/_component_template", templates::get_component, templates::GET_PARAMS),
+    route!(GET_HEAD, "/_component_template/{name}", templates::get_component, templates::GET_PARAMS),
+    route!(PUT_POST, "/_component_template/{name}", templates::put_component => PutComponentTemplateRequest, indices::MASTER_PARAMS, templates::PUT_PARAMS),
+    route!(DELETE, "/_component_template/{name}", templates::delete_component, indices::MASTER_PARAMS),
+    route!(GET_HEAD, "/_index_template", templates::get_index, templates::GET_PARAMS),
+    route!(GET_HEAD, "/_index_template/{name}", templates::get_index, templates::GET_PARAMS),
+    route!(PUT_POST, "/_index_template/{name}", templates::put_index => PutIndexTemplateRequest, indices::MASTER_PARAMS, templates::PUT_PARAMS),
+    route!(DELETE, "/_index_template/{name}", templates::delete_index, indices::MASTER_PARAMS),
+    route!(POST, "/_index_template/_simulate_index/{index}", templates::simulate_index, templates::GET_PARAMS),
+    route!(POST, "/_index_template/_simulate", templates::simulate_template => SimulateTemplateRequest, templates::GET_PARAMS),
+    route!(POST, "/_index_template/_simulate/{name}", templates::simulate_template => SimulateTemplateRequest, templates::GET_PARAMS),
+    route!(GET_HEAD, "/_template", templates::get_legacy, templates::GET_PARAMS),
+    route!(GET_HEAD, "/_template/{name}", templates::get_legacy, templates::GET_PARAMS),
+    route!(PUT_POST, "/_template/{name}", templates::put_legacy => PutLegacyTemplateRequest, indices::MASTER_PARAMS, templates::PUT_PARAMS, &["order"]),
+    route!(DELETE, "/_template/{name}", templates::delete_legacy, indices::MASTER_PARAMS),
+
     route!(GET, "/_security/_authenticate", security::authenticate),
     route!(PUT_POST, "/_security/api_key", api_keys::create => CreateApiKeyRequest, security::CHANGE_PARAMS),
     route!(GET, "/_security/api_key", api_keys::get, api_keys::GET_PARAMS),
@@ -291,6 +311,7 @@ mod tests {
         r#"{"name":"a"}"#,
         r#"{"ids":["a"]}"#,
         r#"{"role_descriptors":{}}"#,
+        r#"{"index_patterns":["a*"]}"#,
         r#"{"roles":{}}"#,
         r#"{"names":[]}"#,
         r#"{"cluster":[]}"#,

@@ -29,11 +29,10 @@ const APIS: &[(&str, &str)] = &[
     ("_ccr", ""),
     ("_clone", ""),
     ("_close", ""),
-    ("_component_template", CREATE),
     ("_connector", ""),
     ("_create_from", ""),
     ("_dangling", ""),
-    ("_data_stream", CREATE),
+    ("_data_stream", "write to an index or an alias"),
     (
         "_delete_by_query",
         "search for the ids and delete them with [_bulk]",
@@ -53,7 +52,6 @@ const APIS: &[(&str, &str)] = &[
         "_ilm",
         "delete indices that are no longer needed with [DELETE /{index}]",
     ),
-    ("_index_template", CREATE),
     ("_inference", ""),
     ("_ingest", "transform documents before they are sent"),
     ("_internal", ""),
@@ -94,7 +92,6 @@ const APIS: &[(&str, &str)] = &[
     ("_sql", "use [_search]"),
     ("_streams", ""),
     ("_synonyms", ""),
-    ("_template", CREATE),
     ("_terms_enum", ""),
     ("_termvectors", ""),
     ("_text_structure", ""),
@@ -107,9 +104,6 @@ const APIS: &[(&str, &str)] = &[
     ("_validate", ""),
     ("_watcher", ""),
 ];
-
-const CREATE: &str =
-    "give settings, mappings and aliases when the index is created, with [PUT /{index}]";
 
 #[cfg(test)]
 mod tests {

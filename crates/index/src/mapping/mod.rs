@@ -4,6 +4,7 @@
 //! stored form ([`Mapping::to_stored_json`]) also carries which text slot of the search index each
 //! text field has, so that every copy of every shard agrees; clients never see slots.
 
+mod compose;
 mod field;
 mod merge;
 mod parse;
@@ -16,6 +17,7 @@ use ringwall_api::{ApiError, ErrorCode};
 use serde_json::{Map, Value, json};
 
 use crate::dates::DateFormat;
+pub use compose::lay_over;
 pub use field::{Family, FieldMapping, FieldType};
 pub(crate) use templates::{DynamicTemplates, Kind};
 

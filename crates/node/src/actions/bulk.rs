@@ -19,7 +19,7 @@ use ringwall_settings::registry::cluster::NO_MASTER_WRITE_WAIT;
 use ringwall_settings::registry::indices::AUTO_CREATE_INDEX;
 use tokio::time::Instant;
 
-use super::{ActionRegistry, indices};
+use super::{ActionRegistry, indices, templates};
 use crate::replication::messages::{SHARD_BULK, ShardBulkRequest, ShardBulkResponse};
 use crate::routing::{is_broken_link, is_stale_routing, shard_of, write_index};
 use crate::services::Services;
@@ -217,7 +217,16 @@ async fn create_one(
     timeout: Duration,
 ) -> ApiResult<()> {
     let setting = services.settings.get(&AUTO_CREATE_INDEX);
-    if !may_create(&setting, name) {
+    let by_template = templates::auto_create(&services.cluster.state().templates, name);
+    if let Some(Err(patterns)) = &by_template {
+        let reason = format!(
+            "no such index [composable template [{}] forbids index auto creation]",
+            patterns.join(", ")
+        );
+        let error = ApiError::new(ErrorCode::IndexNotFound, reason);
+        return Err(error.with("index", name));
+    }
+    if by_template.is_none() && !may_create(&setting, name) {
         let reason = format!(
             "no such index [{name}] and [action.auto_create_index] ([{setting}]) doesn't match"
         );

@@ -8,7 +8,6 @@ use ringwall_api::indices::{
     GetIndexResponse, IndexDescription, PutMappingRequest, UpdateSettingsRequest,
 };
 use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext, Through};
-use ringwall_cluster::aliases::parse_aliases;
 use ringwall_cluster::index_settings::IndexSettings;
 use ringwall_cluster::names::validate_index_name;
 use ringwall_cluster::render::{render_default_settings, render_settings};
@@ -17,9 +16,10 @@ use ringwall_index::Mapping;
 use ringwall_index::mapping::MappingLimits;
 use ringwall_search::filter::check_filter;
 use ringwall_settings::registry::indices::MAX_SHARDS_PER_NODE;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::ActionRegistry;
+use super::templates::{self, Asked, Composed};
 use crate::acknowledge;
 use crate::services::Services;
 
@@ -40,19 +40,15 @@ async fn create(
     let [name] = request.index.expressions.as_slice() else {
         return Err(ApiError::illegal_argument("one index name is expected"));
     };
-    let settings = IndexSettings::parse(&request.settings)?;
+    let asked = Asked {
+        settings: &request.settings,
+        mappings: &request.mappings,
+        aliases: &request.aliases,
+    };
+    let composed = templates::compose(&services.cluster.state().templates, name, &asked)?;
     let wanted = request.wait_for_active_shards;
-    let wanted = wanted.unwrap_or_else(|| settings.wait_for_active_shards());
-    let aliases = parse_aliases(&request.aliases)?;
-    let result = submit_create(
-        &services,
-        name,
-        settings,
-        &request.mappings,
-        aliases,
-        timeout,
-    )
-    .await;
+    let wanted = wanted.unwrap_or_else(|| composed.settings.wait_for_active_shards());
+    let result = submit_create(&services, name, composed, timeout).await;
     match result {
         Err(error) if request.auto && error.code == ErrorCode::ResourceAlreadyExists => {}
         result => result?,
@@ -77,9 +73,14 @@ pub(super) async fn create_by_write(
     name: &str,
     timeout: Duration,
 ) -> ApiResult<()> {
-    let settings = IndexSettings::parse(&Value::Object(Map::new()))?;
-    let mappings = Value::Object(Map::new());
-    let result = submit_create(services, name, settings, &mappings, Aliases::new(), timeout).await;
+    let nothing = json!({});
+    let asked = Asked {
+        settings: &nothing,
+        mappings: &nothing,
+        aliases: &nothing,
+    };
+    let composed = templates::compose(&services.cluster.state().templates, name, &asked)?;
+    let result = submit_create(services, name, composed, timeout).await;
     match result {
         Err(error) if error.code == ErrorCode::ResourceAlreadyExists => Ok(()),
         result => result,
@@ -89,18 +90,21 @@ pub(super) async fn create_by_write(
 async fn submit_create(
     services: &Services,
     name: &str,
-    settings: IndexSettings,
-    mappings: &Value,
-    aliases: Aliases,
+    composed: Composed,
     timeout: Duration,
 ) -> ApiResult<()> {
     validate_index_name(name)?;
+    let Composed {
+        settings,
+        mappings,
+        aliases,
+    } = composed;
     check_shard_limit(services, &settings)?;
     let limits = MappingLimits {
         total_fields: settings.total_fields_limit(),
         depth: settings.mapping_depth_limit(),
     };
-    let mapping = Arc::new(Mapping::default().merge_limited(mappings, &limits)?);
+    let mapping = Arc::new(Mapping::default().merge_limited(&mappings, &limits)?);
     check_filters(services, name, &mapping, &aliases).await?;
     let change = Change::CreateIndex {
         name: name.to_owned(),

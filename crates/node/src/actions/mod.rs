@@ -22,6 +22,7 @@ pub mod security;
 pub mod service_accounts;
 pub mod stats;
 pub mod tasks;
+mod templates;
 pub mod tls;
 
 use std::any::TypeId;
@@ -65,6 +66,7 @@ impl ActionRegistry {
         indices::register(&mut registry);
         stats::register(&mut registry);
         tasks::register(&mut registry);
+        templates::register(&mut registry);
         bulk::register(&mut registry);
         get::register(&mut registry);
         search::register(&mut registry);

@@ -19,6 +19,7 @@ mod rolling_tls;
 mod settings;
 mod storage;
 mod tasks;
+mod templates;
 mod tls_view;
 mod users;
 

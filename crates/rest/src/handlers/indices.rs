@@ -336,7 +336,7 @@ pub(super) fn ack_timeout(request: &RestRequest) -> ApiResult<u64> {
     request.params.time_ms("timeout", master)
 }
 
-fn acknowledged(acknowledged: bool) -> RestResponse {
+pub(super) fn acknowledged(acknowledged: bool) -> RestResponse {
     RestResponse::json(json!({"acknowledged": acknowledged}))
 }
 
@@ -371,7 +371,7 @@ fn sum(shards: &[&ShardStats]) -> Value {
 }
 
 /// Returns settings nested or as flat keys, reduced to the names wanted.
-fn settings_json(settings: Value, flat: bool, wanted: &[String]) -> Value {
+pub(super) fn settings_json(settings: Value, flat: bool, wanted: &[String]) -> Value {
     let mut leaves = flattened(&settings);
     if !wanted.is_empty() {
         leaves.retain(|key, _| wanted.iter().any(|pattern| name_matches(pattern, key)));

@@ -18,6 +18,7 @@ pub mod service_accounts;
 pub mod ssl;
 mod stats_metrics;
 pub mod tasks;
+pub mod templates;
 
 use ringwall_api::document::ShardCounts;
 use ringwall_api::search::ShardFailure;
