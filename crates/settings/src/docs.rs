@@ -172,9 +172,9 @@ on the command line wins over the file. `${NAME}` and `${NAME:default}` are repl
 or an environment variable. Secrets are in the keystore (`elasticsearch-keystore add`).
 A setting that is not listed here stops the node, unless Elasticsearch has it and ignoring it is harmless.
 
-Settings are of the node that they are given to. Dynamic ones can be changed while the cluster runs, then for
-all nodes: `PUT /_cluster/settings`. Reloadable are files, which are read again when their content changes, and
-secrets, which `POST /_nodes/reload_secure_settings` takes up from the keystore.
+A setting applies to the node that it is given to. Dynamic settings can be changed while the cluster runs, then
+for all nodes: `PUT /_cluster/settings`. Reloadable are files, which a node reads again when their content changes,
+and secrets, which `POST /_nodes/reload_secure_settings` reads from the keystore.
 
 Times have a unit (`500ms`, `5s`, `1m`, `1h`, `1d`), sizes too (`512b`, `16kb`, `100mb`, `1gb`).
 Booleans are `true` and `false`.

@@ -114,8 +114,8 @@ pub static INFO_UPDATE_INTERVAL: Setting<TimeValue> = Setting::new(
 
 pub static FS_HEALTH_ENABLED: Setting<bool> = Setting::new(
     "monitor.fs.health.enabled",
-    "Whether a node writes a file now and then to see that its disk answers. One that does not must not be relied on: \
-     it leaves the cluster until it does.",
+    "Whether a node writes a file at intervals to check that its disk answers. A node whose disk does not answer leaves \
+     the cluster until it does.",
 )
 .default("true")
 .dynamic();

@@ -109,8 +109,8 @@ pub static HTTP_COMPRESSION: Setting<Option<bool>> = Setting::new(
 
 pub static HTTP_MAX_CONNECTIONS: Setting<usize> = Setting::new(
     "http.max_connections",
-    "Largest number of client connections. For a further one, the connection that has waited longest for its next request \
-     is closed; when all carry requests, the new one is.",
+    "Largest number of client connections. For a further one, the connection that has been idle longest is closed; \
+     when all carry requests, the new one is.",
 )
 .default("10000")
 .at_least(1)
@@ -134,7 +134,7 @@ pub static HTTP_HANDSHAKE_THREADS: Setting<Option<usize>> = Setting::new(
 
 pub static HTTP_MAX_HANDSHAKE_FAILURES: Setting<usize> = Setting::new(
     "http.max_handshake_failures",
-    "Failed handshakes of one address after which its next ones wait for half a second, at most 16 at once. One \
+    "Failed handshakes of one address after which its next ones are delayed by half a second, at most 16 at once. One \
      failure is forgotten each second, and half of them when one succeeds.",
 )
 .default("20")
@@ -152,7 +152,7 @@ pub static HTTP_HEADER_TIMEOUT: Setting<TimeValue> = Setting::new(
 pub static HTTP_IDLE_TIMEOUT: Setting<TimeValue> = Setting::new(
     "http.idle_timeout",
     "How long a client connection may be open without a request. When all of `http.max_connections` are taken, the one \
-     that has waited longest is closed earlier.",
+     that has been idle longest is closed earlier.",
 )
 .default("5m")
 .at_least(1)
@@ -387,7 +387,7 @@ pub static TRANSPORT_HANDSHAKE_THREADS: Setting<Option<usize>> = Setting::new(
 
 pub static TRANSPORT_MAX_HANDSHAKE_FAILURES: Setting<usize> = Setting::new(
     "transport.max_handshake_failures",
-    "Failed handshakes of one address after which its next ones wait for half a second, at most 16 at once. One \
+    "Failed handshakes of one address after which its next ones are delayed by half a second, at most 16 at once. One \
      failure is forgotten each second, and half of them when one succeeds.",
 )
 .default("20")

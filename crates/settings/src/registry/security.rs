@@ -143,8 +143,8 @@ pub static TRANSPORT_FILTER_ENABLED: Setting<bool> = Setting::new(
 
 pub static TRANSPORT_FILTER_ALLOW: Setting<Vec<IpRule>> = Setting::new(
     "xpack.security.transport.filter.allow",
-    "Addresses, networks, names of hosts such as `*.example.com`, or `_all` that may connect to the transport port; looked at before `deny`. \
-     Who matches neither list may connect.",
+    "Addresses, networks, names of hosts such as `*.example.com`, or `_all` that may connect to the transport port; applied before `deny`. \
+     A peer that matches neither list may connect.",
 )
 .dynamic()
 .example("[ 10.0.0.0/24 ]");
@@ -166,7 +166,7 @@ pub static HTTP_FILTER_ENABLED: Setting<bool> = Setting::new(
 
 pub static HTTP_FILTER_ALLOW: Setting<Vec<IpRule>> = Setting::new(
     "xpack.security.http.filter.allow",
-    "Addresses, networks, names of hosts such as `*.example.com`, or `_all` that may connect to the HTTP port; looked at before `deny`.",
+    "Addresses, networks, names of hosts such as `*.example.com`, or `_all` that may connect to the HTTP port; applied before `deny`.",
 )
 .fallback(&[
     "transport.profiles.default.xpack.security.filter.allow",

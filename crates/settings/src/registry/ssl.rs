@@ -61,8 +61,8 @@ pub fn ssl_settings(prefix: &str) -> Option<&'static SslSettings> {
 /// Turns TLS on node by node. Source: Elasticsearch reference, "Set up basic security".
 pub static DUAL_STACK_ENABLED: Setting<bool> = Setting::new(
     "xpack.security.transport.ssl.dual_stack.enabled",
-    "Whether a node with TLS also talks without it, to nodes that have it off. Only for the time in which TLS \
-     is turned on node by node: who needs no certificate is kept out by nothing. In the cluster settings it \
+    "Whether a node with TLS also talks without it, to nodes that have it off. Only while TLS is turned on node by \
+     node: meanwhile nothing keeps out a peer without a certificate. In the cluster settings it \
      can only be set to `false`, which ends that time on all nodes at once.",
 )
 .default("false")
@@ -186,7 +186,7 @@ macro_rules! ssl_context {
             .reloadable(),
             keystore_type: Setting::new(
                 concat!($prefix, ".keystore.type"),
-                "Accepted for compatibility: the format is told by the content of the keystore, which must be PKCS#12. \
+                "Accepted for compatibility: the content of the keystore tells its format, PKCS#12 or JKS. \
                  For a file of another format the error says how to convert it.",
             )
             .example("PKCS12"),
@@ -225,7 +225,7 @@ macro_rules! ssl_context {
             .reloadable(),
             truststore_type: Setting::new(
                 concat!($prefix, ".truststore.type"),
-                "Accepted for compatibility: the format is told by the content of the truststore, which must be PKCS#12. \
+                "Accepted for compatibility: the content of the truststore tells its format, PKCS#12 or JKS. \
                  For a file of another format the error says how to convert it.",
             )
             .example("PKCS12"),
