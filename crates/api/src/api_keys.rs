@@ -4,7 +4,6 @@ use ringwall_base::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::action::action;
 use crate::auth::{Authentication, AuthenticationType, RealmRef};
 
 /// What is known of a key, beside its secret.
@@ -99,7 +98,7 @@ pub struct ApiKeyFilter {
 
 impl ApiKeyFilter {
     /// Returns whether nothing but keys of the caller can be meant, which takes less of a privilege.
-    fn is_own(&self, caller: &Authentication) -> bool {
+    pub(crate) fn is_own(&self, caller: &Authentication) -> bool {
         if self.owner {
             return true;
         }
@@ -152,8 +151,3 @@ pub struct UpdateApiKeyRequest {
 pub struct UpdateApiKeyResponse {
     pub updated: bool,
 }
-
-action!(CreateApiKeyRequest => CreateApiKeyResponse, "cluster:admin/xpack/security/api_key/create", Cluster, own: |_, _| true);
-action!(GetApiKeysRequest => GetApiKeysResponse, "cluster:admin/xpack/security/api_key/get", Cluster, own: |request, caller| request.filter.is_own(caller));
-action!(InvalidateApiKeysRequest => InvalidateApiKeysResponse, "cluster:admin/xpack/security/api_key/invalidate", Cluster, own: |request, caller| request.filter.is_own(caller));
-action!(UpdateApiKeyRequest => UpdateApiKeyResponse, "cluster:admin/xpack/security/api_key/update", Cluster, own: |_, _| true);

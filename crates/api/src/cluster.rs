@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::action::action;
-use crate::{IndicesOptions, IndicesTarget};
+use crate::IndicesTarget;
 
 /// `GET /`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,10 +43,7 @@ impl HealthStatus {
 /// `GET /_cluster/health[/{index}]`: answers when every condition holds or time is up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HealthRequest {
-    /// Empty: all indices. Not authorized per index.
-    pub indices: Vec<String>,
-    /// How their wildcards expand.
-    pub options: IndicesOptions,
+    pub indices: IndicesTarget,
     pub wait_for_status: Option<HealthStatus>,
     /// `3`, `>=3`, `ge(3)`, `<4`...
     pub wait_for_nodes: Option<String>,
@@ -109,8 +105,7 @@ pub struct ShardHealth {
 pub struct ClusterStateRequest {
     /// `_all` or any of `version`, `master_node`, `nodes`, `metadata`, `routing_table`, `blocks`.
     pub metrics: Vec<String>,
-    pub indices: Vec<String>,
-    pub options: IndicesOptions,
+    pub indices: IndicesTarget,
 }
 
 /// The state in Elasticsearch's JSON shape, secrets left out.
@@ -413,15 +408,3 @@ pub struct SslCertificatesRequest;
 pub struct SslCertificatesResponse {
     pub certificates: Value,
 }
-
-action!(MainRequest => MainResponse, "cluster:monitor/main", Cluster);
-action!(HealthRequest => HealthResponse, "cluster:monitor/health", Cluster);
-action!(GetClusterSettingsRequest => GetClusterSettingsResponse, "cluster:monitor/settings", Cluster);
-action!(PutClusterSettingsRequest => PutClusterSettingsResponse, "cluster:admin/settings/update", Cluster);
-action!(ClusterRerouteRequest => ClusterRerouteResponse, "cluster:admin/reroute", Cluster);
-action!(ClusterStateRequest => ClusterStateResponse, "cluster:monitor/state", Cluster);
-action!(NodesInfoRequest => NodesInfoResponse, "cluster:monitor/nodes/info", Cluster);
-action!(NodesStatsRequest => NodesStatsResponse, "cluster:monitor/nodes/stats", Cluster);
-// `_cat/shards` and `_cat/indices` read this; Elasticsearch authorizes both through stats.
-action!(ShardTableRequest => ShardTableResponse, "indices:monitor/stats", Indices, indices: indices);
-action!(SslCertificatesRequest => SslCertificatesResponse, "cluster:monitor/xpack/ssl/certificates/get", Cluster);

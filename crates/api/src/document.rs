@@ -5,8 +5,8 @@ use ringwall_base::{SeqNo, Term};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::action::action;
-use crate::{ApiError, IndicesTarget};
+use crate::access::RequestItem;
+use crate::{ApiError, IndicesTarget, Unauthorized};
 
 /// What a write does with the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,13 +159,40 @@ impl WriteItem {
 /// Writes, in request order for each shard, without atomicity across items.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BulkRequest {
-    pub items: Vec<WriteItem>,
+    pub items: Unauthorized<Vec<WriteItem>>,
     pub refresh: RefreshPolicy,
     /// How long to wait for a primary, in milliseconds; 60,000 by default.
     pub timeout_ms: u64,
     /// Copies that must be active before the write starts; `None` means the primary only,
     /// `Some(u32::MAX)` means all.
     pub wait_for_active_shards: Option<u32>,
+}
+
+impl BulkRequest {
+    /// Returns what is wrong with the items.
+    pub fn problems(&self) -> Vec<String> {
+        let items = self.items.peek().iter();
+        items.flat_map(WriteItem::problems).collect()
+    }
+
+    /// Returns about how many bytes of memory the items take.
+    pub fn bytes(&self) -> u64 {
+        self.items.peek().iter().map(WriteItem::bytes).sum()
+    }
+
+    /// Returns what the answers repeat of each item, with an outcome that says that there was none.
+    pub fn unanswered(&self) -> Vec<BulkItemResponse> {
+        let unanswered = || ApiError::internal("the shard gave no answer to the item");
+        let items = self.items.peek().iter();
+        items
+            .map(|item| BulkItemResponse {
+                op: item.op,
+                index: item.index.clone(),
+                id: item.id.clone(),
+                outcome: Err(unanswered()),
+            })
+            .collect()
+    }
 }
 
 /// The answer to a bulk: one per item, in request order.
@@ -284,9 +311,15 @@ pub struct MultiGetItem {
     pub outcome: Result<GetResult, ApiError>,
 }
 
-action!(BulkRequest => BulkResponse, "indices:data/write/bulk", Composite);
-action!(GetRequest => GetResult, "indices:data/read/get", Indices, indices: index);
-action!(MultiGetRequest => MultiGetResponse, "indices:data/read/mget", Composite);
+impl RequestItem for WriteItem {
+    fn action(&self) -> &'static str {
+        item_action(self.op)
+    }
+
+    fn index(&self) -> &str {
+        &self.index
+    }
+}
 
 /// Returns the action that a write of this kind is authorized as, on its own index.
 /// Source: security.md section 3.3.

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::IndicesTarget;
-use crate::action::action;
 use crate::document::ShardCounts;
 use crate::search::ShardFailure;
 
@@ -25,7 +24,7 @@ pub struct CreateIndexRequest {
 }
 
 impl CreateIndexRequest {
-    fn alias_names(&self) -> Vec<String> {
+    pub(crate) fn alias_names(&self) -> Vec<String> {
         let aliases = self.aliases.as_object();
         aliases.map_or_else(Vec::new, |aliases| aliases.keys().cloned().collect())
     }
@@ -123,7 +122,7 @@ impl AliasActionKind {
 
 impl UpdateAliasesRequest {
     /// Names that the caller needs the right to. What a pattern matches is authorized where it is expanded.
-    fn alias_names(&self) -> Vec<String> {
+    pub(crate) fn alias_names(&self) -> Vec<String> {
         let names = self.actions.iter().flat_map(|action| &action.aliases);
         names.filter(|name| !is_pattern(name)).cloned().collect()
     }
@@ -217,13 +216,3 @@ pub struct ShardStats {
     pub global_checkpoint: i64,
     pub segments: u64,
 }
-
-action!(CreateIndexRequest => CreateIndexResponse, "indices:admin/create", Indices, indices: index, aliases: |request| request.alias_names());
-action!(DeleteIndexRequest => Acknowledged, "indices:admin/delete", Indices, indices: indices);
-action!(GetIndexRequest => GetIndexResponse, "indices:admin/get", Indices, indices: indices);
-action!(UpdateAliasesRequest => UpdateAliasesResponse, "indices:admin/aliases", Indices, indices: indices, aliases: |request| request.alias_names());
-action!(PutMappingRequest => Acknowledged, "indices:admin/mapping/put", Indices, indices: indices);
-action!(UpdateSettingsRequest => Acknowledged, "indices:admin/settings/update", Indices, indices: indices);
-action!(RefreshRequest => BroadcastResponse, "indices:admin/refresh", Indices, indices: indices);
-action!(FlushRequest => BroadcastResponse, "indices:admin/flush", Indices, indices: indices);
-action!(IndicesStatsRequest => IndicesStatsResponse, "indices:monitor/stats", Indices, indices: indices);

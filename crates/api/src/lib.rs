@@ -5,6 +5,7 @@
 //! An **action** (`indices:data/write/bulk`) is the unit of authorization. A REST handler only
 //! translates HTTP into a request of this crate and a response back into JSON.
 
+pub mod access;
 pub mod action;
 pub mod api_keys;
 pub mod auth;
@@ -12,22 +13,25 @@ pub mod cluster;
 pub mod document;
 pub mod error;
 pub mod indices;
+mod list;
 pub mod membership;
 pub mod roles;
 pub mod search;
 mod secret_text;
 pub mod security;
 pub mod service_accounts;
+mod target;
 pub mod tasks;
 pub mod templates;
 pub mod tls;
+mod unauthorized;
 
-pub use action::{
-    ActionRequest, ActionSpec, Client, ClientExt, IndicesOptions, IndicesTarget, RequestContext,
-    Scope, Through,
-};
+pub use access::{Access, AccessKind, Claim};
+pub use action::{ActionRequest, ActionSpec, Client, ClientExt, RequestContext};
 pub use auth::Authentication;
 pub use error::{ApiError, ErrorCode};
+pub use target::{IndicesOptions, IndicesTarget, Through};
+pub use unauthorized::Unauthorized;
 
 /// The result of every action.
 pub type ApiResult<T> = Result<T, ApiError>;

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::action;
-
 /// `GET /_membership`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MembershipRequest {}
@@ -62,7 +60,3 @@ pub struct ForgetNodeRequest {
 pub struct MembershipChanged {
     pub acknowledged: bool,
 }
-
-action!(MembershipRequest => MembershipResponse, "cluster:monitor/nodes/membership", Cluster);
-action!(ApproveNodeRequest => MembershipChanged, "cluster:admin/xpack/security/node/approve", Cluster);
-action!(ForgetNodeRequest => MembershipChanged, "cluster:admin/xpack/security/node/forget", Cluster);

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ApiError;
-use crate::action::action;
 
 /// A role made through the API, as the cluster keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,11 +129,3 @@ pub struct ClearSecurityCacheResponse {
     pub cluster_name: String,
     pub nodes: BTreeMap<String, String>,
 }
-
-action!(PutRolesRequest => PutRolesResponse, "cluster:admin/xpack/security/role/put", Cluster);
-action!(DeleteRolesRequest => DeleteRolesResponse, "cluster:admin/xpack/security/role/delete", Cluster);
-action!(GetRolesRequest => GetRolesResponse, "cluster:admin/xpack/security/role/get", Cluster);
-action!(GetBuiltinPrivilegesRequest => GetBuiltinPrivilegesResponse, "cluster:admin/xpack/security/privilege/builtin/get", Cluster);
-action!(HasPrivilegesRequest => HasPrivilegesResponse, "cluster:admin/xpack/security/user/has_privileges", SelfService);
-action!(GetUserPrivilegesRequest => GetUserPrivilegesResponse, "cluster:admin/xpack/security/user/list_privileges", SelfService);
-action!(ClearSecurityCacheRequest => ClearSecurityCacheResponse, "cluster:admin/xpack/security/realm/cache/clear", Cluster);

@@ -5,7 +5,6 @@ use ringwall_base::{SeqNo, Term};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::action::action;
 use crate::document::ShardCounts;
 use crate::{ApiError, IndicesTarget};
 
@@ -82,5 +81,3 @@ pub struct ShardFailure {
     pub node: Option<String>,
     pub reason: ApiError,
 }
-
-action!(SearchRequest => SearchResponse, "indices:data/read/search", Indices, indices: indices);

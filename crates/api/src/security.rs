@@ -4,7 +4,6 @@ use ringwall_base::SecretString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::action::action;
 use crate::auth::{Authentication, User};
 
 /// `GET /_security/_authenticate`: who am I?
@@ -105,10 +104,3 @@ pub struct SetUserEnabledRequest {
     pub username: String,
     pub enabled: bool,
 }
-
-action!(AuthenticateRequest => AuthenticateResponse, "cluster:admin/xpack/security/user/authenticate", SelfService);
-action!(ChangePasswordRequest => Empty, "cluster:admin/xpack/security/user/change_password", SelfService, user: username);
-action!(PutUserRequest => PutUserResponse, "cluster:admin/xpack/security/user/put", Cluster);
-action!(DeleteUserRequest => DeleteUserResponse, "cluster:admin/xpack/security/user/delete", Cluster);
-action!(GetUsersRequest => GetUsersResponse, "cluster:admin/xpack/security/user/get", Cluster);
-action!(SetUserEnabledRequest => Empty, "cluster:admin/xpack/security/user/set_enabled", Cluster);

@@ -6,8 +6,6 @@ use ringwall_base::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::action::action;
-
 /// `GET /_security/service[/{namespace}[/{service}]]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct GetServiceAccountsRequest {
@@ -98,10 +96,3 @@ pub struct EnrollKibanaResponse {
     pub token: SecretString,
     pub http_ca: String,
 }
-
-action!(GetServiceAccountsRequest => GetServiceAccountsResponse, "cluster:admin/xpack/security/service_account/get", Cluster);
-action!(CreateServiceTokenRequest => CreateServiceTokenResponse, "cluster:admin/xpack/security/service_account/token/create", Cluster);
-action!(DeleteServiceTokenRequest => DeleteServiceTokenResponse, "cluster:admin/xpack/security/service_account/token/delete", Cluster);
-action!(GetServiceCredentialsRequest => GetServiceCredentialsResponse, "cluster:admin/xpack/security/service_account/credential/get", Cluster);
-action!(EnrollNodeRequest => EnrollNodeResponse, "cluster:admin/xpack/security/enroll/node", Cluster);
-action!(EnrollKibanaRequest => EnrollKibanaResponse, "cluster:admin/xpack/security/enroll/kibana", Cluster);

@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::action;
 use crate::{ApiError, ApiResult};
 
 /// The number of a task on a node, written `node:number`.
@@ -120,10 +119,6 @@ pub struct GetTaskResponse {
     pub completed: bool,
     pub task: TaskInfo,
 }
-
-action!(ListTasksRequest => TasksResponse, "cluster:monitor/tasks/lists", Cluster);
-action!(CancelTasksRequest => TasksResponse, "cluster:admin/tasks/cancel", Cluster);
-action!(GetTaskRequest => GetTaskResponse, "cluster:monitor/task/get", Cluster);
 
 #[cfg(test)]
 mod tests {

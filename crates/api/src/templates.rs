@@ -4,8 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::action::action;
-use crate::indices::Acknowledged;
+pub use crate::indices::Acknowledged;
 
 /// Stores a template, whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,15 +96,3 @@ pub struct Simulated {
     /// Other templates whose patterns overlap, with their patterns.
     pub overlapping: Vec<(String, Vec<String>)>,
 }
-
-action!(PutComponentTemplateRequest => Acknowledged, "cluster:admin/component_template/put", Cluster);
-action!(GetComponentTemplatesRequest => TemplatesResponse, "cluster:admin/component_template/get", Cluster);
-action!(DeleteComponentTemplatesRequest => Acknowledged, "cluster:admin/component_template/delete", Cluster);
-action!(PutIndexTemplateRequest => Acknowledged, "indices:admin/index_template/put", Cluster);
-action!(GetIndexTemplatesRequest => TemplatesResponse, "indices:admin/index_template/get", Cluster);
-action!(DeleteIndexTemplatesRequest => Acknowledged, "indices:admin/index_template/delete", Cluster);
-action!(PutLegacyTemplateRequest => Acknowledged, "indices:admin/template/put", Cluster);
-action!(GetLegacyTemplatesRequest => TemplatesResponse, "indices:admin/template/get", Cluster);
-action!(DeleteLegacyTemplatesRequest => Acknowledged, "indices:admin/template/delete", Cluster);
-action!(SimulateIndexRequest => SimulateResponse, "indices:admin/index_template/simulate_index", Cluster);
-action!(SimulateTemplateRequest => SimulateResponse, "indices:admin/index_template/simulate", Cluster);

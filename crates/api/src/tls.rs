@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ApiError;
-use crate::action::action;
 
 /// `GET /_ssl/nodes[/{node_id}]` and `GET /_cat/certificates`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -188,8 +187,3 @@ pub struct MetricsRequest;
 pub struct MetricsResponse {
     pub text: String,
 }
-
-action!(NodesTlsRequest => NodesTlsResponse, "cluster:monitor/nodes/ssl", Cluster);
-action!(ReloadSecureSettingsRequest => ReloadSecureSettingsResponse, "cluster:admin/nodes/reload_secure_settings", Cluster);
-action!(HealthReportRequest => HealthReportResponse, "cluster:monitor/health_api", Cluster);
-action!(MetricsRequest => MetricsResponse, "cluster:monitor/prometheus/metrics", Cluster);

@@ -261,7 +261,7 @@ impl Node {
         background.spawn(disk::follow(services.clone(), stopping.clone()));
         background.spawn(first_password::promote(services.clone(), stopping.clone()));
         background.close();
-        let actions: Arc<dyn Client> = ActionRegistry::new(services.clone());
+        let actions = ActionRegistry::new(services.clone());
         let client: Arc<dyn Client> = Arc::new(SecuredClient::new(actions, authorizer));
         let http = server.serve(client, authenticator);
         tracing::info!(

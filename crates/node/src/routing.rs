@@ -1,8 +1,9 @@
 //! Which copy of which shard a request goes to.
 
-use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget, Through};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, Through};
 use ringwall_base::{ShardId, routing};
 use ringwall_cluster::{ClusterState, IndexMetadata};
+use ringwall_security::ResolvedIndices;
 
 /// Returns the shard of a document.
 pub fn shard_of(index: &IndexMetadata, id: &str, routing: Option<&str>) -> ShardId {
@@ -53,36 +54,17 @@ pub fn write_index<'a>(
 /// Returns the one index that a read by id is about, and by which name it was reached.
 ///
 /// # Errors
-/// There is none (404), or the name stands for several (400).
+/// It has been deleted since its name was resolved (404).
 pub fn one_index<'a>(
     state: &'a ClusterState,
-    target: &IndicesTarget,
+    indices: &ResolvedIndices,
 ) -> ApiResult<(&'a IndexMetadata, Through)> {
-    let mut found: Vec<(&IndexMetadata, Through)> = Vec::new();
-    for name in &target.expressions {
-        if let Some(index) = state.indices.get(name) {
-            found.push((index, target.through(name)));
-            continue;
-        }
-        let behind = state
-            .indices
-            .values()
-            .filter(|index| index.aliases.contains_key(name));
-        found.extend(behind.map(|index| (index, Through::Aliases(vec![name.clone()]))));
-    }
-    let names: Vec<&str> = found
-        .iter()
-        .map(|(index, _)| index.id.name.as_str())
-        .collect();
-    match names.as_slice() {
-        [_] => Ok(found.remove(0)),
-        [] => Err(ApiError::index_not_found(&target.expressions.join(","))),
-        several => Err(ApiError::illegal_argument(format!(
-            "[{}] has more than one index associated with it {several:?}, can't execute a single \
-             index op",
-            target.expressions.join(",")
-        ))),
-    }
+    let [name] = indices.names() else {
+        return Err(ApiError::index_not_found(&indices.asked()));
+    };
+    let index = state.indices.get(name);
+    let index = index.ok_or_else(|| ApiError::index_not_found(name))?;
+    Ok((index, indices.through(name)))
 }
 
 /// Returns whether an error means that the state in use was out of date, so that a newer one may

@@ -76,7 +76,7 @@ impl Services {
         message: &(impl Serialize + ?Sized),
         timeout: Duration,
     ) -> ApiResult<R> {
-        let system = Authentication::system();
+        let system = ringwall_security::system::identity();
         self.call_as(&system, node, action, message, timeout).await
     }
 

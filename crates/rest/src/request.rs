@@ -98,10 +98,8 @@ impl RestRequest {
 
     /// Returns the indices of the path with the options of the parameters.
     pub fn indices(&self, defaults: IndicesOptions) -> ApiResult<IndicesTarget> {
-        Ok(IndicesTarget {
-            options: self.params.indices_options(defaults)?,
-            ..IndicesTarget::parse(self.path("index").unwrap_or_default())
-        })
+        let target = IndicesTarget::parse(self.path("index").unwrap_or_default());
+        Ok(target.with_options(self.params.indices_options(defaults)?))
     }
 
     /// Returns the one index of the path; wildcards stay as they are.
@@ -241,13 +239,10 @@ pub fn unrecognized(path: &str, described: &[String]) -> ApiError {
 
 /// Returns a target of one index whose name is taken literally.
 pub fn single_index(index: impl Into<String>) -> IndicesTarget {
-    IndicesTarget {
-        options: IndicesOptions {
-            expand_wildcards: false,
-            ..IndicesOptions::default()
-        },
-        ..IndicesTarget::one(index)
-    }
+    IndicesTarget::one(index).with_options(IndicesOptions {
+        expand_wildcards: false,
+        ..IndicesOptions::default()
+    })
 }
 
 /// An answer before rendering.

@@ -234,7 +234,7 @@ mod tests {
 
     use bytes::Bytes;
     use ringwall_api::action::{AnyMessage, BoxFuture, ErasedRequest};
-    use ringwall_api::{ApiError, ApiResult, Authentication, Client, RequestContext};
+    use ringwall_api::{ApiError, ApiResult, Client, RequestContext};
     use ringwall_base::breaker::{Account, Breakers, Purpose};
 
     use super::*;
@@ -254,7 +254,7 @@ mod tests {
             _context: RequestContext,
             request: ErasedRequest,
         ) -> BoxFuture<'_, ApiResult<AnyMessage>> {
-            *self.0.lock().unwrap() = Some(request.spec.name);
+            *self.0.lock().unwrap() = Some(request.spec().name);
             Box::pin(async { Err(ApiError::internal("there is no node here")) })
         }
     }
@@ -271,7 +271,7 @@ mod tests {
             let name = part.strip_prefix('{')?.strip_suffix('}')?;
             let value = match name {
                 "task_id" => "a:1".to_owned(),
-                "username" => Authentication::system().user.username.clone(),
+                "username" => ringwall_security::system::identity().user.username.clone(),
                 name if name.starts_with("metric") => "_all".to_owned(),
                 _ => "a".to_owned(),
             };
@@ -290,7 +290,7 @@ mod tests {
             body: Bytes::from_static(body.as_bytes()).into(),
             parsed: Parsed::new(Account::unlimited(), u64::MAX),
             _body_charge: breakers.open(Purpose::InFlight),
-            context: RequestContext::of(Authentication::system()),
+            context: RequestContext::of(ringwall_security::system::identity()),
             client: client.clone(),
             prefers_json: false,
         };

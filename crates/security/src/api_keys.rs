@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     fn stored(credential: &ApiKeyCredential) -> StoredApiKey {
-        let caller = Authentication::system();
+        let caller = crate::system::identity();
         StoredApiKey {
             hash: credential.hash(),
             info: ApiKeyInfo {

@@ -6,17 +6,28 @@ use ringwall_api::action::{AnyMessage, BoxFuture, Client, ErasedRequest};
 use ringwall_api::{ActionSpec, ApiResult, Authentication, RequestContext};
 
 use crate::Authorizer;
+use crate::authz::AnyResolved;
 
-/// The only client outside the node: every action is authorized, and its index names resolved,
-/// before the client inside sees it.
+/// What executes requests that have been authorized: the node.
+pub trait Executor: Send + Sync + 'static {
+    /// Executes an action and returns its response, of the action's response type.
+    fn execute(
+        &self,
+        context: RequestContext,
+        request: AnyResolved,
+    ) -> BoxFuture<'_, ApiResult<AnyMessage>>;
+}
+
+/// The only client there is: every action is authorized, and its index names resolved, before the executor inside
+/// sees it.
 pub struct SecuredClient {
-    inner: Arc<dyn Client>,
+    inner: Arc<dyn Executor>,
     authorizer: Arc<Authorizer>,
 }
 
 impl SecuredClient {
     /// Returns a client that asks the authorizer first.
-    pub fn new(inner: Arc<dyn Client>, authorizer: Arc<Authorizer>) -> Self {
+    pub fn new(inner: Arc<dyn Executor>, authorizer: Arc<Authorizer>) -> Self {
         Self { inner, authorizer }
     }
 }
@@ -29,12 +40,12 @@ impl Client for SecuredClient {
     fn execute_erased(
         &self,
         context: RequestContext,
-        mut request: ErasedRequest,
+        request: ErasedRequest,
     ) -> BoxFuture<'_, ApiResult<AnyMessage>> {
         Box::pin(async move {
-            self.authorizer
-                .authorize(&context.authentication, &mut request)?;
-            self.inner.execute_erased(context, request).await
+            let caller = &context.authentication;
+            let resolved = self.authorizer.authorize_erased(caller, request)?;
+            self.inner.execute(context, resolved).await
         })
     }
 }

@@ -2,7 +2,8 @@
 //! anything runs.
 //!
 //! Entry points: [`Authenticator`] turns an `Authorization` header or a client's certificate into an identity, [`Authorizer`]
-//! decides and resolves index names, [`SecuredClient`] puts the decision in front of every action.
+//! decides and resolves index names, [`SecuredClient`] puts the decision in front of every action. Only the
+//! authorizer makes the [`Resolved`] requests that handlers take; a node acts for itself through [`system`].
 //! Users and index names come from a [`SecurityStore`], which the node implements over the cluster
 //! state, and from the node's own [`files`]; nothing here opens sockets or knows the cluster state.
 //!
@@ -22,12 +23,15 @@ mod pki_realm;
 mod pool;
 pub mod reserved;
 mod store;
+pub mod system;
 pub mod token_hash;
 pub mod users;
 
 pub use authc::{Authenticator, AuthenticatorConfig, PasswordRealm};
-pub use authz::Authorizer;
-pub use client::SecuredClient;
+pub use authz::{
+    AnyResolved, Authorized, Authorizer, NamedIndices, Refused, Resolved, ResolvedIndices,
+};
+pub use client::{Executor, SecuredClient};
 pub use error::SecurityError;
 pub use file_realm::FileRealm;
 pub use hash::Hasher;

@@ -271,6 +271,7 @@ mod tests {
 
     #[test]
     fn a_request_round_trips() {
+        #[expect(clippy::disallowed_methods, reason = "this crate is below the door")]
         let who = Authentication::system();
         let action = "indices:data/write/bulk[s][r]";
         let sent = request(

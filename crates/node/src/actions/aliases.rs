@@ -8,88 +8,85 @@ use ringwall_api::indices::{
     AliasAction, AliasActionKind, AliasActionResult, DeleteIndexRequest, UpdateAliasesRequest,
     UpdateAliasesResponse, is_pattern,
 };
-use ringwall_api::{
-    ActionRequest, ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext, Through,
-};
+use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext, Through};
 use ringwall_base::glob::{self, Syntax};
 use ringwall_cluster::aliases::{AliasMetadata, validate_alias_name};
 use ringwall_cluster::command::AliasChange;
 use ringwall_cluster::{Aliases, Change, ClusterState, IndexMetadata};
 
-use super::ActionRegistry;
+use super::Handler;
 use super::indices::{check_filters, concrete};
 use crate::acknowledge;
 use crate::services::Services;
+use ringwall_security::{Resolved, ResolvedIndices};
 
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(update);
-}
-
-async fn update(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: UpdateAliasesRequest,
-) -> ApiResult<UpdateAliasesResponse> {
-    let state = services.cluster.state();
-    refuse_aliases(&request.indices)?;
-    let authorized = concrete(&state, &request.indices)?;
-    let mut changes = Vec::new();
-    let mut results = Vec::with_capacity(request.actions.len());
-    for action in &request.actions {
-        let indices = selected(&state, &authorized, &action.indices)?;
-        let before = changes.len();
-        match action.kind {
-            AliasActionKind::Add => add(&services, &indices, action, &mut changes).await?,
-            AliasActionKind::Remove => {
-                remove(
-                    &services,
-                    &context.authentication,
-                    &indices,
-                    action,
-                    &mut changes,
-                );
+impl Handler<UpdateAliasesRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<UpdateAliasesRequest>,
+    ) -> ApiResult<UpdateAliasesResponse> {
+        let state = services.cluster.state();
+        refuse_aliases(request.indices())?;
+        let authorized = concrete(&state, request.indices())?;
+        let mut changes = Vec::new();
+        let mut results = Vec::with_capacity(request.actions.len());
+        for action in &request.actions {
+            let indices = selected(&state, &authorized, &action.indices)?;
+            let before = changes.len();
+            match action.kind {
+                AliasActionKind::Add => add(&services, &indices, action, &mut changes).await?,
+                AliasActionKind::Remove => {
+                    remove(
+                        &services,
+                        &context.authentication,
+                        &indices,
+                        action,
+                        &mut changes,
+                    );
+                }
+                AliasActionKind::RemoveIndex => {
+                    let names: Vec<String> = indices.iter().map(|i| i.id.name.clone()).collect();
+                    let delete = DeleteIndexRequest::NAME;
+                    services
+                        .authorizer
+                        .recheck(&context.authentication, delete, &names)?;
+                    let gone = indices.iter().map(|index| AliasChange::RemoveIndex {
+                        index: index.id.clone(),
+                    });
+                    changes.extend(gone);
+                }
             }
-            AliasActionKind::RemoveIndex => {
-                let names: Vec<String> = indices.iter().map(|i| i.id.name.clone()).collect();
-                let delete = DeleteIndexRequest::ACTION.name;
-                services
-                    .authorizer
-                    .recheck(&context.authentication, delete, &names)?;
-                let gone = indices.iter().map(|index| AliasChange::RemoveIndex {
-                    index: index.id.clone(),
-                });
-                changes.extend(gone);
+            let missing = changes.len() == before;
+            if missing && action.must_exist == Some(true) {
+                return Err(not_found(&action.aliases));
             }
+            results.push(AliasActionResult {
+                kind: action.kind,
+                indices: indices.iter().map(|index| index.id.name.clone()).collect(),
+                aliases: action.aliases.clone(),
+                missing,
+            });
         }
-        let missing = changes.len() == before;
-        if missing && action.must_exist == Some(true) {
-            return Err(not_found(&action.aliases));
+        if changes.is_empty() {
+            let names: Vec<String> = results.iter().flat_map(|r| r.aliases.clone()).collect();
+            return Err(not_found(&names));
         }
-        results.push(AliasActionResult {
-            kind: action.kind,
-            indices: indices.iter().map(|index| index.id.name.clone()).collect(),
-            aliases: action.aliases.clone(),
-            missing,
-        });
+        // What is removed as an index goes first: an alias may take its name.
+        changes.sort_by_key(|change| !matches!(change, AliasChange::RemoveIndex { .. }));
+        let timeout = Duration::from_millis(request.timeout_ms);
+        let change = Change::UpdateAliases { changes };
+        services.cluster.submit(change, timeout).await?;
+        Ok(UpdateAliasesResponse {
+            acknowledged: acknowledge::by_all(&services, timeout).await,
+            results,
+        })
     }
-    if changes.is_empty() {
-        let names: Vec<String> = results.iter().flat_map(|r| r.aliases.clone()).collect();
-        return Err(not_found(&names));
-    }
-    // What is removed as an index goes first: an alias may take its name.
-    changes.sort_by_key(|change| !matches!(change, AliasChange::RemoveIndex { .. }));
-    let timeout = Duration::from_millis(request.timeout_ms);
-    let change = Change::UpdateAliases { changes };
-    services.cluster.submit(change, timeout).await?;
-    Ok(UpdateAliasesResponse {
-        acknowledged: acknowledge::by_all(&services, timeout).await,
-        results,
-    })
 }
 
 /// Who may use an alias has no say about what is behind it.
-fn refuse_aliases(target: &IndicesTarget) -> ApiResult<()> {
-    for index in &target.expressions {
+fn refuse_aliases(target: &ResolvedIndices) -> ApiResult<()> {
+    for index in target.names() {
         if let Through::Aliases(names) = target.through(index) {
             return Err(is_alias(&names.join(",")));
         }
@@ -169,7 +166,7 @@ fn remove(
     action: &AliasAction,
     changes: &mut Vec<AliasChange>,
 ) {
-    let name = UpdateAliasesRequest::ACTION.name;
+    let name = UpdateAliasesRequest::NAME;
     for index in indices {
         for alias in index.aliases.keys() {
             let is_meant = action.aliases.iter().any(|meant| match is_pattern(meant) {
@@ -177,7 +174,7 @@ fn remove(
                     (meant == "_all" || glob::matches(meant, alias, Syntax::Star))
                         && services
                             .authorizer
-                            .authorize_item(authentication, name, alias)
+                            .authorize_name(authentication, name, alias)
                             .is_ok()
                 }
                 false => meant == alias,

@@ -15,152 +15,157 @@ use ringwall_security::api_keys::{self, ApiKeyCredential};
 use ringwall_security::authz::wildcard_matches;
 use ringwall_settings::registry::security;
 
-use super::ActionRegistry;
+use super::Handler;
 use super::security::login;
 use crate::acknowledge;
 use crate::services::Services;
+use ringwall_security::Resolved;
 
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(create);
-    registry.add(get);
-    registry.add(invalidate);
-    registry.add(update);
-}
-
-async fn create(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: CreateApiKeyRequest,
-) -> ApiResult<CreateApiKeyResponse> {
-    check_enabled(&services)?;
-    api_keys::check_name(&request.name)?;
-    let caller = &context.authentication;
-    let role_descriptors = api_keys::role_descriptors(&request.role_descriptors, caller)?;
-    let now = now_ms();
-    let credential = ApiKeyCredential::generate();
-    let expiration_ms = expiration(now, request.lifetime_ms)?;
-    let info = ApiKeyInfo {
-        id: credential.id.clone(),
-        name: request.name.clone(),
-        creation_ms: now,
-        expiration_ms,
-        invalidation_ms: None,
-        role_descriptors,
-        limited_by: services.authorizer.role_descriptors(caller),
-        metadata: request.metadata,
-        owner: owner(&services.cluster.state(), caller),
-    };
-    let hash = credential.hash();
-    let retention = services.settings.get(&security::API_KEY_RETENTION);
-    let retention = retention.duration().unwrap_or(Duration::MAX).as_millis();
-    let change = Change::CreateApiKey {
-        key: Box::new(StoredApiKey { info, hash }),
-        retention_ms: u64::try_from(retention).unwrap_or(u64::MAX),
-        limit: services.settings.get(&security::API_KEY_MAX),
-        login: login(&context),
-    };
-    submit(&services, change).await?;
-    Ok(CreateApiKeyResponse {
-        id: credential.id,
-        name: request.name,
-        expiration_ms,
-        secret: credential.secret,
-    })
-}
-
-async fn get(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: GetApiKeysRequest,
-) -> ApiResult<GetApiKeysResponse> {
-    check_enabled(&services)?;
-    let now = now_ms();
-    let mut keys = select(&services, &context.authentication, &request.filter)?;
-    keys.retain(|key| !request.active_only || key.is_active(now));
-    keys.sort_by(|a, b| (a.creation_ms, &a.id).cmp(&(b.creation_ms, &b.id)));
-    Ok(GetApiKeysResponse { keys })
-}
-
-async fn invalidate(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: InvalidateApiKeysRequest,
-) -> ApiResult<InvalidateApiKeysResponse> {
-    check_enabled(&services)?;
-    let filter = &request.filter;
-    let is_all = filter.ids.is_empty()
-        && filter.name.is_none()
-        && filter.realm_name.is_none()
-        && filter.username.is_none()
-        && !filter.owner;
-    if is_all {
-        return Err(ApiError::validation(&[
-            "One of [api key id(s), api key name, username, realm name] must be specified if [owner] flag is false",
-        ]));
-    }
-    let keys = select(&services, &context.authentication, filter)?;
-    let (ended, running): (Vec<_>, Vec<_>) = keys
-        .into_iter()
-        .partition(|key| key.invalidation_ms.is_some());
-    let ids = |keys: Vec<ApiKeyInfo>| keys.into_iter().map(|key| key.id).collect::<Vec<_>>();
-    let (previously_invalidated, invalidated) = (ids(ended), ids(running));
-    if !invalidated.is_empty() {
-        let change = Change::InvalidateApiKeys {
-            ids: invalidated.clone(),
+impl Handler<CreateApiKeyRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<CreateApiKeyRequest>,
+    ) -> ApiResult<CreateApiKeyResponse> {
+        let request = request.into_request();
+        check_enabled(&services)?;
+        api_keys::check_name(&request.name)?;
+        let caller = &context.authentication;
+        let role_descriptors = api_keys::role_descriptors(&request.role_descriptors, caller)?;
+        let now = now_ms();
+        let credential = ApiKeyCredential::generate();
+        let expiration_ms = expiration(now, request.lifetime_ms)?;
+        let info = ApiKeyInfo {
+            id: credential.id.clone(),
+            name: request.name.clone(),
+            creation_ms: now,
+            expiration_ms,
+            invalidation_ms: None,
+            role_descriptors,
+            limited_by: services.authorizer.role_descriptors(caller),
+            metadata: request.metadata,
+            owner: owner(&services.cluster.state(), caller),
         };
-        services.cluster.submit(change, TIMEOUT).await?;
-        acknowledge::by_all(&services, TIMEOUT).await;
-    }
-    Ok(InvalidateApiKeysResponse {
-        invalidated,
-        previously_invalidated,
-    })
-}
-
-async fn update(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: UpdateApiKeyRequest,
-) -> ApiResult<UpdateApiKeyResponse> {
-    check_enabled(&services)?;
-    let caller = &context.authentication;
-    if caller.api_key.is_some() {
-        return Err(ApiError::illegal_argument(
-            "authentication via API key not supported: only the owner user can update an API key",
-        ));
-    }
-    let id = &request.id;
-    let state = services.cluster.state();
-    let own = owner(&state, caller);
-    let found = state.security.api_keys.get(id);
-    let Some(stored) = found.filter(|key| api_keys::is_same_owner(&key.info.owner, &own)) else {
-        return Err(ApiError::new(
-            ErrorCode::ResourceNotFound,
-            format!("no API key owned by requesting user found for ID [{id}]"),
-        ));
-    };
-    let changes = ApiKeyChanges {
-        role_descriptors: match &request.role_descriptors {
-            Some(written) => Some(api_keys::role_descriptors(written, caller)?),
-            None => None,
-        },
-        metadata: request.metadata,
-        expiration_ms: expiration(now_ms(), request.lifetime_ms)?,
-        limited_by: services.authorizer.role_descriptors(caller),
-        owner: own,
-    };
-    let mut changed = StoredApiKey::clone(stored);
-    changes.clone().apply_to(&mut changed);
-    let updated = changed != **stored;
-    if updated || !stored.info.is_active(now_ms()) {
-        let change = Change::UpdateApiKey {
-            id: id.clone(),
-            changes: Box::new(changes),
+        let hash = credential.hash();
+        let retention = services.settings.get(&security::API_KEY_RETENTION);
+        let retention = retention.duration().unwrap_or(Duration::MAX).as_millis();
+        let change = Change::CreateApiKey {
+            key: Box::new(StoredApiKey { info, hash }),
+            retention_ms: u64::try_from(retention).unwrap_or(u64::MAX),
+            limit: services.settings.get(&security::API_KEY_MAX),
             login: login(&context),
         };
         submit(&services, change).await?;
+        Ok(CreateApiKeyResponse {
+            id: credential.id,
+            name: request.name,
+            expiration_ms,
+            secret: credential.secret,
+        })
     }
-    Ok(UpdateApiKeyResponse { updated })
+}
+
+impl Handler<GetApiKeysRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<GetApiKeysRequest>,
+    ) -> ApiResult<GetApiKeysResponse> {
+        check_enabled(&services)?;
+        let now = now_ms();
+        let mut keys = select(&services, &context.authentication, &request.filter)?;
+        keys.retain(|key| !request.active_only || key.is_active(now));
+        keys.sort_by(|a, b| (a.creation_ms, &a.id).cmp(&(b.creation_ms, &b.id)));
+        Ok(GetApiKeysResponse { keys })
+    }
+}
+
+impl Handler<InvalidateApiKeysRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<InvalidateApiKeysRequest>,
+    ) -> ApiResult<InvalidateApiKeysResponse> {
+        check_enabled(&services)?;
+        let filter = &request.filter;
+        let is_all = filter.ids.is_empty()
+            && filter.name.is_none()
+            && filter.realm_name.is_none()
+            && filter.username.is_none()
+            && !filter.owner;
+        if is_all {
+            return Err(ApiError::validation(&[
+                "One of [api key id(s), api key name, username, realm name] must be specified if [owner] flag is false",
+            ]));
+        }
+        let keys = select(&services, &context.authentication, filter)?;
+        let (ended, running): (Vec<_>, Vec<_>) = keys
+            .into_iter()
+            .partition(|key| key.invalidation_ms.is_some());
+        let ids = |keys: Vec<ApiKeyInfo>| keys.into_iter().map(|key| key.id).collect::<Vec<_>>();
+        let (previously_invalidated, invalidated) = (ids(ended), ids(running));
+        if !invalidated.is_empty() {
+            let change = Change::InvalidateApiKeys {
+                ids: invalidated.clone(),
+            };
+            services.cluster.submit(change, TIMEOUT).await?;
+            acknowledge::by_all(&services, TIMEOUT).await;
+        }
+        Ok(InvalidateApiKeysResponse {
+            invalidated,
+            previously_invalidated,
+        })
+    }
+}
+
+impl Handler<UpdateApiKeyRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<UpdateApiKeyRequest>,
+    ) -> ApiResult<UpdateApiKeyResponse> {
+        let request = request.into_request();
+        check_enabled(&services)?;
+        let caller = &context.authentication;
+        if caller.api_key.is_some() {
+            return Err(ApiError::illegal_argument(
+                "authentication via API key not supported: only the owner user can update an API key",
+            ));
+        }
+        let id = &request.id;
+        let state = services.cluster.state();
+        let own = owner(&state, caller);
+        let found = state.security.api_keys.get(id);
+        let Some(stored) = found.filter(|key| api_keys::is_same_owner(&key.info.owner, &own))
+        else {
+            return Err(ApiError::new(
+                ErrorCode::ResourceNotFound,
+                format!("no API key owned by requesting user found for ID [{id}]"),
+            ));
+        };
+        let changes = ApiKeyChanges {
+            role_descriptors: match &request.role_descriptors {
+                Some(written) => Some(api_keys::role_descriptors(written, caller)?),
+                None => None,
+            },
+            metadata: request.metadata,
+            expiration_ms: expiration(now_ms(), request.lifetime_ms)?,
+            limited_by: services.authorizer.role_descriptors(caller),
+            owner: own,
+        };
+        let mut changed = StoredApiKey::clone(stored);
+        changes.clone().apply_to(&mut changed);
+        let updated = changed != **stored;
+        if updated || !stored.info.is_active(now_ms()) {
+            let change = Change::UpdateApiKey {
+                id: id.clone(),
+                changes: Box::new(changes),
+                login: login(&context),
+            };
+            submit(&services, change).await?;
+        }
+        Ok(UpdateApiKeyResponse { updated })
+    }
 }
 
 async fn submit(services: &Arc<Services>, change: Change) -> ApiResult<()> {

@@ -7,6 +7,7 @@ use ringwall_api::indices::{DeleteIndexRequest, UpdateSettingsRequest};
 use ringwall_api::{ActionRequest, ApiResult};
 use ringwall_cluster::ClusterState;
 use ringwall_cluster::blocks::{Attempt, Level, are_blocks_of_cluster, are_blocks_of_index};
+use ringwall_security::Resolved;
 
 /// What an action does, as far as blocks are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,21 +64,25 @@ fn mind(action: &str) -> Mind {
 ///
 /// # Errors
 /// `cluster_block_exception`: 429 where a disk is full, else 403.
-pub(super) fn check<R: ActionRequest>(state: &ClusterState, request: &mut R) -> ApiResult<()> {
+pub(super) fn check<R: ActionRequest>(
+    state: &ClusterState,
+    resolved: &Resolved<R>,
+) -> ApiResult<()> {
+    let request: &R = resolved;
     if lifts_blocks_of_cluster(request) {
         return Ok(());
     }
     let deletes = (request as &dyn Any).is::<DeleteIndexRequest>();
-    let (level, of_indices) = match mind(R::ACTION.name) {
+    let (level, of_indices) = match mind(R::NAME) {
         Mind::Nothing => return Ok(()),
         Mind::Cluster(level) => (level, false),
         Mind::Indices(level) => (level, true),
     };
     let attempt = Attempt { level, deletes };
     let only_cluster = !of_indices || lifts_blocks_of_index(request);
-    match request.indices_mut() {
-        Some(target) if !only_cluster => target
-            .expressions
+    match resolved.if_on_indices() {
+        Some(indices) if !only_cluster => indices
+            .names()
             .iter()
             .try_for_each(|index| state.check_blocks(index, attempt)),
         _ => state.check_cluster_blocks(attempt),

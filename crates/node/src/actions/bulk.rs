@@ -8,9 +8,8 @@ use futures::future::join_all;
 use ringwall_api::auth::Authentication;
 use ringwall_api::document::{
     BulkItemResponse, BulkRequest, BulkResponse, OpType, WriteItem, WriteOutcome, WriteResult,
-    item_action,
 };
-use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext, Unauthorized};
 use ringwall_base::glob::{self, Syntax};
 use ringwall_base::{NodeId, ShardId, random_bytes};
 use ringwall_cluster::ClusterState;
@@ -19,75 +18,73 @@ use ringwall_settings::registry::cluster::NO_MASTER_WRITE_WAIT;
 use ringwall_settings::registry::indices::AUTO_CREATE_INDEX;
 use tokio::time::Instant;
 
-use super::{ActionRegistry, indices, templates};
+use super::{Handler, indices, templates};
 use crate::replication::messages::{SHARD_BULK, ShardBulkRequest, ShardBulkResponse};
 use crate::routing::{is_broken_link, is_stale_routing, shard_of, write_index};
 use crate::services::Services;
 use crate::shards::writes::ShardItem;
 use crate::views;
-
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(bulk);
-}
+use ringwall_security::{Authorized, Resolved};
 
 type Outcome = Result<WriteOutcome, ApiError>;
 
-async fn bulk(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: BulkRequest,
-) -> ApiResult<BulkResponse> {
-    let begun = Instant::now();
-    let timeout = context.time_left(Duration::from_millis(request.timeout_ms));
-    let deadline = begun + timeout;
-    let options = Options {
-        refresh: request.refresh,
-        wait_for_active_shards: request.wait_for_active_shards,
-        deadline,
-    };
-    let problems: Vec<String> = request.items.iter().flat_map(WriteItem::problems).collect();
-    if !problems.is_empty() {
-        return Err(ApiError::validation(&problems));
-    }
-    let bytes = request.items.iter().map(WriteItem::bytes).sum();
-    let _pressure = services.indexing_pressure.coordinating(bytes)?;
-    let mut answers: Vec<Answer> = request.items.iter().map(Answer::of).collect();
-    let mut items = authorized(
-        &services,
-        &context.authentication,
-        request.items,
-        &mut answers,
-    );
-    create_missing(
-        &services,
-        &context.authentication,
-        &items,
-        &mut answers,
-        timeout,
-    )
-    .await;
-    items.retain(|(position, _)| answers[*position].outcome.is_none());
-    let state = services.cluster.state();
-    let groups = by_shard(&state, items, &mut answers);
-    let sent = groups.into_iter().map(|(shard, group)| {
-        let services = &services;
-        let authentication = &context.authentication;
-        async move {
-            let positions: Vec<usize> = group.iter().map(|(position, _)| *position).collect();
-            let items = group.into_iter().map(|(_, item)| item).collect();
-            let outcomes = write(services, authentication, shard, items, options).await;
-            (positions, outcomes)
+impl Handler<BulkRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<BulkRequest>,
+    ) -> ApiResult<BulkResponse> {
+        let begun = Instant::now();
+        let timeout = context.time_left(Duration::from_millis(request.timeout_ms));
+        let deadline = begun + timeout;
+        let options = Options {
+            refresh: request.refresh,
+            wait_for_active_shards: request.wait_for_active_shards,
+            deadline,
+        };
+        let problems = request.problems();
+        if !problems.is_empty() {
+            return Err(ApiError::validation(&problems));
         }
-    });
-    for (positions, outcomes) in join_all(sent).await {
-        for (position, outcome) in positions.into_iter().zip(outcomes) {
-            answers[position].outcome = Some(outcome);
+        let _pressure = services.indexing_pressure.coordinating(request.bytes())?;
+        let mut answers: Vec<Answer> = request.unanswered().into_iter().map(Answer::of).collect();
+        let mut items = authorized(
+            &services,
+            &context.authentication,
+            request.into_request().items,
+            &mut answers,
+        );
+        create_missing(
+            &services,
+            &context.authentication,
+            &items,
+            &mut answers,
+            timeout,
+        )
+        .await;
+        items.retain(|(position, _)| answers[*position].outcome.is_none());
+        let state = services.cluster.state();
+        let groups = by_shard(&state, items, &mut answers);
+        let sent = groups.into_iter().map(|(shard, group)| {
+            let services = &services;
+            let authentication = &context.authentication;
+            async move {
+                let positions: Vec<usize> = group.iter().map(|(position, _)| *position).collect();
+                let items = group.into_iter().map(|(_, item)| item).collect();
+                let outcomes = write(services, authentication, shard, items, options).await;
+                (positions, outcomes)
+            }
+        });
+        for (positions, outcomes) in join_all(sent).await {
+            for (position, outcome) in positions.into_iter().zip(outcomes) {
+                answers[position].outcome = Some(outcome);
+            }
         }
+        Ok(BulkResponse {
+            took_ms: begun.elapsed().as_millis() as u64,
+            items: answers.into_iter().map(Answer::into_response).collect(),
+        })
     }
-    Ok(BulkResponse {
-        took_ms: begun.elapsed().as_millis() as u64,
-        items: answers.into_iter().map(Answer::into_response).collect(),
-    })
 }
 
 #[derive(Clone, Copy)]
@@ -106,11 +103,11 @@ struct Answer {
 }
 
 impl Answer {
-    fn of(item: &WriteItem) -> Self {
+    fn of(unanswered: BulkItemResponse) -> Self {
         Self {
-            op: item.op,
-            index: item.index.clone(),
-            id: item.id.clone(),
+            op: unanswered.op,
+            index: unanswered.index,
+            id: unanswered.id,
             outcome: None,
         }
     }
@@ -127,37 +124,24 @@ impl Answer {
 }
 
 /// Items with their position in the request.
-type Items = Vec<(usize, WriteItem)>;
+type Items = Vec<(usize, Authorized<WriteItem>)>;
 
 /// Every item is authorized for its own index; the others are answered.
 fn authorized(
     services: &Services,
     authentication: &Authentication,
-    items: Vec<WriteItem>,
+    items: Unauthorized<Vec<WriteItem>>,
     answers: &mut [Answer],
 ) -> Items {
-    let mut decided: BTreeMap<(&'static str, String), ApiResult<()>> = BTreeMap::new();
-    items
-        .into_iter()
-        .enumerate()
-        .filter(|(position, item)| {
-            let action = item_action(item.op);
-            let decision = decided
-                .entry((action, item.index.clone()))
-                .or_insert_with(|| {
-                    services
-                        .authorizer
-                        .authorize_item(authentication, action, &item.index)
-                });
-            match decision {
-                Ok(()) => true,
-                Err(error) => {
-                    answers[*position].outcome = Some(Err(error.clone()));
-                    false
-                }
-            }
-        })
-        .collect()
+    let decided = services.authorizer.authorize_items(authentication, items);
+    let mut authorized = Vec::with_capacity(decided.len());
+    for (position, item) in decided.into_iter().enumerate() {
+        match item {
+            Ok(item) => authorized.push((position, item)),
+            Err(error) => answers[position].outcome = Some(Err(error)),
+        }
+    }
+    authorized
 }
 
 /// Creates the indices that are written to and missing, where settings and rights allow it.
@@ -233,10 +217,10 @@ async fn create_one(
         let error = ApiError::new(ErrorCode::IndexNotFound, reason);
         return Err(error.with("index", name));
     }
-    services
+    let name = services
         .authorizer
-        .authorize_item(authentication, AUTO_CREATE_ACTION, name)?;
-    indices::create_by_write(services, name, timeout).await
+        .authorize_name(authentication, AUTO_CREATE_ACTION, name)?;
+    indices::create_by_write(services, &name, timeout).await
 }
 
 const AUTO_CREATE_ACTION: &str = "indices:admin/auto_create";
@@ -268,7 +252,8 @@ fn by_shard(
     let mut groups: BTreeMap<ShardId, Vec<(usize, ShardItem)>> = BTreeMap::new();
     let mut ids = NewIds::default();
     let count = items.len();
-    for (position, mut item) in items {
+    for (position, item) in items {
+        let mut item = item.into_part();
         let index = match write_index(state, &item.index) {
             Ok(Some(index)) => index,
             Ok(None) => {

@@ -10,64 +10,61 @@ use ringwall_api::cluster::{
     ClusterStateRequest, ClusterStateResponse, HealthRequest, HealthResponse, HealthStatus,
     MainRequest, MainResponse, SslCertificatesRequest, SslCertificatesResponse,
 };
-use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions, RequestContext};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
 use ringwall_base::NodeId;
-use ringwall_base::glob::{self, Syntax};
-use ringwall_cluster::{Change, ClusterState, Command, IndexMetadata};
+use ringwall_cluster::{Change, ClusterState, Command};
 use ringwall_tls::CertificateEntry;
 use ringwall_transport::DuplicateAction;
 use serde_json::{Value, json};
 
-use super::ActionRegistry;
+use super::Handler;
 use crate::cluster_service::now_ms;
 use crate::node_actions::for_members;
 use crate::services::Services;
+use ringwall_security::{NamedIndices, Resolved};
 
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(main);
-    registry.add(health);
-    registry.add(state);
-    registry.add(ssl_certificates);
-}
-
-async fn main(
-    services: Arc<Services>,
-    _context: RequestContext,
-    _request: MainRequest,
-) -> ApiResult<MainResponse> {
-    let state = services.cluster.state();
-    Ok(MainResponse {
-        node_name: services.transport.local().name.clone(),
-        cluster_name: services.cluster_name.clone(),
-        cluster_uuid: state
-            .cluster_uuid
-            .clone()
-            .unwrap_or_else(|| "_na_".to_owned()),
-    })
+impl Handler<MainRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        _request: Resolved<MainRequest>,
+    ) -> ApiResult<MainResponse> {
+        let state = services.cluster.state();
+        Ok(MainResponse {
+            node_name: services.transport.local().name.clone(),
+            cluster_name: services.cluster_name.clone(),
+            cluster_uuid: state
+                .cluster_uuid
+                .clone()
+                .unwrap_or_else(|| "_na_".to_owned()),
+        })
+    }
 }
 
 /// Answers as soon as every condition holds, or with `timed_out` when the time is up.
-async fn health(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: HealthRequest,
-) -> ApiResult<HealthResponse> {
-    let conditions = Conditions::of(&request)?;
-    let timeout = Duration::from_millis(request.timeout_ms);
-    wait_for_master(&services, Duration::from_millis(request.master_timeout_ms)).await?;
-    let deadline = tokio::time::Instant::now() + timeout;
-    loop {
-        let mut changes = services.cluster.applied().subscribe();
-        changes.borrow_and_update();
-        let state = served(&services).await;
-        let wanted = (request.indices.as_slice(), request.options);
-        let holds = conditions.hold(&state, wanted);
-        if holds || tokio::time::Instant::now() >= deadline {
-            return Ok(response(&services, &state, wanted, !holds));
+impl Handler<HealthRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<HealthRequest>,
+    ) -> ApiResult<HealthResponse> {
+        let conditions = Conditions::of(&request)?;
+        let timeout = Duration::from_millis(request.timeout_ms);
+        wait_for_master(&services, Duration::from_millis(request.master_timeout_ms)).await?;
+        let deadline = tokio::time::Instant::now() + timeout;
+        loop {
+            let mut changes = services.cluster.applied().subscribe();
+            changes.borrow_and_update();
+            let state = served(&services).await;
+            let wanted = request.named();
+            let holds = conditions.hold(&state, wanted);
+            if holds || tokio::time::Instant::now() >= deadline {
+                return Ok(response(&services, &state, wanted, !holds));
+            }
+            // Also without a change: whether nodes answer is no part of the state.
+            let next = tokio::time::timeout(LOOK_AGAIN, changes.changed());
+            let _ = tokio::time::timeout_at(deadline, next).await;
         }
-        // Also without a change: whether nodes answer is no part of the state.
-        let next = tokio::time::timeout(LOOK_AGAIN, changes.changed());
-        let _ = tokio::time::timeout_at(deadline, next).await;
     }
 }
 
@@ -145,12 +142,12 @@ async fn wait_for_master(services: &Services, timeout: Duration) -> ApiResult<()
 fn response(
     services: &Services,
     state: &ClusterState,
-    (indices, options): (&[String], IndicesOptions),
+    wanted: &NamedIndices,
     timed_out: bool,
 ) -> HealthResponse {
-    let names = matching_names(state, indices, options);
+    let names = selected(state, wanted);
     let mut health = state.health(&names);
-    let nothing_matches = names.is_empty() && !indices.is_empty();
+    let nothing_matches = names.is_empty() && !wanted.is_empty();
     if nothing_matches {
         health.indices.clear();
         health.status = HealthStatus::Red;
@@ -175,37 +172,10 @@ fn response(
     }
 }
 
-/// Returns the names that the expressions (with `*`) select; empty expressions select nothing
-/// in particular, which means all.
-fn matching_names(
-    state: &ClusterState,
-    expressions: &[String],
-    options: IndicesOptions,
-) -> Vec<String> {
-    let selects = |expression: &str, name: &str, index: &IndexMetadata| {
-        if expression == name {
-            return true;
-        }
-        let is_hidden = name.starts_with('.') || index.settings.hidden();
-        let reaches = match is_hidden {
-            false => options.expand_wildcards,
-            true => {
-                options.expand_hidden || options.expand_wildcards && expression.starts_with('.')
-            }
-        };
-        let everything = expression == "_all";
-        reaches && (everything || glob::matches(expression, name, Syntax::Star))
-    };
-    let selected = state.indices.iter().filter(|(name, index)| {
-        expressions
-            .iter()
-            .any(|expression| selects(expression, name, index))
-    });
-    selected.map(|(name, _)| name.clone()).collect()
-}
-
-fn is_concrete(expression: &str) -> bool {
-    !expression.contains('*') && expression != "_all"
+/// Returns the names of the wanted indices; of none in particular when none is named, which means all.
+fn selected(state: &ClusterState, wanted: &NamedIndices) -> Vec<String> {
+    let indices = state.indices.iter();
+    wanted.select(indices.map(|(name, index)| (name.as_str(), index.settings.hidden())))
 }
 
 /// What a health request waits for.
@@ -232,12 +202,9 @@ impl Conditions {
         })
     }
 
-    fn hold(&self, state: &ClusterState, (indices, options): (&[String], IndicesOptions)) -> bool {
-        let names = matching_names(state, indices, options);
-        let missing = indices
-            .iter()
-            .any(|name| is_concrete(name) && !names.contains(name));
-        if missing {
+    fn hold(&self, state: &ClusterState, wanted: &NamedIndices) -> bool {
+        let names = selected(state, wanted);
+        if wanted.missing(&names).is_some() {
             return false;
         }
         let health = state.health(&names);
@@ -302,30 +269,23 @@ impl NodeCount {
     }
 }
 
-async fn state(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: ClusterStateRequest,
-) -> ApiResult<ClusterStateResponse> {
-    let state = services.cluster.state();
-    let (indices, options) = (&request.indices, request.options);
-    let names = matching_names(&state, indices, options);
-    let missing = |name: &&String| is_concrete(name) && !names.contains(name);
-    if let Some(name) = indices.iter().find(missing)
-        && !options.ignore_unavailable
-    {
-        return Err(ApiError::index_not_found(name));
+impl Handler<ClusterStateRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<ClusterStateRequest>,
+    ) -> ApiResult<ClusterStateResponse> {
+        let state = services.cluster.state();
+        let names = selected(&state, request.named());
+        request.named().check(&names)?;
+        let rendered = state.render(
+            &request.metrics,
+            &names,
+            services.cluster.master(),
+            public_mapping,
+        );
+        Ok(ClusterStateResponse { state: rendered })
     }
-    if !indices.is_empty() && names.is_empty() && !options.allow_no_indices {
-        return Err(ApiError::index_not_found(&indices.join(",")));
-    }
-    let rendered = state.render(
-        &request.metrics,
-        &names,
-        services.cluster.master(),
-        public_mapping,
-    );
-    Ok(ClusterStateResponse { state: rendered })
 }
 
 /// Returns a stored mapping as clients see it.
@@ -337,33 +297,35 @@ fn public_mapping(stored: &Value) -> Value {
     }
 }
 
-async fn ssl_certificates(
-    services: Arc<Services>,
-    _context: RequestContext,
-    _request: SslCertificatesRequest,
-) -> ApiResult<SslCertificatesResponse> {
-    let mut entries: Vec<CertificateEntry> = services
-        .tls
-        .iter()
-        .flat_map(|context| context.certificates())
-        .collect();
-    // By path, alias with none last, serial; each row once. Source: node.md section 9.1.
-    entries.sort_by(|a, b| {
-        let key = |entry: &CertificateEntry| {
-            let alias = entry.alias.clone();
-            (
-                entry.path.clone(),
-                alias.is_none(),
-                alias,
-                entry.info.serial.clone(),
-            )
-        };
-        key(a).cmp(&key(b))
-    });
-    entries.dedup();
-    Ok(SslCertificatesResponse {
-        certificates: entries.iter().map(certificate_row).collect(),
-    })
+impl Handler<SslCertificatesRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        _request: Resolved<SslCertificatesRequest>,
+    ) -> ApiResult<SslCertificatesResponse> {
+        let mut entries: Vec<CertificateEntry> = services
+            .tls
+            .iter()
+            .flat_map(|context| context.certificates())
+            .collect();
+        // By path, alias with none last, serial; each row once. Source: node.md section 9.1.
+        entries.sort_by(|a, b| {
+            let key = |entry: &CertificateEntry| {
+                let alias = entry.alias.clone();
+                (
+                    entry.path.clone(),
+                    alias.is_none(),
+                    alias,
+                    entry.info.serial.clone(),
+                )
+            };
+            key(a).cmp(&key(b))
+        });
+        entries.dedup();
+        Ok(SslCertificatesResponse {
+            certificates: entries.iter().map(certificate_row).collect(),
+        })
+    }
 }
 
 fn certificate_row(entry: &CertificateEntry) -> Value {

@@ -16,80 +16,80 @@ use ringwall_cluster::{Change, ClusterSettings, check_node_attribute};
 use ringwall_settings::{RawValue, Watermarks, check_dynamic};
 use serde_json::Value;
 
-use super::ActionRegistry;
+use super::Handler;
 use crate::acknowledge;
 use crate::live_settings::{raw_value, shown};
 use crate::services::Services;
+use ringwall_security::Resolved;
 
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(get);
-    registry.add(put);
-}
-
-async fn get(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: GetClusterSettingsRequest,
-) -> ApiResult<GetClusterSettingsResponse> {
-    let settings = services.cluster.state().settings.clone();
-    let defaults = request.include_defaults.then(|| {
-        let in_force = services.settings.node().in_force();
-        in_force
-            .iter()
-            .filter(|(key, _)| settings.get(key).is_none())
-            .map(|(key, value)| (key.clone(), shown(value)))
-            .collect()
-    });
-    Ok(GetClusterSettingsResponse {
-        persistent: settings.persistent,
-        transient: settings.transient,
-        defaults,
-    })
-}
-
-async fn put(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: PutClusterSettingsRequest,
-) -> ApiResult<PutClusterSettingsResponse> {
-    let timeout = Duration::from_millis(request.timeout_ms);
-    if request.persistent.is_empty() && request.transient.is_empty() {
-        return Err(ApiError::validation(&["no settings to update"]));
+impl Handler<GetClusterSettingsRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<GetClusterSettingsRequest>,
+    ) -> ApiResult<GetClusterSettingsResponse> {
+        let settings = services.cluster.state().settings.clone();
+        let defaults = request.include_defaults.then(|| {
+            let in_force = services.settings.node().in_force();
+            in_force
+                .iter()
+                .filter(|(key, _)| settings.get(key).is_none())
+                .map(|(key, value)| (key.clone(), shown(value)))
+                .collect()
+        });
+        Ok(GetClusterSettingsResponse {
+            persistent: settings.persistent,
+            transient: settings.transient,
+            defaults,
+        })
     }
-    check_dual_stack(&services, &request)?;
-    let persistent = Update::new("persistent", &request.persistent)?;
-    let transient = Update::new("transient", &request.transient)?;
-    for _ in 0..ATTEMPTS {
-        let state = services.cluster.state();
-        let before = &state.settings;
-        let after = ClusterSettings {
-            persistent: persistent.applied_to(&before.persistent),
-            transient: transient.applied_to(&before.transient),
-            version: before.version,
-        };
-        check_together(&services, &after)?;
-        let change = Change::PutClusterSettings {
-            base_version: after.version,
-            persistent: after.persistent,
-            transient: after.transient,
-        };
-        match services.cluster.submit(change, timeout).await {
-            // Somebody else's change came first: apply this one to its result.
-            Err(error) if error.code == ErrorCode::VersionConflict => {}
-            result => {
-                result?;
-                return Ok(PutClusterSettingsResponse {
-                    acknowledged: acknowledge::by_all(&services, timeout).await,
-                    persistent: persistent.set,
-                    transient: transient.set,
-                });
+}
+
+impl Handler<PutClusterSettingsRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<PutClusterSettingsRequest>,
+    ) -> ApiResult<PutClusterSettingsResponse> {
+        let timeout = Duration::from_millis(request.timeout_ms);
+        if request.persistent.is_empty() && request.transient.is_empty() {
+            return Err(ApiError::validation(&["no settings to update"]));
+        }
+        check_dual_stack(&services, &request)?;
+        let persistent = Update::new("persistent", &request.persistent)?;
+        let transient = Update::new("transient", &request.transient)?;
+        for _ in 0..ATTEMPTS {
+            let state = services.cluster.state();
+            let before = &state.settings;
+            let after = ClusterSettings {
+                persistent: persistent.applied_to(&before.persistent),
+                transient: transient.applied_to(&before.transient),
+                version: before.version,
+            };
+            check_together(&services, &after)?;
+            let change = Change::PutClusterSettings {
+                base_version: after.version,
+                persistent: after.persistent,
+                transient: after.transient,
+            };
+            match services.cluster.submit(change, timeout).await {
+                // Somebody else's change came first: apply this one to its result.
+                Err(error) if error.code == ErrorCode::VersionConflict => {}
+                result => {
+                    result?;
+                    return Ok(PutClusterSettingsResponse {
+                        acknowledged: acknowledge::by_all(&services, timeout).await,
+                        persistent: persistent.set,
+                        transient: transient.set,
+                    });
+                }
             }
         }
+        Err(ApiError::new(
+            ErrorCode::ProcessClusterEventTimeout,
+            "the cluster settings change too often; retry",
+        ))
     }
-    Err(ApiError::new(
-        ErrorCode::ProcessClusterEventTimeout,
-        "the cluster settings change too often; retry",
-    ))
 }
 
 /// Refuses settings that contradict one another once they are in force.

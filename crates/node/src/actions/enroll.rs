@@ -13,68 +13,68 @@ use ringwall_pki::p12::{KeyEntry, Pkcs12};
 use ringwall_settings::registry::security;
 use ringwall_tls::SslContext;
 
-use super::{ActionRegistry, service_accounts};
+use super::{Handler, service_accounts};
 use crate::services::Services;
+use ringwall_security::Resolved;
 
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(enroll_node);
-    registry.add(enroll_kibana);
+impl Handler<EnrollNodeRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        _request: Resolved<EnrollNodeRequest>,
+    ) -> ApiResult<EnrollNodeResponse> {
+        check_enabled(&services)?;
+        let http = keystore(&services, HTTP).await?;
+        let ca = http_authority(&http)?;
+        let transport = keystore(&services, TRANSPORT).await?;
+        let [own] = transport.keys.as_slice() else {
+            return Err(cannot(TRANSPORT, "does not hold exactly one private key"));
+        };
+        let [leaf, issuers @ ..] = own.chain.as_slice() else {
+            return Err(cannot(
+                TRANSPORT,
+                "does not hold the certificate of its key",
+            ));
+        };
+        let trusted = transport.trusted.first().map(|entry| &entry.certificate);
+        let Some(transport_ca) = trusted.or_else(|| issuers.last()) else {
+            return Err(cannot(TRANSPORT, "does not hold the certificate of its CA"));
+        };
+        let state = services.cluster.state();
+        Ok(EnrollNodeResponse {
+            http_ca_key: STANDARD.encode(ca.private_key.expose()).into(),
+            http_ca_cert: STANDARD.encode(&ca.chain[0]),
+            transport_ca_cert: STANDARD.encode(transport_ca),
+            transport_key: STANDARD.encode(own.private_key.expose()).into(),
+            transport_cert: STANDARD.encode(leaf),
+            nodes_addresses: state
+                .nodes
+                .values()
+                .map(|node| node.transport_address.clone())
+                .collect(),
+        })
+    }
 }
 
-async fn enroll_node(
-    services: Arc<Services>,
-    _context: RequestContext,
-    _request: EnrollNodeRequest,
-) -> ApiResult<EnrollNodeResponse> {
-    check_enabled(&services)?;
-    let http = keystore(&services, HTTP).await?;
-    let ca = http_authority(&http)?;
-    let transport = keystore(&services, TRANSPORT).await?;
-    let [own] = transport.keys.as_slice() else {
-        return Err(cannot(TRANSPORT, "does not hold exactly one private key"));
-    };
-    let [leaf, issuers @ ..] = own.chain.as_slice() else {
-        return Err(cannot(
-            TRANSPORT,
-            "does not hold the certificate of its key",
-        ));
-    };
-    let trusted = transport.trusted.first().map(|entry| &entry.certificate);
-    let Some(transport_ca) = trusted.or_else(|| issuers.last()) else {
-        return Err(cannot(TRANSPORT, "does not hold the certificate of its CA"));
-    };
-    let state = services.cluster.state();
-    Ok(EnrollNodeResponse {
-        http_ca_key: STANDARD.encode(ca.private_key.expose()).into(),
-        http_ca_cert: STANDARD.encode(&ca.chain[0]),
-        transport_ca_cert: STANDARD.encode(transport_ca),
-        transport_key: STANDARD.encode(own.private_key.expose()).into(),
-        transport_cert: STANDARD.encode(leaf),
-        nodes_addresses: state
-            .nodes
-            .values()
-            .map(|node| node.transport_address.clone())
-            .collect(),
-    })
-}
-
-async fn enroll_kibana(
-    services: Arc<Services>,
-    _context: RequestContext,
-    _request: EnrollKibanaRequest,
-) -> ApiResult<EnrollKibanaResponse> {
-    check_enabled(&services)?;
-    let http = keystore(&services, HTTP).await?;
-    let http_ca = STANDARD.encode(&http_authority(&http)?.chain[0]);
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-    let millis = since_epoch.map_or(0, |elapsed| elapsed.as_millis());
-    let name = format!("enroll-process-token-{millis}");
-    let token = service_accounts::create(&services, "elastic/kibana", name).await?;
-    Ok(EnrollKibanaResponse {
-        token_name: token.name,
-        token: token.bearer,
-        http_ca,
-    })
+impl Handler<EnrollKibanaRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        _request: Resolved<EnrollKibanaRequest>,
+    ) -> ApiResult<EnrollKibanaResponse> {
+        check_enabled(&services)?;
+        let http = keystore(&services, HTTP).await?;
+        let http_ca = STANDARD.encode(&http_authority(&http)?.chain[0]);
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+        let millis = since_epoch.map_or(0, |elapsed| elapsed.as_millis());
+        let name = format!("enroll-process-token-{millis}");
+        let token = service_accounts::create(&services, "elastic/kibana", name).await?;
+        Ok(EnrollKibanaResponse {
+            token_name: token.name,
+            token: token.bearer,
+            http_ca,
+        })
+    }
 }
 
 /// Reads the keystore of a TLS context again from its file.

@@ -19,7 +19,7 @@ use ringwall_search::source_filter;
 use ringwall_transport::DuplicateAction;
 use serde::{Deserialize, Serialize};
 
-use super::ActionRegistry;
+use super::Handler;
 use crate::cluster_service::now_ms;
 use crate::node_actions::{Needs, check, for_users};
 use crate::preference::Preference;
@@ -27,11 +27,7 @@ use crate::read;
 use crate::routing::{is_stale_routing, one_index, shard_of};
 use crate::services::Services;
 use crate::views;
-
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(get);
-    registry.add(multi_get);
-}
+use ringwall_security::Resolved;
 
 /// To a node with a copy: read documents of one shard.
 const GET_SHARD: &str = "indices:data/read/get[s]";
@@ -58,35 +54,37 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
 /// The documents are named in the request of the shard: one right covers them all.
 fn needs(request: &GetShardRequest) -> Vec<Needs> {
     let names = request.through.names(&request.shard.index.name);
-    vec![Needs::Names(GetRequest::ACTION.name, names)]
+    vec![Needs::Names(GetRequest::NAME, names)]
 }
 
-async fn get(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: GetRequest,
-) -> ApiResult<GetResult> {
-    let state = services.cluster.state();
-    let place = place_of(&state, &request)?;
-    let preference = Preference::parse(request.preference.as_deref())?;
-    let requests = vec![request];
-    let mut results = get_of_shard(
-        &services,
-        &context.authentication,
-        place,
-        &preference,
-        requests,
-    )
-    .await?;
-    context
-        .account
-        .charge(encoding::size(&results), DOCUMENTS)?;
-    results.pop().unwrap_or_else(|| Err(no_answer()))
+impl Handler<GetRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<GetRequest>,
+    ) -> ApiResult<GetResult> {
+        let state = services.cluster.state();
+        let place = place_of(&state, &request)?;
+        let preference = Preference::parse(request.preference.as_deref())?;
+        let requests = vec![request.into_request()];
+        let mut results = get_of_shard(
+            &services,
+            &context.authentication,
+            place,
+            &preference,
+            requests,
+        )
+        .await?;
+        context
+            .account
+            .charge(encoding::size(&results), DOCUMENTS)?;
+        results.pop().unwrap_or_else(|| Err(no_answer()))
+    }
 }
 
 /// Returns the shard of a document, and by which name it was reached.
-fn place_of(state: &ClusterState, request: &GetRequest) -> ApiResult<(ShardId, Through)> {
-    let (index, through) = one_index(state, &request.index)?;
+fn place_of(state: &ClusterState, request: &Resolved<GetRequest>) -> ApiResult<(ShardId, Through)> {
+    let (index, through) = one_index(state, request.indices())?;
     state.check_blocks(&index.id.name, Level::Read)?;
     let mut routing = request.routing.clone();
     if let Through::Aliases(aliases) = &through {
@@ -98,59 +96,71 @@ fn place_of(state: &ClusterState, request: &GetRequest) -> ApiResult<(ShardId, T
 }
 
 /// One call for all documents of a shard.
-async fn multi_get(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: MultiGetRequest,
-) -> ApiResult<MultiGetResponse> {
-    let state = services.cluster.state();
-    let authentication = &context.authentication;
-    let preference = Preference::parse(request.preference.as_deref())?;
-    let mut items: Vec<MultiGetItem> = Vec::with_capacity(request.items.len());
-    let mut groups: BTreeMap<(ShardId, Through), (Vec<usize>, Vec<GetRequest>)> = BTreeMap::new();
-    for (position, item) in request.items.into_iter().enumerate() {
-        let index = item.index.expressions.join(",");
-        let action = GetRequest::ACTION.name;
-        let allowed = services
-            .authorizer
-            .authorize_item(authentication, action, &index);
-        let shard = allowed.and_then(|()| place_of(&state, &item));
-        items.push(MultiGetItem {
-            index,
-            id: item.id.clone(),
-            outcome: Err(shard.as_ref().err().cloned().unwrap_or_else(no_answer)),
+impl Handler<MultiGetRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<MultiGetRequest>,
+    ) -> ApiResult<MultiGetResponse> {
+        let state = services.cluster.state();
+        let authentication = &context.authentication;
+        let preference = Preference::parse(request.preference.as_deref())?;
+        let mut items: Vec<MultiGetItem> = Vec::with_capacity(request.items.len());
+        let mut groups: BTreeMap<(ShardId, Through), (Vec<usize>, Vec<GetRequest>)> =
+            BTreeMap::new();
+        for (position, item) in request.into_request().items.into_iter().enumerate() {
+            let id = item.id.clone();
+            let authorizer = &services.authorizer;
+            let item = match authorizer.authorize_part(authentication, item) {
+                Ok(item) => item,
+                Err(refused) => {
+                    items.push(MultiGetItem {
+                        index: refused.asked,
+                        id,
+                        outcome: Err(refused.error),
+                    });
+                    continue;
+                }
+            };
+            let place = place_of(&state, &item);
+            items.push(MultiGetItem {
+                index: item.indices().asked(),
+                id,
+                outcome: Err(place.as_ref().err().cloned().unwrap_or_else(no_answer)),
+            });
+            if let Ok(place) = place {
+                let (positions, requests) = groups.entry(place).or_default();
+                positions.push(position);
+                requests.push(item.into_request());
+            }
+        }
+        let reads = groups.into_iter().map(|(place, (positions, requests))| {
+            let (services, preference) = (&services, &preference);
+            async move {
+                let results =
+                    get_of_shard(services, authentication, place, preference, requests).await;
+                (positions, results)
+            }
         });
-        if let Ok(shard) = shard {
-            let (positions, requests) = groups.entry(shard).or_default();
-            positions.push(position);
-            requests.push(item);
-        }
-    }
-    let reads = groups.into_iter().map(|(place, (positions, requests))| {
-        let (services, preference) = (&services, &preference);
-        async move {
-            let results = get_of_shard(services, authentication, place, preference, requests).await;
-            (positions, results)
-        }
-    });
-    for (positions, results) in join_all(reads).await {
-        match results {
-            Ok(results) => {
-                context
-                    .account
-                    .charge(encoding::size(&results), DOCUMENTS)?;
-                for (position, result) in positions.into_iter().zip(results) {
-                    items[position].outcome = result;
+        for (positions, results) in join_all(reads).await {
+            match results {
+                Ok(results) => {
+                    context
+                        .account
+                        .charge(encoding::size(&results), DOCUMENTS)?;
+                    for (position, result) in positions.into_iter().zip(results) {
+                        items[position].outcome = result;
+                    }
                 }
-            }
-            Err(error) => {
-                for position in positions {
-                    items[position].outcome = Err(error.clone());
+                Err(error) => {
+                    for position in positions {
+                        items[position].outcome = Err(error.clone());
+                    }
                 }
             }
         }
+        Ok(MultiGetResponse { items })
     }
-    Ok(MultiGetResponse { items })
 }
 
 fn no_answer() -> ApiError {

@@ -13,13 +13,10 @@ use ringwall_api::cluster::HealthStatus;
 use ringwall_api::tls::{HealthReportRequest, HealthReportResponse};
 use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
 
-use super::ActionRegistry;
+use super::Handler;
 use crate::services::Services;
 use indicator::Indicator;
-
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(report);
-}
+use ringwall_security::Resolved;
 
 type Look = for<'a> fn(&'a Arc<Services>) -> BoxFuture<'a, Indicator>;
 
@@ -39,41 +36,44 @@ const INDICATORS: &[(&str, Look)] = &[
     }),
 ];
 
-async fn report(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: HealthReportRequest,
-) -> ApiResult<HealthReportResponse> {
-    let wanted = |name: &str| request.indicator.as_deref().is_none_or(|one| one == name);
-    let chosen: Vec<_> = INDICATORS.iter().filter(|(name, _)| wanted(name)).collect();
-    if chosen.is_empty() {
-        let names: Vec<&str> = INDICATORS.iter().map(|(name, _)| *name).collect();
-        return Err(ApiError::new(
-            ErrorCode::ResourceNotFound,
-            format!(
-                "Did not find indicator [{}], expected one of [{}]",
-                request.indicator.unwrap_or_default(),
-                names.join(", ")
-            ),
-        ));
+impl Handler<HealthReportRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<HealthReportRequest>,
+    ) -> ApiResult<HealthReportResponse> {
+        let request = request.into_request();
+        let wanted = |name: &str| request.indicator.as_deref().is_none_or(|one| one == name);
+        let chosen: Vec<_> = INDICATORS.iter().filter(|(name, _)| wanted(name)).collect();
+        if chosen.is_empty() {
+            let names: Vec<&str> = INDICATORS.iter().map(|(name, _)| *name).collect();
+            return Err(ApiError::new(
+                ErrorCode::ResourceNotFound,
+                format!(
+                    "Did not find indicator [{}], expected one of [{}]",
+                    request.indicator.unwrap_or_default(),
+                    names.join(", ")
+                ),
+            ));
+        }
+        let looks = chosen
+            .iter()
+            .map(|(name, look)| async { (*name, look(&services).await) });
+        let found: BTreeMap<&str, Indicator> = join_all(looks).await.into_iter().collect();
+        let worst = found.values().map(|indicator| indicator.status).max();
+        Ok(HealthReportResponse {
+            cluster_name: services.cluster_name.clone(),
+            status: match request.indicator {
+                None => worst.map(|status| status.as_str().to_owned()),
+                Some(_) => None,
+            },
+            indicators: found
+                .into_iter()
+                .map(|(name, indicator)| {
+                    let body = indicator.to_json(name, request.verbose, request.size);
+                    (name.to_owned(), body)
+                })
+                .collect(),
+        })
     }
-    let looks = chosen
-        .iter()
-        .map(|(name, look)| async { (*name, look(&services).await) });
-    let found: BTreeMap<&str, Indicator> = join_all(looks).await.into_iter().collect();
-    let worst = found.values().map(|indicator| indicator.status).max();
-    Ok(HealthReportResponse {
-        cluster_name: services.cluster_name.clone(),
-        status: match request.indicator {
-            None => worst.map(|status| status.as_str().to_owned()),
-            Some(_) => None,
-        },
-        indicators: found
-            .into_iter()
-            .map(|(name, indicator)| {
-                let body = indicator.to_json(name, request.verbose, request.size);
-                (name.to_owned(), body)
-            })
-            .collect(),
-    })
 }

@@ -7,7 +7,7 @@ use ringwall_api::indices::{
     Acknowledged, CreateIndexRequest, CreateIndexResponse, DeleteIndexRequest, GetIndexRequest,
     GetIndexResponse, IndexDescription, PutMappingRequest, UpdateSettingsRequest,
 };
-use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext, Through};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext, Through};
 use ringwall_cluster::index_settings::IndexSettings;
 use ringwall_cluster::names::validate_index_name;
 use ringwall_cluster::render::{render_default_settings, render_settings};
@@ -18,59 +18,54 @@ use ringwall_search::filter::check_filter;
 use ringwall_settings::registry::indices::MAX_SHARDS_PER_NODE;
 use serde_json::{Value, json};
 
-use super::ActionRegistry;
+use super::Handler;
 use super::templates::{self, Asked, Composed};
 use crate::acknowledge;
 use crate::services::Services;
+use ringwall_security::{Authorized, Resolved, ResolvedIndices};
 
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(create);
-    registry.add(delete);
-    registry.add(get);
-    registry.add(put_mapping);
-    registry.add(update_settings);
-}
-
-async fn create(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: CreateIndexRequest,
-) -> ApiResult<CreateIndexResponse> {
-    let timeout = Duration::from_millis(request.timeout_ms);
-    let [name] = request.index.expressions.as_slice() else {
-        return Err(ApiError::illegal_argument("one index name is expected"));
-    };
-    let asked = Asked {
-        settings: &request.settings,
-        mappings: &request.mappings,
-        aliases: &request.aliases,
-    };
-    let composed = templates::compose(&services.cluster.state().templates, name, &asked)?;
-    let wanted = request.wait_for_active_shards;
-    let wanted = wanted.unwrap_or_else(|| composed.settings.wait_for_active_shards());
-    let result = submit_create(&services, name, composed, timeout).await;
-    match result {
-        Err(error) if request.auto && error.code == ErrorCode::ResourceAlreadyExists => {}
-        result => result?,
-    }
-    let active = services
-        .cluster
-        .applied()
-        .wait_for(timeout, |state| {
-            has_active(state, name, wanted).then_some(())
+impl Handler<CreateIndexRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<CreateIndexRequest>,
+    ) -> ApiResult<CreateIndexResponse> {
+        let timeout = Duration::from_millis(request.timeout_ms);
+        let [name] = request.indices().names() else {
+            return Err(ApiError::illegal_argument("one index name is expected"));
+        };
+        let asked = Asked {
+            settings: &request.settings,
+            mappings: &request.mappings,
+            aliases: &request.aliases,
+        };
+        let composed = templates::compose(&services.cluster.state().templates, name, &asked)?;
+        let wanted = request.wait_for_active_shards;
+        let wanted = wanted.unwrap_or_else(|| composed.settings.wait_for_active_shards());
+        let result = submit_create(&services, name, composed, timeout).await;
+        match result {
+            Err(error) if request.auto && error.code == ErrorCode::ResourceAlreadyExists => {}
+            result => result?,
+        }
+        let active = services
+            .cluster
+            .applied()
+            .wait_for(timeout, |state| {
+                has_active(state, name, wanted).then_some(())
+            })
+            .await;
+        Ok(CreateIndexResponse {
+            acknowledged: acknowledge::by_all(&services, timeout).await,
+            shards_acknowledged: active.is_some(),
+            index: name.clone(),
         })
-        .await;
-    Ok(CreateIndexResponse {
-        acknowledged: acknowledge::by_all(&services, timeout).await,
-        shards_acknowledged: active.is_some(),
-        index: name.clone(),
-    })
+    }
 }
 
 /// Creates an index that a write asks for. One that exists meanwhile is as good.
 pub(super) async fn create_by_write(
     services: &Arc<Services>,
-    name: &str,
+    name: &Authorized<String>,
     timeout: Duration,
 ) -> ApiResult<()> {
     let nothing = json!({});
@@ -170,20 +165,22 @@ fn has_active(state: &ClusterState, name: &str, wanted: u32) -> bool {
     })
 }
 
-async fn delete(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: DeleteIndexRequest,
-) -> ApiResult<Acknowledged> {
-    let state = services.cluster.state();
-    let indices = concrete(&state, &request.indices)?
-        .into_iter()
-        .map(|index| index.id.clone())
-        .collect();
-    let change = Change::DeleteIndices { indices };
-    let timeout = Duration::from_millis(request.timeout_ms);
-    services.cluster.submit(change, timeout).await?;
-    acknowledged(&services, timeout).await
+impl Handler<DeleteIndexRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<DeleteIndexRequest>,
+    ) -> ApiResult<Acknowledged> {
+        let state = services.cluster.state();
+        let indices = concrete(&state, request.indices())?
+            .into_iter()
+            .map(|index| index.id.clone())
+            .collect();
+        let change = Change::DeleteIndices { indices };
+        let timeout = Duration::from_millis(request.timeout_ms);
+        services.cluster.submit(change, timeout).await?;
+        acknowledged(&services, timeout).await
+    }
 }
 
 async fn acknowledged(services: &Services, timeout: Duration) -> ApiResult<Acknowledged> {
@@ -197,10 +194,10 @@ async fn acknowledged(services: &Services, timeout: Duration) -> ApiResult<Ackno
 /// One has been deleted since it was resolved.
 pub(super) fn concrete<'a>(
     state: &'a ClusterState,
-    target: &IndicesTarget,
+    target: &ResolvedIndices,
 ) -> ApiResult<Vec<&'a IndexMetadata>> {
     target
-        .expressions
+        .names()
         .iter()
         .map(|name| {
             state
@@ -211,20 +208,22 @@ pub(super) fn concrete<'a>(
         .collect()
 }
 
-async fn get(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: GetIndexRequest,
-) -> ApiResult<GetIndexResponse> {
-    let state = services.cluster.state();
-    let indices = concrete(&state, &request.indices)?
-        .into_iter()
-        .map(|index| {
-            let through = request.indices.through(&index.id.name);
-            describe(&services, &state, index, &through, request.with_defaults)
-        })
-        .collect::<ApiResult<_>>()?;
-    Ok(GetIndexResponse { indices })
+impl Handler<GetIndexRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<GetIndexRequest>,
+    ) -> ApiResult<GetIndexResponse> {
+        let state = services.cluster.state();
+        let indices = concrete(&state, request.indices())?
+            .into_iter()
+            .map(|index| {
+                let through = request.indices().through(&index.id.name);
+                describe(&services, &state, index, &through, request.with_defaults)
+            })
+            .collect::<ApiResult<_>>()?;
+        Ok(GetIndexResponse { indices })
+    }
 }
 
 fn describe(
@@ -257,32 +256,36 @@ fn describe(
     })
 }
 
-async fn put_mapping(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: PutMappingRequest,
-) -> ApiResult<Acknowledged> {
-    let timeout = Duration::from_millis(request.timeout_ms);
-    let state = services.cluster.state();
-    for index in concrete(&state, &request.indices)? {
-        services
-            .shards
-            .put_mapping(&index.id, &request.mappings, timeout)
-            .await?;
+impl Handler<PutMappingRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<PutMappingRequest>,
+    ) -> ApiResult<Acknowledged> {
+        let timeout = Duration::from_millis(request.timeout_ms);
+        let state = services.cluster.state();
+        for index in concrete(&state, request.indices())? {
+            services
+                .shards
+                .put_mapping(&index.id, &request.mappings, timeout)
+                .await?;
+        }
+        acknowledged(&services, timeout).await
     }
-    acknowledged(&services, timeout).await
 }
 
-async fn update_settings(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: UpdateSettingsRequest,
-) -> ApiResult<Acknowledged> {
-    let timeout = Duration::from_millis(request.timeout_ms);
-    for name in &request.indices.expressions {
-        update_one(&services, name, &request.settings, timeout).await?;
+impl Handler<UpdateSettingsRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<UpdateSettingsRequest>,
+    ) -> ApiResult<Acknowledged> {
+        let timeout = Duration::from_millis(request.timeout_ms);
+        for name in request.indices().names() {
+            update_one(&services, name, &request.settings, timeout).await?;
+        }
+        acknowledged(&services, timeout).await
     }
-    acknowledged(&services, timeout).await
 }
 
 async fn update_one(

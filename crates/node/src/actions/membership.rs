@@ -13,16 +13,11 @@ use ringwall_cluster::{Change, ClusterState};
 use ringwall_settings::registry::cluster::MEMBERSHIP_APPROVAL;
 use ringwall_transport::DuplicateAction;
 
-use super::ActionRegistry;
+use super::Handler;
 use crate::acknowledge;
 use crate::node_actions::{Needs, for_users};
 use crate::services::Services;
-
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(get);
-    registry.add(approve);
-    registry.add(forget);
-}
+use ringwall_security::Resolved;
 
 /// To the master: who waits to be let in?
 const WAITING: &str = "cluster:monitor/nodes/membership[m]";
@@ -33,29 +28,31 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
     for_users(
         services,
         WAITING,
-        |(): &()| vec![Needs::Cluster(MembershipRequest::ACTION.name)],
+        |(): &()| vec![Needs::Cluster(MembershipRequest::NAME)],
         async |services, _, ()| Ok(services.cluster.applied().waiting()),
     )
 }
 
-async fn get(
-    services: Arc<Services>,
-    context: RequestContext,
-    _request: MembershipRequest,
-) -> ApiResult<MembershipResponse> {
-    let master = services.cluster.master();
-    let master = master.ok_or_else(|| services.cluster.no_master())?;
-    let user = &context.authentication;
-    let timeout = context.time_left(TIMEOUT);
-    let waiting: Vec<WaitingNode> = services
-        .call_as(user, master, WAITING, &(), timeout)
-        .await?;
-    let state = services.cluster.state();
-    Ok(MembershipResponse {
-        approval: services.settings.get(&MEMBERSHIP_APPROVAL),
-        nodes: members(&state),
-        waiting,
-    })
+impl Handler<MembershipRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        _request: Resolved<MembershipRequest>,
+    ) -> ApiResult<MembershipResponse> {
+        let master = services.cluster.master();
+        let master = master.ok_or_else(|| services.cluster.no_master())?;
+        let user = &context.authentication;
+        let timeout = context.time_left(TIMEOUT);
+        let waiting: Vec<WaitingNode> = services
+            .call_as(user, master, WAITING, &(), timeout)
+            .await?;
+        let state = services.cluster.state();
+        Ok(MembershipResponse {
+            approval: services.settings.get(&MEMBERSHIP_APPROVAL),
+            nodes: members(&state),
+            waiting,
+        })
+    }
 }
 
 fn members(state: &ClusterState) -> Vec<MemberInfo> {
@@ -79,41 +76,45 @@ fn members(state: &ClusterState) -> Vec<MemberInfo> {
     known.chain(without).collect()
 }
 
-async fn approve(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: ApproveNodeRequest,
-) -> ApiResult<MembershipChanged> {
-    let node = node_id(&request.id)?;
-    let key: NodeKey = request
-        .key
-        .parse()
-        .map_err(|error| ApiError::illegal_argument(format!("[key]: {error}")))?;
-    every_node_has_a_key(&services.cluster.state())?;
-    let change = Change::ApproveNode {
-        node,
-        // It tells its name when it joins.
-        name: String::new(),
-        key,
-    };
-    submit(&services, change, request.timeout_ms).await
+impl Handler<ApproveNodeRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<ApproveNodeRequest>,
+    ) -> ApiResult<MembershipChanged> {
+        let node = node_id(&request.id)?;
+        let key: NodeKey = request
+            .key
+            .parse()
+            .map_err(|error| ApiError::illegal_argument(format!("[key]: {error}")))?;
+        every_node_has_a_key(&services.cluster.state())?;
+        let change = Change::ApproveNode {
+            node,
+            // It tells its name when it joins.
+            name: String::new(),
+            key,
+        };
+        submit(&services, change, request.timeout_ms).await
+    }
 }
 
-async fn forget(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: ForgetNodeRequest,
-) -> ApiResult<MembershipChanged> {
-    let node = node_id(&request.id)?;
-    every_node_has_a_key(&services.cluster.state())?;
-    if services.coordination.is_in_consensus(node) {
-        let reason = format!(
-            "node [{node}] is in the cluster or still in its voting configuration; stop it, and see that \
-             [cluster.auto_shrink_voting_configuration] lets another node take its place"
-        );
-        return Err(ApiError::illegal_argument(reason));
+impl Handler<ForgetNodeRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<ForgetNodeRequest>,
+    ) -> ApiResult<MembershipChanged> {
+        let node = node_id(&request.id)?;
+        every_node_has_a_key(&services.cluster.state())?;
+        if services.coordination.is_in_consensus(node) {
+            let reason = format!(
+                "node [{node}] is in the cluster or still in its voting configuration; stop it, and see that \
+                 [cluster.auto_shrink_voting_configuration] lets another node take its place"
+            );
+            return Err(ApiError::illegal_argument(reason));
+        }
+        submit(&services, Change::ForgetNode { node }, request.timeout_ms).await
     }
-    submit(&services, Change::ForgetNode { node }, request.timeout_ms).await
 }
 
 async fn submit(

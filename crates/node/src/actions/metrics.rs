@@ -7,13 +7,10 @@ use ringwall_api::cluster::{BreakerStats, NodeStats};
 use ringwall_api::tls::{MetricsRequest, MetricsResponse};
 use ringwall_api::{ApiResult, RequestContext};
 
-use super::ActionRegistry;
+use super::Handler;
 use super::{nodes, tls};
 use crate::services::Services;
-
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(metrics);
-}
+use ringwall_security::Resolved;
 
 /// What requests hold, and how often they were refused for it.
 fn memory(page: &mut Page, stats: &NodeStats) {
@@ -70,155 +67,157 @@ fn memory(page: &mut Page, stats: &NodeStats) {
     }
 }
 
-async fn metrics(
-    services: Arc<Services>,
-    _context: RequestContext,
-    _request: MetricsRequest,
-) -> ApiResult<MetricsResponse> {
-    let stats = nodes::local_stats(&services).await?;
-    let state = services.cluster.state();
-    let tls = tls::local(&services);
-    let mut page = Page::default();
-    page.gauge(
-        "ringwall_process_resident_bytes",
-        "Resident memory.",
-        &[],
-        stats.resident_bytes as f64,
-    );
-    page.gauge(
-        "ringwall_process_open_fds",
-        "Open file descriptors.",
-        &[],
-        stats.open_file_descriptors as f64,
-    );
-    page.gauge(
-        "ringwall_uptime_seconds",
-        "Time since the start.",
-        &[],
-        stats.uptime_ms as f64 / 1000.0,
-    );
-    page.gauge(
-        "ringwall_disk_free_bytes",
-        "Room left on the disk of the data path.",
-        &[],
-        stats.disk_free_bytes as f64,
-    );
-    page.gauge(
-        "ringwall_disk_total_bytes",
-        "Size of the disk of the data path.",
-        &[],
-        stats.disk_total_bytes as f64,
-    );
-    for (name, help, value) in [
-        (
-            "ringwall_http_connections",
-            "Open connections of clients.",
-            stats.http.open,
-        ),
-        (
-            "ringwall_transport_connections",
-            "Open connections that other nodes dialled.",
-            stats.transport.accepted,
-        ),
-        (
-            "ringwall_transport_handshakes",
-            "Connections of other nodes in their handshake.",
-            stats.transport.handshaking,
-        ),
-    ] {
-        page.gauge(name, help, &[], value as f64);
-    }
-    memory(&mut page, &stats);
-    page.gauge(
-        "ringwall_docs",
-        "Documents in the shard copies of this node.",
-        &[],
-        stats.docs as f64,
-    );
-    page.gauge(
-        "ringwall_store_bytes",
-        "Bytes of the shard copies of this node.",
-        &[],
-        stats.store_bytes as f64,
-    );
-    page.gauge(
-        "ringwall_cluster_nodes",
-        "Nodes in the cluster.",
-        &[],
-        state.nodes.len() as f64,
-    );
-    page.gauge(
-        "ringwall_cluster_status",
-        "0 green, 1 yellow, 2 red.",
-        &[],
-        state.health(&[]).status as u8 as f64,
-    );
-    page.gauge(
-        "ringwall_cluster_has_master",
-        "Whether this node knows a living master.",
-        &[],
-        f64::from(services.cluster.master().is_some()),
-    );
-    for context in &tls.contexts {
-        for certificate in &context.certificates {
-            let labels = [
-                ("context", context.name.as_str()),
-                ("path", &certificate.path),
-                ("subject", &certificate.subject),
-                ("serial", &certificate.serial),
-                (
-                    "own",
-                    if certificate.has_private_key {
-                        "true"
-                    } else {
-                        "false"
-                    },
-                ),
-            ];
-            let help = "End of a TLS certificate in use, seconds since the epoch.";
-            page.gauge(
-                "ringwall_tls_certificate_not_after_seconds",
-                help,
-                &labels,
-                certificate.not_after as f64,
-            );
-        }
-    }
-    for context in &tls.contexts {
-        for list in &context.revocation_lists {
-            let labels = [
-                ("context", context.name.as_str()),
-                ("path", &list.path),
-                ("issuer", &list.issuer),
-                ("number", &list.number),
-            ];
-            let help = "When the successor of a certificate revocation list in use is due, seconds since the epoch.";
-            page.gauge(
-                "ringwall_tls_revocation_list_next_update_seconds",
-                help,
-                &labels,
-                list.next_update as f64,
-            );
-        }
-    }
-    for context in &tls.contexts {
-        let failed = f64::from(context.reload_error.is_some());
-        let help = "Whether changed TLS files could not be loaded.";
+impl Handler<MetricsRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        _request: Resolved<MetricsRequest>,
+    ) -> ApiResult<MetricsResponse> {
+        let stats = nodes::local_stats(&services).await?;
+        let state = services.cluster.state();
+        let tls = tls::local(&services);
+        let mut page = Page::default();
         page.gauge(
-            "ringwall_tls_reload_failed",
-            help,
-            &[("context", &context.name)],
-            failed,
+            "ringwall_process_resident_bytes",
+            "Resident memory.",
+            &[],
+            stats.resident_bytes as f64,
         );
+        page.gauge(
+            "ringwall_process_open_fds",
+            "Open file descriptors.",
+            &[],
+            stats.open_file_descriptors as f64,
+        );
+        page.gauge(
+            "ringwall_uptime_seconds",
+            "Time since the start.",
+            &[],
+            stats.uptime_ms as f64 / 1000.0,
+        );
+        page.gauge(
+            "ringwall_disk_free_bytes",
+            "Room left on the disk of the data path.",
+            &[],
+            stats.disk_free_bytes as f64,
+        );
+        page.gauge(
+            "ringwall_disk_total_bytes",
+            "Size of the disk of the data path.",
+            &[],
+            stats.disk_total_bytes as f64,
+        );
+        for (name, help, value) in [
+            (
+                "ringwall_http_connections",
+                "Open connections of clients.",
+                stats.http.open,
+            ),
+            (
+                "ringwall_transport_connections",
+                "Open connections that other nodes dialled.",
+                stats.transport.accepted,
+            ),
+            (
+                "ringwall_transport_handshakes",
+                "Connections of other nodes in their handshake.",
+                stats.transport.handshaking,
+            ),
+        ] {
+            page.gauge(name, help, &[], value as f64);
+        }
+        memory(&mut page, &stats);
+        page.gauge(
+            "ringwall_docs",
+            "Documents in the shard copies of this node.",
+            &[],
+            stats.docs as f64,
+        );
+        page.gauge(
+            "ringwall_store_bytes",
+            "Bytes of the shard copies of this node.",
+            &[],
+            stats.store_bytes as f64,
+        );
+        page.gauge(
+            "ringwall_cluster_nodes",
+            "Nodes in the cluster.",
+            &[],
+            state.nodes.len() as f64,
+        );
+        page.gauge(
+            "ringwall_cluster_status",
+            "0 green, 1 yellow, 2 red.",
+            &[],
+            state.health(&[]).status as u8 as f64,
+        );
+        page.gauge(
+            "ringwall_cluster_has_master",
+            "Whether this node knows a living master.",
+            &[],
+            f64::from(services.cluster.master().is_some()),
+        );
+        for context in &tls.contexts {
+            for certificate in &context.certificates {
+                let labels = [
+                    ("context", context.name.as_str()),
+                    ("path", &certificate.path),
+                    ("subject", &certificate.subject),
+                    ("serial", &certificate.serial),
+                    (
+                        "own",
+                        if certificate.has_private_key {
+                            "true"
+                        } else {
+                            "false"
+                        },
+                    ),
+                ];
+                let help = "End of a TLS certificate in use, seconds since the epoch.";
+                page.gauge(
+                    "ringwall_tls_certificate_not_after_seconds",
+                    help,
+                    &labels,
+                    certificate.not_after as f64,
+                );
+            }
+        }
+        for context in &tls.contexts {
+            for list in &context.revocation_lists {
+                let labels = [
+                    ("context", context.name.as_str()),
+                    ("path", &list.path),
+                    ("issuer", &list.issuer),
+                    ("number", &list.number),
+                ];
+                let help = "When the successor of a certificate revocation list in use is due, seconds since the epoch.";
+                page.gauge(
+                    "ringwall_tls_revocation_list_next_update_seconds",
+                    help,
+                    &labels,
+                    list.next_update as f64,
+                );
+            }
+        }
+        for context in &tls.contexts {
+            let failed = f64::from(context.reload_error.is_some());
+            let help = "Whether changed TLS files could not be loaded.";
+            page.gauge(
+                "ringwall_tls_reload_failed",
+                help,
+                &[("context", &context.name)],
+                failed,
+            );
+        }
+        let plain = tls.links.iter().filter(|link| !link.encrypted).count();
+        page.gauge(
+            "ringwall_transport_unencrypted_links",
+            "Links to other nodes without TLS.",
+            &[],
+            plain as f64,
+        );
+        Ok(MetricsResponse { text: page.text })
     }
-    let plain = tls.links.iter().filter(|link| !link.encrypted).count();
-    page.gauge(
-        "ringwall_transport_unencrypted_links",
-        "Links to other nodes without TLS.",
-        &[],
-        plain as f64,
-    );
-    Ok(MetricsResponse { text: page.text })
 }
 
 #[derive(Default)]

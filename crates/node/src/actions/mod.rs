@@ -30,79 +30,68 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use ringwall_api::action::{AnyMessage, BoxFuture, ErasedRequest};
-use ringwall_api::{ActionRequest, ApiError, ApiResult, Client, ErrorCode, RequestContext};
-
+use ringwall_api::action::{AnyMessage, BoxFuture};
+use ringwall_api::{ActionRequest, ApiError, ApiResult, RequestContext, for_each_action};
+use ringwall_security::{AnyResolved, Executor, Resolved};
 use ringwall_transport::{DuplicateAction, Origin};
 
 use crate::services::Services;
 
-type Handler = Box<
-    dyn Fn(
-            Arc<Services>,
-            RequestContext,
-            ErasedRequest,
-        ) -> BoxFuture<'static, ApiResult<AnyMessage>>
-        + Send
-        + Sync,
->;
+/// What an action does. Each request on the list of actions has exactly one handler, or this crate does not compile;
+/// and a handler cannot be given a request that nobody has authorized.
+pub trait Handler<R: ActionRequest>: Send + Sync + 'static {
+    /// Does what the request says.
+    fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<R>,
+    ) -> impl Future<Output = ApiResult<R::Response>> + Send;
+}
+
+type Run =
+    fn(Arc<Services>, RequestContext, AnyResolved) -> BoxFuture<'static, ApiResult<AnyMessage>>;
 
 /// The implementation of every action of this node.
 pub struct ActionRegistry {
     services: Arc<Services>,
-    handlers: HashMap<TypeId, Handler>,
+    handlers: HashMap<TypeId, Run>,
+}
+
+macro_rules! handlers {
+    ($($module:ident {
+        $($request:ident => $response:ident, $name:literal, $access:ident $(($($args:tt)*))?;)*
+    })*) => {
+        [$($((
+            TypeId::of::<ringwall_api::$module::$request>(),
+            run::<ringwall_api::$module::$request> as Run,
+        ),)*)*]
+    };
 }
 
 impl ActionRegistry {
     /// Returns the registry of every action.
     pub fn new(services: Arc<Services>) -> Arc<Self> {
-        let mut registry = Self {
+        Arc::new(Self {
             services,
-            handlers: HashMap::new(),
-        };
-        cluster::register(&mut registry);
-        cluster_settings::register(&mut registry);
-        nodes::register(&mut registry);
-        indices::register(&mut registry);
-        stats::register(&mut registry);
-        tasks::register(&mut registry);
-        templates::register(&mut registry);
-        bulk::register(&mut registry);
-        get::register(&mut registry);
-        search::register(&mut registry);
-        roles::register(&mut registry);
-        security::register(&mut registry);
-        aliases::register(&mut registry);
-        api_keys::register(&mut registry);
-        service_accounts::register(&mut registry);
-        enroll::register(&mut registry);
-        tls::register(&mut registry);
-        reload_secure_settings::register(&mut registry);
-        health_report::register(&mut registry);
-        metrics::register(&mut registry);
-        reroute::register(&mut registry);
-        membership::register(&mut registry);
-        Arc::new(registry)
+            handlers: HashMap::from(for_each_action!(handlers)),
+        })
     }
+}
 
-    /// Adds the implementation of one request type.
-    pub(crate) fn add<R, F, Fut>(&mut self, handler: F)
-    where
-        R: ActionRequest,
-        F: Fn(Arc<Services>, RequestContext, R) -> Fut + Copy + Send + Sync + 'static,
-        Fut: Future<Output = ApiResult<R::Response>> + Send + 'static,
-    {
-        let erased: Handler = Box::new(move |services, context, request| {
-            Box::pin(async move {
-                let mut request = request.into_typed::<R>()?;
-                blocks::check(&services.cluster.state(), &mut request)?;
-                let response = handler(services, context, request).await?;
-                Ok(Box::new(response) as AnyMessage)
-            })
-        });
-        let previous = self.handlers.insert(TypeId::of::<R>(), erased);
-        debug_assert!(previous.is_none(), "two handlers of {}", R::ACTION.name);
-    }
+fn run<R: ActionRequest>(
+    services: Arc<Services>,
+    context: RequestContext,
+    request: AnyResolved,
+) -> BoxFuture<'static, ApiResult<AnyMessage>>
+where
+    Services: Handler<R>,
+{
+    Box::pin(async move {
+        let request = request.into_typed::<R>()?;
+        blocks::check(&services.cluster.state(), &request)?;
+        let response = Services::handle(services, context, request).await?;
+        Ok(Box::new(response) as AnyMessage)
+    })
 }
 
 /// Registers what the actions of other nodes ask of this one.
@@ -118,28 +107,22 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
     stats::register_transport(services)
 }
 
-impl Client for ActionRegistry {
-    fn execute_erased(
+impl Executor for ActionRegistry {
+    fn execute(
         &self,
         context: RequestContext,
-        request: ErasedRequest,
+        request: AnyResolved,
     ) -> BoxFuture<'_, ApiResult<AnyMessage>> {
-        match self.handlers.get(&request.request_type()) {
-            Some(handler) => {
-                let origin = Origin {
-                    task: None,
-                    opaque_id: context.opaque_id.clone(),
-                };
-                let task = self.services.tasks.begin(request.spec.name, Some(&origin));
-                Box::pin(task.run(handler(self.services.clone(), context, request)))
-            }
-            None => {
-                let error = ApiError::new(
-                    ErrorCode::ActionNotFound,
-                    format!("no handler for action [{}]", request.spec.name),
-                );
-                Box::pin(async move { Err(error) })
-            }
-        }
+        let action = request.action();
+        let Some(run) = self.handlers.get(&request.request_type()) else {
+            let error = ApiError::internal(format!("no handler for action [{action}]"));
+            return Box::pin(async move { Err(error) });
+        };
+        let origin = Origin {
+            task: None,
+            opaque_id: context.opaque_id.clone(),
+        };
+        let task = self.services.tasks.begin(action, Some(&origin));
+        Box::pin(task.run(run(self.services.clone(), context, request)))
     }
 }

@@ -18,15 +18,11 @@ use ringwall_settings::registry::network::HTTP_MAX_CONTENT_LENGTH;
 use ringwall_transport::DuplicateAction;
 use serde_json::Value;
 
-use super::ActionRegistry;
+use super::Handler;
 use crate::node_actions::{Needs, for_users};
 use crate::process;
 use crate::services::Services;
-
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(info);
-    registry.add(stats);
-}
+use ringwall_security::Resolved;
 
 /// To every node: what do you use?
 const NODE_STATS: &str = "cluster:monitor/nodes/stats[n]";
@@ -38,37 +34,39 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
     for_users(
         services,
         NODE_INFO,
-        |(): &()| vec![Needs::Cluster(NodesInfoRequest::ACTION.name)],
+        |(): &()| vec![Needs::Cluster(NodesInfoRequest::NAME)],
         async |services, _, ()| Ok(own_info(&services)),
     )?;
     for_users(
         services,
         NODE_STATS,
-        |(): &()| vec![Needs::Cluster(NodesStatsRequest::ACTION.name)],
+        |(): &()| vec![Needs::Cluster(NodesStatsRequest::NAME)],
         async |services, _, ()| local_stats(&services).await,
     )
 }
 
-async fn info(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: NodesInfoRequest,
-) -> ApiResult<NodesInfoResponse> {
-    let state = services.cluster.state();
-    let master = services.cluster.master();
-    let (services, user, asks) = (&services, &context.authentication, request.asks);
-    let limit = context.time_left(INFO_TIMEOUT);
-    let nodes = selected(services, &state, &request.nodes).map(|node| async move {
-        let own = match asks {
-            true => ask_info(services, user, node, limit).await,
-            false => None,
-        };
-        (node.id.to_string(), describe(node, master, own))
-    });
-    Ok(NodesInfoResponse {
-        cluster_name: services.cluster_name.clone(),
-        nodes: join_all(nodes).await.into_iter().collect(),
-    })
+impl Handler<NodesInfoRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<NodesInfoRequest>,
+    ) -> ApiResult<NodesInfoResponse> {
+        let state = services.cluster.state();
+        let master = services.cluster.master();
+        let (services, user, asks) = (&services, &context.authentication, request.asks);
+        let limit = context.time_left(INFO_TIMEOUT);
+        let nodes = selected(services, &state, &request.nodes).map(|node| async move {
+            let own = match asks {
+                true => ask_info(services, user, node, limit).await,
+                false => None,
+            };
+            (node.id.to_string(), describe(node, master, own))
+        });
+        Ok(NodesInfoResponse {
+            cluster_name: services.cluster_name.clone(),
+            nodes: join_all(nodes).await.into_iter().collect(),
+        })
+    }
 }
 
 async fn ask_info(
@@ -158,13 +156,15 @@ pub(super) fn selected<'a>(
     })
 }
 
-async fn stats(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: NodesStatsRequest,
-) -> ApiResult<NodesStatsResponse> {
-    let limit = context.time_left(TIMEOUT);
-    all_stats(&services, &context.authentication, &request, limit).await
+impl Handler<NodesStatsRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<NodesStatsRequest>,
+    ) -> ApiResult<NodesStatsResponse> {
+        let limit = context.time_left(TIMEOUT);
+        all_stats(&services, &context.authentication, &request, limit).await
+    }
 }
 
 /// Asks the nodes that the request names, for a user.

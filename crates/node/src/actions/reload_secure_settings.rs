@@ -15,14 +15,11 @@ use ringwall_tls::SslConfig;
 use ringwall_transport::DuplicateAction;
 use sha2::Digest;
 
-use super::ActionRegistry;
+use super::Handler;
 use super::nodes::selected;
 use crate::node_actions::{Needs, for_users};
 use crate::services::Services;
-
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(reload);
-}
+use ringwall_security::Resolved;
 
 const NODE_RELOAD: &str = "cluster:admin/nodes/reload_secure_settings[n]";
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,45 +29,46 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
     for_users(
         services,
         NODE_RELOAD,
-        |_: &ReloadSecureSettingsRequest| {
-            vec![Needs::Cluster(ReloadSecureSettingsRequest::ACTION.name)]
-        },
+        |_: &ReloadSecureSettingsRequest| vec![Needs::Cluster(ReloadSecureSettingsRequest::NAME)],
         async |services, _, request| Ok(reload_local(services, request.password).await),
     )
 }
 
-async fn reload(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: ReloadSecureSettingsRequest,
-) -> ApiResult<ReloadSecureSettingsResponse> {
-    let local = services.transport.local();
-    let encrypted = TransportTls::of(&local.attributes) == Some(TransportTls::Required);
-    let only_local = request.nodes == ["_local"];
-    if !request.password.is_empty() && !encrypted && !only_local {
-        return Err(ApiError::illegal_argument(
-            "Secure settings cannot be updated cluster wide when TLS for the transport layer is not enabled. \
-             Enable TLS or use the API with a `_local` filter on each node.",
-        ));
-    }
-    let state = services.cluster.state();
-    let (services, user, request) = (&services, &context.authentication, &request);
-    let limit = context.time_left(TIMEOUT);
-    let asked = selected(services, &state, &request.nodes).map(|node| async move {
-        let answer: ApiResult<ReloadedNode> = services
-            .call_as(user, node.id, NODE_RELOAD, request, limit)
-            .await;
-        let answer = answer.unwrap_or_else(|error| ReloadedNode {
-            name: node.name.clone(),
-            error: Some(error),
-            ..nothing_read()
+impl Handler<ReloadSecureSettingsRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<ReloadSecureSettingsRequest>,
+    ) -> ApiResult<ReloadSecureSettingsResponse> {
+        let request = request.into_request();
+        let local = services.transport.local();
+        let encrypted = TransportTls::of(&local.attributes) == Some(TransportTls::Required);
+        let only_local = request.nodes == ["_local"];
+        if !request.password.is_empty() && !encrypted && !only_local {
+            return Err(ApiError::illegal_argument(
+                "Secure settings cannot be updated cluster wide when TLS for the transport layer is not enabled. \
+                 Enable TLS or use the API with a `_local` filter on each node.",
+            ));
+        }
+        let state = services.cluster.state();
+        let (services, user, request) = (&services, &context.authentication, &request);
+        let limit = context.time_left(TIMEOUT);
+        let asked = selected(services, &state, &request.nodes).map(|node| async move {
+            let answer: ApiResult<ReloadedNode> = services
+                .call_as(user, node.id, NODE_RELOAD, request, limit)
+                .await;
+            let answer = answer.unwrap_or_else(|error| ReloadedNode {
+                name: node.name.clone(),
+                error: Some(error),
+                ..nothing_read()
+            });
+            (node.id.to_string(), answer)
         });
-        (node.id.to_string(), answer)
-    });
-    Ok(ReloadSecureSettingsResponse {
-        cluster_name: services.cluster_name.clone(),
-        nodes: join_all(asked).await.into_iter().collect(),
-    })
+        Ok(ReloadSecureSettingsResponse {
+            cluster_name: services.cluster_name.clone(),
+            nodes: join_all(asked).await.into_iter().collect(),
+        })
+    }
 }
 
 async fn reload_local(services: Arc<Services>, password: SecretString) -> ReloadedNode {

@@ -8,42 +8,42 @@ use ringwall_api::{ApiResult, RequestContext};
 use ringwall_base::random_uuid;
 use ringwall_cluster::{Change, ClusterState, Command};
 
-use super::ActionRegistry;
+use super::Handler;
 use crate::acknowledge;
 use crate::cluster_service::now_ms;
 use crate::services::Services;
+use ringwall_security::Resolved;
 
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(reroute);
-}
-
-async fn reroute(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: ClusterRerouteRequest,
-) -> ApiResult<ClusterRerouteResponse> {
-    let timeout = Duration::from_millis(request.timeout_ms);
-    let mut commands = request.commands;
-    let mut explanations = None;
-    if request.explain || request.dry_run {
-        let refusals = rehearse(&services.cluster.state(), &commands, request.explain)?;
-        let mut refused = refusals.iter().map(Option::is_some);
-        commands.retain(|_| !refused.next().unwrap_or_default());
-        explanations = request.explain.then_some(refusals);
+impl Handler<ClusterRerouteRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<ClusterRerouteRequest>,
+    ) -> ApiResult<ClusterRerouteResponse> {
+        let request = request.into_request();
+        let timeout = Duration::from_millis(request.timeout_ms);
+        let mut commands = request.commands;
+        let mut explanations = None;
+        if request.explain || request.dry_run {
+            let refusals = rehearse(&services.cluster.state(), &commands, request.explain)?;
+            let mut refused = refusals.iter().map(Option::is_some);
+            commands.retain(|_| !refused.next().unwrap_or_default());
+            explanations = request.explain.then_some(refusals);
+        }
+        let mut acknowledged = true;
+        if !request.dry_run {
+            let change = Change::RerouteCommands {
+                commands,
+                retry_failed: request.retry_failed,
+            };
+            services.cluster.submit(change, timeout).await?;
+            acknowledged = acknowledge::by_all(&services, timeout).await;
+        }
+        Ok(ClusterRerouteResponse {
+            acknowledged,
+            explanations,
+        })
     }
-    let mut acknowledged = true;
-    if !request.dry_run {
-        let change = Change::RerouteCommands {
-            commands,
-            retry_failed: request.retry_failed,
-        };
-        services.cluster.submit(change, timeout).await?;
-        acknowledged = acknowledge::by_all(&services, timeout).await;
-    }
-    Ok(ClusterRerouteResponse {
-        acknowledged,
-        explanations,
-    })
 }
 
 /// Applies the commands to a copy of the state, one after another. Returns why each was refused.

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use ringwall_api::auth::Authentication;
 use ringwall_api::document::ShardCounts;
 use ringwall_api::search::{SearchHit, SearchRequest, SearchResponse, ShardFailure};
-use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext, Through};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext, Through};
 use ringwall_base::json_size::tree_size;
 use ringwall_base::{NodeId, ShardId, encoding};
 use ringwall_cluster::ClusterState;
@@ -23,7 +23,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::ActionRegistry;
+use super::Handler;
 use super::indices::concrete;
 use crate::cluster_service::now_ms;
 use crate::preference::Preference;
@@ -34,95 +34,94 @@ use crate::search::messages::{
 };
 use crate::services::Services;
 use crate::views;
+use ringwall_security::{Resolved, ResolvedIndices};
 
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(search);
-}
-
-async fn search(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: SearchRequest,
-) -> ApiResult<SearchResponse> {
-    let begun = Instant::now();
-    let mut source = parse_search(&request.body)?;
-    check_depth(&source, services.settings.get(&MAX_NESTED_DEPTH))?;
-    source.typed_keys = request.typed_keys;
-    let allow_partial = request
-        .allow_partial_results
-        .unwrap_or_else(|| services.settings.get(&SEARCH_DEFAULT_ALLOW_PARTIAL_RESULTS));
-    let caller = Caller::of(&services, &context);
-    let state = services.cluster.state();
-    let preference = Preference::parse(request.preference.as_deref())?;
-    let shards = shards(
-        &state,
-        &request.indices,
-        request.routing.as_deref(),
-        &preference,
-    )?;
-    let body = json_text(&request.body)?;
-    describe(&request.indices, &body);
-    // The query that was made of the body, and the text that the shards are sent.
-    let read = tree_size(&body).bytes + body.len() as u64;
-    context.account.charge(read, "<search_request>")?;
-    let asked = shards.iter().map(|(shard, through)| {
-        let query = |state_version| QueryRequest {
-            shard: shard.clone(),
-            through: through.clone(),
-            state_version,
-            body: body.clone(),
-            now_ms: caller.now_ms,
-            fetch: shards.len() == 1,
-            time_left_ms: caller.time_left_ms(),
-            allow_partial,
-        };
-        caller.ask::<QueryResponse, _>(shard, &preference, QUERY, query)
-    });
-    let mut found: Vec<ShardFound> = Vec::with_capacity(shards.len());
-    let mut results: Vec<ShardQueryResult> = Vec::with_capacity(shards.len());
-    let mut failures: Vec<ShardFailure> = Vec::new();
-    for ((shard, _), answer) in shards.iter().zip(join_all(asked).await) {
-        match answer {
-            Ok((node, response)) => {
-                let bytes = encoding::size(&response) * HEAP_FACTOR;
-                context.account.charge(bytes, "<reduce_aggs>")?;
-                results.push(response.result);
-                found.push(ShardFound {
-                    shard: shard.clone(),
-                    node,
-                    context: response.context,
-                    page: response.page,
-                });
+impl Handler<SearchRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<SearchRequest>,
+    ) -> ApiResult<SearchResponse> {
+        let begun = Instant::now();
+        let mut source = parse_search(&request.body)?;
+        check_depth(&source, services.settings.get(&MAX_NESTED_DEPTH))?;
+        source.typed_keys = request.typed_keys;
+        let allow_partial = request
+            .allow_partial_results
+            .unwrap_or_else(|| services.settings.get(&SEARCH_DEFAULT_ALLOW_PARTIAL_RESULTS));
+        let caller = Caller::of(&services, &context);
+        let state = services.cluster.state();
+        let preference = Preference::parse(request.preference.as_deref())?;
+        let shards = shards(
+            &state,
+            request.indices(),
+            request.routing.as_deref(),
+            &preference,
+        )?;
+        let body = json_text(&request.body)?;
+        describe(request.indices(), &body);
+        // The query that was made of the body, and the text that the shards are sent.
+        let read = tree_size(&body).bytes + body.len() as u64;
+        context.account.charge(read, "<search_request>")?;
+        let asked = shards.iter().map(|(shard, through)| {
+            let query = |state_version| QueryRequest {
+                shard: shard.clone(),
+                through: through.clone(),
+                state_version,
+                body: body.clone(),
+                now_ms: caller.now_ms,
+                fetch: shards.len() == 1,
+                time_left_ms: caller.time_left_ms(),
+                allow_partial,
+            };
+            caller.ask::<QueryResponse, _>(shard, &preference, QUERY, query)
+        });
+        let mut found: Vec<ShardFound> = Vec::with_capacity(shards.len());
+        let mut results: Vec<ShardQueryResult> = Vec::with_capacity(shards.len());
+        let mut failures: Vec<ShardFailure> = Vec::new();
+        for ((shard, _), answer) in shards.iter().zip(join_all(asked).await) {
+            match answer {
+                Ok((node, response)) => {
+                    let bytes = encoding::size(&response) * HEAP_FACTOR;
+                    context.account.charge(bytes, "<reduce_aggs>")?;
+                    results.push(response.result);
+                    found.push(ShardFound {
+                        shard: shard.clone(),
+                        node,
+                        context: response.context,
+                        page: response.page,
+                    });
+                }
+                Err(failure) => failures.push(failure),
             }
-            Err(failure) => failures.push(failure),
         }
+        check_failures(shards.len(), &failures, allow_partial, "query")?;
+        let max_buckets = services.settings.get(&SEARCH_MAX_BUCKETS);
+        let waiting = Waiting::new(caller.time_left_ms());
+        let control = waiting.control(None).begin(None);
+        let reducing = move || reduce(&source, results, max_buckets, control.as_ref());
+        let reduced = services.pools.search.run(reducing).await??;
+        drop(waiting);
+        let hits = fetch(&caller, &reduced, found, &mut failures).await;
+        let bytes = encoding::size(&hits);
+        context.account.charge(bytes, "<fetched_hits>")?;
+        check_failures(shards.len(), &failures, allow_partial, "fetch")?;
+        Ok(SearchResponse {
+            took_ms: begun.elapsed().as_millis() as u64,
+            timed_out: reduced.timed_out,
+            terminated_early: reduced.terminated_early,
+            shards: shard_counts(shards.len(), &failures),
+            failures,
+            total: reduced.total,
+            max_score: reduced.max_score,
+            hits,
+            aggregations: reduced.aggregations,
+        })
     }
-    check_failures(shards.len(), &failures, allow_partial, "query")?;
-    let max_buckets = services.settings.get(&SEARCH_MAX_BUCKETS);
-    let waiting = Waiting::new(caller.time_left_ms());
-    let control = waiting.control(None).begin(None);
-    let reducing = move || reduce(&source, results, max_buckets, control.as_ref());
-    let reduced = services.pools.search.run(reducing).await??;
-    drop(waiting);
-    let hits = fetch(&caller, &reduced, found, &mut failures).await;
-    let bytes = encoding::size(&hits);
-    context.account.charge(bytes, "<fetched_hits>")?;
-    check_failures(shards.len(), &failures, allow_partial, "fetch")?;
-    Ok(SearchResponse {
-        took_ms: begun.elapsed().as_millis() as u64,
-        timed_out: reduced.timed_out,
-        terminated_early: reduced.terminated_early,
-        shards: shard_counts(shards.len(), &failures),
-        failures,
-        total: reduced.total,
-        max_score: reduced.max_score,
-        hits,
-        aggregations: reduced.aggregations,
-    })
 }
 
-fn describe(target: &IndicesTarget, body: &Bytes) {
-    let (indices, body) = (target.expressions.clone(), body.clone());
+fn describe(target: &ResolvedIndices, body: &Bytes) {
+    let (indices, body) = (target.names().to_vec(), body.clone());
     crate::tasks::describe(move || {
         let body = &body[..body.len().min(MAX_DESCRIBED_BYTES)];
         format!(
@@ -226,7 +225,7 @@ fn is_fault_of_request(error: &ApiError) -> bool {
 /// indices', or those that the routing values of request and aliases lead to; of these, the preferred ones.
 fn shards(
     state: &ClusterState,
-    target: &IndicesTarget,
+    target: &ResolvedIndices,
     routing: Option<&str>,
     preference: &Preference,
 ) -> ApiResult<Vec<(ShardId, Through)>> {

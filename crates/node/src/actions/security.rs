@@ -14,52 +14,49 @@ use ringwall_cluster::Change;
 use ringwall_cluster::command::{Login, UserName};
 use ringwall_security::{reserved, users};
 
-use super::ActionRegistry;
+use super::Handler;
 use crate::acknowledge;
 use crate::services::Services;
+use ringwall_security::Resolved;
 
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(authenticate);
-    registry.add(change_password);
-    registry.add(put_user);
-    registry.add(delete_user);
-    registry.add(get_users);
-    registry.add(set_enabled);
-}
-
-async fn authenticate(
-    _services: Arc<Services>,
-    context: RequestContext,
-    _request: AuthenticateRequest,
-) -> ApiResult<AuthenticateResponse> {
-    Ok(AuthenticateResponse {
-        authentication: context.authentication,
-    })
-}
-
-async fn change_password(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: ChangePasswordRequest,
-) -> ApiResult<Empty> {
-    let password_hash = services.passwords.stored_hash(request.password).await?;
-    let name = request.username;
-    // Who changes its own password must still be who it was when it logged in; an administrator
-    // changes that of others as they are.
-    let login = login(&context).filter(|_| context.authentication.user.username == name);
-    let change = Change::SetPassword {
-        user: user_name(&name),
-        password_hash,
-        login,
-    };
-    match services.cluster.submit(change, TIMEOUT).await {
-        Err(error) if error.code == ErrorCode::ResourceNotFound => {
-            return Err(users::unknown_user_password());
-        }
-        result => result?,
+impl Handler<AuthenticateRequest> for Services {
+    async fn handle(
+        _services: Arc<Self>,
+        context: RequestContext,
+        _request: Resolved<AuthenticateRequest>,
+    ) -> ApiResult<AuthenticateResponse> {
+        Ok(AuthenticateResponse {
+            authentication: context.authentication,
+        })
     }
-    acknowledge::by_all(&services, TIMEOUT).await;
-    Ok(Empty)
+}
+
+impl Handler<ChangePasswordRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<ChangePasswordRequest>,
+    ) -> ApiResult<Empty> {
+        let request = request.into_request();
+        let password_hash = services.passwords.stored_hash(request.password).await?;
+        let name = request.username;
+        // Who changes its own password must still be who it was when it logged in; an administrator
+        // changes that of others as they are.
+        let login = login(&context).filter(|_| context.authentication.user.username == name);
+        let change = Change::SetPassword {
+            user: user_name(&name),
+            password_hash,
+            login,
+        };
+        match services.cluster.submit(change, TIMEOUT).await {
+            Err(error) if error.code == ErrorCode::ResourceNotFound => {
+                return Err(users::unknown_user_password());
+            }
+            result => result?,
+        }
+        acknowledge::by_all(&services, TIMEOUT).await;
+        Ok(Empty)
+    }
 }
 
 /// Returns which user the caller logged in as, if it is one of the cluster state's and came with its
@@ -88,121 +85,133 @@ fn user_name(name: &str) -> UserName {
     }
 }
 
-async fn put_user(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: PutUserRequest,
-) -> ApiResult<PutUserResponse> {
-    users::check_put_user(&request)?;
-    let password_hash = match request.password {
-        Some(password) => Some(services.passwords.stored_hash(password).await?),
-        None => None,
-    };
-    let user = Box::new(User {
-        username: request.username,
-        roles: request.roles,
-        full_name: request.full_name,
-        email: request.email,
-        metadata: request.metadata,
-        enabled: request.enabled,
-    });
-    for _ in 0..ATTEMPTS {
-        let state = services.cluster.state();
-        let exists = state.security.native_users.contains_key(&user.username);
-        if !exists && password_hash.is_none() {
-            return Err(users::missing_password());
-        }
-        let change = Change::PutNativeUser {
-            user: user.clone(),
-            password_hash: password_hash.clone(),
-            exists,
+impl Handler<PutUserRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<PutUserRequest>,
+    ) -> ApiResult<PutUserResponse> {
+        let request = request.into_request();
+        users::check_put_user(&request)?;
+        let password_hash = match request.password {
+            Some(password) => Some(services.passwords.stored_hash(password).await?),
+            None => None,
         };
-        match services.cluster.submit(change, TIMEOUT).await {
-            // It was created or deleted meanwhile: the answer would say what is not so.
-            Err(error) if error.code == ErrorCode::VersionConflict => {}
-            Err(error) => return Err(error),
-            Ok(()) => {
-                acknowledge::by_all(&services, TIMEOUT).await;
-                return Ok(PutUserResponse { created: !exists });
+        let user = Box::new(User {
+            username: request.username,
+            roles: request.roles,
+            full_name: request.full_name,
+            email: request.email,
+            metadata: request.metadata,
+            enabled: request.enabled,
+        });
+        for _ in 0..ATTEMPTS {
+            let state = services.cluster.state();
+            let exists = state.security.native_users.contains_key(&user.username);
+            if !exists && password_hash.is_none() {
+                return Err(users::missing_password());
+            }
+            let change = Change::PutNativeUser {
+                user: user.clone(),
+                password_hash: password_hash.clone(),
+                exists,
+            };
+            match services.cluster.submit(change, TIMEOUT).await {
+                // It was created or deleted meanwhile: the answer would say what is not so.
+                Err(error) if error.code == ErrorCode::VersionConflict => {}
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    acknowledge::by_all(&services, TIMEOUT).await;
+                    return Ok(PutUserResponse { created: !exists });
+                }
             }
         }
-    }
-    Err(ApiError::new(
-        ErrorCode::VersionConflict,
-        format!(
-            "the user [{}] is created and deleted too often; retry",
-            user.username
-        ),
-    ))
-}
-
-async fn delete_user(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: DeleteUserRequest,
-) -> ApiResult<DeleteUserResponse> {
-    users::check_delete_user(&request.username)?;
-    let change = Change::DeleteUser {
-        username: request.username,
-    };
-    match services.cluster.submit(change, TIMEOUT).await {
-        Ok(()) => {
-            acknowledge::by_all(&services, TIMEOUT).await;
-            Ok(DeleteUserResponse { found: true })
-        }
-        Err(error) if error.code == ErrorCode::ResourceNotFound => {
-            Ok(DeleteUserResponse { found: false })
-        }
-        Err(error) => Err(error),
+        Err(ApiError::new(
+            ErrorCode::VersionConflict,
+            format!(
+                "the user [{}] is created and deleted too often; retry",
+                user.username
+            ),
+        ))
     }
 }
 
-async fn get_users(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: GetUsersRequest,
-) -> ApiResult<GetUsersResponse> {
-    let state = services.cluster.state();
-    let wanted =
-        |name: &str| request.usernames.is_empty() || request.usernames.iter().any(|u| u == name);
-    let reserved = reserved::names().filter(|name| wanted(name)).map(|name| {
-        let enabled = state
+impl Handler<DeleteUserRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<DeleteUserRequest>,
+    ) -> ApiResult<DeleteUserResponse> {
+        let request = request.into_request();
+        users::check_delete_user(&request.username)?;
+        let change = Change::DeleteUser {
+            username: request.username,
+        };
+        match services.cluster.submit(change, TIMEOUT).await {
+            Ok(()) => {
+                acknowledge::by_all(&services, TIMEOUT).await;
+                Ok(DeleteUserResponse { found: true })
+            }
+            Err(error) if error.code == ErrorCode::ResourceNotFound => {
+                Ok(DeleteUserResponse { found: false })
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Handler<GetUsersRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<GetUsersRequest>,
+    ) -> ApiResult<GetUsersResponse> {
+        let state = services.cluster.state();
+        let wanted = |name: &str| {
+            request.usernames.is_empty() || request.usernames.iter().any(|u| u == name)
+        };
+        let reserved = reserved::names().filter(|name| wanted(name)).map(|name| {
+            let enabled = state
+                .security
+                .reserved_users
+                .get(name)
+                .is_none_or(|user| user.enabled);
+            reserved::user(name, enabled)
+        });
+        let native = state
             .security
-            .reserved_users
-            .get(name)
-            .is_none_or(|user| user.enabled);
-        reserved::user(name, enabled)
-    });
-    let native = state
-        .security
-        .native_users
-        .values()
-        .filter(|user| wanted(&user.user.username))
-        .map(|user| user.user.clone());
-    Ok(GetUsersResponse {
-        users: reserved.flatten().chain(native).collect(),
-    })
+            .native_users
+            .values()
+            .filter(|user| wanted(&user.user.username))
+            .map(|user| user.user.clone());
+        Ok(GetUsersResponse {
+            users: reserved.flatten().chain(native).collect(),
+        })
+    }
 }
 
-async fn set_enabled(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: SetUserEnabledRequest,
-) -> ApiResult<Empty> {
-    let name = request.username;
-    users::check_set_enabled(&context.authentication, &name)?;
-    let change = Change::SetUserEnabled {
-        user: user_name(&name),
-        enabled: request.enabled,
-    };
-    match services.cluster.submit(change, TIMEOUT).await {
-        Err(error) if error.code == ErrorCode::ResourceNotFound => {
-            return Err(users::unknown_user_enabled(&name));
+impl Handler<SetUserEnabledRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<SetUserEnabledRequest>,
+    ) -> ApiResult<Empty> {
+        let request = request.into_request();
+        let name = request.username;
+        users::check_set_enabled(&context.authentication, &name)?;
+        let change = Change::SetUserEnabled {
+            user: user_name(&name),
+            enabled: request.enabled,
+        };
+        match services.cluster.submit(change, TIMEOUT).await {
+            Err(error) if error.code == ErrorCode::ResourceNotFound => {
+                return Err(users::unknown_user_enabled(&name));
+            }
+            result => result?,
         }
-        result => result?,
+        acknowledge::by_all(&services, TIMEOUT).await;
+        Ok(Empty)
     }
-    acknowledge::by_all(&services, TIMEOUT).await;
-    Ok(Empty)
 }
 
 /// How often to look again when somebody else was first.

@@ -18,66 +18,65 @@ use ringwall_security::token_hash;
 use ringwall_transport::DuplicateAction;
 use serde_json::json;
 
-use super::ActionRegistry;
+use super::Handler;
 use crate::acknowledge;
 use crate::node_actions::{Needs, for_users};
 use crate::services::Services;
-
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(get_accounts);
-    registry.add(create_token);
-    registry.add(delete_token);
-    registry.add(get_credentials);
-}
+use ringwall_security::Resolved;
 
 /// Registers what the other nodes call.
 pub(super) fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
     for_users(
         services,
         FILE_TOKENS,
-        |_: &String| vec![Needs::Cluster(GetServiceCredentialsRequest::ACTION.name)],
+        |_: &String| vec![Needs::Cluster(GetServiceCredentialsRequest::NAME)],
         async |services, _, principal| Ok(file_tokens(&services, &principal)),
     )
 }
 
-async fn get_accounts(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: GetServiceAccountsRequest,
-) -> ApiResult<GetServiceAccountsResponse> {
-    let is_meant = |principal: &str| {
-        let (namespace, service) = principal.split_once('/').unwrap_or((principal, ""));
-        request
-            .namespace
-            .as_deref()
-            .is_none_or(|wanted| wanted == namespace)
-            && request
-                .service
+impl Handler<GetServiceAccountsRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<GetServiceAccountsRequest>,
+    ) -> ApiResult<GetServiceAccountsResponse> {
+        let is_meant = |principal: &str| {
+            let (namespace, service) = principal.split_once('/').unwrap_or((principal, ""));
+            request
+                .namespace
                 .as_deref()
-                .is_none_or(|wanted| wanted == service)
-    };
-    let accounts = services.authorizer.service_accounts();
-    let accounts = accounts.filter(|(principal, _)| is_meant(principal));
-    Ok(GetServiceAccountsResponse {
-        accounts: accounts
-            .map(|(principal, role)| {
-                (
-                    principal.to_owned(),
-                    json!({"role_descriptor": role.to_json()}),
-                )
-            })
-            .collect(),
-    })
+                .is_none_or(|wanted| wanted == namespace)
+                && request
+                    .service
+                    .as_deref()
+                    .is_none_or(|wanted| wanted == service)
+        };
+        let accounts = services.authorizer.service_accounts();
+        let accounts = accounts.filter(|(principal, _)| is_meant(principal));
+        Ok(GetServiceAccountsResponse {
+            accounts: accounts
+                .map(|(principal, role)| {
+                    (
+                        principal.to_owned(),
+                        json!({"role_descriptor": role.to_json()}),
+                    )
+                })
+                .collect(),
+        })
+    }
 }
 
-async fn create_token(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: CreateServiceTokenRequest,
-) -> ApiResult<CreateServiceTokenResponse> {
-    let name = request.name;
-    let name = name.unwrap_or_else(|| format!("token_{}", random_uuid()));
-    create(&services, &request.principal, name).await
+impl Handler<CreateServiceTokenRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<CreateServiceTokenRequest>,
+    ) -> ApiResult<CreateServiceTokenResponse> {
+        let request = request.into_request();
+        let name = request.name;
+        let name = name.unwrap_or_else(|| format!("token_{}", random_uuid()));
+        create(&services, &request.principal, name).await
+    }
 }
 
 /// Makes a token and keeps its hash. Errors: 400 for an unknown account or an impossible name, 409 for a
@@ -102,69 +101,73 @@ pub(super) async fn create(
     })
 }
 
-async fn delete_token(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: DeleteServiceTokenRequest,
-) -> ApiResult<DeleteServiceTokenResponse> {
-    let change = Change::DeleteServiceToken {
-        name: format!("{}/{}", request.principal, request.name),
-    };
-    match services.cluster.submit(change, TIMEOUT).await {
-        Ok(()) => {
-            acknowledge::by_all(&services, TIMEOUT).await;
-            Ok(DeleteServiceTokenResponse { found: true })
+impl Handler<DeleteServiceTokenRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<DeleteServiceTokenRequest>,
+    ) -> ApiResult<DeleteServiceTokenResponse> {
+        let change = Change::DeleteServiceToken {
+            name: format!("{}/{}", request.principal, request.name),
+        };
+        match services.cluster.submit(change, TIMEOUT).await {
+            Ok(()) => {
+                acknowledge::by_all(&services, TIMEOUT).await;
+                Ok(DeleteServiceTokenResponse { found: true })
+            }
+            Err(error) if error.code == ErrorCode::ResourceNotFound => {
+                Ok(DeleteServiceTokenResponse { found: false })
+            }
+            Err(error) => Err(error),
         }
-        Err(error) if error.code == ErrorCode::ResourceNotFound => {
-            Ok(DeleteServiceTokenResponse { found: false })
-        }
-        Err(error) => Err(error),
     }
 }
 
 /// Asks every node for the tokens in its file.
-async fn get_credentials(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: GetServiceCredentialsRequest,
-) -> ApiResult<GetServiceCredentialsResponse> {
-    let principal = &request.principal;
-    check_account(principal)?;
-    let state = services.cluster.state();
-    let timeout = context.time_left(TIMEOUT);
-    let (services, user) = (&services, &context.authentication);
-    let asked = state.nodes.iter().map(|(id, node)| async move {
-        let names: ApiResult<Vec<String>> = services
-            .call_as(user, *id, FILE_TOKENS, principal, timeout)
-            .await;
-        (node.name.clone(), names)
-    });
-    let answers = join_all(asked).await;
-    let nodes_asked = answers.len();
-    let mut nodes_failed = 0;
-    let mut in_files: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (node, names) in answers {
-        match names {
-            Ok(names) => {
-                for name in names {
-                    in_files.entry(name).or_default().push(node.clone());
+impl Handler<GetServiceCredentialsRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<GetServiceCredentialsRequest>,
+    ) -> ApiResult<GetServiceCredentialsResponse> {
+        let principal = &request.principal;
+        check_account(principal)?;
+        let state = services.cluster.state();
+        let timeout = context.time_left(TIMEOUT);
+        let (services, user) = (&services, &context.authentication);
+        let asked = state.nodes.iter().map(|(id, node)| async move {
+            let names: ApiResult<Vec<String>> = services
+                .call_as(user, *id, FILE_TOKENS, principal, timeout)
+                .await;
+            (node.name.clone(), names)
+        });
+        let answers = join_all(asked).await;
+        let nodes_asked = answers.len();
+        let mut nodes_failed = 0;
+        let mut in_files: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (node, names) in answers {
+            match names {
+                Ok(names) => {
+                    for name in names {
+                        in_files.entry(name).or_default().push(node.clone());
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(node.name = node, %error, "a node did not list its service tokens");
+                    nodes_failed += 1;
                 }
             }
-            Err(error) => {
-                tracing::warn!(node.name = node, %error, "a node did not list its service tokens");
-                nodes_failed += 1;
-            }
         }
+        let prefix = format!("{principal}/");
+        let names = state.security.service_tokens.keys();
+        let names = names.filter_map(|name| name.strip_prefix(&prefix));
+        Ok(GetServiceCredentialsResponse {
+            tokens: names.map(str::to_owned).collect(),
+            file_tokens: in_files,
+            nodes_asked,
+            nodes_failed,
+        })
     }
-    let prefix = format!("{principal}/");
-    let names = state.security.service_tokens.keys();
-    let names = names.filter_map(|name| name.strip_prefix(&prefix));
-    Ok(GetServiceCredentialsResponse {
-        tokens: names.map(str::to_owned).collect(),
-        file_tokens: in_files,
-        nodes_asked,
-        nodes_failed,
-    })
 }
 
 fn file_tokens(services: &Services, principal: &str) -> Vec<String> {

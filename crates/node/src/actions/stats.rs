@@ -13,25 +13,19 @@ use ringwall_api::indices::{
     ShardStats,
 };
 use ringwall_api::search::ShardFailure;
-use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext};
+use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext};
 use ringwall_base::{NodeId, ShardId};
 use ringwall_cluster::{ClusterState, CopyState, IndexMetadata, ShardCopy};
 use ringwall_index::engine;
 use ringwall_transport::DuplicateAction;
 use serde::{Deserialize, Serialize};
 
-use super::ActionRegistry;
+use super::Handler;
 use super::indices::concrete;
 use crate::node_actions::{Needs, for_users};
 use crate::replication::primary::refresh_recovering;
 use crate::services::Services;
-
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(refresh);
-    registry.add(flush);
-    registry.add(indices_stats);
-    registry.add(shard_table);
-}
+use ringwall_security::{Resolved, ResolvedIndices};
 
 /// To every node with copies: do this to them.
 const BROADCAST: &str = "internal:indices/broadcast[n]";
@@ -77,9 +71,9 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
 
 fn needs(request: &NodeRequest) -> Vec<Needs> {
     let action = match request.work {
-        Work::Refresh => RefreshRequest::ACTION.name,
-        Work::Flush => FlushRequest::ACTION.name,
-        Work::Stats => IndicesStatsRequest::ACTION.name,
+        Work::Refresh => RefreshRequest::NAME,
+        Work::Flush => FlushRequest::NAME,
+        Work::Stats => IndicesStatsRequest::NAME,
     };
     let indices: BTreeSet<String> = request
         .shards
@@ -223,26 +217,30 @@ fn counts(total: usize, answers: &[CopyAnswer]) -> (ShardCounts, Vec<ShardFailur
     (counts, failures)
 }
 
-async fn refresh(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: RefreshRequest,
-) -> ApiResult<BroadcastResponse> {
-    maintain(&services, &context, &request.indices, Work::Refresh).await
+impl Handler<RefreshRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<RefreshRequest>,
+    ) -> ApiResult<BroadcastResponse> {
+        maintain(&services, &context, request.indices(), Work::Refresh).await
+    }
 }
 
-async fn flush(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: FlushRequest,
-) -> ApiResult<BroadcastResponse> {
-    maintain(&services, &context, &request.indices, Work::Flush).await
+impl Handler<FlushRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<FlushRequest>,
+    ) -> ApiResult<BroadcastResponse> {
+        maintain(&services, &context, request.indices(), Work::Flush).await
+    }
 }
 
 async fn maintain(
     services: &Arc<Services>,
     context: &RequestContext,
-    target: &IndicesTarget,
+    target: &ResolvedIndices,
     work: Work,
 ) -> ApiResult<BroadcastResponse> {
     let state = services.cluster.state();
@@ -253,103 +251,107 @@ async fn maintain(
     Ok(BroadcastResponse { shards, failures })
 }
 
-async fn indices_stats(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: IndicesStatsRequest,
-) -> ApiResult<IndicesStatsResponse> {
-    let state = services.cluster.state();
-    let indices = concrete(&state, &request.indices)?;
-    let total = copies(&state, &indices).count();
-    let answers = broadcast(
-        &services,
-        &context.authentication,
-        &state,
-        &indices,
-        Work::Stats,
-    )
-    .await;
-    let (counts, failures) = counts(total, &answers);
-    let shards = answers
-        .into_iter()
-        .filter_map(|answer| {
-            let stats = answer.result.ok()?;
-            Some(ShardStats {
-                index: answer.shard.index.name,
-                shard: answer.shard.shard,
-                primary: answer.primary,
-                node: answer.node.to_string(),
-                docs: stats.docs,
-                deleted_docs: stats.deleted_docs,
-                store_bytes: stats.store_bytes,
-                translog_ops: stats.translog_ops,
-                max_seq_no: stats.max_seq_no,
-                local_checkpoint: stats.local_checkpoint,
-                global_checkpoint: stats.global_checkpoint,
-                segments: stats.segments,
+impl Handler<IndicesStatsRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<IndicesStatsRequest>,
+    ) -> ApiResult<IndicesStatsResponse> {
+        let state = services.cluster.state();
+        let indices = concrete(&state, request.indices())?;
+        let total = copies(&state, &indices).count();
+        let answers = broadcast(
+            &services,
+            &context.authentication,
+            &state,
+            &indices,
+            Work::Stats,
+        )
+        .await;
+        let (counts, failures) = counts(total, &answers);
+        let shards = answers
+            .into_iter()
+            .filter_map(|answer| {
+                let stats = answer.result.ok()?;
+                Some(ShardStats {
+                    index: answer.shard.index.name,
+                    shard: answer.shard.shard,
+                    primary: answer.primary,
+                    node: answer.node.to_string(),
+                    docs: stats.docs,
+                    deleted_docs: stats.deleted_docs,
+                    store_bytes: stats.store_bytes,
+                    translog_ops: stats.translog_ops,
+                    max_seq_no: stats.max_seq_no,
+                    local_checkpoint: stats.local_checkpoint,
+                    global_checkpoint: stats.global_checkpoint,
+                    segments: stats.segments,
+                })
             })
+            .collect();
+        Ok(IndicesStatsResponse {
+            counts,
+            shards,
+            failures,
         })
-        .collect();
-    Ok(IndicesStatsResponse {
-        counts,
-        shards,
-        failures,
-    })
+    }
 }
 
-async fn shard_table(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: ShardTableRequest,
-) -> ApiResult<ShardTableResponse> {
-    let state = services.cluster.state();
-    let indices = concrete(&state, &request.indices)?;
-    let answers = broadcast(
-        &services,
-        &context.authentication,
-        &state,
-        &indices,
-        Work::Stats,
-    )
-    .await;
-    let stats: HashMap<(ShardId, NodeId), CopyStats> = answers
-        .into_iter()
-        .filter_map(|answer| Some(((answer.shard, answer.node), answer.result.ok()?)))
-        .collect();
-    let rows = copies(&state, &indices)
-        .map(|(shard, copy)| {
-            let numbers = copy.node.and_then(|node| stats.get(&(shard.clone(), node)));
-            shard_row(&state, &shard, copy, numbers)
-        })
-        .collect();
-    let health = state.health(&[]);
-    let indices = indices
-        .iter()
-        .map(|index| {
-            let sum = |primaries_only: bool, field: fn(&CopyStats) -> u64| {
-                copies(&state, &[index])
-                    .filter(|(_, copy)| copy.primary || !primaries_only)
-                    .filter_map(|(shard, copy)| stats.get(&(shard, copy.node?)))
-                    .map(field)
-                    .sum()
-            };
-            IndexRow {
-                index: index.id.name.clone(),
-                uuid: index.id.uuid.clone(),
-                health: health
-                    .indices
-                    .get(&index.id.name)
-                    .map_or(ringwall_api::cluster::HealthStatus::Red, |h| h.status),
-                primaries: index.settings.number_of_shards(),
-                replicas: index.settings.number_of_replicas(),
-                docs: sum(true, |stats| stats.docs),
-                deleted_docs: sum(true, |stats| stats.deleted_docs),
-                store_bytes: sum(false, |stats| stats.store_bytes),
-                primary_store_bytes: sum(true, |stats| stats.store_bytes),
-            }
-        })
-        .collect();
-    Ok(ShardTableResponse { rows, indices })
+impl Handler<ShardTableRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<ShardTableRequest>,
+    ) -> ApiResult<ShardTableResponse> {
+        let state = services.cluster.state();
+        let indices = concrete(&state, request.indices())?;
+        let answers = broadcast(
+            &services,
+            &context.authentication,
+            &state,
+            &indices,
+            Work::Stats,
+        )
+        .await;
+        let stats: HashMap<(ShardId, NodeId), CopyStats> = answers
+            .into_iter()
+            .filter_map(|answer| Some(((answer.shard, answer.node), answer.result.ok()?)))
+            .collect();
+        let rows = copies(&state, &indices)
+            .map(|(shard, copy)| {
+                let numbers = copy.node.and_then(|node| stats.get(&(shard.clone(), node)));
+                shard_row(&state, &shard, copy, numbers)
+            })
+            .collect();
+        let health = state.health(&[]);
+        let indices = indices
+            .iter()
+            .map(|index| {
+                let sum = |primaries_only: bool, field: fn(&CopyStats) -> u64| {
+                    copies(&state, &[index])
+                        .filter(|(_, copy)| copy.primary || !primaries_only)
+                        .filter_map(|(shard, copy)| stats.get(&(shard, copy.node?)))
+                        .map(field)
+                        .sum()
+                };
+                IndexRow {
+                    index: index.id.name.clone(),
+                    uuid: index.id.uuid.clone(),
+                    health: health
+                        .indices
+                        .get(&index.id.name)
+                        .map_or(ringwall_api::cluster::HealthStatus::Red, |h| h.status),
+                    primaries: index.settings.number_of_shards(),
+                    replicas: index.settings.number_of_replicas(),
+                    docs: sum(true, |stats| stats.docs),
+                    deleted_docs: sum(true, |stats| stats.deleted_docs),
+                    store_bytes: sum(false, |stats| stats.store_bytes),
+                    primary_store_bytes: sum(true, |stats| stats.store_bytes),
+                }
+            })
+            .collect();
+        Ok(ShardTableResponse { rows, indices })
+    }
 }
 
 fn shard_row(

@@ -14,17 +14,12 @@ use ringwall_cluster::NodeRecord;
 use ringwall_transport::DuplicateAction;
 use serde::Serialize;
 
-use super::ActionRegistry;
+use super::Handler;
 use super::nodes::selected;
 use crate::node_actions::{Needs, for_users};
 use crate::services::Services;
 use crate::tasks::Task;
-
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(list);
-    registry.add(cancel);
-    registry.add(get);
-}
+use ringwall_security::Resolved;
 
 const LIST: &str = "cluster:monitor/tasks/lists[n]";
 const CANCEL: &str = "cluster:admin/tasks/cancel[n]";
@@ -35,72 +30,81 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
     for_users(
         services,
         LIST,
-        |_: &ListTasksRequest| vec![Needs::Cluster(ListTasksRequest::ACTION.name)],
+        |_: &ListTasksRequest| vec![Needs::Cluster(ListTasksRequest::NAME)],
         async |services, _, request| Ok(list_here(&services, &request).await),
     )?;
     for_users(
         services,
         CANCEL,
-        |_: &CancelTasksRequest| vec![Needs::Cluster(CancelTasksRequest::ACTION.name)],
+        |_: &CancelTasksRequest| vec![Needs::Cluster(CancelTasksRequest::NAME)],
         async |services, _, request| cancel_here(&services, &request).await,
     )?;
     for_users(
         services,
         GET,
-        |_: &GetTaskRequest| vec![Needs::Cluster(GetTaskRequest::ACTION.name)],
+        |_: &GetTaskRequest| vec![Needs::Cluster(GetTaskRequest::NAME)],
         async |services, _, request| get_here(&services, &request).await,
     )
 }
 
-async fn list(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: ListTasksRequest,
-) -> ApiResult<TasksResponse> {
-    let wait = match request.wait_for_completion {
-        true => request.timeout_ms,
-        false => 0,
-    };
-    let user = &context.authentication;
-    Ok(ask_nodes(&services, user, LIST, &request.filter, &request, wait).await)
+impl Handler<ListTasksRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<ListTasksRequest>,
+    ) -> ApiResult<TasksResponse> {
+        let request = request.into_request();
+        let wait = match request.wait_for_completion {
+            true => request.timeout_ms,
+            false => 0,
+        };
+        let user = &context.authentication;
+        Ok(ask_nodes(&services, user, LIST, &request.filter, &request, wait).await)
+    }
 }
 
-async fn cancel(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: CancelTasksRequest,
-) -> ApiResult<TasksResponse> {
-    let wait = match request.wait_for_completion {
-        true => request.timeout_ms,
-        false => 0,
-    };
-    let user = &context.authentication;
-    Ok(ask_nodes(&services, user, CANCEL, &request.filter, &request, wait).await)
+impl Handler<CancelTasksRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<CancelTasksRequest>,
+    ) -> ApiResult<TasksResponse> {
+        let request = request.into_request();
+        let wait = match request.wait_for_completion {
+            true => request.timeout_ms,
+            false => 0,
+        };
+        let user = &context.authentication;
+        Ok(ask_nodes(&services, user, CANCEL, &request.filter, &request, wait).await)
+    }
 }
 
-async fn get(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: GetTaskRequest,
-) -> ApiResult<GetTaskResponse> {
-    let node: Option<NodeId> = request.task.node.parse().ok();
-    let state = services.cluster.state();
-    let Some(node) = node.filter(|node| state.nodes.contains_key(node)) else {
-        return Err(ApiError::new(
-            ErrorCode::ResourceNotFound,
-            format!(
-                "task [{}] belongs to the node [{}] which isn't part of the cluster and there is no \
-                 record of the task",
-                request.task, request.task.node
-            ),
-        ));
-    };
-    let timeout = patience(match request.wait_for_completion {
-        true => request.timeout_ms,
-        false => 0,
-    });
-    let user = &context.authentication;
-    services.call_as(user, node, GET, &request, timeout).await
+impl Handler<GetTaskRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<GetTaskRequest>,
+    ) -> ApiResult<GetTaskResponse> {
+        let request = request.into_request();
+        let node: Option<NodeId> = request.task.node.parse().ok();
+        let state = services.cluster.state();
+        let Some(node) = node.filter(|node| state.nodes.contains_key(node)) else {
+            return Err(ApiError::new(
+                ErrorCode::ResourceNotFound,
+                format!(
+                    "task [{}] belongs to the node [{}] which isn't part of the cluster and there is no \
+                     record of the task",
+                    request.task, request.task.node
+                ),
+            ));
+        };
+        let timeout = patience(match request.wait_for_completion {
+            true => request.timeout_ms,
+            false => 0,
+        });
+        let user = &context.authentication;
+        services.call_as(user, node, GET, &request, timeout).await
+    }
 }
 
 /// Asks the nodes of a filter at a time; one that does not answer is told as such.

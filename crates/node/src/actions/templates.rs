@@ -25,23 +25,10 @@ use ringwall_index::Mapping;
 use ringwall_index::mapping::{MappingLimits, lay_over};
 use serde_json::{Map, Value, json};
 
-use super::{ActionRegistry, indices};
+use super::{Handler, indices};
 use crate::acknowledge;
 use crate::services::Services;
-
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(put_component);
-    registry.add(put_index);
-    registry.add(put_legacy);
-    registry.add(get_component);
-    registry.add(get_index);
-    registry.add(get_legacy);
-    registry.add(delete_component);
-    registry.add(delete_index);
-    registry.add(delete_legacy);
-    registry.add(simulate_index);
-    registry.add(simulate_template);
-}
+use ringwall_security::Resolved;
 
 /// What an index is made of.
 #[derive(Debug, Clone)]
@@ -151,63 +138,69 @@ async fn check_layers(services: &Services, layers: &[&Template]) -> ApiResult<()
     indices::check_filters(services, "validate-template", &mapping, &composed.aliases).await
 }
 
-async fn put_component(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: PutComponentTemplateRequest,
-) -> ApiResult<Acknowledged> {
-    let request = request.0;
-    let template = ComponentTemplate::parse(&request.name, &request.body)?;
-    check_layers(&services, &[&template.template]).await?;
-    // Those that are made of it must stay whole.
-    let mut templates = services.cluster.state().templates.clone();
-    let parts = &mut templates.component;
-    parts.insert(request.name.clone(), Arc::new(template.clone()));
-    for (user, index) in &templates.index {
-        if index.composed_of.contains(&request.name) {
-            check_composition(&services, &templates, user, index).await?;
+impl Handler<PutComponentTemplateRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<PutComponentTemplateRequest>,
+    ) -> ApiResult<Acknowledged> {
+        let request = request.into_request().0;
+        let template = ComponentTemplate::parse(&request.name, &request.body)?;
+        check_layers(&services, &[&template.template]).await?;
+        // Those that are made of it must stay whole.
+        let mut templates = services.cluster.state().templates.clone();
+        let parts = &mut templates.component;
+        parts.insert(request.name.clone(), Arc::new(template.clone()));
+        for (user, index) in &templates.index {
+            if index.composed_of.contains(&request.name) {
+                check_composition(&services, &templates, user, index).await?;
+            }
         }
+        let change = TemplateChange::PutComponent {
+            name: request.name,
+            template: Box::new(template),
+            create: request.create,
+        };
+        submit(&services, change, request.timeout_ms).await
     }
-    let change = TemplateChange::PutComponent {
-        name: request.name,
-        template: Box::new(template),
-        create: request.create,
-    };
-    submit(&services, change, request.timeout_ms).await
 }
 
-async fn put_index(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: PutIndexTemplateRequest,
-) -> ApiResult<Acknowledged> {
-    let request = request.0;
-    let template = IndexTemplate::parse(&request.name, &request.body)?;
-    let state = services.cluster.state();
-    state.templates.check_index(&request.name, &template)?;
-    check_composition(&services, &state.templates, &request.name, &template).await?;
-    let change = TemplateChange::PutIndex {
-        name: request.name,
-        template: Box::new(template),
-        create: request.create,
-    };
-    submit(&services, change, request.timeout_ms).await
+impl Handler<PutIndexTemplateRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<PutIndexTemplateRequest>,
+    ) -> ApiResult<Acknowledged> {
+        let request = request.into_request().0;
+        let template = IndexTemplate::parse(&request.name, &request.body)?;
+        let state = services.cluster.state();
+        state.templates.check_index(&request.name, &template)?;
+        check_composition(&services, &state.templates, &request.name, &template).await?;
+        let change = TemplateChange::PutIndex {
+            name: request.name,
+            template: Box::new(template),
+            create: request.create,
+        };
+        submit(&services, change, request.timeout_ms).await
+    }
 }
 
-async fn put_legacy(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: PutLegacyTemplateRequest,
-) -> ApiResult<Acknowledged> {
-    let request = request.0;
-    let template = LegacyTemplate::parse(&request.name, &request.body)?;
-    check_layers(&services, &[&template.template]).await?;
-    let change = TemplateChange::PutLegacy {
-        name: request.name,
-        template: Box::new(template),
-        create: request.create,
-    };
-    submit(&services, change, request.timeout_ms).await
+impl Handler<PutLegacyTemplateRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<PutLegacyTemplateRequest>,
+    ) -> ApiResult<Acknowledged> {
+        let request = request.into_request().0;
+        let template = LegacyTemplate::parse(&request.name, &request.body)?;
+        check_layers(&services, &[&template.template]).await?;
+        let change = TemplateChange::PutLegacy {
+            name: request.name,
+            template: Box::new(template),
+            create: request.create,
+        };
+        submit(&services, change, request.timeout_ms).await
+    }
 }
 
 async fn submit(
@@ -222,28 +215,37 @@ async fn submit(
     Ok(Acknowledged { acknowledged })
 }
 
-async fn get_component(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: GetComponentTemplatesRequest,
-) -> ApiResult<TemplatesResponse> {
-    Ok(described(&services, Kind::Component, &request.0))
+impl Handler<GetComponentTemplatesRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<GetComponentTemplatesRequest>,
+    ) -> ApiResult<TemplatesResponse> {
+        let request = request.into_request();
+        Ok(described(&services, Kind::Component, &request.0))
+    }
 }
 
-async fn get_index(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: GetIndexTemplatesRequest,
-) -> ApiResult<TemplatesResponse> {
-    Ok(described(&services, Kind::Index, &request.0))
+impl Handler<GetIndexTemplatesRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<GetIndexTemplatesRequest>,
+    ) -> ApiResult<TemplatesResponse> {
+        let request = request.into_request();
+        Ok(described(&services, Kind::Index, &request.0))
+    }
 }
 
-async fn get_legacy(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: GetLegacyTemplatesRequest,
-) -> ApiResult<TemplatesResponse> {
-    Ok(described(&services, Kind::Legacy, &request.0))
+impl Handler<GetLegacyTemplatesRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<GetLegacyTemplatesRequest>,
+    ) -> ApiResult<TemplatesResponse> {
+        let request = request.into_request();
+        Ok(described(&services, Kind::Legacy, &request.0))
+    }
 }
 
 fn described(services: &Services, kind: Kind, wanted: &GetTemplates) -> TemplatesResponse {
@@ -263,28 +265,37 @@ fn described(services: &Services, kind: Kind, wanted: &GetTemplates) -> Template
     }
 }
 
-async fn delete_component(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: DeleteComponentTemplatesRequest,
-) -> ApiResult<Acknowledged> {
-    delete(&services, Kind::Component, request.0).await
+impl Handler<DeleteComponentTemplatesRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<DeleteComponentTemplatesRequest>,
+    ) -> ApiResult<Acknowledged> {
+        let request = request.into_request();
+        delete(&services, Kind::Component, request.0).await
+    }
 }
 
-async fn delete_index(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: DeleteIndexTemplatesRequest,
-) -> ApiResult<Acknowledged> {
-    delete(&services, Kind::Index, request.0).await
+impl Handler<DeleteIndexTemplatesRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<DeleteIndexTemplatesRequest>,
+    ) -> ApiResult<Acknowledged> {
+        let request = request.into_request();
+        delete(&services, Kind::Index, request.0).await
+    }
 }
 
-async fn delete_legacy(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: DeleteLegacyTemplatesRequest,
-) -> ApiResult<Acknowledged> {
-    delete(&services, Kind::Legacy, request.0).await
+impl Handler<DeleteLegacyTemplatesRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<DeleteLegacyTemplatesRequest>,
+    ) -> ApiResult<Acknowledged> {
+        let request = request.into_request();
+        delete(&services, Kind::Legacy, request.0).await
+    }
 }
 
 async fn delete(
@@ -309,64 +320,70 @@ async fn delete(
     .await
 }
 
-async fn simulate_index(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: SimulateIndexRequest,
-) -> ApiResult<SimulateResponse> {
-    let state = services.cluster.state();
-    let templates = &state.templates;
-    let resolved = templates.resolve(&request.index, false);
-    if resolved.layers.is_empty() && resolved.composable.is_none() {
-        return Ok(SimulateResponse { template: None });
+impl Handler<SimulateIndexRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<SimulateIndexRequest>,
+    ) -> ApiResult<SimulateResponse> {
+        let request = request.into_request();
+        let state = services.cluster.state();
+        let templates = &state.templates;
+        let resolved = templates.resolve(&request.index, false);
+        if resolved.layers.is_empty() && resolved.composable.is_none() {
+            return Ok(SimulateResponse { template: None });
+        }
+        let overlapping = resolved
+            .composable
+            .map_or_else(Vec::new, |(name, template)| {
+                templates.overlapping(Some(name), &template.index_patterns)
+            });
+        let template = simulated(&resolved.layers, &request.index, overlapping)?;
+        Ok(SimulateResponse {
+            template: Some(template),
+        })
     }
-    let overlapping = resolved
-        .composable
-        .map_or_else(Vec::new, |(name, template)| {
-            templates.overlapping(Some(name), &template.index_patterns)
-        });
-    let template = simulated(&resolved.layers, &request.index, overlapping)?;
-    Ok(SimulateResponse {
-        template: Some(template),
-    })
 }
 
-async fn simulate_template(
-    services: Arc<Services>,
-    _context: RequestContext,
-    request: SimulateTemplateRequest,
-) -> ApiResult<SimulateResponse> {
-    let state = services.cluster.state();
-    let templates = &state.templates;
-    let (name, template) = match (request.name, request.body) {
-        (name, Some(body)) => {
-            let shown = name.clone().unwrap_or_else(|| "simulated".to_owned());
-            let template = IndexTemplate::parse(&shown, &body)?;
-            templates.check_index(&shown, &template)?;
-            check_composition(&services, templates, &shown, &template).await?;
-            (name, Arc::new(template))
-        }
-        (Some(name), None) => {
-            let stored = templates.index.get(&name).cloned();
-            let stored = stored.ok_or_else(|| {
-                ApiError::illegal_argument(format!(
-                    "unable to simulate template [{name}] that does not exist"
-                ))
-            })?;
-            (Some(name), stored)
-        }
-        (None, None) => {
-            return Err(ApiError::illegal_argument(
-                "expected the name of a template or a template in the body",
-            ));
-        }
-    };
-    let overlapping = templates.overlapping(name.as_deref(), &template.index_patterns);
-    let layers = templates.layers(&template);
-    let template = simulated(&layers, "simulate_template_index", overlapping)?;
-    Ok(SimulateResponse {
-        template: Some(template),
-    })
+impl Handler<SimulateTemplateRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<SimulateTemplateRequest>,
+    ) -> ApiResult<SimulateResponse> {
+        let request = request.into_request();
+        let state = services.cluster.state();
+        let templates = &state.templates;
+        let (name, template) = match (request.name, request.body) {
+            (name, Some(body)) => {
+                let shown = name.clone().unwrap_or_else(|| "simulated".to_owned());
+                let template = IndexTemplate::parse(&shown, &body)?;
+                templates.check_index(&shown, &template)?;
+                check_composition(&services, templates, &shown, &template).await?;
+                (name, Arc::new(template))
+            }
+            (Some(name), None) => {
+                let stored = templates.index.get(&name).cloned();
+                let stored = stored.ok_or_else(|| {
+                    ApiError::illegal_argument(format!(
+                        "unable to simulate template [{name}] that does not exist"
+                    ))
+                })?;
+                (Some(name), stored)
+            }
+            (None, None) => {
+                return Err(ApiError::illegal_argument(
+                    "expected the name of a template or a template in the body",
+                ));
+            }
+        };
+        let overlapping = templates.overlapping(name.as_deref(), &template.index_patterns);
+        let layers = templates.layers(&template);
+        let template = simulated(&layers, "simulate_template_index", overlapping)?;
+        Ok(SimulateResponse {
+            template: Some(template),
+        })
+    }
 }
 
 fn simulated(

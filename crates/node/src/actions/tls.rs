@@ -13,14 +13,11 @@ use ringwall_base::TransportTls;
 use ringwall_tls::{CertificateEntry, RevocationListEntry, SslContext};
 use ringwall_transport::{DuplicateAction, LinkInfo};
 
-use super::ActionRegistry;
+use super::Handler;
 use super::nodes::selected;
 use crate::node_actions::{Needs, for_users};
 use crate::services::Services;
-
-pub(super) fn register(registry: &mut ActionRegistry) {
-    registry.add(nodes);
-}
+use ringwall_security::Resolved;
 
 /// To every node: what do you use TLS with?
 const NODE_TLS: &str = "cluster:monitor/nodes/ssl[n]";
@@ -31,18 +28,20 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
     for_users(
         services,
         NODE_TLS,
-        |(): &()| vec![Needs::Cluster(NodesTlsRequest::ACTION.name)],
+        |(): &()| vec![Needs::Cluster(NodesTlsRequest::NAME)],
         async |services, _, ()| Ok(local(&services)),
     )
 }
 
-async fn nodes(
-    services: Arc<Services>,
-    context: RequestContext,
-    request: NodesTlsRequest,
-) -> ApiResult<NodesTlsResponse> {
-    let limit = context.time_left(TIMEOUT);
-    Ok(of_nodes(&services, &context.authentication, &request.nodes, limit).await)
+impl Handler<NodesTlsRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<NodesTlsRequest>,
+    ) -> ApiResult<NodesTlsResponse> {
+        let limit = context.time_left(TIMEOUT);
+        Ok(of_nodes(&services, &context.authentication, &request.nodes, limit).await)
+    }
 }
 
 /// Asks the nodes that the filters name, for a user.

@@ -125,5 +125,5 @@ pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
 /// What a user needs to search a shard that was reached through these names.
 fn reads(shard: &ShardId, through: &Through) -> Vec<Needs> {
     let names = through.names(&shard.index.name);
-    vec![Needs::Names(SearchRequest::ACTION.name, names)]
+    vec![Needs::Names(SearchRequest::NAME, names)]
 }

@@ -80,7 +80,7 @@ async fn who_holds_only_a_certificate_reaches_discovery_and_join() {
     let cluster = Cluster::start_with(1, &[("transport.member_wait", "100ms")]).await;
     let stranger = stranger(&cluster, NodeId::random()).await;
     let node = target(&cluster, 0, &stranger);
-    let system = Authentication::system();
+    let system = ringwall_security::system::identity();
     let actions = cluster.nodes[0]
         .as_ref()
         .unwrap()
@@ -176,7 +176,7 @@ async fn every_action_that_is_done_for_a_user_looks_at_its_right() {
     let cluster = Cluster::start(2).await;
     let member = cluster.nodes[1].as_ref().unwrap().node.transport().clone();
     let node = target(&cluster, 0, &member);
-    let mut nobody = Authentication::system();
+    let mut nobody = ringwall_security::system::identity();
     nobody.authentication_type = ringwall_api::auth::AuthenticationType::Realm;
     nobody.user = Arc::new(User {
         username: "nobody".to_owned(),

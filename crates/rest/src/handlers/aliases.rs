@@ -229,11 +229,7 @@ async fn update(request: &RestRequest, mut actions: Vec<AliasAction>) -> ApiResu
     };
     let answer = request
         .execute(UpdateAliasesRequest {
-            indices: IndicesTarget {
-                expressions,
-                options: strict,
-                ..IndicesTarget::default()
-            },
+            indices: IndicesTarget::new(expressions, strict),
             actions,
             timeout_ms: ack_timeout(request)?,
         })

@@ -1,7 +1,7 @@
 //! `_bulk`.
 
 use ringwall_api::document::{BulkRequest, WriteItem};
-use ringwall_api::{ApiError, ApiResult};
+use ringwall_api::{ApiError, ApiResult, Unauthorized};
 
 use super::WRITE_TIMEOUT_MS;
 use crate::bulk::{BulkDefaults, parse, write_response};
@@ -39,8 +39,9 @@ pub async fn bulk(request: RestRequest) -> ApiResult<RestResponse> {
         require_alias: params.flag("require_alias", false)?,
         return_source: params.source_filter(),
     };
+    let items = with_names(parse(request.body(), &defaults)?, &request.names)?;
     let bulk = BulkRequest {
-        items: with_names(parse(request.body(), &defaults)?, &request.names)?,
+        items: Unauthorized::new(items),
         refresh: params.refresh_policy()?,
         timeout_ms: params.time_ms("timeout", WRITE_TIMEOUT_MS)?,
         wait_for_active_shards: params.active_shards()?,

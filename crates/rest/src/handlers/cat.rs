@@ -5,7 +5,7 @@ use ringwall_api::cluster::{
     ShardTableRequest,
 };
 use ringwall_api::indices::GetIndexRequest;
-use ringwall_api::{ApiResult, IndicesOptions};
+use ringwall_api::{ApiResult, IndicesOptions, IndicesTarget};
 use ringwall_base::glob::{self, Syntax};
 use serde_json::Value;
 
@@ -281,8 +281,7 @@ pub async fn allocation(request: RestRequest) -> ApiResult<RestResponse> {
     let state = request
         .execute(ClusterStateRequest {
             metrics: vec!["routing_table".to_owned()],
-            indices: Vec::new(),
-            options: IndicesOptions::default(),
+            indices: IndicesTarget::default(),
         })
         .await?;
     let (by_node, unassigned) = shards_by_node(&state.state);

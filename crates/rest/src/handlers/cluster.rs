@@ -8,7 +8,7 @@ use ringwall_api::cluster::{
     IndexHealth, PutClusterSettingsRequest,
 };
 use ringwall_api::tls::HealthReportRequest;
-use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions, IndicesTarget};
 use serde_json::{Map, Value, json};
 
 use super::MASTER_TIMEOUT_MS;
@@ -86,8 +86,10 @@ pub async fn state(request: RestRequest) -> ApiResult<RestResponse> {
     let mut state = request
         .execute(ClusterStateRequest {
             metrics: request.path_list("metrics"),
-            indices: request.path_list("index"),
-            options: params.indices_options(lenient)?,
+            indices: IndicesTarget::new(
+                request.path_list("index"),
+                params.indices_options(lenient)?,
+            ),
         })
         .await?
         .state;
@@ -200,8 +202,7 @@ fn shown(settings: BTreeMap<String, Value>, flat: bool) -> Value {
 /// Returns a health request that waits for nothing.
 pub(super) fn health_now() -> HealthRequest {
     HealthRequest {
-        indices: Vec::new(),
-        options: IndicesOptions::default(),
+        indices: IndicesTarget::default(),
         wait_for_status: None,
         wait_for_nodes: None,
         wait_for_no_relocating_shards: false,
@@ -247,8 +248,7 @@ fn health_request(params: &Params, indices: Vec<String>) -> ApiResult<HealthRequ
         ..IndicesOptions::default()
     };
     Ok(HealthRequest {
-        indices,
-        options: params.indices_options(hidden_too)?,
+        indices: IndicesTarget::new(indices, params.indices_options(hidden_too)?),
         wait_for_status: wait_for_status.transpose()?,
         wait_for_nodes: params.owned("wait_for_nodes"),
         wait_for_no_relocating_shards: params.flag("wait_for_no_relocating_shards", false)?,

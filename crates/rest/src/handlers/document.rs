@@ -5,7 +5,7 @@ use ringwall_api::document::{
     BulkRequest, GetRequest, GetResult, MultiGetItem, MultiGetRequest, OpType, SourceFilter,
     WriteItem, WriteOutcome,
 };
-use ringwall_api::{ApiError, ApiResult, ErrorCode};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, Unauthorized};
 use serde_json::{Map, Value};
 
 use super::WRITE_TIMEOUT_MS;
@@ -213,7 +213,7 @@ fn write_item(request: &RestRequest, op: OpType, id: Option<String>) -> ApiResul
 /// Executes a bulk of one.
 async fn execute_one(request: &RestRequest, item: WriteItem) -> ApiResult<RestResponse> {
     let bulk = BulkRequest {
-        items: vec![item],
+        items: Unauthorized::new(vec![item]),
         refresh: request.params.refresh_policy()?,
         timeout_ms: request.params.time_ms("timeout", WRITE_TIMEOUT_MS)?,
         wait_for_active_shards: request.params.active_shards()?,

@@ -3,7 +3,7 @@
 use ringwall_api::cluster::{
     ClusterRerouteRequest, ClusterStateRequest, ForcedPrimary, RerouteCommand,
 };
-use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesTarget};
 use serde_json::{Map, Value, json};
 
 use super::indices::ack_timeout;
@@ -46,8 +46,7 @@ pub async fn reroute(request: RestRequest) -> ApiResult<RestResponse> {
         let state = request
             .execute(ClusterStateRequest {
                 metrics,
-                indices: Vec::new(),
-                options: IndicesOptions::default(),
+                indices: IndicesTarget::default(),
             })
             .await?;
         response["state"] = state.state;

@@ -422,11 +422,7 @@ fn msearch_item(
     let expressions = expressions.map(|name| request.names.resolve(name));
     let expressions = expressions.collect::<ApiResult<Vec<_>>>()?;
     Ok(SearchRequest {
-        indices: IndicesTarget {
-            expressions,
-            options,
-            ..IndicesTarget::default()
-        },
+        indices: IndicesTarget::new(expressions, options),
         body: Value::Object(body),
         routing: header.text("routing")?.or_else(|| params.owned("routing")),
         preference: header.text("preference")?,

@@ -4,11 +4,13 @@
 mod descriptor;
 mod held;
 mod inclusion;
+mod named;
 mod pattern;
 mod privilege;
 mod privilege_tables;
 mod reserved_roles;
 mod resolve;
+mod resolved;
 mod restricted;
 mod role;
 mod roles;
@@ -17,12 +19,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ringwall_api::access::RequestItem;
 use ringwall_api::action::ErasedRequest;
 use ringwall_api::api_keys::StoredApiKey;
 use ringwall_api::auth::{Authentication, AuthenticationType};
 use ringwall_api::roles::{HasPrivilegesRequest, HasPrivilegesResponse};
-use ringwall_api::{ActionSpec, ApiError, ApiResult, ErrorCode, IndicesTarget, Scope};
+use ringwall_api::{
+    AccessKind, ActionRequest, ActionSpec, ApiError, ApiResult, Claim, ErrorCode, IndicesTarget,
+    Unauthorized,
+};
 
+pub use self::named::NamedIndices;
 pub use self::pattern::{Pattern, wildcard_matches};
 pub use self::privilege::{
     cluster_privilege_names, cluster_privileges_granting, index_privilege_names,
@@ -32,6 +39,8 @@ pub use self::reserved_roles::{reserved_roles, service_account_roles};
 use serde_json::{Map, Value};
 
 use self::resolve::{Resolver, Unresolved};
+use self::resolved::Granted;
+pub use self::resolved::{AnyResolved, Authorized, Refused, Resolved, ResolvedIndices};
 pub use self::restricted::is_restricted;
 pub use self::role::{
     ApplicationPrivileges, CompiledRole, EffectiveRole, FieldSecurity, IndicesPrivileges,
@@ -92,40 +101,100 @@ impl Authorizer {
         }
     }
 
-    /// Authorizes a request and replaces its index expressions by concrete, authorized names.
+    /// Authorizes a request, and resolves its index expressions to concrete, authorized names.
     ///
     /// Errors: 403 `security_exception` (section 3.6), 404 `index_not_found_exception` for a missing
     /// name the caller would be allowed to use, 400 for impossible names.
-    pub fn authorize(
+    pub fn authorize<R: ActionRequest>(
         &self,
         authentication: &Authentication,
-        request: &mut ErasedRequest,
-    ) -> ApiResult<()> {
-        let ActionSpec { name, scope } = request.spec;
-        if self.is_unchecked(authentication) {
-            return self
-                .resolve(name, request.indices_mut(), &|_| true)
-                .map_err(|unresolved| match unresolved {
-                    Unresolved::Failed(error) => error,
-                    Unresolved::Unauthorized(names) => {
-                        ApiError::internal(format!("refused indices {names:?} without checks"))
+        mut request: R,
+    ) -> ApiResult<Resolved<R>> {
+        let claim = R::ACCESS.claim(&mut request, authentication);
+        let granted = self.grant(authentication, R::NAME, claim)?;
+        Ok(Resolved::new(request, granted))
+    }
+
+    /// As [`Authorizer::authorize`], of a request with its type erased.
+    pub fn authorize_erased(
+        &self,
+        authentication: &Authentication,
+        mut request: ErasedRequest,
+    ) -> ApiResult<AnyResolved> {
+        let spec = request.spec();
+        let claim = request.claim(authentication);
+        let granted = self.grant(authentication, spec.name, claim)?;
+        Ok(AnyResolved {
+            request_type: request.request_type(),
+            message: request.into_message(),
+            spec,
+            granted,
+        })
+    }
+
+    /// As [`Authorizer::authorize`], of a part of a request that is a request on its own indices.
+    ///
+    /// # Errors
+    /// As there, with what the caller called the indices.
+    pub fn authorize_part<R: ActionRequest>(
+        &self,
+        authentication: &Authentication,
+        mut part: R,
+    ) -> Result<Resolved<R>, Box<Refused>> {
+        let claim = R::ACCESS.claim(&mut part, authentication);
+        let asked = match &claim {
+            Claim::Indices { target, .. } => open(IndicesTarget::clone(target).take()).join(","),
+            _ => String::new(),
+        };
+        match self.grant(authentication, R::NAME, claim) {
+            Ok(granted) => Ok(Resolved::new(part, granted)),
+            Err(error) => Err(Box::new(Refused { asked, error })),
+        }
+    }
+
+    fn grant(
+        &self,
+        authentication: &Authentication,
+        action: &str,
+        claim: Claim<'_>,
+    ) -> ApiResult<Granted> {
+        let is_unchecked = self.is_unchecked(authentication);
+        match claim {
+            Claim::Indices {
+                target,
+                new_aliases,
+            } => {
+                let indices = match is_unchecked {
+                    true => self.resolve_unchecked(action, target)?,
+                    false => {
+                        let indices = self.authorize_indices(authentication, action, target)?;
+                        self.authorize_new_aliases(authentication, &indices, new_aliases)?;
+                        indices
                     }
+                };
+                return Ok(Granted {
+                    indices: Some(indices),
+                    ..Granted::default()
                 });
+            }
+            Claim::Named(target) => {
+                if !is_unchecked {
+                    self.authorize_cluster(authentication, action, false)?;
+                }
+                return Ok(Granted {
+                    named: NamedIndices::new(open(target.take()), target.options),
+                    ..Granted::default()
+                });
+            }
+            _ if is_unchecked => {}
+            Claim::Cluster { only_own } => {
+                self.authorize_cluster(authentication, action, only_own)?;
+            }
+            Claim::Items => self.authorize_action_name(authentication, action)?,
+            Claim::Everyone => {}
+            Claim::User(user) => self.authorize_user(authentication, action, user)?,
         }
-        match scope {
-            Scope::Cluster => {
-                let is_own = request.is_about_own_api_keys(authentication);
-                self.authorize_cluster(authentication, name, is_own)
-            }
-            Scope::Indices => {
-                self.authorize_indices(authentication, name, request.indices_mut())?;
-                self.authorize_new_aliases(authentication, request)
-            }
-            Scope::Composite => self.authorize_action_name(authentication, name),
-            Scope::SelfService => {
-                self.authorize_self_service(authentication, name, request.subject_user())
-            }
-        }
+        Ok(Granted::default())
     }
 
     /// Refuses who may not perform the action on any index, or on the cluster, whatever the request says: it need
@@ -136,37 +205,67 @@ impl Authorizer {
         if self.is_unchecked(authentication) {
             return Ok(());
         }
-        match action.scope {
+        match action.access {
             // A request about keys of the caller's own may pass with less, and this may be one.
-            Scope::Cluster => {
+            AccessKind::Cluster => {
                 let role = self.effective_role(authentication);
                 if role.allows_cluster(action.name, false) {
                     return Ok(());
                 }
                 self.authorize_cluster(authentication, action.name, true)
             }
-            Scope::Indices | Scope::Composite => {
+            AccessKind::Indices | AccessKind::Items => {
                 self.authorize_action_name(authentication, action.name)
             }
-            Scope::SelfService => Ok(()),
+            AccessKind::SelfService => Ok(()),
         }
     }
 
-    /// Authorizes one part of a composite request (`_bulk`, `_mget`) for its own index or alias.
-    pub fn authorize_item(
+    /// Authorizes the parts of a composite request (`_bulk`), each for its own index or alias. One result per part, in
+    /// order.
+    pub fn authorize_items<T: RequestItem>(
+        &self,
+        authentication: &Authentication,
+        items: Unauthorized<Vec<T>>,
+    ) -> Vec<ApiResult<Authorized<T>>> {
+        let mut decided: HashMap<(&'static str, String), ApiResult<()>> = HashMap::new();
+        let items = open(items).into_iter();
+        items
+            .map(|item| {
+                let key = (item.action(), item.index().to_owned());
+                let decision = decided.entry(key).or_insert_with(|| {
+                    self.check_name(authentication, item.action(), item.index())
+                });
+                decision.clone().map(|()| Authorized::new(item))
+            })
+            .collect()
+    }
+
+    /// Authorizes an action on one name, of an index or an alias.
+    pub fn authorize_name(
         &self,
         authentication: &Authentication,
         action: &str,
-        index: &str,
+        name: &str,
+    ) -> ApiResult<Authorized<String>> {
+        self.check_name(authentication, action, name)?;
+        Ok(Authorized::new(name.to_owned()))
+    }
+
+    fn check_name(
+        &self,
+        authentication: &Authentication,
+        action: &str,
+        name: &str,
     ) -> ApiResult<()> {
         if self.is_unchecked(authentication) {
             return Ok(());
         }
         let role = self.effective_role(authentication);
-        if role.on_indices(action).covers(index) {
+        if role.on_indices(action).covers(name) {
             return Ok(());
         }
-        Err(self.denied(authentication, &role, action, &[index.to_owned()]))
+        Err(self.denied(authentication, &role, action, &[name.to_owned()]))
     }
 
     /// Authorizes again an action that arrived from another node, whose indices are concrete. An
@@ -345,8 +444,8 @@ impl Authorizer {
         &self,
         authentication: &Authentication,
         action: &str,
-        target: Option<&mut IndicesTarget>,
-    ) -> ApiResult<()> {
+        target: &mut IndicesTarget,
+    ) -> ApiResult<ResolvedIndices> {
         let role = self.effective_role(authentication);
         let right = role.on_indices(action);
         if right.is_nowhere() {
@@ -361,22 +460,34 @@ impl Authorizer {
             })
     }
 
+    fn resolve_unchecked(
+        &self,
+        action: &str,
+        target: &mut IndicesTarget,
+    ) -> ApiResult<ResolvedIndices> {
+        let resolved = self.resolve(action, target, &|_| true);
+        resolved.map_err(|unresolved| match unresolved {
+            Unresolved::Failed(error) => error,
+            Unresolved::Unauthorized(names) => {
+                ApiError::internal(format!("refused indices {names:?} without checks"))
+            }
+        })
+    }
+
     /// Who gives an index another name must have the right to, on the index and on the name: others may
     /// write to what has that name, or believe what they read there.
     fn authorize_new_aliases(
         &self,
         authentication: &Authentication,
-        request: &mut ErasedRequest,
+        indices: &ResolvedIndices,
+        aliases: Vec<String>,
     ) -> ApiResult<()> {
-        let aliases = request.new_aliases();
         if aliases.is_empty() {
             return Ok(());
         }
         let role = self.effective_role(authentication);
         let right = role.on_indices(MAKE_ALIASES);
-        let indices = request.indices_mut().map(|target| &target.expressions);
-        for names in [indices.into_iter().flatten().cloned().collect(), aliases] {
-            let names: Vec<String> = names;
+        for names in [indices.names().to_vec(), aliases] {
             let refused: Vec<String> = names
                 .into_iter()
                 .filter(|name| !right.covers(name))
@@ -389,15 +500,12 @@ impl Authorizer {
     }
 
     /// A user may ask about itself, and change its own password in a realm that stores passwords.
-    fn authorize_self_service(
+    fn authorize_user(
         &self,
         authentication: &Authentication,
         action: &str,
-        subject: Option<&str>,
+        subject: &str,
     ) -> ApiResult<()> {
-        let Some(subject) = subject else {
-            return Ok(());
-        };
         let own = subject == authentication.user.username
             && authentication.authentication_type == AuthenticationType::Realm
             && matches!(
@@ -413,12 +521,9 @@ impl Authorizer {
     fn resolve(
         &self,
         action: &str,
-        target: Option<&mut IndicesTarget>,
+        target: &mut IndicesTarget,
         covers: &dyn Fn(&str) -> bool,
-    ) -> Result<(), Unresolved> {
-        let Some(target) = target else {
-            return Ok(());
-        };
+    ) -> Result<ResolvedIndices, Unresolved> {
         let names = self.store.index_names();
         let resolver = Resolver {
             names: &names,
@@ -426,7 +531,7 @@ impl Authorizer {
             action,
             destructive_requires_name: self.destructive_requires_name.load(Ordering::Relaxed),
         };
-        resolver.resolve(target)
+        resolver.resolve(open(target.take()), target.options)
     }
 
     fn denied(
@@ -483,6 +588,14 @@ impl Authorizer {
         tracing::info!(user.name = %user, event.action = %action, "access denied");
         ApiError::new(ErrorCode::Security, reason).with_status(403)
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is opened here is authorized before anybody else sees it"
+)]
+fn open<T>(asked: Unauthorized<T>) -> T {
+    asked.open()
 }
 
 const MAKE_ALIASES: &str = "indices:admin/aliases";

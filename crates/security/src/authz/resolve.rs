@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions, IndicesTarget};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions};
 use ringwall_base::glob::{self, Syntax};
 
+use super::resolved::ResolvedIndices;
 use crate::IndexNames;
 
 /// What a caller may see of the names.
@@ -31,18 +32,20 @@ impl From<ApiError> for Unresolved {
 }
 
 impl Resolver<'_> {
-    /// Replaces the expressions by concrete names, in order of first mention, and marks the target
-    /// resolved. A resolved target without names means no index at all.
-    pub(super) fn resolve(&self, target: &mut IndicesTarget) -> Result<(), Unresolved> {
+    /// Returns the concrete names that the expressions stand for, in order of first mention.
+    pub(super) fn resolve(
+        &self,
+        asked: Vec<String>,
+        options: IndicesOptions,
+    ) -> Result<ResolvedIndices, Unresolved> {
         if is_create(self.action) {
-            return self.keep_new_name(target);
+            return self.keep_new_name(asked);
         }
-        self.refuse_destructive_wildcards(target)?;
-        let options = target.options;
+        self.refuse_destructive_wildcards(&asked)?;
         let mut chosen = Chosen::default();
         let mut unauthorized = Vec::new();
         let mut after_wildcard = false;
-        for expression in expressions(target) {
+        for expression in expressions(&asked) {
             check_shape(expression)?;
             if let Some(excluded) = expression.strip_prefix('-').filter(|_| after_wildcard) {
                 self.exclude(excluded, &mut chosen);
@@ -59,30 +62,27 @@ impl Resolver<'_> {
             return Err(Unresolved::Unauthorized(unauthorized));
         }
         if chosen.names.is_empty() && !options.allow_no_indices && options.ignore_unavailable {
-            let asked: Vec<&str> = expressions(target).collect();
+            let asked: Vec<&str> = expressions(&asked).collect();
             return Err(ApiError::index_not_found(&asked.join(",")).into());
         }
-        self.check_single(target, &chosen)?;
-        target.by_alias = chosen.by_alias();
-        target.expressions = chosen.names;
-        target.resolved = true;
-        Ok(())
+        self.check_single(&asked, &chosen)?;
+        let by_alias = chosen.by_alias();
+        Ok(ResolvedIndices::new(asked, chosen.names, by_alias))
     }
 
     /// An index about to be created: the name stays as it is, only the right is checked.
-    fn keep_new_name(&self, target: &mut IndicesTarget) -> Result<(), Unresolved> {
-        let [name] = target.expressions.as_slice() else {
+    fn keep_new_name(&self, asked: Vec<String>) -> Result<ResolvedIndices, Unresolved> {
+        let [name] = asked.as_slice() else {
             return Err(ApiError::validation(&["index is missing"]).into());
         };
         if !(self.covers)(name) {
             return Err(Unresolved::Unauthorized(vec![name.clone()]));
         }
-        target.resolved = true;
-        Ok(())
+        Ok(ResolvedIndices::new(asked.clone(), asked, BTreeMap::new()))
     }
 
-    fn refuse_destructive_wildcards(&self, target: &IndicesTarget) -> ApiResult<()> {
-        let wild = || expressions(target).any(is_wildcard);
+    fn refuse_destructive_wildcards(&self, asked: &[String]) -> ApiResult<()> {
+        let wild = || expressions(asked).any(is_wildcard);
         if self.action == DELETE_INDEX && self.destructive_requires_name && wild() {
             return Err(ApiError::illegal_argument(
                 "Wildcard expressions or all indices are not allowed",
@@ -158,11 +158,11 @@ impl Resolver<'_> {
     }
 
     /// Reading one document needs one index, so an alias over several is refused.
-    fn check_single(&self, target: &IndicesTarget, chosen: &Chosen) -> ApiResult<()> {
+    fn check_single(&self, asked: &[String], chosen: &Chosen) -> ApiResult<()> {
         if self.action == GET_DOCUMENT && chosen.names.len() > 1 {
             return Err(ApiError::illegal_argument(format!(
                 "alias [{}] has more than one index associated with it [{}], can't execute a single index op",
-                target.expressions.join(","),
+                asked.join(","),
                 chosen.names.join(", ")
             )));
         }
@@ -213,11 +213,11 @@ impl Chosen {
 }
 
 /// Returns the expressions, with "all" spelled as one wildcard.
-fn expressions(target: &IndicesTarget) -> impl Iterator<Item = &str> {
-    let all = target.expressions.is_empty();
+fn expressions(asked: &[String]) -> impl Iterator<Item = &str> {
+    let all = asked.is_empty();
     all.then_some("*")
         .into_iter()
-        .chain(target.expressions.iter().map(|expression| {
+        .chain(asked.iter().map(|expression| {
             if expression == "_all" {
                 "*"
             } else {

@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
-use ringwall_api::action::ErasedRequest;
 use ringwall_api::api_keys::{
     ApiKeyFilter, ApiKeyInfo, CreateApiKeyRequest, GetApiKeysRequest, StoredApiKey,
 };
 use ringwall_api::auth::{RealmRef, User};
 use ringwall_api::cluster::{HealthRequest, MainRequest};
-use ringwall_api::document::{BulkRequest, GetRequest, RefreshPolicy, SourceFilter};
+use ringwall_api::document::{
+    BulkRequest, GetRequest, OpType, RefreshPolicy, SourceFilter, WriteItem,
+};
 use ringwall_api::indices::{CreateIndexRequest, DeleteIndexRequest, GetIndexRequest};
 use ringwall_api::roles::{IndexPrivilegesCheck, StoredRole};
 use ringwall_api::search::SearchRequest;
@@ -129,15 +130,9 @@ fn run<R: ActionRequest>(
     caller: &Authentication,
     request: R,
 ) -> ApiResult<Vec<String>> {
-    let mut erased = ErasedRequest::new(request);
-    authorizer.authorize(caller, &mut erased)?;
-    Ok(match erased.indices_mut() {
-        Some(target) => {
-            assert!(target.resolved);
-            target.expressions.clone()
-        }
-        None => Vec::new(),
-    })
+    let resolved = authorizer.authorize(caller, request)?;
+    let indices = resolved.if_on_indices();
+    Ok(indices.map_or_else(Vec::new, |indices| indices.names().to_vec()))
 }
 
 fn search(expressions: &str) -> SearchRequest {
@@ -146,10 +141,7 @@ fn search(expressions: &str) -> SearchRequest {
 
 fn search_with(expressions: &str, options: IndicesOptions) -> SearchRequest {
     SearchRequest {
-        indices: IndicesTarget {
-            options,
-            ..IndicesTarget::parse(expressions)
-        },
+        indices: IndicesTarget::parse(expressions).with_options(options),
         body: json!({}),
         routing: None,
         preference: None,
@@ -284,8 +276,7 @@ fn denials_name_the_action_roles_indices_and_privileges() {
 #[test]
 fn cluster_actions_need_cluster_privileges() {
     let health = || HealthRequest {
-        options: IndicesOptions::default(),
-        indices: Vec::new(),
+        indices: IndicesTarget::default(),
         wait_for_status: None,
         wait_for_nodes: None,
         wait_for_no_relocating_shards: false,
@@ -393,13 +384,10 @@ fn deleting_needs_concrete_index_names() {
 #[test]
 fn reading_one_document_needs_one_index() {
     let get = |index: &str| GetRequest {
-        index: IndicesTarget {
-            options: IndicesOptions {
-                expand_wildcards: false,
-                ..IndicesOptions::default()
-            },
-            ..IndicesTarget::one(index)
-        },
+        index: IndicesTarget::one(index).with_options(IndicesOptions {
+            expand_wildcards: false,
+            ..IndicesOptions::default()
+        }),
         id: "1".to_owned(),
         routing: None,
         preference: None,
@@ -424,7 +412,7 @@ fn reading_one_document_needs_one_index() {
 #[test]
 fn composite_requests_pass_by_name_and_items_are_checked() {
     let bulk = || BulkRequest {
-        items: Vec::new(),
+        items: Unauthorized::new(Vec::new()),
         refresh: RefreshPolicy::None,
         timeout_ms: 0,
         wait_for_active_shards: None,
@@ -433,13 +421,17 @@ fn composite_requests_pass_by_name_and_items_are_checked() {
     assert_eq!(authorize(&["viewer"], bulk()).unwrap_err().status, 403);
     let authorizer = authorizer();
     let ann = caller(&["indexer"]);
-    let item = |action, index| authorizer.authorize_item(&ann, action, index);
-    assert_eq!(
-        item("indices:data/write/index:op_type/create", "logs-7"),
-        Ok(())
-    );
-    assert!(item("indices:data/write/index:op_type/create", "other").is_err());
-    let error = item("indices:data/write/delete", "logs-7").unwrap_err();
+    let item = |op, index: &str| WriteItem::new(op, index, None, Default::default());
+    let items = Unauthorized::new(vec![
+        item(OpType::Create, "logs-7"),
+        item(OpType::Create, "other"),
+        item(OpType::Delete, "logs-7"),
+    ]);
+    let decided = authorizer.authorize_items(&ann, items);
+    let [created, elsewhere, deleted] = decided.try_into().unwrap();
+    assert_eq!(created.unwrap().into_part(), item(OpType::Create, "logs-7"));
+    assert!(elsewhere.is_err());
+    let error = deleted.unwrap_err();
     assert!(error.reason.ends_with(
         "on indices [logs-7], this action is granted by the index privileges [delete,write,all]"
     ));
@@ -483,7 +475,7 @@ fn rechecks_follow_the_roles() {
     assert!(recheck(&["logs"], "cluster:monitor/health", &[]).is_err());
     assert!(recheck(&["superuser"], "internal:cluster/join", &[]).is_err());
     assert_eq!(
-        authorizer.recheck(&Authentication::system(), "internal:cluster/join", &[]),
+        authorizer.recheck(&crate::system::identity(), "internal:cluster/join", &[]),
         Ok(())
     );
 }
@@ -554,13 +546,11 @@ fn a_key_can_do_what_both_it_and_its_owner_can() {
     let owner = json!({"o": {"cluster": ["manage_own_api_key"], "indices": [{"names": ["logs-*"], "privileges": ["read"]}]}});
     let (authorizer, caller) = key(read("*"), owner.clone());
     let allowed =
-        |action: &str, index: &str| authorizer.authorize_item(&caller, action, index).is_ok();
+        |action: &str, index: &str| authorizer.authorize_name(&caller, action, index).is_ok();
     assert!(allowed("indices:data/read/get", "logs-1"));
     assert!(!allowed("indices:data/read/get", "other"));
     assert!(!allowed("indices:data/write/index", "logs-1"));
-    let refused = authorizer
-        .authorize(&caller, &mut ErasedRequest::new(MainRequest))
-        .unwrap_err();
+    let refused = authorizer.authorize(&caller, MainRequest).unwrap_err();
     assert!(
         refused.reason.contains("API key id [k1] of user ["),
         "{}",
@@ -570,17 +560,15 @@ fn a_key_can_do_what_both_it_and_its_owner_can() {
     let (authorizer, caller) = key(json!({}), owner);
     assert!(
         authorizer
-            .authorize_item(&caller, "indices:data/read/get", "logs-1")
+            .authorize_name(&caller, "indices:data/read/get", "logs-1")
             .is_ok()
     );
     assert!(
         authorizer
-            .authorize_item(&caller, "indices:data/read/get", "other")
+            .authorize_name(&caller, "indices:data/read/get", "other")
             .is_err()
     );
-    let ask = |request: GetApiKeysRequest| {
-        authorizer.authorize(&caller, &mut ErasedRequest::new(request))
-    };
+    let ask = |request: GetApiKeysRequest| authorizer.authorize(&caller, request);
     let about = |ids: &[&str], owner| GetApiKeysRequest {
         filter: ApiKeyFilter {
             ids: ids.iter().map(|id| (*id).to_owned()).collect(),
@@ -599,11 +587,7 @@ fn a_key_can_do_what_both_it_and_its_owner_can() {
         role_descriptors: serde_json::Map::new(),
         metadata: serde_json::Map::new(),
     };
-    assert!(
-        authorizer
-            .authorize(&caller, &mut ErasedRequest::new(create))
-            .is_ok()
-    );
+    assert!(authorizer.authorize(&caller, create).is_ok());
 }
 
 fn with_roles(roles: serde_json::Value) -> (Authorizer, Roles) {
@@ -623,7 +607,7 @@ fn a_role_of_the_cluster_is_in_force_as_it_is_now() {
     }));
     let may = |index: &str| {
         authorizer
-            .authorize_item(&caller(&["r"]), "indices:data/read/get", index)
+            .authorize_name(&caller(&["r"]), "indices:data/read/get", index)
             .is_ok()
     };
     assert!(may("logs-1") && !may("other"));

@@ -1,5 +1,10 @@
 //! Requests and their answers.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this crate is below `security::system`"
+)]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use ringwall_api::ApiResult;
 use ringwall_api::cluster::{HealthStatus, NodesStatsRequest};
-use ringwall_api::{ApiResult, Authentication};
 use ringwall_cluster::{CopyState, DiskLevel};
+use ringwall_security::system;
 use serde_json::json;
 
 use super::indicator::{Diagnosis, Impact, Indicator, Severity};
@@ -146,7 +147,7 @@ pub async fn availability(services: &Arc<Services>) -> Indicator {
 /// Whether the disks have room, and answer.
 pub async fn disk(services: &Arc<Services>) -> Indicator {
     let request = NodesStatsRequest { nodes: Vec::new() };
-    let system = Authentication::system();
+    let system = system::identity();
     let stats: ApiResult<_> = nodes::all_stats(services, &system, &request, nodes::TIMEOUT).await;
     let stats = stats.map(|answer| answer.nodes).unwrap_or_default();
     let state = services.cluster.state();

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use ringwall_api::Authentication;
 use ringwall_api::cluster::HealthStatus;
 use ringwall_api::tls::{NodeTls, TlsCertificate, TlsRevocationList};
 use ringwall_base::{TimeValue, TransportTls};
+use ringwall_security::system;
 use ringwall_settings::registry::{security, ssl};
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ pub async fn certificates(services: &Arc<Services>) -> Indicator {
         red: seconds(services.settings.get(&security::CERTIFICATE_EXPIRY_RED)),
     };
     // Who may see the report may see what it is made of.
-    let answer = of_nodes(services, &Authentication::system(), &[], TIMEOUT).await;
+    let answer = of_nodes(services, &system::identity(), &[], TIMEOUT).await;
     let nodes: Vec<NodeTls> = answer.nodes.into_values().collect();
     let mut indicator = of_certificates(&nodes, &thresholds, now_ms() as i64 / 1000);
     if !answer.failures.is_empty() {

@@ -1,0 +1,102 @@
+//! What a caller needs for an action, said once per request type.
+
+use crate::IndicesTarget;
+use crate::auth::Authentication;
+
+/// What a caller needs for a request. Each variant carries what its check needs of the request, so that an action
+/// on indices which does not say where they are does not compile.
+pub enum Access<R> {
+    /// A privilege on the cluster.
+    Cluster,
+    /// A privilege on the cluster; for a request that can only touch API keys of its caller, `manage_own_api_key` is
+    /// enough.
+    ApiKeys(fn(&R, &Authentication) -> bool),
+    /// A privilege on the cluster. The names of indices in the request only narrow what the caller is shown.
+    Named(fn(&mut R) -> &mut IndicesTarget),
+    /// A privilege on every index that the request resolves to.
+    Indices(fn(&mut R) -> &mut IndicesTarget),
+    /// As [`Access::Indices`], and the right to every name that the request gives to its indices as an alias.
+    IndicesAndAliases(fn(&mut R) -> &mut IndicesTarget, fn(&R) -> Vec<String>),
+    /// A privilege on any index; each part of the request is authorized for its own index (`_bulk`, `_mget`), before
+    /// which the part cannot be used.
+    /// Source: security.md section 3.3.
+    Items,
+    /// Nothing: open to every authenticated user.
+    Everyone,
+    /// To be the user of this name, or a privilege on the cluster.
+    User(fn(&R) -> &str),
+}
+
+impl<R> Access<R> {
+    /// Returns what can be said without a request.
+    pub const fn kind(&self) -> AccessKind {
+        match self {
+            Self::Cluster | Self::ApiKeys(_) | Self::Named(_) => AccessKind::Cluster,
+            Self::Indices(_) | Self::IndicesAndAliases(..) => AccessKind::Indices,
+            Self::Items => AccessKind::Items,
+            Self::Everyone | Self::User(_) => AccessKind::SelfService,
+        }
+    }
+
+    /// Returns what a request claims access to.
+    pub fn claim<'a>(self, request: &'a mut R, caller: &Authentication) -> Claim<'a> {
+        match self {
+            Self::Cluster => Claim::Cluster { only_own: false },
+            Self::ApiKeys(is_own) => Claim::Cluster {
+                only_own: is_own(request, caller),
+            },
+            Self::Named(target) => Claim::Named(target(request)),
+            Self::Indices(target) => Claim::Indices {
+                new_aliases: Vec::new(),
+                target: target(request),
+            },
+            Self::IndicesAndAliases(target, aliases) => Claim::Indices {
+                new_aliases: aliases(request),
+                target: target(request),
+            },
+            Self::Items => Claim::Items,
+            Self::Everyone => Claim::Everyone,
+            Self::User(name) => Claim::User(name(request)),
+        }
+    }
+}
+
+/// An [`Access`] without what it needs of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessKind {
+    Cluster,
+    Indices,
+    Items,
+    SelfService,
+}
+
+/// What one request claims access to.
+pub enum Claim<'a> {
+    Cluster {
+        /// Whether it can only touch API keys of the caller.
+        only_own: bool,
+    },
+    Named(&'a mut IndicesTarget),
+    Indices {
+        target: &'a mut IndicesTarget,
+        new_aliases: Vec<String>,
+    },
+    Items,
+    Everyone,
+    User(&'a str),
+}
+
+/// A request of [`Access::Indices`] or [`Access::IndicesAndAliases`].
+pub trait OnIndices {}
+
+/// A request of [`Access::Named`].
+pub trait NamesIndices {}
+
+/// A part of a request of [`Access::Items`] that is no request of its own.
+pub trait RequestItem {
+    /// Returns the action that it is authorized as.
+    fn action(&self) -> &'static str;
+
+    /// Returns the index or alias that the right is needed to.
+    fn index(&self) -> &str;
+}
