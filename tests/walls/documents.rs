@@ -154,3 +154,42 @@ fn names(directory: &Path, word: &str) -> bool {
         })
     })
 }
+
+/// A citation is of something that a reader can find: a document of this repository, or a published one by its title.
+#[test]
+fn no_comment_cites_a_document_that_is_not_here() {
+    let files = files();
+    let documents: Vec<String> = files
+        .iter()
+        .map(|path| format!("/{}", relative(path)))
+        .filter(|path| path.ends_with(".md"))
+        .collect();
+    let mut wrong = Vec::new();
+    for file in &files {
+        let Ok(text) = std::fs::read_to_string(file) else {
+            continue;
+        };
+        for (number, line) in text.lines().enumerate() {
+            for cited in cited_documents(line) {
+                let suffix = format!("/{}", cited.trim_start_matches(['.', '/']));
+                if !documents.iter().any(|path| path.ends_with(&suffix)) {
+                    wrong.push(format!("{}:{}: {cited}", relative(file), number + 1));
+                }
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{}\nNot in the repository: cite what a reader can find, such as (Elasticsearch reference, \"cat indices API\"), an RFC, or \
+         a crate's documentation",
+        wrong.join("\n")
+    );
+}
+
+/// The words of a line that end with the suffix of a Markdown file.
+fn cited_documents(line: &str) -> Vec<&str> {
+    line.split(|character: char| !(character.is_ascii_alphanumeric() || "._-/".contains(character)))
+        .map(|word| word.trim_end_matches('.'))
+        .filter(|word| word.len() > 3 && word.ends_with(".md"))
+        .collect()
+}

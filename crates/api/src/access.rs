@@ -19,7 +19,7 @@ pub enum Access<R> {
     IndicesAndAliases(fn(&mut R) -> &mut IndicesTarget, fn(&R) -> Vec<String>),
     /// A privilege on any index; each part of the request is authorized for its own index (`_bulk`, `_mget`), before
     /// which the part cannot be used.
-    /// Source: security.md section 3.3.
+    /// Source: Elasticsearch reference, "Security privileges".
     Items,
     /// Nothing: open to every authenticated user.
     Everyone,

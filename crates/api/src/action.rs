@@ -15,7 +15,7 @@ use crate::auth::Authentication;
 use crate::list::Listed;
 use crate::{ApiError, ApiResult};
 
-/// An action: its name is what roles grant. Source of names: security.md section 4.
+/// An action: its name is what roles grant. Source of names: Elasticsearch reference, "Security privileges".
 #[derive(Debug, PartialEq, Eq)]
 pub struct ActionSpec {
     pub name: &'static str,

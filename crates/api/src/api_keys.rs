@@ -1,4 +1,4 @@
-//! API keys. Source: security.md sections 5.7 and 8.1.
+//! API keys. Source: Elasticsearch reference, "Create API key API".
 
 use ringwall_base::SecretString;
 use serde::{Deserialize, Serialize};

@@ -25,7 +25,7 @@ pub struct RealmRef {
     pub realm_type: String,
 }
 
-/// How the identity was established. Source: security.md section 5.1.
+/// How the identity was established. Source: Elasticsearch reference, "Authenticate API".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthenticationType {

@@ -56,7 +56,7 @@ pub struct HealthRequest {
     pub master_timeout_ms: u64,
 }
 
-/// Source: data.md section 8.11 and the published response shape.
+/// Source: Elasticsearch reference, "Cluster health API" and the published response shape.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HealthResponse {
     pub cluster_name: String,
@@ -403,7 +403,7 @@ pub struct IndexRow {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SslCertificatesRequest;
 
-/// Source: node.md section 9.1: an array of objects.
+/// Source: Elasticsearch reference, "SSL certificate API": an array of objects.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SslCertificatesResponse {
     pub certificates: Value,

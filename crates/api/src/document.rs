@@ -1,4 +1,4 @@
-//! Writing and reading documents by id. Source: data.md section 2.
+//! Writing and reading documents by id. Source: Elasticsearch reference, "Document APIs".
 
 use bytes::Bytes;
 use ringwall_base::{SeqNo, Term};
@@ -31,7 +31,7 @@ impl OpType {
     }
 }
 
-/// Who sets `_version`. Source: data.md section 2.4.
+/// Who sets `_version`. Source: Elasticsearch reference, "Index API" (versioning).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VersionType {
@@ -119,7 +119,8 @@ impl WriteItem {
         (size_of::<Self>() + self.index.len() + texts + self.source.len()) as u64
     }
 
-    /// Returns what is wrong with the combination of options. Source: data.md section 2.4.
+    /// Returns what is wrong with the combination of options. Source: Elasticsearch reference, "Index API"
+    /// (versioning).
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut add = |problem: &str| problems.push(problem.to_owned());
@@ -322,7 +323,7 @@ impl RequestItem for WriteItem {
 }
 
 /// Returns the action that a write of this kind is authorized as, on its own index.
-/// Source: security.md section 3.3.
+/// Source: Elasticsearch reference, "Security privileges".
 pub fn item_action(op: OpType) -> &'static str {
     match op {
         OpType::Index => "indices:data/write/index:op_type/index",

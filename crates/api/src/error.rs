@@ -1,6 +1,6 @@
 //! The one error that crosses every boundary: from a shard, over the transport, to the client.
 //!
-//! Source: data.md section 1.2.
+//! Source: the `ErrorCause` of the elasticsearch-specification.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -241,7 +241,7 @@ impl ApiError {
         object
     }
 
-    /// One value is written as a string, several as an array. Source: security.md section 1.4.
+    /// One value is written as a string, several as an array. Source: RFC 9110 section 5.3.
     fn header_object(&self) -> Option<Value> {
         if self.headers.is_empty() {
             return None;

@@ -1,4 +1,4 @@
-//! Creating, describing and maintaining indices. Source: data.md sections 1.5 and 7.
+//! Creating, describing and maintaining indices. Source: Elasticsearch reference, "Index APIs".
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Users and passwords. Source: security.md section 5.
+//! Users and passwords. Source: Elasticsearch reference, "Security APIs".
 
 use ringwall_base::SecretString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,4 +1,4 @@
-//! Service accounts and enrolment. Source: security.md sections 5.9, 5.10 and 8.3.
+//! Service accounts and enrolment. Source: Elasticsearch reference, "Service accounts" and "Enroll node API".
 
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Unauthorized;
 
-/// How index expressions resolve. Source: data.md section 1.1.
+/// How index expressions resolve. Source: Elasticsearch reference, "Multi-target syntax".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndicesOptions {
     /// A missing concrete index is skipped rather than an error.

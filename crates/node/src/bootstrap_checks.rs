@@ -1,4 +1,4 @@
-//! What a node must have before other machines may reach it. Source: node.md section 5.
+//! What a node must have before other machines may reach it. Source: Elasticsearch reference, "Bootstrap Checks".
 
 use std::net::IpAddr;
 
@@ -160,7 +160,7 @@ pub fn is_about_limits(finding: &str) -> bool {
     finding.starts_with("max ") || finding == MEMORY_LOCK
 }
 
-/// Returns the frame around failures that operators look for. Source: node.md section 5.1.
+/// Returns the frame around failures that operators look for. Source: Elasticsearch reference, "Bootstrap Checks".
 pub fn frame(failures: &[String]) -> String {
     let count = failures.len();
     let mut text = format!(

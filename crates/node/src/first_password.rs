@@ -1,5 +1,6 @@
 //! The password of `elastic` that a node made for itself at its first start becomes the cluster's, so that
-//! it holds on every node. Source: tools.md section 9.
+//! it holds on every node. Source: Elasticsearch reference, "Start the Elastic Stack with security enabled
+//! automatically".
 
 use std::sync::Arc;
 use std::time::Duration;

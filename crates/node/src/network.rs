@@ -1,4 +1,4 @@
-//! Which addresses a node binds and publishes. Source: node.md section 7.1.
+//! Which addresses a node binds and publishes. Source: Elasticsearch reference, "Networking".
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 

@@ -1,4 +1,5 @@
-//! PKI realms: what the settings say of them, and which TLS contexts decide for them. Source: node.md section 5.3.
+//! PKI realms: what the settings say of them, and which TLS contexts decide for them. Source: Elasticsearch
+//! reference, "PKI user authentication".
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Transport profiles: where each listens, and with which TLS. Source: node.md section 2.8.
+//! Transport profiles: where each listens, and with which TLS. Source: Elasticsearch reference, "Networking"
+//! (transport profiles).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

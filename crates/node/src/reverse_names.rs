@@ -1,4 +1,5 @@
-//! The names of addresses, for rules about hosts. Source: node.md section 9.3.
+//! The names of addresses, for rules about hosts. Source: Elasticsearch reference, "Restricting connections with IP
+//! filtering".
 //!
 //! The system's resolver blocks and cannot be interrupted: lookups run on few threads of their own, an answer
 //! that comes too late serves the next who asks, and what does not answer in time has no name.

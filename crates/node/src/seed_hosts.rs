@@ -1,4 +1,4 @@
-//! Where discovery looks for other nodes. Source: node.md section 7.2.
+//! Where discovery looks for other nodes. Source: Elasticsearch reference, "Discovery" (seed hosts providers).
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,4 +1,4 @@
-//! The `_bulk` format: actions and documents, one JSON text a line. Source: data.md section 2.8.
+//! The `_bulk` format: actions and documents, one JSON text a line. Source: Elasticsearch reference, "Bulk API".
 
 use std::fmt;
 
@@ -330,7 +330,7 @@ pub fn set_condition(item: &mut WriteItem, body: &Map<String, Value>) -> ApiResu
     Ok(())
 }
 
-/// Reads the `_source` of a request body. Source: data.md section 2.10.
+/// Reads the `_source` of a request body. Source: Elasticsearch reference, "Retrieve selected fields from a search".
 pub fn source_filter(value: &Value) -> ApiResult<SourceFilter> {
     let bad = || {
         ApiError::new(

@@ -1,4 +1,4 @@
-//! Tables of the cat APIs. Source: data.md sections 1.1 and 1.4.
+//! Tables of the cat APIs. Source: Elasticsearch reference, "Compact and aligned text (CAT) APIs".
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;

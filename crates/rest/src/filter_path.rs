@@ -1,4 +1,5 @@
-//! `filter_path`: keeps or drops parts of an answer. Source: data.md section 1.1.
+//! `filter_path`: keeps or drops parts of an answer. Source: Elasticsearch reference, "Common options" (response
+//! filtering).
 //!
 //! The patterns are run over the answer as one automaton. Its state below a key is the set of places in the
 //! patterns that the keys so far lead to, each place once, so that an answer costs at most its number of keys

@@ -155,7 +155,7 @@ impl Params {
         Ok(options)
     }
 
-    /// Returns the `refresh` of a write. Source: data.md section 2.6.
+    /// Returns the `refresh` of a write. Source: Elasticsearch reference, "?refresh".
     pub fn refresh_policy(&self) -> ApiResult<RefreshPolicy> {
         match self.text("refresh") {
             None | Some("false") => Ok(RefreshPolicy::None),
@@ -210,7 +210,7 @@ impl Params {
     }
 }
 
-/// Reads the name of a version type. Source: data.md section 2.4.
+/// Reads the name of a version type. Source: Elasticsearch reference, "Index API" (versioning).
 pub fn parse_version_type(text: &str) -> ApiResult<VersionType> {
     match text {
         "internal" => Ok(VersionType::Internal),

@@ -291,7 +291,8 @@ pub enum BodyType {
     Unknown,
 }
 
-/// Reads `Content-Type`, and checks that compatibility versions agree. Source: security.md 1.9.
+/// Reads `Content-Type`, and checks that compatibility versions agree. Source: Elasticsearch reference, "REST API
+/// compatibility".
 ///
 /// Errors: 400 `media_type_header_exception` for what is no media type, and for a version we do not speak.
 pub fn check_media_types(

@@ -143,7 +143,7 @@ const METHODS: [Method; 7] = [
     Method::PATCH,
 ];
 
-/// Parameters of every endpoint. Source: data.md section 1.1.
+/// Parameters of every endpoint. Source: Elasticsearch reference, "Common options".
 pub const COMMON_PARAMS: &[&str] = &["pretty", "human", "error_trace", "filter_path", "format"];
 
 #[cfg(test)]

@@ -217,7 +217,7 @@ impl Service {
     }
 
     /// Authenticates by headers and connection alone; comes before anything else is looked at, so that a
-    /// stranger learns nothing, not even which paths exist. Source: security.md section 1.3.
+    /// stranger learns nothing, not even which paths exist. Source: RFC 9110 section 11.
     async fn authenticate(
         &self,
         parts: &Parts,
@@ -402,7 +402,7 @@ pub(crate) fn check_format(route: &Route, params: &Params) -> ApiResult<()> {
 }
 
 /// A body must say what it is. `_bulk` and `_msearch` may leave it out, as many shippers do.
-/// Source: data.md section 1.1, ux.md section 5.1.
+/// Source: Elasticsearch reference, "API conventions" (content type requirements).
 fn check_content_type(
     route: &Route,
     content_type: Option<BodyType>,

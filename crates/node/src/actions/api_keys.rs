@@ -1,4 +1,4 @@
-//! API keys, kept in the cluster state. Source: security.md sections 5.7 and 8.1.
+//! API keys, kept in the cluster state. Source: Elasticsearch reference, "Create API key API".
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

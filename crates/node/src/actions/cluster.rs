@@ -308,7 +308,8 @@ impl Handler<SslCertificatesRequest> for Services {
             .iter()
             .flat_map(|context| context.certificates())
             .collect();
-        // By path, alias with none last, serial; each row once. Source: node.md section 9.1.
+        // By path, alias with none last, serial; each row once. Source: Elasticsearch reference, "SSL certificate
+        // API".
         entries.sort_by(|a, b| {
             let key = |entry: &CertificateEntry| {
                 let alias = entry.alias.clone();

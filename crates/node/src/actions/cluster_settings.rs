@@ -1,4 +1,4 @@
-//! Settings that the cluster state holds. Source: data.md section 1.5, node.md section 1.3.
+//! Settings that the cluster state holds. Source: Elasticsearch reference, "Cluster update settings API".
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! What a new node or a console needs to join. Source: tools.md section 8.
+//! What a new node or a console needs to join. Source: Elasticsearch reference,
+//! "elasticsearch-create-enrollment-token" and "Enroll node API".
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,4 +1,4 @@
-//! `GET /_health_report`: what is wrong, what it means, what to do. Source: node.md sections 9.2 and 11.
+//! `GET /_health_report`: what is wrong, what it means, what to do. Source: Elasticsearch reference, "Health API".
 
 mod indicator;
 mod shards;

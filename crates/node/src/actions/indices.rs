@@ -110,7 +110,8 @@ async fn submit_create(
     services.cluster.submit(change, timeout).await
 }
 
-/// `cluster.max_shards_per_node` times the data nodes. Source: data.md section 7.2.
+/// `cluster.max_shards_per_node` times the data nodes. Source: Elasticsearch reference, "Miscellaneous cluster
+/// settings".
 fn check_shard_limit(services: &Services, settings: &IndexSettings) -> ApiResult<()> {
     let state = services.cluster.state();
     let data_nodes = state.nodes.values().filter(|node| node.is_data()).count();

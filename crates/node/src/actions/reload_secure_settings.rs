@@ -1,4 +1,5 @@
-//! `POST /_nodes/reload_secure_settings`: the keystore is read again. Source: node.md section 4.
+//! `POST /_nodes/reload_secure_settings`: the keystore is read again. Source: Elasticsearch reference, "Nodes reload
+//! secure settings API".
 //!
 //! Beyond Elasticsearch, which changes them only at a restart, the passwords of TLS files are taken up.
 

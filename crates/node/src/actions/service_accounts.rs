@@ -1,4 +1,4 @@
-//! Service accounts and their tokens. Source: security.md sections 5.9 and 8.3.
+//! Service accounts and their tokens. Source: Elasticsearch reference, "Service accounts".
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

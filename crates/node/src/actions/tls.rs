@@ -1,4 +1,4 @@
-//! What every node uses TLS with. Source: node.md section 9.1.
+//! What every node uses TLS with. Source: Elasticsearch reference, "SSL certificate API".
 
 use std::sync::Arc;
 use std::time::Duration;

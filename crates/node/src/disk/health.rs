@@ -46,7 +46,7 @@ impl FsHealth {
         enabled.then(|| self.settings.get(&FS_HEALTH_TIMEOUT).duration())?
     }
 
-    /// Returns what is wrong, if anything is. Source of the text: node.md section 7.5.
+    /// Returns what is wrong, if anything is. Source of the text: Elasticsearch reference, "Cluster fault detection".
     pub(super) fn finding(&self, limit: Duration) -> Option<String> {
         let state = self.state.lock();
         let path = self.path.display();

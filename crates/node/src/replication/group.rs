@@ -1,5 +1,5 @@
 //! Which copies a write must reach before it may be acknowledged. A pure function of the cluster
-//! state. Source: data.md section 8.1.
+//! state. Source: Elasticsearch reference, "Reading and writing documents".
 
 use std::collections::BTreeMap;
 

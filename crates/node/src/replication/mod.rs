@@ -113,7 +113,7 @@ fn needs(request: &ShardBulkRequest) -> Vec<Needs> {
         .collect()
 }
 
-/// What a user needs for any write to an index by `_bulk`. Source: security.md section 3.3.
+/// What a user needs for any write to an index by `_bulk`. Source: Elasticsearch reference, "Security privileges".
 const BULK_ACTION: &str = "indices:data/write/bulk[s]";
 
 fn unfinished(error: tokio::task::JoinError) -> ApiError {

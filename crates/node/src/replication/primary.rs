@@ -1,5 +1,5 @@
 //! The primary applies writes, has every in-sync copy apply them, and only then acknowledges.
-//! Source: data.md section 8.1.
+//! Source: Elasticsearch reference, "Reading and writing documents".
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -389,7 +389,8 @@ impl LocalShard {
 
     /// Computes the global checkpoint from what the in-sync copies told, and tells the engine.
     /// A copy that has told nothing yet holds it back. So does one that has recovered from here: it may be in sync,
-    /// and even primary, by a state that this node has yet to see. Source: data.md section 8.3.
+    /// and even primary, by a state that this node has yet to see. Source: elastic/elasticsearch-formal-models,
+    /// `replication.tla`.
     pub fn advance_global_checkpoint<'a>(
         &self,
         in_sync: impl Iterator<Item = &'a AllocationId>,

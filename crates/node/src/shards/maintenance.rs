@@ -125,7 +125,7 @@ impl Due {
 }
 
 /// Every `index.refresh_interval`; without an explicit one, only while somebody searches.
-/// Source: data.md section 2.6.
+/// Source: Elasticsearch reference, "Index modules" (`index.refresh_interval`).
 fn refresh_is_due(shard: &LocalShard, metadata: &IndexMetadata) -> bool {
     let settings = &metadata.settings;
     let Some(interval) = settings.refresh_interval() else {

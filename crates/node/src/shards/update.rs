@@ -1,4 +1,4 @@
-//! What an update makes of a document. Source: data.md section 2.7.
+//! What an update makes of a document. Source: Elasticsearch reference, "Update API".
 
 use bytes::Bytes;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};

@@ -1,4 +1,4 @@
-//! `_security/api_key`. Source: security.md section 5.7.
+//! `_security/api_key`. Source: Elasticsearch reference, "Create API key API".
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! `_cat/*`: tables for people. Source: data.md section 1.4.
+//! `_cat/*`: tables for people. Source: Elasticsearch reference, "Compact and aligned text (CAT) APIs".
 
 use ringwall_api::cluster::{
     ClusterStateRequest, NodeInfo, NodeStats, NodesInfoRequest, NodesStatsRequest,
@@ -385,7 +385,7 @@ pub async fn count(request: RestRequest) -> ApiResult<RestResponse> {
 }
 
 /// These tables need the cluster privilege `monitor` beside the index privilege: they tell of nodes.
-/// Source: security.md section 4.
+/// Source: Elasticsearch reference, "cat shards API".
 async fn shard_table(
     request: &RestRequest,
 ) -> ApiResult<ringwall_api::cluster::ShardTableResponse> {
@@ -475,7 +475,7 @@ fn shards_by_node(state: &Value) -> (std::collections::BTreeMap<String, u64>, u6
     (by_node, unassigned)
 }
 
-/// Returns one letter a role, sorted; `-` for none. Source: node.md section 9.2.
+/// Returns one letter a role, sorted; `-` for none. Source: Elasticsearch reference, "cat nodes API".
 fn role_letters(roles: &[String]) -> String {
     let mut letters: Vec<char> = roles
         .iter()

@@ -1,4 +1,4 @@
-//! `_doc`, `_create`, `_update`, `_source`, `_mget`. Source: data.md sections 1.5 and 2.
+//! `_doc`, `_create`, `_update`, `_source`, `_mget`. Source: Elasticsearch reference, "Document APIs".
 
 use http::{Method, StatusCode};
 use ringwall_api::document::{

@@ -1,4 +1,4 @@
-//! Index management. Source: data.md section 1.5.
+//! Index management. Source: Elasticsearch reference, "Index APIs".
 
 use std::collections::BTreeMap;
 

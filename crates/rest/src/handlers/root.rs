@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::request::{RestRequest, RestResponse};
 
-/// `GET|HEAD /`. Source: ux.md section 5.1.
+/// `GET|HEAD /`. Source: Elasticsearch reference, "Root API".
 pub async fn main(request: RestRequest) -> ApiResult<RestResponse> {
     let main = request.execute(MainRequest).await?;
     Ok(RestResponse::json(json!({

@@ -1,4 +1,4 @@
-//! `_search`, `_msearch`, `_count`. Source: data.md sections 1.5, 5.4 and 5.6.
+//! `_search`, `_msearch`, `_count`. Source: Elasticsearch reference, "Search APIs".
 
 use std::time::Instant;
 
@@ -343,7 +343,7 @@ fn sort_from_param(text: &str) -> Value {
         .collect()
 }
 
-/// A bare integer as total has to be exact. Source: data.md section 5.4.
+/// A bare integer as total has to be exact. Source: Elasticsearch reference, "Search API" (`rest_total_hits_as_int`).
 fn ask_for_exact_total(body: &mut Map<String, Value>) -> ApiResult<()> {
     match body.get("track_total_hits") {
         None => {

@@ -1,4 +1,4 @@
-//! `_security/*`. Source: security.md sections 5.1 and 5.2.
+//! `_security/*`. Source: Elasticsearch reference, "Security APIs".
 
 use http::StatusCode;
 use ringwall_api::auth::{Authentication, AuthenticationType, User};

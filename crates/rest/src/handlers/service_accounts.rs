@@ -1,4 +1,5 @@
-//! `_security/service` and `_security/enroll`. Source: security.md sections 5.9 and 5.10.
+//! `_security/service` and `_security/enroll`. Source: Elasticsearch reference, "Service accounts" and "Enroll node
+//! API".
 
 use http::StatusCode;
 use ringwall_api::ApiResult;

@@ -1,4 +1,5 @@
-//! TLS of the nodes. Source: node.md section 9.1; `_ssl/nodes` and `_cat/certificates` are ours.
+//! TLS of the nodes. Source: Elasticsearch reference, "SSL certificate API"; `_ssl/nodes` and `_cat/certificates` are
+//! ours.
 
 use ringwall_api::cluster::SslCertificatesRequest;
 use ringwall_api::tls::{

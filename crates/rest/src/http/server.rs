@@ -355,7 +355,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A connection that was told to end does so at once.
 const SHED_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The value of the header `Warning`. Source: node.md section 5.4.
+/// The value of the header `Warning`. Source: RFC 7234 section 5.5, and what Elasticsearch 8 sends.
 fn no_security() -> String {
     format!(
         "299 Elasticsearch-{} \"Elasticsearch built-in security features are not enabled. Who reaches this \
