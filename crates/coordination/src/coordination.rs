@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use crate::acknowledged::Acknowledged;
 use crate::config::Config;
 use crate::decide::contact::Contact;
 use crate::decide::formation::{explain, summarize};
@@ -72,7 +73,8 @@ impl Coordination {
         let (store, machine) = open(&config, state_machine).await?;
         let messenger = Arc::new(Messenger::new(network, machine.clone()));
         let hush = Hush::new(&config.timing);
-        let lines = Lines::new(messenger.clone(), hush.clone());
+        let acknowledged = Arc::new(Acknowledged::default());
+        let lines = Lines::new(messenger.clone(), hush.clone(), acknowledged.clone());
         let raft = start_raft(&config, &store, &machine, lines).await?;
         let (master_events, events) = mpsc::channel(MAX_MASTER_EVENTS);
         let shared = Arc::new(Shared {
@@ -82,6 +84,7 @@ impl Coordination {
             messenger,
             raft,
             hush,
+            acknowledged,
             contact: Mutex::new(Contact::default()),
             discovery: Mutex::new(Discovery::default()),
             status: watch::Sender::default(),

@@ -194,6 +194,7 @@ pub(crate) async fn keep_discovering(shared: Arc<Shared>) {
             if searching_since.take().is_some() {
                 search.naming = None;
                 search.shared.discovery.lock().forget_problems();
+                search.show_joined();
                 search.shared.status_wanted.notify_one();
             }
         } else if Instant::now() >= next_round {
@@ -396,6 +397,13 @@ impl Search {
         if !repeated {
             warn!(reason, "failed to join the cluster");
             self.refusal_shown = Some((reason.to_owned(), Instant::now()));
+        }
+    }
+
+    /// Ends what the log last said of joining.
+    fn show_joined(&mut self) {
+        if self.shared.status.borrow().joined && self.refusal_shown.take().is_some() {
+            info!("joined the cluster after all");
         }
     }
 
@@ -615,7 +623,13 @@ pub(crate) async fn keep_warning(shared: Arc<Shared>) {
         match found {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return,
-            Err(_) => warn!("{}", explain(&formation_facts(&shared))),
+            Err(_) => {
+                let text = explain(&formation_facts(&shared));
+                // One that was found meanwhile has been told of, and this would be the last word.
+                if shared.status.borrow().master.is_none() {
+                    warn!("{text}");
+                }
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use openraft::error::RaftError;
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, VoteRequest,
 };
+use openraft::storage::RaftLogStorage;
 use ringwall_base::encoding::{decode, encode};
 use ringwall_base::{NodeId, NodeKey};
 use serde::Serialize;
@@ -31,10 +32,11 @@ use crate::rpc::{
     INSTALL_SNAPSHOT, JOIN, JoinRequest, PRE_VOTE, PROPOSE, PeersRequest, PeersResponse,
     ProposeRequest, ProposeResponse, READ_INDEX, REQUEST_PEERS, ReadIndexRequest,
     ReadIndexResponse, Refusal, SnapshotAnswer, SnapshotChunk, VALIDATE_JOIN, VOTE,
-    ValidateJoinRequest,
+    ValidateJoinRequest, Validated,
 };
 use crate::shared::Shared;
 use crate::status::is_initialized;
+use crate::store::LogStore;
 
 /// Answers one request of an authenticated node.
 pub(crate) async fn handle(
@@ -53,7 +55,7 @@ pub(crate) async fn handle(
     match rpc {
         REQUEST_PEERS => request.peers(),
         JOIN => request.join().await,
-        VALIDATE_JOIN => request.validate_join(),
+        VALIDATE_JOIN => request.validate_join().await,
         PRE_VOTE => request.pre_vote(),
         VOTE => request.vote().await,
         APPEND_ENTRIES => request.append_entries().await,
@@ -134,13 +136,13 @@ impl Request<'_> {
             return refuse(reason, false);
         }
         shared.messenger.learn(&peer);
-        let validated = self
-            .ask_joiner(&peer)
-            .await
-            .and_then(|()| match envelope.cluster_uuid {
-                Some(other) if other != uuid => Err(different_cluster(&other, &uuid)),
-                _ => Ok(()),
-            });
+        let validated =
+            self.ask_joiner(&peer)
+                .await
+                .and_then(|validated| match envelope.cluster_uuid {
+                    Some(other) if other != uuid => Err(different_cluster(&other, &uuid)),
+                    _ => self.must_hold_what_it_acknowledged(&peer, &validated),
+                });
         if let Err(reason) = validated {
             warn!("[{}] ({peer}) cannot join: {reason}", peer.name);
             return refuse(reason, false);
@@ -163,12 +165,33 @@ impl Request<'_> {
         }
     }
 
-    async fn ask_joiner(&self, peer: &PeerInfo) -> Result<(), String> {
+    fn must_hold_what_it_acknowledged(
+        &self,
+        peer: &PeerInfo,
+        validated: &Validated,
+    ) -> Result<(), String> {
+        let Some(last) = validated.last_log else {
+            return Ok(());
+        };
+        let shared = self.shared;
+        let vote = shared.raft.metrics().borrow().vote;
+        match shared.acknowledged.objection(vote, peer, last) {
+            Some(reason) => Err(reason),
+            None => Ok(()),
+        }
+    }
+
+    async fn ask_joiner(&self, peer: &PeerInfo) -> Result<Validated, String> {
         let shared = self.shared;
         let timeout = shared.config.timing.request_peers_timeout;
         shared
             .messenger
-            .call::<_, Result<Done, Refusal>>(peer, VALIDATE_JOIN, ValidateJoinRequest {}, timeout)
+            .call::<_, Result<Validated, Refusal>>(
+                peer,
+                VALIDATE_JOIN,
+                ValidateJoinRequest {},
+                timeout,
+            )
             .await
             .map_err(|error| {
                 format!(
@@ -177,11 +200,10 @@ impl Request<'_> {
                     shared.config.local.name, peer.name, peer.transport_address
                 )
             })?
-            .map(|_| ())
             .map_err(|refusal| refusal.reason)
     }
 
-    fn validate_join(&self) -> Result<Bytes, Error> {
+    async fn validate_join(&self) -> Result<Bytes, Error> {
         let envelope: Envelope<ValidateJoinRequest> = self.decode()?;
         let shared = self.shared;
         if let Some(reason) = shared.unhealthy() {
@@ -192,9 +214,21 @@ impl Request<'_> {
                 reason: locked_elsewhere(shared, &local, &remote),
                 transient: false,
             }),
-            _ => Ok(Done {}),
+            _ => Ok(Validated {
+                last_log: Some(self.last_log().await?),
+            }),
         };
         answer(&verdict)
+    }
+
+    /// Reads it from the disk: what the engine tells of itself is empty for a moment after the start.
+    async fn last_log(&self) -> Result<u64, Error> {
+        let mut log = LogStore::new(self.shared.store.clone());
+        let state = log.get_log_state().await.map_err(|error| Error::Store {
+            doing: "reading the end of the log",
+            reason: error.to_string(),
+        })?;
+        Ok(state.last_log_id.map_or(0, |last| last.index))
     }
 
     fn pre_vote(&self) -> Result<Bytes, Error> {

@@ -14,6 +14,7 @@
 //!   disk holds it up is none.
 //! * Everything else waits with a deadline.
 
+mod acknowledged;
 mod config;
 mod coordination;
 mod decide;
@@ -35,6 +36,7 @@ mod store;
 
 pub use config::{Config, Timing};
 pub use coordination::Coordination;
+pub use decide::formation::nearly_named;
 pub use error::{Error, NetworkError, ProposeError};
 pub use peer::{PeerInfo, Sender};
 pub use ports::{NotAdmitted, PeerNetwork, Seed, SeedHosts, StateMachine};

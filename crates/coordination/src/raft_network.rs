@@ -15,6 +15,7 @@ use openraft::raft::{
 
 use tokio::time::Instant;
 
+use crate::acknowledged::Acknowledged;
 use crate::config::Timing;
 use crate::error::NetworkError;
 use crate::peer::PeerInfo;
@@ -27,6 +28,7 @@ use crate::rpc::{
 pub(crate) struct Lines {
     messenger: Arc<Messenger>,
     hush: Arc<Hush>,
+    acknowledged: Arc<Acknowledged>,
 }
 
 /// Keeps a master without a quorum quiet: one that is heard but does not hear would keep the others from electing one
@@ -51,8 +53,16 @@ impl Hush {
 }
 
 impl Lines {
-    pub(crate) fn new(messenger: Arc<Messenger>, hush: Arc<Hush>) -> Self {
-        Self { messenger, hush }
+    pub(crate) fn new(
+        messenger: Arc<Messenger>,
+        hush: Arc<Hush>,
+        acknowledged: Arc<Acknowledged>,
+    ) -> Self {
+        Self {
+            messenger,
+            hush,
+            acknowledged,
+        }
     }
 }
 
@@ -63,6 +73,7 @@ impl RaftNetworkFactory<TypeConfig> for Lines {
         Line {
             messenger: self.messenger.clone(),
             hush: self.hush.clone(),
+            acknowledged: self.acknowledged.clone(),
             last_word: None,
             target,
             peer: node.clone(),
@@ -74,6 +85,7 @@ impl RaftNetworkFactory<TypeConfig> for Lines {
 pub(crate) struct Line {
     messenger: Arc<Messenger>,
     hush: Arc<Hush>,
+    acknowledged: Arc<Acknowledged>,
     last_word: Option<Instant>,
     target: RaftId,
     peer: PeerInfo,
@@ -97,10 +109,27 @@ impl RaftNetwork<TypeConfig> for Line {
             return Err(failed(NetworkError::NoConnection(reason)));
         }
         self.last_word = Some(now);
-        self.messenger
+        let (vote, before) = (request.vote, request.prev_log_id);
+        let last = request.entries.last().map(|entry| entry.log_id).or(before);
+        let response = self
+            .messenger
             .call(&self.peer, APPEND_ENTRIES, request, option.hard_ttl())
             .await
-            .map_err(failed)
+            .map_err(failed)?;
+        match &response {
+            AppendEntriesResponse::Success => self.acknowledged.note(vote, self.target, last),
+            AppendEntriesResponse::PartialSuccess(upto) => {
+                self.acknowledged.note(vote, self.target, *upto);
+            }
+            AppendEntriesResponse::Conflict => {
+                // The engine takes it for a fault of its own and stops this node.
+                if let Some(reason) = self.acknowledged.lost(vote, &self.peer, before) {
+                    return Err(failed(NetworkError::NoConnection(reason)));
+                }
+            }
+            AppendEntriesResponse::HigherVote(_) => {}
+        }
+        Ok(response)
     }
 
     async fn install_snapshot(
@@ -109,6 +138,7 @@ impl RaftNetwork<TypeConfig> for Line {
         option: RPCOption,
     ) -> Result<InstallSnapshotResponse<RaftId>, Failed<openraft::error::InstallSnapshotError>>
     {
+        let (vote, last, done) = (request.vote, request.meta.last_log_id, request.done);
         let chunk = SnapshotChunk {
             vote: request.vote,
             meta: request.meta,
@@ -121,6 +151,11 @@ impl RaftNetwork<TypeConfig> for Line {
             .call(&self.peer, INSTALL_SNAPSHOT, chunk, option.hard_ttl())
             .await
             .map_err(failed)?;
+        if let (Ok(response), true) = (&answer, done)
+            && response.vote <= vote
+        {
+            self.acknowledged.note(vote, self.target, last);
+        }
         answer.map_err(|error| {
             RPCError::RemoteError(RemoteError::new(self.target, RaftError::APIError(error)))
         })

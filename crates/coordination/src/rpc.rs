@@ -92,6 +92,14 @@ pub(crate) struct ValidateJoinRequest {}
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Done {}
 
+/// The answer of a joining node that may join.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Validated {
+    /// Index of the last entry of its log, 0 if that is empty.
+    #[serde(default)]
+    pub(crate) last_log: Option<u64>,
+}
+
 /// A refusal that the asker should show to the operator.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Refusal {

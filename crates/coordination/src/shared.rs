@@ -11,6 +11,7 @@ use ringwall_base::{NodeId, NodeKey};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
+use crate::acknowledged::Acknowledged;
 use crate::config::Config;
 use crate::decide::contact::Contact;
 use crate::decide::voters::Configs;
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) messenger: Arc<Messenger>,
     pub(crate) raft: Raft,
     pub(crate) hush: Arc<Hush>,
+    pub(crate) acknowledged: Arc<Acknowledged>,
     pub(crate) contact: Mutex<Contact>,
     pub(crate) discovery: Mutex<Discovery>,
     pub(crate) status: watch::Sender<Status>,

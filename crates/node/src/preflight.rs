@@ -140,6 +140,17 @@ pub fn name(settings: &Settings) -> String {
     node::identity(settings, NodeId::random()).name
 }
 
+/// Returns the entry of `cluster.initial_master_nodes` that may mean this node, which none of them names, and its name.
+pub fn misspelled_founder(settings: &Settings) -> Option<(String, String)> {
+    let node = node::identity(settings, NodeId::random());
+    if !node.roles.iter().any(|role| role == "master") {
+        return None;
+    }
+    let required = settings.get(&cluster::INITIAL_MASTER_NODES);
+    let entry = ringwall_coordination::nearly_named(&required, &node.name)?;
+    Some((entry.clone(), node.name))
+}
+
 /// Returns whether this node would use TLS contexts at all.
 pub fn uses_tls(settings: &Settings) -> bool {
     settings.get(&security::SECURITY_ENABLED)

@@ -136,10 +136,14 @@ async fn examine(
     };
     let data = directory.map(|home| home.join(settings.get(&node::PATH_DATA)));
     let own_id = data.as_deref().and_then(preflight::known_id);
+    if own_id.is_none() && !home.is_untouched {
+        network::founders(settings, report);
+    }
     if let Some(home) = directory {
         let logs = home.join(settings.get(&node::PATH_LOGS));
         let now = jiff::Timestamp::now();
         running::without_master(&logs, now, report);
+        running::not_joined(&logs, now, report);
         running::refusals(&logs, now, report);
     }
     if let (Some(addresses), Layer::Tls(tls), false) =

@@ -78,6 +78,45 @@ fn an_untouched_home_has_its_first_start_before_it() {
 }
 
 #[test]
+fn a_founder_that_bears_almost_the_name_of_an_entry_is_an_error_before_the_first_start() {
+    let bench = Bench::new(&authority("CA"), |_| {});
+    let yml = std::fs::read_to_string(bench.config("elasticsearch.yml")).unwrap();
+    for (name, entries, meant) in [
+        ("es02", "[es-01, es-02]", Some("es-02")),
+        ("es02.example", "[es01, es02]", Some("es02")),
+        ("es02", "[es01.example, es02.example]", Some("es02.example")),
+        ("ES02", "[es01, es02]", Some("es02")),
+        ("es02", "[es01, es02]", None),
+        ("es03", "[es01, es02]", None),
+        ("b.example", "[b.elsewhere]", None),
+    ] {
+        let named = format!("node.name: {name}\ncluster.initial_master_nodes: {entries}");
+        bench.set_yml(&yml.replace("node.name: n1\ncluster.initial_master_nodes: n1", &named));
+        let found = bench.doctor(&["--offline"]);
+        match meant {
+            None => assert!(
+                found.all("founders").is_empty(),
+                "{named}: {:#}",
+                found.json
+            ),
+            Some(entry) => {
+                found.is(1, "error");
+                let part = format!(
+                    "[{entry}] in [cluster.initial_master_nodes] may mean this node, whose [node.name] is [{name}]"
+                );
+                let told = found.error("founders", &part);
+                assert_eq!(told["setting"], "cluster.initial_master_nodes");
+            }
+        }
+    }
+    // Who is not master-eligible founds nothing, and who has started has been told by its log.
+    bench.set_yml(&yml.replace("initial_master_nodes: n1", "initial_master_nodes: n01"));
+    bench.doctor(&["--offline"]).is(1, "error");
+    bench.append("node.roles: [data]\n");
+    assert!(bench.doctor(&["--offline"]).all("founders").is_empty());
+}
+
+#[test]
 fn an_expired_certificate_is_an_error() {
     let bench = Bench::new(&authority("CA"), expired);
     let found = bench.doctor(&[]);
@@ -204,6 +243,32 @@ fn a_certificate_of_a_ca_that_is_not_trusted_is_an_error() {
     let found = bench.doctor(&[]);
     found.is(1, "error");
     found.error("tls_own_trust", "its issuer [CN=CA] is not trusted");
+}
+
+#[test]
+fn an_https_certificate_alone_is_a_warning_with_the_file_to_append_to() {
+    let bench = Bench::new(&authority("CA"), |_| {});
+    let file = bench.config("node.crt");
+    let chain = std::fs::read_to_string(&file).unwrap();
+    let end = "-----END CERTIFICATE-----\n";
+    let leaf = chain.split_inclusive(end).next().unwrap();
+    std::fs::write(&file, leaf).unwrap();
+    let found = bench.doctor(&["--offline"]);
+    found.is(0, "warning");
+    let told = found.finding("tls_chain");
+    let message = told["message"].as_str().unwrap();
+    assert!(
+        message.contains(
+            "holds the certificate of this node alone, without the one of its issuer [CN=CA]"
+        ),
+        "{message}"
+    );
+    let action = told["action"].as_str().unwrap();
+    let cure = format!("append the certificate of [CN=CA] to [{}]", file.display());
+    assert!(action.contains(&cure), "{action}");
+    let ca = std::fs::read_to_string(bench.config("ca.crt")).unwrap();
+    std::fs::write(&file, format!("{leaf}{ca}")).unwrap();
+    bench.doctor(&["--offline"]).is(0, "ok");
 }
 
 #[test]

@@ -203,10 +203,19 @@ fn near_miss(facts: &FormationFacts, name: &str) -> Option<String> {
     ))
 }
 
-/// Returns whether two names differ in case, separators, leading zeros or the domain only.
+/// Returns the entry of `cluster.initial_master_nodes` that may mean a node of this name, which none of them names.
+pub fn nearly_named<'a>(required: &'a [String], name: &str) -> Option<&'a String> {
+    match required.iter().any(|entry| entry == name) {
+        true => None,
+        false => required.iter().find(|entry| is_almost(entry, name)),
+    }
+}
+
+/// Returns whether two names differ in case, separators, leading zeros or a domain that one of them lacks only.
 fn is_almost(one: &str, other: &str) -> bool {
+    let is_short = |name: &str| !name.contains('.');
     let host = |name: &str| name.split('.').next().map(plain);
-    plain(one) == plain(other) || host(one) == host(other)
+    plain(one) == plain(other) || ((is_short(one) || is_short(other)) && host(one) == host(other))
 }
 
 fn plain(name: &str) -> String {

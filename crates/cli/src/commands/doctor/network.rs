@@ -91,6 +91,26 @@ pub(super) fn bootstrap(
     }
 }
 
+/// Notes an entry of `cluster.initial_master_nodes` that no node bears, though this one bears almost that name. Only who
+/// has never started is to found a cluster.
+pub(super) fn founders(settings: &Settings, report: &mut Report) {
+    let Some((entry, name)) = preflight::misspelled_founder(settings) else {
+        return;
+    };
+    let key = cluster::INITIAL_MASTER_NODES.key();
+    let message = format!(
+        "[{entry}] in [{key}] may mean this node, whose [node.name] is [{name}]: the two must be the same, letter by \
+         letter"
+    );
+    let action =
+        format!("write [{name}] in [{key}] of every node, or set [node.name] to [{entry}]");
+    report.add(
+        Finding::error("founders", message)
+            .setting(key)
+            .action(action),
+    );
+}
+
 fn check_of(finding: &str) -> &'static str {
     match is_about_limits(finding) {
         true => "system_limits",

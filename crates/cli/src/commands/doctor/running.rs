@@ -82,6 +82,30 @@ pub(super) fn without_master(logs: &Path, now: Timestamp, report: &mut Report) {
     );
 }
 
+/// Notes that the cluster did not take the node when it last asked to join, and why.
+pub(super) fn not_joined(logs: &Path, now: Timestamp, report: &mut Report) {
+    let Some((file, text)) = newest_log(logs) else {
+        return;
+    };
+    let mut last = None;
+    for (at, message) in text.lines().filter_map(said_at) {
+        if message.starts_with(NOT_JOINED) {
+            last = Some((at, message));
+        } else if ENDS_NOT_JOINED.iter().any(|end| message.starts_with(end)) {
+            last = None;
+        }
+    }
+    let Some((at, message)) = last.filter(|(at, _)| *at >= now - RECENT) else {
+        return;
+    };
+    let message = format!("at [{at}] the cluster did not take this node: {message}");
+    report.add(
+        Finding::error("join", message)
+            .file(Some(&file))
+            .action("that line says why, and what to do"),
+    );
+}
+
 /// Splits a line of the log into its time and its message, without where in the program it is from.
 fn said_at(line: &str) -> Option<(Timestamp, &str)> {
     let (at, rest) = line.split_once(char::is_whitespace)?;
@@ -199,6 +223,9 @@ fn newest_log(logs: &Path) -> Option<(PathBuf, String)> {
 const NO_MASTER: &str = "master not discovered";
 /// What the node says when it has found one, or starts anew.
 const ENDS_NO_MASTER: [&str; 2] = ["master node changed", "started node.name="];
+const NOT_JOINED: &str = "failed to join the cluster";
+/// What the node says when it has been let in, or starts anew.
+const ENDS_NOT_JOINED: [&str; 2] = ["joined the cluster", "started node.name="];
 const RECENT: SignedDuration = SignedDuration::from_hours(1);
 const TAIL_BYTES: u64 = 1 << 20;
 const SHOWN: usize = 8;
@@ -240,6 +267,34 @@ mod tests {
         );
         refusals(&logs.path().join("missing"), now, &mut report);
         assert_eq!(report.findings.len(), 2);
+    }
+
+    #[test]
+    fn a_node_that_is_refused_is_told_until_it_is_let_in() {
+        let logs = tempfile::tempdir().unwrap();
+        let now = "2026-11-26T21:40:00Z".parse().unwrap();
+        let line = |minute: u8, message: &str| {
+            format!("2026-11-26T21:{minute}:00.000000Z  WARN ringwall_coordination::x: {message}\n")
+        };
+        let told = |lines: &[String]| {
+            std::fs::write(logs.path().join("es.log"), lines.concat()).unwrap();
+            let mut report = Report::default();
+            not_joined(logs.path(), now, &mut report);
+            let messages = report.findings.into_iter().map(|found| found.message);
+            messages.collect::<Vec<_>>()
+        };
+        let refused = line(30, "failed to join the cluster reason=\"an older copy\"");
+        let wanted = "at [2026-11-26T21:30:00Z] the cluster did not take this node: failed to join the cluster \
+                      reason=\"an older copy\"";
+        assert_eq!(told(std::slice::from_ref(&refused)), [wanted]);
+        for end in [
+            "joined the cluster after all",
+            "started node.name=a node.id=1",
+        ] {
+            assert!(told(&[refused.clone(), line(31, end)]).is_empty());
+            assert_eq!(told(&[line(29, end), refused.clone()]), [wanted]);
+        }
+        assert!(told(&[refused.replace("T21:30", "T20:30")]).is_empty());
     }
 
     #[test]
