@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::SslError;
-use crate::failure::ContextFiles;
+use crate::failure::{ContextFiles, FileKind};
 use crate::restrictions::RestrictedField;
 use ringwall_base::SecretString;
 use ringwall_pki::load_store;
@@ -298,7 +298,7 @@ impl SslConfig {
         }
     }
 
-    /// Returns the files that messages tell the operator to change.
+    /// Returns the files that messages tell the operator to change, not looked at yet.
     pub(crate) fn operator_files(&self) -> ContextFiles {
         let certificate = match &self.key {
             KeySource::None => None,
@@ -312,11 +312,8 @@ impl SslConfig {
             TrustSource::Fingerprints(_) => None,
         };
         ContextFiles {
-            is_trust_pem: match &self.trust {
-                TrustSource::Pem(_) => true,
-                TrustSource::OwnCertificates => matches!(self.key, KeySource::Pem { .. }),
-                TrustSource::Truststore { .. } | TrustSource::Fingerprints(_) => false,
-            },
+            certificate_kind: FileKind::default(),
+            trust_kind: FileKind::default(),
             certificate,
             trust,
             borrowed: self.borrowed_trust.clone(),

@@ -45,7 +45,11 @@ pub enum DoubtKind {
         remedy: String,
     },
     /// An HTTPS certificate is shown without the one of its issuer.
-    LeafAlone { issuer: String, file: PathBuf },
+    LeafAlone {
+        issuer: String,
+        file: PathBuf,
+        remedy: String,
+    },
     /// `verification_mode` is `none`.
     NoVerification,
     /// `client_authentication` is weaker than `required`.
@@ -161,7 +165,11 @@ impl Doubt {
                     false => "nodes configured alike will refuse one another",
                 }
             ),
-            DoubtKind::LeafAlone { issuer, file } => format!(
+            DoubtKind::LeafAlone {
+                issuer,
+                file,
+                remedy: _,
+            } => format!(
                 "[{}] holds the certificate of this node alone, without the one of its issuer [{issuer}]: clients that \
                  are told the fingerprint of the CA, or trust a CA above it, refuse this node",
                 file.display()
@@ -220,10 +228,7 @@ impl Doubt {
                 format!("put a valid certificate in its place: {renew}; or correct the clock")
             }
             DoubtKind::OwnRefused { remedy, .. } => remedy.clone(),
-            DoubtKind::LeafAlone { issuer, file } => format!(
-                "append the certificate of [{issuer}] to [{}], after the one of this node",
-                file.display()
-            ),
+            DoubtKind::LeafAlone { remedy, .. } => remedy.clone(),
             DoubtKind::NoVerification => {
                 format!("set [{context}.verification_mode] to [full] or [certificate]")
             }

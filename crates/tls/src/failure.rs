@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ringwall_pki::CertificateInfo;
-use rustls::{AlertDescription, CertificateError};
+use ringwall_pki::{CertificateInfo, FileFormat};
+use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
 use crate::display;
 use crate::remedy;
@@ -221,10 +221,37 @@ pub(crate) struct ContextFiles {
     pub(crate) certificate: Option<PathBuf>,
     /// The first file that trusted authorities are read from; `None` where fingerprints are trusted.
     pub(crate) trust: Option<PathBuf>,
-    /// Whether authorities can be appended to that file, which a keystore does not allow.
-    pub(crate) is_trust_pem: bool,
+    pub(crate) certificate_kind: FileKind,
+    pub(crate) trust_kind: FileKind,
     /// A file of the trust that another layer uses, and the settings prefix of that layer.
     pub(crate) borrowed: Option<(PathBuf, String)>,
+}
+
+/// How a file holds certificates, which decides how another gets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum FileKind {
+    #[default]
+    Pem,
+    /// One certificate in DER.
+    Der,
+    /// PKCS#7 in DER.
+    Pkcs7,
+    /// PKCS#12 or JKS.
+    Store,
+}
+
+impl FileKind {
+    /// Looks at a file. Blocking.
+    pub(crate) fn of(file: Option<&PathBuf>) -> Self {
+        let content = file.and_then(|file| std::fs::read(file).ok());
+        let content = content.unwrap_or_default();
+        match ringwall_pki::detect_format(&content) {
+            FileFormat::Pkcs12 | FileFormat::Jks | FileFormat::Jceks => Self::Store,
+            FileFormat::Der if CertificateInfo::from_der(&content).is_ok() => Self::Der,
+            FileFormat::Der => Self::Pkcs7,
+            FileFormat::Pem | FileFormat::Base64Pkcs12 | FileFormat::Unknown => Self::Pem,
+        }
+    }
 }
 
 impl Subject {
@@ -344,6 +371,9 @@ pub(crate) fn classify(error: &io::Error) -> FailureReason {
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             FailureReason::Plaintext(PlaintextKind::Other)
         }
+        Error::PeerIncompatible(PeerIncompatible::ExtendedMasterSecretExtensionRequired) => {
+            FailureReason::Incompatible(NO_EXTENDED_MASTER_SECRET.to_owned())
+        }
         Error::PeerIncompatible(reason) => {
             FailureReason::Incompatible(spaced(&format!("{reason:?}")))
         }
@@ -357,6 +387,9 @@ pub(crate) fn classify(error: &io::Error) -> FailureReason {
         other => FailureReason::Protocol(other.to_string()),
     }
 }
+
+const NO_EXTENDED_MASTER_SECRET: &str = "it speaks TLS 1.2 without the extended master secret (RFC 7627), which a link \
+    between nodes needs";
 
 /// Writes the name of a variant as words: `NoKxGroupsInCommon` as `no kx groups in common`.
 fn spaced(name: &str) -> String {

@@ -17,7 +17,7 @@ use crate::config::{KeySource, SslConfig, TrustSource};
 use crate::display;
 use crate::doubt::{Doubt, DoubtKind};
 use crate::error::SslError;
-use crate::failure::{ContextFacts, FailureReason, PeerRole, Subject};
+use crate::failure::{ContextFacts, FailureReason, FileKind, PeerRole, Subject};
 use crate::load::{
     CertificateEntry, link_issuers, load_key, load_trust, sort_certificates, trust_in,
 };
@@ -58,6 +58,8 @@ impl Material {
             .first()
             .and_then(|leaf| CertificateInfo::from_der(leaf).ok());
         let mut files = config.operator_files();
+        files.certificate_kind = FileKind::of(files.certificate.as_ref());
+        files.trust_kind = FileKind::of(files.trust.as_ref());
         // One CA for both layers is no mistake: it vouches for this node.
         if trust
             .verify(&chain, PeerRole::Server, None, UnixTime::now())
@@ -150,7 +152,9 @@ impl Material {
         }
     }
 
-    /// Returns the accepting configuration of one connection.
+    /// Returns the accepting configuration of one connection. Between nodes TLS 1.2 has to have the extended master secret
+    /// (RFC 7627): without it two sessions can be made to share their secrets, and a proof that is bound to one of them
+    /// by its exporter would be good on the other.
     ///
     /// Built anew for each: the verifier is the connection's own, and no session outlives it.
     pub(crate) fn server_config(
@@ -166,6 +170,7 @@ impl Material {
             .with_cert_resolver(identity);
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
+        config.require_ems = !self.facts.is_http;
         config.ignore_client_order = true;
         config.alpn_protocols = alpn.to_vec();
         Ok(Arc::new(config))
@@ -187,6 +192,7 @@ impl Material {
             None => builder.with_no_client_auth(),
         };
         config.resumption = Resumption::disabled();
+        config.require_ems = !self.facts.is_http;
         config.alpn_protocols = alpn.to_vec();
         Ok(Arc::new(config))
     }
@@ -292,6 +298,7 @@ impl Material {
         let own = self.facts.own.as_ref()?;
         let file = self.facts.files.certificate.clone()?;
         (self.chain.len() == 1 && own.subject != own.issuer).then(|| DoubtKind::LeafAlone {
+            remedy: remedy::append_to_certificate(&self.facts, &own.issuer.to_string()),
             issuer: own.issuer.to_string(),
             file,
         })

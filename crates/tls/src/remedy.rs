@@ -1,11 +1,13 @@
 //! What to do about a failed handshake: the last clause of its line.
 
 use std::fmt::{Result, Write};
+use std::path::Path;
 
 use ringwall_pki::CertificateInfo;
 
+use crate::commands;
 use crate::display::{Issuers, is_about_certificates};
-use crate::failure::{ContextFacts, Details, FailureReason, PeerRole};
+use crate::failure::{ContextFacts, Details, FailureReason, FileKind, PeerRole};
 use crate::sniff::PlaintextKind;
 
 /// Writes the advice; nothing where there is none to give.
@@ -153,13 +155,14 @@ fn write_rejected(f: &mut dyn Write, failure: &Details, alert: &str) -> Result {
             None => write!(
                 f,
                 "let the client trust the CA that issued it{}",
-                match &context.files.certificate {
-                    Some(file) => format!(
-                        "; the certificate of that CA is not in [{}]: append it there, so that clients that know its \
-                         fingerprint can check it",
-                        file.display()
+                match (&context.files.certificate, &context.own) {
+                    (Some(file), Some(own)) => format!(
+                        "; the certificate of that CA is not in [{}]: {}, so that clients that know its fingerprint can \
+                         check it",
+                        file.display(),
+                        append_to_certificate(context, &own.issuer.to_string())
                     ),
-                    None => String::new(),
+                    _ => String::new(),
                 }
             ),
         },
@@ -200,12 +203,8 @@ pub(crate) fn write_own_remedy(
             ),
             _ => write!(
                 f,
-                "append the certificate of [{issuer}] to [{}], after the one of this node; if [{issuer}] is no CA of \
-                 this cluster, issue this node a certificate of {}",
-                match &context.files.certificate {
-                    Some(file) => file.display().to_string(),
-                    None => format!("{}.certificate", context.name),
-                },
+                "{}; if [{issuer}] is no CA of this cluster, issue this node a certificate of {}",
+                append_to_certificate(context, issuer),
                 Issuers(&context.issuers)
             ),
         },
@@ -240,17 +239,61 @@ fn write_borrowed(
 
 /// Returns how to trust another authority.
 fn trust_it(context: &ContextFacts, issuer: &str) -> String {
-    match &context.files.trust {
-        Some(file) if context.files.is_trust_pem => {
-            format!("append its certificate to [{}]", file.display())
-        }
-        Some(file) => format!(
-            "import its certificate: `keytool -importcert -noprompt -alias {} -file ca.crt -keystore {}`",
-            alias(issuer),
+    let Some(file) = &context.files.trust else {
+        return "trust its fingerprint".to_owned();
+    };
+    match context.files.trust_kind {
+        FileKind::Pem => format!("append its certificate to [{}]", file.display()),
+        FileKind::Der | FileKind::Pkcs7 => format!(
+            "name a file of its certificate in [{}.certificate_authorities], beside [{}], to which nothing can be appended",
+            context.name,
             file.display()
         ),
-        None => "trust its fingerprint".to_owned(),
+        FileKind::Store => format!("import its certificate: {}", import(issuer, file)),
     }
+}
+
+/// Returns how the certificate of the issuer gets behind the one that this side shows.
+pub(crate) fn append_to_certificate(context: &ContextFacts, issuer: &str) -> String {
+    let setting = format!("{}.certificate", context.name);
+    let Some(file) = &context.files.certificate else {
+        return format!(
+            "append the certificate of [{issuer}] to [{setting}], after the one of this node"
+        );
+    };
+    let pem = file.with_extension("pem");
+    let (from, to) = (commands::quoted(file), commands::quoted(&pem));
+    let as_pem = |command: String| {
+        format!(
+            "make a PEM file of [{}], which has no place for another: {command}; append the certificate of [{issuer}] to \
+             [{}], and name that file in [{setting}]",
+            file.display(),
+            pem.display()
+        )
+    };
+    match context.files.certificate_kind {
+        FileKind::Pem => format!(
+            "append the certificate of [{issuer}] to [{}], after the one of this node",
+            file.display()
+        ),
+        FileKind::Der => as_pem(format!("`openssl x509 -inform der -in {from} -out {to}`")),
+        FileKind::Pkcs7 => as_pem(format!(
+            "`openssl pkcs7 -inform der -print_certs -in {from} -out {to}`"
+        )),
+        FileKind::Store => format!(
+            "import the certificate of [{issuer}] into [{}]: {}",
+            file.display(),
+            import(issuer, file)
+        ),
+    }
+}
+
+fn import(issuer: &str, file: &Path) -> String {
+    format!(
+        "`keytool -importcert -noprompt -alias {} -file ca.crt -keystore {}`",
+        alias(issuer),
+        commands::quoted(file)
+    )
 }
 
 /// Returns a name for an entry of a keystore that needs no quotes in a shell.
@@ -271,8 +314,9 @@ fn alias(subject: &str) -> String {
 
 /// The name stays as it is, byte for byte, or what the CA has issued would not be of it.
 fn write_new_authority(f: &mut dyn Write, context: &ContextFacts) -> Result {
-    let file = match &context.files.trust {
-        Some(file) if context.files.is_trust_pem => file.display().to_string(),
+    let files = &context.files;
+    let file = match (&files.trust, files.trust_kind) {
+        (Some(file), FileKind::Pem | FileKind::Der) => commands::quoted(file),
         _ => "ca.crt".to_owned(),
     };
     write!(

@@ -60,6 +60,55 @@ async fn s_client_is_let_in_as_the_mode_and_the_client_authentication_say() {
     }
 }
 
+/// What a node signs is bound to the exporter of its session, which only an extended master secret makes one of a kind.
+#[tokio::test]
+async fn between_nodes_tls_1_2_has_the_extended_master_secret() {
+    if !have("openssl") {
+        return;
+    }
+    let fixture = Fixture::new();
+    let without = fixture.path("without.cnf");
+    let options = "openssl_conf = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = default\n[default]\n\
+                   Options = -ExtendedMasterSecret\n";
+    std::fs::write(&without, options).unwrap();
+    let arguments = s_client_arguments(&fixture, Cert::Good, "-tls1_2");
+    for (prefix, lets_in) in [
+        ("xpack.security.transport.ssl", false),
+        ("xpack.security.http.ssl", true),
+    ] {
+        let mut config = fixture.config(Cert::Good);
+        config.name = prefix.to_owned();
+        let server = fixture.context(config);
+        let environment = [("OPENSSL_CONF", without.as_path())];
+        let (accepted, said) = serve_s_client_of(&server, &arguments, &environment).await;
+        let expected = match lets_in {
+            true => "",
+            false => "without the extended master secret (RFC 7627)",
+        };
+        check(prefix, &accepted, expected);
+        assert!(said.contains("Extended master secret: no"), "{said}");
+        assert_eq!(said.contains("ping"), lets_in, "{said}");
+        let (accepted, said) = serve_s_client(&server, &arguments).await;
+        check(prefix, &accepted, "");
+        assert!(said.contains("Extended master secret: yes"), "{said}");
+    }
+
+    let s_server = SServer::start_of(
+        &fixture,
+        shown(&fixture, Cert::Good),
+        "-tls1_2",
+        None,
+        &[("OPENSSL_CONF", without.as_path())],
+    )
+    .await;
+    let client = fixture.context(fixture.config(Cert::Good));
+    check(
+        "s_server",
+        &s_server.dial(&client).await,
+        "without the extended master secret (RFC 7627)",
+    );
+}
+
 fn refusal_of_client(
     mode: VerificationMode,
     authentication: ClientAuthentication,
@@ -466,11 +515,20 @@ async fn serve_s_client(
     server: &Arc<SslContext>,
     arguments: &[String],
 ) -> (Result<(), HandshakeFailure>, String) {
+    serve_s_client_of(server, arguments, &[]).await
+}
+
+async fn serve_s_client_of(
+    server: &Arc<SslContext>,
+    arguments: &[String],
+    environment: &[(&str, &Path)],
+) -> (Result<(), HandshakeFailure>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let mut s_client = Command::new("openssl")
         .args(arguments)
         .args(["-connect", &address])
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -520,6 +578,16 @@ impl SServer {
         protocol: &str,
         asks: Option<&str>,
     ) -> Self {
+        Self::start_of(fixture, shown, protocol, asks, &[]).await
+    }
+
+    async fn start_of(
+        fixture: &Fixture,
+        shown: Vec<String>,
+        protocol: &str,
+        asks: Option<&str>,
+        environment: &[(&str, &Path)],
+    ) -> Self {
         let mut arguments = words("s_server -accept 127.0.0.1:0 -rev -verify_return_error -CAfile");
         arguments.extend([text(&fixture.path("ca.crt")), protocol.to_owned()]);
         arguments.extend(shown);
@@ -528,6 +596,7 @@ impl SServer {
         }
         let mut process = Command::new("openssl")
             .args(&arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
