@@ -158,6 +158,7 @@ const TOOLS: &[Tool] = &[
         about: "lists the nodes that the cluster knows, lets new ones in, forgets old ones",
         command: command::<nodes::NodesArgs>,
         run: |name, arguments, terminal| {
+            let arguments = nodes::ids_last(arguments);
             let (common, args) = parse(name, arguments, terminal)?;
             args.map_or(Ok(()), |args| nodes::run(&args, &common, terminal))
         },

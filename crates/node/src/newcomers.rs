@@ -72,8 +72,11 @@ impl Newcomers {
         Err(NotAdmitted {
             reason: format!(
                 "node [{}] is new to this cluster, which lets in only who is approved ([cluster.membership.approval]): an \
-                 administrator of the cluster approves it with `POST /_membership/{}/_approve?key={key}`",
-                peer.name, peer.id
+                 administrator of the cluster approves it with `ringwall nodes approve {}` on the host of a member, or with \
+                 `POST /_membership/{}/_approve?key={key}`",
+                peer.name,
+                as_word(peer),
+                peer.id
             ),
         })
     }
@@ -94,6 +97,16 @@ impl Newcomers {
                 waiting.remove(&oldest);
             }
         }
+    }
+}
+
+/// Returns what names the node in a shell's command: its name, if that needs no quotes, or its id.
+fn as_word(peer: &PeerInfo) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    match peer.name.chars().all(is_plain) && !peer.name.starts_with('-') && !peer.name.is_empty() {
+        true => peer.name.clone(),
+        // An id may begin with a hyphen, too.
+        false => format!("-- {}", peer.id),
     }
 }
 
@@ -127,6 +140,18 @@ mod tests {
         let reason = refused.unwrap_err().reason;
         let key = NodeKey::from_bytes([1; 32]);
         assert!(reason.contains(&format!("_approve?key={key}")), "{reason}");
+        assert!(reason.contains("`ringwall nodes approve n1`"), "{reason}");
+        let odd = PeerInfo {
+            name: "the first".to_owned(),
+            ..peer(4, Some(4))
+        };
+        let reason = newcomers.judge(&state, &odd, false).unwrap_err().reason;
+        let words = format!("`ringwall nodes approve -- {}`", odd.id);
+        assert!(reason.contains(&words), "{reason}");
+        newcomers
+            .waiting
+            .lock()
+            .remove(&(odd.id, NodeKey::from_bytes([4; 32])));
         assert_eq!(newcomers.waiting(&state)[0].key, key.to_string());
         assert!(newcomers.judge(&state, &peer(2, None), false).is_err());
         newcomers.judge(&state, &peer(3, Some(3)), true).unwrap();

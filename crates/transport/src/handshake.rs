@@ -135,6 +135,7 @@ impl Refusal {
             } => format!(
                 "{self}: restore its [_state/node_key], or `POST /_membership/{id}/_approve?key={key}`"
             ),
+            Self::ProtocolVersion { .. } => format!("{self}: {}", self.remedy()),
             other => other.to_string(),
         }
     }
@@ -146,7 +147,8 @@ impl Refusal {
                 "set the same [cluster.name] on both nodes, or take the address out of [discovery.seed_hosts]"
             }
             Self::ProtocolVersion { .. } => {
-                "upgrade the older node; an upgrade across several versions goes through the versions between"
+                "upgrade the older node: these two versions cannot be in one cluster, so stop all nodes, upgrade all of \
+                 them, and start them again"
             }
             Self::DuplicateNodeId { .. } => {
                 "the data path was copied from another node: empty [path.data] of the copy and start it again"
@@ -304,6 +306,18 @@ mod tests {
         assert_eq!(
             verdict(node(2, "e2", "a"), MIN_PROTOCOL_VERSION - 1, 0),
             Err("protocol_version")
+        );
+    }
+
+    #[test]
+    fn a_version_that_is_too_old_is_told_with_the_way_to_upgrade() {
+        let local = node(1, "e1", "a");
+        let refusal = judge(&local, &node(2, "e2", "a"), 2, 1, true).unwrap_err();
+        assert_eq!(
+            refusal.for_peer(),
+            "Received message from unsupported version: [2] minimal compatible version is: [3] (transport protocol: the \
+             remote node speaks 1 to 2, this node 3 to 3): upgrade the older node: these two versions cannot be in one \
+             cluster, so stop all nodes, upgrade all of them, and start them again"
         );
     }
 

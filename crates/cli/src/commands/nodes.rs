@@ -1,5 +1,7 @@
 //! `ringwall nodes`: which nodes the cluster knows by their keys, and which are let in.
 
+use std::ffi::OsString;
+
 use clap::Subcommand;
 use http::{Method, StatusCode};
 use serde_json::Value;
@@ -48,7 +50,7 @@ enum NodesCommand {
         #[arg(value_name = "NODE")]
         node: String,
         /// The key of the node, which its log tells
-        #[arg(long, value_name = "KEY")]
+        #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
         key: Option<String>,
     },
     /// Forget a node that is gone
@@ -58,6 +60,29 @@ enum NodesCommand {
         #[arg(value_name = "ID")]
         id: String,
     },
+}
+
+/// Puts ids and keys that begin with a hyphen where no option is looked for; one of 64 does.
+pub fn ids_last(arguments: Vec<OsString>) -> Vec<OsString> {
+    let (mut first, mut last) = (Vec::new(), Vec::new());
+    for argument in arguments {
+        let is_value = first.last().is_some_and(|before| before == "--key");
+        match !is_value && is_hyphened_id(&argument.to_string_lossy()) {
+            true => last.push(argument),
+            false => first.push(argument),
+        }
+    }
+    if !last.is_empty() && !first.iter().any(|argument| argument == "--") {
+        first.push("--".into());
+    }
+    first.extend(last);
+    first
+}
+
+/// 16 bytes or 32 in URL-safe base64.
+fn is_hyphened_id(text: &str) -> bool {
+    let is_of_id = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    text.starts_with('-') && matches!(text.len(), 22 | 43) && text.chars().all(is_of_id)
 }
 
 /// Runs a nodes command, as a superuser of the moment.
@@ -190,5 +215,35 @@ fn part(text: &str) -> Result<&str, CommandError> {
         false => Err(CommandError::usage(format!(
             "[{text}] is no id or key of a node"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_may_begin_with_a_hyphen() {
+        let id = "-AAAAAAAAAAAAAAAAAAAAQ";
+        let key = "--EBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+        for (given, expected) in [
+            (
+                vec!["forget", id, "--url", "u"],
+                vec!["forget", "--url", "u", "--", id],
+            ),
+            (
+                vec!["forget", "-v", "--", id],
+                vec!["forget", "-v", "--", id],
+            ),
+            (
+                vec!["approve", id, "--key", key],
+                vec!["approve", "--key", key, "--", id],
+            ),
+            (vec!["approve", key], vec!["approve", "--", key]),
+            (vec!["list", "--json", "-s"], vec!["list", "--json", "-s"]),
+        ] {
+            let given = given.into_iter().map(OsString::from).collect();
+            assert_eq!(ids_last(given), expected);
+        }
     }
 }

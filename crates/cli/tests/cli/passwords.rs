@@ -29,17 +29,7 @@ fn status(cluster: &Quickstart, user: &str, password: &SecretString) -> StatusCo
 #[test]
 fn passwords_are_set_up_once_and_reset_as_often_as_wanted() {
     let dir = tempfile::tempdir().unwrap();
-    let data = dir.path().join("one.ndjson");
-    std::fs::write(&data, "{\"a\":1}\n").unwrap();
-    let arguments = [
-        "--nodes",
-        "1",
-        "--http-port",
-        "0",
-        "--data",
-        data.to_str().unwrap(),
-    ];
-    let cluster = Quickstart::start(&dir.path().join("site"), &arguments);
+    let cluster = Quickstart::one_node(dir.path());
     let (setup, reset) = (
         "elasticsearch-setup-passwords",
         "elasticsearch-reset-password",
@@ -136,17 +126,7 @@ fn passwords_are_set_up_once_and_reset_as_often_as_wanted() {
 #[test]
 fn a_first_password_resets_itself() {
     let dir = tempfile::tempdir().unwrap();
-    let data = dir.path().join("one.ndjson");
-    std::fs::write(&data, "{\"a\":1}\n").unwrap();
-    let arguments = [
-        "--nodes",
-        "1",
-        "--http-port",
-        "0",
-        "--data",
-        data.to_str().unwrap(),
-    ];
-    let cluster = Quickstart::start(&dir.path().join("site"), &arguments);
+    let cluster = Quickstart::one_node(dir.path());
     let outcome = tool(
         &cluster,
         "elasticsearch-reset-password",

@@ -27,6 +27,16 @@ pub struct Quickstart {
 }
 
 impl Quickstart {
+    /// Starts one node, with an index of one document, below a directory.
+    #[track_caller]
+    pub fn one_node(dir: &Path) -> Self {
+        let data = dir.join("one.ndjson");
+        fs::write(&data, "{\"a\":1}\n").unwrap();
+        let data = data.to_str().unwrap();
+        let arguments = ["--nodes", "1", "--http-port", "0", "--data", data];
+        Self::start(&dir.join("site"), &arguments)
+    }
+
     /// Starts it and waits for `quickstart.json`.
     #[track_caller]
     pub fn start(dir: &Path, arguments: &[&str]) -> Self {
@@ -77,6 +87,11 @@ impl Quickstart {
         self.told["nodes"][node]["home"].as_str().unwrap().into()
     }
 
+    /// Returns the base URL of a node, from 0.
+    pub fn url(&self, node: usize) -> &str {
+        self.told["nodes"][node]["http"].as_str().unwrap()
+    }
+
     /// Returns a password that `elastic` had when the cluster was set up.
     pub fn password(&self) -> SecretString {
         self.told["password"].as_str().unwrap().into()
@@ -108,8 +123,7 @@ impl Quickstart {
         let tls =
             SslContext::for_tools("test", ToolTrust::CaFiles(vec![ca]), VerificationMode::Full)
                 .unwrap();
-        let url = self.told["nodes"][node]["http"].as_str().unwrap();
-        let client = HttpClient::new(url, Some(tls), Some((user, password))).unwrap();
+        let client = HttpClient::new(self.url(node), Some(tls), Some((user, password))).unwrap();
         let content_type = body.as_ref().map(|_| "application/json");
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         tokio::runtime::Builder::new_current_thread()

@@ -166,8 +166,9 @@ pub static AUTO_SHRINK_VOTING_CONFIGURATION: Setting<bool> = Setting::new(
 
 pub static MEMBERSHIP_APPROVAL: Setting<bool> = Setting::new(
     "cluster.membership.approval",
-    "Whether a node that this cluster does not know by its key has to be approved before it joins, with `POST \
-     /_membership/{node_id}/_approve`. Nodes that a new cluster is founded with are known.",
+    "Whether a node that this cluster does not know by its key has to be approved before it joins, with `ringwall nodes \
+     approve` or `POST /_membership/{node_id}/_approve`. An enrolment token gives a node certificates, not this approval. \
+     Nodes that a new cluster is founded with are known.",
 )
 .default("false")
 .dynamic()

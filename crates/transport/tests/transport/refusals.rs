@@ -196,29 +196,40 @@ async fn an_oversized_handshake_is_refused() {
 #[tokio::test]
 async fn an_incompatible_version_is_refused_with_a_typed_answer() {
     let logs = Logs::capture();
-    let a = node("a").await;
-    let mut stranger = Stranger::dial(&a).await;
-    let node = serde_json::to_value(identity("future\nnode")).unwrap();
-    let hello =
-        json!({"protocol_version": 9, "min_protocol_version": 8, "node": node, "link": "data"});
-    let (status, body) = stranger
-        .ask(HANDSHAKE_ACTION, &encoding::encode(&hello))
-        .await;
-    assert_eq!(status, 200);
-    let welcome: serde_json::Value = encoding::decode(&body).unwrap();
-    assert_eq!(welcome["node"]["name"], "a");
-    let refusal = welcome["refusal"].as_str().unwrap();
-    let ours = ringwall_transport::PROTOCOL_VERSION;
-    let expected = format!(
-        "Received message from unsupported version: [9] minimal compatible version is: [{ours}]"
-    );
-    assert!(refusal.starts_with(&expected), "{refusal}");
-    let line = logs.only("unsupported version").await;
-    assert!(line.contains("node [{future\u{fffd}node}{"), "{line}");
-    tokio::time::timeout(PATIENCE, stranger.closed)
-        .await
-        .unwrap()
-        .unwrap();
+    // One of the future, and one of before keys.
+    for (version, min, name) in [(9, 8, "future\nnode"), (2, 1, "old node")] {
+        // Of another: the log tells a cause once for each address.
+        let a = node("a").await;
+        let mut stranger = Stranger::dial(&a).await;
+        let node = serde_json::to_value(identity(name)).unwrap();
+        let hello = json!({
+            "protocol_version": version, "min_protocol_version": min, "node": node, "link": "data",
+        });
+        let (status, body) = stranger
+            .ask(HANDSHAKE_ACTION, &encoding::encode(&hello))
+            .await;
+        assert_eq!(status, 200);
+        let welcome: serde_json::Value = encoding::decode(&body).unwrap();
+        assert_eq!(welcome["node"]["name"], "a");
+        let refusal = welcome["refusal"].as_str().unwrap();
+        let ours = ringwall_transport::PROTOCOL_VERSION;
+        let expected = format!(
+            "Received message from unsupported version: [{version}] minimal compatible version is: [{ours}]"
+        );
+        assert!(refusal.starts_with(&expected), "{refusal}");
+        let cure = "stop all nodes, upgrade all of them, and start them again";
+        assert!(refusal.ends_with(cure), "{refusal}");
+        let line = logs
+            .only(&format!("unsupported version: [{version}]"))
+            .await;
+        let shown = name.replace('\n', "\u{fffd}");
+        assert!(line.contains(&format!("node [{{{shown}}}{{")), "{line}");
+        assert!(line.contains(cure), "{line}");
+        tokio::time::timeout(PATIENCE, stranger.closed)
+            .await
+            .unwrap()
+            .unwrap();
+    }
 }
 
 /// A later version that still speaks ours, and says more than we know.
