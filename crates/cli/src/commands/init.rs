@@ -47,6 +47,10 @@ pub fn lay_out(home: &Path) -> Result<bool, CommandError> {
     if !is_renewed {
         write_atomic(&yml, ringwall_settings::annotated_yml().as_bytes(), 0o660)
             .map_err(|error| CommandError::io(&yml, &error))?;
+        for name in EMPTY_FILES {
+            let file = home.join("config").join(name);
+            write_atomic(&file, b"", 0o600).map_err(|error| CommandError::io(&file, &error))?;
+        }
     }
     link_programs(&home.join("bin"))?;
     Ok(is_renewed)
@@ -129,11 +133,14 @@ fn report(home: &Path, is_renewed: bool, terminal: &mut Terminal) {
     terminal.out(format!("  settings  {home}/{YML}"));
     terminal.out(format!("  programs  {home}/bin"));
     terminal.out(format!(
-        "Next, make a certificate authority with {home}/bin/elasticsearch-certutil ca"
+        "Next, make a certificate authority with `{home}/bin/elasticsearch-certutil ca`"
     ));
 }
 
 const YML: &str = "config/elasticsearch.yml";
+
+/// What an archive of Elasticsearch brings, too: `elasticsearch-users` takes a missing file for a mistake.
+const EMPTY_FILES: &[&str] = &["users", "users_roles"];
 
 /// Directories of a home with the modes of new ones. Source: Elasticsearch reference, "Install Elasticsearch from
 /// archive on Linux or MacOS" (directory layout).

@@ -2,9 +2,11 @@
 
 mod bench;
 mod certificates;
+mod certutil_formats;
 mod certutil_http;
 mod certutil_http_ca;
 mod certutil_jks;
+mod certutil_mistakes;
 mod certutil_renew;
 mod certutil_rotate;
 mod doctor;

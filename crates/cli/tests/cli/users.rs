@@ -98,6 +98,9 @@ fn what_is_there_keeps_its_mode_and_its_comments() {
 #[test]
 fn every_failure_of_users_has_its_status_and_message() {
     let home = Home::new();
+    // As an archive of Elasticsearch has it.
+    assert_eq!(users(&home, &["list", "--json"], "").quiet().trim(), "{}");
+    std::fs::remove_file(home.path().join("config/users")).unwrap();
     let missing = users(&home, &["list"], "");
     assert_eq!(missing.status, 78, "{missing:?}");
     assert!(

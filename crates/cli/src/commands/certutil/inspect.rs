@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use ringwall_base::SecretString;
 use ringwall_pki::{
-    CertificateDer, CertificateInfo, FileFormat, PkiError, RequestInfo, certificates_in,
-    detect_format, jks, p12, pem,
+    CertificateDer, CertificateInfo, FileFormat, PkiError, RequestInfo, detect_format, jks, p12,
+    pem,
 };
 use ringwall_tls::since;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::output;
 use super::password::PasswordSource;
+use super::pem_text;
 use crate::error::{CommandError, ExitCode};
 use crate::terminal::Terminal;
 
@@ -108,10 +110,9 @@ impl Report {
                 };
                 Self::of_p12(path, store.map_err(unreadable)?)
             }
-            FileFormat::Pem => Self::of_pem(path, content),
-            FileFormat::Der => {
-                let certificates = certificates_in(content, path).map_err(unreadable)?;
-                Self::of_pem(path, pem::encode_certificates(&certificates).as_bytes())
+            FileFormat::Pem | FileFormat::Der => {
+                let content = Zeroizing::new(content.to_vec());
+                Self::of_pem(path, &pem_text::as_pem(content, path)?)
             }
             FileFormat::Base64Pkcs12 => Err(unreadable(PkiError::Base64Copy {
                 path: path.to_owned(),

@@ -1,6 +1,13 @@
 //! PEM files as text: a few blocks change, everything else stays as it is written.
 
 use std::ops::Range;
+use std::path::Path;
+
+use ringwall_pki::{FileFormat, certificates_in, detect_format, pem};
+use zeroize::Zeroizing;
+
+use super::renew::unusable;
+use crate::error::CommandError;
 
 /// A block of a PEM file.
 pub(super) struct Block<'a> {
@@ -15,10 +22,46 @@ impl Block<'_> {
         matches!(self.label, "CERTIFICATE" | "X509 CERTIFICATE")
     }
 
+    /// Returns whether it holds any number of certificates.
+    fn is_pkcs7(&self) -> bool {
+        matches!(self.label, "PKCS7" | "CMS" | "PKCS #7 SIGNED DATA")
+    }
+
     /// Returns whether it is a private key, or says what kind of key follows.
     pub(super) fn is_of_key(&self) -> bool {
         self.label.ends_with("PRIVATE KEY") || self.label == "EC PARAMETERS"
     }
+}
+
+/// Returns the content of a file of certificates as PEM with one block for each, so that one can be added or taken out.
+pub(super) fn as_pem(
+    content: Zeroizing<Vec<u8>>,
+    path: &Path,
+) -> Result<Zeroizing<Vec<u8>>, CommandError> {
+    let encoded = |content: &[u8]| -> Result<String, CommandError> {
+        let certificates = certificates_in(content, path).map_err(unusable)?;
+        Ok(pem::encode_certificates(&certificates))
+    };
+    if detect_format(&content) == FileFormat::Der {
+        return Ok(Zeroizing::new(encoded(&content)?.into_bytes()));
+    }
+    // What is no text is told of by whoever reads it.
+    let Ok(text) = std::str::from_utf8(&content) else {
+        return Ok(content);
+    };
+    let blocks = blocks(text);
+    if !blocks.iter().any(Block::is_pkcs7) {
+        return Ok(content);
+    }
+    let mut plain = Zeroizing::new(String::with_capacity(2 * text.len()));
+    let mut from = 0;
+    for block in blocks.iter().filter(|block| block.is_pkcs7()) {
+        plain.push_str(&text[from..block.range.start]);
+        plain.push_str(&encoded(text[block.range.clone()].as_bytes())?);
+        from = block.range.end;
+    }
+    plain.push_str(&text[from..]);
+    Ok(Zeroizing::new(std::mem::take(&mut *plain).into_bytes()))
 }
 
 /// Returns the blocks of a text, in order.

@@ -11,13 +11,14 @@ use jiff::Timestamp;
 use ringwall_base::SecretString;
 use ringwall_pki::{
     CertificateAuthority, CertificateDer, CertificateInfo, FileFormat, IssuedCertificate, PkiError,
-    PrivateKey, Renewal, certificates_in, detect_format, pem,
+    PrivateKey, Renewal, detect_format,
 };
 use zeroize::Zeroizing;
 
 use super::issuer::IssuerArgs;
 use super::output;
 use super::password::PasswordSource;
+use super::pem_text;
 use super::replacement::{NewFile, replace};
 use crate::error::CommandError;
 use crate::terminal::Terminal;
@@ -132,13 +133,7 @@ fn renew(
         })),
         FileFormat::Pem | FileFormat::Der => {
             // The new file is PEM: a node reads either.
-            let content = match detect_format(&content) {
-                FileFormat::Der => {
-                    let chain = certificates_in(&content, path).map_err(unusable)?;
-                    Zeroizing::new(pem::encode_certificates(&chain).into_bytes())
-                }
-                _ => content,
-            };
+            let content = pem_text::as_pem(content, path)?;
             let pair = pair::Pair::open(
                 path,
                 &content,
@@ -312,7 +307,7 @@ fn password_of(
 }
 
 /// A file that cannot be renewed ends with 65.
-fn unusable(error: PkiError) -> CommandError {
+pub(super) fn unusable(error: PkiError) -> CommandError {
     CommandError::data(error.to_string())
 }
 

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::failed;
 use super::period::{self, Period};
 use super::questions;
-use crate::commands::certutil::output;
+use crate::commands::certutil::{output, pem_text};
 use crate::error::CommandError;
 use crate::paths::Paths;
 use crate::terminal::Terminal;
@@ -257,12 +257,13 @@ fn count(content: &[u8], path: &Path) -> Result<(usize, usize), CommandError> {
         FileFormat::Der => return Ok((certificates_in(content, path).map_err(data)?.len(), 0)),
         _ => return Ok((0, 0)),
     }
-    let blocks = pem::labelled(content, path).map_err(data)?;
+    let content = pem_text::as_pem(Zeroizing::new(content.to_vec()), path)?;
+    let blocks = pem::labelled(&content, path).map_err(data)?;
     let (mut certificates, mut keys) = (0, 0);
     for (label, content) in blocks {
         // It may be a key.
         drop(Zeroizing::new(content));
-        certificates += usize::from(label == "CERTIFICATE");
+        certificates += usize::from(matches!(label.as_str(), "CERTIFICATE" | "X509 CERTIFICATE"));
         keys += usize::from(label.ends_with("PRIVATE KEY"));
     }
     Ok((certificates, keys))

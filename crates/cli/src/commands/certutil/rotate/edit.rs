@@ -5,8 +5,7 @@ use std::path::Path;
 use ringwall_base::SecretString;
 use ringwall_pki::p12::{self, WriteEntry};
 use ringwall_pki::{
-    CertificateDer, CertificateInfo, FileFormat, PkiError, PrivateKey, certificates_in,
-    detect_format, fingerprint_sha256, pem,
+    CertificateDer, CertificateInfo, PkiError, PrivateKey, certificates_in, fingerprint_sha256, pem,
 };
 use ringwall_tls::{KeySource, SslConfig, TrustSource};
 use zeroize::Zeroizing;
@@ -45,19 +44,6 @@ pub(super) fn trusted(
     }
 }
 
-/// Returns the content of a file of certificates as PEM, to which others can be added.
-fn as_pem(content: Zeroizing<Vec<u8>>, path: &Path) -> Result<Zeroizing<Vec<u8>>, CommandError> {
-    match detect_format(&content) {
-        FileFormat::Der => {
-            let certificates = certificates_in(&content, path).map_err(unusable)?;
-            Ok(Zeroizing::new(
-                pem::encode_certificates(&certificates).into_bytes(),
-            ))
-        }
-        _ => Ok(content),
-    }
-}
-
 /// Returns the file of a layer with one more trusted certificate.
 pub(super) fn with(
     config: &SslConfig,
@@ -70,7 +56,7 @@ pub(super) fn with(
             let Some(path) = paths.first() else {
                 return Ok(Vec::new());
             };
-            let mut content = as_pem(disk.read(path)?, path)?;
+            let mut content = pem_text::as_pem(disk.read(path)?, path)?;
             if !content.ends_with(b"\n") {
                 content.push(b'\n');
             }
@@ -105,7 +91,7 @@ pub(super) fn without(
         Files::Pem(paths) => {
             let mut changed = Vec::new();
             for path in paths {
-                let content = as_pem(disk.read(path)?, path)?;
+                let content = pem_text::as_pem(disk.read(path)?, path)?;
                 let text = std::str::from_utf8(&content).map_err(|_| {
                     CommandError::data(format!(
                         "[{}] is not UTF-8: take the text beside its PEM blocks out",

@@ -336,7 +336,7 @@ fn not_ready(
                 "[{name}], whose home is not given, does not show a certificate that [{subject}] signed"
             ),
             format!(
-                "give the host of [{name}] a certificate of the new CA in {into}: run elasticsearch-certutil renew on a copy \
+                "give the host of [{name}] a certificate of the new CA in {into}: run `elasticsearch-certutil renew` on a copy \
                  of that file (and of its key) and copy the result back"
             ),
         );
