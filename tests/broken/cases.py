@@ -33,6 +33,8 @@ class Case:
     later: list = dataclasses.field(default_factory=list)
     # Nodes that do not run until the cure.
     stopped: list = dataclasses.field(default_factory=list)
+    # Of them, those that start after the act.
+    then: list = dataclasses.field(default_factory=list)
     # Programs without which the case is skipped.
     tools: tuple = ()
     # The user of es01; doctor and the cure run as root.
@@ -56,20 +58,32 @@ NO_MESSAGE = [
     r"\bSome\(|\bNone\b|\bOk\(|\bErr\(|\bOs \{",
 ]
 
-# Commands that messages print and that other tests run.
+# Commands that messages print and that other tests run: which, and the words of it that do so.
 RUN_ELSEWHERE = {
-    "ringwall doctor": "run.py, in every case",
-    "ringwall init": "words.sh, home",
-    "elasticsearch-keystore create": "words.sh, home",
-    "elasticsearch-certutil ca": "words.sh, authority",
-    "elasticsearch-certutil http": "crates/cli/tests/cli/certutil_http.rs",
-    "elasticsearch-keystore upgrade": "crates/cli/tests/cli/keystore.rs",
-    "ringwall certutil": "crates/cli/tests/cli (renew and rotate)",
-    "ringwall COMMAND": "crates/cli/tests/cli/reference.rs",
-    "ringwall": "crates/cli/tests/cli/reference.rs",
-    "ringwall settings": "crates/cli/tests/cli/reference.rs",
-    "ringwall nodes": "crates/cli/tests/cli/nodes.rs",
-    "ringwall quickstart": "tests/chaos/cluster.py",
+    "ringwall doctor": ("tests/broken/run.py", '"doctor"'),
+    "ringwall init": ("tests/broken/words.sh", '"$ringwall" init'),
+    "elasticsearch-keystore create": ("tests/broken/words.sh", 'elasticsearch-keystore" create'),
+    "elasticsearch-certutil ca": ("tests/broken/words.sh", '"$ringwall" certutil ca'),
+    "elasticsearch-certutil http": ("crates/cli/tests/cli/certutil_http.rs", 'bench.certutil(&["http"'),
+    "elasticsearch-keystore upgrade": ("crates/cli/tests/cli/keystore.rs", 'keystore(&["upgrade"]'),
+    "elasticsearch-reset-password -u": ("crates/cli/tests/cli/passwords.rs", '&["-u", "elastic"]'),
+    "elasticsearch-create-enrollment-token -s": ("crates/cli/tests/cli/first_start.rs",
+                                                 'tool("elasticsearch-create-enrollment-token")'),
+    "bin/elasticsearch": ("crates/cli/tests/cli/first_start.rs", '"--enrollment-token", &token'),
+    "openssl ec": ("crates/pki/tests/pem_keys.rs", '&["ec", "-param_enc", "named_curve"]'),
+    "ringwall certutil": ("crates/cli/tests/cli/certutil_renew.rs", '"renew"'),
+    "ringwall COMMAND": ("crates/cli/tests/cli/reference.rs", '.arg("--help")'),
+    "ringwall": ("crates/cli/tests/cli/reference.rs", '.arg("--help")'),
+    "ringwall settings": ("crates/cli/tests/cli/reference.rs", '.arg("settings")'),
+    "ringwall quickstart": ("crates/cli/tests/cli/quickstart.rs", '"quickstart", "--dir"'),
+}
+
+# Files whose texts are made of commands without backticks, and the tests that run them.
+BARE_ELSEWHERE = {
+    "layout.rs": ("crates/cli/tests/cli/certutil_http.rs", "a_node_with_the_sample_settings_serves_clients"),
+    "report.rs": ("crates/cli/tests/cli/quickstart.rs", "curl"),
+    # Raising a limit takes a right that a machine of tests need not give: its words are tested, the command is not run.
+    "process.rs": ("crates/node/src/process.rs", 'text.starts_with("unable to lock memory: ")'),
 }
 
 ADD_TO_TRUST = r"add (?:the|that) (?:missing )?CA"
@@ -235,6 +249,31 @@ DISCOVERY = [
         nodes=("es01", "es02", "es03"),
     ),
     Case(
+        "waits-for-approval", "a new node, where an administrator has to approve who joins",
+        "setting es01 cluster.membership.approval true",
+        [
+            ("es02 log", words("is new to this cluster, which lets in only who is approved...approves it with `")
+             + "(?P<run>ringwall nodes approve es02)`"),
+            ("es02 log", r"`POST /_membership/\S+/_approve\?key=\S+`"),
+        ],
+        # By name, on the host of a member.
+        'ES_HOME=$here/es01 "$ringwall" nodes list --url "http://127.0.0.1:$es01_http" | grep -q "^es02 .* waits for approval"\n'
+        'ringwall() { command "$ringwall" "$@"; }; cd es01; ES_HOME=$PWD; export ES_HOME; eval "$run"',
+        later=["es02"],
+    ),
+    Case(
+        "older-data", "the data path of a master-eligible node, put back from a backup while the others have gone on",
+        ":",
+        [
+            ("es03 log", words("the data path of [es03] is an older copy of its own, restored from a backup for example: it lacks "
+                               "changes of the cluster state that the node had acknowledged")),
+            ("es03 log", words("stop the node, empty its data path and start it again")),
+        ],
+        "rm -r es03/data", restart=["es03"], nodes=("es01", "es02", "es03"), stopped=["es03"], then=["es03"],
+        act="restore_older es03", doctor=["es03"], tools=("curl",),
+        never=[("es01 log", "panicked"), ("es02 log", "panicked")],
+    ),
+    Case(
         "port-taken", "the transport port of another node",
         "setting es02 transport.port $es01_transport; setting es02 discovery.seed_hosts \"[\\\"127.0.0.1:$es01_transport\\\"]\"",
         [
@@ -294,6 +333,21 @@ TRUST = [
         'cd other; eval "$run" < <(echo secret)', doctor=["es01"], tools=("keytool",),
     ),
     Case(
+        "other-ca-der", "the same where the file that says whom to trust is DER, to which nothing can be appended",
+        "authority other --ca-dn CN=Other; issue es02 other; cat other/ca.crt >> es02/config/node.crt\n"
+        "cat other/ca.crt >> es02/config/ca.crt\n"
+        "openssl x509 -in ca/ca.crt -outform der -out es01/config/ca.cer; "
+        f"setting es01 {SSL}.certificate_authorities ca.cer",
+        [
+            ("es01 log", words("if this node is to trust [CN=Other], name a file of its certificate in ["
+                               + SSL + ".certificate_authorities], beside [") + r"[^\]]*ca\.cer\]"),
+            ("es01 doctor", words("name a file of its certificate in [" + SSL + ".certificate_authorities], beside [")),
+        ],
+        f"cp other/ca.crt es01/config/other.crt; setting es01 {SSL}.certificate_authorities '[ca.cer, other.crt]'",
+        restart=["es01"], doctor=["es01"], tools=("openssl",),
+        never=[("es01 log", "append its certificate"), ("es01 doctor", "append its certificate")],
+    ),
+    Case(
         "same-name-ca", "two CAs of one name",
         "authority other; cp other/ca.crt es02/config/ca.crt; issue es02 other; cat other/ca.crt >> es02/config/node.crt",
         [
@@ -320,6 +374,51 @@ TRUST = [
         ],
         'cat middle/ca.crt >> "$file"', doctor=["es02"], tools=("openssl",),
         never=[("es01 log", ADD_TO_TRUST), ("es02 log", ADD_TO_TRUST), ("es02 doctor", ADD_TO_TRUST)],
+    ),
+    Case(
+        "intermediate-not-sent-der", "the same where the certificate's file is DER",
+        "sign ca middle 'basicConstraints=critical,CA:TRUE\\nkeyUsage=keyCertSign,cRLSign'\n"
+        "mkdir middle; cp ca/middle.crt middle/ca.crt; cp ca/middle.key middle/ca.key\n"
+        "sign middle es02 'subjectAltName=IP:127.0.0.1'; cp middle/es02.key es02/config/node.key\n"
+        "openssl x509 -in middle/es02.crt -outform der -out es02/config/node.cer; rm es02/config/node.crt\n"
+        f"setting es02 {SSL}.certificate node.cer",
+        [
+            ("es02 log", words("make a PEM file of [...node.cer], which has no place for another: `")
+             + "(?P<run>openssl x509 [^`]+)" + words("`; append the certificate of [CN=middle] to [")
+             + r"(?P<file>[^\]]+)" + words("], and name that file in [" + SSL + ".certificate]")),
+            ("es02 doctor", words("append the certificate of [CN=middle] to [")),
+        ],
+        f'eval "$run"; cat middle/ca.crt >> "$file"; setting es02 {SSL}.certificate "$file"',
+        restart=["es02"], doctor=["es02"], tools=("openssl",),
+    ),
+    Case(
+        "intermediate-not-sent-p7b", "the same where the certificate's file is PKCS#7",
+        "sign ca middle 'basicConstraints=critical,CA:TRUE\\nkeyUsage=keyCertSign,cRLSign'\n"
+        "mkdir middle; cp ca/middle.crt middle/ca.crt; cp ca/middle.key middle/ca.key\n"
+        "sign middle es02 'subjectAltName=IP:127.0.0.1'; cp middle/es02.key es02/config/node.key\n"
+        "openssl crl2pkcs7 -nocrl -certfile middle/es02.crt -outform der -out es02/config/node.p7b; rm es02/config/node.crt\n"
+        f"setting es02 {SSL}.certificate node.p7b",
+        [
+            ("es02 doctor", words("which has no place for another: `") + "(?P<run>openssl pkcs7 [^`]+)"
+             + words("`; append the certificate of [CN=middle] to [") + r"(?P<file>[^\]]+)"),
+        ],
+        f'eval "$run"; cat middle/ca.crt >> "$file"; setting es02 {SSL}.certificate "$file"',
+        restart=["es02"], doctor=["es02"], tools=("openssl",),
+    ),
+    Case(
+        "intermediate-not-sent-p12", "the same where the certificate is in a keystore",
+        "sign ca middle 'basicConstraints=critical,CA:TRUE\\nkeyUsage=keyCertSign,cRLSign'\n"
+        "mkdir middle; cp ca/middle.crt middle/ca.crt; cp ca/middle.key middle/ca.key\n"
+        "sign middle es02 'subjectAltName=IP:127.0.0.1'\n"
+        "openssl pkcs12 -export -inkey middle/es02.key -in middle/es02.crt -name es02 -passout pass:secret "
+        "-out es02/config/node.p12\n"
+        f"name_p12 es02; secret es02 {SSL}.keystore.secure_password secret",
+        [
+            ("es02 log", words("import the certificate of [CN=middle] into [...node.p12]: `") + "(?P<run>keytool [^`]+)"),
+            ("es02 doctor", words("import the certificate of [CN=middle] into [")),
+        ],
+        'cd middle; eval "$run" < <(echo secret)', doctor=["es02"], tools=("openssl", "keytool"),
+        never=[("es02 log", "append the certificate"), ("es02 doctor", "append the certificate")],
     ),
     Case(
         "trust-of-other-layer", "the trust of the transport is the file of HTTP",

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Runs the examples that `--help` prints, each as it is printed, in a directory where what it names is there.
 
-    tests/broken/examples.py --binary target/debug/ringwall [--keep] [TEXT ...]
+    tests/broken/examples.py --binary target/debug/ringwall [--sample N | TEXT ...] [--jobs N] [--keep]
 
-With TEXT only the examples that contain it. An example fails if it ends with another status than 0. What an example
-names and a test cannot have (a host, a path below /etc, a token) is replaced as REPLACED says; those in LEFT_OUT need
-more, and name the test that has it. Standard library only.
+With TEXT only the examples that contain it; --sample runs N of them, others for each commit. An example fails if it ends
+with another status than 0. What an example names and a test cannot have (a host, a path below /etc, a pager) is replaced
+as REPLACED says; those in LEFT_OUT need more, and name the test that has it. Standard library only.
 """
 
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -18,23 +19,26 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
-from run import free_ports
+from run import free_ports, names_a_test, sample
 
-TOOLS = ["quickstart", "init", "start", "doctor", "certutil", "keystore", "setup-passwords", "reset-password",
-         "create-enrollment-token", "reconfigure-node", "users", "service-tokens", "settings", "completions", "man"]
-
-# Examples that are run elsewhere, by a part of their text.
+# Examples that are run elsewhere, by a part of their text, with the test and the words of it that do so.
 LEFT_OUT = {
-    "ringwall quickstart": "tests/chaos/cluster.py",
-    "bin/elasticsearch": "crates/cli/tests/cli/start.rs and first_start.rs",
-    "elasticsearch-certutil rotate": "crates/cli/tests/cli/certutil_rotate.rs",
-    "elasticsearch-certutil http --answers": "crates/cli/tests/cli/certutil_http.rs",
-    "--enrollment-token TOKEN": "crates/cli/tests/cli/first_start.rs",
-    "setup-passwords": "crates/cli/tests/cli/passwords.rs",
-    "elasticsearch-create-enrollment-token": "crates/cli/tests/cli/first_start.rs",
-    "| less": "a person",
+    "ringwall quickstart": ("crates/cli/tests/cli/running.rs", '"quickstart"'),
+    "bin/elasticsearch --enrollment-token": ("crates/cli/tests/cli/first_start.rs", '"--enrollment-token", &token'),
+    "bin/elasticsearch -d -p": ("crates/cli/tests/cli/start.rs", '"-d"'),
+    "bin/elasticsearch": ("crates/cli/tests/cli/start.rs", 'tool("elasticsearch")'),
+    "elasticsearch-certutil rotate": ("crates/cli/tests/cli/certutil_rotate.rs", '"--dry-run"'),
+    "elasticsearch-certutil http --answers": ("crates/cli/tests/cli/certutil_http.rs", '"--answers"'),
+    "elasticsearch-reconfigure-node": ("crates/cli/tests/cli/first_start.rs", 'reconfigure(&["--enrollment-token"'),
+    "setup-passwords": ("crates/cli/tests/cli/passwords.rs", 'setup, &["auto", "-b"]'),
+    "elasticsearch-create-enrollment-token": ("crates/cli/tests/cli/first_start.rs",
+                                              'tool("elasticsearch-create-enrollment-token")'),
+    "ringwall nodes approve es-4": ("tests/broken/cases.py", "ringwall nodes approve"),
+    "ringwall nodes approve ID": ("crates/cli/tests/cli/nodes.rs", 'nodes(&["approve", id, "--key", key])'),
+    "ringwall nodes forget": ("crates/cli/tests/cli/nodes.rs", 'nodes(&["forget", id])'),
 }
 
 REPLACED = {
@@ -50,6 +54,8 @@ REPLACED = {
     "es02:9200": "127.0.0.1:$http",
     "es02:9300": "127.0.0.1:$transport",
     "network.host=10.0.0.5": "network.host=127.0.0.1",
+    "| less": "| cat > pages",
+    "ringwall nodes list": "ringwall nodes list --url https://127.0.0.1:$http",
 }
 
 # What answers the questions, by a part of the example; nothing is asked by the others.
@@ -94,6 +100,8 @@ echo first-password | elasticsearch-keystore add --stdin bootstrap.password
 
 # More, by a part of the example.
 BEFORE = {
+    "certutil ca": "rm elastic-stack-ca.p12",
+    "certutil cert --ca elastic-stack-ca.p12": "rm elastic-certificates.p12",
     "keystore create": "rm config/elasticsearch.keystore",
     "keystore add bootstrap": "elasticsearch-keystore remove bootstrap.password",
     "--password-file old.txt": "echo old-secret > old.txt; echo new-secret > new.txt; chmod 600 *.txt\n"
@@ -111,7 +119,7 @@ BEFORE = {
 }
 
 # In the home of a node that runs.
-RUNNING = ("reset-password", "doctor --peer", "check --url")
+RUNNING = ("reset-password", "doctor --peer", "check --url", "nodes list")
 
 
 def examples(binary):
@@ -130,8 +138,11 @@ def examples(binary):
             word = re.match(r"  (\S+)", line)
             if word and word.group(1) != "help":
                 yield from walk([*words, word.group(1)])
-    for tool in TOOLS:
-        yield from walk([tool])
+    overview = subprocess.run([binary, "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    tools = re.search(r"\nCommands\n-*\n?((?:.+\n)+)", overview).group(1)
+    for line in tools.splitlines():
+        if re.match(r"\s*[a-z]", line):
+            yield from walk([line.split()[0]])
 
 
 def matching(table, example):
@@ -160,62 +171,111 @@ class Running:
         self.process.wait(60)
 
 
+class Examples:
+    """What the examples need, made once."""
+
+    def __init__(self, binary, root):
+        self.binary, self.root = binary, root
+        self.running, self.lock = None, threading.Lock()
+        programs = root / "programs"
+        programs.mkdir()
+        (programs / "ringwall").symlink_to(binary)
+        self.path = f"{programs}:{os.environ['PATH']}"
+        self.scene = root / "scene"
+        self.scene.mkdir()
+        self.prepare(SCENE, self.scene, self.environment(self.scene))
+
+    def environment(self, home, **more):
+        return {**os.environ, "ringwall": self.binary, "SECRET": "a-secret", "PATH": f"{home}/bin:{self.path}",
+                "ES_HOME": str(home), **more}
+
+    def prepare(self, script, home, environment):
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=home, env=environment,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            raise Unprepared(done.stdout[-1500:])
+
+    def home(self, number):
+        home = self.root / str(number)
+        shutil.copytree(self.scene, home, symlinks=True)
+        return home
+
+    def node(self):
+        with self.lock:
+            self.running = self.running or Running(self.binary, self.root / "running")
+        return self.running
+
+    def play(self, number, example):
+        """Returns what is wrong, or None."""
+        command = example
+        for part, value in REPLACED.items():
+            command = command.replace(part, value)
+        if any(part in example for part in RUNNING):
+            node = self.node()
+            home = node.home
+            environment = self.environment(home, http=str(node.http), transport=str(node.transport))
+        else:
+            home = self.home(number)
+            environment = self.environment(home)
+        try:
+            self.prepare("\n".join(matching(BEFORE, example)), home, environment)
+        except Unprepared as error:
+            return f"cannot be prepared\n{error}"
+        answers = (matching(ANSWERS, example) or [""])[0]
+        # Without a terminal, so that the answers are asked for on standard input.
+        done = subprocess.run(["setsid", "bash", "-euo", "pipefail", "-c", command], cwd=home, env=environment,
+                              input=answers, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return f"status {done.returncode}\n{done.stdout[-1500:]}" if done.returncode else None
+
+
+class Unprepared(Exception):
+    """What an example needs cannot be made."""
+
+
+def look_for_what_is_not_true(found):
+    """The tables name examples that there are, and tests that run them."""
+    wrong = [f"[{part}] of {name} is in no example"
+             for name, table in (("LEFT_OUT", LEFT_OUT), ("BEFORE", BEFORE), ("ANSWERS", ANSWERS), ("REPLACED", REPLACED))
+             for part in table if not any(part in example for example in found)]
+    return wrong + [f"[{part}] is not run by {place}" for part, place in LEFT_OUT.items() if not names_a_test(place)]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", type=pathlib.Path, required=True)
+    parser.add_argument("--sample", type=int)
+    parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("texts", nargs="*")
     args = parser.parse_args()
     binary = str(args.binary.resolve())
     root = pathlib.Path(tempfile.mkdtemp(prefix="examples-"))
-    programs = root / "programs"
-    programs.mkdir()
-    (programs / "ringwall").symlink_to(binary)
-    running, failed, count = None, 0, 0
+    found = list(dict.fromkeys(examples(binary)))
+    wrong = look_for_what_is_not_true(found)
+    chosen = [example for example in found if not matching(LEFT_OUT, example)]
+    if args.texts:
+        chosen = [example for example in chosen if any(text in example for text in args.texts)]
+    elif args.sample:
+        chosen = sample(chosen, args.sample, "examples")
+    scene = Examples(binary, root)
     try:
-        for number, example in enumerate(dict.fromkeys(examples(binary))):
-            if args.texts and not any(text in example for text in args.texts):
-                continue
-            if matching(LEFT_OUT, example):
-                continue
-            count += 1
-            command = example
-            for part, value in REPLACED.items():
-                command = command.replace(part, value)
-            environment = {**os.environ, "ringwall": binary, "SECRET": "a-secret",
-                           "PATH": f"{programs}:{os.environ['PATH']}"}
-            if any(part in example for part in RUNNING):
-                running = running or Running(binary, root / "running")
-                home = running.home
-                environment.update(http=str(running.http), transport=str(running.transport))
-                script = ""
-            else:
-                home = root / str(number)
-                home.mkdir()
-                script = SCENE
-            environment["ES_HOME"] = str(home)
-            script += "export PATH=$PWD/bin:$PATH\n" + "\n".join(matching(BEFORE, example))
-            prepared = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=home, env=environment,
-                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            if prepared.returncode:
-                print(f"FAIL {example}: cannot be prepared\n{prepared.stdout[-1500:]}")
-                failed += 1
-                continue
-            answers = (matching(ANSWERS, example) or [""])[0]
-            done = subprocess.run(["setsid", "bash", "-euo", "pipefail", "-c", f"export PATH=$PWD/bin:$PATH\n{command}"], cwd=home,
-                                  env=environment, input=answers, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            if done.returncode:
-                failed += 1
-                print(f"FAIL {example}: status {done.returncode}\n{done.stdout[-1500:]}\n")
-            else:
-                print(f"ok   {example}", flush=True)
+        def play(numbered):
+            number, example = numbered
+            begun = time.time()
+            problem = scene.play(number, example)
+            print(f"FAIL {example}: {problem}\n" if problem else f"ok   {example} ({time.time() - begun:.0f} s)", flush=True)
+            return problem
+        with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+            wrong += [problem for problem in pool.map(play, enumerate(chosen)) if problem]
     finally:
-        if running:
-            running.stop()
+        if scene.running:
+            scene.running.stop()
         if not args.keep:
             shutil.rmtree(root, ignore_errors=True)
-    print(json.dumps({"examples": count, "failed": failed}))
-    sys.exit(1 if failed else 0)
+    for problem in look_for_what_is_not_true(found):
+        print(f"FAIL {problem}")
+    print(json.dumps({"examples": len(chosen), "left_out": len(found) - len(chosen), "failed": len(wrong)}))
+    sys.exit(1 if wrong else 0)
 
 
 if __name__ == "__main__":

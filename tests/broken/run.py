@@ -34,7 +34,7 @@ import time
 import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from cases import CASES, NO_MESSAGE, RUN_ELSEWHERE  # noqa: E402
+from cases import BARE_ELSEWHERE, CASES, NO_MESSAGE, RUN_ELSEWHERE  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 PASSWORD = "broken-cluster"
@@ -218,9 +218,12 @@ class Cluster:
             self.nodes[name].start()
         said = {}
         if case.act:
-            for node in self.nodes.values():
-                self.await_sentence(f"{node.name} health", r"^\d\d+ ")
+            for name in self.nodes:
+                if name not in case.stopped:
+                    self.await_sentence(f"{name} health", r"^\d\d+ ")
             self.must(case.act)
+            for name in case.then:
+                self.nodes[name].start()
         for place, pattern in case.says:
             found = self.await_sentence(place, pattern)
             said.update({key: value for key, value in found.groupdict().items() if value})
@@ -265,7 +268,14 @@ class Cluster:
 
 # Shapes of the commands that cures have run.
 RAN = set()
-COMMAND = re.compile(r"`((?:elasticsearch-[a-z-]+|ringwall|openssl|keytool|base64|printf|chown|chmod|ip|man)\b[^`]*)`")
+COMMAND = re.compile(r"`((?:elasticsearch-[a-z-]+|bin/elasticsearch|ringwall|openssl|keytool|base64|printf|chown|chmod|ip|man|curl|"
+                     r"ulimit|sysctl)\b[^`]*)`")
+# A command without backticks, which no test would see: a tool with one of its commands or an option.
+BARE = re.compile(r"\b(?:elasticsearch-[a-z-]+|ringwall|bin/elasticsearch) (?:--?[a-z]|(?:ca|cert|csr|http|renew|rotate|inspect|check|"
+                  r"create|list|show|add|set|import|remove|upgrade|passwd|useradd|userdel|roles|delete|auto|interactive|init|"
+                  r"doctor|nodes|quickstart|settings|certutil|keystore)\b)|"
+                  r"\b(?:openssl|keytool) [a-z0-9]+ -|\b(?:chmod|chown|curl|ulimit|sysctl) -")
+LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 
 
 def shape(command):
@@ -278,20 +288,58 @@ def shape(command):
 def commands_in_sources(crates):
     """The commands that messages print, by their shapes, with where they stand."""
     found = {}
-    for path in sorted(crates.glob("*/src/**/*.rs")):
-        lines = [line for line in path.read_text().splitlines() if not line.strip().startswith("//")]
-        # A text that goes on in the next line.
-        text = re.sub(r"\\\n\s*", "", "\n".join(lines).split("#[cfg(test)]")[0])
+    for path, text in sources(crates):
         for command in COMMAND.findall(text):
             found.setdefault(shape(command), []).append(f"{path.name}: {command}")
     return found
 
 
+def sources(crates):
+    """Each file of the program with its text, without comments and tests."""
+    for path in sorted(crates.glob("*/src/**/*.rs")):
+        if "tests" in path.stem:
+            continue
+        lines = [line for line in path.read_text().splitlines() if not line.strip().startswith("//")]
+        # A text that goes on in the next line.
+        yield path, re.sub(r"\\\n\s*", "", "\n".join(lines).split("#[cfg(test)]")[0])
+
+
+def look_for_bare_commands(crates):
+    """A command that stands without backticks is in an example of --help, which examples.py runs, or in a text whose test
+    is named."""
+    found = []
+    for path, text in sources(crates):
+        for literal in LITERAL.findall(text):
+            bare = None if "Examples:" in literal else BARE.search(re.sub(r"`[^`]*`", "", literal))
+            if bare and path.name not in BARE_ELSEWHERE:
+                found.append(f"{path.name} has [{bare.group(0)}] without backticks: [{literal[:200]}]")
+    return found
+
+
+def names_a_test(place):
+    """Whether the test that is said to run a command has the words that do so."""
+    file, words = place
+    path = HERE.parents[1] / file
+    return path.is_file() and words in path.read_text()
+
+
 def look_for_commands_never_run():
     """Each command that a message prints is run by a case as it was printed, or by the test that is named."""
+    printed = commands_in_sources(HERE.parents[1] / "crates")
     return [f"no test runs [{name}], which is printed by {', '.join(places)}"
-            for name, places in commands_in_sources(HERE.parents[1] / "crates").items()
-            if name not in RAN and name not in RUN_ELSEWHERE]
+            for name, places in printed.items() if name not in RAN and name not in RUN_ELSEWHERE]
+
+
+def look_over_tables():
+    """What can be said of commands without running any."""
+    crates = HERE.parents[1] / "crates"
+    printed = commands_in_sources(crates)
+    texts = {path.name for path, _ in sources(crates)}
+    wrong = [f"RUN_ELSEWHERE has [{name}], which nothing prints" for name in RUN_ELSEWHERE if name not in printed]
+    wrong += [f"BARE_ELSEWHERE has [{name}], which is no file" for name in BARE_ELSEWHERE if name not in texts]
+    wrong += [f"[{name}] is not run by {place}" for table in (RUN_ELSEWHERE, BARE_ELSEWHERE)
+              for name, place in table.items() if not names_a_test(place)]
+    return wrong + look_for_bare_commands(crates)
 
 
 def look_for_insides(case, printed):
@@ -329,6 +377,14 @@ def play(case, binary, root, keep):
             shutil.rmtree(cluster.directory, ignore_errors=True)
 
 
+def sample(all_of_them, number, what):
+    """Some of them, others for each commit."""
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=HERE, stdout=subprocess.PIPE).stdout
+    seed = hashlib.sha256(head).hexdigest()[:8]
+    print(f"{number} of {len(all_of_them)} {what}, seed {seed}")
+    return random.Random(seed).sample(all_of_them, min(number, len(all_of_them)))
+
+
 def chosen(args):
     cases = [case for case in CASES if all(shutil.which(tool) for tool in case.tools)]
     for case in CASES:
@@ -344,10 +400,7 @@ def chosen(args):
             raise SystemExit(f"no such case: {', '.join(sorted(unknown))}")
         return [case for case in cases if case.name in args.names]
     if args.sample:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=HERE, stdout=subprocess.PIPE).stdout
-        seed = hashlib.sha256(head).hexdigest()[:8]
-        print(f"{args.sample} of {len(cases)} cases, seed {seed}")
-        return random.Random(seed).sample(cases, min(args.sample, len(cases)))
+        return sample(cases, args.sample, "cases")
     return cases
 
 
@@ -372,7 +425,7 @@ def main():
                  if told]
     if not args.keep and not args.dir:
         shutil.rmtree(root, ignore_errors=True)
-    for problem in [] if args.names or args.sample else look_for_commands_never_run():
+    for problem in look_over_tables() + ([] if args.names or args.sample else look_for_commands_never_run()):
         print(f"FAIL commands: {problem}")
         wrong.append(problem)
     print(json.dumps({"cases": len(cases), "failed": len(wrong)}))

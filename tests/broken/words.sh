@@ -124,6 +124,36 @@ YML
   cp ca/ca.crt "$node/config/"
 }
 
+# as_member NODE COMMAND ...: runs the node until it is a member and the command is done, and stops it.
+as_member() {
+  local node=$1 http=${1}_http process
+  shift
+  "$node/bin/elasticsearch" >> "$node.out" 2>&1 &
+  process=$!
+  until curl -sf -u "elastic:$password" "http://127.0.0.1:${!http}/_cat/nodes?h=name" | grep -q "^$node *$"; do sleep 0.1; done
+  "$@"
+  kill $process
+  wait $process || true
+}
+
+# some_changes: of the cluster state, which every node has then acknowledged.
+some_changes() {
+  local value
+  for value in primaries new_primaries all; do
+    curl -sf -u "elastic:$password" -X PUT "http://127.0.0.1:$es01_http/_cluster/settings" -H 'Content-Type: application/json' \
+      -d "{\"persistent\": {\"cluster.routing.allocation.enable\": \"$value\"}}"
+  done
+}
+
+# restore_older NODE: puts its data path back to what it was before the last changes.
+restore_older() {
+  as_member "$1" some_changes
+  cp -a "$1/data" "$1.backup"
+  as_member "$1" some_changes
+  rm -r "$1/data"
+  mv "$1.backup" "$1/data"
+}
+
 # lay_out: ca/ and the homes of all nodes; nothing is broken yet.
 lay_out() {
   authority ca

@@ -319,7 +319,7 @@ pub(crate) fn sec1_to_pkcs8(
     let inside = fields.next_if(0xa0).map(|value| value.content);
     let curve = inside.or(outside).ok_or(
         "an EC key that does not tell its curve; put the EC PARAMETERS block before it, or convert it with \
-         openssl pkcs8",
+         `openssl pkcs8`",
     )?;
     let mut parameters = der::Reader::new(curve);
     if parameters.next_if(der::OBJECT_IDENTIFIER).is_none() {
@@ -373,7 +373,7 @@ const EC_PUBLIC_KEY: &[u64] = &[1, 2, 840, 10045, 2, 1];
 const ED25519: &[u64] = &[1, 3, 101, 112];
 const DSA: &[u64] = &[1, 2, 840, 10040, 4, 1];
 const EXPLICIT_CURVE: &str = "an EC key with explicit curve parameters, which is not supported; name the curve: \
-                              with openssl ec -param_enc named_curve";
+                              with `openssl ec -param_enc named_curve`";
 
 #[cfg(test)]
 mod tests {

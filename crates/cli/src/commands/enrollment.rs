@@ -50,7 +50,7 @@ pub(super) enum Scope {
 }
 
 impl Scope {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Node => "node",
             Self::Kibana => "kibana",

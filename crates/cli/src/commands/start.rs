@@ -214,7 +214,7 @@ async fn announce(node: &Node, announcement: Option<Announcement>, terminal: &mu
     };
     if !terminal.output_is_terminal() {
         tracing::info!(
-            "security was configured; give elastic a password with elasticsearch-reset-password -u elastic"
+            "security was configured; give elastic a password with `elasticsearch-reset-password -u elastic`"
         );
         return;
     }

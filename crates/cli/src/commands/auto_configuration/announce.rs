@@ -34,13 +34,14 @@ pub(in crate::commands) async fn compose(
     match &announcement.password {
         Some(password) => {
             text += &format!(
-                "Password for the elastic user (shown only now; elasticsearch-reset-password -u elastic makes \
+                "Password for the elastic user (shown only now; `elasticsearch-reset-password -u elastic` makes \
                  another):\n  {}\n\n",
                 password.expose()
             );
         }
         None => {
-            text += "Password of elastic: make one with elasticsearch-reset-password -u elastic\n\n"
+            text +=
+                "Password of elastic: make one with `elasticsearch-reset-password -u elastic`\n\n"
         }
     }
     text += &format!(
@@ -54,14 +55,15 @@ pub(in crate::commands) async fn compose(
         ),
         (
             Scope::Node,
-            "Enrol other nodes with this token, valid for 30 minutes, by: bin/elasticsearch --enrollment-token TOKEN\n(nodes on other hosts can join once [transport.host] is set in elasticsearch.yml, and this node restarted)",
+            "Enrol other nodes with this token, valid for 30 minutes, by: `bin/elasticsearch --enrollment-token TOKEN`\n(nodes on other hosts can join once [transport.host] is set in elasticsearch.yml, and this node restarted)",
         ),
     ] {
         match token(announcement, http, scope).await {
             Ok(token) => text += &format!("{purpose}\n  {}\n\n", token.expose()),
             Err(reason) => {
                 text += &format!(
-                    "No enrolment token could be made ({reason}); elasticsearch-create-enrollment-token makes one\n\n"
+                    "No enrolment token could be made ({reason}); `elasticsearch-create-enrollment-token -s {}` makes one\n\n",
+                    scope.name()
                 );
             }
         }

@@ -54,7 +54,7 @@ pub(super) fn ask(token: &EnrollmentToken) -> Result<EnrollAnswer, CommandError>
             Ok(answer) => {
                 let message = format!("Aborting enrolling to cluster. {url} refused");
                 let hint = "tokens are good for half an hour: make a new one with \
-                            elasticsearch-create-enrollment-token -s node on a node of the cluster";
+                            `elasticsearch-create-enrollment-token -s node` on a node of the cluster";
                 let message = format!("{message}: {}", refusal(&answer));
                 return Err(CommandError::data(message).with_hint(hint));
             }

@@ -176,7 +176,7 @@ fn complain_of_reload(indicator: &mut Indicator, node: &NodeTls, context: &str, 
             id: "reload_failed",
             cause: format!("The files of [{context}] do not load: {error}"),
             action: "Mend the files; they are looked at again every few seconds. If they have another password now, \
-                     store it with elasticsearch-keystore add on that node, then POST /_nodes/reload_secure_settings"
+                     store it with `elasticsearch-keystore add` on that node, then POST /_nodes/reload_secure_settings"
                 .to_owned(),
             resources: ("nodes", vec![node.name.clone()]),
         },
