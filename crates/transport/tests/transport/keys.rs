@@ -198,7 +198,7 @@ async fn a_node_without_a_key_is_let_in_until_one_is_known() {
         );
         // Members only: it is none.
         let error: ApiError = old.asks(&a, a.id(), MEMBERS).await.unwrap_err().into();
-        assert_eq!((error.code, error.status), (ErrorCode::Security, 403));
+        assert_eq!((error.code, error.status), (ErrorCode::NotAMember, 503));
     }
 }
 
@@ -214,7 +214,7 @@ async fn a_link_made_before_the_key_was_known_is_used_no_more() {
         let error = refusal(a.asks(&impostor, b.id(), WHO).await.unwrap_err());
         assert!(error.starts_with("foreign_key: "), "{error}");
         let error: ApiError = impostor.asks(&a, a.id(), MEMBERS).await.unwrap_err().into();
-        assert_eq!(error.code, ErrorCode::Security);
+        assert_eq!(error.code, ErrorCode::NotAMember);
     }
 }
 
