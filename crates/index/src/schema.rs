@@ -11,6 +11,7 @@
 //! | `unsigned_long` | [`LONG`] | [`encode_unsigned`] |
 //! | `boolean` | [`LONG`] | 0 or 1 |
 //! | `double`, `float`, `half_float`, `scaled_float` | [`DOUBLE`], JSON, not in the inverted index | [`encode_double`]; `i64` column |
+//! | `geo_point` | [`DOUBLE`] | [`crate::geo::GeoPoint::encode`]; `i64` column |
 //! | `date` | [`DATE`], JSON, not in the inverted index | milliseconds since 1970; `i64` column |
 //! | `text` | slot field `text_NN`, see [`Layout::text`] | analyzed, positions, norms |
 //! | `text` beyond the slots | [`TEXT_OVERFLOW`], JSON | analyzed, positions, **no norms** |
@@ -192,7 +193,7 @@ pub fn column_name(field: &FieldMapping) -> Option<String> {
         Family::Text => return None,
         Family::Keyword => KEYWORD,
         Family::Long => LONG,
-        Family::Double => DOUBLE,
+        Family::Double | Family::Point => DOUBLE,
         Family::Date => DATE,
     };
     Some(format!("{family}.{}", escape(&field.path)))

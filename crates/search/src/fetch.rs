@@ -7,9 +7,10 @@ use std::sync::Arc;
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::{decimal, encoding, json};
 use ringwall_index::dates::DateFormat;
+use ringwall_index::geo::GeoPoint;
 use ringwall_index::schema::{PRIMARY_TERM, SEQ_NO, VERSION, decode_ip};
 use ringwall_index::{FieldMapping, FieldType, IndexError, Leaf, Mapping, Searcher};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, json as object};
 
 use crate::columns::{Values, text_of};
 use crate::engine_error;
@@ -72,6 +73,9 @@ fn output_format(
     mapping: &FieldMapping,
     wanted: &FieldAndFormat,
 ) -> Result<Option<DateFormat>, ApiError> {
+    if mapping.field_type == FieldType::GeoPoint {
+        return is_well_known_text(wanted.format.as_deref()).map(|_| None);
+    }
     let is_date = mapping.field_type == FieldType::Date;
     let pattern = wanted.field.contains('*');
     let asked = wanted.format.as_deref().filter(|_| !pattern || is_date);
@@ -309,6 +313,10 @@ fn column_json(
             for value in values {
                 found.push(match (field.kind, &dates) {
                     (FieldKind::Boolean, _) => (value != 0).into(),
+                    (FieldKind::Point, _) => {
+                        let point = GeoPoint::decode(value);
+                        format!("{:?}, {:?}", point.lat, point.lon).into()
+                    }
                     (_, Some(format)) => format.format(value).into(),
                     _ => value.into(),
                 });
@@ -341,6 +349,13 @@ fn source_fields<'a>(
     mut left_out: Option<&mut Map<String, Value>>,
 ) -> Result<(), ApiError> {
     for mapping in mapped {
+        if mapping.field_type == FieldType::GeoPoint {
+            let points = points(document, mapping, wanted)?;
+            if !points.is_empty() {
+                fields.insert(mapping.path.to_string(), Value::Array(points));
+            }
+            continue;
+        }
         let mut found = Vec::new();
         collect(document, source_path(shard.mapping(), mapping), &mut found);
         let output = output_format(mapping, wanted)?;
@@ -360,6 +375,59 @@ fn source_fields<'a>(
         }
     }
     Ok(())
+}
+
+/// The points of a field, as GeoJSON or as well-known text.
+fn points(
+    document: &Value,
+    mapping: &FieldMapping,
+    wanted: &FieldAndFormat,
+) -> Result<Vec<Value>, ApiError> {
+    let as_text = is_well_known_text(wanted.format.as_deref())?;
+    let mut found = Vec::new();
+    collect_whole(document, &mapping.path, &mut found);
+    let points = found
+        .into_iter()
+        .flat_map(|value| GeoPoint::parse_all(value).unwrap_or_default());
+    let shown = points.map(|GeoPoint { lat, lon }| match as_text {
+        true => format!("POINT ({lon:?} {lat:?})").into(),
+        false => object!({"coordinates": [lon, lat], "type": "Point"}),
+    });
+    Ok(shown.collect())
+}
+
+fn is_well_known_text(format: Option<&str>) -> Result<bool, ApiError> {
+    match format {
+        None | Some("geojson") => Ok(false),
+        Some("wkt") => Ok(true),
+        Some(other) => Err(ApiError::illegal_argument(format!(
+            "Unrecognized geometry format [{other}]."
+        ))),
+    }
+}
+
+/// As [`collect`], for values that are lists or objects themselves.
+fn collect_whole<'v>(value: &'v Value, path: &str, found: &mut Vec<&'v Value>) {
+    match value {
+        _ if path.is_empty() => found.push(value),
+        Value::Array(items) => items
+            .iter()
+            .for_each(|item| collect_whole(item, path, found)),
+        Value::Object(members) => {
+            for (name, member) in members {
+                match path.strip_prefix(name.as_str()) {
+                    Some("") => collect_whole(member, "", found),
+                    Some(rest) => {
+                        if let Some(rest) = rest.strip_prefix('.') {
+                            collect_whole(member, rest, found);
+                        }
+                    }
+                    None => {}
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Adds the leaves of a document whose path matches and that the mapping does not know.

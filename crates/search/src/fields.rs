@@ -52,6 +52,8 @@ pub(crate) enum FieldKind {
     Double(FieldType),
     Boolean,
     Date,
+    /// Places on the earth, which have no order.
+    Point,
 }
 
 impl<'a> FieldRef<'a> {
@@ -65,6 +67,7 @@ impl<'a> FieldRef<'a> {
             FieldType::Ip => FieldKind::Ip,
             FieldType::Boolean => FieldKind::Boolean,
             FieldType::Date => FieldKind::Date,
+            FieldType::GeoPoint => FieldKind::Point,
             FieldType::Binary => return None,
             integer if integer.is_integer() => FieldKind::Long(integer),
             double => FieldKind::Double(double),

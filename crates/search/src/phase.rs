@@ -113,7 +113,7 @@ fn sort_field<'a>(
         };
         let sort_field = match FieldType::from_name(unmapped) {
             Some(FieldType::Keyword | FieldType::Wildcard | FieldType::Ip) => SortField::Text,
-            Some(FieldType::Text | FieldType::Binary) | None => {
+            Some(FieldType::Text | FieldType::Binary | FieldType::GeoPoint) | None => {
                 return Err(ApiError::illegal_argument(format!(
                     "No mapper found for type [{unmapped}], given as [unmapped_type] of the sort \
                      on [{name}]"
@@ -137,6 +137,11 @@ fn sort_field<'a>(
         return Ok((sort_field, None));
     };
     field.check_doc_values()?;
+    if field.kind == FieldKind::Point {
+        return Err(ApiError::illegal_argument(
+            "can't sort on geo_point or point field without using specific sorting feature, like geo_distance",
+        ));
+    }
     if by.format.is_some() && field.kind != FieldKind::Date {
         return Err(field.no_formats());
     }

@@ -84,7 +84,7 @@ impl Values {
     fn number(&mut self, field: &FieldMapping, value: i64) {
         let column = match field.field_type.family() {
             Some(Family::Long) => &mut self.long,
-            Some(Family::Double) => &mut self.double,
+            Some(Family::Double | Family::Point) => &mut self.double,
             Some(Family::Date) => &mut self.date,
             Some(Family::Keyword | Family::Text) | None => return,
         };

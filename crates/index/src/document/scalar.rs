@@ -7,6 +7,7 @@ use ringwall_base::decimal;
 use serde_json::Value;
 
 use super::Values;
+use crate::geo::GeoPoint;
 use crate::mapping::{FieldMapping, FieldType};
 use crate::schema::{encode_double, encode_ip, encode_unsigned};
 
@@ -77,6 +78,14 @@ pub(super) fn add(
             Ok(())
         }
         FieldType::Keyword | FieldType::Wildcard => add_keyword(field, scalar, values),
+        FieldType::GeoPoint => {
+            let value = match scalar {
+                Scalar::Text(text) => Value::String(text.clone().into_owned()),
+                // Nothing but a text is a point by itself.
+                _ => Value::Null,
+            };
+            add_points(field, &value, values)
+        }
         FieldType::Ip => {
             let address: IpAddr = scalar.text().parse().map_err(|_| {
                 malformed(format!("'{}' is not an IP string literal.", scalar.text()))
@@ -102,8 +111,30 @@ pub(super) fn add(
     }
 }
 
+/// Adds the point that a value is, or the points of a list.
+pub(super) fn add_points(
+    field: &FieldMapping,
+    value: &Value,
+    values: &mut Values,
+) -> Result<(), Rejection> {
+    let points = match value {
+        Value::Array(_) => GeoPoint::parse_all(value),
+        one => GeoPoint::parse(one).map(|point| vec![point]),
+    };
+    for point in points.map_err(malformed)? {
+        point.check(&field.path).map_err(malformed)?;
+        if field.is_searchable() {
+            values.number(field, point.encode());
+        }
+    }
+    Ok(())
+}
+
 /// Checks that `null_value` is a value of its field.
 pub(crate) fn check_null_value(field: &FieldMapping, value: &Value) -> Result<(), String> {
+    if field.field_type == FieldType::GeoPoint {
+        return GeoPoint::parse(value)?.check(&field.path);
+    }
     let Some(scalar) = Scalar::of(value) else {
         return Err("expected a string, number or boolean".to_owned());
     };

@@ -7,13 +7,14 @@ use std::ops::Range;
 
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::json::{self, Exponents};
+use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
 use super::scalar::{self, Rejection, Scalar};
 use super::{METADATA_FIELDS, Values, dynamic, parsing_error};
-use crate::mapping::{Dynamic, FieldMapping, Mapping, ObjectMapping, Property};
+use crate::mapping::{Dynamic, FieldMapping, FieldType, Mapping, ObjectMapping, Property};
 
 /// Collects the values of one document.
 pub(super) struct Reader<'m> {
@@ -246,6 +247,36 @@ impl<'m> Reader<'m> {
             }
         }
         Ok(())
+    }
+
+    /// Points are read whole: what is a list, an object or a text may be one.
+    fn points<E: Error>(&mut self, field: &'m FieldMapping, value: &Value) -> Result<(), E> {
+        self.count_numbers(value)?;
+        let value = match (value, &field.null_value) {
+            (Value::Null, None) => return Ok(()),
+            (Value::Null, Some(null)) => null,
+            (value, _) => value,
+        };
+        match scalar::add_points(field, value, &mut self.values) {
+            Ok(()) => Ok(()),
+            Err(Rejection::Malformed(_)) if field.ignore_malformed => {
+                self.values.ignore(&field.path);
+                Ok(())
+            }
+            Err(Rejection::Malformed(reason)) => {
+                Err(self.bad_value(field, &value.to_string(), &reason))
+            }
+            Err(Rejection::Immense { .. }) => Ok(()),
+        }
+    }
+
+    fn count_numbers<E: Error>(&self, value: &Value) -> Result<(), E> {
+        match value {
+            Value::Number(number) => self.exponents.written(number.to_string()).map(drop),
+            Value::Array(items) => items.iter().try_for_each(|item| self.count_numbers(item)),
+            Value::Object(members) => members.values().try_for_each(|v| self.count_numbers(v)),
+            _ => Ok(()),
+        }
     }
 
     fn copy_value<E: Error>(&mut self, target: &str, scalar: &Scalar<'_>) -> Result<(), E> {
@@ -555,6 +586,12 @@ impl<'de> DeserializeSeed<'de> for ValueSeed<'_, '_> {
         if matches!(self.target, Target::Skip) {
             let reader = self.reader;
             return reader.exponents.skip(json, &reader.text);
+        }
+        if let Target::Field(field) = self.target
+            && field.field_type == FieldType::GeoPoint
+        {
+            let value = Value::deserialize(json)?;
+            return self.reader.points(field, &value);
         }
         json.deserialize_any(self)
     }

@@ -30,6 +30,7 @@ pub enum FieldType {
     Ip,
     /// Base64 kept in `_source` only.
     Binary,
+    GeoPoint,
 }
 
 /// Where the values of a field are in the search index; see [`crate::schema`].
@@ -45,6 +46,8 @@ pub enum Family {
     Double,
     /// Milliseconds since 1970, as `i64`.
     Date,
+    /// [`crate::geo::GeoPoint::encode`], `i64` beside the doubles.
+    Point,
 }
 
 impl FieldType {
@@ -77,6 +80,7 @@ impl FieldType {
             | Self::Boolean => Family::Long,
             Self::Double | Self::Float | Self::HalfFloat | Self::ScaledFloat => Family::Double,
             Self::Date => Family::Date,
+            Self::GeoPoint => Family::Point,
             Self::Binary => return None,
         })
     }
@@ -88,7 +92,7 @@ impl FieldType {
 
     /// Returns whether a field of the type can leave out what it cannot read.
     pub(super) fn may_ignore_malformed(self) -> bool {
-        self.is_numeric() || matches!(self, Self::Date | Self::Ip | Self::Boolean)
+        self.is_numeric() || matches!(self, Self::Date | Self::Ip | Self::Boolean | Self::GeoPoint)
     }
 
     /// Returns whether values are whole numbers.
@@ -237,7 +241,7 @@ impl FieldMapping {
 /// The private key of a text field's slot in the stored form of a mapping.
 pub(crate) const SLOT_KEY: &str = "_text_slot";
 
-const TYPES: [(FieldType, &str); 16] = [
+const TYPES: [(FieldType, &str); 17] = [
     (FieldType::Text, "text"),
     (FieldType::Keyword, "keyword"),
     (FieldType::Wildcard, "wildcard"),
@@ -254,4 +258,5 @@ const TYPES: [(FieldType, &str); 16] = [
     (FieldType::Date, "date"),
     (FieldType::Ip, "ip"),
     (FieldType::Binary, "binary"),
+    (FieldType::GeoPoint, "geo_point"),
 ];

@@ -243,6 +243,11 @@ fn parse_field(
     for (key, value) in definition {
         match key.as_str() {
             "type" => continue,
+            "fields" | "copy_to" if field_type == FieldType::GeoPoint => {
+                return Err(mapping_error(format!(
+                    "[{key}] of the geo_point field [{path}] is not supported"
+                )));
+            }
             "fields" if multi_fields => {
                 parse_multi_fields(&mut field, value, form)?;
                 continue;
@@ -323,6 +328,8 @@ fn parse_parameter(field: &mut FieldMapping, key: &str, value: &Value) -> Result
         "ignore_malformed" if field_type.may_ignore_malformed() => {
             field.ignore_malformed = boolean(key, value)?;
         }
+        // Only whether a height may be there, which nothing looks at.
+        "ignore_z_value" if field_type == T::GeoPoint && boolean(key, value)? => {}
         "coerce" if number => field.coerce = boolean(key, value)?,
         "null_value" if !matches!(field_type, T::Text | T::Binary) => {
             field.null_value = (!value.is_null()).then(|| value.clone());

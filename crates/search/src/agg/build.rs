@@ -202,14 +202,18 @@ impl<'a> Builder<'a> {
         if let Some(field) = &input.field
             && field.number_kind().is_none()
         {
-            return Err(ApiError::illegal_argument(format!(
-                "Field [{}] of type [{}] is not supported for aggregation [{}]",
-                field.name,
-                field.type_name(),
-                self.agg.name
-            )));
+            return Err(self.unsupported(field));
         }
         Ok(input)
+    }
+
+    fn unsupported(&self, field: &FieldRef<'_>) -> ApiError {
+        ApiError::illegal_argument(format!(
+            "Field [{}] of type [{}] is not supported for aggregation [{}]",
+            field.name,
+            field.type_name(),
+            self.agg.name
+        ))
     }
 
     /// `missing` as a double.
@@ -298,6 +302,11 @@ impl<'a> Builder<'a> {
 
     fn terms(&self, spec: &TermsSpec) -> Result<State, ApiError> {
         let input = self.input(&spec.source)?;
+        if let Some(field) = &input.field
+            && field.kind == FieldKind::Point
+        {
+            return Err(self.unsupported(field));
+        }
         let is_text = match (&input.field, &spec.source.missing) {
             (Some(field), _) => field.number_kind().is_none(),
             (None, Some(value)) => value.is_string(),

@@ -1,5 +1,6 @@
 //! The query DSL as a tree, independent of any index. Source: Elasticsearch reference, "Query DSL".
 
+use ringwall_index::geo::GeoPoint;
 use serde_json::Value;
 
 use super::min_match::MinimumShouldMatch;
@@ -53,6 +54,7 @@ pub enum Query {
         boost: f32,
     },
     QueryString(QueryStringQuery),
+    Geo(GeoQuery),
 }
 
 impl Query {
@@ -278,4 +280,64 @@ pub struct QueryStringQuery {
     pub tie_breaker: f32,
     pub time_zone: Option<String>,
     pub boost: f32,
+}
+
+/// Documents with a point in an area.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GeoQuery {
+    pub field: String,
+    pub area: Area,
+    /// A field that is not mapped matches nothing, where it is an error otherwise.
+    pub ignore_unmapped: bool,
+    /// Whether what does not lie on the earth is refused.
+    pub strict: bool,
+    pub boost: f32,
+}
+
+/// A part of the surface of the earth.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Area {
+    Around {
+        point: GeoPoint,
+        metres: f64,
+    },
+    /// Degrees. Where the left end is greater than the right one, the box crosses the date line.
+    Box {
+        top: f64,
+        left: f64,
+        bottom: f64,
+        right: f64,
+    },
+}
+
+impl Area {
+    /// Returns the name of the query that asks for it.
+    pub fn query_name(&self) -> &'static str {
+        match self {
+            Self::Around { .. } => "geo_distance",
+            Self::Box { .. } => "geo_bounding_box",
+        }
+    }
+
+    /// Returns whether the point lies in it.
+    pub fn contains(&self, point: &GeoPoint) -> bool {
+        match self {
+            Self::Around {
+                point: centre,
+                metres,
+            } => centre.distance(point) <= *metres,
+            Self::Box {
+                top,
+                left,
+                bottom,
+                right,
+            } => {
+                let between = match left <= right {
+                    true => (*left..=*right).contains(&point.lon),
+                    false => point.lon >= *left || point.lon <= *right,
+                };
+                between && (*bottom..=*top).contains(&point.lat)
+            }
+        }
+    }
 }

@@ -115,6 +115,7 @@ pub(super) fn compile(shard: &Shard<'_>, query: &Query) -> Result<Compiled, ApiE
             };
             Ok(boosted(Box::new(query), *boost))
         }
+        Query::Geo(query) => super::geo::compile(shard, query),
         Query::QueryString(query) => {
             let lowered = super::lower::lower(shard, query)?;
             compile(shard, &lowered)
@@ -145,6 +146,7 @@ pub(crate) fn constant_score(query: &Query) -> Option<Score> {
         | Query::Ids { boost, .. }
         | Query::ConstantScore { boost, .. } => Some(*boost),
         Query::Range(range) => Some(range.boost),
+        Query::Geo(query) => Some(query.boost),
         Query::Pattern(pattern) => Some(pattern.boost),
         Query::Bool(query) => {
             let only_filters = query.must.is_empty()

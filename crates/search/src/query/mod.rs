@@ -4,6 +4,7 @@ pub mod ast;
 mod compile;
 mod custom;
 mod edits;
+mod geo;
 mod lower;
 mod lucene;
 pub mod min_match;

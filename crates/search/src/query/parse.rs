@@ -15,13 +15,15 @@ pub fn parse_query(value: &Value) -> Result<Query, ApiError> {
 }
 
 /// Every query name understood.
-pub const QUERY_NAMES: [&str; 22] = [
+pub const QUERY_NAMES: [&str; 24] = [
     "bool",
     "boosting",
     "constant_score",
     "dis_max",
     "exists",
     "fuzzy",
+    "geo_bounding_box",
+    "geo_distance",
     "ids",
     "match",
     "match_all",
@@ -100,6 +102,8 @@ fn dispatch(name: &str, body: &Value, depth: usize) -> Result<Query, ApiError> {
         "term" => term(body),
         "terms" => terms(body),
         "range" => range(body),
+        "geo_bounding_box" => super::geo::parse_bounding_box(body),
+        "geo_distance" => super::geo::parse_distance(body),
         "exists" => {
             let mut object = Object::new(name, body)?;
             let field = text_of(name, "field", object.require("field")?)?;

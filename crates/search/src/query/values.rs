@@ -81,6 +81,12 @@ pub(super) fn terms(
             }
             column_values(shard, field, wanted)
         }
+        FieldKind::Point => {
+            return Err(failed_to_create(format!(
+                "Geometry fields do not support exact searching, use dedicated geometry queries instead: [{}]",
+                field.name
+            )));
+        }
         FieldKind::Date => {
             let ranges = values
                 .iter()
@@ -123,6 +129,12 @@ pub(super) fn range(
         )));
     }
     let compiled = match field.kind {
+        FieldKind::Point => {
+            return Err(failed_to_create(format!(
+                "Field [{}] of type [geo_point] does not support range queries",
+                field.name
+            )));
+        }
         FieldKind::Id | FieldKind::Index => {
             return Err(query_shard(format!(
                 "Field [{0}] of type [{0}] does not support range queries",
@@ -343,6 +355,18 @@ fn column_ranges(shard: &Shard<'_>, field: &FieldRef<'_>, ranges: Vec<(i64, i64)
         let after = ranges.partition_point(|(low, _)| *low <= value);
         after > 0 && value <= ranges[after - 1].1
     })
+}
+
+/// Matches documents that have a value that passes the test.
+pub(super) fn where_value(
+    shard: &Shard<'_>,
+    field: &FieldRef<'_>,
+    test: impl Fn(i64) -> bool + Send + Sync + 'static,
+) -> Compiled {
+    match ColumnName::of(field) {
+        Some(column) => column.where_any(shard, test),
+        None => none(),
+    }
 }
 
 /// Sorts ranges, both ends included, and joins those that overlap.

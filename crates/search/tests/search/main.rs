@@ -9,6 +9,7 @@ mod metadata;
 mod numbers;
 mod paging;
 mod phrases;
+mod points;
 mod properties;
 mod queries;
 mod query_strings;

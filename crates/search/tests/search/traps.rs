@@ -16,6 +16,14 @@ fn samples() -> Vec<(&'static str, Value)> {
         ("dis_max", json!({"queries": [inner]})),
         ("exists", json!({"field": "f"})),
         ("fuzzy", json!({"f": {"value": "x"}})),
+        (
+            "geo_bounding_box",
+            json!({"f": {"top": 1, "left": 0, "bottom": 0, "right": 1}}),
+        ),
+        (
+            "geo_distance",
+            json!({"distance": "1km", "f": {"lat": 1, "lon": 1}}),
+        ),
         ("ids", json!({"values": ["1"]})),
         ("match", json!({"f": {"query": "x"}})),
         ("match_all", json!({})),
