@@ -17,6 +17,8 @@ pub enum Access<R> {
     Indices(fn(&mut R) -> &mut IndicesTarget),
     /// As [`Access::Indices`], and the right to every name that the request gives to its indices as an alias.
     IndicesAndAliases(fn(&mut R) -> &mut IndicesTarget, fn(&R) -> Vec<String>),
+    /// As [`Access::Indices`], and the right to another action, on the cluster.
+    IndicesBeside(fn(&mut R) -> &mut IndicesTarget, &'static str),
     /// A privilege on any index; each part of the request is authorized for its own index (`_bulk`, `_mget`), before
     /// which the part cannot be used.
     /// Source: Elasticsearch reference, "Security privileges".
@@ -32,7 +34,9 @@ impl<R> Access<R> {
     pub const fn kind(&self) -> AccessKind {
         match self {
             Self::Cluster | Self::ApiKeys(_) | Self::Named(_) => AccessKind::Cluster,
-            Self::Indices(_) | Self::IndicesAndAliases(..) => AccessKind::Indices,
+            Self::Indices(_) | Self::IndicesAndAliases(..) | Self::IndicesBeside(..) => {
+                AccessKind::Indices
+            }
             Self::Items => AccessKind::Items,
             Self::Everyone | Self::User(_) => AccessKind::SelfService,
         }
@@ -49,10 +53,17 @@ impl<R> Access<R> {
             Self::Indices(target) => Claim::Indices {
                 new_aliases: Vec::new(),
                 target: target(request),
+                beside: None,
             },
             Self::IndicesAndAliases(target, aliases) => Claim::Indices {
                 new_aliases: aliases(request),
                 target: target(request),
+                beside: None,
+            },
+            Self::IndicesBeside(target, action) => Claim::Indices {
+                new_aliases: Vec::new(),
+                target: target(request),
+                beside: Some(action),
             },
             Self::Items => Claim::Items,
             Self::Everyone => Claim::Everyone,
@@ -80,13 +91,15 @@ pub enum Claim<'a> {
     Indices {
         target: &'a mut IndicesTarget,
         new_aliases: Vec<String>,
+        /// An action on the cluster that the right is needed to as well.
+        beside: Option<&'static str>,
     },
     Items,
     Everyone,
     User(&'a str),
 }
 
-/// A request of [`Access::Indices`] or [`Access::IndicesAndAliases`].
+/// A request on indices, by whichever [`Access`].
 pub trait OnIndices {}
 
 /// A request of [`Access::Named`].

@@ -15,8 +15,8 @@ macro_rules! for_each_action {
                 ClusterStateRequest => ClusterStateResponse, "cluster:monitor/state", Named(indices);
                 NodesInfoRequest => NodesInfoResponse, "cluster:monitor/nodes/info", Cluster;
                 NodesStatsRequest => NodesStatsResponse, "cluster:monitor/nodes/stats", Cluster;
-                // Of `_cat/shards` and `_cat/indices`, which Elasticsearch authorizes by the statistics.
-                ShardTableRequest => ShardTableResponse, "indices:monitor/stats", Indices(indices);
+                // Of `_cat/shards` and `_cat/indices`, which tell of nodes beside indices.
+                ShardTableRequest => ShardTableResponse, "indices:monitor/stats", IndicesBeside(indices, "cluster:monitor/state");
                 SslCertificatesRequest => SslCertificatesResponse, "cluster:monitor/xpack/ssl/certificates/get", Cluster;
             }
             document {
@@ -130,12 +130,18 @@ macro_rules! access {
     ($request:ty, Indices($field:ident)) => {
         $crate::Access::Indices(|request| &mut request.$field)
     };
+    ($request:ty, IndicesBeside($field:ident, $action:literal)) => {
+        $crate::Access::IndicesBeside(|request| &mut request.$field, $action)
+    };
     ($request:ty, IndicesAndAliases($field:ident, $aliases:ident)) => {
         $crate::Access::IndicesAndAliases(|request| &mut request.$field, <$request>::$aliases)
     };
 }
 
 macro_rules! mark {
+    ($request:ty, IndicesBeside($($args:tt)*)) => {
+        impl $crate::access::OnIndices for $request {}
+    };
     ($request:ty, Indices($($args:tt)*)) => {
         impl $crate::access::OnIndices for $request {}
     };

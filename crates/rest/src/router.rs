@@ -1,25 +1,47 @@
 //! From method and path to a route.
 
+use std::collections::HashMap;
+
 use http::Method;
 use ringwall_api::ActionSpec;
 
 use crate::params::decode;
 use crate::request::Handler;
 
-/// One row of the route table.
+/// One row of the route table: an endpoint.
 pub struct Route {
+    pub family: &'static str,
     pub methods: &'static [Method],
-    /// A template such as `/{index}/_doc/{id}`.
-    pub path: &'static str,
-    /// What it needs the right to before its body is read; `None` for what takes no body, or is open to all.
-    pub action: Option<&'static ActionSpec>,
-    pub takes_body: bool,
+    /// Templates such as `/{index}/_doc/{id}`; the last has the most variables.
+    pub paths: &'static [&'static str],
+    /// The actions that it performs, the first one first. Who lacks the right to that is refused.
+    pub actions: &'static [&'static ActionSpec],
+    pub takes_body: TakesBody,
+    /// What it is for, in a sentence.
+    pub summary: &'static str,
     /// Groups of query parameters it takes besides the common ones.
     pub params: &'static [&'static [&'static str]],
     pub handler: Handler,
 }
 
+/// Whose body an endpoint reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakesBody {
+    Never,
+    /// Of callers who may perform its action on something.
+    OfWhoMay,
+    OfAnybody,
+}
+
 impl Route {
+    /// Returns the action that a caller needs some right to before its body is read.
+    pub fn needed_for_body(&self) -> Option<&'static ActionSpec> {
+        match self.takes_body {
+            TakesBody::OfWhoMay => self.actions.first().copied(),
+            TakesBody::Never | TakesBody::OfAnybody => None,
+        }
+    }
+
     /// Returns whether the route takes a query parameter.
     pub fn takes(&self, param: &str) -> bool {
         COMMON_PARAMS.contains(&param) || self.params.iter().any(|group| group.contains(&param))
@@ -38,6 +60,8 @@ impl Route {
 pub enum Routed {
     To {
         route: &'static Route,
+        /// The template that matched.
+        path: &'static str,
         path_params: Vec<(&'static str, String)>,
     },
     /// The path exists, but not with this method.
@@ -48,84 +72,128 @@ pub enum Routed {
     Undecodable(ringwall_api::ApiError),
 }
 
-/// Finds the route of a request. Where several templates match, the one that is literal further to
-/// the left wins, whether or not it takes the method: a request that means `/_bulk` must not become one
-/// for an index.
-pub fn route(routes: &'static [Route], method: &Method, path: &str) -> Routed {
-    let mut segments = Vec::with_capacity(8);
-    for part in path.split('/').filter(|part| !part.is_empty()) {
-        match decode(part) {
-            Ok(segment) => segments.push(segment),
-            Err(error) => return Routed::Undecodable(error),
-        }
-    }
-    let mut lowest = u32::MAX;
-    let mut best: Vec<&'static Route> = Vec::new();
-    for candidate in routes {
-        let Some(rank) = rank(candidate.path, &segments) else {
-            continue;
-        };
-        if rank < lowest {
-            lowest = rank;
-            best.clear();
-        }
-        if rank == lowest {
-            best.push(candidate);
-        }
-    }
-    if let Some(route) = best.iter().find(|route| route.methods.contains(method)) {
-        return Routed::To {
-            route,
-            path_params: bind(route.path, segments),
-        };
-    }
-    let takes = |method: &&Method| best.iter().any(|route| route.methods.contains(method));
-    let allowed: Vec<Method> = METHODS.iter().filter(takes).cloned().collect();
-    match allowed.is_empty() {
-        true => Routed::Nowhere,
-        false => Routed::WrongMethod { allowed },
-    }
+/// The rows of a table as a tree of path segments, made once.
+#[derive(Default)]
+pub struct Router {
+    root: Node,
 }
 
-/// Returns how specific a matching template is (less is more specific), or `None` if it does not
-/// match: one bit per segment, the leftmost the most significant, set for variables.
-fn rank(template: &'static str, segments: &[String]) -> Option<u32> {
-    let mut rank = 0;
-    let mut given = segments.iter();
-    let mut length = 0;
-    for part in parts(template) {
-        let segment = given.next()?;
-        length += 1;
-        rank <<= 1;
-        if let Some(variable) = variable(part) {
-            if !may_be(variable, segment) {
-                return None;
+#[derive(Default)]
+struct Node {
+    literals: HashMap<&'static str, Self>,
+    /// Of variables that may begin with `_`, and of those that may not.
+    variables: [Option<Box<Self>>; 2],
+    /// Rows of which a path ends here.
+    rows: Vec<Row>,
+}
+
+struct Row {
+    route: &'static Route,
+    path: &'static str,
+    /// Of its variables.
+    names: Vec<&'static str>,
+}
+
+impl Router {
+    /// Returns the router of a table.
+    pub fn new(routes: &'static [Route]) -> Self {
+        let mut router = Self::default();
+        for route in routes {
+            for path in route.paths {
+                router.add(route, path);
             }
-            rank |= 1;
-        } else if part != segment {
-            return None;
+        }
+        router
+    }
+
+    fn add(&mut self, route: &'static Route, path: &'static str) {
+        let mut node = &mut self.root;
+        let mut names = Vec::new();
+        for part in parts(path) {
+            node = match variable(part) {
+                None => node.literals.entry(part).or_default(),
+                Some(name) => {
+                    names.push(name);
+                    node.variables[usize::from(!is_free(name))].get_or_insert_default()
+                }
+            };
+        }
+        node.rows.push(Row { route, path, names });
+    }
+
+    /// Finds the route of a request. Where several templates match, the one that is literal further to
+    /// the left wins, whether or not it takes the method: a request that means `/_bulk` must not become one
+    /// for an index.
+    pub fn route(&self, method: &Method, path: &str) -> Routed {
+        let mut segments = Vec::with_capacity(8);
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            match decode(part) {
+                Ok(segment) => segments.push(segment),
+                Err(error) => return Routed::Undecodable(error),
+            }
+        }
+        let mut bound = Vec::new();
+        let Some(node) = self.root.find(&segments, 0, &mut bound) else {
+            return Routed::Nowhere;
+        };
+        let takes = |method: &Method| {
+            let mut rows = node.rows.iter();
+            rows.find(|row| row.route.methods.contains(method))
+        };
+        if let Some(row) = takes(method) {
+            let values = bound
+                .iter()
+                .map(|place| std::mem::take(&mut segments[*place]));
+            return Routed::To {
+                route: row.route,
+                path: row.path,
+                path_params: row.names.iter().copied().zip(values).collect(),
+            };
+        }
+        let allowed = METHODS.iter().filter(|method| takes(method).is_some());
+        Routed::WrongMethod {
+            allowed: allowed.cloned().collect(),
         }
     }
-    (given.next().is_none() && length <= 31).then_some(rank)
 }
 
-fn bind(template: &'static str, segments: Vec<String>) -> Vec<(&'static str, String)> {
-    parts(template)
-        .zip(segments)
-        .filter_map(|(part, segment)| Some((variable(part)?, segment)))
-        .collect()
+impl Node {
+    /// Returns the node of the path from this place on, with the places of the variables on the way to it.
+    fn find(&self, segments: &[String], place: usize, bound: &mut Vec<usize>) -> Option<&Self> {
+        let Some(segment) = segments.get(place) else {
+            return (!self.rows.is_empty()).then_some(self);
+        };
+        let literal = self.literals.get(segment.as_str());
+        if let Some(found) = literal.and_then(|node| node.find(segments, place + 1, bound)) {
+            return Some(found);
+        }
+        let [free, named] = &self.variables;
+        let named = named.as_deref().filter(|_| may_be_named(segment));
+        for node in [named, free.as_deref()].into_iter().flatten() {
+            bound.push(place);
+            if let Some(found) = node.find(segments, place + 1, bound) {
+                return Some(found);
+            }
+            bound.pop();
+        }
+        None
+    }
 }
 
 fn variable(part: &'static str) -> Option<&'static str> {
     part.strip_prefix('{')?.strip_suffix('}')
 }
 
+/// Whether anything may stand for a variable: ids may begin with `_`; metrics, and lists of names, may be `_all`.
+fn is_free(variable: &str) -> bool {
+    variable.ends_with("id") || variable.starts_with("metric")
+}
+
 /// Names that begin with `_` belong to the API: no index, alias, user or role has one, so that a path nobody serves
-/// is never taken for a thing of that name. Ids may begin with it; metrics, and lists of names, may be `_all`.
-fn may_be(variable: &str, segment: &str) -> bool {
-    let is_free = variable.ends_with("id") || variable.starts_with("metric");
+/// is never taken for a thing of that name.
+fn may_be_named(segment: &str) -> bool {
     let first = segment.split(',').next().unwrap_or_default();
-    is_free || !first.starts_with('_') || first == "_all"
+    !first.starts_with('_') || first == "_all"
 }
 
 fn parts(template: &'static str) -> impl Iterator<Item = &'static str> {
@@ -149,16 +217,20 @@ pub const COMMON_PARAMS: &[&str] = &["pretty", "human", "error_trace", "filter_p
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routes::ROUTES;
+    use crate::routes::{ROUTER, ROUTES};
 
     fn find(method: Method, path: &str) -> String {
-        match route(ROUTES, &method, path) {
-            Routed::To { route, path_params } => {
+        match ROUTER.route(&method, path) {
+            Routed::To {
+                path: template,
+                path_params,
+                ..
+            } => {
                 let bound: Vec<String> = path_params
                     .iter()
                     .map(|(name, value)| format!("{name}={value}"))
                     .collect();
-                format!("{} {}", route.path, bound.join(","))
+                format!("{template} {}", bound.join(","))
             }
             Routed::WrongMethod { allowed } => format!("allowed {allowed:?}"),
             Routed::Nowhere => "nowhere".to_owned(),
@@ -243,7 +315,9 @@ mod tests {
         let mut seen = std::collections::HashSet::new();
         for route in ROUTES {
             for method in route.methods {
-                assert!(seen.insert((method, route.path)), "{method} {}", route.path);
+                for path in route.paths {
+                    assert!(seen.insert((method, path)), "{method} {path}");
+                }
             }
         }
     }

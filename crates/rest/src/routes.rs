@@ -1,52 +1,76 @@
 //! The route table: every endpoint there is.
 //!
-//! Adding an endpoint means adding a row. The tests iterate over the table, so a row cannot escape
-//! the checks that it refuses strangers and users without roles.
+//! Adding an endpoint means adding a row. Tests walk the table, so that no row escapes them: each refuses strangers and
+//! users without rights (`crates/node/tests/cluster/routes.rs`), reads its parameters before it does anything (here), and
+//! is described (`docs/api.md`).
+
+use std::sync::LazyLock;
 
 use http::Method;
 use ringwall_api::ActionRequest;
-use ringwall_api::api_keys::{CreateApiKeyRequest, InvalidateApiKeysRequest, UpdateApiKeyRequest};
-use ringwall_api::cluster::{ClusterRerouteRequest, PutClusterSettingsRequest};
-use ringwall_api::document::{BulkRequest, MultiGetRequest};
+use ringwall_api::api_keys::{
+    CreateApiKeyRequest, GetApiKeysRequest, InvalidateApiKeysRequest, UpdateApiKeyRequest,
+};
+use ringwall_api::cluster::{
+    ClusterRerouteRequest, ClusterStateRequest, GetClusterSettingsRequest, HealthRequest,
+    MainRequest, NodesInfoRequest, NodesStatsRequest, PutClusterSettingsRequest, ShardTableRequest,
+    SslCertificatesRequest,
+};
+use ringwall_api::document::{BulkRequest, GetRequest, MultiGetRequest};
 use ringwall_api::indices::{
-    CreateIndexRequest, PutMappingRequest, UpdateAliasesRequest, UpdateSettingsRequest,
+    CreateIndexRequest, DeleteIndexRequest, FlushRequest, GetIndexRequest, IndicesStatsRequest,
+    PutMappingRequest, RefreshRequest, UpdateAliasesRequest, UpdateSettingsRequest,
 };
-use ringwall_api::roles::{DeleteRolesRequest, PutRolesRequest};
+use ringwall_api::membership::{ApproveNodeRequest, ForgetNodeRequest, MembershipRequest};
+use ringwall_api::roles::{
+    ClearSecurityCacheRequest, DeleteRolesRequest, GetBuiltinPrivilegesRequest, GetRolesRequest,
+    GetUserPrivilegesRequest, HasPrivilegesRequest, PutRolesRequest,
+};
 use ringwall_api::search::SearchRequest;
-use ringwall_api::security::{PutUserRequest, SetUserEnabledRequest};
-use ringwall_api::service_accounts::CreateServiceTokenRequest;
-use ringwall_api::templates::{
-    PutComponentTemplateRequest, PutIndexTemplateRequest, PutLegacyTemplateRequest,
-    SimulateTemplateRequest,
+use ringwall_api::security::{
+    AuthenticateRequest, ChangePasswordRequest, DeleteUserRequest, GetUsersRequest, PutUserRequest,
+    SetUserEnabledRequest,
 };
-use ringwall_api::tls::ReloadSecureSettingsRequest;
+use ringwall_api::service_accounts::{
+    CreateServiceTokenRequest, DeleteServiceTokenRequest, EnrollKibanaRequest, EnrollNodeRequest,
+    GetServiceAccountsRequest, GetServiceCredentialsRequest,
+};
+use ringwall_api::tasks::{CancelTasksRequest, GetTaskRequest, ListTasksRequest};
+use ringwall_api::templates::{
+    DeleteComponentTemplatesRequest, DeleteIndexTemplatesRequest, DeleteLegacyTemplatesRequest,
+    GetComponentTemplatesRequest, GetIndexTemplatesRequest, GetLegacyTemplatesRequest,
+    PutComponentTemplateRequest, PutIndexTemplateRequest, PutLegacyTemplateRequest,
+    SimulateIndexRequest, SimulateTemplateRequest,
+};
+use ringwall_api::tls::{
+    HealthReportRequest, MetricsRequest, NodesTlsRequest, ReloadSecureSettingsRequest,
+};
 
 use crate::cat_table::CAT_PARAMS;
 use crate::handlers::{
     aliases, api_keys, bulk, cat, cluster, document, indices, membership, nodes, reroute, roles,
     root, search, security, service_accounts, ssl, tasks, templates,
 };
-pub use crate::router::Route;
+use crate::router::Router;
+pub use crate::router::{Route, TakesBody};
 
-/// Builds a row from an `async fn` handler. A row that takes a body names the request that it makes of it.
+/// Builds a row from an `async fn` handler: its family, methods and paths, the requests that it makes (the first one
+/// first), whether it takes a body, what it is for, and groups of parameters.
 macro_rules! route {
-    (@body) => { false };
-    (@body $request:ty) => { true };
-    (@action) => { None };
-    (@action $request:ty) => { Some(&<$request as ActionRequest>::ACTION) };
-    // A body that anybody may send.
-    ($methods:expr, $path:literal, $handler:path => open $(, $params:expr)*) => {
+    (@body) => { TakesBody::Never };
+    (@body body) => { TakesBody::OfWhoMay };
+    (@body open) => { TakesBody::OfAnybody };
+    (
+        $family:ident $methods:ident [$($path:literal),+] $handler:path
+            => [$($request:ident),*] $($body:ident)?, $summary:literal $(, $params:expr)*
+    ) => {
         Route {
-            takes_body: true,
-            ..route!($methods, $path, $handler $(, $params)*)
-        }
-    };
-    ($methods:expr, $path:literal, $handler:path $(=> $request:ty)? $(, $params:expr)*) => {
-        Route {
+            family: stringify!($family),
             methods: $methods,
-            path: $path,
-            action: route!(@action $($request)?),
-            takes_body: route!(@body $($request)?),
+            paths: &[$($path),+],
+            actions: &[$(&<$request as ActionRequest>::ACTION),*],
+            takes_body: route!(@body $($body)?),
+            summary: $summary,
             params: &[$($params),*],
             handler: |request| Box::pin($handler(request)),
         }
@@ -61,171 +85,118 @@ const GET_HEAD: &[Method] = &[Method::GET, Method::HEAD];
 const GET_POST: &[Method] = &[Method::GET, Method::POST];
 const PUT_POST: &[Method] = &[Method::PUT, Method::POST];
 
+/// The routes by path.
+pub static ROUTER: LazyLock<Router> = LazyLock::new(|| Router::new(ROUTES));
+
 /// All routes.
 #[rustfmt::skip]
 pub static ROUTES: &[Route] = &[
-    route!(GET_HEAD, "/", root::main),
-    route!(GET, "/_license", root::license, &["local", "accept_enterprise"]),
-    route!(GET, "/_xpack", root::xpack, &["categories", "accept_enterprise"]),
-    route!(GET, "/_ssl/certificates", ssl::certificates),
-    route!(GET, "/_ssl/nodes", ssl::nodes, &["timeout"]),
-    route!(GET, "/_ssl/nodes/{node_id}", ssl::nodes, &["timeout"]),
-    route!(GET, "/_membership", membership::get),
-    route!(POST, "/_membership/{node_id}/_approve", membership::approve, &["key", "timeout"]),
-    route!(DELETE, "/_membership/{node_id}", membership::forget, &["timeout"]),
-    route!(GET, "/_prometheus/metrics", ssl::metrics),
-    route!(GET, "/_health_report", cluster::report, cluster::REPORT_PARAMS),
-    route!(GET, "/_health_report/{indicator}", cluster::report, cluster::REPORT_PARAMS),
+    route!(cluster GET_HEAD ["/"] root::main => [MainRequest], "Names the node, its cluster and its version."),
+    route!(cluster GET ["/_license"] root::license => [MainRequest], "Tells of a licence that does not end: nothing here needs one.", &["local", "accept_enterprise"]),
+    route!(cluster GET ["/_xpack"] root::xpack => [MainRequest], "Lists the features of Elasticsearch with whether they are here.", &["categories", "accept_enterprise"]),
+    route!(tls GET ["/_ssl/certificates"] ssl::certificates => [SslCertificatesRequest], "Lists the certificates in use by the node that answers."),
+    route!(tls GET ["/_ssl/nodes", "/_ssl/nodes/{node_id}"] ssl::nodes => [NodesTlsRequest], "Tells what each node uses for TLS: certificates, links, files that did not load.", &["timeout"]),
+    route!(membership GET ["/_membership"] membership::get => [MembershipRequest], "Lists the nodes that are known by their keys, and those that wait to be."),
+    route!(membership POST ["/_membership/{node_id}/_approve"] membership::approve => [ApproveNodeRequest], "Lets a node that waits become a member.", &["key", "timeout"]),
+    route!(membership DELETE ["/_membership/{node_id}"] membership::forget => [ForgetNodeRequest], "Forgets the key of a node that has left.", &["timeout"]),
+    route!(cluster GET ["/_prometheus/metrics"] ssl::metrics => [MetricsRequest], "Tells the numbers of the cluster in the text format of Prometheus."),
+    route!(cluster GET ["/_health_report", "/_health_report/{indicator}"] cluster::report => [HealthReportRequest], "Tells what is wrong, what it means and what to do.", cluster::REPORT_PARAMS),
 
-    route!(GET, "/_cluster/health", cluster::health, cluster::HEALTH_PARAMS),
-    route!(GET, "/_cluster/health/{index}", cluster::health, cluster::HEALTH_PARAMS),
-    route!(GET, "/_cluster/settings", cluster::settings, cluster::SETTINGS_PARAMS),
-    route!(PUT, "/_cluster/settings", cluster::put_settings => PutClusterSettingsRequest, cluster::PUT_SETTINGS_PARAMS),
-    route!(POST, "/_cluster/reroute", reroute::reroute => ClusterRerouteRequest, reroute::PARAMS),
-    route!(GET, "/_cluster/state", cluster::state, cluster::STATE_PARAMS),
-    route!(GET, "/_cluster/state/{metrics}", cluster::state, cluster::STATE_PARAMS),
-    route!(GET, "/_cluster/state/{metrics}/{index}", cluster::state, cluster::STATE_PARAMS),
+    route!(cluster GET ["/_cluster/health", "/_cluster/health/{index}"] cluster::health => [HealthRequest], "Tells whether every shard has its copies, and waits until it has.", cluster::HEALTH_PARAMS),
+    route!(cluster GET ["/_cluster/settings"] cluster::settings => [GetClusterSettingsRequest], "Returns the settings of the cluster that are set, and the defaults.", cluster::SETTINGS_PARAMS),
+    route!(cluster PUT ["/_cluster/settings"] cluster::put_settings => [PutClusterSettingsRequest] body, "Changes dynamic settings of all nodes.", cluster::PUT_SETTINGS_PARAMS),
+    route!(cluster POST ["/_cluster/reroute"] reroute::reroute => [ClusterRerouteRequest, ClusterStateRequest] body, "Moves, allocates or cancels copies of shards.", reroute::PARAMS),
+    route!(cluster GET ["/_cluster/state", "/_cluster/state/{metrics}", "/_cluster/state/{metrics}/{index}"] cluster::state => [ClusterStateRequest], "Returns the state of the cluster as the node that answers has it.", cluster::STATE_PARAMS),
 
-    route!(GET, "/_nodes", nodes::info, nodes::INFO_PARAMS),
-    route!(GET, "/_nodes/{node_id}", nodes::info, nodes::INFO_PARAMS),
-    route!(GET, "/_nodes/{node_id}/{metric}", nodes::info, nodes::INFO_PARAMS),
-    route!(GET, "/_nodes/stats", nodes::stats, nodes::STATS_PARAMS),
-    route!(GET, "/_nodes/stats/{metric}", nodes::stats, nodes::STATS_PARAMS),
-    route!(GET, "/_nodes/{node_id}/stats", nodes::stats, nodes::STATS_PARAMS),
-    route!(GET, "/_nodes/{node_id}/stats/{metric}", nodes::stats, nodes::STATS_PARAMS),
-    route!(GET, "/_nodes/stats/{metric}/{metric_of_indices}", nodes::stats, nodes::STATS_PARAMS),
-    route!(GET, "/_nodes/{node_id}/stats/{metric}/{metric_of_indices}", nodes::stats, nodes::STATS_PARAMS),
+    route!(nodes GET ["/_nodes", "/_nodes/{node_id}", "/_nodes/{node_id}/{metric}"] nodes::info => [NodesInfoRequest], "Describes nodes: names, addresses, roles, versions, settings.", nodes::INFO_PARAMS),
+    route!(nodes GET ["/_nodes/stats", "/_nodes/stats/{metric}", "/_nodes/{node_id}/stats", "/_nodes/{node_id}/stats/{metric}", "/_nodes/stats/{metric}/{metric_of_indices}", "/_nodes/{node_id}/stats/{metric}/{metric_of_indices}"] nodes::stats => [NodesStatsRequest], "Returns the numbers of nodes: memory, disks, threads, breakers, indices.", nodes::STATS_PARAMS),
 
-    route!(POST, "/_nodes/reload_secure_settings", ssl::reload_secure_settings => ReloadSecureSettingsRequest, &["timeout"]),
-    route!(POST, "/_nodes/{node_id}/reload_secure_settings", ssl::reload_secure_settings => ReloadSecureSettingsRequest, &["timeout"]),
+    route!(nodes POST ["/_nodes/reload_secure_settings", "/_nodes/{node_id}/reload_secure_settings"] ssl::reload_secure_settings => [ReloadSecureSettingsRequest] body, "Has nodes read their keystores again.", &["timeout"]),
 
-    route!(GET, "/_tasks", tasks::list, tasks::LIST_PARAMS),
-    route!(GET, "/_tasks/{task_id}", tasks::get, tasks::GET_PARAMS),
-    route!(POST, "/_tasks/_cancel", tasks::cancel, tasks::CANCEL_PARAMS),
-    route!(POST, "/_tasks/{task_id}/_cancel", tasks::cancel, tasks::CANCEL_PARAMS),
+    route!(tasks GET ["/_tasks"] tasks::list => [ListTasksRequest], "Lists what nodes are doing.", tasks::LIST_PARAMS),
+    route!(tasks GET ["/_tasks/{task_id}"] tasks::get => [GetTaskRequest], "Describes one task.", tasks::GET_PARAMS),
+    route!(tasks POST ["/_tasks/_cancel", "/_tasks/{task_id}/_cancel"] tasks::cancel => [CancelTasksRequest], "Cancels tasks.", tasks::CANCEL_PARAMS),
 
-    route!(GET, "/_cat", cat::overview),
-    route!(GET, "/_cat/aliases", cat::aliases, CAT_PARAMS, indices::INDICES_PARAMS),
-    route!(GET, "/_cat/aliases/{name}", cat::aliases, CAT_PARAMS, indices::INDICES_PARAMS),
-    route!(GET, "/_cat/allocation", cat::allocation, CAT_PARAMS),
-    route!(GET, "/_cat/certificates", ssl::cat_certificates, CAT_PARAMS),
-    route!(GET_POST, "/_cat/count", cat::count => SearchRequest, CAT_PARAMS),
-    route!(GET_POST, "/_cat/count/{index}", cat::count => SearchRequest, CAT_PARAMS),
-    route!(GET, "/_cat/health", cat::health, CAT_PARAMS),
-    route!(GET, "/_cat/indices", cat::indices, CAT_PARAMS, cat::INDICES_PARAMS),
-    route!(GET, "/_cat/indices/{index}", cat::indices, CAT_PARAMS, cat::INDICES_PARAMS),
-    route!(GET, "/_cat/master", cat::master, CAT_PARAMS),
-    route!(GET, "/_cat/nodeattrs", cat::nodeattrs, CAT_PARAMS),
-    route!(GET, "/_cat/nodes", cat::nodes, CAT_PARAMS, cat::NODES_PARAMS),
-    route!(GET, "/_cat/shards", cat::shards, CAT_PARAMS, cat::SHARDS_PARAMS),
-    route!(GET, "/_cat/shards/{index}", cat::shards, CAT_PARAMS, cat::SHARDS_PARAMS),
+    route!(cat GET ["/_cat"] cat::overview => [], "Lists the tables."),
+    route!(cat GET ["/_cat/aliases", "/_cat/aliases/{name}"] cat::aliases => [GetIndexRequest], "A table of aliases.", CAT_PARAMS, indices::INDICES_PARAMS),
+    route!(cat GET ["/_cat/allocation"] cat::allocation => [NodesStatsRequest, ClusterStateRequest], "A table of nodes with their shards and disks.", CAT_PARAMS),
+    route!(cat GET ["/_cat/certificates"] ssl::cat_certificates => [NodesTlsRequest], "A table of the certificates in use by all nodes.", CAT_PARAMS),
+    route!(cat GET_POST ["/_cat/count", "/_cat/count/{index}"] cat::count => [SearchRequest] body, "The number of documents.", CAT_PARAMS),
+    route!(cat GET ["/_cat/health"] cat::health => [HealthRequest], "The health of the cluster in one line.", CAT_PARAMS),
+    route!(cat GET ["/_cat/indices", "/_cat/indices/{index}"] cat::indices => [ShardTableRequest], "A table of indices with their documents and sizes.", CAT_PARAMS, cat::INDICES_PARAMS),
+    route!(cat GET ["/_cat/master"] cat::master => [NodesInfoRequest], "Which node is the master.", CAT_PARAMS),
+    route!(cat GET ["/_cat/nodeattrs"] cat::nodeattrs => [NodesInfoRequest], "A table of the attributes of nodes.", CAT_PARAMS),
+    route!(cat GET ["/_cat/nodes"] cat::nodes => [NodesInfoRequest, NodesStatsRequest], "A table of nodes with their load.", CAT_PARAMS, cat::NODES_PARAMS),
+    route!(cat GET ["/_cat/shards", "/_cat/shards/{index}"] cat::shards => [ShardTableRequest], "A table of the copies of shards.", CAT_PARAMS, cat::SHARDS_PARAMS),
 
-    route!(PUT_POST, "/_bulk", bulk::bulk => BulkRequest, bulk::PARAMS),
-    route!(PUT_POST, "/{index}/_bulk", bulk::bulk => BulkRequest, bulk::PARAMS),
-    route!(POST, "/{index}/_doc", document::index => BulkRequest, document::WRITE_PARAMS),
-    route!(PUT_POST, "/{index}/_doc/{id}", document::index => BulkRequest, document::WRITE_PARAMS),
-    route!(GET_HEAD, "/{index}/_doc/{id}", document::get, document::READ_PARAMS),
-    route!(DELETE, "/{index}/_doc/{id}", document::delete, document::DELETE_PARAMS),
-    route!(PUT_POST, "/{index}/_create/{id}", document::create => BulkRequest, document::WRITE_PARAMS),
-    route!(POST, "/{index}/_update/{id}", document::update => BulkRequest, document::UPDATE_PARAMS),
-    route!(GET_HEAD, "/{index}/_source/{id}", document::source, document::READ_PARAMS),
-    route!(GET_POST, "/_mget", document::mget => MultiGetRequest, document::MGET_PARAMS),
-    route!(GET_POST, "/{index}/_mget", document::mget => MultiGetRequest, document::MGET_PARAMS),
+    route!(document PUT_POST ["/_bulk", "/{index}/_bulk"] bulk::bulk => [BulkRequest] body, "Writes many documents.", bulk::PARAMS),
+    route!(document POST ["/{index}/_doc"] document::index => [BulkRequest] body, "Writes a document.", document::WRITE_PARAMS),
+    route!(document PUT_POST ["/{index}/_doc/{id}"] document::index => [BulkRequest] body, "Writes a document.", document::WRITE_PARAMS),
+    route!(document GET_HEAD ["/{index}/_doc/{id}"] document::get => [GetRequest], "Returns a document.", document::READ_PARAMS),
+    route!(document DELETE ["/{index}/_doc/{id}"] document::delete => [BulkRequest], "Deletes a document.", document::DELETE_PARAMS),
+    route!(document PUT_POST ["/{index}/_create/{id}"] document::create => [BulkRequest] body, "Writes a document that must not be there yet.", document::WRITE_PARAMS),
+    route!(document POST ["/{index}/_update/{id}"] document::update => [BulkRequest] body, "Changes a part of a document.", document::UPDATE_PARAMS),
+    route!(document GET_HEAD ["/{index}/_source/{id}"] document::source => [GetRequest], "Returns the source of a document alone.", document::READ_PARAMS),
+    route!(document GET_POST ["/_mget", "/{index}/_mget"] document::mget => [MultiGetRequest] body, "Returns many documents.", document::MGET_PARAMS),
 
-    route!(GET_POST, "/_search", search::search => SearchRequest, search::SEARCH_PARAMS),
-    route!(GET_POST, "/{index}/_search", search::search => SearchRequest, search::SEARCH_PARAMS),
-    route!(GET_POST, "/_msearch", search::msearch => SearchRequest, search::MSEARCH_PARAMS),
-    route!(GET_POST, "/{index}/_msearch", search::msearch => SearchRequest, search::MSEARCH_PARAMS),
-    route!(GET_POST, "/_count", search::count => SearchRequest, search::COUNT_PARAMS),
-    route!(GET_POST, "/{index}/_count", search::count => SearchRequest, search::COUNT_PARAMS),
+    route!(search GET_POST ["/_search", "/{index}/_search"] search::search => [SearchRequest] body, "Finds documents, and aggregates them.", search::SEARCH_PARAMS),
+    route!(search GET_POST ["/_msearch", "/{index}/_msearch"] search::msearch => [SearchRequest] body, "Makes many searches at once.", search::MSEARCH_PARAMS),
+    route!(search GET_POST ["/_count", "/{index}/_count"] search::count => [SearchRequest] body, "Counts the documents that match.", search::COUNT_PARAMS),
 
-    route!(PUT, "/{index}", indices::create => CreateIndexRequest, indices::MASTER_PARAMS, &["wait_for_active_shards"]),
-    route!(GET_HEAD, "/{index}", indices::get, indices::INDICES_PARAMS, indices::LOCAL_PARAMS, indices::SETTINGS_PARAMS, &["features"]),
-    route!(DELETE, "/{index}", indices::delete, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
-    route!(GET, "/_mapping", indices::mapping, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
-    route!(GET, "/_mappings", indices::mapping, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
-    route!(GET, "/{index}/_mapping", indices::mapping, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
-    route!(GET, "/{index}/_mappings", indices::mapping, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
-    route!(PUT_POST, "/{index}/_mapping", indices::put_mapping => PutMappingRequest, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
-    route!(PUT_POST, "/{index}/_mappings", indices::put_mapping => PutMappingRequest, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
-    route!(GET, "/_settings", indices::settings, indices::INDICES_PARAMS, indices::LOCAL_PARAMS, indices::SETTINGS_PARAMS),
-    route!(GET, "/_settings/{name}", indices::settings, indices::INDICES_PARAMS, indices::LOCAL_PARAMS, indices::SETTINGS_PARAMS),
-    route!(GET, "/{index}/_settings", indices::settings, indices::INDICES_PARAMS, indices::LOCAL_PARAMS, indices::SETTINGS_PARAMS),
-    route!(GET, "/{index}/_settings/{name}", indices::settings, indices::INDICES_PARAMS, indices::LOCAL_PARAMS, indices::SETTINGS_PARAMS),
-    route!(PUT, "/_settings", indices::put_settings => UpdateSettingsRequest, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
-    route!(PUT, "/{index}/_settings", indices::put_settings => UpdateSettingsRequest, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
-    route!(GET, "/_alias", aliases::get, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
-    route!(GET, "/_aliases", aliases::get, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
-    route!(POST, "/_aliases", aliases::actions => UpdateAliasesRequest, indices::MASTER_PARAMS),
-    route!(GET_HEAD, "/_alias/{name}", aliases::get, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
-    route!(GET, "/{index}/_alias", aliases::get, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
-    route!(GET_HEAD, "/{index}/_alias/{name}", aliases::get, indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
-    route!(PUT_POST, "/{index}/_alias/{name}", aliases::put => UpdateAliasesRequest, indices::MASTER_PARAMS),
-    route!(PUT_POST, "/{index}/_aliases/{name}", aliases::put => UpdateAliasesRequest, indices::MASTER_PARAMS),
-    route!(DELETE, "/{index}/_alias/{name}", aliases::delete, indices::MASTER_PARAMS),
-    route!(DELETE, "/{index}/_aliases/{name}", aliases::delete, indices::MASTER_PARAMS),
-    route!(GET_POST, "/_refresh", indices::refresh, indices::INDICES_PARAMS),
-    route!(GET_POST, "/{index}/_refresh", indices::refresh, indices::INDICES_PARAMS),
-    route!(GET_POST, "/_flush", indices::flush, indices::INDICES_PARAMS, &["force", "wait_if_ongoing"]),
-    route!(GET_POST, "/{index}/_flush", indices::flush, indices::INDICES_PARAMS, &["force", "wait_if_ongoing"]),
-    route!(GET, "/_stats", indices::stats, indices::INDICES_PARAMS, &["level"]),
-    route!(GET, "/{index}/_stats", indices::stats, indices::INDICES_PARAMS, &["level"]),
-    route!(GET, "/_stats/{metric}", indices::stats, indices::INDICES_PARAMS, &["level"]),
-    route!(GET, "/{index}/_stats/{metric}", indices::stats, indices::INDICES_PARAMS, &["level"]),
+    route!(indices PUT ["/{index}"] indices::create => [CreateIndexRequest] body, "Creates an index.", indices::MASTER_PARAMS, &["wait_for_active_shards"]),
+    route!(indices GET_HEAD ["/{index}"] indices::get => [GetIndexRequest], "Describes indices: aliases, mappings, settings.", indices::INDICES_PARAMS, indices::LOCAL_PARAMS, indices::SETTINGS_PARAMS, &["features"]),
+    route!(indices DELETE ["/{index}"] indices::delete => [DeleteIndexRequest], "Deletes indices.", indices::INDICES_PARAMS, indices::MASTER_PARAMS),
+    route!(indices GET ["/_mapping", "/_mappings", "/{index}/_mapping", "/{index}/_mappings"] indices::mapping => [GetIndexRequest], "Returns the mappings of indices.", indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
+    route!(indices PUT_POST ["/{index}/_mapping", "/{index}/_mappings"] indices::put_mapping => [PutMappingRequest] body, "Adds fields to the mappings of indices.", indices::INDICES_PARAMS, indices::MASTER_PARAMS),
+    route!(indices GET ["/_settings", "/_settings/{name}", "/{index}/_settings", "/{index}/_settings/{name}"] indices::settings => [GetIndexRequest], "Returns the settings of indices.", indices::INDICES_PARAMS, indices::LOCAL_PARAMS, indices::SETTINGS_PARAMS),
+    route!(indices PUT ["/_settings", "/{index}/_settings"] indices::put_settings => [UpdateSettingsRequest] body, "Changes dynamic settings of indices.", indices::INDICES_PARAMS, indices::MASTER_PARAMS),
+    route!(indices GET ["/_alias", "/_aliases", "/{index}/_alias"] aliases::get => [GetIndexRequest], "Returns aliases.", indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
+    route!(indices POST ["/_aliases"] aliases::actions => [UpdateAliasesRequest] body, "Adds and removes aliases, all at once.", indices::MASTER_PARAMS),
+    route!(indices GET_HEAD ["/_alias/{name}", "/{index}/_alias/{name}"] aliases::get => [GetIndexRequest], "Returns aliases.", indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
+    route!(indices PUT_POST ["/{index}/_alias/{name}", "/{index}/_aliases/{name}"] aliases::put => [UpdateAliasesRequest] body, "Adds an alias.", indices::MASTER_PARAMS),
+    route!(indices DELETE ["/{index}/_alias/{name}", "/{index}/_aliases/{name}"] aliases::delete => [UpdateAliasesRequest], "Removes aliases.", indices::MASTER_PARAMS),
+    route!(indices GET_POST ["/_refresh", "/{index}/_refresh"] indices::refresh => [RefreshRequest], "Makes every acknowledged write visible to search.", indices::INDICES_PARAMS),
+    route!(indices GET_POST ["/_flush", "/{index}/_flush"] indices::flush => [FlushRequest], "Commits the files of indices, and begins new translogs.", indices::INDICES_PARAMS, &["force", "wait_if_ongoing"]),
+    route!(indices GET ["/_stats", "/{index}/_stats", "/_stats/{metric}", "/{index}/_stats/{metric}"] indices::stats => [IndicesStatsRequest], "Returns the numbers of indices.", indices::INDICES_PARAMS, &["level"]),
 
-    route!(GET_HEAD, "/_component_template", templates::get_component, templates::GET_PARAMS),
-    route!(GET_HEAD, "/_component_template/{name}", templates::get_component, templates::GET_PARAMS),
-    route!(PUT_POST, "/_component_template/{name}", templates::put_component => PutComponentTemplateRequest, indices::MASTER_PARAMS, templates::PUT_PARAMS),
-    route!(DELETE, "/_component_template/{name}", templates::delete_component, indices::MASTER_PARAMS),
-    route!(GET_HEAD, "/_index_template", templates::get_index, templates::GET_PARAMS),
-    route!(GET_HEAD, "/_index_template/{name}", templates::get_index, templates::GET_PARAMS),
-    route!(PUT_POST, "/_index_template/{name}", templates::put_index => PutIndexTemplateRequest, indices::MASTER_PARAMS, templates::PUT_PARAMS),
-    route!(DELETE, "/_index_template/{name}", templates::delete_index, indices::MASTER_PARAMS),
-    route!(POST, "/_index_template/_simulate_index/{index}", templates::simulate_index, templates::GET_PARAMS),
-    route!(POST, "/_index_template/_simulate", templates::simulate_template => SimulateTemplateRequest, templates::GET_PARAMS),
-    route!(POST, "/_index_template/_simulate/{name}", templates::simulate_template => SimulateTemplateRequest, templates::GET_PARAMS),
-    route!(GET_HEAD, "/_template", templates::get_legacy, templates::GET_PARAMS),
-    route!(GET_HEAD, "/_template/{name}", templates::get_legacy, templates::GET_PARAMS),
-    route!(PUT_POST, "/_template/{name}", templates::put_legacy => PutLegacyTemplateRequest, indices::MASTER_PARAMS, templates::PUT_PARAMS, &["order"]),
-    route!(DELETE, "/_template/{name}", templates::delete_legacy, indices::MASTER_PARAMS),
+    route!(templates GET_HEAD ["/_component_template", "/_component_template/{name}"] templates::get_component => [GetComponentTemplatesRequest], "Returns component templates.", templates::GET_PARAMS),
+    route!(templates PUT_POST ["/_component_template/{name}"] templates::put_component => [PutComponentTemplateRequest] body, "Creates or replaces a component template.", indices::MASTER_PARAMS, templates::PUT_PARAMS),
+    route!(templates DELETE ["/_component_template/{name}"] templates::delete_component => [DeleteComponentTemplatesRequest], "Deletes component templates.", indices::MASTER_PARAMS),
+    route!(templates GET_HEAD ["/_index_template", "/_index_template/{name}"] templates::get_index => [GetIndexTemplatesRequest], "Returns index templates.", templates::GET_PARAMS),
+    route!(templates PUT_POST ["/_index_template/{name}"] templates::put_index => [PutIndexTemplateRequest] body, "Creates or replaces an index template.", indices::MASTER_PARAMS, templates::PUT_PARAMS),
+    route!(templates DELETE ["/_index_template/{name}"] templates::delete_index => [DeleteIndexTemplatesRequest], "Deletes index templates.", indices::MASTER_PARAMS),
+    route!(templates POST ["/_index_template/_simulate_index/{index}"] templates::simulate_index => [SimulateIndexRequest], "Tells what an index of a name would be made of.", templates::GET_PARAMS),
+    route!(templates POST ["/_index_template/_simulate", "/_index_template/_simulate/{name}"] templates::simulate_template => [SimulateTemplateRequest] body, "Tells what an index template gives.", templates::GET_PARAMS),
+    route!(templates GET_HEAD ["/_template", "/_template/{name}"] templates::get_legacy => [GetLegacyTemplatesRequest], "Returns templates of the older kind.", templates::GET_PARAMS),
+    route!(templates PUT_POST ["/_template/{name}"] templates::put_legacy => [PutLegacyTemplateRequest] body, "Creates or replaces a template of the older kind.", indices::MASTER_PARAMS, templates::PUT_PARAMS, &["order"]),
+    route!(templates DELETE ["/_template/{name}"] templates::delete_legacy => [DeleteLegacyTemplatesRequest], "Deletes templates of the older kind.", indices::MASTER_PARAMS),
 
-    route!(GET, "/_security/_authenticate", security::authenticate),
-    route!(PUT_POST, "/_security/api_key", api_keys::create => CreateApiKeyRequest, security::CHANGE_PARAMS),
-    route!(GET, "/_security/api_key", api_keys::get, api_keys::GET_PARAMS),
-    route!(DELETE, "/_security/api_key", api_keys::invalidate => InvalidateApiKeysRequest),
-    route!(PUT, "/_security/api_key/{id}", api_keys::update => UpdateApiKeyRequest, security::CHANGE_PARAMS),
-    route!(GET, "/_security/service", service_accounts::get),
-    route!(GET, "/_security/service/{namespace}", service_accounts::get),
-    route!(GET, "/_security/service/{namespace}/{service}", service_accounts::get),
-    route!(GET, "/_security/service/{namespace}/{service}/credential", service_accounts::get_credentials),
-    route!(PUT_POST, "/_security/service/{namespace}/{service}/credential/token", service_accounts::create_token => CreateServiceTokenRequest, security::CHANGE_PARAMS),
-    route!(PUT_POST, "/_security/service/{namespace}/{service}/credential/token/{name}", service_accounts::create_token => CreateServiceTokenRequest, security::CHANGE_PARAMS),
-    route!(DELETE, "/_security/service/{namespace}/{service}/credential/token/{name}", service_accounts::delete_token, security::CHANGE_PARAMS),
-    route!(GET, "/_security/enroll/node", service_accounts::enroll_node),
-    route!(GET, "/_security/enroll/kibana", service_accounts::enroll_kibana),
-    route!(GET, "/_security/role", roles::get),
-    route!(POST, "/_security/role", roles::put_many => PutRolesRequest, security::CHANGE_PARAMS),
-    route!(DELETE, "/_security/role", roles::delete_many => DeleteRolesRequest, security::CHANGE_PARAMS),
-    route!(GET, "/_security/role/{name}", roles::get),
-    route!(PUT_POST, "/_security/role/{name}", roles::put => PutRolesRequest, security::CHANGE_PARAMS),
-    route!(DELETE, "/_security/role/{name}", roles::delete, security::CHANGE_PARAMS),
-    route!(GET, "/_security/privilege/_builtin", roles::builtin_privileges),
-    route!(GET, "/_security/user/_privileges", roles::user_privileges),
-    route!(GET_POST, "/_security/user/_has_privileges", roles::has_privileges => open),
-    route!(GET_POST, "/_security/user/{username}/_has_privileges", roles::has_privileges => open),
-    route!(POST, "/_security/role/{name}/_clear_cache", roles::clear_cache),
-    route!(POST, "/_security/realm/{realms}/_clear_cache", roles::clear_cache),
-    route!(POST, "/_security/api_key/{ids}/_clear_cache", roles::clear_cache),
-    route!(POST, "/_security/privilege/{application}/_clear_cache", roles::clear_cache),
-    route!(POST, "/_security/service/{namespace}/{service}/credential/token/{name}/_clear_cache", roles::clear_cache),
-    route!(GET, "/_security/user", security::get_users, security::GET_PARAMS),
-    route!(GET, "/_security/user/{username}", security::get_users, security::GET_PARAMS),
-    route!(PUT_POST, "/_security/user/{username}", security::put_user => PutUserRequest, security::CHANGE_PARAMS),
-    route!(DELETE, "/_security/user/{username}", security::delete_user, security::CHANGE_PARAMS),
-    route!(PUT_POST, "/_security/user/_password", security::change_password => open, security::CHANGE_PARAMS),
-    route!(PUT_POST, "/_security/user/{username}/_password", security::change_password => open, security::CHANGE_PARAMS),
-    route!(PUT_POST, "/_security/user/{username}/_enable", security::enable => SetUserEnabledRequest, security::CHANGE_PARAMS),
-    route!(PUT_POST, "/_security/user/{username}/_disable", security::disable => SetUserEnabledRequest, security::CHANGE_PARAMS),
+    route!(security GET ["/_security/_authenticate"] security::authenticate => [AuthenticateRequest], "Tells who the caller is."),
+    route!(security PUT_POST ["/_security/api_key"] api_keys::create => [CreateApiKeyRequest] body, "Creates an API key.", security::CHANGE_PARAMS),
+    route!(security GET ["/_security/api_key"] api_keys::get => [GetApiKeysRequest], "Describes API keys.", api_keys::GET_PARAMS),
+    route!(security DELETE ["/_security/api_key"] api_keys::invalidate => [InvalidateApiKeysRequest] body, "Invalidates API keys."),
+    route!(security PUT ["/_security/api_key/{id}"] api_keys::update => [UpdateApiKeyRequest] body, "Changes the rights or the metadata of an API key.", security::CHANGE_PARAMS),
+    route!(security GET ["/_security/service", "/_security/service/{namespace}", "/_security/service/{namespace}/{service}"] service_accounts::get => [GetServiceAccountsRequest], "Describes service accounts."),
+    route!(security GET ["/_security/service/{namespace}/{service}/credential"] service_accounts::get_credentials => [GetServiceCredentialsRequest], "Lists the tokens of a service account."),
+    route!(security PUT_POST ["/_security/service/{namespace}/{service}/credential/token", "/_security/service/{namespace}/{service}/credential/token/{name}"] service_accounts::create_token => [CreateServiceTokenRequest] body, "Creates a token of a service account.", security::CHANGE_PARAMS),
+    route!(security DELETE ["/_security/service/{namespace}/{service}/credential/token/{name}"] service_accounts::delete_token => [DeleteServiceTokenRequest], "Deletes a token of a service account.", security::CHANGE_PARAMS),
+    route!(security GET ["/_security/enroll/node"] service_accounts::enroll_node => [EnrollNodeRequest], "Gives a new node what it needs to join."),
+    route!(security GET ["/_security/enroll/kibana"] service_accounts::enroll_kibana => [EnrollKibanaRequest], "Gives Kibana what it needs to connect."),
+    route!(security GET ["/_security/role", "/_security/role/{name}"] roles::get => [GetRolesRequest], "Describes roles."),
+    route!(security POST ["/_security/role"] roles::put_many => [PutRolesRequest] body, "Creates or replaces roles.", security::CHANGE_PARAMS),
+    route!(security DELETE ["/_security/role"] roles::delete_many => [DeleteRolesRequest] body, "Deletes roles.", security::CHANGE_PARAMS),
+    route!(security PUT_POST ["/_security/role/{name}"] roles::put => [PutRolesRequest] body, "Creates or replaces a role.", security::CHANGE_PARAMS),
+    route!(security DELETE ["/_security/role/{name}"] roles::delete => [DeleteRolesRequest], "Deletes a role.", security::CHANGE_PARAMS),
+    route!(security GET ["/_security/privilege/_builtin"] roles::builtin_privileges => [GetBuiltinPrivilegesRequest], "Lists the privileges that roles can have."),
+    route!(security GET ["/_security/user/_privileges"] roles::user_privileges => [GetUserPrivilegesRequest], "Tells what the caller may do."),
+    route!(security GET_POST ["/_security/user/_has_privileges", "/_security/user/{username}/_has_privileges"] roles::has_privileges => [HasPrivilegesRequest] open, "Tells whether the caller has privileges."),
+    route!(security POST ["/_security/role/{name}/_clear_cache", "/_security/realm/{realms}/_clear_cache", "/_security/api_key/{ids}/_clear_cache", "/_security/privilege/{application}/_clear_cache", "/_security/service/{namespace}/{service}/credential/token/{name}/_clear_cache"] roles::clear_cache => [ClearSecurityCacheRequest], "Forgets what is cached of logins and roles."),
+    route!(security GET ["/_security/user", "/_security/user/{username}"] security::get_users => [GetUsersRequest], "Describes users.", security::GET_PARAMS),
+    route!(security PUT_POST ["/_security/user/{username}"] security::put_user => [PutUserRequest] body, "Creates or replaces a user.", security::CHANGE_PARAMS),
+    route!(security DELETE ["/_security/user/{username}"] security::delete_user => [DeleteUserRequest], "Deletes a user.", security::CHANGE_PARAMS),
+    route!(security PUT_POST ["/_security/user/_password", "/_security/user/{username}/_password"] security::change_password => [ChangePasswordRequest] open, "Changes a password; everybody may change the own one.", security::CHANGE_PARAMS),
+    route!(security PUT_POST ["/_security/user/{username}/_enable"] security::enable => [SetUserEnabledRequest] body, "Lets a user log in again.", security::CHANGE_PARAMS),
+    route!(security PUT_POST ["/_security/user/{username}/_disable"] security::disable => [SetUserEnabledRequest] body, "Keeps a user from logging in.", security::CHANGE_PARAMS),
 ];
 
 #[cfg(test)]
@@ -234,7 +205,7 @@ mod tests {
 
     use bytes::Bytes;
     use ringwall_api::action::{AnyMessage, BoxFuture, ErasedRequest};
-    use ringwall_api::{ApiError, ApiResult, Client, RequestContext};
+    use ringwall_api::{AccessKind, ApiError, ApiResult, Client, RequestContext};
     use ringwall_base::breaker::{Account, Breakers, Purpose};
 
     use super::*;
@@ -267,7 +238,8 @@ mod tests {
 
     fn perform(route: &Route, params: Arc<Params>, body: &'static str) -> Option<&'static str> {
         let client = Arc::new(Noting::default());
-        let variables = route.path.split('/').filter_map(|part| {
+        let path = route.paths[route.paths.len() - 1];
+        let variables = path.split('/').filter_map(|part| {
             let name = part.strip_prefix('{')?.strip_suffix('}')?;
             let value = match name {
                 "task_id" => "a:1".to_owned(),
@@ -284,7 +256,7 @@ mod tests {
                 now_ms: 0,
             },
             method: route.methods[0].clone(),
-            uri_path: route.path.to_owned(),
+            uri_path: path.to_owned(),
             path_params: variables.collect(),
             params,
             body: Bytes::from_static(body.as_bytes()).into(),
@@ -322,47 +294,45 @@ mod tests {
     ];
 
     #[test]
-    fn a_row_that_takes_a_body_names_the_action_that_it_performs() {
+    fn a_row_names_the_action_that_it_performs_first() {
         for route in ROUTES {
-            let Some(action) = route.action else {
-                continue;
-            };
-            let performed = BODIES.iter().find_map(|body| performed(route, "", body));
-            assert_eq!(performed, Some(action.name), "{}", route.path);
+            let (needed, body) = performing(route);
+            let performed = body.and_then(|body| performed(route, needed, body));
+            let named = route.actions.first().map(|action| action.name);
+            assert_eq!(performed, named, "{:?}", route.paths);
         }
     }
 
     /// Who may not use it at all would else have its body read first.
     #[test]
-    fn every_row_that_takes_a_body_names_its_action() {
-        let open: Vec<&str> = ROUTES
+    fn only_what_everybody_may_use_takes_a_body_of_anybody() {
+        let open = ROUTES
             .iter()
-            .filter(|route| route.takes_body)
-            .filter(|route| route.action.is_none())
-            .map(|route| route.path)
-            .collect();
-        // Open to everybody about himself.
-        let own = [
-            "/_security/user/_has_privileges",
-            "/_security/user/{username}/_has_privileges",
-            "/_security/user/_password",
-            "/_security/user/{username}/_password",
-        ];
-        assert_eq!(open, own);
+            .filter(|route| route.takes_body == TakesBody::OfAnybody);
+        for route in open {
+            let access = route.actions[0].access;
+            assert_eq!(access, AccessKind::SelfService, "{:?}", route.paths);
+        }
+    }
+
+    /// Returns the parameters that a row needs, and a body with which it performs something.
+    fn performing(route: &Route) -> (&'static str, Option<&'static str>) {
+        let needed = match route.paths[0] {
+            "/_membership/{node_id}/_approve" => "key=a",
+            _ => "",
+        };
+        let mut bodies = BODIES.iter().copied();
+        let body = bodies.find(|body| performed(route, needed, body).is_some());
+        (needed, body)
     }
 
     /// What is taken and left out of account would be an answer to another question.
     #[test]
     fn every_parameter_is_read_before_anything_is_done() {
         for route in ROUTES {
-            let mut bodies = BODIES.iter().copied();
-            let needed = match route.path {
-                "/_membership/{node_id}/_approve" => "key=a",
-                _ => "",
-            };
-            let Some(body) = bodies.find(|body| performed(route, needed, body).is_some()) else {
+            let (needed, Some(body)) = performing(route) else {
                 // It performs nothing.
-                assert_eq!(route.path, "/_cat");
+                assert_eq!(route.paths, ["/_cat"]);
                 continue;
             };
             for name in route.all_params() {
@@ -389,8 +359,8 @@ mod tests {
                 });
                 assert!(
                     is_read,
-                    "{} takes [{name}] and does not read it",
-                    route.path
+                    "{:?} takes [{name}] and does not read it",
+                    route.paths
                 );
             }
         }

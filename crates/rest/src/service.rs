@@ -26,8 +26,8 @@ use crate::render::{BodyType, Rendering, check_media_types};
 use crate::request::{
     IndexNames, NameMath, RestRequest, RestResponse, refuse_unread, takes_no_body, unrecognized,
 };
-use crate::router::{Route, Routed, route};
-use crate::routes::ROUTES;
+use crate::router::{Route, Routed, TakesBody};
+use crate::routes::ROUTER;
 use crate::unsupported;
 
 /// What every request needs.
@@ -263,8 +263,10 @@ impl Service {
         let content_type = check_media_types(&parts.headers, rendering)?;
         let params = Params::parse(parts.uri.query().unwrap_or_default())?;
         rendering.add_params(&params)?;
-        let (route, path_params) = match route(ROUTES, &parts.method, parts.uri.path()) {
-            Routed::To { route, path_params } => (route, path_params),
+        let (route, path_params) = match ROUTER.route(&parts.method, parts.uri.path()) {
+            Routed::To {
+                route, path_params, ..
+            } => (route, path_params),
             Routed::Undecodable(error) => return Err(error),
             Routed::Nowhere => match unsupported::why(parts.uri.path()) {
                 Some(reason) => return Err(ApiError::illegal_argument(reason)),
@@ -276,11 +278,13 @@ impl Service {
         };
         check_params(route, parts, &params)?;
         check_format(route, &params)?;
-        if let Some(action) = route.action {
+        if let Some(action) = route.needed_for_body() {
             self.client.admit(&context.authentication, action)?;
         }
         // One of unknown length may be empty.
-        if !route.takes_body && body.size_hint().exact().is_some_and(|length| length > 0) {
+        if route.takes_body == TakesBody::Never
+            && body.size_hint().exact().is_some_and(|length| length > 0)
+        {
             return Err(takes_no_body(&parts.method, parts.uri.path()));
         }
         let (body, charge) = read_body(body, &parts.headers, self.limits, &self.breakers).await?;
@@ -390,7 +394,7 @@ fn check_params(route: &'static Route, parts: &Parts, params: &Params) -> ApiRes
 
 /// Tables are text too; everything else is JSON.
 pub(crate) fn check_format(route: &Route, params: &Params) -> ApiResult<()> {
-    if route.path.starts_with("/_cat") {
+    if route.family == "cat" {
         return Ok(());
     }
     match params.text("format") {
@@ -410,7 +414,8 @@ fn check_content_type(
     parts: &Parts,
     rendering: &Rendering,
 ) -> Option<Response<Full<Bytes>>> {
-    let lenient = route.path.ends_with("/_bulk") || route.path.ends_with("/_msearch");
+    let last = route.paths[0].rsplit('/').next();
+    let lenient = matches!(last, Some("_bulk" | "_msearch"));
     let accepted = match content_type {
         Some(BodyType::Json | BodyType::NdJson) => true,
         Some(BodyType::Unknown) => false,
@@ -453,7 +458,7 @@ fn wrong_method(rendering: &Rendering, parts: &Parts, allowed: &[Method]) -> Res
 /// Answers `OPTIONS`, without credentials as browsers ask. It says which methods the path takes.
 fn options(rendering: &Rendering, parts: &Parts) -> Response<Full<Bytes>> {
     let mut response = rendering.response(RestResponse::exists(true));
-    if let Routed::WrongMethod { allowed } = route(ROUTES, &parts.method, parts.uri.path()) {
+    if let Routed::WrongMethod { allowed } = ROUTER.route(&parts.method, parts.uri.path()) {
         add_allow(&mut response, &allowed);
     }
     response

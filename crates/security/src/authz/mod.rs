@@ -163,7 +163,13 @@ impl Authorizer {
             Claim::Indices {
                 target,
                 new_aliases,
+                beside,
             } => {
+                if let Some(action) = beside
+                    && !is_unchecked
+                {
+                    self.authorize_cluster(authentication, action, false)?;
+                }
                 let indices = match is_unchecked {
                     true => self.resolve_unchecked(action, target)?,
                     false => {

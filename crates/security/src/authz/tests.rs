@@ -4,7 +4,7 @@ use ringwall_api::api_keys::{
     ApiKeyFilter, ApiKeyInfo, CreateApiKeyRequest, GetApiKeysRequest, StoredApiKey,
 };
 use ringwall_api::auth::{RealmRef, User};
-use ringwall_api::cluster::{HealthRequest, MainRequest};
+use ringwall_api::cluster::{HealthRequest, MainRequest, ShardTableRequest};
 use ringwall_api::document::{
     BulkRequest, GetRequest, OpType, RefreshPolicy, SourceFilter, WriteItem,
 };
@@ -85,6 +85,10 @@ fn authorizer() -> Authorizer {
             json!({"indices": [{"names": ["open"], "privileges": ["read"]}]}),
         ),
         ("monitor", json!({"cluster": ["monitor"]})),
+        (
+            "stats",
+            json!({"indices": [{"names": ["logs-*"], "privileges": ["monitor"]}]}),
+        ),
         (
             "indexer",
             json!({"indices": [{"names": ["logs-*"], "privileges": ["create_doc"]}]}),
@@ -435,6 +439,20 @@ fn composite_requests_pass_by_name_and_items_are_checked() {
     assert!(error.reason.ends_with(
         "on indices [logs-7], this action is granted by the index privileges [delete,write,all]"
     ));
+}
+
+#[test]
+fn what_tells_of_nodes_too_needs_a_right_on_the_cluster_as_well() {
+    let table = || ShardTableRequest {
+        indices: IndicesTarget::default(),
+    };
+    let refused = |roles: &[&str]| authorize(roles, table()).unwrap_err().reason;
+    assert!(refused(&["stats"]).starts_with("action [cluster:monitor/state] is unauthorized"));
+    assert!(refused(&["monitor"]).starts_with("action [indices:monitor/stats] is unauthorized"));
+    assert_eq!(
+        authorize(&["stats", "monitor"], table()).unwrap(),
+        ["logs-1", "logs-2"]
+    );
 }
 
 #[test]
