@@ -167,6 +167,11 @@ impl Cluster {
         HttpClient::new(&url, Some(tls), login).unwrap()
     }
 
+    /// Returns a client of a node as a user, or as nobody.
+    pub fn client(&self, number: usize, login: Option<(&str, &str)>) -> HttpClient {
+        self.client_of(&self.nodes[number].as_ref().unwrap().node, login)
+    }
+
     /// Sends a request as another user, or as nobody; returns the headers too.
     pub async fn send_as(
         &self,
@@ -176,7 +181,7 @@ impl Cluster {
         path: &str,
         body: Value,
     ) -> HttpResponse {
-        let client = self.client_of(&self.nodes[number].as_ref().unwrap().node, login);
+        let client = self.client(number, login);
         let (kind, text) = content(&body);
         client.request(method, path, kind, text).await.unwrap()
     }

@@ -16,6 +16,7 @@ mod rejoin;
 mod reload_passwords;
 mod roles;
 mod rolling_tls;
+mod routes;
 mod settings;
 mod storage;
 mod tasks;
