@@ -8,7 +8,6 @@
 //! [`http_client::HttpClient`] is the client of the tools and tests.
 
 mod bulk;
-mod cat_table;
 mod cors;
 mod filter_path;
 mod glossary;

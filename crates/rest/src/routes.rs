@@ -46,7 +46,6 @@ use ringwall_api::tls::{
     HealthReportRequest, MetricsRequest, NodesTlsRequest, ReloadSecureSettingsRequest,
 };
 
-use crate::cat_table::CAT_PARAMS;
 use crate::handlers::{
     aliases, api_keys, bulk, cat, cluster, document, indices, membership, nodes, reroute, roles,
     root, search, security, service_accounts, ssl, tasks, templates,
@@ -118,16 +117,16 @@ pub static ROUTES: &[Route] = &[
     route!(tasks POST ["/_tasks/_cancel", "/_tasks/{task_id}/_cancel"] tasks::cancel => [CancelTasksRequest], "Cancels tasks.", tasks::CANCEL_PARAMS),
 
     route!(cat GET ["/_cat"] cat::overview => [], "Lists the tables."),
-    route!(cat GET ["/_cat/aliases", "/_cat/aliases/{name}"] cat::aliases => [GetIndexRequest], "A table of aliases.", CAT_PARAMS, indices::INDICES_PARAMS),
-    route!(cat GET ["/_cat/allocation"] cat::allocation => [NodesStatsRequest, ClusterStateRequest], "A table of nodes with their shards and disks.", CAT_PARAMS),
-    route!(cat GET ["/_cat/certificates"] ssl::cat_certificates => [NodesTlsRequest], "A table of the certificates in use by all nodes.", CAT_PARAMS),
-    route!(cat GET_POST ["/_cat/count", "/_cat/count/{index}"] cat::count => [SearchRequest] body, "The number of documents.", CAT_PARAMS),
-    route!(cat GET ["/_cat/health"] cat::health => [HealthRequest], "The health of the cluster in one line.", CAT_PARAMS),
-    route!(cat GET ["/_cat/indices", "/_cat/indices/{index}"] cat::indices => [ShardTableRequest], "A table of indices with their documents and sizes.", CAT_PARAMS, cat::INDICES_PARAMS),
-    route!(cat GET ["/_cat/master"] cat::master => [NodesInfoRequest], "Which node is the master.", CAT_PARAMS),
-    route!(cat GET ["/_cat/nodeattrs"] cat::nodeattrs => [NodesInfoRequest], "A table of the attributes of nodes.", CAT_PARAMS),
-    route!(cat GET ["/_cat/nodes"] cat::nodes => [NodesInfoRequest, NodesStatsRequest], "A table of nodes with their load.", CAT_PARAMS, cat::NODES_PARAMS),
-    route!(cat GET ["/_cat/shards", "/_cat/shards/{index}"] cat::shards => [ShardTableRequest], "A table of the copies of shards.", CAT_PARAMS, cat::SHARDS_PARAMS),
+    route!(cat GET ["/_cat/aliases", "/_cat/aliases/{name}"] cat::table::<cat::Aliases> => [GetIndexRequest], "A table of aliases.", cat::CAT_PARAMS, indices::INDICES_PARAMS),
+    route!(cat GET ["/_cat/allocation"] cat::table::<cat::Allocation> => [NodesStatsRequest, ClusterStateRequest], "A table of nodes with their shards and disks.", cat::CAT_PARAMS),
+    route!(cat GET ["/_cat/certificates"] cat::table::<cat::Certificates> => [NodesTlsRequest], "A table of the certificates in use by all nodes.", cat::CAT_PARAMS),
+    route!(cat GET_POST ["/_cat/count", "/_cat/count/{index}"] cat::table::<cat::Count> => [SearchRequest] body, "The number of documents.", cat::CAT_PARAMS),
+    route!(cat GET ["/_cat/health"] cat::table::<cat::Health> => [HealthRequest], "The health of the cluster in one line.", cat::CAT_PARAMS),
+    route!(cat GET ["/_cat/indices", "/_cat/indices/{index}"] cat::table::<cat::Indices> => [ShardTableRequest], "A table of indices with their documents and sizes.", cat::CAT_PARAMS, cat::INDICES_PARAMS),
+    route!(cat GET ["/_cat/master"] cat::table::<cat::Master> => [NodesInfoRequest], "Which node is the master.", cat::CAT_PARAMS),
+    route!(cat GET ["/_cat/nodeattrs"] cat::table::<cat::NodeAttributes> => [NodesInfoRequest], "A table of the attributes of nodes.", cat::CAT_PARAMS),
+    route!(cat GET ["/_cat/nodes"] cat::table::<cat::Nodes> => [NodesInfoRequest, NodesStatsRequest], "A table of nodes with their load.", cat::CAT_PARAMS, cat::NODES_PARAMS),
+    route!(cat GET ["/_cat/shards", "/_cat/shards/{index}"] cat::table::<cat::Shards> => [ShardTableRequest], "A table of the copies of shards.", cat::CAT_PARAMS, cat::SHARDS_PARAMS),
 
     route!(document PUT_POST ["/_bulk", "/{index}/_bulk"] bulk::bulk => [BulkRequest] body, "Writes many documents.", bulk::PARAMS),
     route!(document POST ["/{index}/_doc"] document::index => [BulkRequest] body, "Writes a document.", document::WRITE_PARAMS),

@@ -10,7 +10,6 @@ use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::SecretString;
 use serde_json::{Map, Value, json};
 
-use crate::cat_table::{Column, Table, column, extra, help, respond};
 use crate::json::check_keys;
 use crate::request::{RestRequest, RestResponse};
 
@@ -167,64 +166,17 @@ pub async fn reload_secure_settings(mut request: RestRequest) -> ApiResult<RestR
     })))
 }
 
-/// `GET /_cat/certificates`: one table of all nodes.
-pub async fn cat_certificates(request: RestRequest) -> ApiResult<RestResponse> {
-    if let Some(help) = help(&request, CERTIFICATES)? {
-        return Ok(help);
-    }
-    let nodes = Vec::new();
-    let answer = request.execute(NodesTlsRequest { nodes }).await?;
-    let mut rows = Vec::new();
-    for node in answer.nodes.values() {
-        for context in &node.contexts {
-            for certificate in &context.certificates {
-                rows.push(vec![
-                    node.name.clone().into(),
-                    context.name.clone().into(),
-                    certificate.path.clone().into(),
-                    certificate.alias.clone().into(),
-                    certificate.subject.clone().into(),
-                    certificate.issuer.clone().into(),
-                    certificate.serial.clone().into(),
-                    certificate.has_private_key.to_string().into(),
-                    time(certificate.not_after).into(),
-                    days_left(certificate.not_after).to_string().into(),
-                    certificate.sha256.clone().into(),
-                    context.reload_error.clone().into(),
-                ]);
-            }
-        }
-    }
-    let columns = CERTIFICATES;
-    respond(&request, Table { columns, rows })
-}
-
-const CERTIFICATES: &[Column] = &[
-    column("node", &["n", "name"], "node name"),
-    column("context", &["c"], "settings prefix of the TLS context"),
-    column("path", &["p"], "file, as written in the setting"),
-    extra("alias", &["a"], "alias within a PKCS#12 file"),
-    column("subject", &["s"], "subject"),
-    column("issuer", &["i"], "issuer"),
-    column("serial", &["sn"], "serial number"),
-    column("own", &["key"], "whether the node has its private key"),
-    column("expiry", &["e"], "end of its validity"),
-    column("days", &["d", "days_left"], "days left"),
-    extra("fingerprint", &["f", "sha256"], "SHA-256 fingerprint"),
-    extra("reload_error", &["re"], "why changed files are not in use"),
-];
-
 /// `GET /_prometheus/metrics`.
 pub async fn metrics(request: RestRequest) -> ApiResult<RestResponse> {
     let answer = request.execute(MetricsRequest).await?;
     Ok(RestResponse::text(answer.text))
 }
 
-fn time(seconds: i64) -> String {
+pub(super) fn time(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds)
         .map_or_else(|_| seconds.to_string(), |at| format!("{at:.3}"))
 }
 
-fn days_left(not_after: i64) -> i64 {
+pub(super) fn days_left(not_after: i64) -> i64 {
     (not_after - jiff::Timestamp::now().as_second()).div_euclid(86_400)
 }

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::future::Future;
 
 use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::glob::{self, Syntax};
@@ -9,39 +10,60 @@ use serde_json::{Map, Value};
 
 use crate::request::{RestRequest, RestResponse};
 
-/// A column: its name, other names for it, what it is.
-pub struct Column {
-    pub name: &'static str,
-    pub aliases: &'static [&'static str],
-    pub description: &'static str,
-    pub default: bool,
+/// A table. What it declares is all that it is; how it is asked for, sorted and written is common.
+pub trait CatTable: 'static {
+    type Row: Send + 'static;
+
+    const COLUMNS: &'static [Column<Self::Row>];
+
+    /// Returns the rows. Reads the parameters beyond those of every table.
+    fn rows(request: &RestRequest) -> impl Future<Output = ApiResult<Vec<Self::Row>>> + Send;
 }
 
-/// Returns a column shown by default.
-pub const fn column(
+/// Answers with a table, or with a description of its columns.
+pub async fn table<T: CatTable>(request: RestRequest) -> ApiResult<RestResponse> {
+    if let Some(help) = help(&request, T::COLUMNS)? {
+        return Ok(help);
+    }
+    let rows = T::rows(&request).await?;
+    respond(&request, T::COLUMNS, &rows)
+}
+
+/// A column: its name, other names for it, what it is, and how to get it.
+pub struct Column<R> {
     name: &'static str,
     aliases: &'static [&'static str],
     description: &'static str,
-) -> Column {
+    default: bool,
+    get: fn(&R) -> Cell,
+}
+
+/// Returns a column shown by default.
+pub const fn column<R>(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    description: &'static str,
+    get: fn(&R) -> Cell,
+) -> Column<R> {
     Column {
         name,
         aliases,
         description,
         default: true,
+        get,
     }
 }
 
 /// Returns a column shown when asked for.
-pub const fn extra(
+pub const fn extra<R>(
     name: &'static str,
     aliases: &'static [&'static str],
     description: &'static str,
-) -> Column {
+    get: fn(&R) -> Cell,
+) -> Column<R> {
     Column {
-        name,
-        aliases,
-        description,
         default: false,
+        ..column(name, aliases, description, get)
     }
 }
 
@@ -87,10 +109,18 @@ impl<T: Into<Cell>> From<Option<T>> for Cell {
     }
 }
 
-/// Rows under the full list of columns of an API.
-pub struct Table {
-    pub columns: &'static [Column],
-    pub rows: Vec<Vec<Cell>>,
+/// Rows under the full list of columns of a table.
+struct Table<'a, R> {
+    columns: &'a [Column<R>],
+    rows: Vec<Vec<Cell>>,
+}
+
+impl<'a, R> Table<'a, R> {
+    fn new(columns: &'a [Column<R>], rows: &[R]) -> Self {
+        let cells = |row| columns.iter().map(|column| (column.get)(row)).collect();
+        let rows = rows.iter().map(cells).collect();
+        Self { columns, rows }
+    }
 }
 
 /// Parameters of every cat API.
@@ -107,7 +137,7 @@ pub const CAT_PARAMS: &[&str] = &[
 ];
 
 /// Returns the answer to `?help`, before any data is fetched. Reads every parameter of [`CAT_PARAMS`].
-pub fn help(request: &RestRequest, columns: &[Column]) -> ApiResult<Option<RestResponse>> {
+fn help<R>(request: &RestRequest, columns: &[Column<R>]) -> ApiResult<Option<RestResponse>> {
     View::of(request)?;
     // Tables are made from the state of the node that answers. None has a duration, and only one a time of day.
     request.params.hint_flags(&["local", "ts"])?;
@@ -138,8 +168,9 @@ pub fn help(request: &RestRequest, columns: &[Column]) -> ApiResult<Option<RestR
 }
 
 /// Returns the table in the form the request asks for.
-pub fn respond(request: &RestRequest, mut table: Table) -> ApiResult<RestResponse> {
+fn respond<R>(request: &RestRequest, columns: &[Column<R>], rows: &[R]) -> ApiResult<RestResponse> {
     let view = View::of(request)?;
+    let mut table = Table::new(columns, rows);
     let chosen = choose(table.columns, &view.columns);
     sort(&mut table, &view.order)?;
     if view.as_json {
@@ -190,7 +221,7 @@ fn check_time_unit(given: Option<&str>) -> ApiResult<()> {
 }
 
 /// Returns the positions of the columns to show, with the names asked for. Unknown names show nothing.
-fn choose(columns: &[Column], wanted: &[String]) -> Vec<(usize, String)> {
+fn choose<R>(columns: &[Column<R>], wanted: &[String]) -> Vec<(usize, String)> {
     if wanted.is_empty() {
         let defaults = columns
             .iter()
@@ -218,13 +249,13 @@ fn choose(columns: &[Column], wanted: &[String]) -> Vec<(usize, String)> {
     found
 }
 
-fn find(columns: &[Column], name: &str) -> Option<usize> {
+fn find<R>(columns: &[Column<R>], name: &str) -> Option<usize> {
     columns
         .iter()
         .position(|column| column.name == name || column.aliases.contains(&name))
 }
 
-fn sort(table: &mut Table, keys: &[String]) -> ApiResult<()> {
+fn sort<R>(table: &mut Table<'_, R>, keys: &[String]) -> ApiResult<()> {
     let mut order = Vec::new();
     for key in keys {
         let (name, descending) = match key.split_once(':') {
@@ -272,7 +303,7 @@ fn rank(cell: &Cell) -> f64 {
     }
 }
 
-fn to_json(table: &Table, chosen: &[(usize, String)], bytes: ByteUnit) -> Value {
+fn to_json<R>(table: &Table<'_, R>, chosen: &[(usize, String)], bytes: ByteUnit) -> Value {
     table
         .rows
         .iter()
@@ -292,7 +323,12 @@ fn to_json(table: &Table, chosen: &[(usize, String)], bytes: ByteUnit) -> Value 
         .collect()
 }
 
-fn to_text(table: &Table, chosen: &[(usize, String)], bytes: ByteUnit, header: bool) -> String {
+fn to_text<R>(
+    table: &Table<'_, R>,
+    chosen: &[(usize, String)],
+    bytes: ByteUnit,
+    header: bool,
+) -> String {
     let mut lines: Vec<Vec<(String, bool)>> = Vec::new();
     let right_aligned: Vec<bool> = chosen
         .iter()
@@ -401,21 +437,19 @@ mod tests {
 
     use super::*;
 
-    const COLUMNS: &[Column] = &[
-        column("index", &["i", "idx"], "index name"),
-        column("docs", &["d"], "documents"),
-        column("size", &["s"], "store size"),
-        extra("uuid", &[], "identity"),
+    type Row = (&'static str, u64, Option<u64>);
+
+    const COLUMNS: &[Column<Row>] = &[
+        column("index", &["i", "idx"], "index name", |row| row.0.into()),
+        column("docs", &["d"], "documents", |row| row.1.into()),
+        column("size", &["s"], "store size", |row| {
+            row.2.map_or(Cell::None, Cell::Bytes)
+        }),
+        extra("uuid", &[], "identity", |_| "u".into()),
     ];
 
-    fn table() -> Table {
-        let row = |name: &str, docs: u64, size| {
-            vec![Cell::from(name), docs.into(), size, Cell::from("u")]
-        };
-        Table {
-            columns: COLUMNS,
-            rows: vec![row("b", 9, Cell::Bytes(2048)), row("alpha", 10, Cell::None)],
-        }
+    fn table() -> Table<'static, Row> {
+        Table::new(COLUMNS, &[("b", 9, Some(2048)), ("alpha", 10, None)])
     }
 
     #[test]
