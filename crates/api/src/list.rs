@@ -33,6 +33,7 @@ macro_rules! for_each_action {
                 UpdateSettingsRequest => Acknowledged, "indices:admin/settings/update", Indices(indices);
                 RefreshRequest => BroadcastResponse, "indices:admin/refresh", Indices(indices);
                 FlushRequest => BroadcastResponse, "indices:admin/flush", Indices(indices);
+                ResolveIndexRequest => ResolveIndexResponse, "indices:admin/resolve/index", Indices(indices);
                 IndicesStatsRequest => IndicesStatsResponse, "indices:monitor/stats", Indices(indices);
             }
             templates {

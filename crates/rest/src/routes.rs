@@ -19,7 +19,8 @@ use ringwall_api::cluster::{
 use ringwall_api::document::{BulkRequest, GetRequest, MultiGetRequest};
 use ringwall_api::indices::{
     CreateIndexRequest, DeleteIndexRequest, FlushRequest, GetIndexRequest, IndicesStatsRequest,
-    PutMappingRequest, RefreshRequest, UpdateAliasesRequest, UpdateSettingsRequest,
+    PutMappingRequest, RefreshRequest, ResolveIndexRequest, UpdateAliasesRequest,
+    UpdateSettingsRequest,
 };
 use ringwall_api::membership::{ApproveNodeRequest, ForgetNodeRequest, MembershipRequest};
 use ringwall_api::roles::{
@@ -47,8 +48,8 @@ use ringwall_api::tls::{
 };
 
 use crate::handlers::{
-    aliases, api_keys, bulk, cat, cluster, document, indices, membership, nodes, reroute, roles,
-    root, search, security, service_accounts, ssl, tasks, templates,
+    aliases, api_keys, bulk, cat, cluster, document, indices, membership, nodes, reroute,
+    resolve_index, roles, root, search, security, service_accounts, ssl, tasks, templates,
 };
 use crate::router::Router;
 pub use crate::router::{Route, TakesBody};
@@ -154,6 +155,7 @@ pub static ROUTES: &[Route] = &[
     route!(indices GET_HEAD ["/_alias/{name}", "/{index}/_alias/{name}"] aliases::get => [GetIndexRequest], "Returns aliases.", indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
     route!(indices PUT_POST ["/{index}/_alias/{name}", "/{index}/_aliases/{name}"] aliases::put => [UpdateAliasesRequest] body, "Adds an alias.", indices::MASTER_PARAMS),
     route!(indices DELETE ["/{index}/_alias/{name}", "/{index}/_aliases/{name}"] aliases::delete => [UpdateAliasesRequest], "Removes aliases.", indices::MASTER_PARAMS),
+    route!(indices GET ["/_resolve/index/{index}"] resolve_index::resolve => [ResolveIndexRequest], "Tells what index expressions stand for.", indices::INDICES_PARAMS),
     route!(indices GET_POST ["/_refresh", "/{index}/_refresh"] indices::refresh => [RefreshRequest], "Makes every acknowledged write visible to search.", indices::INDICES_PARAMS),
     route!(indices GET_POST ["/_flush", "/{index}/_flush"] indices::flush => [FlushRequest], "Commits the files of indices, and begins new translogs.", indices::INDICES_PARAMS, &["force", "wait_if_ongoing"]),
     route!(indices GET ["/_stats", "/{index}/_stats", "/_stats/{metric}", "/{index}/_stats/{metric}"] indices::stats => [IndicesStatsRequest], "Returns the numbers of indices.", indices::INDICES_PARAMS, &["level"]),

@@ -75,7 +75,6 @@ const APIS: &[(&str, &str)] = &[
     ("_reload_search_analyzers", ""),
     ("_remote", ""),
     ("_render", ""),
-    ("_resolve", ""),
     ("_rollover", ""),
     ("_rollup", ""),
     ("_script_context", ""),

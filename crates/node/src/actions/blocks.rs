@@ -29,6 +29,7 @@ const MINDS: &[(&str, Mind)] = &[
     ("indices:monitor/", Mind::Nothing),
     ("indices:admin/refresh", Mind::Nothing),
     ("indices:admin/flush", Mind::Nothing),
+    ("indices:admin/resolve/", Mind::Nothing),
     ("indices:admin/get", Mind::Indices(Level::MetadataRead)),
     ("indices:admin/", Mind::Indices(Level::MetadataWrite)),
     ("cluster:monitor/", Mind::Nothing),

@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod nodes;
 pub mod reload_secure_settings;
 pub mod reroute;
+mod resolve_index;
 mod roles;
 pub mod search;
 pub mod security;

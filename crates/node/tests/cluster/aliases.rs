@@ -592,3 +592,55 @@ async fn aliases_change_within_the_rights_of_the_caller() {
     );
     cluster.stop().await;
 }
+
+/// The answers were asked of Elasticsearch 8.19, see `tests/oracle/resolve-index.txt`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_expressions_stand_for_is_told() {
+    let cluster = Cluster::start(1).await;
+    for (index, body) in [
+        ("ri1", json!({"aliases": {"ri-a": {}}})),
+        ("ri2", json!({"aliases": {"ri-a": {}, "ri-w": {}}})),
+        (
+            "ri3",
+            json!({"settings": {"index.hidden": true}, "aliases": {"ri-b": {}, "ri-h": {"is_hidden": true}}}),
+        ),
+    ] {
+        let (status, answer) = cluster.put(0, &format!("/{index}"), body).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    let one = json!({"name": "ri1", "aliases": ["ri-a"], "attributes": ["open"]});
+    let two = json!({"name": "ri2", "aliases": ["ri-a", "ri-w"], "attributes": ["open"]});
+    let three =
+        json!({"name": "ri3", "aliases": ["ri-b", "ri-h"], "attributes": ["hidden", "open"]});
+    let a = json!({"name": "ri-a", "indices": ["ri1", "ri2"]});
+    let b = json!({"name": "ri-b", "indices": ["ri3"]});
+    let h = json!({"name": "ri-h", "indices": ["ri3"]});
+    let w = json!({"name": "ri-w", "indices": ["ri2"]});
+    for (asked, indices, aliases) in [
+        ("ri1", json!([one]), json!([])),
+        ("ri*", json!([one, two]), json!([a, b, w])),
+        ("ri-a", json!([]), json!([a])),
+        ("ri-a,ri1", json!([one]), json!([a])),
+        ("ri*,-ri1", json!([two]), json!([a, b, w])),
+        ("ri*,-ri-a", json!([one, two]), json!([b, w])),
+        ("ri2,ri1,ri1", json!([one, two]), json!([])),
+        ("ri-none*", json!([]), json!([])),
+        ("ri-none?ignore_unavailable=true", json!([]), json!([])),
+        ("ri3", json!([three]), json!([])),
+        ("ri-h", json!([]), json!([h])),
+        (
+            "ri*?expand_wildcards=all",
+            json!([one, two, three]),
+            json!([a, b, h, w]),
+        ),
+    ] {
+        let (status, answer) = cluster.get(0, &format!("/_resolve/index/{asked}")).await;
+        let expected = json!({"indices": indices, "aliases": aliases, "data_streams": []});
+        assert_eq!((status, answer), (200, expected), "{asked}");
+    }
+    for asked in ["ri-none", "ri-none,ri1", "ri-none*?allow_no_indices=false"] {
+        let (status, answer) = cluster.get(0, &format!("/_resolve/index/{asked}")).await;
+        assert_eq!(status, 404, "{answer}");
+    }
+    cluster.stop().await;
+}

@@ -10,6 +10,7 @@ pub mod indices;
 pub mod membership;
 pub mod nodes;
 pub mod reroute;
+pub mod resolve_index;
 pub mod roles;
 pub mod root;
 pub mod search;

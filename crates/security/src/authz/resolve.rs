@@ -1,7 +1,7 @@
 //! From index expressions to concrete index names that the caller may use.
 //! Source: Elasticsearch reference, "Multi-target syntax" and "Security privileges".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions};
 use ringwall_base::glob::{self, Syntax};
@@ -67,7 +67,12 @@ impl Resolver<'_> {
         }
         self.check_single(&asked, &chosen)?;
         let by_alias = chosen.by_alias();
-        Ok(ResolvedIndices::new(asked, chosen.names, by_alias))
+        Ok(ResolvedIndices::new(
+            asked,
+            chosen.names,
+            chosen.listed,
+            by_alias,
+        ))
     }
 
     /// An index about to be created: the name stays as it is, only the right is checked.
@@ -78,7 +83,13 @@ impl Resolver<'_> {
         if !(self.covers)(name) {
             return Err(Unresolved::Unauthorized(vec![name.clone()]));
         }
-        Ok(ResolvedIndices::new(asked.clone(), asked, BTreeMap::new()))
+        let listed = BTreeSet::from([name.clone()]);
+        Ok(ResolvedIndices::new(
+            asked.clone(),
+            asked,
+            listed,
+            BTreeMap::new(),
+        ))
     }
 
     fn refuse_destructive_wildcards(&self, asked: &[String]) -> ApiResult<()> {
@@ -125,6 +136,7 @@ impl Resolver<'_> {
             .filter(|(alias, _)| matches_name(pattern, alias) && (self.covers)(alias))
             .map(|(_, indices)| indices)
             .collect();
+        chosen.listed.retain(|name| !matches_name(pattern, name));
         chosen.retain(|name| {
             !matches_name(pattern, name)
                 && !excluded_aliases
@@ -174,18 +186,24 @@ impl Resolver<'_> {
 #[derive(Default)]
 struct Chosen {
     names: Vec<String>,
+    /// Names of indices and aliases that the expressions stand for, with no alias replaced by what is behind it.
+    listed: BTreeSet<String>,
     /// The aliases that led to each; `None` for one that was reached by its own name.
     through: BTreeMap<String, Option<Vec<String>>>,
 }
 
 impl Chosen {
     fn add(&mut self, name: &str) {
+        self.listed.insert(name.to_owned());
         if self.through.insert(name.to_owned(), None).is_none() {
             self.names.push(name.to_owned());
         }
     }
 
     fn add_by(&mut self, name: &str, alias: &str) {
+        if !self.listed.contains(alias) {
+            self.listed.insert(alias.to_owned());
+        }
         match self.through.get_mut(name) {
             None => {
                 self.names.push(name.to_owned());

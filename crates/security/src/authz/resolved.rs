@@ -2,7 +2,7 @@
 //! around it that compiles.
 
 use std::any::TypeId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
 use ringwall_api::access::{NamesIndices, OnIndices};
@@ -47,6 +47,7 @@ impl<R: OnIndices> Resolved<R> {
         static NONE: ResolvedIndices = ResolvedIndices {
             asked: Vec::new(),
             names: Vec::new(),
+            listed: BTreeSet::new(),
             by_alias: BTreeMap::new(),
         };
         self.granted.indices.as_ref().unwrap_or(&NONE)
@@ -73,6 +74,7 @@ impl<R> Deref for Resolved<R> {
 pub struct ResolvedIndices {
     asked: Vec<String>,
     names: Vec<String>,
+    listed: BTreeSet<String>,
     by_alias: BTreeMap<String, Vec<String>>,
 }
 
@@ -80,11 +82,13 @@ impl ResolvedIndices {
     pub(super) fn new(
         asked: Vec<String>,
         names: Vec<String>,
+        listed: BTreeSet<String>,
         by_alias: BTreeMap<String, Vec<String>>,
     ) -> Self {
         Self {
             asked,
             names,
+            listed,
             by_alias,
         }
     }
@@ -92,6 +96,11 @@ impl ResolvedIndices {
     /// Returns the names of the indices, in order of first mention.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// Returns the names of indices and aliases that the expressions stand for, without what is behind the aliases.
+    pub fn listed(&self) -> impl Iterator<Item = &str> {
+        self.listed.iter().map(String::as_str)
     }
 
     /// Returns by which name the request came to one of them. One that was reached by no name of its own is seen as
