@@ -6,4 +6,5 @@ mod documents;
 mod libraries;
 mod licences;
 mod metadata;
+mod planted;
 mod rust_version;

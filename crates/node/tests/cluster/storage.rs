@@ -118,6 +118,59 @@ async fn a_file_gone_bad_is_found_by_the_scrub_and_the_copy_is_built_anew() {
     cluster.stop().await;
 }
 
+/// What is acknowledged is on the disk of every in-sync copy: at the moment of each answer both copies have noted a
+/// sync that covers the operation (`synced.ckp`, written behind the `fdatasync`). A kill of a process would not show
+/// it, for the system keeps what was written and not synced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_acknowledged_is_synced_on_every_copy() {
+    let cluster = Cluster::start(2).await;
+    let settings = json!({"settings": {"number_of_shards": 1, "number_of_replicas": 1}});
+    let (status, body) = cluster.put(0, "/i", settings).await;
+    assert_eq!(status, 200, "{body}");
+    cluster.wait_for_status(0, "green").await;
+    for n in 0..50 {
+        let (status, body) = cluster
+            .put(0, &format!("/i/_doc/{n}"), json!({"n": n}))
+            .await;
+        assert_eq!((status, &body["_shards"]["successful"]), (201, &json!(2)));
+        let acknowledged = body["_seq_no"].as_i64().unwrap();
+        let synced: Vec<i64> = (0..2)
+            .flat_map(|node| synced(&data(&cluster, node)))
+            .collect();
+        assert_eq!(synced.len(), 2, "one copy on each node");
+        assert!(
+            synced.iter().all(|upto| *upto >= acknowledged),
+            "[{acknowledged}] was acknowledged when the copies had synced up to {synced:?}"
+        );
+    }
+    cluster.stop().await;
+}
+
+/// The highest sequence number that each copy below a data path has noted as synced; -1 for none. The layout is that of
+/// `ringwall_index`'s `translog::mark`: two slots of 512 bytes behind the header, each with generation, nonce, length and
+/// number, little-endian.
+fn synced(data: &Path) -> Vec<i64> {
+    files(data)
+        .into_iter()
+        .filter(|path| path.file_name().is_some_and(|name| name == "synced.ckp"))
+        .map(|path| {
+            let content = std::fs::read(path).unwrap();
+            let number = |slot: usize, field: usize| {
+                let place = &content[slot * 512 + field * 8..][..8];
+                u64::from_le_bytes(place.try_into().unwrap())
+            };
+            let last = [1, 2]
+                .into_iter()
+                .max_by_key(|slot| (number(*slot, 0), number(*slot, 2)))
+                .unwrap();
+            match number(last, 0) {
+                0 => -1,
+                _ => number(last, 3).cast_signed(),
+            }
+        })
+        .collect()
+}
+
 fn data(cluster: &Cluster, node: usize) -> PathBuf {
     cluster.config(node).parent().unwrap().join("data")
 }
