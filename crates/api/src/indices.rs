@@ -1,7 +1,9 @@
 //! Creating, describing and maintaining indices. Source: Elasticsearch reference, "Index APIs".
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::IndicesTarget;
 use crate::document::ShardCounts;
@@ -57,6 +59,21 @@ pub struct GetIndexRequest {
     pub indices: IndicesTarget,
     /// Also the settings that nobody set.
     pub with_defaults: bool,
+}
+
+/// Describes fields of indices by their paths and patterns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GetFieldMappingsRequest {
+    pub indices: IndicesTarget,
+    pub fields: Vec<String>,
+    /// Also the parameters that nobody set.
+    pub with_defaults: bool,
+}
+
+/// Definitions by index and path; a metadata field has an empty one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GetFieldMappingsResponse {
+    pub indices: BTreeMap<String, BTreeMap<String, Map<String, Value>>>,
 }
 
 /// One entry per index, by name.

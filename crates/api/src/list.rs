@@ -28,6 +28,7 @@ macro_rules! for_each_action {
                 CreateIndexRequest => CreateIndexResponse, "indices:admin/create", IndicesAndAliases(index, alias_names);
                 DeleteIndexRequest => Acknowledged, "indices:admin/delete", Indices(indices);
                 GetIndexRequest => GetIndexResponse, "indices:admin/get", Indices(indices);
+                GetFieldMappingsRequest => GetFieldMappingsResponse, "indices:admin/mappings/fields/get", Indices(indices);
                 UpdateAliasesRequest => UpdateAliasesResponse, "indices:admin/aliases", IndicesAndAliases(indices, alias_names);
                 PutMappingRequest => Acknowledged, "indices:admin/mapping/put", Indices(indices);
                 UpdateSettingsRequest => Acknowledged, "indices:admin/settings/update", Indices(indices);

@@ -16,7 +16,7 @@ pub mod schema;
 pub mod translog;
 
 pub use analysis::Analyzer;
-pub use document::{ParsedDocument, parse_document};
+pub use document::{METADATA_FIELDS, ParsedDocument, parse_document};
 
 pub use engine::{
     Applied, CommitInfo, Condition, DocumentFilter, FieldMask, GetDocument, Leaf, NewShard,

@@ -184,9 +184,9 @@ fn variable(part: &'static str) -> Option<&'static str> {
     part.strip_prefix('{')?.strip_suffix('}')
 }
 
-/// Whether anything may stand for a variable: ids may begin with `_`; metrics, and lists of names, may be `_all`.
+/// Whether anything may stand for a variable: ids and fields may begin with `_`; metrics, and lists of names, may be `_all`.
 fn is_free(variable: &str) -> bool {
-    variable.ends_with("id") || variable.starts_with("metric")
+    variable.ends_with("id") || variable.starts_with("metric") || variable == "fields"
 }
 
 /// Names that begin with `_` belong to the API: no index, alias, user or role has one, so that a path nobody serves

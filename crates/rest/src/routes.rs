@@ -18,9 +18,9 @@ use ringwall_api::cluster::{
 };
 use ringwall_api::document::{BulkRequest, GetRequest, MultiGetRequest};
 use ringwall_api::indices::{
-    CreateIndexRequest, DeleteIndexRequest, FlushRequest, GetIndexRequest, IndicesStatsRequest,
-    PutMappingRequest, RefreshRequest, ResolveIndexRequest, UpdateAliasesRequest,
-    UpdateSettingsRequest,
+    CreateIndexRequest, DeleteIndexRequest, FlushRequest, GetFieldMappingsRequest, GetIndexRequest,
+    IndicesStatsRequest, PutMappingRequest, RefreshRequest, ResolveIndexRequest,
+    UpdateAliasesRequest, UpdateSettingsRequest,
 };
 use ringwall_api::membership::{ApproveNodeRequest, ForgetNodeRequest, MembershipRequest};
 use ringwall_api::roles::{
@@ -147,6 +147,7 @@ pub static ROUTES: &[Route] = &[
     route!(indices GET_HEAD ["/{index}"] indices::get => [GetIndexRequest], "Describes indices: aliases, mappings, settings.", indices::INDICES_PARAMS, indices::LOCAL_PARAMS, indices::SETTINGS_PARAMS, &["features"]),
     route!(indices DELETE ["/{index}"] indices::delete => [DeleteIndexRequest], "Deletes indices.", indices::INDICES_PARAMS, indices::MASTER_PARAMS),
     route!(indices GET ["/_mapping", "/_mappings", "/{index}/_mapping", "/{index}/_mappings"] indices::mapping => [GetIndexRequest], "Returns the mappings of indices.", indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
+    route!(indices GET ["/_mapping/field/{fields}", "/{index}/_mapping/field/{fields}"] indices::field_mapping => [GetFieldMappingsRequest], "Returns the definitions of fields, by paths and patterns.", indices::INDICES_PARAMS, &["include_defaults"]),
     route!(indices PUT_POST ["/{index}/_mapping", "/{index}/_mappings"] indices::put_mapping => [PutMappingRequest] body, "Adds fields to the mappings of indices.", indices::INDICES_PARAMS, indices::MASTER_PARAMS),
     route!(indices GET ["/_settings", "/_settings/{name}", "/{index}/_settings", "/{index}/_settings/{name}"] indices::settings => [GetIndexRequest], "Returns the settings of indices.", indices::INDICES_PARAMS, indices::LOCAL_PARAMS, indices::SETTINGS_PARAMS),
     route!(indices PUT ["/_settings", "/{index}/_settings"] indices::put_settings => [UpdateSettingsRequest] body, "Changes dynamic settings of indices.", indices::INDICES_PARAMS, indices::MASTER_PARAMS),

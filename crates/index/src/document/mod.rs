@@ -195,7 +195,7 @@ fn parsing_error(reason: impl Into<String>) -> ApiError {
 }
 
 /// Names that a document may not have at its root. Source: Elasticsearch reference, "Metadata fields".
-const METADATA_FIELDS: [&str; 15] = [
+pub const METADATA_FIELDS: [&str; 15] = [
     "_id",
     "_index",
     "_source",

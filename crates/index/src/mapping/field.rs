@@ -216,6 +216,75 @@ impl FieldMapping {
         self.path.rsplit('.').next().unwrap_or(&self.path)
     }
 
+    /// Returns the definition as clients see it, with the parameters that nobody set if asked for.
+    pub fn definition(&self, with_defaults: bool) -> Map<String, Value> {
+        let Value::Object(mut shown) = self.to_json(false) else {
+            return Map::new();
+        };
+        if with_defaults {
+            for (name, value) in self.defaults() {
+                shown.entry(name).or_insert(value);
+            }
+        }
+        shown
+    }
+
+    fn defaults(&self) -> Vec<(&'static str, Value)> {
+        let mut defaults = vec![
+            ("index", Value::from(self.index)),
+            ("store", self.store.into()),
+        ];
+        let is_text = self.field_type == FieldType::Text;
+        if is_text {
+            let analyzer = |key: &str| {
+                let given = self.definition.get(key).cloned();
+                given.unwrap_or_else(|| "default".into())
+            };
+            let own = analyzer("analyzer");
+            let or_own = |key: &str| {
+                self.definition
+                    .get(key)
+                    .cloned()
+                    .unwrap_or_else(|| own.clone())
+            };
+            let search = or_own("search_analyzer");
+            let quote = self.definition.get("search_quote_analyzer").cloned();
+            defaults.extend([
+                ("analyzer", own.clone()),
+                (
+                    "search_quote_analyzer",
+                    quote.unwrap_or_else(|| search.clone()),
+                ),
+                ("search_analyzer", search),
+                ("position_increment_gap", self.position_increment_gap.into()),
+                ("index_options", "positions".into()),
+                ("norms", self.norms.into()),
+            ]);
+        } else if self.field_type != FieldType::Binary {
+            defaults.push(("doc_values", self.doc_values.into()));
+            defaults.push(("null_value", self.null_value.clone().unwrap_or_default()));
+        }
+        if self.field_type.may_ignore_malformed() {
+            defaults.push(("ignore_malformed", self.ignore_malformed.into()));
+        }
+        if self.field_type.is_numeric() {
+            defaults.push(("coerce", self.coerce.into()));
+        }
+        match self.field_type {
+            FieldType::Keyword => defaults.extend([
+                (
+                    "ignore_above",
+                    self.ignore_above.unwrap_or(i32::MAX as usize).into(),
+                ),
+                ("norms", self.norms.into()),
+                ("index_options", "docs".into()),
+            ]),
+            FieldType::Date => defaults.push(("format", self.format.spec().into())),
+            _ => {}
+        }
+        defaults
+    }
+
     /// Returns the definition, `{"type":...}`, with slots when `stored`.
     pub(crate) fn to_json(&self, stored: bool) -> Value {
         let mut json = Map::new();

@@ -31,8 +31,25 @@ const MINDS: &[(&str, Mind)] = &[
     ("indices:admin/flush", Mind::Nothing),
     ("indices:admin/resolve/", Mind::Nothing),
     ("indices:admin/get", Mind::Indices(Level::MetadataRead)),
+    (
+        "indices:admin/mappings/fields/get",
+        Mind::Indices(Level::MetadataRead),
+    ),
+    ("indices:admin/index_template/get", Mind::Nothing),
+    ("indices:admin/index_template/simulate", Mind::Nothing),
+    ("indices:admin/template/get", Mind::Nothing),
+    // Templates belong to the cluster, whatever their names say.
+    (
+        "indices:admin/index_template/",
+        Mind::Cluster(Level::MetadataWrite),
+    ),
+    (
+        "indices:admin/template/",
+        Mind::Cluster(Level::MetadataWrite),
+    ),
     ("indices:admin/", Mind::Indices(Level::MetadataWrite)),
     ("cluster:monitor/", Mind::Nothing),
+    ("cluster:admin/component_template/get", Mind::Nothing),
     ("cluster:admin/nodes/", Mind::Nothing),
     ("cluster:admin/tasks/", Mind::Nothing),
     (
@@ -40,6 +57,19 @@ const MINDS: &[(&str, Mind)] = &[
         Mind::Nothing,
     ),
     ("cluster:admin/xpack/security/user/get", Mind::Nothing),
+    (
+        "cluster:admin/xpack/security/user/list_privileges",
+        Mind::Nothing,
+    ),
+    ("cluster:admin/xpack/security/role/get", Mind::Nothing),
+    (
+        "cluster:admin/xpack/security/privilege/builtin/get",
+        Mind::Nothing,
+    ),
+    (
+        "cluster:admin/xpack/security/realm/cache/clear",
+        Mind::Nothing,
+    ),
     (
         "cluster:admin/xpack/security/user/has_privileges",
         Mind::Nothing,

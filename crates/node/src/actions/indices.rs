@@ -1,13 +1,16 @@
 //! Creating, describing, changing and deleting indices.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ringwall_api::indices::{
-    Acknowledged, CreateIndexRequest, CreateIndexResponse, DeleteIndexRequest, GetIndexRequest,
-    GetIndexResponse, IndexDescription, PutMappingRequest, UpdateSettingsRequest,
+    Acknowledged, CreateIndexRequest, CreateIndexResponse, DeleteIndexRequest,
+    GetFieldMappingsRequest, GetFieldMappingsResponse, GetIndexRequest, GetIndexResponse,
+    IndexDescription, PutMappingRequest, UpdateSettingsRequest,
 };
 use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext, Through};
+use ringwall_base::glob::{self, Syntax};
 use ringwall_cluster::index_settings::IndexSettings;
 use ringwall_cluster::names::validate_index_name;
 use ringwall_cluster::render::{render_default_settings, render_settings};
@@ -16,7 +19,7 @@ use ringwall_index::Mapping;
 use ringwall_index::mapping::MappingLimits;
 use ringwall_search::filter::check_filter;
 use ringwall_settings::registry::indices::MAX_SHARDS_PER_NODE;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Handler;
 use super::templates::{self, Asked, Composed};
@@ -224,6 +227,41 @@ impl Handler<GetIndexRequest> for Services {
             })
             .collect::<ApiResult<_>>()?;
         Ok(GetIndexResponse { indices })
+    }
+}
+
+impl Handler<GetFieldMappingsRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<GetFieldMappingsRequest>,
+    ) -> ApiResult<GetFieldMappingsResponse> {
+        let state = services.cluster.state();
+        let wanted = |path: &str| {
+            let mut patterns = request.fields.iter();
+            patterns.any(|pattern| glob::matches(pattern, path, Syntax::Star))
+        };
+        let mut indices = BTreeMap::new();
+        for index in concrete(&state, request.indices())? {
+            let (_, mapping) = services.shards.mapping_in(&state, &index.id)?;
+            let own = mapping
+                .fields()
+                .filter(|field| wanted(&field.path))
+                .map(|field| {
+                    (
+                        field.path.to_string(),
+                        field.definition(request.with_defaults),
+                    )
+                });
+            let metadata = ringwall_index::METADATA_FIELDS
+                .into_iter()
+                // Names that are kept free, of no field that is there.
+                .filter(|name| !["_type", "_primary_term"].contains(name))
+                .filter(|name| wanted(name))
+                .map(|name| (name.to_owned(), Map::new()));
+            indices.insert(index.id.name.clone(), own.chain(metadata).collect());
+        }
+        Ok(GetFieldMappingsResponse { indices })
     }
 }
 

@@ -199,3 +199,64 @@ async fn templates_say_whether_writes_make_indices_and_older_ones_are_laid_over_
     assert_eq!(cluster.get(0, "/_template/l1").await.0, 200);
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fields_are_described_by_their_paths() {
+    let cluster = Cluster::start(1).await;
+    let mappings = json!({"mappings": {"properties": {
+        "t1": {"type": "text", "fields": {"k": {"type": "keyword"}}},
+        "obj": {"properties": {"t1": {"type": "text", "analyzer": "english"}, "n": {"type": "long"}}},
+    }}});
+    cluster.put(0, "/fm", mappings).await;
+    let text = json!({"type": "text", "fields": {"k": {"type": "keyword"}}});
+    let field = |path: &str, name: &str, definition: Value| json!({"full_name": path, "mapping": {name: definition}});
+    for (path, expected) in [
+        (
+            "/fm/_mapping/field/t1",
+            json!({"t1": field("t1", "t1", text.clone())}),
+        ),
+        (
+            "/_mapping/field/t*",
+            json!({"t1": field("t1", "t1", text.clone()), "t1.k": field("t1.k", "k", json!({"type": "keyword"}))}),
+        ),
+        (
+            "/fm/_mapping/field/obj.t1,nope",
+            json!({"obj.t1": field("obj.t1", "t1", json!({"type": "text", "analyzer": "english"}))}),
+        ),
+        ("/fm/_mapping/field/obj", json!({})),
+        (
+            "/fm/_mapping/field/_id",
+            json!({"_id": {"full_name": "_id", "mapping": {}}}),
+        ),
+    ] {
+        let (status, body) = cluster.get(0, path).await;
+        assert_eq!(
+            (status, &body["fm"]["mappings"]),
+            (200, &expected),
+            "{path}: {body}"
+        );
+    }
+    assert_eq!(cluster.get(0, "/nope/_mapping/field/t1").await.0, 404);
+    assert_eq!(
+        cluster.get(0, "/nope*/_mapping/field/t1").await,
+        (404, json!({}))
+    );
+    let (_, body) = cluster
+        .get(0, "/fm/_mapping/field/obj.*?include_defaults=true")
+        .await;
+    let shown = &body["fm"]["mappings"]["obj.t1"]["mapping"]["t1"];
+    assert_eq!(
+        (
+            &shown["analyzer"],
+            &shown["search_analyzer"],
+            &shown["index"]
+        ),
+        (&json!("english"), &json!("english"), &json!(true))
+    );
+    let shown = &body["fm"]["mappings"]["obj.n"]["mapping"]["n"];
+    assert_eq!(
+        (&shown["coerce"], &shown["doc_values"]),
+        (&json!(true), &json!(true))
+    );
+    cluster.stop().await;
+}

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use http::{Method, StatusCode};
 use ringwall_api::indices::{
-    BroadcastResponse, CreateIndexRequest, DeleteIndexRequest, FlushRequest, GetIndexRequest,
-    IndexDescription, IndicesStatsRequest, PutMappingRequest, RefreshRequest, ShardStats,
-    UpdateSettingsRequest,
+    BroadcastResponse, CreateIndexRequest, DeleteIndexRequest, FlushRequest,
+    GetFieldMappingsRequest, GetIndexRequest, IndexDescription, IndicesStatsRequest,
+    PutMappingRequest, RefreshRequest, ShardStats, UpdateSettingsRequest,
 };
 use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions};
 use ringwall_base::glob::{self, Syntax};
@@ -102,6 +102,34 @@ pub async fn mapping(request: RestRequest) -> ApiResult<RestResponse> {
         .into_iter()
         .map(|index| (index.name, json!({"mappings": index.mappings})));
     Ok(RestResponse::json(Value::Object(by_name.collect())))
+}
+
+/// `GET [/{index}]/_mapping/field/{fields}`. A field is shown by its path, with its definition under its own name.
+pub async fn field_mapping(request: RestRequest) -> ApiResult<RestResponse> {
+    let asked = GetFieldMappingsRequest {
+        indices: request.indices(IndicesOptions::default())?,
+        fields: request.path_list("fields"),
+        with_defaults: request.params.flag("include_defaults", false)?,
+    };
+    let answer = request.execute(asked).await?;
+    let status = match answer.indices.is_empty() {
+        true => StatusCode::NOT_FOUND,
+        false => StatusCode::OK,
+    };
+    let by_index = answer.indices.into_iter().map(|(index, fields)| {
+        let fields = fields.into_iter().map(|(path, definition)| {
+            let name = path.rsplit('.').next().unwrap_or(&path).to_owned();
+            let mapping = match definition.is_empty() {
+                true => Map::new(),
+                false => Map::from_iter([(name, Value::Object(definition))]),
+            };
+            let shown = json!({"full_name": path.clone(), "mapping": mapping});
+            (path, shown)
+        });
+        let fields: Map<String, Value> = fields.collect();
+        (index, json!({"mappings": fields}))
+    });
+    Ok(RestResponse::json(Value::Object(by_index.collect())).with_status(status))
 }
 
 /// `GET [/{index}]/_settings[/{name}]`.
