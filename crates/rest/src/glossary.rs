@@ -242,6 +242,7 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         List,
         "Names of indices or aliases, with `*` and exclusions.",
     ),
+    ("fields", List, "Paths of fields, with `*`."),
     ("indicator", Text, "One indicator."),
     ("key", Text, "The fingerprint of the key that is approved."),
     (
