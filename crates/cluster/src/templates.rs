@@ -142,17 +142,25 @@ impl Templates {
     }
 
     /// Returns the other composable templates whose patterns overlap, with their patterns.
+    ///
+    /// # Errors
+    /// 400 where there are so many and such long patterns that to compare them would hold up the cluster: this is done
+    /// wherever the state is applied.
     pub fn overlapping(
         &self,
         name: Option<&str>,
         patterns: &[String],
-    ) -> Vec<(String, Vec<String>)> {
-        self.index
-            .iter()
-            .filter(|(other, _)| Some(other.as_str()) != name)
-            .filter(|(_, other)| overlap(patterns, &other.index_patterns))
-            .map(|(other, template)| (other.clone(), template.index_patterns.clone()))
-            .collect()
+    ) -> Result<Vec<(String, Vec<String>)>, ApiError> {
+        let mut effort = MAX_EFFORT;
+        let mut found = Vec::new();
+        for (other, template) in &self.index {
+            if Some(other.as_str()) != name
+                && overlap(patterns, &template.index_patterns, &mut effort)?
+            {
+                found.push((other.clone(), template.index_patterns.clone()));
+            }
+        }
+        Ok(found)
     }
 
     /// Checks what of a composable template depends on the others.
@@ -177,7 +185,7 @@ impl Templates {
             ));
         }
         let rivals: Vec<(String, Vec<String>)> = self
-            .overlapping(Some(name), &template.index_patterns)
+            .overlapping(Some(name), &template.index_patterns)?
             .into_iter()
             .filter(|(other, _)| self.index[other].priority() == template.priority())
             .collect();
@@ -326,11 +334,26 @@ fn matches(patterns: &[String], index: &str, is_hidden: bool) -> bool {
     })
 }
 
-fn overlap(these: &[String], those: &[String]) -> bool {
-    these
-        .iter()
-        .any(|this| those.iter().any(|that| glob::overlap(this, that)))
+fn overlap(these: &[String], those: &[String], effort: &mut usize) -> Result<bool, ApiError> {
+    for this in these {
+        for that in those {
+            let cost = this.len().saturating_mul(that.len()).saturating_add(1);
+            *effort = effort.checked_sub(cost).ok_or_else(|| {
+                ApiError::illegal_argument(
+                    "the index patterns are too many and too long to be compared with those of the other templates; use fewer \
+                     or shorter ones",
+                )
+            })?;
+            if glob::overlap(this, that) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
+
+/// Pairs of characters: some tens of milliseconds. A thousand templates of usual patterns take a fiftieth of it.
+const MAX_EFFORT: usize = 20_000_000;
 
 fn invalid(name: &str, cause: &str) -> ApiError {
     let reason = format!("index_template [{name}] invalid, cause [{cause}]");
@@ -381,6 +404,15 @@ impl IndexTemplate {
             ));
         }
         check_names(name, &template.index_patterns)?;
+        let settings = template.template.as_ref().and_then(|t| t.settings.as_ref());
+        if template.index_patterns.iter().any(|pattern| pattern == "*")
+            && settings.is_some_and(|settings| settings.value("index.hidden").is_some())
+        {
+            return Err(invalid(
+                name,
+                "global composable templates may not specify the setting index.hidden",
+            ));
+        }
         Ok(template)
     }
 
@@ -637,6 +669,11 @@ impl<'a> Fields<'a> {
         for (name, body) in &aliases {
             AliasMetadata::parse(name, body)?;
             validate_alias_name(&name.replace(INDEX, "index"))?;
+            if name == INDEX {
+                return Err(ApiError::illegal_argument(format!(
+                    "the alias [{name}] would have the name of its index"
+                )));
+            }
         }
         Ok(Some(aliases))
     }
@@ -655,8 +692,8 @@ impl<'a> Fields<'a> {
 /// Stands for the index in the name of an alias.
 pub const INDEX: &str = "{index}";
 
-/// More than any name that it could match.
-const MAX_PATTERN: usize = 512;
+/// As long as the name of an index may be.
+const MAX_PATTERN: usize = 255;
 
 fn check_name(name: &str) -> Result<(), ApiError> {
     let problem = match name {

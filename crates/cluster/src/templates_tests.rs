@@ -202,3 +202,30 @@ fn what_no_template_can_be_is_refused_and_named() {
         );
     }
 }
+
+/// Every node compares the patterns when it applies the change: none may be held up.
+#[test]
+fn patterns_that_take_long_to_compare_are_refused() {
+    let mut templates = Templates::default();
+    let hostile = |letter: &str| -> Vec<String> {
+        (0..60)
+            .map(|n| format!("{}{n}", format!("*{letter}").repeat(120)))
+            .collect()
+    };
+    put(&mut templates, "a", json!({"index_patterns": hostile("a")})).unwrap();
+    let refused = put(&mut templates, "b", json!({"index_patterns": hostile("b")})).unwrap_err();
+    assert!(
+        refused.reason.contains("too many and too long"),
+        "{}",
+        refused.reason
+    );
+    for n in 0..500 {
+        let pattern = format!("logs-{n}-production-*");
+        put(
+            &mut templates,
+            &format!("t{n}"),
+            json!({"index_patterns": [pattern], "priority": 5}),
+        )
+        .unwrap();
+    }
+}

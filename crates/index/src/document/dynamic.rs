@@ -21,6 +21,12 @@ pub(super) fn definition(options: &RootOptions, path: &str, scalar: &Scalar<'_>)
     Value::Object(definition)
 }
 
+/// Returns whether a template defines objects at `path`.
+pub(super) fn is_templated(options: &RootOptions, path: &str) -> bool {
+    let templates = &options.dynamic_templates;
+    templates.definition(path, Kind::Object).is_some()
+}
+
 /// Returns the definition of the object at `path`, and what becomes of what is in it.
 pub(super) fn object(options: &RootOptions, path: &str, inherited: Dynamic) -> (Value, Dynamic) {
     let template = options.dynamic_templates.definition(path, Kind::Object);

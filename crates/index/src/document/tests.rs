@@ -459,6 +459,27 @@ fn dynamic_templates_that_define_nothing_are_refused() {
             json!([{"a": {"match_pattern": "regex", "match": "(", "mapping": {}}}]),
             "Pattern [(] of type [regex] is invalid. Cannot create dynamic template [a].",
         ),
+        // What would take long to fill in, or to match.
+        (
+            json!([{"a": {"match": "x", "mapping": {"meta": {"a": "{name}".repeat(1000)}}}}]),
+            "has [6005] bytes, of which it may have [4096]",
+        ),
+        (
+            json!([{"a": {"match": "x", "mapping": {"meta": {"a": "{name}".repeat(20)}}}}]),
+            "names the field [20] times, of which it may [16]",
+        ),
+        (
+            json!([{"a": {"match_pattern": "regex", "match": "\\w{160}", "mapping": {}}}]),
+            "is invalid. Cannot create dynamic template [a].",
+        ),
+        (
+            json!([{"a": {"match_pattern": "regex", "match": "a)|(.*", "mapping": {}}}]),
+            "is invalid. Cannot create dynamic template [a].",
+        ),
+        (
+            json!(vec![json!({"a": {"match": "x", "mapping": {}}}); 1001]),
+            "of which a mapping may have [1000]",
+        ),
         (
             json!([{"a": {"match": "x", "mapping": {"type": "nope"}}}]),
             "dynamic template [a] has invalid content",
@@ -470,5 +491,39 @@ fn dynamic_templates_that_define_nothing_are_refused() {
     ] {
         let error = Mapping::parse(&json!({"dynamic_templates": templates})).unwrap_err();
         assert!(error.reason.contains(part), "{}", error.reason);
+    }
+}
+
+/// However a name is spelled, its objects are what the templates say. As a real Elasticsearch maps them.
+#[test]
+fn dynamic_templates_define_the_objects_of_dotted_names() {
+    let mapping = mapping(json!({"dynamic_templates": [
+        {"o": {"match": "a", "match_mapping_type": "object", "mapping": {"enabled": false}}},
+        {"p": {"match": "b*", "match_mapping_type": "object", "mapping": {"type": "object", "dynamic": false}}},
+    ]}));
+    let quiet = json!({"type": "object", "dynamic": "false"});
+    for (document, expected) in [
+        (
+            r#"{"a.x":1}"#,
+            json!({"a": {"type": "object", "enabled": false}}),
+        ),
+        (r#"{"b1.x":1}"#, json!({"b1": quiet})),
+        (r#"{"b3.c.d":1,"b3":{"z":1}}"#, json!({"b3": quiet})),
+        (
+            r#"{"c.b4.y":{"z":1}}"#,
+            json!({"c": {"properties": {"b4": quiet}}}),
+        ),
+        (
+            r#"{"c.d":1}"#,
+            json!({"c": {"properties": {"d": {"type": "long"}}}}),
+        ),
+    ] {
+        let update = parse(&mapping, document).unwrap().mapping_update.unwrap();
+        let grown = mapping.merge(&update).unwrap();
+        assert_eq!(grown.to_json()["properties"], expected, "{document}");
+        assert!(
+            parse(&grown, document).unwrap().mapping_update.is_none(),
+            "{document}"
+        );
     }
 }

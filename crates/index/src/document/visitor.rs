@@ -181,6 +181,28 @@ impl<'m> Reader<'m> {
         }
     }
 
+    /// Defines the objects that a dotted name goes through, where templates do. Returns whether what is in them is
+    /// looked at.
+    fn open_parents(&mut self) -> bool {
+        let options = &self.mapping.options;
+        if options.dynamic_templates.is_empty() {
+            return true;
+        }
+        let dots: Vec<usize> = self.path.match_indices('.').map(|(at, _)| at).collect();
+        for at in dots {
+            let parent = &self.path[..at];
+            if self.mapping.is_object(parent) || !dynamic::is_templated(options, parent) {
+                continue;
+            }
+            let (definition, within) = dynamic::object(options, parent, Dynamic::True);
+            dynamic::add(&mut self.update, parent, definition);
+            if within != Dynamic::True {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Begins to read an object at the current path.
     fn open<E: Error>(
         &mut self,
@@ -188,6 +210,7 @@ impl<'m> Reader<'m> {
     ) -> Result<(Option<&'m ObjectMapping>, Dynamic), E> {
         match target {
             Target::Object(object, dynamic) => Ok((object, dynamic)),
+            Target::New(_) if !self.open_parents() => Ok((None, Dynamic::False)),
             Target::New(dynamic) => {
                 let (definition, within) =
                     dynamic::object(&self.mapping.options, &self.path, dynamic);
@@ -211,6 +234,7 @@ impl<'m> Reader<'m> {
         match target {
             Target::Skip => Ok(()),
             Target::Field(field) => self.field_value(field, scalar, true),
+            Target::New(_) if !self.open_parents() => Ok(()),
             Target::New(_) => {
                 let definition = dynamic::definition(&self.mapping.options, &self.path, scalar);
                 dynamic::add(&mut self.update, &self.path, definition);

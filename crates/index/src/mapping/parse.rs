@@ -283,9 +283,7 @@ fn parse_parameter(field: &mut FieldMapping, key: &str, value: &Value) -> Result
     let number = field_type.is_numeric();
     let path = field.path.clone();
     match key {
-        "meta" => {
-            object(key, value)?;
-        }
+        "meta" => check_meta(value)?,
         "store" => field.store = boolean(key, value)?,
         "copy_to" if field_type != T::Binary => field.copy_to = string_list(key, value, &path)?,
         "index" if !matches!(field_type, T::Binary | T::Wildcard) => {
@@ -359,6 +357,39 @@ fn parse_parameter(field: &mut FieldMapping, key: &str, value: &Value) -> Result
                 "unknown parameter [{other}] on mapper [{}] of type [{}]",
                 field.name(),
                 field_type.name()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Source: Elasticsearch reference, "meta".
+fn check_meta(value: &Value) -> Result<(), ApiError> {
+    let entries = object("meta", value)?;
+    if entries.len() > 5 {
+        return Err(mapping_error(format!(
+            "[meta] can't have more than 5 entries, but got {}",
+            entries.len()
+        )));
+    }
+    for (name, value) in entries {
+        let (kept, most) = (name.encode_utf16().count(), 20);
+        if kept > most {
+            return Err(mapping_error(format!(
+                "[meta] keys can't be longer than {most} chars, but got [{kept}]"
+            )));
+        }
+        let Value::String(text) = value else {
+            return Err(mapping_error(format!(
+                "[meta] values can only be strings, but got {}[{}]",
+                kind(value),
+                java_text(value)
+            )));
+        };
+        let (kept, most) = (text.encode_utf16().count(), 50);
+        if kept > most {
+            return Err(mapping_error(format!(
+                "[meta] values can't be longer than {most} chars, but got [{kept}] for field [{name}]"
             )));
         }
     }

@@ -1,7 +1,7 @@
 //! `dynamic_templates`: what fields are that appear for the first time. Source: Elasticsearch reference, "Dynamic
 //! templates".
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use ringwall_api::ApiError;
 use ringwall_base::glob::{self, Syntax};
 use serde_json::{Map, Value};
@@ -109,8 +109,19 @@ impl DynamicTemplates {
                 "Dynamic template syntax error. An array of named objects is expected.",
             ));
         };
+        if items.len() > MAX_TEMPLATES {
+            return Err(mapping_error(format!(
+                "[{}] dynamic templates are given, of which a mapping may have [{MAX_TEMPLATES}]",
+                items.len()
+            )));
+        }
         let templates = items.iter().map(|item| parse_template(item, &check));
         Ok(Self(templates.collect::<Result<_, _>>()?))
+    }
+
+    /// Returns whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Returns the definition of a new field from the first template that fits it.
@@ -126,7 +137,12 @@ impl DynamicTemplates {
 
 impl DynamicTemplate {
     fn define(&self, name: &str, kind: Kind) -> Map<String, Value> {
+        let name = &name[..name.floor_char_boundary(MAX_FILLED)];
         let fill = |text: &str| {
+            // Most texts have nothing to fill in.
+            if !text.contains('{') {
+                return text.to_owned();
+            }
             text.replace("{name}", name)
                 .replace("{dynamic_type}", kind.default_type())
                 .replace("{dynamicType}", kind.default_type())
@@ -208,6 +224,21 @@ fn parse_template(
             "template [{name}] must have either mapping or runtime set"
         ))
     })?;
+    let size = size_of(&mapping);
+    if size > MAX_DEFINITION {
+        return Err(mapping_error(format!(
+            "the mapping of the dynamic template [{name}] has [{size}] bytes, of which it may have [{MAX_DEFINITION}]"
+        )));
+    }
+    let places = Value::Object(mapping.clone())
+        .to_string()
+        .matches("{name}")
+        .count();
+    if places > MAX_PLACES {
+        return Err(mapping_error(format!(
+            "the mapping of the dynamic template [{name}] names the field [{places}] times, of which it may [{MAX_PLACES}]"
+        )));
+    }
     kinds.retain(|kind| !unwanted_kinds.contains(kind));
     let template = DynamicTemplate {
         kinds,
@@ -216,7 +247,7 @@ fn parse_template(
         mapping,
     };
     let tries = template.kinds.iter().map(|kind| {
-        let definition = template.define(&format!("__dynamic__{name}"), *kind);
+        let definition = template.define("__dynamic__", *kind);
         check(&definition)
     });
     // One kind of value that it can define is enough.
@@ -256,14 +287,46 @@ fn pattern(template: &str, text: &str, is_regex: bool) -> Result<NamePattern, Ap
     if !is_regex {
         return Ok(NamePattern::Simple(text.to_owned()));
     }
-    let regex = Regex::new(&format!("^(?:{text})$")).map_err(|error| {
+    // By itself first: what closes a group that it did not open would change what stands around it.
+    let checked = regex_syntax::parse(text).map_err(|error| error.to_string());
+    let built = checked.and_then(|_| {
+        RegexBuilder::new(&format!("^(?:{text})$"))
+            .size_limit(MAX_REGEX_BYTES)
+            .dfa_size_limit(MAX_REGEX_BYTES)
+            .build()
+            .map_err(|error| error.to_string())
+    });
+    let regex = built.map_err(|error| {
         mapping_error(format!(
             "Pattern [{text}] of type [regex] is invalid. Cannot create dynamic template [{template}]."
         ))
-        .caused_by(ApiError::illegal_argument(error.to_string()))
+        .caused_by(ApiError::illegal_argument(error))
     })?;
     Ok(NamePattern::Regex(regex))
 }
+
+/// Bytes of a definition, names and values, before names are filled in.
+fn size_of(map: &Map<String, Value>) -> usize {
+    fn of(value: &Value) -> usize {
+        match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(of).sum(),
+            Value::Object(map) => size_of(map),
+            _ => 8,
+        }
+    }
+    map.iter().map(|(key, value)| key.len() + of(value)).sum()
+}
+
+/// A definition is filled in for each new field, each time with its name: these hold what that may cost. Real ones have
+/// a few hundred bytes, and a mapping a few dozen of them.
+const MAX_DEFINITION: usize = 4096;
+const MAX_PLACES: usize = 16;
+const MAX_TEMPLATES: usize = 1000;
+/// As much of the name of a field is filled in.
+const MAX_FILLED: usize = 1024;
+/// Of one compiled expression.
+const MAX_REGEX_BYTES: usize = 1 << 16;
 
 /// A text stands for a list of one.
 fn texts<'v>(key: &str, value: &'v Value) -> Result<Vec<&'v str>, ApiError> {

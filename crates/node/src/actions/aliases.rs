@@ -35,7 +35,15 @@ impl Handler<UpdateAliasesRequest> for Services {
             let indices = selected(&state, &authorized, &action.indices)?;
             let before = changes.len();
             match action.kind {
-                AliasActionKind::Add => add(&services, &indices, action, &mut changes).await?,
+                AliasActionKind::Add => {
+                    for (index, alias) in pairs(&indices, &action.aliases) {
+                        let caller = &context.authentication;
+                        services
+                            .authorizer
+                            .authorize_alias_of(caller, index, alias)?;
+                    }
+                    add(&services, &indices, action, &mut changes).await?;
+                }
                 AliasActionKind::Remove => {
                     remove(
                         &services,
@@ -133,6 +141,16 @@ fn selected<'a>(
         true => Err(ApiError::index_not_found(&expressions.join(","))),
         false => Ok(selected),
     }
+}
+
+fn pairs<'a>(
+    indices: &'a [&IndexMetadata],
+    aliases: &'a [String],
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    indices.iter().flat_map(move |index| {
+        let index = index.id.name.as_str();
+        aliases.iter().map(move |alias| (index, alias.as_str()))
+    })
 }
 
 async fn add(

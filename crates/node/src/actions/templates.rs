@@ -23,6 +23,7 @@ use ringwall_cluster::templates::{
 use ringwall_cluster::{Aliases, Change};
 use ringwall_index::Mapping;
 use ringwall_index::mapping::{MappingLimits, lay_over};
+use ringwall_search::parse_query;
 use serde_json::{Map, Value, json};
 
 use super::{Handler, indices};
@@ -121,6 +122,23 @@ async fn check_composition(
     })
 }
 
+/// Checks parts that are made whole by others: the fields of their filters may be defined there.
+async fn check_part(services: &Services, part: &Template) -> ApiResult<()> {
+    let mut without_filters = part.clone();
+    for (name, body) in without_filters.aliases.iter_mut().flatten() {
+        let filter = body.as_object_mut().and_then(|body| body.remove("filter"));
+        if let Some(filter) =
+            filter.filter(|filter| filter.as_object().is_some_and(|f| !f.is_empty()))
+        {
+            parse_query(&filter).map_err(|error| {
+                let reason = format!("failed to parse filter for alias [{name}]");
+                ApiError::illegal_argument(reason).caused_by(error)
+            })?;
+        }
+    }
+    check_layers(services, &[&without_filters]).await
+}
+
 async fn check_layers(services: &Services, layers: &[&Template]) -> ApiResult<()> {
     let nothing = json!({});
     let asked = Asked {
@@ -146,7 +164,7 @@ impl Handler<PutComponentTemplateRequest> for Services {
     ) -> ApiResult<Acknowledged> {
         let request = request.into_request().0;
         let template = ComponentTemplate::parse(&request.name, &request.body)?;
-        check_layers(&services, &[&template.template]).await?;
+        check_part(&services, &template.template).await?;
         // Those that are made of it must stay whole.
         let mut templates = services.cluster.state().templates.clone();
         let parts = &mut templates.component;
@@ -193,7 +211,7 @@ impl Handler<PutLegacyTemplateRequest> for Services {
     ) -> ApiResult<Acknowledged> {
         let request = request.into_request().0;
         let template = LegacyTemplate::parse(&request.name, &request.body)?;
-        check_layers(&services, &[&template.template]).await?;
+        check_part(&services, &template.template).await?;
         let change = TemplateChange::PutLegacy {
             name: request.name,
             template: Box::new(template),
@@ -333,11 +351,12 @@ impl Handler<SimulateIndexRequest> for Services {
         if resolved.layers.is_empty() && resolved.composable.is_none() {
             return Ok(SimulateResponse { template: None });
         }
-        let overlapping = resolved
-            .composable
-            .map_or_else(Vec::new, |(name, template)| {
-                templates.overlapping(Some(name), &template.index_patterns)
-            });
+        let overlapping = match resolved.composable {
+            Some((name, template)) => {
+                templates.overlapping(Some(name), &template.index_patterns)?
+            }
+            None => Vec::new(),
+        };
         let template = simulated(&resolved.layers, &request.index, overlapping)?;
         Ok(SimulateResponse {
             template: Some(template),
@@ -377,7 +396,7 @@ impl Handler<SimulateTemplateRequest> for Services {
                 ));
             }
         };
-        let overlapping = templates.overlapping(name.as_deref(), &template.index_patterns);
+        let overlapping = templates.overlapping(name.as_deref(), &template.index_patterns)?;
         let layers = templates.layers(&template);
         let template = simulated(&layers, "simulate_template_index", overlapping)?;
         Ok(SimulateResponse {

@@ -39,7 +39,7 @@ const MASTER_TIMEOUT: Duration = Duration::from_secs(30);
 const LINK_RETRY: Duration = Duration::from_millis(50);
 /// Between two attempts to reach the master.
 const MASTER_RETRY: Duration = Duration::from_millis(500);
-/// How many times items are tried again because the mapping grew under them.
+/// How many times an item is tried again because the mapping grew under it.
 const MAPPING_ROUNDS: usize = 64;
 
 /// Executes the items of a bulk on their primary.
@@ -91,7 +91,8 @@ async fn apply_with_mapping(
     // same, or the other copies would miss it for good.
     let shared = Arc::new(Mutex::new(AppliedItems::new(request, items, views)));
     let take = |shared: &Mutex<AppliedItems>| std::mem::take(&mut *shared.lock());
-    for round in 0..MAPPING_ROUNDS {
+    let (mut round, mut in_vain, mut done) = (0, 0, 0);
+    while in_vain < MAPPING_ROUNDS {
         let local = shard.clone();
         let disk = services.disk.clone();
         let applied = shared.clone();
@@ -100,7 +101,8 @@ async fn apply_with_mapping(
             if round == 0 {
                 disk.check_room(&local.id.index.name)?;
             }
-            apply_items(&local, term, &mut applied.lock())
+            // The first document of many has most often all of their fields.
+            apply_items(&local, term, round > 0, &mut applied.lock())
         });
         match ran.await {
             // The copy has failed.
@@ -113,10 +115,22 @@ async fn apply_with_mapping(
             }
             Ok(Ok(())) => {}
         }
-        let update = shared.lock().mapping_update.take();
+        let (update, ahead, reached) = {
+            let mut applied = shared.lock();
+            let (update, ahead) = (applied.mapping_update.take(), applied.mapping_ahead.take());
+            (update, ahead, applied.done())
+        };
         let Some(update) = update else {
             return Ok(take(&shared));
         };
+        in_vain = if reached > done { 0 } else { in_vain + 1 };
+        (round, done) = (round + 1, reached);
+        // Together they may be more than the index allows, where one by one the first of them are not.
+        if let Some(ahead) = ahead
+            && services.shards.grow_mapping(shard, &ahead).await.is_ok()
+        {
+            continue;
+        }
         // Applied operations stand whatever becomes of the rest, so the failure is the item's.
         let grown = tokio::select! {
             grown = services.shards.grow_mapping(shard, &update) => grown,

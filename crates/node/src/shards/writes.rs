@@ -41,6 +41,8 @@ pub struct AppliedItems {
     pub operations: Vec<Operation>,
     /// The current item needs these fields; it is tried again after they were added.
     pub mapping_update: Option<Value>,
+    /// The same with the fields that later items need too, so that not each of them waits for the master.
+    pub mapping_ahead: Option<Value>,
 }
 
 /// An item that is applied here but not yet acknowledged.
@@ -62,7 +64,13 @@ impl AppliedItems {
             operations: Vec::with_capacity(items.len()),
             items,
             mapping_update: None,
+            mapping_ahead: None,
         }
+    }
+
+    /// Returns how many items have been dealt with.
+    pub fn done(&self) -> usize {
+        self.outcomes.len()
     }
 
     /// Gives up the current item and goes on with the next.
@@ -111,6 +119,7 @@ impl AppliedItems {
 pub fn apply_items(
     shard: &LocalShard,
     term: Term,
+    look_ahead: bool,
     applied: &mut AppliedItems,
 ) -> Result<(), ApiError> {
     while let Some(current) = applied.items.get(applied.outcomes.len()) {
@@ -125,6 +134,10 @@ pub fn apply_items(
             }
             Ok(Step::Unchanged(done)) => Ok(done),
             Ok(Step::NeedsMapping(update)) => {
+                let later = &applied.items[applied.outcomes.len() + 1..];
+                applied.mapping_ahead = look_ahead
+                    .then(|| with_fields_of(shard, &update, later))
+                    .flatten();
                 applied.mapping_update = Some(update);
                 return Ok(());
             }
@@ -135,6 +148,27 @@ pub fn apply_items(
     }
     Ok(())
 }
+
+/// Returns the mapping with an update and with the fields of later items, as far as they go together. What they cannot
+/// be read with is theirs to tell when it is their turn.
+fn with_fields_of(shard: &LocalShard, update: &Value, later: &[ShardItem]) -> Option<Value> {
+    let mut mapping = shard.engine.mapping().merge(update).ok()?;
+    let mut grew = false;
+    let whole = |item: &&ShardItem| matches!(item.item.op, OpType::Index | OpType::Create);
+    for item in later.iter().filter(whole).take(LOOK_AHEAD) {
+        let (item, source) = (&item.item, item.item.source.clone());
+        let id = item.id.as_deref().unwrap_or_default();
+        let parsed = parse_document(&mapping, id, item.routing.as_deref(), source);
+        let needed = parsed.ok().and_then(|document| document.mapping_update);
+        if let Some(grown) = needed.and_then(|update| mapping.merge(&update).ok()) {
+            (mapping, grew) = (grown, true);
+        }
+    }
+    grew.then(|| mapping.to_json())
+}
+
+/// Items that are looked at for fields to come.
+const LOOK_AHEAD: usize = 1000;
 
 enum Step {
     Written(Done, Operation),
@@ -388,7 +422,7 @@ mod tests {
 
     fn send(shard: &LocalShard, request: u64) -> (Vec<Result<String, u16>>, Vec<Operation>) {
         let mut applied = AppliedItems::new(request, items(), BTreeMap::new());
-        apply_items(shard, 1, &mut applied).unwrap();
+        apply_items(shard, 1, true, &mut applied).unwrap();
         let operations = applied.operations.clone();
         let outcomes = applied.into_outcomes(ShardCounts::default(), false);
         let outcomes = outcomes

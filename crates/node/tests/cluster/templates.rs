@@ -260,3 +260,38 @@ async fn fields_are_described_by_their_paths() {
     );
     cluster.stop().await;
 }
+
+/// Each document brings a field of its own: that they are many is no reason to refuse some.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bulk_may_bring_many_new_fields() {
+    let cluster = Cluster::start(1).await;
+    let mut lines = String::new();
+    for n in 0..300 {
+        lines += &format!("{{\"index\":{{\"_index\":\"many\"}}}}\n{{\"f{n}\":{n}}}\n");
+    }
+    let answer = send(&cluster, Method::POST, "/_bulk", Value::String(lines)).await;
+    assert_eq!(answer["errors"], false, "{answer}");
+    let (_, body) = cluster.get(0, "/many/_mapping").await;
+    let fields = body["many"]["mappings"]["properties"].as_object().unwrap();
+    assert_eq!(fields.len(), 300);
+    // What goes beyond the limit of the index fails by itself, and what does not is there.
+    cluster
+        .put(
+            0,
+            "/few",
+            json!({"settings": {"index.mapping.total_fields.limit": 20}}),
+        )
+        .await;
+    let mut lines = String::new();
+    for n in 0..30 {
+        lines += &format!("{{\"index\":{{\"_index\":\"few\"}}}}\n{{\"f{n}\":{n}}}\n");
+    }
+    let answer = send(&cluster, Method::POST, "/_bulk", Value::String(lines)).await;
+    let items = answer["items"].as_array().unwrap();
+    let created = items
+        .iter()
+        .filter(|item| item["index"]["status"] == 201)
+        .count();
+    assert_eq!(created, 20, "{answer}");
+    cluster.stop().await;
+}

@@ -3,6 +3,7 @@
 //! Decided exactly, over the deterministic automata of the patterns: no text reaches states in which the first match
 //! and the others do not.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
 use regex_automata::Anchored;
@@ -12,13 +13,54 @@ use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
 use regex_automata::util::syntax;
 
+use ringwall_api::{ApiError, ApiResult};
+
 use super::pattern::Pattern;
+
+/// What the questions of one request have taken together, in steps of the automata.
+#[derive(Debug, Default)]
+pub struct Effort {
+    taken: Cell<u64>,
+}
+
+impl Effort {
+    /// Takes some. Returns whether there was as much left.
+    fn take(&self, steps: usize) -> bool {
+        let taken = self.taken.get().saturating_add(steps as u64);
+        self.taken.set(taken);
+        taken <= MAX_EFFORT
+    }
+
+    /// Refuses to go on when all has been taken.
+    ///
+    /// # Errors
+    /// 400, for the patterns are too complicated.
+    pub fn check(&self) -> ApiResult<()> {
+        match self.taken.get() <= MAX_EFFORT {
+            true => Ok(()),
+            false => Err(ApiError::illegal_argument(
+                "the patterns that were asked about are too complicated to compare with those of the roles; ask about names, or \
+                 about fewer or simpler patterns",
+            )),
+        }
+    }
+}
 
 /// Returns whether no text at all makes `is_wanted` true, which is given for each of the patterns whether it matches
 /// the text. What is too complicated to tell within a bounded effort counts as such a text.
-pub fn nothing_is(patterns: &[&Pattern], is_wanted: impl Fn(&[bool]) -> bool) -> bool {
+pub fn nothing_is(
+    patterns: &[&Pattern],
+    effort: &Effort,
+    is_wanted: impl Fn(&[bool]) -> bool,
+) -> bool {
+    // To build one costs as much as to run through some thousand states.
+    if !effort.take(patterns.len().saturating_mul(COST_OF_AUTOMATON)) {
+        return false;
+    }
     let automata: Option<Vec<Anchor>> = patterns.iter().map(|p| Anchor::new(p)).collect();
     let Some(automata) = automata else {
+        // Not known is not no.
+        effort.take(usize::MAX);
         return false;
     };
     let bytes = representatives(&automata);
@@ -28,6 +70,9 @@ pub fn nothing_is(patterns: &[&Pattern], is_wanted: impl Fn(&[bool]) -> bool) ->
     let mut seen: HashSet<Vec<StateID>> = HashSet::from([start]);
     let mut open: Vec<Vec<StateID>> = seen.iter().cloned().collect();
     while let Some(states) = open.pop() {
+        if !effort.take(bytes.len().saturating_mul(automata.len())) {
+            return false;
+        }
         let matched: Vec<bool> = automata
             .iter()
             .zip(&states)
@@ -47,6 +92,7 @@ pub fn nothing_is(patterns: &[&Pattern], is_wanted: impl Fn(&[bool]) -> bool) ->
             }
         }
         if seen.len() > MAX_STATES {
+            effort.take(usize::MAX);
             return false;
         }
     }
@@ -101,9 +147,12 @@ fn representatives(automata: &[Anchor]) -> Vec<u8> {
 }
 
 /// Combined states that are looked at.
-const MAX_STATES: usize = 20_000;
+const MAX_STATES: usize = 5_000;
 /// Of one automaton.
-const MAX_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 17;
+const COST_OF_AUTOMATON: usize = 2_000;
+/// Of one request: some tens of milliseconds.
+const MAX_EFFORT: u64 = 4_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -115,7 +164,9 @@ mod tests {
         let inner = Pattern::parse(inner).unwrap();
         let outer: Vec<Pattern> = outer.iter().map(|p| Pattern::parse(p).unwrap()).collect();
         let all: Vec<&Pattern> = std::iter::once(&inner).chain(&outer).collect();
-        nothing_is(&all, |matched| matched[0] && !matched[1..].contains(&true))
+        nothing_is(&all, &Effort::default(), |matched| {
+            matched[0] && !matched[1..].contains(&true)
+        })
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Name patterns of roles: `*`, `?`, `\` and `/regular expressions/`. Source: Elasticsearch reference, "Defining
 //! roles".
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use ringwall_base::glob::{self, Syntax};
 
 use crate::SecurityError;
@@ -31,6 +31,14 @@ impl Pattern {
         {
             Some(expression) => Self::parse_regex(text, expression),
             None => Ok(Self::Wildcard(text.to_owned())),
+        }
+    }
+
+    /// Returns the one name that the pattern covers, if it is one.
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Wildcard(text) if !text.contains(['*', '?', '\\']) => Some(text),
+            _ => None,
         }
     }
 
@@ -82,11 +90,19 @@ impl Pattern {
                 "the operators ~ & @ # \" < > of Lucene regular expressions are not supported, except ~( ) around the whole pattern",
             ));
         }
-        let regex = Regex::new(&format!("^(?s:{expression})$"))
+        // By itself first: what closes a group that it did not open would change what stands around it.
+        regex_syntax::parse(expression).map_err(|error| invalid(&error.to_string()))?;
+        let regex = RegexBuilder::new(&format!("^(?s:{expression})$"))
+            .size_limit(MAX_REGEX_BYTES)
+            .dfa_size_limit(MAX_REGEX_BYTES)
+            .build()
             .map_err(|error| invalid(&error.to_string()))?;
         Ok(Self::Regex { regex, negated })
     }
 }
+
+/// Of one compiled expression. Those of roles have a few hundred states.
+const MAX_REGEX_BYTES: usize = 1 << 18;
 
 /// Returns what `~(...)` encloses, if the parenthesis that opens first closes last.
 fn complemented(expression: &str) -> Option<&str> {
@@ -148,6 +164,10 @@ mod tests {
         let metrics = Pattern::parse("/metrics-(beats|kibana).*/").unwrap();
         assert!(metrics.matches("metrics-kibana.x"));
         assert!(!metrics.matches("x-metrics-kibana"));
+        // What would close the group that anchors it, or grows without bound.
+        for refused in ["/a)|(.*/", "/\\w{300}/"] {
+            assert!(Pattern::parse(refused).is_err(), "{refused}");
+        }
         for refused in ["/a&b/", "/a~b/", "/<1-9>/", "/(/", "/~(a)|(b)/"] {
             assert!(Pattern::parse(refused).is_err(), "{refused}");
         }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use ringwall_base::glob;
+
 use super::pattern::wildcard_matches;
 use super::privilege_tables::{CLUSTER_PRIVILEGES, INDEX_PRIVILEGES};
 use crate::SecurityError;
@@ -43,10 +45,10 @@ impl Actions {
 
     /// Returns whether every action of `other` is in this set, judged by the patterns.
     pub(super) fn include(&self, other: &Self) -> bool {
+        // What an exclusion may touch counts as touched, unless the other set leaves it out too.
         let touched = |pattern: &str| {
             self.excludes.iter().any(|excluded| {
-                wildcard_matches(excluded, pattern)
-                    || (wildcard_matches(pattern, excluded) && !other.excludes.contains(excluded))
+                glob::overlap(excluded, pattern) && !other.excludes.contains(excluded)
             })
         };
         (!self.own_api_keys || other.own_api_keys)

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::held::{Names, is_within};
+use super::inclusion::Effort;
 use super::pattern::Pattern;
 use super::privilege::{Actions, cluster_privilege, index_privilege};
 use super::restricted::is_restricted;
@@ -226,7 +227,7 @@ impl EffectiveRole {
     }
 
     /// Returns whether all of these actions are allowed on all of the names.
-    pub(super) fn grants_on(&self, names: &Names, wanted: &Actions) -> bool {
+    pub(super) fn grants_on(&self, names: &Names, wanted: &Actions, effort: &Effort) -> bool {
         wanted.parts().all(|part| {
             let groups: Vec<&IndexGroup> = self
                 .roles
@@ -234,42 +235,49 @@ impl EffectiveRole {
                 .flat_map(|role| &role.indices)
                 .filter(|group| group.actions.iter().any(|actions| actions.include(&part)))
                 .collect();
-            names.are_within(&groups)
-        }) && self.limit_allows(|limit| limit.grants_on(names, wanted))
+            names.are_within(&groups, effort)
+        }) && self.limit_allows(|limit| limit.grants_on(names, wanted, effort))
+    }
+
+    /// Returns whether whatever is allowed on one name is allowed on the other too. Roles and what limits them are each
+    /// compared for themselves, which refuses rather too much.
+    pub(super) fn allows_no_more_on(&self, name: &str, other: &str) -> bool {
+        let granted_on = |name: &str| {
+            let restricted = is_restricted(name);
+            self.roles
+                .iter()
+                .flat_map(|role| &role.indices)
+                .filter(move |group| group.covers(name, restricted))
+                .flat_map(|group| &group.actions)
+                .collect::<Vec<_>>()
+        };
+        let on_other = granted_on(other);
+        let is_within = |part: Actions| on_other.iter().any(|actions| actions.include(&part));
+        granted_on(name)
+            .into_iter()
+            .flat_map(Actions::parts)
+            .all(is_within)
+            && self.limit_allows(|limit| limit.allows_no_more_on(name, other))
     }
 
     /// Returns whether a privilege, or all that a pattern of them names, is granted within an application on a
     /// resource.
-    ///
-    /// # Errors
-    /// A pattern that cannot be read.
     pub(super) fn grants_application(
         &self,
-        application: &str,
-        privilege: &str,
-        resource: &str,
-    ) -> Result<bool, SecurityError> {
-        let (application, privilege, resource) = (
-            Pattern::parse(application)?,
-            Pattern::parse(privilege)?,
-            Pattern::parse(resource)?,
-        );
+        wanted @ (application, privilege, resource): (&Pattern, &Pattern, &Pattern),
+        effort: &Effort,
+    ) -> bool {
+        let within = |inner: &Pattern, patterns: &[Pattern]| {
+            let outer: Vec<&Pattern> = patterns.iter().collect();
+            is_within(inner, &outer, effort)
+        };
         let grants = |group: &ApplicationGroup| {
-            let list = |patterns: &'_ [Pattern], inner: &Pattern| {
-                let outer: Vec<&Pattern> = patterns.iter().collect();
-                is_within(inner, &outer)
-            };
-            is_within(&application, &[&group.application])
-                && list(&group.privileges, &privilege)
-                && list(&group.resources, &resource)
+            is_within(application, &[&group.application], effort)
+                && within(privilege, &group.privileges)
+                && within(resource, &group.resources)
         };
-        let is_granted = |role: &Self| {
-            role.roles
-                .iter()
-                .flat_map(|role| &role.applications)
-                .any(grants)
-        };
-        Ok(is_granted(self) && self.limit_allows(is_granted))
+        let mut groups = self.roles.iter().flat_map(|role| &role.applications);
+        groups.any(grants) && self.limit_allows(|limit| limit.grants_application(wanted, effort))
     }
 
     /// Returns whether requests may be made as that user.

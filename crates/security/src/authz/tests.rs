@@ -764,3 +764,82 @@ fn privileges_are_held_as_elasticsearch_has_them() {
         .unwrap();
     assert_eq!(yes(&held.index["x*"]), "read");
 }
+
+#[test]
+fn an_alias_grants_no_more_than_its_index() {
+    let (authorizer, _) = with_roles(json!({"r": {"indices": [
+        {"names": ["victim"], "privileges": ["manage"]},
+        {"names": ["mine*"], "privileges": ["all"]},
+        {"names": ["both"], "privileges": ["manage", "read"]},
+    ]}}));
+    let may =
+        |index: &str, alias: &str| authorizer.authorize_alias_of(&caller(&["r"]), index, alias);
+    let refused = may("victim", "mine").unwrap_err();
+    assert_eq!(refused.status, 403);
+    assert!(
+        refused.reason.contains("alias has more permissions"),
+        "{}",
+        refused.reason
+    );
+    may("mine-1", "mine").unwrap();
+    may("victim", "victim").unwrap();
+    // Less is no harm.
+    may("both", "victim").unwrap();
+    assert!(may("victim", "both").is_err());
+}
+
+/// What nobody could ask for without harm to others is refused with what to do.
+#[test]
+fn questions_about_privileges_are_bounded() {
+    let (authorizer, _) = with_roles(json!({"r": {"indices": [
+        {"names": ["logs-*", "*a??????????"], "privileges": ["read"]},
+    ]}}));
+    let ask = |names: Vec<String>| {
+        let check = IndexPrivilegesCheck {
+            names,
+            privileges: vec!["read".to_owned()],
+            allow_restricted_indices: false,
+        };
+        let asked = HasPrivilegesRequest {
+            cluster: Vec::new(),
+            index: vec![check],
+            application: Vec::new(),
+        };
+        authorizer.held_privileges(&caller(&["r"]), &asked)
+    };
+    let refused = |names: Vec<String>| ask(names).unwrap_err().reason;
+    let hostile = (0..100).map(|n| format!("*a????????????{n}")).collect();
+    assert!(refused(hostile).contains("too complicated"));
+    let many = (0..30_000).map(|n| format!("logs-{n}")).collect();
+    assert!(refused(many).contains("[30000] checks"));
+    assert!(refused(vec!["x".repeat(2000)]).contains("[2000] bytes"));
+    let ordinary = ask((0..1000).map(|n| format!("logs-{n}")).collect()).unwrap();
+    assert!(ordinary.index.values().all(|held| held["read"]));
+    let patterns = ask((0..50).map(|n| format!("logs-{n}-*")).collect()).unwrap();
+    assert!(patterns.index.values().all(|held| held["read"]));
+    assert!(!ask(vec![String::new()]).unwrap().index[""]["read"]);
+}
+
+#[test]
+fn an_exclusion_counts_wherever_it_could() {
+    let caller = caller(&["r"]);
+    let (authorizer, _) = with_roles(json!({"r": {"cluster": ["manage"]}}));
+    let asked = HasPrivilegesRequest {
+        cluster: vec![
+            "cluster:*xpack/security/user/put".to_owned(),
+            "monitor".to_owned(),
+        ],
+        index: Vec::new(),
+        application: Vec::new(),
+    };
+    let held = authorizer.held_privileges(&caller, &asked).unwrap();
+    assert_eq!(held.cluster.values().collect::<Vec<_>>(), [&false, &true]);
+    let off = Authorizer::disabled(store());
+    assert!(
+        off.held_privileges(&caller, &asked)
+            .unwrap()
+            .cluster
+            .values()
+            .all(|held| *held)
+    );
+}
