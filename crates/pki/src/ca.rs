@@ -11,7 +11,7 @@ use crate::builder::{ExtendedKeyUsage, KeyUsage, Signer, Template, key_identifie
 use crate::chain;
 use crate::info::{CertificateInfo, is_ca};
 use crate::key::{KeySpec, PrivateKey, certificate_public_bits};
-use crate::load::{KeyMaterial, load_pem_certs, read_pem_file};
+use crate::load::{KeyMaterial, load_pem_certs, put_leaf_first, read_pem_file};
 use crate::{DistinguishedName, PkiError, p12, pem};
 
 /// Subject of a generated CA. Source: Elasticsearch reference, "elasticsearch-certutil".
@@ -135,7 +135,7 @@ impl CertificateAuthority {
         Self::from_parts(entry.private_key.clone(), entry.chain, path, path)
     }
 
-    /// Loads a CA from a PEM certificate (further certificates in the file are its issuers) and a PEM key.
+    /// Loads a CA from its certificate (PEM, DER or PKCS#7; further certificates in the file are its issuers) and a PEM key.
     ///
     /// Errors: [`PkiError::KeyMismatch`], [`PkiError::NotACa`], [`PkiError::PassphraseRequired`] and those of
     /// reading.
@@ -144,7 +144,9 @@ impl CertificateAuthority {
         key: &Path,
         passphrase: Option<&SecretString>,
     ) -> Result<Self, PkiError> {
-        let certificates = load_pem_certs(certificate)?;
+        let mut certificates = load_pem_certs(certificate)?;
+        let pkcs8 = pem::private_key(&read_pem_file(key)?, passphrase, key)?;
+        put_leaf_first(&pkcs8, &mut certificates);
         let chain = match certificates.split_first() {
             Some((first, others)) => chain::build(first, others),
             None => {
@@ -153,7 +155,6 @@ impl CertificateAuthority {
                 });
             }
         };
-        let pkcs8 = pem::private_key(&read_pem_file(key)?, passphrase, key)?;
         Self::from_parts(pkcs8, chain, key, certificate)
     }
 

@@ -48,7 +48,7 @@ pub use key::{KeySpec, PrivateKey, key_matches_certificate};
 pub use load::{
     FileFormat, KeyMaterial, TrustMaterial, certificates_in, detect_format, load_keystore,
     load_keystore_with, load_pem_certs, load_pem_key, load_pem_key_material, load_pem_trust,
-    load_store, load_truststore, store_format,
+    load_store, load_truststore, put_leaf_first, store_format,
 };
 pub use name::DistinguishedName;
 pub use profile::{

@@ -268,7 +268,7 @@ pub fn load_pem_key_material(
         chain: load_pem_certs(certificate)?,
         private_key: load_pem_key(key, passphrase)?,
     };
-    put_leaf_first(&mut material);
+    put_leaf_first(&material.private_key, &mut material.chain);
     check_match(&material, key, certificate)?;
     Ok(material)
 }
@@ -409,16 +409,16 @@ fn holds_ca(key: &KeyEntry) -> bool {
         .is_some_and(|(_, leaf)| is_ca(&leaf))
 }
 
-/// A PKCS#7 file has its certificates in any order.
-fn put_leaf_first(material: &mut KeyMaterial) {
-    let Ok(key) = PrivateKey::from_pkcs8(material.private_key.clone()) else {
+/// Puts the certificate of a key, PKCS#8 DER, first, if it is there: a PKCS#7 file has its certificates in any order.
+pub fn put_leaf_first(pkcs8: &SecretBytes, chain: &mut [CertificateDer<'static>]) {
+    let Ok(key) = PrivateKey::from_pkcs8(pkcs8.clone()) else {
         return;
     };
     let is_its = |certificate: &CertificateDer<'_>| {
         certificate_public_bits(certificate).is_ok_and(|bits| key.public_bits() == bits)
     };
-    if let Some(at) = material.chain.iter().position(is_its) {
-        material.chain[..=at].rotate_right(1);
+    if let Some(at) = chain.iter().position(is_its) {
+        chain[..=at].rotate_right(1);
     }
 }
 

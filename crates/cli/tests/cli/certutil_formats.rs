@@ -106,6 +106,68 @@ fn der_and_pkcs7_are_read_by_every_command() {
 }
 
 #[test]
+fn of_several_certificates_in_any_order_the_one_of_the_key_counts() {
+    let bench = Bench::new();
+    let Some(forms) = forms(&bench) else {
+        return;
+    };
+    let (ca, key) = (forms[0].replace("ca.cer", "ca.crt"), key(&forms[0]));
+    let dir = bench.path("made/ca");
+    let other = [
+        "ca",
+        "-s",
+        "--pem",
+        "--key-type",
+        "ec-p256",
+        "--ca-dn",
+        "CN=Other",
+    ];
+    bench
+        .certutil(&[&other[..], &["--out", "other.zip"]].concat(), "")
+        .quiet();
+    let (_, made) = unzip(&bench.path("other.zip"));
+    let other = made.join("ca/ca.crt");
+    let bundle = |first: &str, second: &str, out: &str| {
+        let command = [
+            "openssl",
+            "crl2pkcs7",
+            "-nocrl",
+            "-outform",
+            "der",
+            "-out",
+            out,
+        ];
+        let files = ["-certfile", first, "-certfile", second];
+        judge(&dir, &[&command[..], &files].concat()).unwrap();
+    };
+    bundle(other.to_str().unwrap(), &ca, "both.p7b");
+    let both = dir.join("both.p7b");
+    let issuer = ["--ca-cert", both.to_str().unwrap(), "--ca-key", &key];
+    let cert = [
+        "cert",
+        "-s",
+        "--pem",
+        "--name",
+        "n1",
+        "--key-type",
+        "ec-p256",
+    ];
+    bench
+        .certutil(&[&cert[..], &issuer, &["--out", "n.zip"]].concat(), "")
+        .quiet();
+    let (_, made) = unzip(&bench.path("n.zip"));
+    let node = made.join("n1/n1.crt");
+    let issued = CertificateInfo::from_der(&load_pem_certs(&node).unwrap()[0]).unwrap();
+    assert_eq!(vec![issued.issuer.to_string()], names(Path::new(&ca)));
+
+    let old = made.join("n1/n1.p7b");
+    bundle(&ca, node.to_str().unwrap(), old.to_str().unwrap());
+    let renew = ["renew", "-s", old.to_str().unwrap()];
+    bench.certutil(&[&renew[..], &issuer].concat(), "").quiet();
+    assert_eq!(names(&old)[0], "CN=n1");
+}
+
+#[test]
 fn a_rotation_reads_and_changes_them() {
     let bench = Bench::new();
     let Some(forms) = forms(&bench) else {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use ringwall_base::SecretString;
 use ringwall_pki::{
     CertificateDer, CertificateInfo, PkiError, PrivateKey, key_matches_certificate, pem,
+    put_leaf_first,
 };
 use zeroize::Zeroizing;
 
@@ -39,7 +40,7 @@ impl Pair {
         passwords: &mut PasswordSource,
         terminal: &mut Terminal,
     ) -> Result<Self, CommandError> {
-        let chain = pem::certificates(content, path).map_err(|error| match error {
+        let mut chain = pem::certificates(content, path).map_err(|error| match error {
             error @ PkiError::NoCertificates { .. } => {
                 unusable(error).with_hint("name the file of the certificate, not that of the key")
             }
@@ -58,6 +59,7 @@ impl Pair {
             passphrase = Some(password);
         }
         let pkcs8 = read.map_err(unusable)?;
+        put_leaf_first(&pkcs8, &mut chain);
         if !key_matches_certificate(&pkcs8, &chain[0]).map_err(unusable)? {
             let info = CertificateInfo::from_der(&chain[0]).map_err(unusable)?;
             return Err(unusable(PkiError::KeyMismatch {
