@@ -96,6 +96,20 @@ impl Cluster {
         self.path(number).join("data")
     }
 
+    /// Removes the data path of a node that has stopped. The probe of its disk is not waited for when a node stops, so
+    /// that a file may come while the others go.
+    pub fn remove_data(&self, number: usize) {
+        let data = self.data(number);
+        while let Err(error) = std::fs::remove_dir_all(&data) {
+            assert_eq!(
+                error.kind(),
+                std::io::ErrorKind::DirectoryNotEmpty,
+                "{error}"
+            );
+            std::thread::yield_now();
+        }
+    }
+
     fn home(&self, number: usize) {
         let config = self.path(number).join("config");
         std::fs::create_dir_all(&config).unwrap();

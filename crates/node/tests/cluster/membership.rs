@@ -325,7 +325,7 @@ async fn a_node_that_lost_its_key_is_told_and_one_with_a_new_data_path_is_new() 
     };
     tokio::time::timeout(WITHIN, refused).await.unwrap();
     cluster.stop_node(1).await;
-    std::fs::remove_dir_all(cluster.data(1)).unwrap();
+    cluster.remove_data(1);
     cluster.start_node(1).await;
     cluster.wait_for_nodes(2).await;
     let after = cluster.nodes[1].as_ref().unwrap().node.local();
@@ -357,7 +357,7 @@ async fn a_copied_data_path_is_refused_while_the_node_runs_and_may_move() {
     // Without the other it is that node, on another machine.
     cluster.stop_node(copied).await;
     cluster.stop_node(1).await;
-    std::fs::remove_dir_all(cluster.data(copied)).unwrap();
+    cluster.remove_data(copied);
     copy(&cluster.data(1), &cluster.data(copied));
     cluster.start_node(copied).await;
     let moved = |state: &ringwall_cluster::ClusterState| {

@@ -27,7 +27,7 @@ async fn a_shard_whose_every_copy_lost_writes_is_red_until_an_operator_decides()
     let killed = data.with_extension("killed");
     copy(&data, &killed);
     cluster.stop_node(0).await;
-    std::fs::remove_dir_all(&data).unwrap();
+    cluster.remove_data(0);
     std::fs::rename(&killed, &data).unwrap();
     let log = largest(&data, "tlog");
     let file = std::fs::File::options().write(true).open(&log).unwrap();
