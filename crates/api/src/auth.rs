@@ -89,6 +89,20 @@ impl Authentication {
         }
     }
 
+    /// Returns whether what belongs to one identity belongs to the other: the same user of the same realm, whatever
+    /// its roles are by now; or the same API key.
+    pub fn is_same_owner(&self, other: &Self) -> bool {
+        match (&self.api_key, &other.api_key) {
+            (Some(one), Some(two)) => one.id == two.id,
+            (None, None) => {
+                self.user.username == other.user.username
+                    && self.realm == other.realm
+                    && self.authentication_type == other.authentication_type
+            }
+            _ => false,
+        }
+    }
+
     /// Returns whether a node acts for itself.
     pub fn is_system(&self) -> bool {
         self.authentication_type == AuthenticationType::Internal

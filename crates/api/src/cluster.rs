@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::IndicesTarget;
+use crate::search::SearchCounts;
 
 /// `GET /`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -283,6 +284,8 @@ pub struct NodeStats {
     pub unhealthy: Option<String>,
     pub docs: u64,
     pub store_bytes: u64,
+    #[serde(default)]
+    pub search: SearchCounts,
     pub http: HttpCounts,
     pub transport: TransportCounts,
     #[serde(default)]

@@ -65,6 +65,7 @@ error_codes! {
     TooManyClauses = "too_many_clauses", 400;
     TooManyNestedClauses = "too_many_nested_clauses", 400;
     AggregationExecution = "aggregation_execution_exception", 500;
+    TooManyScrollContexts = "too_many_scroll_contexts_exception", 429;
     SearchContextMissing = "search_context_missing_exception", 404;
     ClusterBlock = "cluster_block_exception", 503;
     IndexClosed = "index_closed_exception", 400;

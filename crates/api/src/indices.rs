@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::IndicesTarget;
 use crate::document::ShardCounts;
-use crate::search::ShardFailure;
+use crate::search::{SearchCounts, ShardFailure};
 
 /// Creates an index. The body parts are as the client sent them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -232,6 +232,8 @@ pub struct ShardStats {
     pub local_checkpoint: i64,
     pub global_checkpoint: i64,
     pub segments: u64,
+    #[serde(default)]
+    pub search: SearchCounts,
 }
 
 /// Tells what index expressions stand for.

@@ -15,6 +15,7 @@ pub mod error;
 pub mod indices;
 mod list;
 pub mod membership;
+pub mod reading_on;
 pub mod roles;
 pub mod search;
 mod secret_text;

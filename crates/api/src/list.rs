@@ -52,6 +52,13 @@ macro_rules! for_each_action {
             }
             search {
                 SearchRequest => SearchResponse, "indices:data/read/search", Indices(indices);
+                // Of what is open the nodes that hold it look at the caller's right to each of its names.
+                ScrollRequest => SearchResponse, "indices:data/read/scroll", Items;
+                ClearScrollRequest => ClearedContexts, "indices:data/read/scroll/clear", Items;
+                ClearAllScrollsRequest => ClearedContexts, "cluster:admin/indices/scroll/clear_all", Cluster;
+                OpenPitRequest => OpenPitResponse, "indices:data/read/open_point_in_time", Indices(indices);
+                ClosePitRequest => ClearedContexts, "indices:data/read/close_point_in_time", Items;
+                PitSearchRequest => SearchResponse, "indices:data/read/search", Items;
             }
             security {
                 AuthenticateRequest => AuthenticateResponse, "cluster:admin/xpack/security/user/authenticate", Everyone;

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::document::ShardCounts;
+pub use crate::reading_on::{
+    ClearAllScrollsRequest, ClearScrollRequest, ClearedContexts, ClosePitRequest, OpenPitRequest,
+    OpenPitResponse, PitSearchRequest, ScrollRequest,
+};
 use crate::{ApiError, IndicesTarget};
 
 /// A search over indices.
@@ -21,6 +25,8 @@ pub struct SearchRequest {
     pub typed_keys: bool,
     /// `None`: as `search.default_allow_partial_results` says.
     pub allow_partial_results: Option<bool>,
+    /// The search is read on; for so long it is kept, milliseconds.
+    pub scroll_ms: Option<u64>,
 }
 
 /// Hits, counts and aggregations, already reduced over all shards.
@@ -37,6 +43,10 @@ pub struct SearchResponse {
     pub hits: Vec<SearchHit>,
     /// The `aggregations` object, if any were asked for.
     pub aggregations: Option<Value>,
+    /// What further pages are asked for with.
+    pub scroll_id: Option<String>,
+    /// Of a search in a point in time.
+    pub pit_id: Option<String>,
 }
 
 /// The number of matching documents.
@@ -71,6 +81,37 @@ pub struct SearchHit {
     pub ignored_values: Option<Value>,
     /// The sort values of the hit, when the search sorts explicitly.
     pub sort: Option<Vec<Value>>,
+}
+
+/// What searches on the shard copies of a node, or on one, have done since they were opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SearchCounts {
+    /// Scrolls and points in time that are open.
+    pub open: u64,
+    pub queries: u64,
+    pub query_ms: u64,
+    /// Pages read apart from their query.
+    pub fetches: u64,
+    pub fetch_ms: u64,
+    /// Further pages of scrolls.
+    pub scrolls: u64,
+    pub scroll_ms: u64,
+}
+
+impl std::ops::Add for SearchCounts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            open: self.open + other.open,
+            queries: self.queries + other.queries,
+            query_ms: self.query_ms + other.query_ms,
+            fetches: self.fetches + other.fetches,
+            fetch_ms: self.fetch_ms + other.fetch_ms,
+            scrolls: self.scrolls + other.scrolls,
+            scroll_ms: self.scroll_ms + other.scroll_ms,
+        }
+    }
 }
 
 /// Why a shard gave nothing.

@@ -108,6 +108,14 @@ static SPECS: &[Spec] = &[
     ),
     dynamic("index.max_docvalue_fields_search", COUNT, "100"),
     dynamic(
+        "index.max_slices_per_scroll",
+        Kind::Int {
+            min: 1,
+            max: i32::MAX as i64,
+        },
+        "1024",
+    ),
+    dynamic(
         "index.max_terms_count",
         Kind::Int {
             min: 1,
@@ -328,6 +336,11 @@ impl IndexSettings {
     /// Returns `index.max_docvalue_fields_search`.
     pub fn max_docvalue_fields(&self) -> usize {
         self.int("index.max_docvalue_fields_search") as usize
+    }
+
+    /// Returns `index.max_slices_per_scroll`.
+    pub fn max_slices_per_scroll(&self) -> usize {
+        self.int("index.max_slices_per_scroll") as usize
     }
 
     /// Returns whether wildcards skip the index.

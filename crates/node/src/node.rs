@@ -42,6 +42,7 @@ use crate::process;
 use crate::profiles::{self, ProfileNetwork};
 use crate::recovery::{self, RecoveryRate, RecoverySessions};
 use crate::replication;
+use crate::search::readers::Readers;
 use crate::search::{self, SearchContexts};
 use crate::security_store::ClusterSecurityStore;
 use crate::seed_hosts::{self, Seeds};
@@ -226,6 +227,7 @@ impl Node {
             recoveries: RecoverySessions::default(),
             recovery_rate: RecoveryRate::default(),
             searches: SearchContexts::default(),
+            readers: Readers::default(),
             tasks: Tasks::new(transport.local().id.to_string()),
             authorizer: authorizer.clone(),
             passwords,

@@ -25,6 +25,7 @@ use crate::live_settings::LiveSettings;
 use crate::pools::Pools;
 use crate::recovery::{RecoveryRate, RecoverySessions};
 use crate::search::SearchContexts;
+use crate::search::readers::Readers;
 use crate::shards::Shards;
 use crate::tasks::Tasks;
 
@@ -42,6 +43,7 @@ pub struct Services {
     pub recoveries: RecoverySessions,
     pub recovery_rate: RecoveryRate,
     pub searches: SearchContexts,
+    pub readers: Readers,
     pub tasks: Tasks,
     pub authorizer: Arc<Authorizer>,
     pub passwords: PasswordService,

@@ -32,6 +32,20 @@ pub fn for_search(
     view(index, covering, now_ms)
 }
 
+/// Returns what is said of the aliases that a shard was reached by; nothing of an index that was reached by its own
+/// name.
+///
+/// # Errors
+/// The index or an alias is no more.
+pub fn aliases_shown(
+    state: &ClusterState,
+    shard: &ShardId,
+    through: &Through,
+) -> ApiResult<Vec<AliasMetadata>> {
+    let aliases = aliases_of(index_of(state, shard)?, through)?;
+    Ok(aliases.into_iter().flatten().cloned().collect())
+}
+
 /// Returns what is seen of the documents of a shard by id.
 ///
 /// # Errors

@@ -244,6 +244,16 @@ const GENERAL: &[(&str, Kind, &str)] = &[
     ),
     ("fields", List, "Paths of fields, with `*`."),
     ("indicator", Text, "One indicator."),
+    (
+        "keep_alive",
+        Time,
+        "For how long a point in time is kept open.",
+    ),
+    (
+        "keep_alive",
+        Time,
+        "For how long a point in time is kept open.",
+    ),
     ("key", Text, "The fingerprint of the key that is approved."),
     (
         "lenient",
@@ -360,6 +370,26 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         "s",
         List,
         "Columns to sort by, each with `:asc` or `:desc`.",
+    ),
+    (
+        "scroll",
+        Time,
+        "For how long a search that is read on is kept open.",
+    ),
+    (
+        "scroll",
+        Time,
+        "For how long a search that is read on is kept open.",
+    ),
+    (
+        "scroll_id",
+        Text,
+        "What was returned with the page before, as `_scroll_id`.",
+    ),
+    (
+        "scroll_id",
+        Text,
+        "What was returned with the page before, as `_scroll_id`.",
     ),
     (
         "search_type",

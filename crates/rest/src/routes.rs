@@ -27,7 +27,10 @@ use ringwall_api::roles::{
     ClearSecurityCacheRequest, DeleteRolesRequest, GetBuiltinPrivilegesRequest, GetRolesRequest,
     GetUserPrivilegesRequest, HasPrivilegesRequest, PutRolesRequest,
 };
-use ringwall_api::search::SearchRequest;
+use ringwall_api::search::{
+    ClearAllScrollsRequest, ClearScrollRequest, ClosePitRequest, OpenPitRequest, PitSearchRequest,
+    ScrollRequest, SearchRequest,
+};
 use ringwall_api::security::{
     AuthenticateRequest, ChangePasswordRequest, DeleteUserRequest, GetUsersRequest, PutUserRequest,
     SetUserEnabledRequest,
@@ -48,8 +51,8 @@ use ringwall_api::tls::{
 };
 
 use crate::handlers::{
-    aliases, api_keys, bulk, cat, cluster, document, indices, membership, nodes, reroute,
-    resolve_index, roles, root, search, security, service_accounts, ssl, tasks, templates,
+    aliases, api_keys, bulk, cat, cluster, document, indices, membership, nodes, pit, reroute,
+    resolve_index, roles, root, scroll, search, security, service_accounts, ssl, tasks, templates,
 };
 use crate::router::Router;
 pub use crate::router::{Route, TakesBody};
@@ -139,8 +142,13 @@ pub static ROUTES: &[Route] = &[
     route!(document GET_HEAD ["/{index}/_source/{id}"] document::source => [GetRequest], "Returns the source of a document alone.", document::READ_PARAMS),
     route!(document GET_POST ["/_mget", "/{index}/_mget"] document::mget => [MultiGetRequest] body, "Returns many documents.", document::MGET_PARAMS),
 
-    route!(search GET_POST ["/_search", "/{index}/_search"] search::search => [SearchRequest] body, "Finds documents, and aggregates them.", search::SEARCH_PARAMS),
-    route!(search GET_POST ["/_msearch", "/{index}/_msearch"] search::msearch => [SearchRequest] body, "Makes many searches at once.", search::MSEARCH_PARAMS),
+    route!(search GET_POST ["/_search", "/{index}/_search"] search::search => [SearchRequest, PitSearchRequest] body, "Finds documents, and aggregates them.", search::SEARCH_PARAMS),
+    route!(search GET_POST ["/_search/scroll", "/_search/scroll/{scroll_id}"] scroll::next => [ScrollRequest] body, "Returns the next page of a search that was begun with `scroll`.", scroll::PARAMS),
+    route!(search DELETE ["/_search/scroll/_all"] scroll::clear_all => [ClearAllScrollsRequest], "Ends every scroll of the cluster."),
+    route!(search DELETE ["/_search/scroll", "/_search/scroll/{scroll_id}"] scroll::clear => [ClearScrollRequest, ClearAllScrollsRequest] body, "Ends scrolls of the caller."),
+    route!(search POST ["/{index}/_pit"] pit::open => [OpenPitRequest] body, "Opens a point in time, in which searches see the same documents.", pit::OPEN_PARAMS),
+    route!(search DELETE ["/_pit"] pit::close => [ClosePitRequest] body, "Ends a point in time of the caller."),
+    route!(search GET_POST ["/_msearch", "/{index}/_msearch"] search::msearch => [SearchRequest, PitSearchRequest] body, "Makes many searches at once.", search::MSEARCH_PARAMS),
     route!(search GET_POST ["/_count", "/{index}/_count"] search::count => [SearchRequest] body, "Counts the documents that match.", search::COUNT_PARAMS),
 
     route!(indices PUT ["/{index}"] indices::create => [CreateIndexRequest] body, "Creates an index.", indices::MASTER_PARAMS, &["wait_for_active_shards"]),
@@ -283,6 +291,7 @@ mod tests {
         r#"{"index":{"number_of_replicas":1}}"#,
         r#"{"properties":{}}"#,
         r#"{"name":"a"}"#,
+        r#"{"id":"a"}"#,
         r#"{"ids":["a"]}"#,
         r#"{"role_descriptors":{}}"#,
         r#"{"index_patterns":["a*"]}"#,
@@ -321,6 +330,7 @@ mod tests {
     fn performing(route: &Route) -> (&'static str, Option<&'static str>) {
         let needed = match route.paths[0] {
             "/_membership/{node_id}/_approve" => "key=a",
+            "/{index}/_pit" => "keep_alive=1m",
             _ => "",
         };
         let mut bodies = BODIES.iter().copied();

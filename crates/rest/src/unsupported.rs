@@ -65,7 +65,6 @@ const APIS: &[(&str, &str)] = &[
     ("_mvt", ""),
     ("_open", ""),
     ("_percolate", ""),
-    ("_pit", ""),
     ("_profiling", ""),
     ("_query", "use [_search]"),
     ("_query_rules", ""),

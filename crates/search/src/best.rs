@@ -10,6 +10,8 @@ use crate::result::{DocAddress, ShardDoc};
 /// Keeps the documents with the best scores; on a tie the earlier one.
 pub(crate) struct BestScores {
     limit: usize,
+    /// What is not worse than this was given out before.
+    after: Option<Scored>,
     /// The worst on top.
     heap: BinaryHeap<Scored>,
 }
@@ -40,8 +42,17 @@ impl Ord for Scored {
 
 impl BestScores {
     pub(crate) fn new(limit: usize) -> Self {
+        Self::after(limit, None)
+    }
+
+    /// Returns a place for the best documents that come after one.
+    pub(crate) fn after(limit: usize, last: Option<&ShardDoc>) -> Self {
         Self {
             limit,
+            after: last.map(|last| Scored {
+                score: last.score.unwrap_or(0.0),
+                address: last.address,
+            }),
             heap: BinaryHeap::new(),
         }
     }
@@ -66,6 +77,9 @@ impl BestScores {
             score,
             address: DocAddress { segment, doc },
         };
+        if self.after.is_some_and(|after| scored <= after) {
+            return;
+        }
         if self.is_full() {
             if self.heap.peek().is_some_and(|worst| scored >= *worst) {
                 return;

@@ -7,8 +7,9 @@
 //! Pure and synchronous: no clock (`now` is an argument), no sockets, no threads. A request is
 //! parsed by [`parse_search`]; whatever a request says is executed or refused, never ignored.
 //!
-//! Absent on purpose: scripts, nested documents, highlighting, suggesters, scroll (the node keeps
-//! searchers open).
+//! A search that is read on is a [`Scroll`]; the node keeps the searcher open.
+//!
+//! Absent on purpose: scripts, nested documents, highlighting, suggesters.
 
 pub mod agg;
 mod best;
@@ -25,7 +26,9 @@ mod query;
 mod reduce;
 mod request;
 mod result;
+mod scroll;
 mod shard;
+mod slice;
 mod sort;
 pub mod source_filter;
 mod time;
@@ -39,10 +42,14 @@ pub use phase::query_phase;
 pub use query::{QUERY_NAMES, Query, check_query_depth, parse_query};
 pub use reduce::reduce;
 pub use request::{
-    FieldAndFormat, SearchSource, TrackTotalHits, check_depth, check_window, parse_search,
+    FieldAndFormat, PointInTime, SearchSource, TrackTotalHits, check_depth, check_scroll,
+    check_window, parse_search,
 };
 pub use result::{DocAddress, FetchedHit, ReducedQuery, ShardDoc, ShardQueryResult, Winner};
-pub use shard::{SearchLimits, ShardContext};
+pub use scroll::Scroll;
+pub use shard::{SearchLimits, ShardContext, ShardPlace};
+pub use slice::Slice;
+pub use sort::parse_sort;
 pub use sort::{FieldSort, Missing, Sort, SortBy, SortMode, SortValue};
 
 /// `search.max_buckets`: the default bound on the buckets of an answer.

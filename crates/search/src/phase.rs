@@ -1,11 +1,13 @@
 //! The query phase: finds, counts and orders the matching documents of a shard.
 
+use std::cmp::Ordering;
+
 use ringwall_api::ApiError;
 use ringwall_base::encoding;
 use ringwall_index::dates::DateFormat;
 use ringwall_index::{FieldType, Leaf, Searcher};
 use tantivy::query::Weight;
-use tantivy::{BitSet, Score};
+use tantivy::{BitSet, DocId, Score};
 
 use crate::agg::{self, Agg, Node, Partial};
 use crate::best::BestScores;
@@ -17,9 +19,11 @@ use crate::parse::query_shard;
 use crate::query::{Compiled, Query, compile_root, constant_score, counts_fast};
 use crate::request::{SearchSource, TrackTotalHits, check_window};
 use crate::result::{DocAddress, ShardDoc, ShardQueryResult};
-use crate::shard::{Shard, ShardContext};
+use crate::scroll::bits_bytes;
+use crate::shard::{Segment, Shard, ShardContext};
+use crate::slice::{Members, Part, check_slices, members};
 use crate::sort::{self, Sort, SortBy};
-use crate::top::{NumberKind, SegmentKey, SortField, TopCollector};
+use crate::top::{After, NumberKind, SegmentKey, SortField, TopCollector};
 use crate::visit::visit;
 
 /// Runs a search on one shard.
@@ -33,6 +37,7 @@ pub fn query_phase(
     context: &ShardContext<'_>,
 ) -> Result<ShardQueryResult, ApiError> {
     check_window(source, context.limits.max_result_window)?;
+    check_slices(source.slice.as_ref(), context.limits.max_slices_per_scroll)?;
     let shard = Shard::new(searcher, context)?;
     let ran = Phase::new(&shard, source).and_then(|phase| {
         if phase.is_plain() {
@@ -66,7 +71,7 @@ pub(crate) fn segment_keys(
     let mut prepared: Vec<(Sort, Option<(SortField, Values)>)> = Vec::with_capacity(sorts.len());
     for sort in sorts {
         let field = match &sort.by {
-            SortBy::Score | SortBy::Doc => None,
+            SortBy::Score | SortBy::Doc | SortBy::ShardDoc => None,
             SortBy::Field(by) => {
                 let (sort_field, field) = sort_field(shard, by)?;
                 let values = match (field, reader) {
@@ -85,6 +90,9 @@ pub(crate) fn segment_keys(
         };
         prepared.push((by_score, None));
     }
+    let base = shard.segments().get(segment as usize);
+    let base = base.map_or(0, |segment| u64::from(segment.base));
+    let first = shard.first_shard_doc();
     Ok(Box::new(move || {
         prepared
             .iter()
@@ -92,7 +100,8 @@ pub(crate) fn segment_keys(
                 (SortBy::Field(by), Some((field, values))) => {
                     SegmentKey::field(by, sort.ascending, field, values.clone())
                 }
-                (SortBy::Doc, _) => Ok(SegmentKey::doc(segment, sort.ascending)),
+                (SortBy::Doc, _) => Ok(SegmentKey::doc(base, sort.ascending)),
+                (SortBy::ShardDoc, _) => Ok(SegmentKey::doc(first + base, sort.ascending)),
                 _ => Ok(SegmentKey::score(sort.ascending)),
             })
             .collect()
@@ -159,7 +168,8 @@ fn sort_field<'a>(
     Ok((sort_field, Some(field)))
 }
 
-struct Phase<'a> {
+/// A query phase, compiled for the shard.
+pub(crate) struct Phase<'a> {
     shard: &'a Shard<'a>,
     source: &'a SearchSource,
     query: Compiled,
@@ -170,10 +180,14 @@ struct Phase<'a> {
     limit: usize,
     /// Leaves of the query.
     clauses: usize,
+    /// What the slice has of the shard.
+    part: Part,
+    /// What was given out before, up to this document.
+    after: Option<&'a ShardDoc>,
 }
 
 impl<'a> Phase<'a> {
-    fn new(shard: &'a Shard<'a>, source: &'a SearchSource) -> Result<Self, ApiError> {
+    pub(crate) fn new(shard: &'a Shard<'a>, source: &'a SearchSource) -> Result<Self, ApiError> {
         for sort in &source.sort {
             if let SortBy::Field(by) = &sort.by {
                 sort_field(shard, by)?;
@@ -201,7 +215,73 @@ impl<'a> Phase<'a> {
             source,
             by_score,
             limit: wanted,
+            part: source
+                .slice
+                .as_ref()
+                .map_or(Part::Whole, |slice| slice.part(shard.context.place)),
+            after: None,
         })
+    }
+
+    /// Finds a page, looking at every match so that each page has the same scores: what comes after a document.
+    pub(crate) fn page(
+        mut self,
+        after: Option<&'a ShardDoc>,
+    ) -> Result<ShardQueryResult, ApiError> {
+        self.after = after;
+        let found = self.general();
+        let found = self.shard.pulse.unless_stopped(found)?;
+        Ok(found.unwrap_or_else(|| ShardQueryResult {
+            aggs: vec![Partial::Empty; self.source.aggs.len()],
+            ..ShardQueryResult::default()
+        }))
+    }
+
+    /// Tells whether every match of the query is a hit.
+    pub(crate) fn takes_every_match(&self) -> bool {
+        self.post_filter.is_none() && self.part == Part::Whole
+    }
+
+    /// Returns the documents that are hits, by segment.
+    pub(crate) fn matches(&self) -> Result<Vec<BitSet>, ApiError> {
+        let weight = self.weight(&self.query, false)?;
+        let mut found = Vec::with_capacity(self.shard.segments().len());
+        let mut beat = self.shard.pulse.beat();
+        for segment in self.shard.segments() {
+            let docs = segment.reader.max_doc();
+            self.shard.pulse.charge(bits_bytes(docs))?;
+            let mut bits = BitSet::with_max_value(docs);
+            if self.part != Part::Nothing && self.shard.pulse.check() {
+                let post_filter = self.post_filter(&segment.reader)?;
+                let members = self.members(segment)?;
+                visit(
+                    weight.as_ref(),
+                    &segment.reader,
+                    false,
+                    &mut beat,
+                    |doc, _| {
+                        let passes = post_filter
+                            .as_ref()
+                            .is_none_or(|filter| filter.contains(doc));
+                        if passes && members.as_ref().is_none_or(|members| members.contains(doc)) {
+                            bits.insert(doc);
+                        }
+                        true
+                    },
+                )?;
+            }
+            found.push(bits);
+        }
+        Ok(found)
+    }
+
+    /// The documents of the slice, unless it has the whole shard.
+    fn members(&self, segment: &Segment<'_>) -> Result<Option<Members>, ApiError> {
+        let (Some(slice), Part::Some { number, of }) = (&self.source.slice, self.part) else {
+            return Ok(None);
+        };
+        let fixed = self.source.pit.is_some();
+        members(self.shard, slice, segment, (number, of), fixed).map(Some)
     }
 
     /// Tells whether finding and counting can go separate ways, each the fastest.
@@ -213,6 +293,7 @@ impl<'a> Phase<'a> {
             && source.min_score.is_none()
             && source.terminate_after.is_none()
             && self.post_filter.is_none()
+            && source.slice.is_none()
             && (self.limit == 0 || self.prunes())
     }
 
@@ -238,8 +319,11 @@ impl<'a> Phase<'a> {
     }
 
     fn readers(&self) -> impl Iterator<Item = (u32, &'a Leaf<'a>)> {
-        let readers = self.shard.segments().iter().map(|segment| &segment.reader);
-        (0..).zip(readers)
+        let segments = match self.part {
+            Part::Nothing => &[],
+            _ => self.shard.segments(),
+        };
+        (0..).zip(segments.iter().map(|segment| &segment.reader))
     }
 
     /// The best documents by score, skipping what cannot be among them, and a count.
@@ -342,7 +426,7 @@ impl<'a> Phase<'a> {
         let source = self.source;
         let scoring = self.needs_scores();
         let mut run = Run {
-            best: BestScores::new(if self.by_score { self.limit } else { 0 }),
+            best: BestScores::after(if self.by_score { self.limit } else { 0 }, self.after),
             sorted: Vec::new(),
             nodes: Vec::new(),
             seen: 0,
@@ -404,17 +488,22 @@ impl<'a> Phase<'a> {
         let source = self.source;
         let mut nodes = self.nodes(segment, Some(reader), false)?;
         let post_filter = self.post_filter(reader)?;
+        let members = self.members(&self.shard.segments()[segment as usize])?;
         let mut sorted = None;
         if !self.by_score && self.limit > 0 {
             let keys = segment_keys(self.shard, &source.sort, Some(reader), segment)?()?;
             let shows_scores = scoring
                 && (source.track_scores || source.sort.iter().any(|s| s.by == SortBy::Score));
-            let after = source.search_after.as_deref();
-            sorted = Some(TopCollector::new(keys, self.limit, after, shows_scores)?);
+            let after = self.begins_after(segment);
+            sorted = Some(TopCollector::new(keys, self.limit, &after, shows_scores)?);
         }
         let terminate_after = source.terminate_after.unwrap_or(u64::MAX);
         visit(weight, reader, scoring, &mut run.watch, |doc, score| {
-            if source.min_score.is_some_and(|least| score < least) {
+            if source.min_score.is_some_and(|least| score < least)
+                || members
+                    .as_ref()
+                    .is_some_and(|members| !members.contains(doc))
+            {
                 return true;
             }
             if run.seen >= terminate_after {
@@ -454,6 +543,22 @@ impl<'a> Phase<'a> {
         }
         run.nodes.extend(nodes);
         Ok(())
+    }
+
+    /// Where the hits of a segment begin.
+    fn begins_after(&self, segment: u32) -> After<'_> {
+        match (self.after, &self.source.search_after) {
+            (Some(last), _) => After::Document {
+                sort: &last.sort,
+                ties_from: match segment.cmp(&last.address.segment) {
+                    Ordering::Less => DocId::MAX,
+                    Ordering::Equal => last.address.doc + 1,
+                    Ordering::Greater => 0,
+                },
+            },
+            (None, Some(values)) => After::Values(values),
+            (None, None) => After::Nothing,
+        }
     }
 
     /// `global` aggregations look at every document, whatever the query.

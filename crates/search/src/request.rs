@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::agg::{Agg, parse_aggs};
 use crate::parse::{Object, did_you_mean, i64_of, malformed, parsing, text_of, token_name};
 use crate::query::{Query, check_query_depth, parse_query};
-use crate::sort::{self, Sort, parse_sort};
+use crate::slice::{Slice, parse_slice};
+use crate::sort::{self, Sort, SortBy, parse_sort};
 use crate::source_filter;
 
 /// A parsed search request, ready for every shard.
@@ -40,6 +41,9 @@ pub struct SearchSource {
     pub timeout: Option<Duration>,
     /// Stop each shard after so many matching documents.
     pub terminate_after: Option<u64>,
+    /// Only this part of the documents.
+    pub slice: Option<Slice>,
+    pub pit: Option<PointInTime>,
     /// Aggregation names are returned as `type#name`. Not part of the body: set by the caller.
     pub typed_keys: bool,
 }
@@ -65,6 +69,8 @@ impl Default for SearchSource {
             stored_fields: None,
             timeout: None,
             terminate_after: None,
+            slice: None,
+            pit: None,
             typed_keys: false,
         }
     }
@@ -83,6 +89,14 @@ impl Default for TrackTotalHits {
     fn default() -> Self {
         Self::UpTo(10_000)
     }
+}
+
+/// The point in time that a search looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PointInTime {
+    pub id: String,
+    /// For how long it is kept open from now on, milliseconds; `None`: as before.
+    pub keep_alive_ms: Option<u64>,
 }
 
 /// An entry of `docvalue_fields` or `fields`.
@@ -116,6 +130,7 @@ pub fn parse_search(body: &Value) -> Result<SearchSource, ApiError> {
         read_member(&mut source, key, value)?;
     }
     finish(&mut source);
+    break_ties(&mut source);
     validate(&source)?;
     Ok(source)
 }
@@ -131,6 +146,63 @@ fn finish(source: &mut SearchSource) {
             ..SourceFilter::default()
         });
     }
+}
+
+/// In a point in time hits that are equal by the sort come in the order of their shards, so that `search_after` can
+/// tell them apart. Who goes on after fewer values does without.
+fn break_ties(source: &mut SearchSource) {
+    let is_sorted = source.pit.is_some() && !source.sort.is_empty();
+    let breaks = |sort: &Sort| sort.by == SortBy::ShardDoc;
+    let after = source.search_after.as_ref().map(Vec::len);
+    if is_sorted && !source.sort.iter().any(breaks) && after != Some(source.sort.len()) {
+        source.sort.push(Sort {
+            by: SortBy::ShardDoc,
+            ascending: true,
+        });
+    }
+}
+
+/// Refuses what cannot be read on. `body` is that of the search.
+///
+/// # Errors
+/// 400 that lists all there is.
+pub fn check_scroll(source: &SearchSource, body: &Value) -> Result<(), ApiError> {
+    let mut problems = Vec::new();
+    let given = body.get("track_total_hits");
+    if given.is_some_and(|given| !given.is_null())
+        && source.track_total_hits != TrackTotalHits::Exact
+    {
+        problems.push("disabling [track_total_hits] is not allowed in a scroll context");
+    }
+    if source.from > 0 {
+        problems.push("using [from] is not allowed in a scroll context");
+    }
+    if source.size == 0 {
+        problems.push("[size] cannot be [0] in a scroll context");
+    }
+    if source.search_after.is_some() {
+        problems.push("[search_after] cannot be used in a scroll context");
+    }
+    if source.pit.is_some() {
+        problems.push("using [point in time] is not allowed in a scroll context");
+    }
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(ApiError::validation(&problems)),
+    }
+}
+
+/// Refuses pages of a scroll beyond `index.max_result_window`.
+pub(crate) fn check_batch(source: &SearchSource, most: usize) -> Result<(), ApiError> {
+    if source.size <= most {
+        return Ok(());
+    }
+    Err(ApiError::illegal_argument(format!(
+        "Batch size is too large, size must be less than or equal to: [{most}] but was [{}]. Scroll batch sizes \
+         cost as much memory as result windows so they are controlled by the [index.max_result_window] index level \
+         setting.",
+        source.size
+    )))
 }
 
 /// Parses the body of the `top_hits` aggregation.
@@ -208,25 +280,23 @@ const TOP_HITS_MEMBERS: [&str; 11] = [
 ];
 
 /// Members of a search body that exist but that this implementation refuses.
-const UNSUPPORTED: [&str; 15] = [
+const UNSUPPORTED: [&str; 13] = [
     "collapse",
     "ext",
     "highlight",
     "indices_boost",
     "knn",
-    "pit",
     "profile",
     "rank",
     "rescore",
     "retriever",
     "runtime_mappings",
     "script_fields",
-    "slice",
     "stats",
     "suggest",
 ];
 
-const SUPPORTED: [&str; 21] = [
+const SUPPORTED: [&str; 23] = [
     "query",
     "from",
     "size",
@@ -246,6 +316,8 @@ const SUPPORTED: [&str; 21] = [
     "stored_fields",
     "timeout",
     "terminate_after",
+    "slice",
+    "pit",
     "explain",
     "profile",
 ];
@@ -276,6 +348,8 @@ fn read_member(source: &mut SearchSource, key: &str, value: &Value) -> Result<()
             let count = window_part("terminate_after", value)? as u64;
             source.terminate_after = (count > 0).then_some(count);
         }
+        "slice" => source.slice = Some(parse_slice(value)?),
+        "pit" => source.pit = Some(point_in_time(value)?),
         // Asking not to get what there is not is fine.
         "explain" | "profile" if !flag()? => {}
         "explain" => return Err(unsupported(key)),
@@ -292,6 +366,32 @@ fn read_member(source: &mut SearchSource, key: &str, value: &Value) -> Result<()
         }
     }
     Ok(())
+}
+
+fn point_in_time(value: &Value) -> Result<PointInTime, ApiError> {
+    if !value.is_object() {
+        let kind = token_name(value);
+        return Err(parsing(format!("Unknown key for a {kind} in [pit].")));
+    }
+    let mut object = Object::new("pit", value)?;
+    let id = object.text("id")?;
+    let keep_alive = object.text("keep_alive")?;
+    object.finish()?;
+    let id = id.ok_or_else(|| ApiError::illegal_argument("point in time id is not provided"))?;
+    let millis = |text: &String| {
+        let time: TimeValue = text.parse().map_err(|_| {
+            let parse = ringwall_api::ErrorCode::XContentParse;
+            ApiError::new(parse, "[pit] failed to parse field [keep_alive]").caused_by(
+                ApiError::illegal_argument(format!("failed to parse [{text}]")),
+            )
+        })?;
+        let millis = time.duration().map_or(0, |time| time.as_millis());
+        Ok::<u64, ApiError>(u64::try_from(millis).unwrap_or(u64::MAX))
+    };
+    Ok(PointInTime {
+        keep_alive_ms: keep_alive.as_ref().map(millis).transpose()?,
+        id,
+    })
 }
 
 fn is_empty(value: &Value) -> bool {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_index::schema::{IGNORED, Layout, ROUTING, SEQ_NO, name_without_tokens};
 use ringwall_index::{FieldMapping, Leaf, Mapping, Searcher};
+use serde::{Deserialize, Serialize};
 use tantivy::Term;
 
 use crate::control::{Pulse, SearchControl, Unlimited};
@@ -23,8 +24,23 @@ pub struct ShardContext<'a> {
     /// request.
     pub now_millis: i64,
     pub limits: SearchLimits,
+    pub place: ShardPlace,
     /// Asked in every loop.
     pub control: Arc<dyn SearchControl>,
+}
+
+/// Where a shard stands among those of a search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardPlace {
+    pub ordinal: u32,
+    /// The number of shards.
+    pub of: u32,
+}
+
+impl Default for ShardPlace {
+    fn default() -> Self {
+        Self { ordinal: 0, of: 1 }
+    }
 }
 
 /// Bounds of a search.
@@ -40,6 +56,8 @@ pub struct SearchLimits {
     pub max_regex_length: usize,
     /// `index.max_docvalue_fields_search`.
     pub max_docvalue_fields: usize,
+    /// `index.max_slices_per_scroll`.
+    pub max_slices_per_scroll: usize,
 }
 
 impl Default for SearchLimits {
@@ -50,6 +68,7 @@ impl Default for SearchLimits {
             max_terms_count: 65_536,
             max_regex_length: 1_000,
             max_docvalue_fields: 100,
+            max_slices_per_scroll: 1_024,
         }
     }
 }
@@ -61,6 +80,7 @@ impl Default for ShardContext<'_> {
             index: "",
             now_millis: 0,
             limits: SearchLimits::default(),
+            place: ShardPlace::default(),
             control: Arc::new(Unlimited),
         }
     }
@@ -83,6 +103,8 @@ pub(crate) struct Shard<'a> {
 pub(crate) struct Segment<'a> {
     pub(crate) ordinal: u32,
     pub(crate) reader: Leaf<'a>,
+    /// The documents of the segments before it: what is added to a number in the segment for that in the shard.
+    pub(crate) base: u32,
 }
 
 impl<'a> Shard<'a> {
@@ -112,6 +134,11 @@ impl<'a> Shard<'a> {
     /// segment of a [`crate::DocAddress`].
     pub(crate) fn segments(&self) -> &[Segment<'a>] {
         &self.segments
+    }
+
+    /// Returns the value of `_shard_doc` of the first document.
+    pub(crate) fn first_shard_doc(&self) -> u64 {
+        u64::from(self.context.place.ordinal) << 32
     }
 
     pub(crate) fn searcher(&self) -> &'a Searcher {
@@ -306,11 +333,28 @@ fn in_order_of_writing(searcher: &Searcher) -> Result<Vec<Segment<'_>>, ApiError
         .map(|(ordinal, reader)| {
             let column = reader.fast_fields().u64(SEQ_NO);
             let first = column.map_err(|e| engine_error(&e))?.min_value();
-            Ok((first, Segment { ordinal, reader }))
+            let base = 0;
+            Ok((
+                first,
+                Segment {
+                    ordinal,
+                    reader,
+                    base,
+                },
+            ))
         })
         .collect::<Result<Vec<_>, ApiError>>()?;
     segments.sort_by_key(|(first, segment)| (*first, segment.ordinal));
-    Ok(segments.into_iter().map(|(_, segment)| segment).collect())
+    let mut base = 0;
+    let placed = segments.into_iter().map(|(_, segment)| {
+        let before = base;
+        base += segment.reader.max_doc();
+        Segment {
+            base: before,
+            ..segment
+        }
+    });
+    Ok(placed.collect())
 }
 
 /// Metadata that is stored or internal only, or a column only.

@@ -23,6 +23,8 @@ pub enum SortBy {
     Score,
     /// The order of documents in the shard.
     Doc,
+    /// The order of shards, and of documents in each: no two documents of a search are equal.
+    ShardDoc,
     Field(Box<FieldSort>),
 }
 
@@ -230,7 +232,8 @@ fn parse_item(value: &Value) -> Result<Vec<Sort>, ApiError> {
 fn named(field: &str, order: Option<&str>) -> Result<Sort, ApiError> {
     let by = match field {
         "_score" => SortBy::Score,
-        "_doc" | "_shard_doc" => SortBy::Doc,
+        "_doc" => SortBy::Doc,
+        "_shard_doc" => SortBy::ShardDoc,
         field => {
             if matches!(field, "_geo_distance" | "_script") {
                 return Err(ApiError::illegal_argument(format!(
@@ -285,7 +288,7 @@ fn with_options(field: &str, options: &Value) -> Result<Sort, ApiError> {
         };
         by.unmapped_type = object.text("unmapped_type")?;
         by.format = object.text("format")?;
-    } else if sort.by == SortBy::Doc {
+    } else if sort.by != SortBy::Score {
         // Dashboards send the same options with every key; `_doc` is never missing or unmapped.
         object.text("unmapped_type")?;
         object.take("missing");

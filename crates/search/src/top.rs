@@ -25,7 +25,7 @@ pub(crate) struct SegmentKey {
 
 enum KeyReader {
     Score,
-    /// Position in the shard: the segment's number in the upper half.
+    /// The number of the document, after so many others.
     Doc(u64),
     /// The same text for every document.
     Same(String),
@@ -83,10 +83,11 @@ impl SegmentKey {
         }
     }
 
-    /// Returns the key `_doc`.
-    pub(crate) fn doc(segment: u32, ascending: bool) -> Self {
+    /// Returns the key `_doc`, or with the shard's number in the upper half of `base` `_shard_doc`. `base` is that
+    /// of the segment.
+    pub(crate) fn doc(base: u64, ascending: bool) -> Self {
         Self {
-            reader: KeyReader::Doc(u64::from(segment) << 32),
+            reader: KeyReader::Doc(base),
             ascending,
         }
     }
@@ -184,7 +185,7 @@ impl SegmentKey {
     fn encode(&self, doc: DocId, score: Score) -> Result<u64, ApiError> {
         let key = match &self.reader {
             KeyReader::Score => f64_to_u64(f64::from(score)),
-            KeyReader::Doc(segment) => segment | u64::from(doc),
+            KeyReader::Doc(base) => base + u64::from(doc),
             KeyReader::Same(_) => SAME,
             KeyReader::Number {
                 numbers,
@@ -230,6 +231,11 @@ impl SegmentKey {
                 column: Some(column),
                 ..
             } => Ok(self.directed(place_of_text(column, text)?)),
+            KeyReader::Text {
+                missing: TextMissing::Value(_),
+                column: None,
+                ..
+            } => Ok(self.directed(ONLY)),
             _ => Ok(u64::MAX),
         }
     }
@@ -272,6 +278,7 @@ impl SegmentKey {
                 };
                 let is_end = encoded == 0 || encoded == u64::MAX;
                 match (column, missing) {
+                    (None, TextMissing::Value(text)) => Ok(value(text.clone())),
                     (_, TextMissing::Value(text)) if is_end || key % 2 == 1 => {
                         Ok(value(text.clone()))
                     }
@@ -308,20 +315,63 @@ impl SegmentKey {
             KeyReader::Number { kind, format, .. } => {
                 encode_value(value, *kind, format.as_ref(), "search_after")?
             }
-            KeyReader::Text { column, ip, .. } => {
+            KeyReader::Text { ip, .. } => {
                 let Some(text) = scalar_text(value) else {
                     return self.encode_missing_text();
                 };
-                match column {
-                    Some(column) => place_of_text(column, &stored_text(&text, *ip))?,
-                    // Without values every document is missing one: between the two ends.
-                    None => return Ok(1),
-                }
+                return self.encode_text(&stored_text(&text, *ip));
             }
         };
         Ok(self.directed(key))
     }
+
+    /// Returns the integer of a text that another document may have.
+    fn encode_text(&self, text: &str) -> Result<u64, ApiError> {
+        let KeyReader::Text {
+            column, missing, ..
+        } = &self.reader
+        else {
+            return Ok(u64::MAX);
+        };
+        Ok(match (column, missing) {
+            (Some(column), _) => self.directed(place_of_text(column, text)?),
+            (None, TextMissing::Value(only)) => self.directed(match text.cmp(only) {
+                Ordering::Less => ONLY - 1,
+                Ordering::Equal => ONLY,
+                Ordering::Greater => ONLY + 1,
+            }),
+            // Without values every document is missing one: between the two ends.
+            (None, _) => 1,
+        })
+    }
+
+    /// Returns the integer of a value that [`SegmentKey::decode`] gave, in whichever segment of the shard.
+    fn encode_sorted(&self, value: &SortValue) -> Result<u64, ApiError> {
+        let key = match (&self.reader, value) {
+            (_, SortValue::Missing { first: true }) => return Ok(0),
+            (_, SortValue::Missing { first: false }) => return Ok(u64::MAX),
+            (KeyReader::Same(_), _) => SAME,
+            (_, SortValue::Text(text) | SortValue::Ip(text)) => return self.encode_text(text),
+            (KeyReader::Doc(_), SortValue::Long(number)) => number.cast_unsigned(),
+            (
+                KeyReader::Number {
+                    kind: NumberKind::Unsigned,
+                    ..
+                },
+                SortValue::Long(number),
+            ) => number.cast_unsigned(),
+            (_, SortValue::Long(number) | SortValue::Formatted { millis: number, .. }) => {
+                i64_to_u64(*number)
+            }
+            (_, SortValue::Unsigned(number)) => *number,
+            (_, SortValue::Double(number)) => f64_to_u64(*number),
+        };
+        Ok(self.directed(key))
+    }
 }
+
+/// The place of a text that stands for every missing one of a segment, with room on both sides.
+const ONLY: u64 = 2;
 
 /// The place of [`KeyReader::Same`], with room on both sides.
 const SAME: u64 = 1;
@@ -520,12 +570,25 @@ struct Entry {
 pub(crate) struct TopCollector {
     keys: Vec<SegmentKey>,
     limit: usize,
-    after: Option<Vec<u64>>,
+    after: Option<(Vec<u64>, DocId)>,
     /// The worst on top.
     heap: BinaryHeap<Entry>,
     scratch: Vec<u64>,
     with_scores: bool,
     failure: Option<ApiError>,
+}
+
+/// Where the documents to collect begin.
+pub(crate) enum After<'a> {
+    Nothing,
+    /// After all that have these values.
+    Values(&'a [Value]),
+    /// After a document, of which these are the sort values. Of the documents of this segment that have them too
+    /// those from a number on come after it.
+    Document {
+        sort: &'a [SortValue],
+        ties_from: DocId,
+    },
 }
 
 /// A document with its sort values.
@@ -536,21 +599,26 @@ pub(crate) struct TopDoc {
 }
 
 impl TopCollector {
-    /// Starts to collect the best `limit` documents, those after `after` if given.
+    /// Starts to collect the best `limit` documents, those after `after`.
     pub(crate) fn new(
         keys: Vec<SegmentKey>,
         limit: usize,
-        after: Option<&[Value]>,
+        after: &After<'_>,
         with_scores: bool,
     ) -> Result<Self, ApiError> {
-        let after = after
-            .map(|values| {
-                keys.iter()
-                    .zip(values)
-                    .map(|(key, value)| key.encode_after(value))
-                    .collect::<Result<Vec<u64>, ApiError>>()
-            })
-            .transpose()?;
+        let after = match after {
+            After::Nothing => None,
+            After::Values(values) => {
+                let pairs = keys.iter().zip(*values);
+                let encoded = pairs.map(|(key, value)| key.encode_after(value));
+                Some((encoded.collect::<Result<_, ApiError>>()?, DocId::MAX))
+            }
+            After::Document { sort, ties_from } => {
+                let pairs = keys.iter().zip(*sort);
+                let encoded = pairs.map(|(key, value)| key.encode_sorted(value));
+                Some((encoded.collect::<Result<_, ApiError>>()?, *ties_from))
+            }
+        };
         Ok(Self {
             keys,
             limit,
@@ -577,10 +645,8 @@ impl TopCollector {
                 }
             }
         }
-        if self
-            .after
-            .as_ref()
-            .is_some_and(|after| self.scratch <= *after)
+        if let Some((after, ties_from)) = &self.after
+            && (self.scratch < *after || self.scratch == *after && doc < *ties_from)
         {
             return;
         }

@@ -16,11 +16,13 @@ use serde_json::{Map, Value};
 use tantivy::fastfield::FastFieldReaders;
 use tantivy::index::SegmentId;
 use tantivy::query::{EnableScoring, Query, Scorer, Weight};
+use tantivy::schema::IndexRecordOption;
 use tantivy::{BitSet, COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet, Score, SegmentReader, TERMINATED};
 
 use super::Searcher;
 use crate::error::{IndexError, Result};
 use crate::mapping::Mapping;
+use crate::schema::Layout;
 
 /// Lets some documents through. Its language is that of another crate.
 pub trait DocumentFilter: Send + Sync {
@@ -378,6 +380,29 @@ impl<'a> Leaf<'a> {
         weight.for_each_pruning(threshold, self.reader, &mut |doc, score| {
             each(self.sees(doc).then_some(doc), score)
         })
+    }
+
+    /// Visits the ids of the segment until `each` says stop (`false`), each with a document that has it and
+    /// is there to be seen.
+    pub fn visit_ids(
+        &self,
+        layout: &Layout,
+        mut each: impl FnMut(&[u8], DocId) -> bool,
+    ) -> tantivy::Result<()> {
+        let ids = self.reader.inverted_index(layout.id)?;
+        let mut terms = ids.terms().stream()?;
+        while terms.advance() {
+            let mut postings =
+                ids.read_postings_from_terminfo(terms.value(), IndexRecordOption::Basic)?;
+            let mut doc = postings.doc();
+            while doc != TERMINATED {
+                if self.sees(doc) && !each(terms.key(), doc) {
+                    return Ok(());
+                }
+                doc = postings.advance();
+            }
+        }
+        Ok(())
     }
 
     /// Counts the matching documents, by the quickest way there is.

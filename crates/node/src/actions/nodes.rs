@@ -9,6 +9,7 @@ use ringwall_api::cluster::{
     BreakerStats, HttpCounts, NodeInfo, NodeStats, NodesInfoRequest, NodesInfoResponse,
     NodesStatsRequest, NodesStatsResponse, OwnInfo, ProfileAddresses, TransportCounts,
 };
+use ringwall_api::search::SearchCounts;
 use ringwall_api::{ActionRequest, ApiResult, Authentication, RequestContext};
 use ringwall_base::NodeId;
 use ringwall_base::glob::{self, Syntax};
@@ -200,6 +201,11 @@ pub(super) async fn all_stats(
 
 pub(super) async fn local_stats(services: &Arc<Services>) -> ApiResult<NodeStats> {
     let shards = services.shards.all();
+    let counts = shards.iter().map(|shard| shard.search_counts.read(0));
+    let search = SearchCounts {
+        open: services.readers.count(),
+        ..counts.fold(SearchCounts::default(), |all, one| all + one)
+    };
     let root = services.shards.root().to_owned();
     let (docs, store_bytes, usage) = services
         .pools
@@ -229,6 +235,7 @@ pub(super) async fn local_stats(services: &Arc<Services>) -> ApiResult<NodeStats
         unhealthy: services.coordination.status().borrow().unhealthy.clone(),
         docs,
         store_bytes,
+        search,
         http: HttpCounts {
             open: services.clients.counts.open(),
             opened: services.clients.counts.opened(),

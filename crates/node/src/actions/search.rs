@@ -14,8 +14,10 @@ use ringwall_base::json_size::tree_size;
 use ringwall_base::{NodeId, ShardId, encoding};
 use ringwall_cluster::ClusterState;
 use ringwall_search::{
-    FetchedHit, ReducedQuery, ShardQueryResult, check_depth, parse_search, reduce,
+    FetchedHit, ReducedQuery, SearchSource, ShardPlace, ShardQueryResult, TrackTotalHits,
+    check_depth, check_scroll, parse_search, reduce,
 };
+use ringwall_security::{Resolved, ResolvedIndices};
 use ringwall_settings::registry::indices::{
     MAX_NESTED_DEPTH, SEARCH_DEFAULT_ALLOW_PARTIAL_RESULTS, SEARCH_MAX_BUCKETS,
 };
@@ -25,16 +27,19 @@ use serde_json::Value;
 
 use super::Handler;
 use super::indices::concrete;
+use super::scroll::{free, lost, refuse_unauthorized};
 use crate::cluster_service::now_ms;
 use crate::preference::Preference;
 use crate::read;
+use crate::search::context_ids::{self, OpenShard};
 use crate::search::control::Waiting;
 use crate::search::messages::{
     FETCH, FREE, FetchRequest, FetchResponse, FreeRequest, QUERY, QueryRequest, QueryResponse,
 };
+use crate::search::readers::{ReaderId, ReaderKind};
+use crate::search::scroll::{FETCH as SCROLL_FETCH, ScrollFetchRequest};
 use crate::services::Services;
 use crate::views;
-use ringwall_security::{Resolved, ResolvedIndices};
 
 impl Handler<SearchRequest> for Services {
     async fn handle(
@@ -42,14 +47,25 @@ impl Handler<SearchRequest> for Services {
         context: RequestContext,
         request: Resolved<SearchRequest>,
     ) -> ApiResult<SearchResponse> {
-        let begun = Instant::now();
-        let mut source = parse_search(&request.body)?;
-        check_depth(&source, services.settings.get(&MAX_NESTED_DEPTH))?;
-        source.typed_keys = request.typed_keys;
-        let allow_partial = request
-            .allow_partial_results
-            .unwrap_or_else(|| services.settings.get(&SEARCH_DEFAULT_ALLOW_PARTIAL_RESULTS));
-        let caller = Caller::of(&services, &context);
+        let mut source = parse(&services, &request.body, request.typed_keys)?;
+        if source.pit.is_some() {
+            // Its indices are those of the point in time: whoever sends one knows that.
+            return Err(ApiError::validation(&[
+                "[indices] cannot be used with point in time. Do not specify any index with point in time.",
+            ]));
+        }
+        match request.scroll_ms {
+            Some(_) => {
+                check_scroll(&source, &request.body)?;
+                source.track_total_hits = TrackTotalHits::Exact;
+            }
+            None if source.slice.is_some() => {
+                return Err(ApiError::validation(&[
+                    "[slice] can only be used with [scroll] or [point-in-time] requests",
+                ]));
+            }
+            None => {}
+        }
         let state = services.cluster.state();
         let preference = Preference::parse(request.preference.as_deref())?;
         let shards = shards(
@@ -60,64 +76,222 @@ impl Handler<SearchRequest> for Services {
         )?;
         let body = json_text(&request.body)?;
         describe(request.indices(), &body);
-        // The query that was made of the body, and the text that the shards are sent.
-        let read = tree_size(&body).bytes + body.len() as u64;
-        context.account.charge(read, "<search_request>")?;
-        let asked = shards.iter().map(|(shard, through)| {
-            let query = |state_version| QueryRequest {
-                shard: shard.clone(),
-                through: through.clone(),
-                state_version,
-                body: body.clone(),
-                now_ms: caller.now_ms,
-                fetch: shards.len() == 1,
-                time_left_ms: caller.time_left_ms(),
-                allow_partial,
-            };
-            caller.ask::<QueryResponse, _>(shard, &preference, QUERY, query)
+        let targets = shards.into_iter().map(|(shard, through)| Target {
+            shard,
+            through,
+            open: None,
         });
-        let mut found: Vec<ShardFound> = Vec::with_capacity(shards.len());
-        let mut results: Vec<ShardQueryResult> = Vec::with_capacity(shards.len());
-        let mut failures: Vec<ShardFailure> = Vec::new();
-        for ((shard, _), answer) in shards.iter().zip(join_all(asked).await) {
-            match answer {
-                Ok((node, response)) => {
-                    let bytes = encoding::size(&response) * HEAP_FACTOR;
-                    context.account.charge(bytes, "<reduce_aggs>")?;
-                    results.push(response.result);
-                    found.push(ShardFound {
-                        shard: shard.clone(),
-                        node,
-                        context: response.context,
-                        page: response.page,
-                    });
-                }
-                Err(failure) => failures.push(failure),
-            }
-        }
-        check_failures(shards.len(), &failures, allow_partial, "query")?;
-        let max_buckets = services.settings.get(&SEARCH_MAX_BUCKETS);
-        let waiting = Waiting::new(caller.time_left_ms());
-        let control = waiting.control(None).begin(None);
-        let reducing = move || reduce(&source, results, max_buckets, control.as_ref());
-        let reduced = services.pools.search.run(reducing).await??;
-        drop(waiting);
-        let hits = fetch(&caller, &reduced, found, &mut failures).await;
-        let bytes = encoding::size(&hits);
-        context.account.charge(bytes, "<fetched_hits>")?;
-        check_failures(shards.len(), &failures, allow_partial, "fetch")?;
-        Ok(SearchResponse {
-            took_ms: begun.elapsed().as_millis() as u64,
-            timed_out: reduced.timed_out,
-            terminated_early: reduced.terminated_early,
-            shards: shard_counts(shards.len(), &failures),
-            failures,
-            total: reduced.total,
-            max_score: reduced.max_score,
-            hits,
-            aggregations: reduced.aggregations,
-        })
+        let run = Run {
+            source,
+            body,
+            targets: targets.collect(),
+            preference,
+            allow_partial: request.allow_partial_results,
+            scroll_ms: request.scroll_ms,
+        };
+        run_search(&services, &context, run).await
     }
+}
+
+/// Reads the body of a search.
+pub(super) fn parse(
+    services: &Services,
+    body: &Value,
+    typed_keys: bool,
+) -> ApiResult<SearchSource> {
+    let mut source = parse_search(body)?;
+    check_depth(&source, services.settings.get(&MAX_NESTED_DEPTH))?;
+    source.typed_keys = typed_keys;
+    Ok(source)
+}
+
+/// A search, and the shards that it covers.
+pub(super) struct Run {
+    pub(super) source: SearchSource,
+    /// What `source` was read from, JSON text.
+    pub(super) body: Bytes,
+    pub(super) targets: Vec<Target>,
+    pub(super) preference: Preference,
+    /// `None`: as `search.default_allow_partial_results` says.
+    pub(super) allow_partial: Option<bool>,
+    pub(super) scroll_ms: Option<u64>,
+}
+
+/// A shard to search.
+pub(super) struct Target {
+    pub(super) shard: ShardId,
+    pub(super) through: Through,
+    /// Of a point in time: the one place where it is open.
+    pub(super) open: Option<OpenShard>,
+}
+
+pub(super) async fn run_search(
+    services: &Arc<Services>,
+    context: &RequestContext,
+    run: Run,
+) -> ApiResult<SearchResponse> {
+    let begun = Instant::now();
+    let allow_partial = run
+        .allow_partial
+        .unwrap_or_else(|| services.settings.get(&SEARCH_DEFAULT_ALLOW_PARTIAL_RESULTS));
+    if run.scroll_ms.is_some() {
+        context_ids::check_count(run.targets.len())?;
+    }
+    let caller = Caller::of(services, context);
+    let (body, targets) = (&run.body, &run.targets);
+    // The query that was made of the body, and the text that the shards are sent.
+    let read = tree_size(body).bytes + body.len() as u64;
+    context.account.charge(read, "<search_request>")?;
+    let (asking, pit) = (&caller, run.source.pit.as_ref());
+    let asked = (0..).zip(targets).map(|(ordinal, target)| {
+        let query = move |state_version| QueryRequest {
+            shard: target.shard.clone(),
+            through: target.through.clone(),
+            state_version,
+            body: body.clone(),
+            now_ms: asking.now_ms,
+            fetch: targets.len() == 1,
+            time_left_ms: asking.time_left_ms(),
+            allow_partial,
+            place: ShardPlace {
+                ordinal,
+                of: targets.len() as u32,
+            },
+            scroll_ms: run.scroll_ms,
+            reader: target.open.as_ref().map(|open| open.reader),
+            keep_alive_ms: pit.and_then(|pit| pit.keep_alive_ms),
+        };
+        let preference = &run.preference;
+        async move {
+            let Some(open) = &target.open else {
+                return asking.ask(&target.shard, preference, QUERY, query).await;
+            };
+            let answer = asking.call(open.node, QUERY, &query(0)).await;
+            let answer = answer.map_err(|error| {
+                let error = lost(asking.services, open, error);
+                shard_failure(&open.shard, Some(open.node), error)
+            });
+            answer.map(|response| (open.node, response))
+        }
+    });
+    let mut gathered = Gathered::of(targets.len());
+    for (target, answer) in targets.iter().zip(join_all(asked).await) {
+        let answer: Result<(NodeId, QueryResponse), ShardFailure> = answer;
+        match answer {
+            Ok((node, response)) => {
+                let bytes = encoding::size(&response) * HEAP_FACTOR;
+                context.account.charge(bytes, "<reduce_aggs>")?;
+                gathered.results.push(response.result);
+                gathered.found.push(ShardFound {
+                    shard: target.shard.clone(),
+                    node,
+                    held: match (response.reader, response.context) {
+                        (Some(reader), _) => Held::Scroll(reader),
+                        (None, Some(context)) => Held::Context(context),
+                        (None, None) => Held::Nothing,
+                    },
+                    page: response.page,
+                });
+            }
+            Err(failure) => gathered.failures.push(failure),
+        }
+    }
+    if run.source.pit.is_some() {
+        refuse_unauthorized(&gathered.failures)?;
+    }
+    let open = gathered.open();
+    let pit_id = run.source.pit.as_ref().map(|pit| pit.id.clone());
+    let answer = gather(&caller, context, run.source, gathered, allow_partial, begun).await;
+    match answer {
+        Ok(mut response) => {
+            response.scroll_id = run
+                .scroll_ms
+                .map(|_| context_ids::encode(ReaderKind::Scroll, &open));
+            response.pit_id = pit_id;
+            Ok(response)
+        }
+        Err(error) => {
+            // Nobody gets the id with which these could be ended.
+            free(services, &context.authentication, &open, caller.time_left()).await;
+            Err(error)
+        }
+    }
+}
+
+/// What shards have answered.
+pub(super) struct Gathered {
+    /// How many were asked.
+    pub(super) shards: usize,
+    pub(super) results: Vec<ShardQueryResult>,
+    /// One for each result.
+    pub(super) found: Vec<ShardFound>,
+    pub(super) failures: Vec<ShardFailure>,
+}
+
+impl Gathered {
+    fn of(shards: usize) -> Self {
+        Self {
+            shards,
+            results: Vec::with_capacity(shards),
+            found: Vec::with_capacity(shards),
+            failures: Vec::new(),
+        }
+    }
+
+    /// Returns where a scroll was begun.
+    fn open(&self) -> Vec<OpenShard> {
+        let open = |found: &ShardFound| match found.held {
+            Held::Scroll(reader) => Some(OpenShard {
+                shard: found.shard.clone(),
+                node: found.node,
+                reader,
+            }),
+            Held::Context(_) | Held::Nothing => None,
+        };
+        self.found.iter().filter_map(open).collect()
+    }
+}
+
+/// Puts the answers of shards together and reads the page.
+pub(super) async fn gather(
+    caller: &Caller<'_>,
+    context: &RequestContext,
+    source: SearchSource,
+    gathered: Gathered,
+    allow_partial: bool,
+    begun: Instant,
+) -> ApiResult<SearchResponse> {
+    let services = caller.services;
+    let Gathered {
+        shards,
+        results,
+        found,
+        mut failures,
+    } = gathered;
+    check_failures(shards, &failures, allow_partial, "query")?;
+    let max_buckets = services.settings.get(&SEARCH_MAX_BUCKETS);
+    let waiting = Waiting::new(caller.time_left_ms());
+    let control = waiting.control(None).begin(None);
+    let reducing = move || reduce(&source, results, max_buckets, control.as_ref());
+    let reduced = services.pools.search.run(reducing).await??;
+    drop(waiting);
+    let hits = fetch(caller, &reduced, found, &mut failures).await;
+    let bytes = encoding::size(&hits);
+    context.account.charge(bytes, "<fetched_hits>")?;
+    check_failures(shards, &failures, allow_partial, "fetch")?;
+    Ok(SearchResponse {
+        took_ms: begun.elapsed().as_millis() as u64,
+        timed_out: reduced.timed_out,
+        terminated_early: reduced.terminated_early,
+        shards: shard_counts(shards, &failures),
+        failures,
+        total: reduced.total,
+        max_score: reduced.max_score,
+        hits,
+        aggregations: reduced.aggregations,
+        scroll_id: None,
+        pit_id: None,
+    })
 }
 
 fn describe(target: &ResolvedIndices, body: &Bytes) {
@@ -136,23 +310,31 @@ fn describe(target: &ResolvedIndices, body: &Bytes) {
 const MAX_DESCRIBED_BYTES: usize = 16 << 10;
 
 /// Where a shard's part of the answer is.
-struct ShardFound {
-    shard: ShardId,
-    node: NodeId,
-    context: Option<u64>,
-    page: Option<Vec<FetchedHit>>,
+pub(super) struct ShardFound {
+    pub(super) shard: ShardId,
+    pub(super) node: NodeId,
+    pub(super) held: Held,
+    pub(super) page: Option<Vec<FetchedHit>>,
+}
+
+/// What the node of a shard holds for the page.
+pub(super) enum Held {
+    Nothing,
+    /// Until the page is read.
+    Context(u64),
+    Scroll(ReaderId),
 }
 
 /// Who asks, and until when.
-struct Caller<'a> {
-    services: &'a Arc<Services>,
+pub(super) struct Caller<'a> {
+    pub(super) services: &'a Arc<Services>,
     authentication: &'a Authentication,
     now_ms: i64,
     deadline: Instant,
 }
 
 impl<'a> Caller<'a> {
-    fn of(services: &'a Arc<Services>, context: &'a RequestContext) -> Self {
+    pub(super) fn of(services: &'a Arc<Services>, context: &'a RequestContext) -> Self {
         Self {
             services,
             authentication: &context.authentication,
@@ -161,17 +343,17 @@ impl<'a> Caller<'a> {
         }
     }
 
-    fn time_left(&self) -> Duration {
+    pub(super) fn time_left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    fn time_left_ms(&self) -> u64 {
+    pub(super) fn time_left_ms(&self) -> u64 {
         self.time_left().as_millis() as u64
     }
 
     /// Asks one copy of a shard after the other until one answers, with the request for the version of the
     /// state in use.
-    async fn ask<R: DeserializeOwned, Q: Serialize>(
+    pub(super) async fn ask<R: DeserializeOwned, Q: Serialize>(
         &self,
         shard: &ShardId,
         preference: &Preference,
@@ -192,15 +374,10 @@ impl<'a> Caller<'a> {
             call,
         )
         .await;
-        answer.map_err(|unread| ShardFailure {
-            index: shard.index.name.clone(),
-            shard: shard.shard,
-            node: unread.node.map(|node| node.to_string()),
-            reason: unread.error,
-        })
+        answer.map_err(|unread| shard_failure(shard, unread.node, unread.error))
     }
 
-    async fn call<R: DeserializeOwned>(
+    pub(super) async fn call<R: DeserializeOwned>(
         &self,
         node: NodeId,
         action: &'static str,
@@ -209,6 +386,20 @@ impl<'a> Caller<'a> {
         self.services
             .call_as(self.authentication, node, action, request, self.time_left())
             .await
+    }
+}
+
+/// Returns why a shard gave nothing.
+pub(super) fn shard_failure(
+    shard: &ShardId,
+    node: Option<NodeId>,
+    reason: ApiError,
+) -> ShardFailure {
+    ShardFailure {
+        index: shard.index.name.clone(),
+        shard: shard.shard,
+        node: node.map(|node| node.to_string()),
+        reason,
     }
 }
 
@@ -223,7 +414,7 @@ fn is_fault_of_request(error: &ApiError) -> bool {
 
 /// Returns the shards that a search covers, in order, each with the names that led to it: all of the
 /// indices', or those that the routing values of request and aliases lead to; of these, the preferred ones.
-fn shards(
+pub(super) fn shards(
     state: &ClusterState,
     target: &ResolvedIndices,
     routing: Option<&str>,
@@ -271,12 +462,7 @@ async fn fetch(
                     page[place] = Some(search_hit(&shard, winner, hit));
                 }
             }
-            Err(reason) => failures.push(ShardFailure {
-                index: shard.index.name,
-                shard: shard.shard,
-                node: Some(node.to_string()),
-                reason,
-            }),
+            Err(reason) => failures.push(shard_failure(&shard, Some(node), reason)),
         }
     }
     page.into_iter().flatten().collect()
@@ -291,8 +477,19 @@ async fn read_hits(
     if let Some(page) = &found.page {
         return Ok(page.clone());
     }
-    let Some(context) = found.context else {
-        return Ok(Vec::new());
+    let addresses = || places.iter().map(|place| reduced.winners[*place].address);
+    let context = match found.held {
+        Held::Context(context) => context,
+        Held::Scroll(reader) if !places.is_empty() => {
+            let request = ScrollFetchRequest {
+                reader,
+                docs: addresses().collect(),
+                time_left_ms: caller.time_left_ms(),
+            };
+            let response: FetchResponse = caller.call(found.node, SCROLL_FETCH, &request).await?;
+            return Ok(response.hits);
+        }
+        Held::Scroll(_) | Held::Nothing => return Ok(Vec::new()),
     };
     if places.is_empty() {
         // Nobody waits for this; an unfreed searcher goes with time.
@@ -309,10 +506,7 @@ async fn read_hits(
     }
     let request = FetchRequest {
         context,
-        docs: places
-            .iter()
-            .map(|place| reduced.winners[*place].address)
-            .collect(),
+        docs: addresses().collect(),
         time_left_ms: caller.time_left_ms(),
     };
     let response: FetchResponse = caller.call(found.node, FETCH, &request).await?;
@@ -336,9 +530,8 @@ fn search_hit(shard: &ShardId, winner: &ringwall_search::Winner, hit: FetchedHit
     }
 }
 
-/// Fails when no shard answered, or when partial answers are not wanted. Source: Elasticsearch reference, "Search
-/// API" (`allow_partial_search_results`).
-fn check_failures(
+/// Fails when no shard answered, or when partial answers are not wanted. Source: data.md section 5.6.
+pub(super) fn check_failures(
     shards: usize,
     failures: &[ShardFailure],
     allow_partial: bool,
@@ -382,7 +575,7 @@ fn check_failures(
     Err(error)
 }
 
-fn shard_counts(shards: usize, failures: &[ShardFailure]) -> ShardCounts {
+pub(super) fn shard_counts(shards: usize, failures: &[ShardFailure]) -> ShardCounts {
     let failed: BTreeSet<(&str, u32)> = failures
         .iter()
         .map(|failure| (failure.index.as_str(), failure.shard))
@@ -395,7 +588,7 @@ fn shard_counts(shards: usize, failures: &[ShardFailure]) -> ShardCounts {
     }
 }
 
-fn json_text(body: &Value) -> ApiResult<Bytes> {
+pub(super) fn json_text(body: &Value) -> ApiResult<Bytes> {
     serde_json::to_vec(body)
         .map(Bytes::from)
         .map_err(|error| ApiError::internal(error.to_string()))

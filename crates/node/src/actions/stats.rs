@@ -12,7 +12,7 @@ use ringwall_api::indices::{
     BroadcastResponse, FlushRequest, IndicesStatsRequest, IndicesStatsResponse, RefreshRequest,
     ShardStats,
 };
-use ringwall_api::search::ShardFailure;
+use ringwall_api::search::{SearchCounts, ShardFailure};
 use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext};
 use ringwall_base::{NodeId, ShardId};
 use ringwall_cluster::{ClusterState, CopyState, IndexMetadata, ShardCopy};
@@ -60,6 +60,8 @@ struct CopyStats {
     local_checkpoint: i64,
     global_checkpoint: i64,
     segments: u64,
+    #[serde(default)]
+    search: SearchCounts,
 }
 
 /// Registers each node's side with the transport.
@@ -88,11 +90,17 @@ async fn on_node(services: &Arc<Services>, request: NodeRequest) -> ApiResult<No
     let tasks = request.shards.iter().map(|id| async move {
         let shard = services.shards.require(id)?;
         let local = shard.clone();
+        let open = services.readers.open_on(id);
         let run = move || -> ApiResult<CopyStats> {
             match work {
                 Work::Refresh => local.refresh()?,
                 Work::Flush => local.engine.flush()?,
-                Work::Stats => return Ok(copy_stats(&local.engine.stats()?)),
+                Work::Stats => {
+                    return Ok(CopyStats {
+                        search: local.search_counts.read(open),
+                        ..copy_stats(&local.engine.stats()?)
+                    });
+                }
             }
             Ok(CopyStats::default())
         };
@@ -117,6 +125,7 @@ fn copy_stats(stats: &engine::ShardStats) -> CopyStats {
         local_checkpoint: stats.local_checkpoint,
         global_checkpoint: stats.global_checkpoint,
         segments: stats.segments,
+        search: SearchCounts::default(),
     }
 }
 
@@ -286,6 +295,7 @@ impl Handler<IndicesStatsRequest> for Services {
                     local_checkpoint: stats.local_checkpoint,
                     global_checkpoint: stats.global_checkpoint,
                     segments: stats.segments,
+                    search: stats.search,
                 })
             })
             .collect();

@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use ringwall_api::Through;
 use ringwall_base::ShardId;
-use ringwall_search::{DocAddress, FetchedHit, ShardQueryResult};
+use ringwall_search::{DocAddress, FetchedHit, ShardPlace, ShardQueryResult};
 use serde::{Deserialize, Serialize};
+
+use super::readers::ReaderId;
 
 /// Finds, counts and orders the documents of one shard.
 pub const QUERY: &str = "indices:data/read/search[phase/query]";
@@ -31,6 +33,18 @@ pub struct QueryRequest {
     pub time_left_ms: u64,
     /// A search that ran out of time answers with what it has.
     pub allow_partial: bool,
+    /// Where the shard stands among those of the search.
+    #[serde(default)]
+    pub place: ShardPlace,
+    /// The search is read on; for so long it is kept, milliseconds.
+    #[serde(default)]
+    pub scroll_ms: Option<u64>,
+    /// The point in time that is searched, whose shard it is.
+    #[serde(default)]
+    pub reader: Option<ReaderId>,
+    /// For how long that is kept from now on, milliseconds; `None`: as long as before.
+    #[serde(default)]
+    pub keep_alive_ms: Option<u64>,
 }
 
 /// What a shard found.
@@ -39,6 +53,9 @@ pub struct QueryResponse {
     pub result: ShardQueryResult,
     /// For [`FETCH`]; `None` when nothing was found or the page is here.
     pub context: Option<u64>,
+    /// Of a search that is read on.
+    #[serde(default)]
+    pub reader: Option<ReaderId>,
     /// The page, by [`QueryRequest::fetch`]: one per document of `result`.
     pub page: Option<Vec<FetchedHit>>,
 }

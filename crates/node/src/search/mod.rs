@@ -1,7 +1,12 @@
 //! Searches on the node that holds the copies: searchers stay open between the two phases.
 
+pub mod context_ids;
 pub mod control;
+pub mod counts;
 pub mod messages;
+pub mod pit;
+pub mod readers;
+pub mod scroll;
 pub mod shard;
 
 use std::collections::HashMap;
@@ -44,6 +49,7 @@ pub struct SearchContext {
     pub now_ms: i64,
     /// For what is held meanwhile.
     pub account: Account,
+    pub counts: Arc<counts::Counted>,
 }
 
 impl SearchContexts {
@@ -51,7 +57,12 @@ impl SearchContexts {
     ///
     /// # Errors
     /// 429 when too many are open.
-    fn keep(&self, context: SearchContext, owner: Authentication) -> ApiResult<u64> {
+    fn keep(
+        &self,
+        context: SearchContext,
+        owner: Authentication,
+        keep_alive: Duration,
+    ) -> ApiResult<u64> {
         let mut open = self.open.lock();
         if open.len() >= MAX_OPEN {
             return Err(ApiError::new(
@@ -63,7 +74,7 @@ impl SearchContexts {
         let held = Held {
             context: Arc::new(context),
             owner,
-            until: Instant::now() + KEEP_ALIVE,
+            until: Instant::now() + keep_alive,
         };
         open.insert(id, held);
         Ok(id)
@@ -77,7 +88,10 @@ impl SearchContexts {
             )
         };
         let mut open = self.open.lock();
-        if open.get(&id).is_none_or(|held| held.owner != *caller) {
+        if open
+            .get(&id)
+            .is_none_or(|held| !held.owner.is_same_owner(caller))
+        {
             return Err(missing());
         }
         let held = open.remove(&id).ok_or_else(missing)?;
@@ -92,15 +106,19 @@ impl SearchContexts {
 }
 
 const MAX_OPEN: usize = 10_000;
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// Registers the data nodes' side with the transport.
 pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
+    scroll::register(services)?;
+    pit::register(services)?;
     for_users(
         services,
         QUERY,
         |request: &QueryRequest| reads(&request.shard, &request.through),
-        async |services, caller, request| shard::query(&services, request, caller.user).await,
+        async |services, caller, request| match request.scroll_ms {
+            Some(asked) => scroll::begin(&services, request, asked, caller.user).await,
+            None => shard::query(&services, request, caller.user).await,
+        },
     )?;
     for_users(
         services,

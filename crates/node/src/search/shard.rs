@@ -1,21 +1,26 @@
 //! The phases of a search on one copy.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ringwall_api::auth::Authentication;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::ShardId;
 use ringwall_base::breaker::{Account, Purpose};
 use ringwall_base::json_size::tree_size;
+use ringwall_index::{Searcher, View};
 use ringwall_search::{
     DocAddress, SearchLimits, SearchSource, ShardContext, fetch_phase, parse_search, query_phase,
 };
-use ringwall_settings::registry::indices::{MAX_CLAUSE_COUNT, SEARCH_DEFAULT_TIMEOUT};
+use ringwall_settings::registry::indices::{
+    MAX_CLAUSE_COUNT, SEARCH_DEFAULT_KEEP_ALIVE, SEARCH_DEFAULT_TIMEOUT,
+};
 use serde_json::Value;
 
 use super::SearchContext;
 use super::control::Waiting;
 use super::messages::{FetchRequest, FetchResponse, QueryRequest, QueryResponse};
+use super::readers::{ReaderKind, keep_alive};
 use crate::read;
 use crate::services::Services;
 use crate::shards::{LocalShard, maintenance};
@@ -28,17 +33,38 @@ pub async fn query(
     request: QueryRequest,
     caller: Authentication,
 ) -> ApiResult<QueryResponse> {
-    let shard = ready(services, &request.shard, request.state_version).await?;
-    let limits = limits(services, &request.shard)?;
+    let opened = match request.reader {
+        None => None,
+        Some(id) => {
+            let readers = &services.readers;
+            Some(readers.of_caller(services, id, ReaderKind::Pit, &caller)?)
+        }
+    };
+    let asked = request
+        .keep_alive_ms
+        .map(|asked| keep_alive(services, asked));
+    let asked = asked.transpose()?;
+    let id = opened
+        .as_ref()
+        .map_or(&request.shard, |pit| &pit.shard)
+        .clone();
+    let seen = match &opened {
+        Some(pit) => Seen::Then(pit.searcher.clone()),
+        None => Seen::now(services, &request).await?,
+    };
+    let limits = limits(services, &id)?;
     let account = admitted(services, &request.body)?;
-    let task = described(&request.shard);
-    let state = services.cluster.state();
-    let view = views::for_search(&state, &request.shard, &request.through, request.now_ms)?;
+    let task = described(&id);
     let waiting = Waiting::new(request.time_left_ms);
     let control = waiting
         .control(services.settings.get(&SEARCH_DEFAULT_TIMEOUT).duration())
         .charged_to(account.clone());
-    let index = request.shard.index.name.clone();
+    // A point in time may be where the shard is no more.
+    let counts = services.shards.require(&id);
+    let counts = counts.map(|shard| shard.search_counts.clone());
+    let (begun, counts) = (Instant::now(), counts.unwrap_or_default());
+    let index = id.index.name.clone();
+    let held_counts = counts.clone();
     let (result, page, context) = services
         .pools
         .search
@@ -46,11 +72,12 @@ pub async fn query(
             // The task lives as long as the thread works for it.
             let _task = task;
             let source = parse_search(&body(&request.body)?)?;
-            let searcher = shard.engine.acquire_searcher(&view)?;
+            let searcher = seen.searcher()?;
             let context = ShardContext {
                 index: &index,
                 now_millis: request.now_ms,
                 limits,
+                place: request.place,
                 control: control.giving_way(seat).begin(source.timeout),
             };
             let result = query_phase(&searcher, &source, &context)?;
@@ -68,20 +95,54 @@ pub async fn query(
                 source,
                 now_ms: request.now_ms,
                 account,
+                counts: held_counts,
             });
             Ok((result, None, held))
         })
         .await??;
     drop(waiting);
+    counts.query(begun.elapsed());
+    if let Some(pit) = opened {
+        pit.prolong(asked);
+    }
     let context = match context {
-        Some(context) => Some(services.searches.keep(context, caller)?),
+        Some(context) => {
+            let kept = services.settings.get(&SEARCH_DEFAULT_KEEP_ALIVE);
+            let kept = kept.duration().unwrap_or_default();
+            Some(services.searches.keep(context, caller, kept)?)
+        }
         None => None,
     };
     Ok(QueryResponse {
         result,
         context,
+        reader: None,
         page,
     })
+}
+
+/// What a search sees of a shard.
+enum Seen {
+    /// What there is, as far as the view shows it.
+    Now(Arc<LocalShard>, View),
+    /// What there was when a point in time was opened.
+    Then(Searcher),
+}
+
+impl Seen {
+    async fn now(services: &Arc<Services>, request: &QueryRequest) -> ApiResult<Self> {
+        let shard = ready(services, &request.shard, request.state_version).await?;
+        let state = services.cluster.state();
+        let view = views::for_search(&state, &request.shard, &request.through, request.now_ms)?;
+        Ok(Self::Now(shard, view))
+    }
+
+    fn searcher(self) -> ApiResult<Searcher> {
+        match self {
+            Self::Now(shard, view) => Ok(shard.engine.acquire_searcher(&view)?),
+            Self::Then(searcher) => Ok(searcher),
+        }
+    }
 }
 
 /// Returns the page of a search over one shard: what [`ringwall_search::reduce`] will select.
@@ -100,6 +161,7 @@ pub async fn fetch(
     caller: &Authentication,
 ) -> ApiResult<FetchResponse> {
     let held = services.searches.take(request.context, caller)?;
+    let (begun, counts) = (Instant::now(), held.counts.clone());
     let waiting = Waiting::new(request.time_left_ms);
     let control = waiting.control(None).charged_to(held.account.clone());
     let task = tasks::current();
@@ -115,24 +177,25 @@ pub async fn fetch(
     };
     let hits = services.pools.search.run(read).await??;
     drop(waiting);
+    counts.fetch(begun.elapsed());
     Ok(FetchResponse { hits })
 }
 
 /// Charges for what a query is read into: the tree of its text, and the query made of it.
-fn admitted(services: &Services, body: &[u8]) -> ApiResult<Account> {
+pub(super) fn admitted(services: &Services, body: &[u8]) -> ApiResult<Account> {
     let account = Account::open(&services.breakers, Purpose::Request);
     account.charge(2 * tree_size(body).bytes, "<shard_query>")?;
     Ok(account)
 }
 
-fn described(shard: &ShardId) -> Option<Arc<Task>> {
+pub(super) fn described(shard: &ShardId) -> Option<Arc<Task>> {
     let id = shard.clone();
     tasks::describe(move || format!("shardId[[{}][{}]]", id.index.name, id.shard));
     tasks::current()
 }
 
 /// Returns the copy, after the refresh that an idle one has put off.
-async fn ready(
+pub(super) async fn ready(
     services: &Arc<Services>,
     id: &ShardId,
     state_version: u64,
@@ -150,7 +213,7 @@ async fn ready(
     Ok(shard)
 }
 
-fn limits(services: &Services, shard: &ShardId) -> ApiResult<SearchLimits> {
+pub(super) fn limits(services: &Services, shard: &ShardId) -> ApiResult<SearchLimits> {
     let state = services.cluster.state();
     let metadata = state
         .index(&shard.index)
@@ -162,9 +225,10 @@ fn limits(services: &Services, shard: &ShardId) -> ApiResult<SearchLimits> {
         max_terms_count: index.max_terms_count(),
         max_regex_length: index.max_regex_length(),
         max_docvalue_fields: index.max_docvalue_fields(),
+        max_slices_per_scroll: index.max_slices_per_scroll(),
     })
 }
 
-fn body(text: &[u8]) -> ApiResult<Value> {
+pub(super) fn body(text: &[u8]) -> ApiResult<Value> {
     serde_json::from_slice(text).map_err(|error| ApiError::internal(error.to_string()))
 }

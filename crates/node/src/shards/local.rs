@@ -14,12 +14,15 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster_service::now_ms;
+use crate::search::counts::Counted;
 
 /// A copy whose engine is open.
 pub struct LocalShard {
     pub id: ShardId,
     pub allocation_id: AllocationId,
     pub engine: Arc<Shard>,
+    /// What searches have done.
+    pub search_counts: Arc<Counted>,
     role: Mutex<Role>,
     /// Numbers refreshes as they begin.
     refreshes_begun: AtomicU64,
@@ -115,6 +118,7 @@ impl LocalShard {
             id,
             allocation_id,
             engine,
+            search_counts: Arc::default(),
             role: Mutex::new(Role::Replica { term }),
             refreshes_begun: AtomicU64::new(0),
             refreshed: watch::Sender::new(0),

@@ -49,6 +49,7 @@ pub async fn run(services: Arc<Services>, stop: CancellationToken) {
             spawn_checkpoint_sync(&services, &state, &shard);
         }
         services.searches.expire();
+        services.readers.expire(&state, std::time::Instant::now());
         services.recoveries.expire();
         reroute_if_due(&services, &state).await;
     }

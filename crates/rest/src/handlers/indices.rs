@@ -8,11 +8,12 @@ use ringwall_api::indices::{
     GetFieldMappingsRequest, GetIndexRequest, IndexDescription, IndicesStatsRequest,
     PutMappingRequest, RefreshRequest, ShardStats, UpdateSettingsRequest,
 };
+use ringwall_api::search::SearchCounts;
 use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions};
 use ringwall_base::glob::{self, Syntax};
 use serde_json::{Map, Value, json};
 
-use super::{MASTER_TIMEOUT_MS, shards_json, stats_metrics};
+use super::{MASTER_TIMEOUT_MS, search_counts_json, shards_json, stats_metrics};
 use crate::json::check_keys;
 use crate::render::humanize;
 use crate::request::{RestRequest, RestResponse};
@@ -390,9 +391,12 @@ fn sums(shards: &[&ShardStats]) -> Value {
 
 fn sum(shards: &[&ShardStats]) -> Value {
     let total = |of: fn(&ShardStats) -> u64| shards.iter().map(|shard| of(shard)).sum::<u64>();
+    let counts = shards.iter().map(|shard| shard.search);
+    let search = counts.fold(SearchCounts::default(), |all, one| all + one);
     json!({
         "docs": {"count": total(|s| s.docs), "deleted": total(|s| s.deleted_docs)},
         "store": {"size_in_bytes": total(|s| s.store_bytes)},
+        "search": search_counts_json(search),
         "segments": {"count": total(|s| s.segments)},
         "translog": {"operations": total(|s| s.translog_ops)},
     })

@@ -9,10 +9,12 @@ pub mod document;
 pub mod indices;
 pub mod membership;
 pub mod nodes;
+pub mod pit;
 pub mod reroute;
 pub mod resolve_index;
 pub mod roles;
 pub mod root;
+pub mod scroll;
 pub mod search;
 pub mod security;
 pub mod service_accounts;
@@ -22,13 +24,29 @@ pub mod tasks;
 pub mod templates;
 
 use ringwall_api::document::ShardCounts;
-use ringwall_api::search::ShardFailure;
+use ringwall_api::search::{SearchCounts, ShardFailure};
 use serde_json::{Map, Value, json};
 
 /// Default of `master_timeout` and of acknowledgements, milliseconds.
 const MASTER_TIMEOUT_MS: u64 = 30_000;
 /// Default of `timeout` on writes, milliseconds.
 const WRITE_TIMEOUT_MS: u64 = 60_000;
+
+/// Returns the `search` of statistics. There are no suggesters.
+fn search_counts_json(counts: SearchCounts) -> Value {
+    json!({
+        "open_contexts": counts.open,
+        "query_total": counts.queries,
+        "query_time_in_millis": counts.query_ms,
+        "fetch_total": counts.fetches,
+        "fetch_time_in_millis": counts.fetch_ms,
+        "scroll_total": counts.scrolls,
+        "scroll_time_in_millis": counts.scroll_ms,
+        "suggest_total": 0,
+        "suggest_time_in_millis": 0,
+        "suggest_current": 0,
+    })
+}
 
 /// Returns a `_shards` object.
 fn shards_json(counts: ShardCounts, failures: &[ShardFailure], with_skipped: bool) -> Value {

@@ -11,7 +11,7 @@ use ringwall_base::ByteSizeValue;
 use serde_json::{Map, Value, json};
 
 use super::indices::nested;
-use super::stats_metrics;
+use super::{search_counts_json, stats_metrics};
 use crate::params::split_list;
 use crate::render::humanize;
 use crate::request::{RestRequest, RestResponse};
@@ -211,6 +211,7 @@ fn stats_json(node: &NodeStats) -> Value {
         "indices": {
             "docs": {"count": node.docs},
             "store": {"size_in_bytes": node.store_bytes},
+            "search": search_counts_json(node.search),
         },
         "os": {
             "cpu": {

@@ -3,10 +3,14 @@
 use std::time::Instant;
 
 use futures::StreamExt;
+use ringwall_api::reading_on::PitSearchRequest;
 use ringwall_api::search::{SearchHit, SearchRequest, SearchResponse};
 use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions, IndicesTarget};
 use serde_json::{Map, Value, json};
 
+use super::indices::INDICES_PARAMS;
+use super::pit::{Given, search_of};
+use super::scroll::keep_alive_ms;
 use super::shards_json;
 use crate::json;
 use crate::params::{Params, apply_expand_wildcards, split_list};
@@ -39,6 +43,7 @@ pub const SEARCH_PARAMS: &[&str] = &[
     "request_cache",
     "rest_total_hits_as_int",
     "routing",
+    "scroll",
     "search_type",
     "seq_no_primary_term",
     "size",
@@ -97,11 +102,35 @@ pub async fn search(request: RestRequest) -> ApiResult<RestResponse> {
     merge_search_params(params, &mut body)?;
     check_search_type(params.text("search_type"))?;
     read_hints(params)?;
+    let scroll_ms = params.text("scroll").map(keep_alive_ms).transpose()?;
+    if scroll_ms.is_some() && params.flag("request_cache", false)? {
+        return Err(ApiError::validation(&[
+            "[request_cache] cannot be used in a scroll context",
+        ]));
+    }
     params.hint_flags(&["request_cache"])?;
     params.hint_numbers(&["batched_reduce_size"], 2)?;
     let total_as_int = params.flag("rest_total_hits_as_int", false)?;
     if total_as_int {
         ask_for_exact_total(&mut body)?;
+    }
+    let allow_partial_results = match params.text("allow_partial_search_results") {
+        Some(_) => Some(params.flag("allow_partial_search_results", true)?),
+        None => None,
+    };
+    let given = Given {
+        scroll: scroll_ms.is_some(),
+        indices: request.path("index").is_some(),
+        options: INDICES_PARAMS
+            .iter()
+            .any(|name| params.text(name).is_some()),
+        routing: params.text("routing").is_some(),
+        preference: params.text("preference").is_some(),
+    };
+    let pit = search_of(params, &mut body, given, allow_partial_results)?;
+    if let Some(search) = pit {
+        let response = request.execute(search).await?;
+        return Ok(answer(&response, total_as_int));
     }
     let search = SearchRequest {
         indices: request.indices(IndicesOptions::default())?,
@@ -109,15 +138,32 @@ pub async fn search(request: RestRequest) -> ApiResult<RestResponse> {
         routing: params.owned("routing"),
         preference: params.owned("preference"),
         typed_keys: params.flag("typed_keys", false)?,
-        allow_partial_results: match params.text("allow_partial_search_results") {
-            Some(_) => Some(params.flag("allow_partial_search_results", true)?),
-            None => None,
-        },
+        allow_partial_results,
+        scroll_ms,
     };
     let response = request.execute(search).await?;
+    Ok(answer(&response, total_as_int))
+}
+
+fn answer(response: &SearchResponse, total_as_int: bool) -> RestResponse {
     let mut out = Vec::with_capacity(256);
-    write_search(&mut out, &response, total_as_int, None);
-    Ok(RestResponse::raw(out))
+    write_search(&mut out, response, total_as_int, None);
+    RestResponse::raw(out)
+}
+
+/// A search of `_msearch`.
+enum Search {
+    Indices(SearchRequest),
+    Pit(PitSearchRequest),
+}
+
+impl Search {
+    async fn execute(self, request: &RestRequest) -> ApiResult<SearchResponse> {
+        match self {
+            Self::Indices(search) => request.execute(search).await,
+            Self::Pit(search) => request.execute(search).await,
+        }
+    }
 }
 
 /// `GET|POST [/{index}]/_count`: a search of which only the total is wanted.
@@ -172,6 +218,7 @@ pub(super) fn count_request(
         preference,
         typed_keys: false,
         allow_partial_results: None,
+        scroll_ms: None,
     }
 }
 
@@ -199,7 +246,7 @@ pub async fn msearch(request: RestRequest) -> ApiResult<RestResponse> {
         .unwrap_or(DEFAULT_CONCURRENT_SEARCHES);
     let searches = msearch_items(&request, total_as_int)?;
     let results: Vec<ApiResult<SearchResponse>> = futures::stream::iter(searches)
-        .map(|search| request.execute(search))
+        .map(|search| search.execute(&request))
         .buffered(at_once.clamp(1, MAX_CONCURRENT_SEARCHES))
         .collect()
         .await;
@@ -357,7 +404,7 @@ fn ask_for_exact_total(body: &mut Map<String, Value>) -> ApiResult<()> {
     }
 }
 
-fn msearch_items(request: &RestRequest, total_as_int: bool) -> ApiResult<Vec<SearchRequest>> {
+fn msearch_items(request: &RestRequest, total_as_int: bool) -> ApiResult<Vec<Search>> {
     let body = request.body();
     if body.is_empty() {
         return Err(ApiError::new(ErrorCode::Parse, "request body is required"));
@@ -384,7 +431,7 @@ fn msearch_item(
     header: &[u8],
     body: &[u8],
     total_as_int: bool,
-) -> ApiResult<SearchRequest> {
+) -> ApiResult<Search> {
     let params = &request.params;
     let header = request.object_of(header)?;
     json::check_keys("msearch", &header, MSEARCH_KEYS)?;
@@ -421,14 +468,28 @@ fn msearch_item(
     let expressions = expressions.into_iter();
     let expressions = expressions.map(|name| request.names.resolve(name));
     let expressions = expressions.collect::<ApiResult<Vec<_>>>()?;
-    Ok(SearchRequest {
+    let allow_partial_results = header.flag("allow_partial_search_results")?;
+    let given = Given {
+        scroll: false,
+        indices: !expressions.is_empty(),
+        options: INDICES_PARAMS
+            .iter()
+            .any(|name| header.given(name).is_some()),
+        routing: header.given("routing").is_some() || params.text("routing").is_some(),
+        preference: header.given("preference").is_some(),
+    };
+    if let Some(search) = search_of(params, &mut body, given, allow_partial_results)? {
+        return Ok(Search::Pit(search));
+    }
+    Ok(Search::Indices(SearchRequest {
         indices: IndicesTarget::new(expressions, options),
         body: Value::Object(body),
         routing: header.text("routing")?.or_else(|| params.owned("routing")),
         preference: header.text("preference")?,
         typed_keys: params.flag("typed_keys", false)?,
-        allow_partial_results: header.flag("allow_partial_search_results")?,
-    })
+        allow_partial_results,
+        scroll_ms: None,
+    }))
 }
 
 /// The line before a search of `_msearch`.
@@ -489,14 +550,26 @@ fn plain(value: &Value) -> String {
 }
 
 /// Writes a search answer; `status` is added inside `_msearch`.
-fn write_search(
+pub(super) fn write_search(
     out: &mut Vec<u8>,
     response: &SearchResponse,
     total_as_int: bool,
     status: Option<u16>,
 ) {
+    out.push(b'{');
+    for (name, id) in [
+        ("_scroll_id", &response.scroll_id),
+        ("pit_id", &response.pit_id),
+    ] {
+        if let Some(id) = id {
+            json::push_string(out, name);
+            out.push(b':');
+            json::push_string(out, id);
+            out.push(b',');
+        }
+    }
     let head = format!(
-        "{{\"took\":{},\"timed_out\":{}",
+        "\"took\":{},\"timed_out\":{}",
         response.took_ms, response.timed_out
     );
     out.extend_from_slice(head.as_bytes());

@@ -131,14 +131,14 @@ pub const NODE: Metrics = Metrics {
 pub const INDEX: Metrics = Metrics {
     what: "metric",
     known: INDEX_KNOWN,
-    provided: &["docs", "store", "segments", "translog"],
+    provided: &["docs", "store", "search", "segments", "translog"],
 };
 
 /// Metrics of the indices of a node, of `_nodes/stats/indices`.
 pub const NODE_INDEX: Metrics = Metrics {
     what: "index metric",
     known: INDEX_KNOWN,
-    provided: &["docs", "store"],
+    provided: &["docs", "store", "search"],
 };
 
 const INDEX_KNOWN: &[&str] = &[
@@ -218,7 +218,7 @@ mod tests {
             (
                 &NODE_INDEX,
                 "warmer",
-                "request [/p]: there are no numbers for index metric [warmer]; there are for [docs, store]",
+                "request [/p]: there are no numbers for index metric [warmer]; there are for [docs, store, search]",
             ),
         ] {
             assert_eq!(check(metrics, given).unwrap_err(), reason);

@@ -11,7 +11,7 @@ use super::spec::{Agg, AggKind};
 use crate::SearchSource;
 use crate::result::DocAddress;
 use crate::sort::{self, SortValue};
-use crate::top::{SegmentKey, TopCollector};
+use crate::top::{After, SegmentKey, TopCollector};
 
 /// The best documents of one bucket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,8 +92,9 @@ impl TopHitsCollector {
     pub(super) fn collect(&mut self, doc: DocId, score: Score, place: usize) {
         while self.collectors.len() <= place {
             let limit = self.source.from.saturating_add(self.source.size);
-            let made = (self.keys)()
-                .and_then(|keys| TopCollector::new(keys, limit, None, tracks_scores(&self.source)));
+            let made = (self.keys)().and_then(|keys| {
+                TopCollector::new(keys, limit, &After::Nothing, tracks_scores(&self.source))
+            });
             match made {
                 Ok(collector) => self.collectors.push((0, collector)),
                 Err(error) => {

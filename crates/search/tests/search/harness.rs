@@ -69,6 +69,11 @@ impl Index {
         }
     }
 
+    /// One of the shards.
+    pub fn shard(&self, number: usize) -> &Searcher {
+        &self.shards[number]
+    }
+
     /// Shards that somebody else filled.
     pub fn of(shards: Vec<Searcher>) -> Self {
         Self { shards }

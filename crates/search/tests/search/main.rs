@@ -15,6 +15,7 @@ mod queries;
 mod query_strings;
 mod requests;
 mod scoring;
+mod scrolling;
 mod traps;
 mod views;
 mod wire;

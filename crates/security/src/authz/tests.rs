@@ -151,6 +151,7 @@ fn search_with(expressions: &str, options: IndicesOptions) -> SearchRequest {
         preference: None,
         typed_keys: false,
         allow_partial_results: None,
+        scroll_ms: None,
     }
 }
 

@@ -107,6 +107,39 @@ pub static SEARCH_DEFAULT_TIMEOUT: Setting<TimeValue> = Setting::new(
 .default("-1")
 .dynamic();
 
+pub static SEARCH_DEFAULT_KEEP_ALIVE: Setting<TimeValue> = Setting::new(
+    "search.default_keep_alive",
+    "How long a node keeps what a search has found until its page is read.",
+)
+.default("5m")
+.at_least(0)
+.dynamic();
+
+pub static SEARCH_MAX_KEEP_ALIVE: Setting<TimeValue> = Setting::new(
+    "search.max_keep_alive",
+    "Largest time for which a scroll or a point in time may be asked to be kept open.",
+)
+.default("24h")
+.at_least(0)
+.dynamic();
+
+pub static SEARCH_MAX_OPEN_SCROLLS: Setting<usize> = Setting::new(
+    "search.max_open_scroll_context",
+    "Largest number of shards on which scrolls are open, on one node; further ones are answered 429.",
+)
+.default("500")
+.at_least(0)
+.dynamic();
+
+pub static SEARCH_MAX_OPEN_PITS: Setting<usize> = Setting::new(
+    "search.max_open_pit_context",
+    "Largest number of shards on which points in time are open, on one node; further ones are answered 429.",
+)
+.default("500")
+.at_least(0)
+.dynamic()
+.ours();
+
 pub static SEARCH_DEFAULT_ALLOW_PARTIAL_RESULTS: Setting<bool> = Setting::new(
     "search.default_allow_partial_results",
     "Whether a search that lacks shards, or ran out of time, is answered with what there is when a \
@@ -187,6 +220,10 @@ pub(super) static SECTION: Section = Section {
         &READ_COPY_WAIT,
         &SEARCH_MAX_BUCKETS,
         &SEARCH_DEFAULT_TIMEOUT,
+        &SEARCH_DEFAULT_KEEP_ALIVE,
+        &SEARCH_MAX_KEEP_ALIVE,
+        &SEARCH_MAX_OPEN_SCROLLS,
+        &SEARCH_MAX_OPEN_PITS,
         &SEARCH_DEFAULT_ALLOW_PARTIAL_RESULTS,
         &MAX_CLAUSE_COUNT,
         &MAX_NESTED_DEPTH,
