@@ -527,3 +527,38 @@ fn dynamic_templates_define_the_objects_of_dotted_names() {
         );
     }
 }
+
+/// Mappings are read part by part, one in the other: a name of very many would end the process.
+#[test]
+fn names_have_a_bounded_number_of_parts() {
+    let mapping = Mapping::default();
+    let long = vec!["a"; 100_000].join(".");
+    let error = parse(&mapping, &format!("{{\"{long}\":1}}")).unwrap_err();
+    assert!(
+        error.reason.contains("at most [200] parts"),
+        "{}",
+        error.reason
+    );
+    let half = vec!["a"; 120].join(".");
+    let error = parse(&mapping, &format!("{{\"{half}\":{{\"{half}\":1}}}}")).unwrap_err();
+    assert!(
+        error.reason.contains("at most [200] parts"),
+        "{}",
+        error.reason
+    );
+    let error = Mapping::parse(&json!({"properties": {long: {"type": "long"}}})).unwrap_err();
+    assert!(
+        error.reason.contains("at most [200] parts"),
+        "{}",
+        error.reason
+    );
+    let error = parse(&mapping, &format!("{{\"{}\":1}}", "a".repeat(40_000))).unwrap_err();
+    assert!(error.reason.contains("[32766] bytes"), "{}", error.reason);
+    let deep = vec!["a"; 150].join(".");
+    assert!(
+        parse(&mapping, &format!("{{\"{deep}\":1}}"))
+            .unwrap()
+            .mapping_update
+            .is_some()
+    );
+}

@@ -14,7 +14,10 @@ use smallvec::SmallVec;
 
 use super::scalar::{self, Rejection, Scalar};
 use super::{METADATA_FIELDS, Values, dynamic, parsing_error};
-use crate::mapping::{Dynamic, FieldMapping, FieldType, Mapping, ObjectMapping, Property};
+use crate::mapping::{
+    Dynamic, FieldMapping, FieldType, MAX_NAME_BYTES, MAX_NAME_PARTS, Mapping, ObjectMapping,
+    Property,
+};
 
 /// Collects the values of one document.
 pub(super) struct Reader<'m> {
@@ -377,6 +380,19 @@ impl<'m> Reader<'m> {
             let error = parsing_error(format!(
                 "Field [{key}] is a metadata field and cannot be added inside a document. Use the \
                  index API request parameters."
+            ));
+            return Err(self.fail(error));
+        }
+        // What reads mappings goes into the parts of a name one in the other.
+        let parts = [self.path.as_str(), key]
+            .into_iter()
+            .flat_map(|name| name.split('.'))
+            .count();
+        if parts > MAX_NAME_PARTS || self.path.len() + key.len() > MAX_NAME_BYTES {
+            let shown: String = key.chars().take(PREVIEW_CHARS).collect();
+            let error = parsing_error(format!(
+                "the name of the field [{}.{shown}] is too long: at most [{MAX_NAME_PARTS}] parts and [{MAX_NAME_BYTES}] bytes",
+                self.path.chars().take(PREVIEW_CHARS).collect::<String>()
             ));
             return Err(self.fail(error));
         }

@@ -28,6 +28,8 @@ fn lay_fields_over(base: &mut Map<String, Value>, over: Map<String, Value>) {
     for (name, definition) in over {
         // `a.b` is `b` in the object `a`.
         let (first, rest) = match name.split_once('.') {
+            // Such a name is refused by who reads the mapping.
+            _ if name.matches('.').count() > super::MAX_NAME_PARTS => (name, None),
             Some((first, rest)) => (first.to_owned(), Some(rest.to_owned())),
             None => (name, None),
         };

@@ -94,6 +94,12 @@ impl Default for RootOptions {
     }
 }
 
+/// Parts of the path of a field, more than any depth limit allows that is of use: what reads a mapping goes into them
+/// one in the other.
+pub(crate) const MAX_NAME_PARTS: usize = 200;
+/// Of the path of a field, which is a term of the search index.
+pub(crate) const MAX_NAME_BYTES: usize = 32_766;
+
 /// Bounds on a mapping. Source: Elasticsearch reference, "Mapping limit settings".
 #[derive(Debug, Clone, Copy)]
 pub struct MappingLimits {

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::field::SLOT_KEY;
 use super::{
-    Dynamic, DynamicTemplates, FieldMapping, FieldType, ObjectMapping, Property, RootOptions,
-    mapping_error,
+    Dynamic, DynamicTemplates, FieldMapping, FieldType, MAX_NAME_BYTES, MAX_NAME_PARTS,
+    ObjectMapping, Property, RootOptions, mapping_error,
 };
 use crate::Analyzer;
 use crate::dates::DateFormat;
@@ -120,6 +120,12 @@ fn parse_properties(
     for (name, definition) in members {
         check_name(name)?;
         let full = join(path, name);
+        if full.split('.').count() > MAX_NAME_PARTS || full.len() > MAX_NAME_BYTES {
+            let shown: String = full.chars().take(100).collect();
+            return Err(mapping_error(format!(
+                "the name of the field [{shown}] is too long: at most [{MAX_NAME_PARTS}] parts and [{MAX_NAME_BYTES}] bytes"
+            )));
+        }
         let Value::Object(definition) = definition else {
             return Err(mapping_error(format!(
                 "Expected map for property [{name}] but got a {}",
@@ -256,6 +262,8 @@ fn parse_field(
                 field.text_slot = value.as_u64().and_then(|slot| u16::try_from(slot).ok());
                 continue;
             }
+            // What is stored was taken before there were bounds.
+            "meta" if form == Form::Stored => {}
             "search_quote_analyzer" if field_type == FieldType::Text => {
                 search_quote_analyzer = Some(analyzer(value, path)?);
             }

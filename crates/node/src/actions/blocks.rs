@@ -51,6 +51,7 @@ const MINDS: &[(&str, Mind)] = &[
     ("cluster:monitor/", Mind::Nothing),
     ("cluster:admin/component_template/get", Mind::Nothing),
     ("cluster:admin/nodes/", Mind::Nothing),
+    ("cluster:admin/indices/scroll/", Mind::Nothing),
     ("cluster:admin/tasks/", Mind::Nothing),
     (
         "cluster:admin/xpack/security/user/authenticate",

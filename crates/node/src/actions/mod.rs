@@ -14,6 +14,7 @@ pub mod indices;
 pub mod membership;
 pub mod metrics;
 pub mod nodes;
+mod opened;
 mod pit;
 pub mod reload_secure_settings;
 pub mod reroute;

@@ -11,6 +11,7 @@ use ringwall_api::search::{SearchResponse, ShardFailure};
 use ringwall_api::{ActionRequest, ApiError, ApiResult, RequestContext, Through};
 
 use super::Handler;
+use super::opened::Opened;
 use super::scroll::free;
 use super::search::{
     Caller, Run, Target, check_failures, json_text, parse, run_search, shard_counts, shards,
@@ -34,14 +35,26 @@ impl Handler<OpenPitRequest> for Services {
         let routing = request.routing.as_deref();
         let shards = shards(&state, request.indices(), routing, &preference)?;
         context_ids::check_count(shards.len())?;
-        let asked = shards.iter().map(|(shard, through)| {
+        let unspoken = Opened::new(&services, &context.authentication);
+        let (asking, preference, noted) = (&caller, &preference, &unspoken);
+        let keep_alive_ms = request.keep_alive_ms;
+        let asked = shards.iter().map(|(shard, through)| async move {
             let open = |state_version| OpenRequest {
                 shard: shard.clone(),
                 state_version,
                 through: through.clone(),
-                keep_alive_ms: request.keep_alive_ms,
+                keep_alive_ms,
             };
-            caller.ask::<ReaderId, _>(shard, &preference, OPEN, open)
+            let answer = asking
+                .ask::<ReaderId, _>(shard, preference, OPEN, open)
+                .await;
+            answer.inspect(|(node, reader)| {
+                noted.note(OpenShard {
+                    shard: shard.clone(),
+                    node: *node,
+                    reader: *reader,
+                });
+            })
         });
         let mut opened: Vec<OpenShard> = Vec::with_capacity(shards.len());
         let mut failures: Vec<ShardFailure> = Vec::new();
@@ -57,16 +70,10 @@ impl Handler<OpenPitRequest> for Services {
         }
         let phase = OpenPitRequest::ACTION.name;
         if let Err(error) = check_failures(shards.len(), &failures, request.allow_partial, phase) {
-            // Nobody gets the id with which these could be ended.
-            free(
-                &services,
-                &context.authentication,
-                &opened,
-                caller.time_left(),
-            )
-            .await;
+            unspoken.end().await;
             return Err(error);
         }
+        unspoken.given();
         Ok(OpenPitResponse {
             id: context_ids::encode(ReaderKind::Pit, &opened),
             shards: shard_counts(shards.len(), &failures),

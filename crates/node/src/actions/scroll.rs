@@ -10,12 +10,12 @@ use ringwall_api::reading_on::{
 };
 use ringwall_api::search::{SearchResponse, ShardFailure};
 use ringwall_api::{ApiError, ApiResult, Authentication, ErrorCode, RequestContext};
-use ringwall_base::NodeId;
+use ringwall_base::{NodeId, encoding};
 use ringwall_search::{SearchSource, ShardQueryResult, TrackTotalHits, parse_sort};
 use serde_json::Value;
 
 use super::Handler;
-use super::search::{Caller, Gathered, Held, ShardFound, gather, shard_failure};
+use super::search::{Caller, Gathered, HEAP_FACTOR, Held, ShardFound, gather, shard_failure};
 use crate::search::context_ids::{OpenShard, decode};
 use crate::search::readers::{ReaderId, ReaderKind};
 use crate::search::scroll::{FREE, FREE_ALL, FreeRequest, PAGE, PageRequest, PageResponse};
@@ -38,10 +38,15 @@ impl Handler<ScrollRequest> for Services {
                 fetch: shards.len() == 1,
                 time_left_ms: caller.time_left_ms(),
             };
-            let caller = &caller;
+            let (caller, account) = (&caller, &context.account);
             async move {
                 let answer: ApiResult<PageResponse> = caller.call(open.node, PAGE, &request).await;
-                answer.map_err(|error| lost(caller.services, open, error))
+                let answer = answer.map_err(|error| lost(caller.services, open, error));
+                // As each comes, not when all are there.
+                if let Ok(response) = &answer {
+                    account.charge(encoding::size(response) * HEAP_FACTOR, "<scroll>")?;
+                }
+                ApiResult::Ok(answer)
             }
         });
         let mut results: Vec<ShardQueryResult> = Vec::with_capacity(shards.len());
@@ -49,11 +54,8 @@ impl Handler<ScrollRequest> for Services {
         let mut failures: Vec<ShardFailure> = Vec::new();
         let mut order: Option<(Value, usize)> = None;
         for (open, answer) in shards.iter().zip(join_all(asked).await) {
-            match answer {
+            match answer? {
                 Ok(response) => {
-                    context
-                        .account
-                        .charge(size_of_val(&response.result.docs[..]) as u64, "<scroll>")?;
                     order.get_or_insert((response.sort, response.size));
                     results.push(response.result);
                     found.push(ShardFound {

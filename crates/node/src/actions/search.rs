@@ -27,7 +27,8 @@ use serde_json::Value;
 
 use super::Handler;
 use super::indices::concrete;
-use super::scroll::{free, lost, refuse_unauthorized};
+use super::opened::Opened;
+use super::scroll::{lost, refuse_unauthorized};
 use crate::cluster_service::now_ms;
 use crate::preference::Preference;
 use crate::read;
@@ -130,6 +131,21 @@ pub(super) async fn run_search(
     context: &RequestContext,
     run: Run,
 ) -> ApiResult<SearchResponse> {
+    let opened = Opened::new(services, &context.authentication);
+    let response = run_and_note(services, context, run, &opened).await;
+    match &response {
+        Ok(_) => opened.given(),
+        Err(_) => opened.end().await,
+    }
+    response
+}
+
+async fn run_and_note(
+    services: &Arc<Services>,
+    context: &RequestContext,
+    run: Run,
+    opened: &Opened,
+) -> ApiResult<SearchResponse> {
     let begun = Instant::now();
     let allow_partial = run
         .allow_partial
@@ -143,6 +159,7 @@ pub(super) async fn run_search(
     let read = tree_size(body).bytes + body.len() as u64;
     context.account.charge(read, "<search_request>")?;
     let (asking, pit) = (&caller, run.source.pit.as_ref());
+    let account = &context.account;
     let asked = (0..).zip(targets).map(|(ordinal, target)| {
         let query = move |state_version| QueryRequest {
             shard: target.shard.clone(),
@@ -163,24 +180,36 @@ pub(super) async fn run_search(
         };
         let preference = &run.preference;
         async move {
-            let Some(open) = &target.open else {
-                return asking.ask(&target.shard, preference, QUERY, query).await;
+            let answer: Result<(NodeId, QueryResponse), ShardFailure> = match &target.open {
+                None => asking.ask(&target.shard, preference, QUERY, query).await,
+                Some(open) => {
+                    let answer = asking.call(open.node, QUERY, &query(0)).await;
+                    let answer = answer.map_err(|error| {
+                        let error = lost(asking.services, open, error);
+                        shard_failure(&open.shard, Some(open.node), error)
+                    });
+                    answer.map(|response| (open.node, response))
+                }
             };
-            let answer = asking.call(open.node, QUERY, &query(0)).await;
-            let answer = answer.map_err(|error| {
-                let error = lost(asking.services, open, error);
-                shard_failure(&open.shard, Some(open.node), error)
-            });
-            answer.map(|response| (open.node, response))
+            // As each comes, not when all are there.
+            if let Ok((node, response)) = &answer {
+                if let Some(reader) = response.reader {
+                    opened.note(OpenShard {
+                        shard: target.shard.clone(),
+                        node: *node,
+                        reader,
+                    });
+                }
+                let bytes = encoding::size(response) * HEAP_FACTOR;
+                account.charge(bytes, "<reduce_aggs>")?;
+            }
+            ApiResult::Ok(answer)
         }
     });
     let mut gathered = Gathered::of(targets.len());
     for (target, answer) in targets.iter().zip(join_all(asked).await) {
-        let answer: Result<(NodeId, QueryResponse), ShardFailure> = answer;
-        match answer {
+        match answer? {
             Ok((node, response)) => {
-                let bytes = encoding::size(&response) * HEAP_FACTOR;
-                context.account.charge(bytes, "<reduce_aggs>")?;
                 gathered.results.push(response.result);
                 gathered.found.push(ShardFound {
                     shard: target.shard.clone(),
@@ -201,21 +230,12 @@ pub(super) async fn run_search(
     }
     let open = gathered.open();
     let pit_id = run.source.pit.as_ref().map(|pit| pit.id.clone());
-    let answer = gather(&caller, context, run.source, gathered, allow_partial, begun).await;
-    match answer {
-        Ok(mut response) => {
-            response.scroll_id = run
-                .scroll_ms
-                .map(|_| context_ids::encode(ReaderKind::Scroll, &open));
-            response.pit_id = pit_id;
-            Ok(response)
-        }
-        Err(error) => {
-            // Nobody gets the id with which these could be ended.
-            free(services, &context.authentication, &open, caller.time_left()).await;
-            Err(error)
-        }
-    }
+    let mut response = gather(&caller, context, run.source, gathered, allow_partial, begun).await?;
+    response.scroll_id = run
+        .scroll_ms
+        .map(|_| context_ids::encode(ReaderKind::Scroll, &open));
+    response.pit_id = pit_id;
+    Ok(response)
 }
 
 /// What shards have answered.
@@ -595,7 +615,7 @@ pub(super) fn json_text(body: &Value) -> ApiResult<Bytes> {
 }
 
 /// What a decoded answer of a shard takes for each byte that it has encoded.
-const HEAP_FACTOR: u64 = 3;
+pub(super) const HEAP_FACTOR: u64 = 3;
 
 /// How long a search may take when the client sets no limit.
 const TIMEOUT: Duration = Duration::from_secs(60 * 5);

@@ -17,6 +17,7 @@ use ringwall_index::{Operation, View};
 use ringwall_settings::registry::indices::{REPLICATION_COPY_TIMEOUT, REPLICATION_RECONNECT_TIME};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::group::{ReplicationGroup, Target, holds_copy, replication_group};
@@ -91,7 +92,7 @@ async fn apply_with_mapping(
     // same, or the other copies would miss it for good.
     let shared = Arc::new(Mutex::new(AppliedItems::new(request, items, views)));
     let take = |shared: &Mutex<AppliedItems>| std::mem::take(&mut *shared.lock());
-    let (mut round, mut in_vain, mut done) = (0, 0, 0);
+    let (mut round, mut in_vain, mut done, mut look_ahead) = (0, 0, 0, true);
     while in_vain < MAPPING_ROUNDS {
         let local = shard.clone();
         let disk = services.disk.clone();
@@ -102,7 +103,7 @@ async fn apply_with_mapping(
                 disk.check_room(&local.id.index.name)?;
             }
             // The first document of many has most often all of their fields.
-            apply_items(&local, term, round > 0, &mut applied.lock())
+            apply_items(&local, term, round > 0 && look_ahead, &mut applied.lock())
         });
         match ran.await {
             // The copy has failed.
@@ -125,20 +126,28 @@ async fn apply_with_mapping(
         };
         in_vain = if reached > done { 0 } else { in_vain + 1 };
         (round, done) = (round + 1, reached);
-        // Together they may be more than the index allows, where one by one the first of them are not.
-        if let Some(ahead) = ahead
-            && services.shards.grow_mapping(shard, &ahead).await.is_ok()
-        {
-            continue;
+        if let Some(ahead) = ahead {
+            match grown(services, shard, &ahead).await? {
+                Ok(()) => continue,
+                Err(error) if is_of_the_cluster(&error) => {
+                    let mut applied = take(&shared);
+                    applied.fail_rest(&error);
+                    return Ok(applied);
+                }
+                // Together they may be more than the index allows, where one by one the first of them are not.
+                Err(_) => look_ahead = false,
+            }
         }
         // Applied operations stand whatever becomes of the rest, so the failure is the item's.
-        let grown = tokio::select! {
-            grown = services.shards.grow_mapping(shard, &update) => grown,
-            // Another primary is asked, which knows what it has of this request.
-            () = shard.closed() => return Err(closed(shard)),
-        };
-        if let Err(error) = grown {
-            shared.lock().fail_current(error);
+        match grown(services, shard, &update).await? {
+            Ok(()) => {}
+            // The others would wait as long for the same.
+            Err(error) if is_of_the_cluster(&error) => {
+                let mut applied = take(&shared);
+                applied.fail_rest(&error);
+                return Ok(applied);
+            }
+            Err(error) => shared.lock().fail_current(error),
         }
     }
     let mut applied = take(&shared);
@@ -146,6 +155,24 @@ async fn apply_with_mapping(
         "the mapping changed too often under this request; retry it",
     ));
     Ok(applied)
+}
+
+/// Has the master add fields. The outer error: the copy is closed, and another primary is asked, which knows what it
+/// has of this request.
+async fn grown(
+    services: &Arc<Services>,
+    shard: &Arc<LocalShard>,
+    update: &Value,
+) -> ApiResult<ApiResult<()>> {
+    tokio::select! {
+        grown = services.shards.grow_mapping(shard, update) => Ok(grown),
+        () = shard.closed() => Err(closed(shard)),
+    }
+}
+
+/// Returns whether an error is none of the document's: the master was not reached, or had no time.
+fn is_of_the_cluster(error: &ApiError) -> bool {
+    error.status >= 500 || error.status == 429
 }
 
 /// Returns what updates see that came through an alias.

@@ -2,6 +2,8 @@
 //!
 //! An id is no secret and proves nothing: the nodes look whose the readers are.
 
+use std::collections::HashSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ringwall_api::{ApiError, ApiResult};
@@ -56,7 +58,15 @@ pub fn decode(kind: ReaderKind, id: &str) -> ApiResult<Vec<OpenShard>> {
         Some((first, rest)) if *first == mark(kind) => {
             let shards: Vec<OpenShard> = encoding::decode(rest).map_err(|_| bad())?;
             check_count(shards.len())?;
-            Ok(shards)
+            // Named twice, a reader would be asked for the same documents twice, and so on.
+            let mut seen = HashSet::with_capacity(shards.len());
+            match shards
+                .iter()
+                .all(|open| seen.insert((open.node, open.reader)))
+            {
+                true => Ok(shards),
+                false => Err(bad()),
+            }
         }
         _ => Err(bad()),
     }
@@ -81,6 +91,22 @@ mod tests {
             let error = decode(ReaderKind::Pit, bad).unwrap_err();
             assert_eq!(error.status, 400, "{bad}");
         }
+        // The same reader twice is more than there is.
+        let one = OpenShard {
+            shard: ShardId {
+                index: ringwall_base::IndexId {
+                    name: "i".to_owned(),
+                    uuid: "u".to_owned(),
+                },
+                shard: 0,
+            },
+            node: NodeId::from_bits(1),
+            reader: ReaderId::default(),
+        };
+        let id = encode(ReaderKind::Scroll, &[one.clone()]);
+        assert_eq!(decode(ReaderKind::Scroll, &id).unwrap().len(), 1);
+        let twice = encode(ReaderKind::Scroll, &[one.clone(), one]);
+        assert_eq!(decode(ReaderKind::Scroll, &twice).unwrap_err().status, 400);
         for end in 0..id.len() {
             let _ = decode(ReaderKind::Scroll, &id[..end]);
         }

@@ -14,6 +14,7 @@ use ringwall_api::search::SearchRequest;
 use ringwall_api::{ActionRequest, ApiError, ApiResult, Authentication, ErrorCode, Through};
 use ringwall_base::breaker::Account;
 use ringwall_base::{ShardId, TimeValue, random_bytes};
+use ringwall_cluster::blocks::Level;
 use ringwall_cluster::{AliasMetadata, ClusterState};
 use ringwall_index::Searcher;
 use ringwall_settings::registry::indices::{
@@ -35,7 +36,7 @@ pub struct Readers {
 }
 
 /// Names one on its node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ReaderId {
     session: u64,
     number: u64,
@@ -184,6 +185,9 @@ impl Readers {
         let names = reader.through.names(&reader.shard.index.name);
         let action = SearchRequest::ACTION.name;
         services.authorizer.recheck_names(caller, action, &names)?;
+        // A block counts for what is open, too.
+        let state = services.cluster.state();
+        state.check_blocks(&reader.shard.index.name, Level::Read)?;
         Ok(reader)
     }
 

@@ -77,6 +77,8 @@ pub struct ScrollState {
     found: Vec<ShardDoc>,
     sort: Value,
     place: ShardPlace,
+    /// Whether a page may lack what there was no time for.
+    allow_partial: bool,
 }
 
 impl ScrollState {
@@ -177,6 +179,7 @@ pub async fn begin(
                 found: result.docs.clone(),
                 sort: read.get("sort").cloned().unwrap_or_default(),
                 place: shard_place,
+                allow_partial,
             };
             let page = match fetches {
                 false => None,
@@ -249,6 +252,10 @@ async fn page(
                 control: control.giving_way(seat).begin(source.timeout),
             };
             let result = state.scroll.page(&read.searcher, &context)?;
+            // The scroll stays where it is: what was not looked at in time would be passed over for good.
+            if result.timed_out && !state.allow_partial {
+                return Err(ApiError::new(ErrorCode::SearchTimeout, "Time exceeded"));
+            }
             let (sort, size) = (state.sort.clone(), source.size);
             state.found = result.docs.clone();
             let page = match request.fetch {

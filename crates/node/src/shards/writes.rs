@@ -149,26 +149,54 @@ pub fn apply_items(
     Ok(())
 }
 
-/// Returns the mapping with an update and with the fields of later items, as far as they go together. What they cannot
-/// be read with is theirs to tell when it is their turn.
+/// Returns an update with the fields of later items, as far as they go together: of a field that several define the
+/// first counts. What they cannot be read with is theirs to tell when it is their turn.
 fn with_fields_of(shard: &LocalShard, update: &Value, later: &[ShardItem]) -> Option<Value> {
-    let mut mapping = shard.engine.mapping().merge(update).ok()?;
-    let mut grew = false;
+    let mapping = shard.engine.mapping();
+    let mut together = update.clone();
+    let (mut grew, mut bytes) = (false, 0);
     let whole = |item: &&ShardItem| matches!(item.item.op, OpType::Index | OpType::Create);
     for item in later.iter().filter(whole).take(LOOK_AHEAD) {
         let (item, source) = (&item.item, item.item.source.clone());
+        bytes += source.len();
+        if bytes > LOOK_AHEAD_BYTES {
+            break;
+        }
         let id = item.id.as_deref().unwrap_or_default();
         let parsed = parse_document(&mapping, id, item.routing.as_deref(), source);
-        let needed = parsed.ok().and_then(|document| document.mapping_update);
-        if let Some(grown) = needed.and_then(|update| mapping.merge(&update).ok()) {
-            (mapping, grew) = (grown, true);
+        if let Some(needed) = parsed.ok().and_then(|document| document.mapping_update) {
+            grew |= add_fields(&mut together, needed);
         }
     }
-    grew.then(|| mapping.to_json())
+    grew.then_some(together)
 }
 
-/// Items that are looked at for fields to come.
+/// Adds the fields of one object that the other lacks. Returns whether there were any.
+fn add_fields(base: &mut Value, other: Value) -> bool {
+    let (Value::Object(base), Value::Object(mut other)) = (base, other) else {
+        return false;
+    };
+    let (Some(Value::Object(base)), Some(Value::Object(other))) =
+        (base.get_mut("properties"), other.remove("properties"))
+    else {
+        return false;
+    };
+    let mut grew = false;
+    for (name, definition) in other {
+        match base.get_mut(&name) {
+            Some(there) => grew |= add_fields(there, definition),
+            None => {
+                base.insert(name, definition);
+                grew = true;
+            }
+        }
+    }
+    grew
+}
+
+/// Items that are looked at for fields to come, and their bytes.
 const LOOK_AHEAD: usize = 1000;
+const LOOK_AHEAD_BYTES: usize = 4 << 20;
 
 enum Step {
     Written(Done, Operation),

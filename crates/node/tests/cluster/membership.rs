@@ -118,6 +118,7 @@ fn requests() -> BTreeMap<&'static str, Value> {
         "time_left_ms": 1000, "allow_partial": true,
     });
     let nothing = Value::Null;
+    let reader = json!({"session": 1, "number": 1});
     BTreeMap::from([
         (
             "cluster:admin/nodes/reload_secure_settings[n]",
@@ -130,7 +131,24 @@ fn requests() -> BTreeMap<&'static str, Value> {
         ("cluster:monitor/nodes/info[n]", nothing.clone()),
         ("cluster:monitor/nodes/membership[m]", nothing.clone()),
         ("cluster:monitor/nodes/ssl[n]", nothing.clone()),
-        ("cluster:monitor/nodes/stats[n]", nothing),
+        ("cluster:monitor/nodes/stats[n]", nothing.clone()),
+        (
+            "indices:data/read/open_reader_context",
+            json!({"shard": shard, "state_version": 0, "through": "itself", "keep_alive_ms": 1000}),
+        ),
+        (
+            "indices:data/read/search[phase/query/scroll]",
+            json!({"reader": reader, "keep_alive_ms": null, "fetch": false, "time_left_ms": 1000}),
+        ),
+        (
+            "indices:data/read/search[phase/fetch/id/scroll]",
+            json!({"reader": reader, "docs": [], "time_left_ms": 1000}),
+        ),
+        (
+            "indices:data/read/search[free_context/scroll]",
+            json!({"readers": []}),
+        ),
+        ("indices:data/read/search[clear_scroll_contexts]", nothing),
         (
             "cluster:monitor/task/get[n]",
             json!({"task": {"node": "n", "id": 1}, "wait_for_completion": false, "timeout_ms": 0}),
