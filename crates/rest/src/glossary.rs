@@ -178,6 +178,7 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         List,
         "Which parts are returned: `aliases`, `mappings`, `settings`.",
     ),
+    ("fields", List, "Paths of fields, with `*`."),
     (
         "filter_path",
         List,
@@ -242,7 +243,6 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         List,
         "Names of indices or aliases, with `*` and exclusions.",
     ),
-    ("fields", List, "Paths of fields, with `*`."),
     ("indicator", Text, "One indicator."),
     (
         "keep_alive",
