@@ -57,7 +57,16 @@ proptest! {
         let (verdict, spent) = judge(&trust, &chain);
         prop_assert!(spent <= MAX_SIGNATURES, "{spent}");
         let plainly = plainly(&trust, &chain);
-        prop_assert_eq!(verdict.is_ok(), plainly.is_ok(), "{:?} {:?}", verdict, plainly);
+        // A search in every order gives up where one from the authorities down still finds its way.
+        let gave_up = matches!(
+            plainly,
+            Err(webpki::Error::MaximumSignatureChecksExceeded
+                | webpki::Error::MaximumPathBuildCallsExceeded)
+        );
+        prop_assert!(
+            verdict.is_ok() == plainly.is_ok() || gave_up,
+            "{verdict:?} {plainly:?}"
+        );
     }
 
     /// Who holds no key that is trusted does not even get to most of them.
