@@ -550,7 +550,7 @@ fn search_hit(shard: &ShardId, winner: &ringwall_search::Winner, hit: FetchedHit
     }
 }
 
-/// Fails when no shard answered, or when partial answers are not wanted. Source: data.md section 5.6.
+/// Fails when no shard answered, or when partial answers are not wanted. Source: Elasticsearch reference, "Search API" (allow_partial_search_results).
 pub(super) fn check_failures(
     shards: usize,
     failures: &[ShardFailure],
