@@ -103,7 +103,7 @@ mod tests {
             node: NodeId::from_bits(1),
             reader: ReaderId::default(),
         };
-        let id = encode(ReaderKind::Scroll, &[one.clone()]);
+        let id = encode(ReaderKind::Scroll, std::slice::from_ref(&one));
         assert_eq!(decode(ReaderKind::Scroll, &id).unwrap().len(), 1);
         let twice = encode(ReaderKind::Scroll, &[one.clone(), one]);
         assert_eq!(decode(ReaderKind::Scroll, &twice).unwrap_err().status, 400);
