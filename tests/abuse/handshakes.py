@@ -90,7 +90,7 @@ def shake_hands(address, tls, timeout=20):
 
 
 def processor_time(node):
-    """Seconds of the node's processes, for `bin/elasticsearch` may be a parent of the node."""
+    """Seconds of the processor that the node has used."""
     with open(f"/proc/{node.process.pid}/stat") as file:
         fields = file.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
