@@ -9,7 +9,7 @@ use ringwall_index::{FieldType, Leaf, Searcher};
 use tantivy::query::Weight;
 use tantivy::{BitSet, DocId, Score};
 
-use crate::agg::{self, Agg, Node, Partial};
+use crate::agg::{self, Agg, Gatherer, Node, Partial};
 use crate::best::BestScores;
 use crate::columns::Values;
 use crate::control::Beat;
@@ -486,7 +486,7 @@ impl<'a> Phase<'a> {
         reader: &Leaf<'_>,
     ) -> Result<(), ApiError> {
         let source = self.source;
-        let mut nodes = self.nodes(segment, Some(reader), false)?;
+        let mut gatherer = Gatherer::new(self.nodes(segment, Some(reader), false)?);
         let post_filter = self.post_filter(reader)?;
         let members = self.members(&self.shard.segments()[segment as usize])?;
         let mut sorted = None;
@@ -510,9 +510,7 @@ impl<'a> Phase<'a> {
                 run.terminated = true;
                 return false;
             }
-            for (_, node) in &mut nodes {
-                node.collect(doc, score, 0);
-            }
+            gatherer.collect(doc, score);
             run.seen += 1;
             if post_filter
                 .as_ref()
@@ -541,7 +539,7 @@ impl<'a> Phase<'a> {
                 });
             }
         }
-        run.nodes.extend(nodes);
+        run.nodes.extend(gatherer.finish());
         Ok(())
     }
 
@@ -569,14 +567,12 @@ impl<'a> Phase<'a> {
         let everything: Compiled = Box::new(tantivy::query::AllQuery);
         let weight = self.weight(&everything, false)?;
         for (segment, reader) in self.readers() {
-            let mut nodes = self.nodes(segment, Some(reader), true)?;
+            let mut gatherer = Gatherer::new(self.nodes(segment, Some(reader), true)?);
             visit(weight.as_ref(), reader, false, &mut run.watch, |doc, _| {
-                for (_, node) in &mut nodes {
-                    node.collect(doc, 1.0, 0);
-                }
+                gatherer.collect(doc, 1.0);
                 true
             })?;
-            run.nodes.extend(nodes);
+            run.nodes.extend(gatherer.finish());
         }
         Ok(())
     }

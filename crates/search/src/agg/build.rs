@@ -8,6 +8,7 @@ use ringwall_index::dates::DateFormat;
 use serde_json::Value;
 use tantivy::BitSet;
 
+use super::block::Block;
 use super::collect::{BucketState, Node, State, hash_double, hash_long};
 use super::keyer::{Keyer, MissingText, double_key};
 use super::partial::ValueFormat;
@@ -169,6 +170,7 @@ impl<'a> Builder<'a> {
             charged: 0,
             table,
             beat: self.shard.pulse.beat(),
+            waiting: Block::default(),
             subs: build(self.shard, &self.agg.subs, self.reader, self.segment)?,
             keys: Vec::new(),
             overflow: false,

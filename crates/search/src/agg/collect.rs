@@ -2,8 +2,9 @@
 //! number; the state of an aggregation is a list by the number of the bucket it stands in.
 
 use ringwall_api::{ApiError, ErrorCode};
-use tantivy::{DocId, Score};
+use tantivy::DocId;
 
+use super::block::{Block, Entry};
 use super::keyer::Keyer;
 use super::partial::{Bucket, Buckets, Key, KeyKind, Partial, Stats, ValueFormat};
 use super::sketch::{Distinct, HashedSet, Quantiles, hash_bytes, hash_u64};
@@ -61,6 +62,8 @@ pub(super) struct BucketState {
     /// Counts buckets: one document may be in very many.
     pub(super) beat: Beat,
     pub(super) subs: Vec<Node>,
+    /// What `subs` have not taken yet.
+    pub(super) waiting: Block,
     pub(super) keys: Vec<u64>,
     pub(super) overflow: bool,
     pub(super) format: ValueFormat,
@@ -84,9 +87,8 @@ impl Node {
         }
     }
 
-    /// Adds a document to the bucket with this number; the top level is bucket 0.
-    pub(crate) fn collect(&mut self, doc: DocId, score: Score, parent: u32) {
-        let place = parent as usize;
+    /// Adds documents to their buckets.
+    pub(super) fn collect(&mut self, block: &[Entry]) {
         match &mut self.state {
             State::Nothing => {}
             State::Stats {
@@ -95,16 +97,23 @@ impl Node {
                 stats,
                 ..
             } => {
-                let stats = grow(stats, place, Stats::default);
-                each_number(numbers.as_ref(), *missing, doc, |value| stats.add(value));
+                for entry in block {
+                    let stats = grow(stats, entry.bucket, Stats::default);
+                    each_number(numbers.as_ref(), *missing, entry.doc, |value| {
+                        stats.add(value);
+                    });
+                }
             }
             State::Count {
                 values,
                 missing,
                 counts,
             } => {
-                let found = values.count(doc);
-                *grow(counts, place, || 0) += if found == 0 && *missing { 1 } else { found };
+                for entry in block {
+                    let found = values.count(entry.doc);
+                    let count = grow(counts, entry.bucket, || 0);
+                    *count += if found == 0 && *missing { 1 } else { found };
+                }
             }
             State::Distinct {
                 values,
@@ -113,8 +122,10 @@ impl Node {
                 sketches,
                 threshold,
             } => {
-                let sketch = grow(sketches, place, || Distinct::new(*threshold));
-                collect_distinct(values, *missing, doc, sketch, ords, place);
+                for entry in block {
+                    let sketch = grow(sketches, entry.bucket, || Distinct::new(*threshold));
+                    collect_distinct(values, *missing, *entry, sketch, ords);
+                }
             }
             State::Quantiles {
                 numbers,
@@ -123,13 +134,19 @@ impl Node {
                 compression,
                 ..
             } => {
-                let sketch = grow(sketches, place, || Quantiles::new(*compression));
-                each_number(numbers.as_ref(), *missing, doc, |value| {
-                    sketch.insert(value)
-                });
+                for entry in block {
+                    let sketch = grow(sketches, entry.bucket, || Quantiles::new(*compression));
+                    each_number(numbers.as_ref(), *missing, entry.doc, |value| {
+                        sketch.insert(value);
+                    });
+                }
             }
-            State::Buckets(state) => state.collect(doc, score, parent),
-            State::TopHits(collector) => collector.collect(doc, score, place),
+            State::Buckets(state) => state.collect(block),
+            State::TopHits(collector) => {
+                for entry in block {
+                    collector.collect(entry.doc, entry.score, entry.bucket as usize);
+                }
+            }
         }
     }
 
@@ -187,17 +204,23 @@ impl Node {
 }
 
 impl BucketState {
-    fn collect(&mut self, doc: DocId, score: Score, parent: u32) {
-        if self.overflow || self.beat.pulse().stopped() {
-            return;
+    fn collect(&mut self, block: &[Entry]) {
+        for entry in block {
+            if self.overflow || self.beat.pulse().stopped() {
+                return;
+            }
+            self.collect_one(*entry);
         }
+    }
+
+    fn collect_one(&mut self, entry: Entry) {
         self.keys.clear();
-        self.keyer.keys(doc, &mut self.keys);
+        self.keyer.keys(entry.doc, &mut self.keys);
         for key in &self.keys {
             if !self.beat.step() {
                 return;
             }
-            let Some(bucket) = self.table.count(parent, *key) else {
+            let Some(bucket) = self.table.count(entry.bucket, *key) else {
                 self.overflow = true;
                 return;
             };
@@ -206,8 +229,8 @@ impl BucketState {
             {
                 return;
             }
-            for sub in &mut self.subs {
-                sub.collect(doc, score, bucket);
+            if !self.subs.is_empty() {
+                self.waiting.push(Entry { bucket, ..entry }, &mut self.subs);
             }
         }
     }
@@ -223,6 +246,7 @@ impl BucketState {
                 ),
             ));
         }
+        self.waiting.flush(&mut self.subs);
         let count = self.table.buckets.len();
         let cut = match &agg.kind {
             AggKind::Terms(spec) if alone && self.keyer.keys_are_in_order() => {
@@ -315,8 +339,9 @@ const KEY_BYTES: usize = 32;
 /// The best documents of a bucket.
 const TOP_HITS_BYTES: u64 = 512;
 
-/// Returns the element at `place`, adding what lacks before it.
-fn grow<T>(list: &mut Vec<T>, place: usize, new: impl FnMut() -> T) -> &mut T {
+/// Returns the element of a bucket, adding what lacks before it.
+fn grow<T>(list: &mut Vec<T>, bucket: u32, new: impl FnMut() -> T) -> &mut T {
+    let place = bucket as usize;
     if list.len() <= place {
         list.resize_with(place + 1, new);
     }
@@ -344,17 +369,16 @@ fn each_number(
 fn collect_distinct(
     values: &Values,
     missing: Option<u64>,
-    doc: DocId,
+    Entry { doc, bucket, .. }: Entry,
     sketch: &mut Distinct,
     ords: &mut Vec<HashedSet>,
-    place: usize,
 ) {
     let mut any = false;
     match values {
         // The only value of `_index` is given as `missing`.
         Values::None | Values::Same => {}
         Values::Text(column) => {
-            let ords = grow(ords, place, HashedSet::default);
+            let ords = grow(ords, bucket, HashedSet::default);
             for ord in column.ords().values_for_doc(doc) {
                 any = true;
                 ords.insert(ord);

@@ -1,5 +1,6 @@
 //! Aggregations: what is asked for, collecting on a segment, adding up, and the answer.
 
+mod block;
 mod build;
 mod collect;
 mod gaps;
@@ -14,6 +15,7 @@ pub mod spec;
 mod table;
 mod top_hits;
 
+pub(crate) use block::Gatherer;
 pub(crate) use build::{build, uses_scores};
 pub(crate) use collect::Node;
 pub use parse::parse_aggs;
