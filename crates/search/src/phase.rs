@@ -9,7 +9,7 @@ use ringwall_index::{FieldType, Leaf, Searcher};
 use tantivy::query::Weight;
 use tantivy::{BitSet, DocId, Score};
 
-use crate::agg::{self, Agg, Gatherer, Node, Partial};
+use crate::agg::{self, Agg, Gatherer, Partial, Placed};
 use crate::best::BestScores;
 use crate::columns::Values;
 use crate::control::Beat;
@@ -583,7 +583,7 @@ impl<'a> Phase<'a> {
         segment: u32,
         reader: Option<&Leaf<'_>>,
         global: bool,
-    ) -> Result<Vec<(usize, Node)>, ApiError> {
+    ) -> Result<Placed, ApiError> {
         let aggs = &self.source.aggs;
         (0..aggs.len())
             .filter(|index| is_global(&aggs[*index]) == global)
@@ -598,7 +598,7 @@ impl<'a> Phase<'a> {
 
     /// Adds up the segments, one aggregation after the other: of all its buckets a shard keeps what it sends, before
     /// those of the next are made.
-    fn finished(&self, mut nodes: Vec<(usize, Node)>) -> Result<Vec<Partial>, ApiError> {
+    fn finished(&self, mut nodes: Placed) -> Result<Vec<Partial>, ApiError> {
         nodes.sort_by_key(|(index, _)| *index);
         let mut nodes = nodes.into_iter().peekable();
         let mut partials = Vec::with_capacity(self.source.aggs.len());
@@ -644,7 +644,7 @@ struct Run {
     best: BestScores,
     sorted: Vec<ShardDoc>,
     /// The aggregations of each segment, with their places.
-    nodes: Vec<(usize, Node)>,
+    nodes: Placed,
     /// Matches of the query, before `post_filter`.
     seen: u64,
     total: u64,
@@ -663,7 +663,7 @@ const PLACE_BYTES: u64 = 128;
 const MAX_PRUNED_CLAUSES: usize = 64;
 
 fn is_global(agg: &Agg) -> bool {
-    agg.kind == agg::spec::AggKind::Global
+    agg.kind.is_global()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::sort::{self, Sort, SortBy, parse_sort};
 use crate::source_filter;
 
 /// A parsed search request, ready for every shard.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct SearchSource {
     pub query: Query,
     pub from: usize,

@@ -2,11 +2,11 @@
 
 use tantivy::{DocId, Score};
 
-use super::collect::Node;
+use super::collector::Collector;
 
 /// A document in a bucket.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     pub(super) doc: DocId,
     pub(super) score: Score,
     /// The number of the bucket that the aggregation stands in; 0 at the top.
@@ -21,52 +21,55 @@ pub(super) struct Block(Vec<Entry>);
 const BLOCK: usize = 256;
 
 impl Block {
-    /// Adds an entry; a full block goes to `nodes`.
-    pub(super) fn push(&mut self, entry: Entry, nodes: &mut [Node]) {
+    /// Adds an entry; a full block goes to `collectors`.
+    pub(super) fn push(&mut self, entry: Entry, collectors: &mut [Box<dyn Collector>]) {
         self.0.push(entry);
         if self.0.len() >= BLOCK {
-            self.flush(nodes);
+            self.flush(collectors);
         }
     }
 
-    /// Gives what waits to `nodes`.
-    pub(super) fn flush(&mut self, nodes: &mut [Node]) {
-        for node in nodes {
-            node.collect(&self.0);
+    /// Gives what waits to `collectors`.
+    pub(super) fn flush(&mut self, collectors: &mut [Box<dyn Collector>]) {
+        for collector in collectors {
+            collector.collect(&self.0);
         }
         self.0.clear();
     }
 }
 
-/// Aggregations of a segment, with their places in the request. Documents are given to them one by one.
+/// Aggregations of a segment, with their places in the request.
+pub(crate) type Placed = Vec<(usize, Box<dyn Collector>)>;
+
+/// Gives documents, one by one, to aggregations.
 pub(crate) struct Gatherer {
     places: Vec<usize>,
-    nodes: Vec<Node>,
+    collectors: Vec<Box<dyn Collector>>,
     waiting: Block,
 }
 
 impl Gatherer {
-    pub(crate) fn new(nodes: Vec<(usize, Node)>) -> Self {
-        let (places, nodes) = nodes.into_iter().unzip();
+    pub(crate) fn new(collectors: Placed) -> Self {
+        let (places, collectors) = collectors.into_iter().unzip();
         Self {
             places,
-            nodes,
+            collectors,
             waiting: Block::default(),
         }
     }
 
     /// Adds a document.
     pub(crate) fn collect(&mut self, doc: DocId, score: Score) {
-        if !self.nodes.is_empty() {
+        if !self.collectors.is_empty() {
             let bucket = 0;
             self.waiting
-                .push(Entry { doc, score, bucket }, &mut self.nodes);
+                .push(Entry { doc, score, bucket }, &mut self.collectors);
         }
     }
 
     /// Returns the aggregations, which have taken every document.
-    pub(crate) fn finish(mut self) -> impl Iterator<Item = (usize, Node)> {
-        self.waiting.flush(&mut self.nodes);
-        self.places.into_iter().zip(self.nodes)
+    pub(crate) fn finish(mut self) -> impl Iterator<Item = (usize, Box<dyn Collector>)> {
+        self.waiting.flush(&mut self.collectors);
+        self.places.into_iter().zip(self.collectors)
     }
 }

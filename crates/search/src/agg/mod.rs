@@ -1,26 +1,75 @@
 //! Aggregations: what is asked for, collecting on a segment, adding up, and the answer.
+//!
+//! A kind of aggregation lives in one room, a file that implements [`kind::Kind`]: what it reads of a request, how it collects,
+//! what it answers. [`KINDS`] names them all. What rooms share stands beside them.
 
+// What kinds share.
+mod axis;
 mod block;
+mod buckets;
 mod build;
-mod collect;
-mod gaps;
-mod keyer;
+mod collector;
+mod kind;
 mod order;
 mod parse;
-mod parse_date;
 pub mod partial;
 mod render;
 pub mod sketch;
-pub mod spec;
+mod spec;
 mod table;
-mod top_hits;
 
-pub(crate) use block::Gatherer;
-pub(crate) use build::{build, uses_scores};
-pub(crate) use collect::Node;
+// The rooms.
+mod cardinality;
+mod date_histogram;
+mod filter;
+mod global;
+mod histogram;
+mod metric;
+mod missing;
+mod percentiles;
+mod range;
+mod stats;
+mod terms;
+mod top_hits;
+mod value_count;
+
+use self::kind::Parse;
+use self::metric::Value;
+
+pub(crate) use block::{Gatherer, Placed};
+pub(crate) use build::build;
 pub use parse::parse_aggs;
 pub use partial::Partial;
 pub(crate) use partial::{cut_for_shard, merge, merge_all};
 pub use render::render;
 pub use spec::Agg;
-pub(crate) use top_hits::resolve;
+pub(crate) use top_hits::{resolve, uses_scores};
+
+/// Every aggregation understood, by its name in a request, in the order of names.
+const KINDS: &[(&str, Parse)] = &[
+    ("avg", |given| metric::parse(given, Value::Avg)),
+    ("cardinality", cardinality::parse),
+    ("date_histogram", date_histogram::parse),
+    ("date_range", |given| range::parse(given, true)),
+    ("extended_stats", |given| stats::parse(given, true)),
+    ("filter", filter::parse),
+    ("filters", filter::parse_filters),
+    ("global", global::parse),
+    ("histogram", histogram::parse),
+    ("max", |given| metric::parse(given, Value::Max)),
+    ("min", |given| metric::parse(given, Value::Min)),
+    ("missing", missing::parse),
+    ("percentile_ranks", |given| percentiles::parse(given, true)),
+    ("percentiles", |given| percentiles::parse(given, false)),
+    ("range", |given| range::parse(given, false)),
+    ("stats", |given| stats::parse(given, false)),
+    ("sum", |given| metric::parse(given, Value::Sum)),
+    ("terms", terms::parse),
+    ("top_hits", top_hits::parse),
+    ("value_count", value_count::parse),
+];
+
+/// Returns the names of the aggregations, in their order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|(name, _)| *name)
+}

@@ -3,12 +3,13 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::order;
+use super::order::{self, OrderBy};
 use super::sketch::{Distinct, Quantiles};
-use super::spec::{Agg, AggKind, OrderBy};
+use super::spec::Agg;
 use super::top_hits::TopHitsPartial;
 
 /// The mergeable result of one aggregation. Serializes for the way to the coordinating node.
@@ -29,6 +30,34 @@ pub enum Partial {
     Buckets(Buckets),
     TopHits(TopHitsPartial),
 }
+
+impl Partial {
+    /// Returns the buckets of a bucket aggregation, none if nothing came.
+    pub(super) fn buckets(&self) -> &Buckets {
+        match self {
+            Self::Buckets(buckets) => buckets,
+            _ => &NO_BUCKETS,
+        }
+    }
+
+    /// Returns the statistics of a metric with the format of the field, those of nothing if nothing came.
+    pub(super) fn stats(&self) -> (Stats, &ValueFormat) {
+        match self {
+            Self::Stats { stats, format } => (*stats, format),
+            _ => (Stats::default(), &ValueFormat::Plain),
+        }
+    }
+
+    /// Returns the sketch of quantiles with the format of the field, if there is any.
+    pub(super) fn quantiles(&self) -> Option<(&Quantiles, &ValueFormat)> {
+        match self {
+            Self::Quantiles { sketch, format } => Some((sketch, format)),
+            _ => None,
+        }
+    }
+}
+
+static NO_BUCKETS: LazyLock<Buckets> = LazyLock::new(Buckets::default);
 
 /// How numbers of a field read as text.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -281,8 +310,8 @@ pub fn merge(agg: &Agg, left: &mut Partial, right: Partial) {
             merge_buckets(agg, buckets, other);
         }
         (Partial::TopHits(hits), Partial::TopHits(other)) => {
-            if let AggKind::TopHits(spec) = &agg.kind {
-                hits.merge(&spec.source, other);
+            if let Some(source) = agg.kind.hits() {
+                hits.merge(source, other);
             }
         }
         // Empty, or shards that disagree on the kind: the later one stands.
@@ -353,14 +382,14 @@ pub(super) fn doc_count(buckets: &[Bucket]) -> u64 {
     buckets.iter().fold(0, add)
 }
 
-/// Cuts the `terms` buckets of a shard to what it sends: the first `shard_size` in the order asked
+/// Cuts the buckets of a shard to what it sends: the first `shard_size` in the order asked
 /// for, with the count of what is left out. Source: Elasticsearch reference, "Terms aggregation" (shard size).
 pub fn cut_for_shard(agg: &Agg, partial: &mut Partial) {
     let Partial::Buckets(buckets) = partial else {
         return;
     };
     buckets.sources = 1;
-    if let AggKind::Terms(spec) = &agg.kind {
+    if let Some(spec) = agg.kind.cut() {
         order::sort(&agg.subs, &spec.order, &mut buckets.buckets);
         if buckets.buckets.len() >= spec.shard_size {
             let rest = buckets.buckets.split_off(spec.shard_size);

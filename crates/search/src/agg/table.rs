@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
+use super::order::{Order, OrderBy};
 use super::sketch::Identity;
-use super::spec::{Order, OrderBy, TermsSpec};
 
 /// Maps (bucket of the parent, key) to the number of a bucket.
 pub(super) struct BucketTable {
@@ -65,7 +65,7 @@ impl BucketTable {
 
     /// Chooses what a shard sends of each of `parents` buckets, by count and key alone; `None` when all is sent, or the
     /// order looks at more. The numbers of keys must be in the order of the keys.
-    pub(super) fn cut(&self, spec: &TermsSpec, parents: usize) -> Option<Cut> {
+    pub(super) fn cut(&self, spec: &ShardCut, parents: usize) -> Option<Cut> {
         let by_metric = |order: &Order| matches!(order.by, OrderBy::Metric { .. });
         if spec.min_doc_count == 0
             || self.buckets.len() <= spec.shard_size
@@ -127,6 +127,14 @@ impl BucketTable {
             _ => self.sparse.get(&(parent, key)).is_some_and(|p| *p != NONE),
         }
     }
+}
+
+/// What a shard sends of the buckets of an aggregation: the first ones in an order.
+#[derive(Debug, Clone)]
+pub(crate) struct ShardCut {
+    pub(super) shard_size: usize,
+    pub(super) min_doc_count: u64,
+    pub(super) order: Vec<Order>,
 }
 
 /// What is kept of a table.

@@ -1,17 +1,76 @@
 //! `top_hits`: the best documents of each bucket, with their content. Source: Elasticsearch reference, "Top hits
 //! aggregation".
 
+use std::sync::Arc;
+
 use ringwall_api::ApiError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tantivy::{DocId, Score};
 
+use super::block::Entry;
+use super::build::Builder;
+use super::collector::Collector;
+use super::kind::{Definition, Kind, Parsed, Shape};
 use super::partial::Partial;
-use super::spec::{Agg, AggKind};
+use super::render::Renderer;
+use super::spec::Agg;
 use crate::SearchSource;
 use crate::result::DocAddress;
-use crate::sort::{self, SortValue};
+use crate::sort::{self, SortBy, SortValue};
 use crate::top::{After, SegmentKey, TopCollector};
+
+#[derive(Debug)]
+struct TopHits {
+    source: SearchSource,
+}
+
+pub(super) fn parse(given: &Definition<'_>) -> Parsed {
+    let source = crate::request::parse_top_hits(given.body)?;
+    Ok(Arc::new(TopHits { source }))
+}
+
+impl Kind for TopHits {
+    fn shape(&self) -> Shape {
+        Shape::Values
+    }
+
+    fn type_name(&self, _: &Partial) -> &'static str {
+        "top_hits"
+    }
+
+    fn hits(&self) -> Option<&SearchSource> {
+        Some(&self.source)
+    }
+
+    fn collector(&self, builder: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {
+        let sort = &self.source.sort;
+        let keys =
+            crate::phase::segment_keys(builder.shard, sort, builder.reader, builder.segment)?;
+        Ok(Box::new(TopHitsCollector {
+            source: self.source.clone(),
+            segment: builder.segment,
+            keys,
+            collectors: Vec::new(),
+            failure: None,
+        }))
+    }
+
+    fn render(
+        &self,
+        _: &Agg,
+        merged: &Partial,
+        _: &mut Renderer,
+        body: &mut Map<String, Value>,
+    ) -> Result<(), ApiError> {
+        let hits = match merged {
+            Partial::TopHits(hits) => hits.to_json()?,
+            _ => json!({"total": {"value": 0, "relation": "eq"}, "max_score": null, "hits": []}),
+        };
+        body.insert("hits".to_owned(), hits);
+        Ok(())
+    }
+}
 
 /// The best documents of one bucket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,7 +110,7 @@ impl TopHitsPartial {
     }
 
     /// Returns the `hits` object.
-    pub(super) fn to_json(&self) -> Result<Value, ApiError> {
+    fn to_json(&self) -> Result<Value, ApiError> {
         let max_score = self
             .hits
             .iter()
@@ -79,17 +138,17 @@ impl TopHitsPartial {
 }
 
 /// Collects the best documents of every bucket of a segment.
-pub(super) struct TopHitsCollector {
-    pub(super) source: SearchSource,
-    pub(super) segment: u32,
+struct TopHitsCollector {
+    source: SearchSource,
+    segment: u32,
     /// Makes the sort keys anew for each bucket.
-    pub(super) keys: Box<dyn Fn() -> Result<Vec<SegmentKey>, ApiError>>,
-    pub(super) collectors: Vec<(u64, TopCollector)>,
-    pub(super) failure: Option<ApiError>,
+    keys: Box<dyn Fn() -> Result<Vec<SegmentKey>, ApiError>>,
+    collectors: Vec<(u64, TopCollector)>,
+    failure: Option<ApiError>,
 }
 
 impl TopHitsCollector {
-    pub(super) fn collect(&mut self, doc: DocId, score: Score, place: usize) {
+    fn collect_one(&mut self, doc: DocId, score: Score, place: usize) {
         while self.collectors.len() <= place {
             let limit = self.source.from.saturating_add(self.source.size);
             let made = (self.keys)().and_then(|keys| {
@@ -107,8 +166,20 @@ impl TopHitsCollector {
         *total += 1;
         collector.collect(doc, score);
     }
+}
 
-    pub(super) fn finish(self) -> Result<Vec<Partial>, ApiError> {
+impl Collector for TopHitsCollector {
+    fn bytes_each(&self) -> u64 {
+        BUCKET_BYTES
+    }
+
+    fn collect(&mut self, block: &[Entry]) {
+        for entry in block {
+            self.collect_one(entry.doc, entry.score, entry.bucket as usize);
+        }
+    }
+
+    fn finish(self: Box<Self>, _: &Agg, _: usize, _: bool) -> Result<Vec<Partial>, ApiError> {
         if let Some(error) = self.failure {
             return Err(error);
         }
@@ -140,8 +211,21 @@ impl TopHitsCollector {
     }
 }
 
+/// The best documents of a bucket.
+const BUCKET_BYTES: u64 = 512;
+
+/// Tells whether an aggregation needs the scores of documents.
+pub(crate) fn uses_scores(aggs: &[Agg]) -> bool {
+    aggs.iter().any(|agg| {
+        let own = agg.kind.hits().is_some_and(|source| {
+            tracks_scores(source) || source.sort.iter().any(|sort| sort.by == SortBy::Score)
+        });
+        own || uses_scores(&agg.subs)
+    })
+}
+
 /// Tells whether hits of this request show scores.
-pub(super) fn tracks_scores(source: &SearchSource) -> bool {
+fn tracks_scores(source: &SearchSource) -> bool {
     source.track_scores || sort::is_score_only(&source.sort)
 }
 
@@ -156,16 +240,16 @@ pub(crate) fn resolve(
     fetch: &ReadHit<'_>,
 ) -> Result<(), ApiError> {
     for (agg, partial) in aggs.iter().zip(partials) {
-        match (&agg.kind, partial) {
-            (AggKind::TopHits(spec), Partial::TopHits(hits)) => {
+        match (agg.kind.hits(), partial) {
+            (Some(source), Partial::TopHits(hits)) => {
                 for hit in &mut hits.hits {
-                    let mut object = fetch(&spec.source, hit.address)?;
+                    let mut object = fetch(source, hit.address)?;
                     object.insert(
                         "_score".to_owned(),
                         hit.score.map_or(Value::Null, crate::score_json),
                     );
-                    if !sort::is_score_only(&spec.source.sort) {
-                        let values = sort::values_json(&spec.source.sort, &hit.sort);
+                    if !sort::is_score_only(&source.sort) {
+                        let values = sort::values_json(&source.sort, &hit.sort);
                         object.insert("sort".to_owned(), Value::Array(values));
                     }
                     hit.hit = Some(Value::Object(object).to_string());

@@ -1,6 +1,6 @@
 //! Whatever a request says is executed or refused: nothing is ignored.
 
-use ringwall_search::{QUERY_NAMES, parse_query, parse_search};
+use ringwall_search::{QUERY_NAMES, agg, parse_query, parse_search};
 use serde_json::{Value, json};
 
 /// One good body for every query there is.
@@ -122,7 +122,7 @@ fn queries_must_be_well_formed() {
 
 #[test]
 fn every_aggregation_refuses_unknown_members() {
-    for (name, body) in [
+    let bodies = [
         ("avg", json!({"field": "f"})),
         ("cardinality", json!({"field": "f"})),
         (
@@ -148,7 +148,11 @@ fn every_aggregation_refuses_unknown_members() {
         ("terms", json!({"field": "f"})),
         ("top_hits", json!({"size": 1})),
         ("value_count", json!({"field": "f"})),
-    ] {
+    ];
+    // The body of `filter` is a query.
+    let named = agg::names().filter(|name| *name != "filter");
+    assert!(named.eq(bodies.iter().map(|(name, _)| *name)));
+    for (name, body) in bodies {
         let search = |body: &Value| {
             let mut agg = json!({});
             agg[name] = body.clone();

@@ -1,0 +1,137 @@
+//! Collecting aggregations over the documents of one segment. Every bucket of every level has a
+//! number; the state of an aggregation is a list by the number of the bucket it stands in.
+
+use ringwall_api::ApiError;
+use tantivy::DocId;
+
+use super::block::Entry;
+use super::partial::{Partial, Stats, ValueFormat};
+use super::sketch::Quantiles;
+use super::spec::Agg;
+use crate::columns::Numbers;
+
+/// One aggregation on one segment. It is called for blocks of documents.
+pub(crate) trait Collector {
+    /// Returns about what is kept for each bucket that this stands in, bytes.
+    fn bytes_each(&self) -> u64;
+
+    /// Adds documents to their buckets.
+    fn collect(&mut self, block: &[Entry]);
+
+    /// Returns what was collected for each of `parents` buckets, or for the first ones if the others have nothing. `alone`:
+    /// no other segment has any.
+    fn finish(
+        self: Box<Self>,
+        agg: &Agg,
+        parents: usize,
+        alone: bool,
+    ) -> Result<Vec<Partial>, ApiError>;
+}
+
+/// The field is not mapped: nothing ever comes.
+pub(super) struct Nothing;
+
+impl Collector for Nothing {
+    fn bytes_each(&self) -> u64 {
+        0
+    }
+
+    fn collect(&mut self, _: &[Entry]) {}
+
+    fn finish(self: Box<Self>, _: &Agg, _: usize, _: bool) -> Result<Vec<Partial>, ApiError> {
+        Ok(Vec::new())
+    }
+}
+
+/// What is kept of the numbers of a bucket.
+pub(super) trait Tally: Clone {
+    /// Adds a number.
+    fn add(&mut self, value: f64);
+
+    fn into_partial(self, format: ValueFormat) -> Partial;
+}
+
+impl Tally for Stats {
+    fn add(&mut self, value: f64) {
+        Stats::add(self, value);
+    }
+
+    fn into_partial(self, format: ValueFormat) -> Partial {
+        Partial::Stats {
+            stats: self,
+            format,
+        }
+    }
+}
+
+impl Tally for Quantiles {
+    fn add(&mut self, value: f64) {
+        self.insert(value);
+    }
+
+    fn into_partial(self, format: ValueFormat) -> Partial {
+        Partial::Quantiles {
+            sketch: self,
+            format,
+        }
+    }
+}
+
+/// Adds up the numbers of a field.
+pub(super) struct NumberCollector<T> {
+    pub(super) numbers: Option<Numbers>,
+    /// Stands for documents without value.
+    pub(super) missing: Option<f64>,
+    pub(super) format: ValueFormat,
+    /// A tally of nothing.
+    pub(super) empty: T,
+    pub(super) tallies: Vec<T>,
+}
+
+impl<T: Tally> Collector for NumberCollector<T> {
+    fn bytes_each(&self) -> u64 {
+        size_of::<T>() as u64
+    }
+
+    fn collect(&mut self, block: &[Entry]) {
+        for entry in block {
+            let tally = grow(&mut self.tallies, entry.bucket, || self.empty.clone());
+            each_number(self.numbers.as_ref(), self.missing, entry.doc, |value| {
+                tally.add(value);
+            });
+        }
+    }
+
+    fn finish(self: Box<Self>, _: &Agg, _: usize, _: bool) -> Result<Vec<Partial>, ApiError> {
+        let partial = |tally: T| tally.into_partial(self.format.clone());
+        Ok(self.tallies.into_iter().map(partial).collect())
+    }
+}
+
+/// Returns the element of a bucket, adding what lacks before it.
+pub(super) fn grow<T>(list: &mut Vec<T>, bucket: u32, new: impl FnMut() -> T) -> &mut T {
+    let place = bucket as usize;
+    if list.len() <= place {
+        list.resize_with(place + 1, new);
+    }
+    &mut list[place]
+}
+
+/// Calls `each` with the numbers of a document, or what stands for them.
+pub(super) fn each_number(
+    numbers: Option<&Numbers>,
+    missing: Option<f64>,
+    doc: DocId,
+    mut each: impl FnMut(f64),
+) {
+    let mut any = false;
+    if let Some(numbers) = numbers {
+        numbers.doubles(doc, |value| {
+            any = true;
+            each(value);
+        });
+    }
+    if !any && let Some(value) = missing {
+        each(value);
+    }
+}

@@ -1,0 +1,146 @@
+//! `stats` and `extended_stats`. Source: Elasticsearch reference, "Stats aggregation" and "Extended stats aggregation".
+
+use std::sync::Arc;
+
+use ringwall_api::ApiError;
+use serde_json::{Map, Value, json};
+
+use super::build::Builder;
+use super::collector::Collector;
+use super::kind::{Definition, Kind, Parsed, Shape};
+use super::partial::{Partial, Stats, ValueFormat};
+use super::render::{Renderer, double_json, named_value};
+use super::spec::{Agg, ValueSource};
+
+#[derive(Debug)]
+struct StatsKind {
+    source: ValueSource,
+    /// How many deviations the bounds of `extended_stats` are off the mean.
+    sigma: Option<f64>,
+}
+
+pub(super) fn parse(given: &Definition<'_>, extended: bool) -> Parsed {
+    let (mut object, source) = given.object_with_source()?;
+    let sigma = match extended {
+        true => Some(object.f64("sigma")?.unwrap_or(2.0)),
+        false => None,
+    };
+    if let Some(sigma) = sigma
+        && sigma < 0.0
+    {
+        return Err(ApiError::illegal_argument(format!(
+            "[sigma] must be greater than or equal to 0. Found [{sigma:?}] in [{}]",
+            given.agg
+        )));
+    }
+    object.finish()?;
+    Ok(Arc::new(StatsKind { source, sigma }))
+}
+
+impl Kind for StatsKind {
+    fn shape(&self) -> Shape {
+        Shape::Values
+    }
+
+    fn type_name(&self, _: &Partial) -> &'static str {
+        match self.sigma {
+            None => "stats",
+            Some(_) => "extended_stats",
+        }
+    }
+
+    fn collector(&self, builder: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {
+        builder.numbers(&self.source, Stats::default())
+    }
+
+    fn render(
+        &self,
+        _: &Agg,
+        merged: &Partial,
+        _: &mut Renderer,
+        body: &mut Map<String, Value>,
+    ) -> Result<(), ApiError> {
+        let (stats, format) = merged.stats();
+        basic_stats(&stats, format, body);
+        if let Some(sigma) = self.sigma {
+            extended_stats(&stats, sigma, body);
+        }
+        Ok(())
+    }
+
+    fn is_sortable(&self, value: Option<&str>) -> bool {
+        value.is_some_and(|value| {
+            BASIC.contains(&value) || self.sigma.is_some() && EXTENDED.contains(&value)
+        })
+    }
+
+    fn sort_value(&self, partial: &Partial, value: Option<&str>) -> f64 {
+        let (stats, _) = partial.stats();
+        match value.unwrap_or_default() {
+            "count" => stats.count as f64,
+            "sum" => stats.sum(),
+            _ if stats.count == 0 => f64::NAN,
+            "avg" => stats.avg(),
+            "min" => stats.min,
+            "max" => stats.max,
+            "sum_of_squares" => stats.sum_of_squares(),
+            "variance" | "variance_population" => stats.variance(false),
+            "variance_sampling" => stats.variance(true),
+            "std_deviation" => stats.variance(false).sqrt(),
+            _ => f64::NAN,
+        }
+    }
+}
+
+const BASIC: [&str; 5] = ["count", "min", "max", "avg", "sum"];
+const EXTENDED: [&str; 5] = [
+    "sum_of_squares",
+    "variance",
+    "variance_population",
+    "variance_sampling",
+    "std_deviation",
+];
+
+fn basic_stats(stats: &Stats, format: &ValueFormat, body: &mut Map<String, Value>) {
+    let some = |value: f64| (stats.count > 0).then_some(value);
+    body.insert("count".to_owned(), stats.count.into());
+    named_value(body, "min", some(stats.min), format);
+    named_value(body, "max", some(stats.max), format);
+    named_value(body, "avg", some(stats.avg()), format);
+    named_value(body, "sum", Some(stats.sum()), format);
+}
+
+fn extended_stats(stats: &Stats, sigma: f64, body: &mut Map<String, Value>) {
+    let some = |value: f64| {
+        if stats.count == 0 {
+            Value::Null
+        } else {
+            double_json(value)
+        }
+    };
+    let (population, sampling) = (stats.variance(false), stats.variance(true));
+    let bound = |deviation: f64, sign: f64| some(stats.avg() + sign * sigma * deviation);
+    let members = [
+        ("sum_of_squares", some(stats.sum_of_squares())),
+        ("variance", some(population)),
+        ("variance_population", some(population)),
+        ("variance_sampling", some(sampling)),
+        ("std_deviation", some(population.sqrt())),
+        ("std_deviation_population", some(population.sqrt())),
+        ("std_deviation_sampling", some(sampling.sqrt())),
+    ];
+    for (name, value) in members {
+        body.insert(name.to_owned(), value);
+    }
+    body.insert(
+        "std_deviation_bounds".to_owned(),
+        json!({
+            "upper": bound(population.sqrt(), 1.0),
+            "lower": bound(population.sqrt(), -1.0),
+            "upper_population": bound(population.sqrt(), 1.0),
+            "lower_population": bound(population.sqrt(), -1.0),
+            "upper_sampling": bound(sampling.sqrt(), 1.0),
+            "lower_sampling": bound(sampling.sqrt(), -1.0),
+        }),
+    );
+}
