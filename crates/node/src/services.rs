@@ -28,6 +28,7 @@ use crate::search::SearchContexts;
 use crate::search::readers::Readers;
 use crate::shards::Shards;
 use crate::tasks::Tasks;
+use crate::views::Reading;
 
 /// Everything that the actions of a node work with.
 pub struct Services {
@@ -65,6 +66,15 @@ pub struct Clients {
 }
 
 impl Services {
+    /// Returns who reads, for [`crate::views`].
+    pub fn reading<'a>(&'a self, caller: &'a Authentication, action: &'static str) -> Reading<'a> {
+        Reading {
+            authorizer: &self.authorizer,
+            caller,
+            action,
+        }
+    }
+
     /// Returns the id of this node.
     pub fn local_node(&self) -> NodeId {
         self.transport.local().id

@@ -1,18 +1,47 @@
-//! What a request sees of a shard, by the names that led it there: how aliases narrow.
+//! What a request sees of a shard, by the names that led it there: how aliases and roles narrow.
 //!
-//! The node that holds the shard decides, by its own cluster state; the coordinating node only tells the
-//! names, each of which the caller must have the right to.
+//! The node that holds the shard decides, by its own cluster state and roles; the coordinating node only tells the
+//! names, each of which the caller must have the right to. Of several names each shows what its alias and the caller's
+//! roles on that name show together.
 
 use std::collections::BTreeSet;
 
-use ringwall_api::{ApiError, ApiResult, Through};
+use ringwall_api::{ApiError, ApiResult, Authentication, Through};
 use ringwall_base::ShardId;
 use ringwall_cluster::{AliasMetadata, ClusterState, IndexMetadata};
-use ringwall_index::View;
-use ringwall_search::filter::any_of;
-use serde_json::Value;
+use ringwall_index::{FieldMask, View};
+use ringwall_search::filter::{any_of, any_of_roles};
+use ringwall_security::Authorizer;
+use ringwall_security::authz::Sight;
+use serde_json::{Value, json};
 
 use crate::routing::shard_of;
+
+/// Who reads, and by the right to which action.
+#[derive(Clone, Copy)]
+pub struct Reading<'a> {
+    pub authorizer: &'a Authorizer,
+    pub caller: &'a Authentication,
+    pub action: &'static str,
+}
+
+impl Reading<'_> {
+    fn sight(&self, name: &str) -> ApiResult<Sight> {
+        self.authorizer.sight(self.caller, self.action, name)
+    }
+}
+
+/// What is said of the names that a shard was reached by: nothing may change of it while it is read on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown(Vec<Way>);
+
+/// One name that led to an index.
+#[derive(Debug, Clone, PartialEq)]
+struct Way {
+    /// `None` for the index's own name.
+    alias: Option<AliasMetadata>,
+    sight: Sight,
+}
 
 /// Returns what a search sees of a shard: what any of the aliases that cover it shows.
 ///
@@ -22,28 +51,59 @@ pub fn for_search(
     state: &ClusterState,
     shard: &ShardId,
     through: &Through,
+    reading: Reading<'_>,
     now_ms: i64,
 ) -> ApiResult<View> {
     let index = index_of(state, shard)?;
-    let aliases = aliases_of(index, through)?;
+    let mut ways = ways(index, through, reading)?;
     let covers = |alias: &AliasMetadata| shards_of(index, alias, None).contains(&shard.shard);
-    let covering =
-        aliases.map(|aliases| aliases.into_iter().filter(|alias| covers(alias)).collect());
-    view(index, covering, now_ms)
+    ways.retain(|way| way.alias.as_ref().is_none_or(covers));
+    view(index, ways, now_ms)
 }
 
-/// Returns what is said of the aliases that a shard was reached by; nothing of an index that was reached by its own
-/// name.
+/// Returns what is said of the names that a shard was reached by.
 ///
 /// # Errors
 /// The index or an alias is no more.
-pub fn aliases_shown(
+pub fn shown(
     state: &ClusterState,
     shard: &ShardId,
     through: &Through,
-) -> ApiResult<Vec<AliasMetadata>> {
-    let aliases = aliases_of(index_of(state, shard)?, through)?;
-    Ok(aliases.into_iter().flatten().cloned().collect())
+    reading: Reading<'_>,
+) -> ApiResult<Shown> {
+    ways(index_of(state, shard)?, through, reading).map(Shown)
+}
+
+/// Returns which fields are seen of an index that was reached through these names.
+///
+/// # Errors
+/// A query template of a role does not fit what is known of the caller.
+pub fn fields_shown(index: &str, through: &Through, reading: Reading<'_>) -> ApiResult<FieldMask> {
+    let names = through.names(index);
+    let sights = names.iter().map(|name| reading.sight(name));
+    let sights = sights.collect::<ApiResult<Vec<Sight>>>()?;
+    Ok(mask_of(sights))
+}
+
+/// Returns whether documents or fields of an index are hidden from the caller by its roles.
+///
+/// # Errors
+/// As [`fields_shown`].
+pub fn is_narrowed(index: &str, through: &Through, reading: Reading<'_>) -> ApiResult<bool> {
+    for name in through.names(index) {
+        if !reading.sight(&name)?.is_whole() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A field is seen that any of the names shows.
+fn mask_of(sights: Vec<Sight>) -> FieldMask {
+    match sights.iter().any(Sight::has_all_fields) {
+        true => FieldMask::default(),
+        false => FieldMask::new(move |path| sights.iter().any(|sight| sight.shows(path))),
+    }
 }
 
 /// Returns what is seen of the documents of a shard by id.
@@ -54,10 +114,11 @@ pub fn for_documents(
     state: &ClusterState,
     shard: &ShardId,
     through: &Through,
+    reading: Reading<'_>,
     now_ms: i64,
 ) -> ApiResult<View> {
     let index = index_of(state, shard)?;
-    view(index, aliases_of(index, through)?, now_ms)
+    view(index, ways(index, through, reading)?, now_ms)
 }
 
 /// Returns the shards that a search covers: those of its routing values within those of the aliases.
@@ -120,23 +181,55 @@ fn aliases_of<'a>(
     found.collect::<ApiResult<_>>().map(Some)
 }
 
-fn view(
-    index: &IndexMetadata,
-    aliases: Option<Vec<&AliasMetadata>>,
-    now_ms: i64,
-) -> ApiResult<View> {
-    let Some(aliases) = aliases else {
-        return Ok(View::whole());
+fn ways(index: &IndexMetadata, through: &Through, reading: Reading<'_>) -> ApiResult<Vec<Way>> {
+    let Some(aliases) = aliases_of(index, through)? else {
+        let sight = reading.sight(&index.id.name)?;
+        return Ok(vec![Way { alias: None, sight }]);
     };
-    let mut filters: Vec<&Value> = Vec::with_capacity(aliases.len());
-    for alias in aliases {
-        match &alias.filter {
-            Some(filter) => filters.push(filter),
-            None => return Ok(View::whole()),
-        }
+    let Through::Aliases(names) = through else {
+        return Ok(Vec::new());
+    };
+    let ways = names.iter().zip(aliases).map(|(name, alias)| {
+        let (alias, sight) = (Some(alias.clone()), reading.sight(name)?);
+        Ok(Way { alias, sight })
+    });
+    ways.collect()
+}
+
+impl Way {
+    /// Returns what a document must match all of to be seen this way.
+    fn documents(&self) -> Vec<Value> {
+        let filter = self.alias.iter().filter_map(|alias| alias.filter.clone());
+        let by_roles = self.sight.documents().iter();
+        let by_roles =
+            by_roles.map(|any| json!({"bool": {"should": any, "minimum_should_match": 1}}));
+        filter.chain(by_roles).collect()
     }
-    // Of no alias at all: nothing is seen.
-    Ok(View::whole().filtered(any_of(&filters, &index.id.name, now_ms)?))
+}
+
+fn view(index: &IndexMetadata, ways: Vec<Way>, now_ms: i64) -> ApiResult<View> {
+    let documents: Vec<Vec<Value>> = ways.iter().map(Way::documents).collect();
+    let by_roles = ways.iter().any(|way| !way.sight.documents().is_empty());
+    let mut view = View::whole();
+    if !documents.iter().any(Vec::is_empty) {
+        // Of no way at all: nothing is seen.
+        let each = documents.into_iter().map(|mut all| match all.len() {
+            1 => all.remove(0),
+            _ => json!({"bool": {"filter": all}}),
+        });
+        let each: Vec<Value> = each.collect();
+        let each: Vec<&Value> = each.iter().collect();
+        let name = &index.id.name;
+        view = view.filtered(match by_roles {
+            true => any_of_roles(&each, name, now_ms)?,
+            false => any_of(&each, name, now_ms)?,
+        });
+    }
+    let sights: Vec<Sight> = ways.into_iter().map(|way| way.sight).collect();
+    Ok(match sights.is_empty() {
+        true => view,
+        false => view.masked(mask_of(sights)),
+    })
 }
 
 fn shards_of(index: &IndexMetadata, alias: &AliasMetadata, given: Option<&str>) -> BTreeSet<u32> {
@@ -156,12 +249,16 @@ fn shards_of(index: &IndexMetadata, alias: &AliasMetadata, given: Option<&str>) 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use ringwall_cluster::aliases::parse_aliases;
     use ringwall_cluster::index_settings::IndexSettings;
     use ringwall_cluster::{Change, Command};
     use serde_json::json;
 
     use super::*;
+    use crate::cluster_service::AppliedState;
+    use crate::security_store::ClusterSecurityStore;
 
     fn state() -> ClusterState {
         let aliases = json!({"a": {"routing": "a"}, "b": {"search_routing": "b,c", "index_routing": "b"},
@@ -234,7 +331,16 @@ mod tests {
                 index: index.id.clone(),
                 shard,
             };
-            for_search(&state, &shard, &through(names), 0)
+            let authorizer = Authorizer::disabled(Arc::new(ClusterSecurityStore::new(
+                AppliedState::new("c".to_owned()),
+            )));
+            let caller = ringwall_security::system::identity();
+            let reading = Reading {
+                authorizer: &authorizer,
+                caller: &caller,
+                action: "indices:data/read/search",
+            };
+            for_search(&state, &shard, &through(names), reading, 0)
                 .unwrap()
                 .has_all_documents()
         };

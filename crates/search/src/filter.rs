@@ -1,4 +1,4 @@
-//! Queries that decide which documents are seen: filters of aliases.
+//! Queries that decide which documents are seen: filters of aliases, and queries of roles.
 
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ struct QueryFilter {
     key: Option<String>,
     index: String,
     now_millis: i64,
+    /// What a role asks is not told to who has it.
+    is_secret: bool,
 }
 
 /// Returns a filter that lets the documents through that match any of the queries.
@@ -29,10 +31,14 @@ pub fn any_of(
     index: &str,
     now_millis: i64,
 ) -> Result<Arc<dyn DocumentFilter>, ApiError> {
+    Ok(Arc::new(made_of(queries, index, now_millis)?))
+}
+
+fn made_of(queries: &[&Value], index: &str, now_millis: i64) -> Result<QueryFilter, ApiError> {
     let parsed = queries.iter().map(|query| parse_query(query));
     let parsed = parsed.collect::<Result<Vec<Query>, ApiError>>()?;
     let text = Value::from_iter(queries.iter().map(|query| (*query).clone())).to_string();
-    Ok(Arc::new(QueryFilter {
+    Ok(QueryFilter {
         query: Query::DisMax {
             queries: parsed,
             tie_breaker: 0.0,
@@ -42,7 +48,38 @@ pub fn any_of(
         key: (!text.to_lowercase().contains("now")).then_some(text),
         index: index.to_owned(),
         now_millis,
-    }))
+        is_secret: false,
+    })
+}
+
+/// As [`any_of`], of queries that are those of roles or made with them: why one cannot be used is logged, and not told.
+///
+/// # Errors
+/// A query that does not parse.
+pub fn any_of_roles(
+    queries: &[&Value],
+    index: &str,
+    now_millis: i64,
+) -> Result<Arc<dyn DocumentFilter>, ApiError> {
+    let mut filter =
+        made_of(queries, index, now_millis).map_err(|error| unusable(index, &error))?;
+    filter.is_secret = true;
+    Ok(Arc::new(filter))
+}
+
+fn unusable(index: &str, error: &ApiError) -> ApiError {
+    tracing::error!(index, %error, "the query of a role cannot be used on an index: none of its documents are shown");
+    ApiError::illegal_argument(format!(
+        "the query of a role cannot be used on [{index}], so that none of its documents are shown"
+    ))
+}
+
+/// Checks that a query may be that of a role: of indices that are not known yet.
+///
+/// # Errors
+/// It does not parse.
+pub fn check_role_query(query: &Value) -> Result<(), ApiError> {
+    parse_query(query).map(drop)
 }
 
 impl DocumentFilter for QueryFilter {
@@ -56,7 +93,12 @@ impl DocumentFilter for QueryFilter {
             now_millis: self.now_millis,
             ..ShardContext::default()
         };
-        compile_root(&Shard::new(whole, &context)?, &self.query)
+        let compiled =
+            Shard::new(whole, &context).and_then(|shard| compile_root(&shard, &self.query));
+        match self.is_secret {
+            true => compiled.map_err(|error| unusable(&self.index, &error)),
+            false => compiled,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The errors of this crate.
 
-use ringwall_api::ApiError;
+use ringwall_api::{ApiError, ErrorCode};
 
 /// Why a password, hash, pattern or role could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,15 +52,39 @@ pub enum SecurityError {
          [xpack.security.authc.realms.pki.{realm}.certificate_authorities]"
     )]
     NoTrust { realm: String },
-    /// A role restricts documents or fields, which this version cannot enforce.
-    #[error("role [{role}] uses [{feature}], which is not supported; the role grants nothing")]
-    UnsupportedRoleFeature { role: String, feature: &'static str },
+    /// The query of a role is none.
+    #[error(
+        "failed to parse field 'query' for indices [{indices}] at index privilege [{position}] of role descriptor \
+         [{role}]: {reason}"
+    )]
+    RoleQuery {
+        role: String,
+        indices: String,
+        position: usize,
+        reason: String,
+    },
+    /// A role takes fields away that it does not grant.
+    #[error(
+        "failed to parse indices privileges for role [{role}] - Exceptions for field permissions must be a subset of the \
+         granted fields but {except} is not a subset of {grant}"
+    )]
+    ExceptedNotGranted {
+        role: String,
+        except: String,
+        grant: String,
+    },
+    /// A role takes away what every document has.
+    #[error("field_security cannot except the metadata field [{name}], which is always seen")]
+    ExceptedMetadata { name: String },
 }
 
 impl From<SecurityError> for ApiError {
     fn from(error: SecurityError) -> Self {
         match error {
             SecurityError::HashingFailed { .. } => ApiError::internal("cannot hash the password"),
+            SecurityError::RoleQuery { .. } | SecurityError::ExceptedNotGranted { .. } => {
+                ApiError::new(ErrorCode::Parse, error.to_string())
+            }
             other => ApiError::illegal_argument(other.to_string()),
         }
     }

@@ -8,7 +8,7 @@
 //! state, and from the node's own [`files`]; nothing here opens sockets or knows the cluster state.
 //!
 //! Invariants: the authz modules have no clock, no randomness and no async; a role that this version
-//! cannot enforce in full (document or field level security) grants nothing.
+//! cannot enforce in full grants nothing.
 
 pub mod api_keys;
 pub mod authc;

@@ -8,6 +8,7 @@ mod compose;
 mod field;
 mod merge;
 mod parse;
+mod shown;
 mod templates;
 
 use std::sync::Arc;

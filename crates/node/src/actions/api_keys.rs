@@ -14,8 +14,10 @@ use ringwall_cluster::{Change, ClusterState};
 use ringwall_security::api_keys::{self, ApiKeyCredential};
 use ringwall_security::authz::wildcard_matches;
 use ringwall_settings::registry::security;
+use serde_json::{Map, Value};
 
 use super::Handler;
+use super::roles::check_role_queries;
 use super::security::login;
 use crate::acknowledge;
 use crate::services::Services;
@@ -31,7 +33,7 @@ impl Handler<CreateApiKeyRequest> for Services {
         check_enabled(&services)?;
         api_keys::check_name(&request.name)?;
         let caller = &context.authentication;
-        let role_descriptors = api_keys::role_descriptors(&request.role_descriptors, caller)?;
+        let role_descriptors = role_descriptors(&request.role_descriptors, caller)?;
         let now = now_ms();
         let credential = ApiKeyCredential::generate();
         let expiration_ms = expiration(now, request.lifetime_ms)?;
@@ -145,7 +147,7 @@ impl Handler<UpdateApiKeyRequest> for Services {
         };
         let changes = ApiKeyChanges {
             role_descriptors: match &request.role_descriptors {
-                Some(written) => Some(api_keys::role_descriptors(written, caller)?),
+                Some(written) => Some(role_descriptors(written, caller)?),
                 None => None,
             },
             metadata: request.metadata,
@@ -172,6 +174,23 @@ async fn submit(services: &Arc<Services>, change: Change) -> ApiResult<()> {
     services.cluster.submit(change, TIMEOUT).await?;
     acknowledge::by_all(services, TIMEOUT).await;
     Ok(())
+}
+
+/// Returns descriptors in their normal form.
+///
+/// # Errors
+/// As [`api_keys::role_descriptors`], and 400 for a query that is none.
+fn role_descriptors(
+    written: &Map<String, Value>,
+    caller: &Authentication,
+) -> ApiResult<Map<String, Value>> {
+    let descriptors = api_keys::role_descriptors(written, caller)?;
+    for (name, descriptor) in &descriptors {
+        if let Value::Object(descriptor) = descriptor {
+            check_role_queries(name, descriptor)?;
+        }
+    }
+    Ok(descriptors)
 }
 
 /// Returns the keys that every criterion is true of.

@@ -46,9 +46,12 @@ type GetResults = Vec<ApiResult<GetResult>>;
 
 /// Registers the data nodes' side with the transport.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
-    for_users(services, GET_SHARD, needs, async |services, _, request| {
-        read(&services, request).await
-    })
+    for_users(
+        services,
+        GET_SHARD,
+        needs,
+        async |services, caller, request| read(&services, request, &caller.user).await,
+    )
 }
 
 /// The documents are named in the request of the shard: one right covers them all.
@@ -190,7 +193,7 @@ async fn get_of_shard(
             if node == local {
                 // Without the way through the transport, not without its check.
                 check(services, authentication, &needs(&message))?;
-                return read(services, message).await;
+                return read(services, message, authentication).await;
             }
             services
                 .call_as(authentication, node, GET_SHARD, &message, TIMEOUT)
@@ -223,13 +226,18 @@ fn unavailable(shard: &ShardId, request: &GetRequest) -> ApiError {
     ApiError::new(ErrorCode::NoShardAvailable, reason)
 }
 
-async fn read(services: &Services, message: GetShardRequest) -> ApiResult<GetResults> {
+async fn read(
+    services: &Services,
+    message: GetShardRequest,
+    caller: &Authentication,
+) -> ApiResult<GetResults> {
     let shard = read::serving_copy(services, &message.shard, message.state_version).await?;
     let account = Account::open(&services.breakers, Purpose::Request);
     let charged = account.clone();
     let state = services.cluster.state();
     let now_ms = i64::try_from(now_ms()).unwrap_or(i64::MAX);
-    let view = views::for_documents(&state, &message.shard, &message.through, now_ms)?;
+    let reading = services.reading(caller, GetRequest::NAME);
+    let view = views::for_documents(&state, &message.shard, &message.through, reading, now_ms)?;
     let work = move || -> ApiResult<GetResults> {
         if message.requests.iter().any(|request| request.refresh) {
             shard.refresh()?;

@@ -9,14 +9,14 @@ use ringwall_api::indices::{
     GetFieldMappingsRequest, GetFieldMappingsResponse, GetIndexRequest, GetIndexResponse,
     IndexDescription, PutMappingRequest, UpdateSettingsRequest,
 };
-use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext, Through};
+use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext, Through};
 use ringwall_base::glob::{self, Syntax};
 use ringwall_cluster::index_settings::IndexSettings;
 use ringwall_cluster::names::validate_index_name;
 use ringwall_cluster::render::{render_default_settings, render_settings};
 use ringwall_cluster::{Aliases, Change, ClusterState, IndexMetadata};
-use ringwall_index::Mapping;
 use ringwall_index::mapping::MappingLimits;
+use ringwall_index::{FieldMask, Mapping};
 use ringwall_search::filter::check_filter;
 use ringwall_settings::registry::indices::MAX_SHARDS_PER_NODE;
 use serde_json::{Map, Value, json};
@@ -25,6 +25,7 @@ use super::Handler;
 use super::templates::{self, Asked, Composed};
 use crate::acknowledge;
 use crate::services::Services;
+use crate::views;
 use ringwall_security::{Authorized, Resolved, ResolvedIndices};
 
 impl Handler<CreateIndexRequest> for Services {
@@ -215,15 +216,24 @@ pub(super) fn concrete<'a>(
 impl Handler<GetIndexRequest> for Services {
     async fn handle(
         services: Arc<Self>,
-        _context: RequestContext,
+        context: RequestContext,
         request: Resolved<GetIndexRequest>,
     ) -> ApiResult<GetIndexResponse> {
         let state = services.cluster.state();
+        let reading = services.reading(&context.authentication, GetIndexRequest::NAME);
         let indices = concrete(&state, request.indices())?
             .into_iter()
             .map(|index| {
                 let through = request.indices().through(&index.id.name);
-                describe(&services, &state, index, &through, request.with_defaults)
+                let mask = views::fields_shown(&index.id.name, &through, reading)?;
+                let described = (index, &mask);
+                describe(
+                    &services,
+                    &state,
+                    described,
+                    &through,
+                    request.with_defaults,
+                )
             })
             .collect::<ApiResult<_>>()?;
         Ok(GetIndexResponse { indices })
@@ -233,7 +243,7 @@ impl Handler<GetIndexRequest> for Services {
 impl Handler<GetFieldMappingsRequest> for Services {
     async fn handle(
         services: Arc<Self>,
-        _context: RequestContext,
+        context: RequestContext,
         request: Resolved<GetFieldMappingsRequest>,
     ) -> ApiResult<GetFieldMappingsResponse> {
         let state = services.cluster.state();
@@ -242,11 +252,14 @@ impl Handler<GetFieldMappingsRequest> for Services {
             patterns.any(|pattern| glob::matches(pattern, path, Syntax::Star))
         };
         let mut indices = BTreeMap::new();
+        let reading = services.reading(&context.authentication, GetFieldMappingsRequest::NAME);
         for index in concrete(&state, request.indices())? {
             let (_, mapping) = services.shards.mapping_in(&state, &index.id)?;
+            let through = request.indices().through(&index.id.name);
+            let mask = views::fields_shown(&index.id.name, &through, reading)?;
             let own = mapping
                 .fields()
-                .filter(|field| wanted(&field.path))
+                .filter(|field| wanted(&field.path) && mask.shows(&field.path))
                 .map(|field| {
                     (
                         field.path.to_string(),
@@ -268,7 +281,7 @@ impl Handler<GetFieldMappingsRequest> for Services {
 fn describe(
     services: &Services,
     state: &ClusterState,
-    index: &IndexMetadata,
+    (index, mask): (&IndexMetadata, &FieldMask),
     through: &Through,
     with_defaults: bool,
 ) -> ApiResult<IndexDescription> {
@@ -289,7 +302,7 @@ fn describe(
     Ok(IndexDescription {
         name: index.id.name.clone(),
         aliases: json!(aliases),
-        mappings: mapping.to_json(),
+        mappings: mapping.to_json_of(|path| mask.shows(path)),
         settings: render_settings(index),
         defaults: with_defaults.then(|| render_default_settings(index)),
     })

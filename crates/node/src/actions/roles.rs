@@ -12,11 +12,12 @@ use ringwall_api::roles::{
 };
 use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
 use ringwall_cluster::Change;
+use ringwall_search::filter::check_role_query;
 use ringwall_security::authz::{
-    check_delete_role, check_put_role, cluster_privilege_names, index_privilege_names,
+    RoleQuery, check_delete_role, check_put_role, cluster_privilege_names, index_privilege_names,
     privileges_json, reserved_roles,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Handler;
 use crate::acknowledge;
@@ -33,7 +34,11 @@ impl Handler<PutRolesRequest> for Services {
         let mut roles = BTreeMap::new();
         let mut errors = BTreeMap::new();
         for (name, written) in request.roles {
-            match check_put_role(&name, &written) {
+            let checked = check_put_role(&name, &written).and_then(|role| {
+                check_role_queries(&name, &role.descriptor)?;
+                Ok(role)
+            });
+            match checked {
                 Ok(role) => drop(roles.insert(name, role)),
                 Err(error) => drop(errors.insert(name, error)),
             }
@@ -105,6 +110,38 @@ impl Handler<DeleteRolesRequest> for Services {
         }
         Err(contended())
     }
+}
+
+/// Checks that the queries of a role, in its normal form, are queries; templates are read when they are filled in.
+///
+/// # Errors
+/// 400 that names the role and the group of index privileges.
+pub(super) fn check_role_queries(role: &str, descriptor: &Map<String, Value>) -> ApiResult<()> {
+    let groups = descriptor.get("indices").and_then(Value::as_array);
+    for (position, group) in groups.into_iter().flatten().enumerate() {
+        let Some(text) = group["query"].as_str() else {
+            continue;
+        };
+        let names: Vec<&str> = group["names"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let failed = |cause: ApiError| {
+            let reason = format!(
+                "failed to parse field 'query' for indices [{}] at index privilege [{position}] of role descriptor \
+                 [{role}]",
+                names.join(",")
+            );
+            ApiError::new(ErrorCode::Parse, reason).caused_by(cause)
+        };
+        let query = RoleQuery::parse(text).map_err(|e| failed(ApiError::illegal_argument(e)))?;
+        if let Some(query) = query.as_ref().and_then(RoleQuery::fixed) {
+            check_role_query(query).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns whether the change was made: not where the roles have changed meanwhile, so that the answer would say what

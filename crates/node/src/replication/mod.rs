@@ -67,7 +67,7 @@ async fn shard_bulk(
     // Finishes even if the caller goes away: what is applied must reach every copy.
     let work = async move {
         let _pressure = pressure;
-        primary::shard_bulk(&services, request).await
+        primary::shard_bulk(&services, request, &caller.user).await
     };
     tokio::spawn(work).await.map_err(unfinished)?
 }

@@ -1,19 +1,18 @@
 //! The primary applies writes, has every in-sync copy apply them, and only then acknowledges.
 //! Source: Elasticsearch reference, "Reading and writing documents".
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
 use parking_lot::Mutex;
-use ringwall_api::document::{OpType, RefreshPolicy, ShardCounts};
-use ringwall_api::{ApiError, ApiResult, ErrorCode, Through};
+use ringwall_api::document::{OpType, RefreshPolicy, ShardCounts, item_action};
+use ringwall_api::{ApiError, ApiResult, Authentication, ErrorCode, Through};
 use ringwall_base::{AllocationId, SeqNo, Term, TimeValue, encoding};
 use ringwall_cluster::blocks::Level;
 use ringwall_cluster::{Change, ClusterState};
-use ringwall_index::{Operation, View};
+use ringwall_index::Operation;
 use ringwall_settings::registry::indices::{REPLICATION_COPY_TIMEOUT, REPLICATION_RECONNECT_TIME};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,7 +28,7 @@ use crate::cluster_service::now_ms;
 use crate::routing::is_broken_link;
 use crate::services::Services;
 use crate::shards::LocalShard;
-use crate::shards::writes::{AppliedItems, ShardItem, apply_items};
+use crate::shards::writes::{AppliedItems, ShardItem, UpdateViews, apply_items};
 use crate::views;
 
 /// Before operations that a node had no room for are offered again, the first time.
@@ -47,6 +46,7 @@ const MAPPING_ROUNDS: usize = 64;
 pub async fn shard_bulk(
     services: &Arc<Services>,
     request: ShardBulkRequest,
+    caller: &Authentication,
 ) -> ApiResult<ShardBulkResponse> {
     let shard = services.shards.require(&request.shard)?;
     let term = shard.primary_term()?;
@@ -59,8 +59,9 @@ pub async fn shard_bulk(
         .wait_for_active_shards
         .or_else(|| Some(settings?.wait_for_active_shards()));
     check_active_copies(&shard, &state, &group, wanted)?;
-    let applied =
-        apply_with_mapping(services, &shard, term, request.request, request.items).await?;
+    let views = views_of(services, &shard, &request.items, caller)?;
+    let items = AppliedItems::new(request.request, request.items, views);
+    let applied = apply_with_mapping(services, &shard, term, items).await?;
     let counts = if applied.operations.is_empty() {
         ShardCounts::default()
     } else {
@@ -84,13 +85,11 @@ async fn apply_with_mapping(
     services: &Arc<Services>,
     shard: &Arc<LocalShard>,
     term: Term,
-    request: u64,
-    items: Vec<ShardItem>,
+    items: AppliedItems,
 ) -> ApiResult<AppliedItems> {
-    let views = views_of(services, shard, &items)?;
     // Shared with the pool, which may refuse a later round or lose one: what was applied has to be replicated all the
     // same, or the other copies would miss it for good.
-    let shared = Arc::new(Mutex::new(AppliedItems::new(request, items, views)));
+    let shared = Arc::new(Mutex::new(items));
     let take = |shared: &Mutex<AppliedItems>| std::mem::take(&mut *shared.lock());
     let (mut round, mut in_vain, mut done, mut look_ahead) = (0, 0, 0, true);
     while in_vain < MAPPING_ROUNDS {
@@ -175,22 +174,39 @@ fn is_of_the_cluster(error: &ApiError) -> bool {
     error.status >= 500 || error.status == 429
 }
 
-/// Returns what updates see that came through an alias.
+/// Returns what updates see, by the way they came. One that does not see all by its caller's roles is refused: what it
+/// would write back lacks what is hidden, and its answer tells of it.
 fn views_of(
     services: &Services,
     shard: &LocalShard,
     items: &[ShardItem],
-) -> ApiResult<BTreeMap<String, View>> {
+    caller: &Authentication,
+) -> ApiResult<UpdateViews> {
     let state = services.cluster.state();
     let now_ms = i64::try_from(now_ms()).unwrap_or(i64::MAX);
-    let mut views = BTreeMap::new();
+    let reading = services.reading(caller, item_action(OpType::Update));
+    let mut views = UpdateViews::new();
     let updates = items.iter().filter(|item| item.item.op == OpType::Update);
-    for alias in updates.filter_map(|item| item.alias.as_ref()) {
-        if !views.contains_key(alias) {
-            let through = Through::Aliases(vec![alias.clone()]);
-            let view = views::for_documents(&state, &shard.id, &through, now_ms)?;
-            views.insert(alias.clone(), view);
+    for alias in updates.map(|item| &item.alias) {
+        if views.contains_key(alias) {
+            continue;
         }
+        let through = match alias {
+            Some(alias) => Through::Aliases(vec![alias.clone()]),
+            None => Through::Itself,
+        };
+        let hidden = views::is_narrowed(&shard.id.index.name, &through, reading)?;
+        let view = match hidden {
+            true => Err(ApiError::new(
+                ErrorCode::Security,
+                "Can't execute an update request if field or document level security is enabled",
+            )
+            .with_status(400)),
+            false => Ok(views::for_documents(
+                &state, &shard.id, &through, reading, now_ms,
+            )?),
+        };
+        views.insert(alias.clone(), view);
     }
     Ok(views)
 }

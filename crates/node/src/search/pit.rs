@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ringwall_api::reading_on::OpenPitRequest;
+use ringwall_api::search::SearchRequest;
 use ringwall_api::{ActionRequest, ApiResult, Authentication, Through};
 use ringwall_base::ShardId;
 use ringwall_base::breaker::{Account, Purpose};
@@ -57,8 +58,9 @@ async fn open(
     let task = described(&request.shard);
     let now_ms = i64::try_from(now_ms()).unwrap_or(i64::MAX);
     let state = services.cluster.state();
-    let shown = views::aliases_shown(&state, &request.shard, &request.through)?;
-    let view = views::for_search(&state, &request.shard, &request.through, now_ms)?;
+    let reading = services.reading(&caller, SearchRequest::NAME);
+    let shown = views::shown(&state, &request.shard, &request.through, reading)?;
+    let view = views::for_search(&state, &request.shard, &request.through, reading, now_ms)?;
     let acquire = move || {
         let _task = task;
         shard.engine.acquire_searcher(&view)

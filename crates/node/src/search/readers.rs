@@ -1,8 +1,8 @@
 //! What searches that are read on keep open on this node: scrolls and points in time.
 //!
 //! Each belongs to who opened it, is kept for a time from its last use, and sees what it saw when it was opened: a
-//! refresh, a merge or a move of the shard changes nothing of it. It ends with its index, and when what its aliases
-//! show changes: then it would go on to show what is not to be seen any more.
+//! refresh, a merge or a move of the shard changes nothing of it. It ends with its index, and when what its aliases or
+//! the roles of its owner show changes: then it would go on to show what is not to be seen any more.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use ringwall_api::search::SearchRequest;
 use ringwall_api::{ActionRequest, ApiError, ApiResult, Authentication, ErrorCode, Through};
 use ringwall_base::breaker::Account;
 use ringwall_base::{ShardId, TimeValue, random_bytes};
+use ringwall_cluster::ClusterState;
 use ringwall_cluster::blocks::Level;
-use ringwall_cluster::{AliasMetadata, ClusterState};
 use ringwall_index::Searcher;
 use ringwall_settings::registry::indices::{
     SEARCH_MAX_KEEP_ALIVE, SEARCH_MAX_OPEN_PITS, SEARCH_MAX_OPEN_SCROLLS,
@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scroll::ScrollState;
 use crate::services::Services;
-use crate::views;
+use crate::views::{self, Reading, Shown};
 
 /// What is open on a node.
 pub struct Readers {
@@ -58,8 +58,8 @@ pub struct Reader {
     /// What `now` means, milliseconds since the epoch.
     pub now_ms: i64,
     kind: ReaderKind,
-    /// What the aliases showed.
-    shown: Vec<AliasMetadata>,
+    /// What the names showed.
+    shown: Shown,
     owner: Authentication,
     /// Where a scroll stands.
     pub scroll: Option<Arc<tokio::sync::Mutex<ScrollState>>>,
@@ -90,7 +90,7 @@ pub struct NewReader {
     pub searcher: Searcher,
     pub now_ms: i64,
     pub scroll: Option<ScrollState>,
-    pub shown: Vec<AliasMetadata>,
+    pub shown: Shown,
     pub owner: Authentication,
     pub keep_alive: Duration,
     pub account: Account,
@@ -178,13 +178,18 @@ impl Readers {
     ) -> ApiResult<Arc<Reader>> {
         let reader = self.found(id, caller).filter(|reader| reader.kind == kind);
         let reader = reader.ok_or_else(|| id.missing())?;
-        if reader.is_over(Instant::now()) || !reader.is_unchanged(&services.cluster.state()) {
+        if reader.is_over(Instant::now()) {
             self.open.lock().remove(&id.number);
             return Err(id.missing());
         }
         let names = reader.through.names(&reader.shard.index.name);
-        let action = SearchRequest::ACTION.name;
+        let action = SearchRequest::NAME;
         services.authorizer.recheck_names(caller, action, &names)?;
+        let reading = services.reading(caller, action);
+        if !reader.is_unchanged(&services.cluster.state(), reading) {
+            self.open.lock().remove(&id.number);
+            return Err(id.missing());
+        }
         // A block counts for what is open, too.
         let state = services.cluster.state();
         state.check_blocks(&reader.shard.index.name, Level::Read)?;
@@ -242,8 +247,8 @@ impl Reader {
     }
 
     /// Whether the index is there and shows what it showed.
-    fn is_unchanged(&self, state: &ClusterState) -> bool {
-        let shown = views::aliases_shown(state, &self.shard, &self.through);
+    fn is_unchanged(&self, state: &ClusterState, reading: Reading<'_>) -> bool {
+        let shown = views::shown(state, &self.shard, &self.through, reading);
         shown.is_ok_and(|shown| shown == self.shown)
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ringwall_api::reading_on::{ClearAllScrollsRequest, ScrollRequest};
+use ringwall_api::search::SearchRequest;
 use ringwall_api::{ActionRequest, ApiError, ApiResult, Authentication, ErrorCode};
 use ringwall_base::breaker::{Account, Purpose};
 use ringwall_search::{
@@ -144,8 +145,15 @@ pub async fn begin(
     let account = admitted(services, &request.body)?;
     let task = described(&request.shard);
     let state = services.cluster.state();
-    let shown = views::aliases_shown(&state, &request.shard, &request.through)?;
-    let view = views::for_search(&state, &request.shard, &request.through, request.now_ms)?;
+    let reading = services.reading(&caller, SearchRequest::NAME);
+    let shown = views::shown(&state, &request.shard, &request.through, reading)?;
+    let view = views::for_search(
+        &state,
+        &request.shard,
+        &request.through,
+        reading,
+        request.now_ms,
+    )?;
     let waiting = Waiting::new(request.time_left_ms);
     let control = waiting
         .control(services.settings.get(&SEARCH_DEFAULT_TIMEOUT).duration())

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ringwall_api::auth::Authentication;
-use ringwall_api::{ApiError, ApiResult, ErrorCode};
+use ringwall_api::search::SearchRequest;
+use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode};
 use ringwall_base::ShardId;
 use ringwall_base::breaker::{Account, Purpose};
 use ringwall_base::json_size::tree_size;
@@ -50,7 +51,7 @@ pub async fn query(
         .clone();
     let seen = match &opened {
         Some(pit) => Seen::Then(pit.searcher.clone()),
-        None => Seen::now(services, &request).await?,
+        None => Seen::now(services, &request, &caller).await?,
     };
     let limits = limits(services, &id)?;
     let account = admitted(services, &request.body)?;
@@ -130,10 +131,20 @@ enum Seen {
 }
 
 impl Seen {
-    async fn now(services: &Arc<Services>, request: &QueryRequest) -> ApiResult<Self> {
+    async fn now(
+        services: &Arc<Services>,
+        request: &QueryRequest,
+        caller: &Authentication,
+    ) -> ApiResult<Self> {
         let shard = ready(services, &request.shard, request.state_version).await?;
         let state = services.cluster.state();
-        let view = views::for_search(&state, &request.shard, &request.through, request.now_ms)?;
+        let view = views::for_search(
+            &state,
+            &request.shard,
+            &request.through,
+            services.reading(caller, SearchRequest::NAME),
+            request.now_ms,
+        )?;
         Ok(Self::Now(shard, view))
     }
 

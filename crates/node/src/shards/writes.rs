@@ -28,14 +28,16 @@ pub struct ShardItem {
     pub alias: Option<String>,
 }
 
+/// What updates see that came through an alias, or by the index's own name (`None`); or why they are refused.
+pub type UpdateViews = BTreeMap<Option<String>, Result<View, ApiError>>;
+
 /// The items of a bulk, and how far they have come.
 #[derive(Default)]
 pub struct AppliedItems {
     /// [`crate::replication::messages::ShardBulkRequest::request`].
     request: u64,
     items: Vec<ShardItem>,
-    /// What is seen through each alias.
-    views: BTreeMap<String, View>,
+    views: UpdateViews,
     outcomes: Vec<Result<Done, ApiError>>,
     /// What was written, to be replicated.
     pub operations: Vec<Operation>,
@@ -56,7 +58,7 @@ struct Done {
 
 impl AppliedItems {
     /// Returns items of which none has been applied.
-    pub fn new(request: u64, items: Vec<ShardItem>, views: BTreeMap<String, View>) -> Self {
+    pub fn new(request: u64, items: Vec<ShardItem>, views: UpdateViews) -> Self {
         Self {
             request,
             views,
@@ -209,7 +211,7 @@ fn apply_item(
     term: Term,
     current: &ShardItem,
     by: RequestItem,
-    views: &BTreeMap<String, View>,
+    views: &UpdateViews,
 ) -> Result<Step, IndexError> {
     let item = &current.item;
     let Some(id) = item.id.as_deref() else {
@@ -232,14 +234,12 @@ fn apply_item(
         OpType::Delete => Ok(written(shard.engine.delete(term, id, condition)?, None)),
         OpType::Update => {
             let mut attempts_left = item.retry_on_conflict;
-            let view = match &current.alias {
-                None => View::whole(),
-                Some(alias) => views.get(alias).cloned().ok_or_else(|| {
-                    ApiError::internal(format!("what the alias [{alias}] shows was not looked up"))
-                })?,
-            };
+            let view = views.get(&current.alias);
+            let view =
+                view.ok_or_else(|| ApiError::internal("what an update sees was not looked up"))?;
+            let view = view.as_ref().map_err(ApiError::clone)?;
             loop {
-                match update(shard, term, item, id, by, &view) {
+                match update(shard, term, item, id, by, view) {
                     Err(error) if attempts_left > 0 && is_conflict(&error) => attempts_left -= 1,
                     result => return result,
                 }
@@ -449,7 +449,8 @@ mod tests {
     }
 
     fn send(shard: &LocalShard, request: u64) -> (Vec<Result<String, u16>>, Vec<Operation>) {
-        let mut applied = AppliedItems::new(request, items(), BTreeMap::new());
+        let views = BTreeMap::from([(None, Ok(View::whole()))]);
+        let mut applied = AppliedItems::new(request, items(), views);
         apply_items(shard, 1, true, &mut applied).unwrap();
         let operations = applied.operations.clone();
         let outcomes = applied.into_outcomes(ShardCounts::default(), false);

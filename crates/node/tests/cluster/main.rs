@@ -6,6 +6,7 @@ mod api_keys;
 mod certificates;
 mod costly_certificates;
 mod disk;
+mod levels;
 mod membership;
 mod memory;
 mod numbers;

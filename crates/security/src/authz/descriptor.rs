@@ -103,14 +103,26 @@ fn is_empty(value: &Value) -> bool {
 
 fn group_json(group: &IndicesPrivileges) -> Value {
     let mut body = json!({"names": group.names, "privileges": group.privileges});
-    if let Some(FieldSecurity { grant, except }) = &group.field_security {
-        body["field_security"] = json!({"grant": grant, "except": except});
+    if group.field_security.is_some() {
+        body["field_security"] = field_security_json(group.field_security.as_ref());
     }
     if let Some(query) = &group.query {
         body["query"] = query.clone().into();
     }
     body["allow_restricted_indices"] = group.allow_restricted_indices.into();
     body
+}
+
+/// Returns only what was said; `null` where nothing was.
+pub(super) fn field_security_json(fields: Option<&FieldSecurity>) -> Value {
+    let Some(FieldSecurity { grant, except }) = fields else {
+        return Value::Null;
+    };
+    let said = [("grant", grant), ("except", except)];
+    let said = said
+        .into_iter()
+        .filter_map(|(name, list)| Some((name.to_owned(), json!(list.as_ref()?))));
+    Value::Object(said.collect())
 }
 
 struct Reader<'a> {
@@ -129,12 +141,7 @@ impl Reader<'_> {
                 }
                 "field_security" | "query" if value.is_null() => {}
                 "field_security" => group.field_security = Some(self.field_security(value)?),
-                "query" => {
-                    group.query = Some(match value {
-                        Value::String(text) => text.clone(),
-                        other => other.to_string(),
-                    });
-                }
+                "query" => group.query = self.query(value)?,
                 _ => return Err(self.unexpected(key)),
             }
         }
@@ -151,14 +158,50 @@ impl Reader<'_> {
 
     fn field_security(&self, value: &Value) -> ApiResult<FieldSecurity> {
         let mut fields = FieldSecurity::default();
-        for (key, value) in self.object("field_security", value)? {
+        let failed = |what: String| {
+            self.parsing(format!(
+                "failed to parse indices privileges for role [{}]. {what}",
+                self.role
+            ))
+        };
+        let written = value
+            .as_object()
+            .ok_or_else(|| failed("expected START_OBJECT in \"field_security\".".to_owned()))?;
+        if written.is_empty() {
+            return Err(failed("\"field_security\" must not be empty.".to_owned()));
+        }
+        for (key, value) in written {
             match key.as_str() {
+                "grant" | "except" if value.is_null() => {}
                 "grant" => fields.grant = Some(self.strings(key, value)?),
                 "except" => fields.except = Some(self.strings(key, value)?),
-                _ => return Err(self.unexpected(key)),
+                _ => {
+                    return Err(failed(format!(
+                        "\"field_security\" only accepts options grant and except, but got: {key}"
+                    )));
+                }
             }
         }
+        if fields.grant.is_none() && fields.except.is_some() {
+            return Err(failed(
+                "field_security requires grant if except is given".to_owned(),
+            ));
+        }
         Ok(fields)
+    }
+
+    /// A query is kept as text. An empty one is none.
+    fn query(&self, value: &Value) -> ApiResult<Option<String>> {
+        match value {
+            Value::String(text) if text.is_empty() => Ok(None),
+            Value::String(text) => Ok(Some(text.clone())),
+            Value::Object(_) | Value::Array(_) => Ok(Some(value.to_string())),
+            _ => Err(self.parsing(format!(
+                "failed to parse indices privileges for role [{}]. expected field [query] value to be null, a string, \
+                 an array, or an object",
+                self.role
+            ))),
+        }
     }
 
     fn application(&self, value: &Value) -> ApiResult<ApplicationPrivileges> {
@@ -286,8 +329,24 @@ mod tests {
                 "unexpected field [x]",
             ),
             (
-                json!({"indices": [{"names": ["a"], "privileges": ["read"], "query": {"term": {"a": 1}}}]}),
-                "document level security",
+                json!({"indices": [{"names": ["a"], "privileges": ["read"], "query": "{"}]}),
+                "failed to parse field 'query' for indices [a] at index privilege [0]",
+            ),
+            (
+                json!({"indices": [{"names": ["a"], "privileges": ["read"], "query": 5}]}),
+                "expected field [query] value to be null",
+            ),
+            (
+                json!({"indices": [{"names": ["a"], "privileges": ["read"], "field_security": {}}]}),
+                "\"field_security\" must not be empty.",
+            ),
+            (
+                json!({"indices": [{"names": ["a"], "privileges": ["read"], "field_security": {"except": ["b"]}}]}),
+                "field_security requires grant if except is given",
+            ),
+            (
+                json!({"indices": [{"names": ["a"], "privileges": ["read"], "field_security": {"grant": ["a"], "x": 1}}]}),
+                "only accepts options grant and except, but got: x",
             ),
             (
                 json!({"restriction": {"workflows": ["w"]}}),

@@ -13,7 +13,9 @@ mod resolve;
 mod resolved;
 mod restricted;
 mod role;
+mod role_query;
 mod roles;
+mod sight;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -46,8 +48,10 @@ pub use self::role::{
     ApplicationPrivileges, CompiledRole, EffectiveRole, FieldSecurity, IndicesPrivileges,
     RoleDescriptor,
 };
+pub use self::role_query::RoleQuery;
 use self::roles::Roles;
 pub use self::roles::{check_delete_role, check_put_role, is_reserved_role, privileges_json};
+pub use self::sight::Sight;
 use crate::authc::SERVICE_ACCOUNT;
 use crate::files::{RolesFile, Watched};
 use crate::{SecurityError, SecurityStore};
@@ -334,6 +338,23 @@ impl Authorizer {
         Err(self.denied(authentication, &role, action, &refused))
     }
 
+    /// Returns what the caller sees of an index or alias where an action is allowed to it.
+    ///
+    /// # Errors
+    /// 400 when a query template of a role does not fit what is known of the caller.
+    pub fn sight(
+        &self,
+        authentication: &Authentication,
+        action: &str,
+        name: &str,
+    ) -> ApiResult<Sight> {
+        if self.is_unchecked(authentication) {
+            return Ok(Sight::default());
+        }
+        let role = self.effective_role(authentication);
+        role.on_indices(action).sight(name, &authentication.user)
+    }
+
     /// Returns the union of the caller's roles; of a service account, its one fixed role; of an API key, its
     /// own roles within those of its owner.
     pub fn effective_role(&self, authentication: &Authentication) -> EffectiveRole {
@@ -521,6 +542,13 @@ impl Authorizer {
         if self.is_unchecked(authentication) {
             return Ok(());
         }
+        self.refuse_narrowed(
+            authentication,
+            &[MAKE_ALIASES, SEARCH, GET],
+            index,
+            "Alias requests are not allowed for users who have field or document level security enabled on one of \
+             the indices",
+        )?;
         let role = self.effective_role(authentication);
         match role.allows_no_more_on(alias, index) {
             true => Ok(()),
@@ -530,6 +558,32 @@ impl Authorizer {
             )
             .with_status(403)),
         }
+    }
+
+    /// Refuses what would show all of an index to a caller of whom documents or fields of it are hidden: what any of
+    /// the actions is allowed to see counts.
+    ///
+    /// # Errors
+    /// 400 with the reason given.
+    pub fn refuse_narrowed(
+        &self,
+        authentication: &Authentication,
+        actions: &[&str],
+        index: &str,
+        reason: &str,
+    ) -> ApiResult<()> {
+        if self.is_unchecked(authentication) {
+            return Ok(());
+        }
+        let role = self.effective_role(authentication);
+        for action in actions {
+            let right = role.on_indices(action);
+            // Where nothing may be read, nothing is hidden of it.
+            if right.covers(index) && !right.sight(index, &authentication.user)?.is_whole() {
+                return Err(ApiError::new(ErrorCode::Security, reason).with_status(400));
+            }
+        }
+        Ok(())
     }
 
     /// A user may ask about itself, and change its own password in a realm that stores passwords.
@@ -632,6 +686,8 @@ fn open<T>(asked: Unauthorized<T>) -> T {
 }
 
 const MAKE_ALIASES: &str = "indices:admin/aliases";
+const SEARCH: &str = "indices:data/read/search";
+const GET: &str = "indices:data/read/get";
 
 struct ApiKeyRole {
     /// What was compiled; a changed key is another object.

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use ringwall_api::ApiResult;
+use ringwall_api::auth::User;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -11,6 +13,8 @@ use super::inclusion::Effort;
 use super::pattern::Pattern;
 use super::privilege::{Actions, cluster_privilege, index_privilege};
 use super::restricted::is_restricted;
+use super::role_query::RoleQuery;
+use super::sight::{FieldGrants, Sight};
 use crate::SecurityError;
 
 /// A role as `PUT /_security/role/{name}` takes it.
@@ -73,6 +77,10 @@ pub(super) struct IndexGroup {
     pub(super) patterns: Vec<Pattern>,
     actions: Vec<Actions>,
     pub(super) allow_restricted: bool,
+    /// Which documents are seen; `None` for all.
+    query: Option<RoleQuery>,
+    /// Which fields are seen; `None` for all.
+    fields: Option<Arc<FieldGrants>>,
 }
 
 /// What is granted within applications whose name matches.
@@ -84,8 +92,8 @@ struct ApplicationGroup {
 }
 
 impl CompiledRole {
-    /// Compiles a role. Errors: an unknown privilege, a pattern we cannot match exactly, or document
-    /// or field level security, which cannot be enforced yet.
+    /// Compiles a role. Errors: an unknown privilege, a pattern we cannot match exactly, a query that is none, or field
+    /// security that contradicts itself.
     pub fn compile(name: &str, descriptor: &RoleDescriptor) -> Result<Self, SecurityError> {
         Ok(Self {
             name: name.to_owned(),
@@ -93,7 +101,8 @@ impl CompiledRole {
             indices: descriptor
                 .indices
                 .iter()
-                .map(|group| IndexGroup::compile(name, group))
+                .enumerate()
+                .map(|(position, group)| IndexGroup::compile(name, position, group))
                 .collect::<Result<_, _>>()?,
             applications: descriptor
                 .applications
@@ -116,18 +125,23 @@ impl ApplicationGroup {
 }
 
 impl IndexGroup {
-    fn compile(role: &str, group: &IndicesPrivileges) -> Result<Self, SecurityError> {
-        let unsupported = |feature| SecurityError::UnsupportedRoleFeature {
+    fn compile(
+        role: &str,
+        position: usize,
+        group: &IndicesPrivileges,
+    ) -> Result<Self, SecurityError> {
+        let query = group.query.as_deref().map(RoleQuery::parse).transpose();
+        let query = query.map_err(|reason| SecurityError::RoleQuery {
             role: role.to_owned(),
-            feature,
-        };
-        if group.query.is_some() {
-            return Err(unsupported("document level security"));
-        }
-        if group.field_security.is_some() {
-            return Err(unsupported("field level security"));
-        }
+            indices: group.names.join(","),
+            position,
+            reason,
+        })?;
+        let fields = group.field_security.as_ref();
+        let fields = fields.map(|fields| FieldGrants::compile(role, fields));
         Ok(Self {
+            query: query.flatten(),
+            fields: fields.transpose()?.map(Arc::new),
             patterns: collect(&group.names, Pattern::parse)?,
             actions: collect(&group.privileges, index_privilege)?,
             allow_restricted: group.allow_restricted_indices,
@@ -311,6 +325,25 @@ impl IndexRight<'_> {
             .any(|group| group.covers(name, restricted))
             && self.limit.as_ref().is_none_or(|limit| limit.covers(name))
     }
+
+    /// Returns what the user sees of an index or alias of this name.
+    ///
+    /// # Errors
+    /// 400 when a template of a role does not fit what is known of the user.
+    pub(super) fn sight(&self, name: &str, user: &User) -> ApiResult<Sight> {
+        let restricted = is_restricted(name);
+        let mut sight = match &self.limit {
+            Some(limit) => limit.sight(name, user)?,
+            None => Sight::default(),
+        };
+        let groups = self
+            .groups
+            .iter()
+            .filter(|group| group.covers(name, restricted));
+        let said = groups.map(|group| (group.query.as_ref(), group.fields.as_ref()));
+        sight.narrow(said, user)?;
+        Ok(sight)
+    }
 }
 
 const AUTO_PUT_MAPPING: &str = "indices:admin/mapping/auto_put";
@@ -354,8 +387,8 @@ mod tests {
     #[test]
     fn roles_we_cannot_enforce_do_not_compile() {
         for group in [
-            json!({"names": ["a"], "privileges": ["read"], "query": "{}"}),
-            json!({"names": ["a"], "privileges": ["read"], "field_security": {"grant": ["x"]}}),
+            json!({"names": ["a"], "privileges": ["read"], "query": "nonsense"}),
+            json!({"names": ["a"], "privileges": ["read"], "field_security": {"grant": ["x"], "except": ["y"]}}),
             json!({"names": ["a"], "privileges": ["reed"]}),
             json!({"names": ["/a&b/"], "privileges": ["read"]}),
         ] {

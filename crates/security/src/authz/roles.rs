@@ -8,6 +8,7 @@ use ringwall_api::roles::StoredRole;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use serde_json::{Map, Value, json};
 
+use super::descriptor::field_security_json;
 use super::reserved_roles::reserved_roles;
 use super::role::{CompiledRole, RoleDescriptor};
 use crate::files::{RolesFile, Watched, check_role_name};
@@ -167,6 +168,13 @@ pub fn check_delete_role(name: &str) -> ApiResult<()> {
     }
 }
 
+/// What is granted on some indices.
+struct Granted {
+    /// Field security and query.
+    shown: Value,
+    privileges: BTreeSet<String>,
+}
+
 /// Returns what several roles grant together, as `_security/user/_privileges` shows it: what is granted on the same
 /// indices, or within the same application, in one group.
 ///
@@ -176,7 +184,7 @@ pub fn privileges_json(descriptors: &Map<String, Value>) -> ApiResult<Map<String
     let mut cluster = BTreeSet::new();
     let mut run_as = BTreeSet::new();
     let mut global = Vec::new();
-    let mut indices: BTreeMap<(BTreeSet<String>, bool), BTreeSet<String>> = BTreeMap::new();
+    let mut indices: BTreeMap<(BTreeSet<String>, bool, String), Granted> = BTreeMap::new();
     let mut applications: BTreeMap<(String, BTreeSet<String>), BTreeSet<String>> = BTreeMap::new();
     for (name, written) in descriptors {
         let role = RoleDescriptor::parse(name, written)?;
@@ -184,11 +192,21 @@ pub fn privileges_json(descriptors: &Map<String, Value>) -> ApiResult<Map<String
         run_as.extend(role.run_as);
         global.extend(role.global);
         for group in role.indices {
+            // What is seen differently is granted differently.
+            let shown = json!([
+                field_security_json(group.field_security.as_ref()),
+                group.query
+            ]);
             let on = (
                 group.names.into_iter().collect(),
                 group.allow_restricted_indices,
+                shown.to_string(),
             );
-            indices.entry(on).or_default().extend(group.privileges);
+            let granted = indices.entry(on).or_insert_with(|| Granted {
+                shown,
+                privileges: BTreeSet::new(),
+            });
+            granted.privileges.extend(group.privileges);
         }
         for group in role.applications {
             let on = (group.application, group.resources.into_iter().collect());
@@ -197,8 +215,16 @@ pub fn privileges_json(descriptors: &Map<String, Value>) -> ApiResult<Map<String
     }
     let indices: Vec<Value> = indices
         .into_iter()
-        .map(|((names, restricted), privileges)| {
-            json!({"names": names, "privileges": privileges, "allow_restricted_indices": restricted})
+        .map(|((names, restricted, _), mut granted)| {
+            let mut group = json!({"names": names, "privileges": granted.privileges});
+            for (name, position) in [("field_security", 0), ("query", 1)] {
+                let value = granted.shown[position].take();
+                if !value.is_null() {
+                    group[name] = json!([value]);
+                }
+            }
+            group["allow_restricted_indices"] = restricted.into();
+            group
         })
         .collect();
     let applications: Vec<Value> = applications

@@ -672,8 +672,8 @@ fn roles_that_may_not_be_stored_are_refused_by_name() {
         ),
         (
             "r",
-            json!({"indices": [{"names": ["a"], "privileges": ["read"], "field_security": {"grant": ["a"]}}]}),
-            "field level security",
+            json!({"indices": [{"names": ["a"], "privileges": ["read"], "field_security": {"grant": ["a"], "except": ["b"]}}]}),
+            "must be a subset of the granted fields",
         ),
     ] {
         let error = check_put_role(name, &written).unwrap_err();

@@ -134,7 +134,7 @@ limited:
   indices:
     - names: [ 'a' ]
       privileges: [ 'read' ]
-      query: '{\"term\": {\"a\": 1}}'
+      query: '{\"term\": {\"a\": 1}'
 nothing:
 reader:
   cluster: [ all ]
@@ -154,7 +154,7 @@ reader:
         let expected = [
             (8, "role [superuser] is reserved"),
             (10, "unknown cluster privilege [monitr]"),
-            (12, "document level security"),
+            (12, "failed to parse field 'query'"),
             (18, "is defined twice"),
         ];
         assert_eq!(told.len(), expected.len(), "{told:?}");

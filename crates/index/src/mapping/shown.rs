@@ -1,0 +1,93 @@
+//! A mapping as one sees it from whom some fields are hidden.
+
+use serde_json::{Map, Value};
+
+use super::Mapping;
+
+impl Mapping {
+    /// Returns the mapping as clients see it, with the fields of which `shows` holds, by full dotted path. Objects stay
+    /// for what is inside of them.
+    pub fn to_json_of(&self, shows: impl Fn(&str) -> bool) -> Value {
+        let mut json = self.to_json();
+        if let Some(Value::Object(properties)) = json.get_mut("properties") {
+            retain(properties, "", &shows);
+        }
+        json
+    }
+}
+
+fn retain(fields: &mut Map<String, Value>, parent: &str, shows: &dyn Fn(&str) -> bool) {
+    let named = std::mem::take(fields).into_iter();
+    *fields = named
+        .filter_map(|(name, mut field)| {
+            let path = match parent {
+                "" => name.clone(),
+                parent => format!("{parent}.{name}"),
+            };
+            is_shown(&mut field, &path, shows).then_some((name, field))
+        })
+        .collect();
+}
+
+/// Takes out of a field what is hidden below it. Returns whether something is left to be seen.
+fn is_shown(field: &mut Value, path: &str, shows: &dyn Fn(&str) -> bool) -> bool {
+    if let Some(Value::Object(inside)) = field.get_mut("properties")
+        && !inside.is_empty()
+    {
+        retain(inside, path, shows);
+        return !inside.is_empty();
+    }
+    if !shows(path) {
+        return false;
+    }
+    let Some(field) = field.as_object_mut() else {
+        return true;
+    };
+    if let Some(Value::Object(multi_fields)) = field.get_mut("fields") {
+        retain(multi_fields, path, shows);
+    }
+    if let Some(Value::Array(targets)) = field.get_mut("copy_to") {
+        targets.retain(|target| target.as_str().is_some_and(shows));
+    }
+    let is_empty = |value: &Value| match value {
+        Value::Object(fields) => fields.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::String(target) => !shows(target),
+        _ => false,
+    };
+    for name in ["fields", "copy_to"] {
+        if field.get(name).is_some_and(is_empty) {
+            field.remove(name);
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn hidden_fields_are_in_no_part_of_the_mapping() {
+        let mapping = json!({"properties": {
+            "k": {"type": "keyword", "copy_to": ["n", "t"]},
+            "n": {"type": "keyword", "copy_to": ["k"]},
+            "t": {"type": "text", "fields": {"raw": {"type": "keyword"}, "len": {"type": "keyword"}}},
+            "o": {"properties": {"a": {"type": "keyword"}, "b": {"type": "keyword"}}},
+            "p": {"properties": {"q": {"type": "keyword"}}},
+        }});
+        let mapping = Mapping::parse(&mapping).unwrap();
+        let seen = mapping.to_json_of(|path| ["k", "t", "t.raw", "o.a"].contains(&path));
+        assert_eq!(
+            seen["properties"],
+            json!({
+                "k": {"type": "keyword", "copy_to": ["t"]},
+                "o": {"properties": {"a": {"type": "keyword"}}},
+                "t": {"type": "text", "fields": {"raw": {"type": "keyword"}}},
+            })
+        );
+        assert_eq!(mapping.to_json_of(|_| true), mapping.to_json());
+    }
+}
