@@ -8,6 +8,7 @@ use tantivy::BitSet;
 
 use super::buckets::{BucketCollector, Keyer};
 use super::collector::{Collector, Nothing, NumberCollector, Tally};
+use super::decimal::Decimal;
 use super::partial::ValueFormat;
 use super::spec::{Agg, ValueSource};
 use crate::columns::Values;
@@ -78,12 +79,14 @@ impl<'a> Builder<'a> {
     ) -> Result<Box<dyn Collector>, ApiError> {
         let input = self.numeric_input(source)?;
         if input.field.is_none() && source.missing.is_none() {
+            // The format is looked at all the same.
+            self.format(source.format.as_deref(), &input)?;
             return Ok(Box::new(Nothing));
         }
         Ok(Box::new(NumberCollector {
             missing: self.missing_number(source, &input)?,
+            format: self.format(source.format.as_deref(), &input)?,
             numbers: input.values.into_numbers(),
-            format: input.format,
             empty,
             tallies: Vec::new(),
         }))
@@ -163,6 +166,36 @@ impl<'a> Builder<'a> {
                 double: f64_of(&self.agg.name, "missing", other)?,
                 whole: whole_of(&self.agg.name, "missing", other)?,
             })),
+        }
+    }
+
+    /// Returns how values of an answer read: as the request says, or the field.
+    ///
+    /// # Errors
+    /// 400 for a format that is none, or that the field does not have.
+    pub(super) fn format(
+        &self,
+        format: Option<&str>,
+        input: &Input<'_>,
+    ) -> Result<ValueFormat, ApiError> {
+        let Some(format) = format else {
+            return Ok(input.format.clone());
+        };
+        match (&input.format, &input.field) {
+            (ValueFormat::Date { zone, .. }, _) => {
+                DateFormat::compile(format)?;
+                Ok(ValueFormat::Date {
+                    format: format.to_owned(),
+                    zone: zone.clone(),
+                })
+            }
+            (own, Some(field)) if *own != ValueFormat::Plain || field.number_kind().is_none() => {
+                Err(field.no_formats())
+            }
+            _ => {
+                Decimal::parse(format)?;
+                Ok(ValueFormat::Decimal(format.to_owned()))
+            }
         }
     }
 

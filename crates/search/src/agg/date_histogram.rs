@@ -25,7 +25,6 @@ use crate::time::{Unit, Zone};
 struct DateHistogram {
     source: ValueSource,
     steps: Steps,
-    format: Option<String>,
     /// Dates, date math or numbers, resolved by the shard.
     extended_bounds: Option<(Value, Value)>,
     hard_bounds: Option<(Value, Value)>,
@@ -50,7 +49,7 @@ enum Interval {
 }
 
 pub(super) fn parse(given: &Definition<'_>) -> Parsed {
-    let (mut object, source) = given.object_with_source()?;
+    let (mut object, source) = given.object_with_format()?;
     let interval = interval(&mut object)?;
     let offset = match object.text("offset")? {
         Some(text) => millis_of("offset", &text)?,
@@ -64,7 +63,6 @@ pub(super) fn parse(given: &Definition<'_>) -> Parsed {
             zone,
             offset,
         },
-        format: object.text("format")?,
         extended_bounds: bounds(&mut object, "extended_bounds")?,
         hard_bounds: bounds(&mut object, "hard_bounds")?,
         axis: AxisOptions::take(&mut object)?,
@@ -204,8 +202,8 @@ impl Kind for DateHistogram {
 
     fn collector(&self, builder: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {
         let input = builder.numeric_input(&self.source)?;
-        let format = builder.date_format(self.format.as_deref(), &input, &self.steps.zone);
-        if let Some(format) = &self.format {
+        let format = builder.date_format(self.source.format.as_deref(), &input, &self.steps.zone);
+        if let Some(format) = &self.source.format {
             DateFormat::compile(format)?;
         }
         let end = |value: &Value| -> Result<Option<i64>, ApiError> {
@@ -217,7 +215,12 @@ impl Kind for DateHistogram {
                 return Ok(Some(millis));
             }
             builder
-                .date(self.format.as_deref(), &input, &self.steps.zone, value)
+                .date(
+                    self.source.format.as_deref(),
+                    &input,
+                    &self.steps.zone,
+                    value,
+                )
                 .map(Some)
         };
         let bounds = match &self.extended_bounds {

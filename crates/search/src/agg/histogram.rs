@@ -12,8 +12,8 @@ use super::build::Builder;
 use super::collector::{Collector, each_number};
 use super::kind::{Definition, Kind, Parsed, Shape};
 use super::order::Order;
-use super::partial::{Buckets, Partial};
-use super::render::{Formatter, Renderer, java_double};
+use super::partial::{Buckets, Partial, ValueFormat};
+use super::render::{Formatter, Renderer};
 use super::spec::{Agg, ValueSource};
 use crate::columns::Numbers;
 use crate::parse::{Object, f64_of};
@@ -47,7 +47,7 @@ impl Steps {
 }
 
 pub(super) fn parse(given: &Definition<'_>) -> Parsed {
-    let (mut object, source) = given.object_with_source()?;
+    let (mut object, source) = given.object_with_format()?;
     let interval = f64_of(given.kind, "interval", object.require("interval")?)?;
     if interval <= 0.0 {
         return Err(ApiError::illegal_argument(format!(
@@ -108,6 +108,10 @@ impl Kind for Histogram {
 
     fn collector(&self, builder: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {
         let input = builder.numeric_input(&self.source)?;
+        let format = match &self.source.format {
+            Some(format) => builder.format(Some(format), &input)?,
+            None => ValueFormat::Plain,
+        };
         let open = (f64::NEG_INFINITY, f64::INFINITY);
         let keyer = Intervals {
             missing: builder.missing_number(&self.source, &input)?,
@@ -115,7 +119,9 @@ impl Kind for Histogram {
             steps: self.steps,
             hard_bounds: self.hard_bounds.unwrap_or(open),
         };
-        Ok(Box::new(builder.buckets(keyer, 0)?))
+        let mut collector = builder.buckets(keyer, 0)?;
+        collector.format = format;
+        Ok(Box::new(collector))
     }
 
     fn render(
@@ -146,10 +152,13 @@ impl Axis for Histogram {
         (index(low), index(high))
     }
 
-    fn key(&self, number: i64, _: &Formatter, object: &mut Map<String, Value>) -> String {
+    fn key(&self, number: i64, text: &Formatter, object: &mut Map<String, Value>) -> String {
         let value = self.steps.value(number);
+        if let Some(text) = text.text(value) {
+            object.insert("key_as_string".to_owned(), text.into());
+        }
         object.insert("key".to_owned(), value.into());
-        java_double(value)
+        text.number(value)
     }
 }
 

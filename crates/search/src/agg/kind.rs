@@ -122,4 +122,11 @@ impl<'a> Definition<'a> {
         let source = ValueSource::take(self.kind, &mut object)?;
         Ok((object, source))
     }
+
+    /// [`Definition::object_with_source`] where values may have a format.
+    pub(super) fn object_with_format(&self) -> Result<(Object<'a>, ValueSource), ApiError> {
+        let (mut object, mut source) = self.object_with_source()?;
+        source.format = object.text("format")?;
+        Ok((object, source))
+    }
 }

@@ -9,7 +9,7 @@ use super::build::Builder;
 use super::collector::Collector;
 use super::kind::{Definition, Kind, Parsed, Shape};
 use super::partial::{Partial, Stats};
-use super::render::{Renderer, named_value};
+use super::render::{Formatter, Renderer, named_value};
 use super::spec::{Agg, ValueSource};
 
 /// Which value.
@@ -28,7 +28,7 @@ struct Metric {
 }
 
 pub(super) fn parse(given: &Definition<'_>, value: Value) -> Parsed {
-    let (object, source) = given.object_with_source()?;
+    let (object, source) = given.object_with_format()?;
     object.finish()?;
     Ok(Arc::new(Metric { value, source }))
 }
@@ -71,7 +71,8 @@ impl Kind for Metric {
         body: &mut Map<String, serde_json::Value>,
     ) -> Result<(), ApiError> {
         let (stats, format) = merged.stats();
-        named_value(body, "value", self.of(&stats), format);
+        let text = Formatter::new(format)?;
+        named_value(body, "value", self.of(&stats), &text);
         Ok(())
     }
 

@@ -25,8 +25,11 @@ pub(super) fn parse(given: &Definition<'_>) -> Parsed {
     let mut object = given.object()?;
     let field = text_of(given.kind, "field", object.require("field")?)?;
     object.finish()?;
-    let missing = None;
-    let source = ValueSource { field, missing };
+    let source = ValueSource {
+        field,
+        missing: None,
+        format: None,
+    };
     Ok(Arc::new(Missing { source }))
 }
 

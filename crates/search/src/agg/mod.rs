@@ -9,6 +9,7 @@ mod block;
 mod buckets;
 mod build;
 mod collector;
+mod decimal;
 mod kind;
 mod order;
 mod parse;

@@ -71,6 +71,8 @@ pub enum ValueFormat {
         format: String,
         zone: String,
     },
+    /// A pattern of the request.
+    Decimal(String),
 }
 
 /// The buckets of a bucket aggregation; single-bucket aggregations have one.
@@ -129,7 +131,7 @@ impl Key {
     }
 
     /// Returns a number as a double.
-    fn as_double(&self) -> Option<f64> {
+    pub(super) fn as_double(&self) -> Option<f64> {
         match self {
             Self::Text(_) => None,
             Self::Long(value) => Some(*value as f64),

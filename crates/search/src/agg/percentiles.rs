@@ -27,7 +27,7 @@ struct Percentiles {
 
 pub(super) fn parse(given: &Definition<'_>, ranks: bool) -> Parsed {
     let name = given.kind;
-    let (mut object, source) = given.object_with_source()?;
+    let (mut object, source) = given.object_with_format()?;
     let points = if ranks {
         numbers(name, "values", object.require("values")?)?
     } else {
@@ -94,8 +94,8 @@ impl Kind for Percentiles {
         body: &mut Map<String, Value>,
     ) -> Result<(), ApiError> {
         let values = match merged.quantiles() {
-            Some((sketch, format)) => self.values(sketch.clone(), format),
-            None => self.values(Quantiles::new(self.compression), &ValueFormat::Plain),
+            Some((sketch, format)) => self.values(sketch.clone(), &self.texts(format)?),
+            None => self.values(Quantiles::new(self.compression), &Formatter::Plain),
         };
         body.insert("values".to_owned(), values);
         Ok(())
@@ -116,12 +116,16 @@ impl Kind for Percentiles {
 }
 
 impl Percentiles {
+    /// How values read. Ranks are percentages, which no format of the field is for.
+    fn texts(&self, format: &ValueFormat) -> Result<Formatter, ApiError> {
+        match format {
+            ValueFormat::Bool | ValueFormat::Date { .. } if self.ranks => Ok(Formatter::Plain),
+            format => Formatter::new(format),
+        }
+    }
+
     /// The points with their values.
-    fn values(&self, mut sketch: Quantiles, format: &ValueFormat) -> Value {
-        let date = match format {
-            ValueFormat::Date { .. } if !self.ranks => Formatter::new(format).ok(),
-            _ => None,
-        };
+    fn values(&self, mut sketch: Quantiles, text: &Formatter) -> Value {
         let mut keyed_values = Map::new();
         let mut list = Vec::with_capacity(self.points.len());
         for point in &self.points {
@@ -131,10 +135,7 @@ impl Percentiles {
                 sketch.quantile(point / 100.0)
             };
             let json = value.map_or(Value::Null, double_json);
-            let text = match (&date, value) {
-                (Some(formatter), Some(value)) => Some(formatter.number(value)),
-                _ => None,
-            };
+            let text = value.and_then(|value| text.text(value));
             if self.keyed {
                 let name = java_double(*point);
                 keyed_values.insert(name.clone(), json);

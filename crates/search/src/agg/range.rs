@@ -23,7 +23,6 @@ struct Range {
     date: bool,
     ranges: Vec<RangeItem>,
     keyed: bool,
-    format: Option<String>,
     zone: Option<String>,
 }
 
@@ -37,11 +36,10 @@ struct RangeItem {
 
 pub(super) fn parse(given: &Definition<'_>, date: bool) -> Parsed {
     let name = given.kind;
-    let (mut object, source) = given.object_with_source()?;
+    let (mut object, source) = given.object_with_format()?;
     let keyed = object.bool("keyed")?.unwrap_or(false);
-    let (mut format, mut zone) = (None, None);
+    let mut zone = None;
     if date {
-        format = object.text("format")?;
         zone = object.text("time_zone")?;
         Zone::parse_or_utc(zone.as_deref())?;
     }
@@ -63,7 +61,6 @@ pub(super) fn parse(given: &Definition<'_>, date: bool) -> Parsed {
         date,
         ranges,
         keyed,
-        format,
         zone,
     }))
 }
@@ -102,7 +99,9 @@ impl Kind for Range {
         let input = builder.numeric_input(&self.source)?;
         let zone = Zone::parse_or_utc(self.zone.as_deref())?;
         let format = if self.date {
-            builder.date_format(self.format.as_deref(), &input, &zone)
+            builder.date_format(self.source.format.as_deref(), &input, &zone)
+        } else if let Some(format) = &self.source.format {
+            builder.format(Some(format), &input)?
         } else {
             ValueFormat::Plain
         };
@@ -111,7 +110,7 @@ impl Kind for Range {
             let end = |value: &Option<Value>| -> Result<Option<f64>, ApiError> {
                 match value {
                     Some(value) if self.date => builder
-                        .date(self.format.as_deref(), &input, &zone, value)
+                        .date(self.source.format.as_deref(), &input, &zone, value)
                         .map(|millis| Some(millis as f64)),
                     Some(value) => Ok(value.as_f64()),
                     None => Ok(None),
@@ -179,8 +178,8 @@ impl Kind for Range {
             for (field, value) in [("from", from), ("to", to)] {
                 let Some(value) = value else { continue };
                 object.insert(field.to_owned(), value.into());
-                if self.date {
-                    object.insert(format!("{field}_as_string"), text.number(value).into());
+                if let Some(text) = text.text(value) {
+                    object.insert(format!("{field}_as_string"), text.into());
                 }
             }
             let slot = Key::Long(i64::try_from(index).unwrap_or(i64::MAX));

@@ -5,6 +5,7 @@ use ringwall_api::{ApiError, ErrorCode};
 use ringwall_index::dates::DateFormat;
 use serde_json::{Map, Value};
 
+use super::decimal::Decimal;
 use super::partial::{Bucket, Key, Partial, ValueFormat};
 use super::spec::Agg;
 use crate::time::Zone;
@@ -108,18 +109,16 @@ pub(super) fn keyed_or_list(keyed: bool, named: Vec<(String, Value)>) -> Value {
     }
 }
 
-/// Adds a value, and its text where it is a date.
+/// Adds a value, and its text where it is no plain number.
 pub(super) fn named_value(
     body: &mut Map<String, Value>,
     name: &str,
     value: Option<f64>,
-    format: &ValueFormat,
+    text: &Formatter,
 ) {
     body.insert(name.to_owned(), value.map_or(Value::Null, double_json));
-    if let (Some(value), ValueFormat::Date { .. }) = (value, format)
-        && let Ok(text) = Formatter::new(format)
-    {
-        body.insert(format!("{name}_as_string"), text.number(value).into());
+    if let Some(text) = value.and_then(|value| text.text(value)) {
+        body.insert(format!("{name}_as_string"), text.into());
     }
 }
 
@@ -144,41 +143,48 @@ pub(super) fn java_double(value: f64) -> String {
 }
 
 /// Writes keys and values of a field as text.
-pub(super) struct Formatter {
-    dates: Option<(DateFormat, Zone)>,
-    boolean: bool,
+pub(super) enum Formatter {
+    Plain,
+    Bool,
+    Date(DateFormat, Zone),
+    Decimal(Decimal),
 }
 
 impl Formatter {
     pub(super) fn new(format: &ValueFormat) -> Result<Self, ApiError> {
-        let dates = match format {
+        Ok(match format {
+            ValueFormat::Plain | ValueFormat::Ip => Self::Plain,
+            ValueFormat::Bool => Self::Bool,
             ValueFormat::Date { format, zone } => {
-                Some((DateFormat::compile(format)?, Zone::parse(zone)?))
+                Self::Date(DateFormat::compile(format)?, Zone::parse(zone)?)
             }
-            ValueFormat::Plain | ValueFormat::Bool | ValueFormat::Ip => None,
-        };
-        Ok(Self {
-            dates,
-            boolean: *format == ValueFormat::Bool,
+            ValueFormat::Decimal(pattern) => Self::Decimal(Decimal::parse(pattern)?),
         })
     }
 
     /// The text of a bucket key, if keys of this field have one.
     pub(super) fn key(&self, key: &Key) -> Option<String> {
-        let Key::Long(value) = key else {
-            return None;
-        };
-        if self.boolean {
-            return Some((*value != 0).to_string());
+        match (self, key) {
+            // Milliseconds, all of them.
+            (Self::Date(format, zone), Key::Long(millis)) => {
+                Some(format.format_in(*millis, zone.inner()))
+            }
+            (_, key) => self.text(key.as_double()?),
         }
-        let (format, zone) = self.dates.as_ref()?;
-        Some(format.format_in(*value, zone.inner()))
     }
 
-    pub(super) fn number(&self, value: f64) -> String {
-        match &self.dates {
-            Some((format, zone)) => format.format_in(value as i64, zone.inner()),
-            None => java_double(value),
+    /// The text of a value, if it is more than the number.
+    pub(super) fn text(&self, value: f64) -> Option<String> {
+        match self {
+            Self::Plain => None,
+            Self::Bool => Some((value != 0.0).to_string()),
+            Self::Date(format, zone) => Some(format.format_in(value as i64, zone.inner())),
+            Self::Decimal(decimal) => Some(decimal.text(value)),
         }
+    }
+
+    /// The text of a value, that of the number if there is no other.
+    pub(super) fn number(&self, value: f64) -> String {
+        self.text(value).unwrap_or_else(|| java_double(value))
     }
 }

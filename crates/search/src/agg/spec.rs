@@ -45,6 +45,8 @@ impl Agg {
 pub(super) struct ValueSource {
     pub(super) field: String,
     pub(super) missing: Option<Value>,
+    /// How values read in the answer.
+    pub(super) format: Option<String>,
 }
 
 impl ValueSource {
@@ -59,6 +61,7 @@ impl ValueSource {
         Ok(Self {
             field: text_of(name, "field", field)?,
             missing: object.take("missing").cloned(),
+            format: None,
         })
     }
 }

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::build::Builder;
 use super::collector::Collector;
 use super::kind::{Definition, Kind, Parsed, Shape};
-use super::partial::{Partial, Stats, ValueFormat};
-use super::render::{Renderer, double_json, named_value};
+use super::partial::{Partial, Stats};
+use super::render::{Formatter, Renderer, double_json};
 use super::spec::{Agg, ValueSource};
 
 #[derive(Debug)]
@@ -20,7 +20,7 @@ struct StatsKind {
 }
 
 pub(super) fn parse(given: &Definition<'_>, extended: bool) -> Parsed {
-    let (mut object, source) = given.object_with_source()?;
+    let (mut object, source) = given.object_with_format()?;
     let sigma = match extended {
         true => Some(object.f64("sigma")?.unwrap_or(2.0)),
         false => None,
@@ -61,7 +61,7 @@ impl Kind for StatsKind {
         body: &mut Map<String, Value>,
     ) -> Result<(), ApiError> {
         let (stats, format) = merged.stats();
-        basic_stats(&stats, format, body);
+        basic_stats(&stats, &Formatter::new(format)?, body);
         if let Some(sigma) = self.sigma {
             extended_stats(&stats, sigma, body);
         }
@@ -101,13 +101,27 @@ const EXTENDED: [&str; 5] = [
     "std_deviation",
 ];
 
-fn basic_stats(stats: &Stats, format: &ValueFormat, body: &mut Map<String, Value>) {
-    let some = |value: f64| (stats.count > 0).then_some(value);
+fn basic_stats(stats: &Stats, text: &Formatter, body: &mut Map<String, Value>) {
+    let some = stats.count > 0;
+    let values = [
+        ("min", stats.min),
+        ("max", stats.max),
+        ("avg", stats.avg()),
+        ("sum", stats.sum()),
+    ];
     body.insert("count".to_owned(), stats.count.into());
-    named_value(body, "min", some(stats.min), format);
-    named_value(body, "max", some(stats.max), format);
-    named_value(body, "avg", some(stats.avg()), format);
-    named_value(body, "sum", Some(stats.sum()), format);
+    for (name, value) in values {
+        let value = match some || name == "sum" {
+            true => double_json(value),
+            false => Value::Null,
+        };
+        body.insert(name.to_owned(), value);
+    }
+    for (name, value) in values {
+        if let Some(text) = text.text(value).filter(|_| some) {
+            body.insert(format!("{name}_as_string"), text.into());
+        }
+    }
 }
 
 fn extended_stats(stats: &Stats, sigma: f64, body: &mut Map<String, Value>) {

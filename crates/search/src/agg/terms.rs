@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use ringwall_api::ApiError;
-use ringwall_index::dates::DateFormat;
 use ringwall_index::schema::decode_ip;
 use serde_json::{Map, Value};
 use tantivy::DocId;
@@ -35,7 +34,6 @@ struct Terms {
     cut: ShardCut,
     include: Option<TermFilter>,
     exclude: Option<TermFilter>,
-    format: Option<String>,
 }
 
 /// Which terms make buckets.
@@ -48,7 +46,7 @@ enum TermFilter {
 }
 
 pub(super) fn parse(given: &Definition<'_>) -> Parsed {
-    let (mut object, source) = given.object_with_source()?;
+    let (mut object, source) = given.object_with_format()?;
     let size = object.usize("size")?.unwrap_or(10);
     if size == 0 {
         return Err(ApiError::illegal_argument(
@@ -60,7 +58,6 @@ pub(super) fn parse(given: &Definition<'_>) -> Parsed {
     let min_doc_count = object.usize("min_doc_count")?.unwrap_or(1) as u64;
     let include = term_filter(&mut object, "include")?;
     let exclude = term_filter(&mut object, "exclude")?;
-    let format = object.text("format")?;
     let order = order::parse(
         object.take("order"),
         &[(OrderBy::Count, false), (OrderBy::Key, true)],
@@ -81,7 +78,6 @@ pub(super) fn parse(given: &Definition<'_>) -> Parsed {
         },
         include,
         exclude,
-        format,
     }))
 }
 
@@ -133,22 +129,7 @@ impl Kind for Terms {
             (None, Some(value)) => value.is_string(),
             (None, None) => return Ok(Box::new(Nothing)),
         };
-        let format = match (&self.format, input.format.clone()) {
-            (None, format) => format,
-            (Some(format), ValueFormat::Date { zone, .. }) => {
-                DateFormat::compile(format)?;
-                ValueFormat::Date {
-                    format: format.clone(),
-                    zone,
-                }
-            }
-            (Some(_), _) => {
-                return Err(ApiError::illegal_argument(format!(
-                    "[format] of aggregation [{}] is supported on date fields only",
-                    builder.agg.name
-                )));
-            }
-        };
+        let format = builder.format(self.source.format.as_deref(), &input)?;
         if is_text {
             self.texts(builder, input, format)
         } else {
@@ -338,6 +319,7 @@ impl Terms {
                         let source = ValueSource {
                             field: String::new(),
                             missing: Some(value.clone()),
+                            format: None,
                         };
                         set.extend(builder.given(&source, &input)?.map(key));
                     }

@@ -394,3 +394,74 @@ fn what_cannot_be_aggregated_is_refused() {
         }
     }
 }
+
+#[test]
+fn numbers_read_by_a_format() {
+    check(
+        json!({"avg": {"field": "n", "format": "0.00"}}),
+        json!({"value": 5.0, "value_as_string": "5.00"}),
+    );
+    check(
+        json!({"max": {"field": "at", "format": "yyyy"}}),
+        json!({"value": 1713182400000.0, "value_as_string": "2024"}),
+    );
+    check(
+        json!({"max": {"field": "ok"}}),
+        json!({"value": 1.0, "value_as_string": "true"}),
+    );
+    check(
+        json!({"max": {"field": "nope", "format": "0.0"}}),
+        json!({"value": null}),
+    );
+    check(
+        json!({"max": {"field": "nope", "format": "0.0", "missing": 2}}),
+        json!({"value": 2.0, "value_as_string": "2.0"}),
+    );
+    check(
+        json!({"stats": {"field": "n", "format": "#,##0.0"}}),
+        json!({"count": 5, "min": 1.0, "max": 10.0, "avg": 5.0, "sum": 25.0, "min_as_string": "1.0",
+            "max_as_string": "10.0", "avg_as_string": "5.0", "sum_as_string": "25.0"}),
+    );
+    check(
+        json!({"percentiles": {"field": "n", "format": "0.0", "percents": [50], "keyed": false}}),
+        json!({"values": [{"key": 50.0, "value": 4.0, "value_as_string": "4.0"}]}),
+    );
+    check(
+        json!({"percentile_ranks": {"field": "n", "format": "0.0", "values": [100]}}),
+        json!({"values": {"100.0": 100.0, "100.0_as_string": "100.0"}}),
+    );
+    check(
+        json!({"histogram": {"field": "d", "interval": 5, "format": "0.00", "keyed": true}}),
+        json!({"buckets": {"-5.00": {"key_as_string": "-5.00", "key": -5.0, "doc_count": 1},
+            "0.00": {"key_as_string": "0.00", "key": 0.0, "doc_count": 2}}}),
+    );
+    check(
+        json!({"range": {"field": "d", "ranges": [{"from": 1, "to": 2}], "format": "0.00"}}),
+        json!({"buckets": [{"key": "1.00-2.00", "from": 1.0, "from_as_string": "1.00", "to": 2.0,
+            "to_as_string": "2.00", "doc_count": 1}]}),
+    );
+    check(
+        json!({"terms": {"field": "d", "format": "0.00", "order": {"_key": "asc"}, "size": 1}}),
+        json!({"doc_count_error_upper_bound": 0, "sum_other_doc_count": 2,
+            "buckets": [{"key": -1.0, "key_as_string": "-1.00", "doc_count": 1}]}),
+    );
+    let [index, _] = indexes();
+    let refused = |agg: Value| {
+        let body = json!({"size": 0, "aggs": {"x": agg}});
+        index.try_search(&body).unwrap_err().reason
+    };
+    assert_eq!(
+        refused(json!({"max": {"field": "n", "format": "bad'"}})),
+        "Malformed pattern \"bad'\""
+    );
+    assert_eq!(
+        refused(json!({"max": {"field": "nope", "format": "0#"}})),
+        "Malformed pattern \"0#\""
+    );
+    for field in ["ok", "k"] {
+        let kind = if field == "ok" { "max" } else { "terms" };
+        let mut agg = json!({});
+        agg[kind] = json!({"field": field, "format": "0.0"});
+        assert!(refused(agg).ends_with("does not support custom formats"));
+    }
+}
