@@ -132,7 +132,7 @@ impl<'a> Builder<'a> {
             "Field [{}] of type [{}] is not supported for aggregation [{}]",
             field.name,
             field.type_name(),
-            self.agg.name
+            self.agg.type_name
         ))
     }
 

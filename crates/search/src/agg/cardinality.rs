@@ -90,10 +90,6 @@ impl Kind for Cardinality {
         Shape::Values
     }
 
-    fn type_name(&self, _: &Partial) -> &'static str {
-        "cardinality"
-    }
-
     fn collector(&self, builder: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {
         let input = builder.input(&self.source)?;
         Ok(Box::new(Counter {

@@ -192,10 +192,6 @@ impl Kind for DateHistogram {
         Shape::Buckets
     }
 
-    fn type_name(&self, _: &Partial) -> &'static str {
-        "date_histogram"
-    }
-
     fn order(&self) -> &[Order] {
         &self.axis.order
     }

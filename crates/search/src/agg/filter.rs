@@ -30,10 +30,6 @@ impl Kind for Filter {
         Shape::Bucket
     }
 
-    fn type_name(&self, _: &Partial) -> &'static str {
-        "filter"
-    }
-
     fn collector(&self, builder: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {
         let keyer = Matching {
             filters: vec![builder.matching(&self.0)?],
@@ -104,10 +100,6 @@ pub(super) fn parse_filters(given: &Definition<'_>) -> Parsed {
 impl Kind for Filters {
     fn shape(&self) -> Shape {
         Shape::Buckets
-    }
-
-    fn type_name(&self, _: &Partial) -> &'static str {
-        "filters"
     }
 
     fn collector(&self, builder: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {

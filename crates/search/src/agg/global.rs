@@ -31,10 +31,6 @@ impl Kind for Global {
         true
     }
 
-    fn type_name(&self, _: &Partial) -> &'static str {
-        "global"
-    }
-
     fn collector(&self, builder: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {
         Ok(Box::new(builder.buckets(All, 1)?))
     }

@@ -98,10 +98,6 @@ impl Kind for Histogram {
         Shape::Buckets
     }
 
-    fn type_name(&self, _: &Partial) -> &'static str {
-        "histogram"
-    }
-
     fn order(&self) -> &[Order] {
         &self.axis.order
     }

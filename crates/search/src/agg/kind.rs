@@ -26,7 +26,10 @@ pub(crate) trait Kind: Debug + Send + Sync {
     fn shape(&self) -> Shape;
 
     /// Returns the type in `type#name`, where it is not the name in the request.
-    fn type_name(&self, merged: &Partial) -> &'static str;
+    fn typed(&self, merged: &Partial) -> Option<&'static str> {
+        let _ = merged;
+        None
+    }
 
     /// Prepares it for the documents of a segment.
     ///

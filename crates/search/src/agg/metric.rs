@@ -50,15 +50,6 @@ impl Kind for Metric {
         Shape::Values
     }
 
-    fn type_name(&self, _: &Partial) -> &'static str {
-        match self.value {
-            Value::Avg => "avg",
-            Value::Min => "min",
-            Value::Max => "max",
-            Value::Sum => "sum",
-        }
-    }
-
     fn collector(&self, builder: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {
         builder.numbers(&self.source, Stats::default())
     }

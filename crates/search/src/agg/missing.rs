@@ -38,10 +38,6 @@ impl Kind for Missing {
         Shape::Bucket
     }
 
-    fn type_name(&self, _: &Partial) -> &'static str {
-        "missing"
-    }
-
     fn collector(&self, builder: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {
         let values = builder.input(&self.source)?.values;
         Ok(Box::new(builder.buckets(Without(values), 1)?))

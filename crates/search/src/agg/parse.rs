@@ -4,7 +4,7 @@ use ringwall_api::{ApiError, ErrorCode};
 use serde_json::Value;
 
 use super::KINDS;
-use super::kind::{Definition, Parsed, Shape};
+use super::kind::{Definition, Parse, Shape};
 use super::order;
 use super::spec::Agg;
 use crate::parse::{did_you_mean, malformed, parsing};
@@ -76,24 +76,31 @@ fn parse_one(name: &str, body: &Value, depth: usize) -> Result<Agg, ApiError> {
             "Missing definition for aggregation [{name}]"
         )));
     };
+    let (type_name, parse) = known(type_name)?;
+    let kind = parse(&Definition {
+        agg: name,
+        kind: type_name,
+        body,
+    })?;
     let agg = Agg {
         name: name.to_owned(),
-        kind: parse_kind(name, type_name, body)?,
+        type_name,
+        kind,
         subs: subs.unwrap_or_default(),
         meta,
     };
-    check(&agg, type_name, depth)?;
+    check(&agg, depth)?;
     Ok(agg)
 }
 
 /// Checks what concerns the place of an aggregation and its sub-aggregations.
-fn check(agg: &Agg, type_name: &str, depth: usize) -> Result<(), ApiError> {
+fn check(agg: &Agg, depth: usize) -> Result<(), ApiError> {
     if agg.kind.shape() == Shape::Values && !agg.subs.is_empty() {
         return Err(ApiError::new(
             ErrorCode::AggregationExecution,
             format!(
-                "Aggregator [{}] of type [{type_name}] cannot accept sub-aggregations",
-                agg.name
+                "Aggregator [{}] of type [{}] cannot accept sub-aggregations",
+                agg.name, agg.type_name
             ),
         )
         .with_status(400));
@@ -113,17 +120,17 @@ fn check(agg: &Agg, type_name: &str, depth: usize) -> Result<(), ApiError> {
     orders.iter().try_for_each(|order| order::check(agg, order))
 }
 
-fn parse_kind(agg: &str, name: &str, body: &Value) -> Parsed {
-    let kind = KINDS.iter().find(|(known, _)| *known == name);
-    let Some((kind, parse)) = kind else {
-        return Err(parsing(format!(
+/// Returns the row of a kind in the table of names.
+fn known(name: &str) -> Result<(&'static str, Parse), ApiError> {
+    let row = KINDS.iter().find(|(known, _)| *known == name);
+    row.copied().ok_or_else(|| {
+        parsing(format!(
             "Unknown aggregation type [{name}]{}",
             did_you_mean(name, super::names())
         ))
         .caused_by(ApiError::new(
             ErrorCode::NamedObjectNotFound,
             format!("unknown field [{name}]"),
-        )));
-    };
-    parse(&Definition { agg, kind, body })
+        ))
+    })
 }

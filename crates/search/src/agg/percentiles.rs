@@ -75,11 +75,11 @@ impl Kind for Percentiles {
         Shape::Values
     }
 
-    fn type_name(&self, _: &Partial) -> &'static str {
-        match self.ranks {
+    fn typed(&self, _: &Partial) -> Option<&'static str> {
+        Some(match self.ranks {
             false => "tdigest_percentiles",
             true => "tdigest_percentile_ranks",
-        }
+        })
     }
 
     fn collector(&self, builder: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {

@@ -88,13 +88,6 @@ impl Kind for Range {
         Shape::Buckets
     }
 
-    fn type_name(&self, _: &Partial) -> &'static str {
-        match self.date {
-            true => "date_range",
-            false => "range",
-        }
-    }
-
     fn collector(&self, builder: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {
         let input = builder.numeric_input(&self.source)?;
         let zone = Zone::parse_or_utc(self.zone.as_deref())?;

@@ -53,7 +53,9 @@ impl Renderer {
         let mut rendered = Map::new();
         for (index, agg) in aggs.iter().enumerate() {
             let partial = partials.get(index).unwrap_or(&Partial::Empty);
-            let typed = self.typed_keys.then(|| agg.kind.type_name(partial));
+            let typed = self
+                .typed_keys
+                .then(|| agg.kind.typed(partial).unwrap_or(agg.type_name));
             let mut body = Map::new();
             if let Some(meta) = &agg.meta {
                 body.insert("meta".to_owned(), Value::Object(meta.clone()));

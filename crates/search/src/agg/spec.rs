@@ -12,6 +12,8 @@ use crate::parse::{Object, text_of};
 #[derive(Debug, Clone)]
 pub struct Agg {
     pub name: String,
+    /// The name of its kind.
+    pub(super) type_name: &'static str,
     /// What it computes.
     pub(crate) kind: Arc<dyn Kind>,
     pub subs: Vec<Agg>,

@@ -42,13 +42,6 @@ impl Kind for StatsKind {
         Shape::Values
     }
 
-    fn type_name(&self, _: &Partial) -> &'static str {
-        match self.sigma {
-            None => "stats",
-            Some(_) => "extended_stats",
-        }
-    }
-
     fn collector(&self, builder: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {
         builder.numbers(&self.source, Stats::default())
     }

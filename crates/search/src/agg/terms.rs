@@ -98,15 +98,15 @@ impl Kind for Terms {
         Shape::Buckets
     }
 
-    fn type_name(&self, merged: &Partial) -> &'static str {
-        match merged {
+    fn typed(&self, merged: &Partial) -> Option<&'static str> {
+        Some(match merged {
             Partial::Buckets(buckets) => match buckets.keys {
                 KeyKind::Text => "sterms",
                 KeyKind::Long => "lterms",
                 KeyKind::Double => "dterms",
             },
             _ => "umterms",
-        }
+        })
     }
 
     fn order(&self) -> &[Order] {

@@ -35,10 +35,6 @@ impl Kind for TopHits {
         Shape::Values
     }
 
-    fn type_name(&self, _: &Partial) -> &'static str {
-        "top_hits"
-    }
-
     fn hits(&self) -> Option<&SearchSource> {
         Some(&self.source)
     }

@@ -30,10 +30,6 @@ impl Kind for ValueCount {
         Shape::Values
     }
 
-    fn type_name(&self, _: &Partial) -> &'static str {
-        "value_count"
-    }
-
     fn collector(&self, builder: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {
         Ok(Box::new(Counter {
             values: builder.input(&self.source)?.values,

@@ -375,7 +375,7 @@ fn what_cannot_be_aggregated_is_refused() {
             (
                 json!({"avg": {"field": "k"}}),
                 400,
-                "Field [k] of type [keyword] is not supported for aggregation [x]",
+                "Field [k] of type [keyword] is not supported for aggregation [avg]",
             ),
             (
                 json!({"terms": {"field": "n", "include": "1.*"}}),

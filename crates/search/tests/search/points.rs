@@ -108,11 +108,11 @@ fn what_points_do_not_answer_is_refused() {
         ),
         (
             json!({"aggs": {"a": {"terms": {"field": "p"}}}}),
-            "Field [p] of type [geo_point] is not supported for aggregation [a]",
+            "Field [p] of type [geo_point] is not supported for aggregation [terms]",
         ),
         (
             json!({"aggs": {"a": {"avg": {"field": "p"}}}}),
-            "Field [p] of type [geo_point] is not supported for aggregation [a]",
+            "Field [p] of type [geo_point] is not supported for aggregation [avg]",
         ),
         (
             json!({"query": {"geo_distance": {"distance": "x", "p": [0, 0]}}}),
