@@ -83,13 +83,13 @@ impl<'a> Builder<'a> {
             self.format(source.format.as_deref(), &input)?;
             return Ok(Box::new(Nothing));
         }
-        Ok(Box::new(NumberCollector {
-            missing: self.missing_number(source, &input)?,
-            format: self.format(source.format.as_deref(), &input)?,
-            numbers: input.values.into_numbers(),
-            empty,
-            tallies: Vec::new(),
-        }))
+        let format = self.format(source.format.as_deref(), &input)?;
+        let missing = self.missing_number(source, &input)?;
+        let numbers = input.values.into_numbers();
+        let pulse = &self.shard.pulse;
+        Ok(Box::new(NumberCollector::new(
+            numbers, missing, format, empty, pulse,
+        )))
     }
 
     /// Returns the values of a field.

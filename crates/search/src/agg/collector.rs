@@ -9,6 +9,7 @@ use super::partial::{Partial, Stats, ValueFormat};
 use super::sketch::Quantiles;
 use super::spec::Agg;
 use crate::columns::Numbers;
+use crate::control::Pulse;
 
 /// One aggregation on one segment. It is called for blocks of documents.
 pub(crate) trait Collector {
@@ -45,10 +46,22 @@ impl Collector for Nothing {
 
 /// What is kept of the numbers of a bucket.
 pub(super) trait Tally: Clone {
+    /// Returns what it may come to hold beside itself, bytes, and how much of that each number adds.
+    fn grows(&self) -> Growth {
+        Growth::default()
+    }
+
     /// Adds a number.
     fn add(&mut self, value: f64);
 
     fn into_partial(self, format: ValueFormat) -> Partial;
+}
+
+/// The memory of a tally, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Growth {
+    pub(super) each: u64,
+    pub(super) most: u64,
 }
 
 impl Tally for Stats {
@@ -65,6 +78,13 @@ impl Tally for Stats {
 }
 
 impl Tally for Quantiles {
+    fn grows(&self) -> Growth {
+        Growth {
+            each: size_of::<(f64, f64)>() as u64,
+            most: self.most_bytes(),
+        }
+    }
+
     fn add(&mut self, value: f64) {
         self.insert(value);
     }
@@ -79,14 +99,56 @@ impl Tally for Quantiles {
 
 /// Adds up the numbers of a field.
 pub(super) struct NumberCollector<T> {
-    pub(super) numbers: Option<Numbers>,
+    numbers: Option<Numbers>,
     /// Stands for documents without value.
-    pub(super) missing: Option<f64>,
-    pub(super) format: ValueFormat,
+    missing: Option<f64>,
+    format: ValueFormat,
     /// A tally of nothing.
-    pub(super) empty: T,
-    pub(super) tallies: Vec<T>,
+    empty: T,
+    tallies: Vec<T>,
+    pulse: Pulse,
+    /// How many numbers there were.
+    seen: u64,
+    /// Bytes that were charged for what tallies hold.
+    charged: u64,
 }
+
+impl<T: Tally> NumberCollector<T> {
+    pub(super) fn new(
+        numbers: Option<Numbers>,
+        missing: Option<f64>,
+        format: ValueFormat,
+        empty: T,
+        pulse: &Pulse,
+    ) -> Self {
+        Self {
+            numbers,
+            missing,
+            format,
+            empty,
+            tallies: Vec::new(),
+            pulse: pulse.clone(),
+            seen: 0,
+            charged: 0,
+        }
+    }
+
+    /// Charges for what the tallies have grown; without room the search stops.
+    fn charge(&mut self) {
+        let Growth { each, most } = self.empty.grows();
+        let tallies = self.tallies.len() as u64;
+        let due = (self.seen * each).min(tallies.saturating_mul(most));
+        if due > self.charged {
+            let more = (due - self.charged).max(CHARGED_AT_ONCE);
+            self.charged += more;
+            // The search stops by itself.
+            let _ = self.pulse.charge(more);
+        }
+    }
+}
+
+/// Bytes between two charges, at least.
+const CHARGED_AT_ONCE: u64 = 4 << 10;
 
 impl<T: Tally> Collector for NumberCollector<T> {
     fn bytes_each(&self) -> u64 {
@@ -97,9 +159,11 @@ impl<T: Tally> Collector for NumberCollector<T> {
         for entry in block {
             let tally = grow(&mut self.tallies, entry.bucket, || self.empty.clone());
             each_number(self.numbers.as_ref(), self.missing, entry.doc, |value| {
+                self.seen += 1;
                 tally.add(value);
             });
         }
+        self.charge();
     }
 
     fn finish(self: Box<Self>, _: &Agg, _: usize, _: bool) -> Result<Vec<Partial>, ApiError> {

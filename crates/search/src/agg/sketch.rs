@@ -220,9 +220,9 @@ impl Quantiles {
         self.max = self.max.max(other.max);
     }
 
-    /// Tells whether nothing was added.
-    pub fn is_empty(&self) -> bool {
-        self.centroids.is_empty()
+    /// Returns the bytes that its values take at most.
+    pub(super) fn most_bytes(&self) -> u64 {
+        (self.compression * EXACT_FACTOR) as u64 * size_of::<(f64, f64)>() as u64
     }
 
     /// Returns the value below which the given fraction (0 to 1) of values lies, interpolated.

@@ -190,6 +190,23 @@ fn what_a_search_holds_is_charged() {
     assert_eq!((error.status, error.reason.as_str()), (429, "no room"));
 }
 
+#[test]
+fn sketches_are_charged_for_their_values() {
+    let searcher = searcher(3_000);
+    let fits = |compression: u32, room: u64| {
+        let agg = json!({"percentiles": {"field": "n", "tdigest": {"compression": compression}}});
+        let body = json!({"size": 0, "aggs": {"a": agg}});
+        let context = ShardContext {
+            control: Arc::new(Budget(AtomicU64::new(room))),
+            ..ShardContext::default()
+        };
+        query_phase(&searcher, &parse_search(&body).unwrap(), &context).is_ok()
+    };
+    // 16 bytes for each value, and no more than the compression allows.
+    assert!(!fits(1_000, 3_000 * 16) && fits(1_000, 3_000 * 32));
+    assert!(!fits(10, 3_000) && fits(10, 5_000));
+}
+
 fn error(body: &Value, limits: SearchLimits) -> (String, Option<ErrorCode>) {
     let searcher = searcher(3);
     let context = ShardContext {
