@@ -25,6 +25,7 @@ mod date_histogram;
 mod filter;
 mod global;
 mod histogram;
+mod median_absolute_deviation;
 mod metric;
 mod missing;
 mod percentiles;
@@ -58,6 +59,10 @@ const KINDS: &[(&str, Parse)] = &[
     ("global", global::parse),
     ("histogram", histogram::parse),
     ("max", |given| metric::parse(given, Value::Max)),
+    (
+        "median_absolute_deviation",
+        median_absolute_deviation::parse,
+    ),
     ("min", |given| metric::parse(given, Value::Min)),
     ("missing", missing::parse),
     ("percentile_ranks", |given| percentiles::parse(given, true)),

@@ -274,6 +274,16 @@ impl Quantiles {
         Some(interpolate(previous, (self.max, total), value) / total)
     }
 
+    /// Returns the median of the distances of values to their median.
+    pub fn deviation(&mut self) -> Option<f64> {
+        let median = self.quantile(0.5)?;
+        let mut distances = Self::new(self.compression);
+        for (mean, weight) in &self.centroids {
+            distances.add((mean - median).abs(), *weight);
+        }
+        distances.quantile(0.5)
+    }
+
     fn total(&self) -> f64 {
         self.centroids.iter().map(|(_, weight)| weight).sum()
     }
@@ -374,7 +384,9 @@ mod tests {
         assert_eq!(sketch.quantile(0.99), Some(100.0));
         assert_eq!(sketch.rank(200.0), Some(1.0));
         assert_eq!(sketch.rank(0.0), Some(0.0));
+        assert_eq!(sketch.deviation(), Some(25.0));
         assert_eq!(Quantiles::new(100.0).quantile(0.5), None);
+        assert_eq!(Quantiles::new(100.0).deviation(), None);
     }
 
     #[test]
@@ -394,5 +406,6 @@ mod tests {
             );
         }
         assert!((left.rank(500_000.0).unwrap() - 0.5).abs() < 0.01);
+        assert!((left.deviation().unwrap() - 250_000.0).abs() < 5_000.0);
     }
 }

@@ -465,3 +465,48 @@ fn numbers_read_by_a_format() {
         assert!(refused(agg).ends_with("does not support custom formats"));
     }
 }
+
+#[test]
+fn median_absolute_deviation() {
+    let mad = |body: Value| json!({"median_absolute_deviation": body});
+    // n: 1, 4, 4, 6, 10; 3, 0, 0, 2, 6 off the median.
+    check(mad(json!({"field": "n"})), json!({"value": 2.0}));
+    check(
+        mad(json!({"field": "n", "missing": 100})),
+        json!({"value": 2.5}),
+    );
+    check(
+        mad(json!({"field": "d", "format": "0.00"})),
+        json!({"value": 1.0, "value_as_string": "1.00"}),
+    );
+    check(mad(json!({"field": "nope"})), json!({"value": null}));
+    check(
+        mad(json!({"field": "nope", "missing": 3})),
+        json!({"value": 0.0}),
+    );
+    check(
+        json!({"terms": {"field": "k", "order": {"m": "desc"}}, "aggs": {"m": mad(json!({"field": "n"}))}}),
+        json!({"doc_count_error_upper_bound": 0, "sum_other_doc_count": 0, "buckets": [
+            {"key": "a", "doc_count": 2, "m": {"value": 1.5}},
+            {"key": "b", "doc_count": 2, "m": {"value": 0.0}},
+            {"key": "c", "doc_count": 1, "m": {"value": null}}]}),
+    );
+    let [index, _] = indexes();
+    for (body, reason) in [
+        (
+            json!({"field": "at"}),
+            "Field [at] of type [date] is not supported for aggregation [median_absolute_deviation]",
+        ),
+        (
+            json!({"field": "n", "compression": 0}),
+            "[compression] must be greater than 0. Found [0.0] in [x]",
+        ),
+        (
+            json!({"field": "n", "execution_hint": "high_accuracy"}),
+            "[median_absolute_deviation] supports only [default] for [execution_hint], got [high_accuracy]",
+        ),
+    ] {
+        let error = index.error(json!({"size": 0, "aggs": {"x": mad(body)}}));
+        assert_eq!((error.status, error.reason.as_str()), (400, reason));
+    }
+}

@@ -138,6 +138,7 @@ fn every_aggregation_refuses_unknown_members() {
         ("global", json!({})),
         ("histogram", json!({"field": "f", "interval": 2})),
         ("max", json!({"field": "f"})),
+        ("median_absolute_deviation", json!({"field": "f"})),
         ("min", json!({"field": "f"})),
         ("missing", json!({"field": "f"})),
         ("percentile_ranks", json!({"field": "f", "values": [1]})),
