@@ -5,6 +5,7 @@ use ringwall_api::ApiError;
 use tantivy::DocId;
 
 use super::block::Entry;
+use super::hdr::{Hdr, SLOT_BYTES};
 use super::partial::{Partial, Stats, ValueFormat};
 use super::sketch::Quantiles;
 use super::spec::Agg;
@@ -54,7 +55,11 @@ pub(super) trait Tally: Clone {
     /// Adds a number.
     fn add(&mut self, value: f64);
 
-    fn into_partial(self, format: ValueFormat) -> Partial;
+    /// Returns what goes to the coordinating node.
+    ///
+    /// # Errors
+    /// 400 where there was a number that it does not take.
+    fn into_partial(self, format: ValueFormat) -> Result<Partial, ApiError>;
 }
 
 /// The memory of a tally, in bytes.
@@ -69,11 +74,11 @@ impl Tally for Stats {
         Stats::add(self, value);
     }
 
-    fn into_partial(self, format: ValueFormat) -> Partial {
-        Partial::Stats {
+    fn into_partial(self, format: ValueFormat) -> Result<Partial, ApiError> {
+        Ok(Partial::Stats {
             stats: self,
             format,
-        }
+        })
     }
 }
 
@@ -89,11 +94,36 @@ impl Tally for Quantiles {
         self.insert(value);
     }
 
-    fn into_partial(self, format: ValueFormat) -> Partial {
-        Partial::Quantiles {
+    fn into_partial(self, format: ValueFormat) -> Result<Partial, ApiError> {
+        Ok(Partial::Quantiles {
             sketch: self,
             format,
+        })
+    }
+}
+
+impl Tally for Hdr {
+    fn grows(&self) -> Growth {
+        Growth {
+            each: SLOT_BYTES,
+            most: u64::MAX,
         }
+    }
+
+    fn add(&mut self, value: f64) {
+        self.insert(value);
+    }
+
+    fn into_partial(self, format: ValueFormat) -> Result<Partial, ApiError> {
+        if self.negative {
+            return Err(ApiError::illegal_argument(
+                "[hdr] takes no negative values: use [tdigest]",
+            ));
+        }
+        Ok(Partial::Hdr {
+            sketch: self,
+            format,
+        })
     }
 }
 
@@ -168,7 +198,7 @@ impl<T: Tally> Collector for NumberCollector<T> {
 
     fn finish(self: Box<Self>, _: &Agg, _: usize, _: bool) -> Result<Vec<Partial>, ApiError> {
         let partial = |tally: T| tally.into_partial(self.format.clone());
-        Ok(self.tallies.into_iter().map(partial).collect())
+        self.tallies.into_iter().map(partial).collect()
     }
 }
 

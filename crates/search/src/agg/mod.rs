@@ -10,6 +10,7 @@ mod buckets;
 mod build;
 mod collector;
 mod decimal;
+pub mod hdr;
 mod kind;
 mod order;
 mod parse;

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use super::hdr::Hdr;
 use super::order::{self, OrderBy};
 use super::sketch::{Distinct, Quantiles};
 use super::spec::Agg;
@@ -25,6 +26,10 @@ pub enum Partial {
     Distinct(Distinct),
     Quantiles {
         sketch: Quantiles,
+        format: ValueFormat,
+    },
+    Hdr {
+        sketch: Hdr,
         format: ValueFormat,
     },
     Buckets(Buckets),
@@ -306,6 +311,9 @@ pub fn merge(agg: &Agg, left: &mut Partial, right: Partial) {
         (Partial::Stats { stats, .. }, Partial::Stats { stats: other, .. }) => stats.merge(&other),
         (Partial::Distinct(sketch), Partial::Distinct(other)) => sketch.merge(&other),
         (Partial::Quantiles { sketch, .. }, Partial::Quantiles { sketch: other, .. }) => {
+            sketch.merge(&other);
+        }
+        (Partial::Hdr { sketch, .. }, Partial::Hdr { sketch: other, .. }) => {
             sketch.merge(&other);
         }
         (Partial::Buckets(buckets), Partial::Buckets(other)) => {

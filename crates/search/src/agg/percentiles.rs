@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::build::Builder;
 use super::collector::Collector;
+use super::hdr::Hdr;
 use super::kind::{Definition, Kind, Parsed, Shape};
 use super::partial::{Partial, ValueFormat};
 use super::render::{Formatter, Renderer, double_json, java_double};
@@ -22,7 +23,16 @@ struct Percentiles {
     points: Vec<f64>,
     ranks: bool,
     keyed: bool,
-    compression: f64,
+    method: Method,
+}
+
+/// How values are summed up.
+#[derive(Debug, Clone, Copy)]
+enum Method {
+    /// A t-digest of this compression.
+    Digest(f64),
+    /// A histogram that keeps so many digits.
+    Hdr(u8),
 }
 
 pub(super) fn parse(given: &Definition<'_>, ranks: bool) -> Parsed {
@@ -36,37 +46,73 @@ pub(super) fn parse(given: &Definition<'_>, ranks: bool) -> Parsed {
             None => vec![1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0],
         }
     };
-    if !ranks && points.iter().any(|p| !(0.0..=100.0).contains(p)) {
-        return Err(ApiError::illegal_argument(
-            "percent must be in [0,100] for [percentiles]",
-        ));
+    if points.is_empty() {
+        let (key, what) = match ranks {
+            true => ("values", "an empty array"),
+            false => ("percents", "empty"),
+        };
+        return Err(ApiError::illegal_argument(format!(
+            "[{key}] must not be {what}: [{}]",
+            given.agg
+        )));
+    }
+    let outside = |percent: &&f64| !(0.0..=100.0).contains(*percent);
+    if let Some(percent) = points.iter().find(outside).filter(|_| !ranks) {
+        return Err(ApiError::illegal_argument(format!(
+            "percent must be in [0,100], got [{percent:?}]: [{}]",
+            given.agg
+        )));
     }
     let keyed = object.bool("keyed")?.unwrap_or(true);
-    let mut compression = 100.0;
-    if let Some(value) = object.take("tdigest") {
-        let mut tdigest = Object::new("tdigest", value)?;
-        compression = tdigest.f64("compression")?.unwrap_or(compression);
-        tdigest.finish()?;
-    }
+    let method = method(&mut object)?;
     object.finish()?;
     Ok(Arc::new(Percentiles {
         source,
         points,
         ranks,
         keyed,
-        compression,
+        method,
     }))
+}
+
+/// Takes `tdigest` or `hdr`.
+fn method(object: &mut Object<'_>) -> Result<Method, ApiError> {
+    let (digest, hdr) = (object.take("tdigest"), object.take("hdr"));
+    if digest.is_some() && hdr.is_some() {
+        return Err(ApiError::illegal_argument(
+            "Only one percentiles method should be declared.",
+        ));
+    }
+    if let Some(value) = hdr {
+        let mut hdr = Object::new("hdr", value)?;
+        let digits = hdr.i64("number_of_significant_value_digits")?.unwrap_or(3);
+        hdr.finish()?;
+        return match u8::try_from(digits) {
+            Ok(digits @ 0..=5) => Ok(Method::Hdr(digits)),
+            _ => Err(ApiError::illegal_argument(
+                "[numberOfSignificantValueDigits] must be between 0 and 5",
+            )),
+        };
+    }
+    let mut compression = 100.0;
+    if let Some(value) = digest {
+        let mut digest = Object::new("tdigest", value)?;
+        compression = digest.f64("compression")?.unwrap_or(compression);
+        digest.only("execution_hint", "default")?;
+        digest.finish()?;
+    }
+    if compression < 0.0 {
+        return Err(ApiError::illegal_argument(format!(
+            "[compression] must be greater than or equal to 0. Found [{compression:?}]"
+        )));
+    }
+    Ok(Method::Digest(compression))
 }
 
 fn numbers(name: &str, key: &str, value: &Value) -> Result<Vec<f64>, ApiError> {
     let Value::Array(items) = value else {
         return Ok(vec![f64_of(name, key, value)?]);
     };
-    if items.is_empty() {
-        return Err(ApiError::illegal_argument(format!(
-            "[{key}] must not be empty in [{name}]"
-        )));
-    }
     items.iter().map(|item| f64_of(name, key, item)).collect()
 }
 
@@ -76,14 +122,21 @@ impl Kind for Percentiles {
     }
 
     fn typed(&self, _: &Partial) -> Option<&'static str> {
-        Some(match self.ranks {
-            false => "tdigest_percentiles",
-            true => "tdigest_percentile_ranks",
+        Some(match (self.method, self.ranks) {
+            (Method::Digest(_), false) => "tdigest_percentiles",
+            (Method::Digest(_), true) => "tdigest_percentile_ranks",
+            (Method::Hdr(_), false) => "hdr_percentiles",
+            (Method::Hdr(_), true) => "hdr_percentile_ranks",
         })
     }
 
     fn collector(&self, builder: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {
-        builder.numbers(&self.source, Quantiles::new(self.compression))
+        match self.method {
+            Method::Digest(compression) => {
+                builder.numbers(&self.source, Quantiles::new(compression))
+            }
+            Method::Hdr(digits) => builder.numbers(&self.source, Hdr::new(digits)),
+        }
     }
 
     fn render(
@@ -93,10 +146,13 @@ impl Kind for Percentiles {
         _: &mut Renderer,
         body: &mut Map<String, Value>,
     ) -> Result<(), ApiError> {
-        let values = match merged.quantiles() {
-            Some((sketch, format)) => self.values(sketch.clone(), &self.texts(format)?),
-            None => self.values(Quantiles::new(self.compression), &Formatter::Plain),
+        let text = match merged {
+            Partial::Quantiles { format, .. } | Partial::Hdr { format, .. } => {
+                self.texts(format)?
+            }
+            _ => Formatter::Plain,
         };
+        let values = self.shown(&answers(merged, &self.points, self.ranks), &text);
         body.insert("values".to_owned(), values);
         Ok(())
     }
@@ -107,11 +163,31 @@ impl Kind for Percentiles {
 
     fn sort_value(&self, partial: &Partial, value: Option<&str>) -> f64 {
         let percent = value.and_then(|value| value.parse::<f64>().ok());
-        let (Some(percent), Some((sketch, _))) = (percent, partial.quantiles()) else {
-            return f64::NAN;
-        };
-        let value = sketch.clone().quantile(percent / 100.0);
-        value.unwrap_or(f64::NAN)
+        let answers = answers(partial, percent.as_slice(), false);
+        answers.first().copied().flatten().unwrap_or(f64::NAN)
+    }
+}
+
+/// Returns the values at percentages, or the percentages at values (`ranks`).
+fn answers(merged: &Partial, points: &[f64], ranks: bool) -> Vec<Option<f64>> {
+    let points = points.iter();
+    match merged {
+        Partial::Quantiles { sketch, .. } => {
+            let mut sketch = sketch.clone();
+            let answer = |point: &f64| match ranks {
+                true => sketch.rank(*point).map(|fraction| fraction * 100.0),
+                false => sketch.quantile(point / 100.0),
+            };
+            points.map(answer).collect()
+        }
+        Partial::Hdr { sketch, .. } => {
+            let answer = |point: &f64| match ranks {
+                true => sketch.rank(*point),
+                false => sketch.percentile(*point),
+            };
+            points.map(answer).collect()
+        }
+        _ => points.map(|_| None).collect(),
     }
 }
 
@@ -124,16 +200,11 @@ impl Percentiles {
         }
     }
 
-    /// The points with their values.
-    fn values(&self, mut sketch: Quantiles, text: &Formatter) -> Value {
+    /// The points with their answers.
+    fn shown(&self, answers: &[Option<f64>], text: &Formatter) -> Value {
         let mut keyed_values = Map::new();
         let mut list = Vec::with_capacity(self.points.len());
-        for point in &self.points {
-            let value = if self.ranks {
-                sketch.rank(*point).map(|fraction| fraction * 100.0)
-            } else {
-                sketch.quantile(point / 100.0)
-            };
+        for (point, value) in self.points.iter().zip(answers) {
             let json = value.map_or(Value::Null, double_json);
             let text = value.and_then(|value| text.text(value));
             if self.keyed {

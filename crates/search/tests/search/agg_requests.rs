@@ -53,6 +53,7 @@ fn every() -> Value {
         "distinct_n": {"cardinality": {"field": "n", "missing": 99}},
         "percentiles": {"percentiles": {"field": "d", "percents": [0, 50, 99.9]}},
         "ranks": {"percentile_ranks": {"field": "d", "values": [2.5, 100], "keyed": false}},
+        "hdr": {"percentiles": {"field": "n", "hdr": {}}},
         "deviation": {"median_absolute_deviation": {"field": "d", "missing": 3, "compression": 50}},
         "terms": {"terms": {"field": "k"}}, "flags": {"terms": {"field": "ok"}},
         "numbers": {"terms": {"field": "n", "size": 4, "order": {"_key": "desc"}}},

@@ -510,3 +510,54 @@ fn median_absolute_deviation() {
         assert_eq!((error.status, error.reason.as_str()), (400, reason));
     }
 }
+
+#[test]
+fn percentiles_by_a_histogram() {
+    check(
+        json!({"percentiles": {"field": "n", "hdr": {}, "percents": [0, 50, 100]}}),
+        json!({"values": {"0.0": 1.0, "50.0": 4.0029296875, "100.0": 10.0068359375}}),
+    );
+    check(
+        json!({"percentiles": {"field": "n", "hdr": {"number_of_significant_value_digits": 1}, "percents": [99],
+            "keyed": false, "format": "0.0"}}),
+        json!({"values": [{"key": 99.0, "value": 10.4375, "value_as_string": "10.4"}]}),
+    );
+    check(
+        json!({"percentile_ranks": {"field": "n", "hdr": {}, "values": [4, 100]}}),
+        json!({"values": {"4.0": 60.0, "100.0": 100.0}}),
+    );
+    check(
+        json!({"percentiles": {"field": "nope", "hdr": {}, "percents": [50]}}),
+        json!({"values": {"50.0": null}}),
+    );
+    let [index, _] = indexes();
+    for (body, reason) in [
+        (
+            json!({"field": "d", "hdr": {}}),
+            "[hdr] takes no negative values: use [tdigest]",
+        ),
+        (
+            json!({"field": "n", "hdr": {}, "tdigest": {}}),
+            "Only one percentiles method should be declared.",
+        ),
+        (
+            json!({"field": "n", "hdr": {"number_of_significant_value_digits": 6}}),
+            "[numberOfSignificantValueDigits] must be between 0 and 5",
+        ),
+        (
+            json!({"field": "n", "percents": [101]}),
+            "percent must be in [0,100], got [101.0]: [x]",
+        ),
+        (
+            json!({"field": "n", "percents": []}),
+            "[percents] must not be empty: [x]",
+        ),
+        (
+            json!({"field": "n", "tdigest": {"compression": -1}}),
+            "[compression] must be greater than or equal to 0. Found [-1.0]",
+        ),
+    ] {
+        let error = index.error(json!({"size": 0, "aggs": {"x": {"percentiles": body}}}));
+        assert_eq!((error.status, error.reason.as_str()), (400, reason));
+    }
+}

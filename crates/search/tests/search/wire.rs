@@ -107,6 +107,7 @@ fn every_aggregation_round_trips() {
         "exact": {"cardinality": {"field": "k"}},
         "estimated": {"cardinality": {"field": "k", "precision_threshold": 10}},
         "percentiles": {"percentiles": {"field": "n"}},
+        "hdr": {"percentiles": {"field": "n", "hdr": {}}},
         "stats": {"extended_stats": {"field": "n"}},
         "hits": {"top_hits": {"sort": "n"}},
         "terms": {"terms": {"field": "k"}, "aggs": {"h": {"histogram": {"field": "n",
