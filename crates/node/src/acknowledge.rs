@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use ringwall_api::ApiResult;
-use ringwall_transport::DuplicateAction;
+use ringwall_transport::{DuplicateAction, NodeAction};
 use serde::{Deserialize, Serialize};
 
 use crate::node_actions::for_members;
@@ -33,7 +33,9 @@ pub async fn by_all(services: &Services, timeout: Duration) -> bool {
     let others = state.nodes.keys().copied().filter(|node| *node != local);
     let request = &request;
     let asked = others.map(|node| async move {
-        let answer: ApiResult<bool> = services.call(node, WAIT_APPLIED, request, timeout).await;
+        let answer: ApiResult<bool> = services
+            .call(node, WAIT_APPLIED, request.clone(), timeout)
+            .await;
         match answer {
             Ok(applied) => applied,
             Err(error) => {
@@ -56,11 +58,12 @@ async fn has_applied(services: &Services, request: &WaitApplied) -> bool {
         .is_some()
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct WaitApplied {
     /// Version of the cluster state.
     version: u64,
     timeout_ms: u64,
 }
 
-const WAIT_APPLIED: &str = "internal:cluster/wait_applied";
+const WAIT_APPLIED: NodeAction<WaitApplied, bool> =
+    NodeAction::new("internal:cluster/wait_applied");

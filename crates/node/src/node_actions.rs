@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use ringwall_api::{ActionSpec, ApiError, ApiResult, Authentication};
-use ringwall_transport::{Callers, DuplicateAction, InboundContext, TypedHandler};
+use ringwall_transport::{Callers, DuplicateAction, InboundContext, NodeAction, TypedHandler};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -47,14 +47,14 @@ pub struct ForUser {
 /// Registers an action that members of the cluster call for themselves.
 pub fn for_members<Q, F, R, A>(
     services: &Arc<Services>,
-    action: &'static str,
+    action: NodeAction<Q, A>,
     function: F,
 ) -> Result<(), DuplicateAction>
 where
     Q: DeserializeOwned + Send + 'static,
     F: Fn(Arc<Services>, InboundContext, Q) -> R + Copy + Send + Sync + 'static,
     R: Future<Output = ApiResult<A>> + Send + 'static,
-    A: Serialize + 'static,
+    A: Serialize + Send + 'static,
 {
     let shared = services.clone();
     let handler = move |context: InboundContext, request: Q| {
@@ -63,13 +63,13 @@ where
         async move { function(services, context, request).await }
     };
     let transport = &services.transport;
-    transport.register(action, Callers::Members, TypedHandler::new(handler))
+    transport.register(action.name(), Callers::Members, TypedHandler::new(handler))
 }
 
 /// Registers an action that members of the cluster call for a user, who needs what `needs` says of the request.
 pub fn for_users<Q, N, F, R, A>(
     services: &Arc<Services>,
-    action: &'static str,
+    action: NodeAction<Q, A>,
     needs: N,
     function: F,
 ) -> Result<(), DuplicateAction>
@@ -78,13 +78,14 @@ where
     N: Fn(&Q) -> Vec<Needs> + Copy + Send + Sync + 'static,
     F: Fn(Arc<Services>, ForUser, Q) -> R + Copy + Send + Sync + 'static,
     R: Future<Output = ApiResult<A>> + Send + 'static,
-    A: Serialize + 'static,
+    A: Serialize + Send + 'static,
 {
     let shared = services.clone();
     let handler = move |context: InboundContext, request: Q| {
         let services = shared.clone();
+        let mut context = context;
         async move {
-            let user = checked(&services, &context, &needs(&request))?;
+            let user = checked(&services, &mut context, &needs(&request))?;
             let caller = ForUser {
                 node: context,
                 user,
@@ -93,22 +94,26 @@ where
         }
     };
     let transport = &services.transport;
-    transport.register(action, Callers::MembersForUsers, TypedHandler::new(handler))
+    transport.register(
+        action.name(),
+        Callers::MembersForUsers,
+        TypedHandler::new(handler),
+    )
 }
 
 fn checked(
     services: &Services,
-    context: &InboundContext,
+    context: &mut InboundContext,
     needs: &[Needs],
 ) -> ApiResult<Authentication> {
-    let user = context.authentication.clone();
+    let user = context.authentication.take();
     let user = user.ok_or_else(|| ApiError::internal("a request came without its user"))?;
     check(services, &user, needs)?;
     Ok(user)
 }
 
 /// Refuses a user who lacks any of what is needed.
-pub fn check(services: &Services, user: &Authentication, needs: &[Needs]) -> ApiResult<()> {
+fn check(services: &Services, user: &Authentication, needs: &[Needs]) -> ApiResult<()> {
     if needs.is_empty() {
         return Err(ApiError::internal(
             "an action says nothing of what its user needs",

@@ -14,7 +14,7 @@ use ringwall_rest::ConnectionCounts;
 use ringwall_security::files::{ServiceTokensFile, Watched};
 use ringwall_security::{Authorizer, PasswordService};
 use ringwall_tls::{RefusalLog, SslContext};
-use ringwall_transport::Transport;
+use ringwall_transport::{NodeAction, Transport};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -81,26 +81,34 @@ impl Services {
     }
 
     /// Calls another node (or this one) on the node's own behalf.
-    pub async fn call<R: DeserializeOwned>(
+    pub async fn call<Q, A>(
         &self,
         node: NodeId,
-        action: &'static str,
-        message: &(impl Serialize + ?Sized),
+        action: NodeAction<Q, A>,
+        message: Q,
         timeout: Duration,
-    ) -> ApiResult<R> {
+    ) -> ApiResult<A>
+    where
+        Q: Serialize + Send + 'static,
+        A: DeserializeOwned + 'static,
+    {
         let system = ringwall_security::system::identity();
         self.call_as(&system, node, action, message, timeout).await
     }
 
     /// Calls another node (or this one) for a user; the node checks the user's right again.
-    pub async fn call_as<R: DeserializeOwned>(
+    pub async fn call_as<Q, A>(
         &self,
         authentication: &Authentication,
         node: NodeId,
-        action: &'static str,
-        message: &(impl Serialize + ?Sized),
+        action: NodeAction<Q, A>,
+        message: Q,
         timeout: Duration,
-    ) -> ApiResult<R> {
+    ) -> ApiResult<A>
+    where
+        Q: Serialize + Send + 'static,
+        A: DeserializeOwned + 'static,
+    {
         self.set_address(node);
         let call = self
             .transport

@@ -5,7 +5,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
 use futures::FutureExt;
 use parking_lot::{Mutex, RwLock};
 use ringwall_api::{ApiError, ErrorCode};
@@ -22,13 +21,14 @@ use crate::handshake::Refusal;
 use crate::identity::NodeIdentity;
 use crate::inbound::Session;
 use crate::link::LinkKind;
+use crate::message::Message;
 use crate::pool::Pool;
 use crate::refusal::RefusalLog;
 use crate::turns::Turns;
 
 /// What this node does when another asks, and who may.
 #[derive(Clone)]
-pub(crate) struct Action {
+pub(crate) struct Registered {
     pub(crate) callers: Callers,
     pub(crate) handler: Arc<dyn RequestHandler>,
 }
@@ -37,7 +37,7 @@ pub(crate) struct Core {
     pub(crate) config: TransportConfig,
     pub(crate) local_id: NodeId,
     pub(crate) local: RwLock<Arc<NodeIdentity>>,
-    pub(crate) handlers: RwLock<HashMap<&'static str, Action>>,
+    pub(crate) handlers: RwLock<HashMap<&'static str, Registered>>,
     pub(crate) gate: OnceLock<Arc<dyn Gate>>,
     pub(crate) observer: OnceLock<Arc<dyn Observer>>,
     pub(crate) pool: Pool,
@@ -113,7 +113,7 @@ impl Core {
     }
 
     /// Returns an action, or the error that a peer gets.
-    pub(crate) fn action(&self, action: &str) -> Result<Action, ApiError> {
+    pub(crate) fn action(&self, action: &str) -> Result<Registered, ApiError> {
         self.handlers.read().get(action).cloned().ok_or_else(|| {
             let reason = format!("No handler for action [{}]", action.escape_debug());
             ApiError::new(ErrorCode::ActionNotFound, reason)
@@ -194,8 +194,8 @@ pub(crate) async fn run(
     handler: Arc<dyn RequestHandler>,
     action: &str,
     context: InboundContext,
-    body: Bytes,
-) -> Result<Bytes, ApiError> {
+    request: Message,
+) -> Result<Message, ApiError> {
     let deadline = context.deadline;
     // `handle` itself is inside the guard too: it may run code before the first await.
     let observer = match LinkKind::of_action(action) {
@@ -204,11 +204,11 @@ pub(crate) async fn run(
     };
     let guarded = AssertUnwindSafe(async move {
         match observer {
-            None => handler.handle(context, body).await,
+            None => handler.handle(context, request).await,
             Some(observer) => {
                 let asked = context.clone();
                 // Begun when polled, so within what the observer sets around it.
-                let handling = async move { handler.handle(context, body).await };
+                let handling = async move { handler.handle(context, request).await };
                 observer.observe(action, &asked, handling.boxed()).await
             }
         }

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, TryFutureExt};
 use ringwall_api::{ApiError, Authentication};
-use ringwall_base::{NodeId, NodeKey, encoding};
+use ringwall_base::{NodeId, NodeKey};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::identity::NodeIdentity;
+use crate::message::Message;
 use crate::origin::Origin;
 
 /// Who asks, for whom, and until when the answer is wanted.
@@ -68,14 +69,14 @@ pub trait Gate: Send + Sync + 'static {
 ///
 /// The future is dropped at the deadline, and when the asking side gives up or disappears: work that
 /// must go on belongs in a task of its own. Any closure from `(InboundContext, Bytes)` to a future of
-/// `Result<Bytes, ApiError>` is a handler; [`TypedHandler`] adds decoding and encoding.
+/// `Result<Bytes, ApiError>` is a handler of encoded messages; [`TypedHandler`] takes what they stand for.
 pub trait RequestHandler: Send + Sync + 'static {
-    /// Returns the answer to a request.
+    /// Returns the answer to a request, in the form in which the request came.
     fn handle(
         &self,
         context: InboundContext,
-        body: Bytes,
-    ) -> BoxFuture<'static, Result<Bytes, ApiError>>;
+        request: Message,
+    ) -> BoxFuture<'static, Result<Message, ApiError>>;
 }
 
 impl<F, R> RequestHandler for F
@@ -86,9 +87,12 @@ where
     fn handle(
         &self,
         context: InboundContext,
-        body: Bytes,
-    ) -> BoxFuture<'static, Result<Bytes, ApiError>> {
-        self(context, body).boxed()
+        request: Message,
+    ) -> BoxFuture<'static, Result<Message, ApiError>> {
+        match request.into_encoded() {
+            Ok(body) => self(context, body).map_ok(Message::Encoded).boxed(),
+            Err(error) => futures::future::ready(Err(error)).boxed(),
+        }
     }
 }
 
@@ -99,18 +103,19 @@ pub trait Observer: Send + Sync + 'static {
         &self,
         action: &str,
         context: &InboundContext,
-        handling: BoxFuture<'static, Result<Bytes, ApiError>>,
-    ) -> BoxFuture<'static, Result<Bytes, ApiError>>;
+        handling: BoxFuture<'static, Result<Message, ApiError>>,
+    ) -> BoxFuture<'static, Result<Message, ApiError>>;
 }
 
-/// A handler from a function on decoded messages.
+/// A handler from a function on messages, not on their encoding.
 pub struct TypedHandler<F, Request> {
     function: F,
     request: PhantomData<fn(Request)>,
 }
 
 impl<F, Request> TypedHandler<F, Request> {
-    /// Returns a handler that decodes the request, calls the function and encodes its response.
+    /// Returns a handler that calls the function with the request and answers with its response: both as they are
+    /// for a request of this node, decoded and encoded for another's.
     pub fn new<R, Response>(function: F) -> Self
     where
         F: Fn(InboundContext, Request) -> R + Send + Sync + 'static,
@@ -128,21 +133,22 @@ where
     F: Fn(InboundContext, Request) -> R + Send + Sync + 'static,
     Request: DeserializeOwned + 'static,
     R: Future<Output = Result<Response, ApiError>> + Send + 'static,
-    Response: Serialize,
+    Response: Serialize + Send + 'static,
 {
     fn handle(
         &self,
         context: InboundContext,
-        body: Bytes,
-    ) -> BoxFuture<'static, Result<Bytes, ApiError>> {
-        match encoding::decode(&body) {
+        request: Message,
+    ) -> BoxFuture<'static, Result<Message, ApiError>> {
+        let is_encoded = matches!(request, Message::Encoded(_));
+        match request.into_typed() {
             Ok(request) => (self.function)(context, request)
-                .map(|response| Ok(Bytes::from(encoding::encode(&response?))))
+                .map_ok(move |response| match is_encoded {
+                    true => Message::encode(&response),
+                    false => Message::Typed(Box::new(response)),
+                })
                 .boxed(),
-            Err(error) => {
-                let error = ApiError::illegal_argument(error.to_string());
-                futures::future::ready(Err(error)).boxed()
-            }
+            Err(error) => futures::future::ready(Err(error)).boxed(),
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::link::{
     SEND_BUFFER_BYTES, STREAM_WINDOW_BYTES, describe_end,
 };
 use crate::listener::{Opening, answer_http, read_opening};
+use crate::message::Message;
 use crate::profile::Profile;
 use crate::proof::{Prover, Side, Unproven};
 use crate::refusal::{DUAL_STACK_REMEDY, with_certificate};
@@ -301,7 +302,9 @@ impl Session {
             deadline,
             origin: head.origin.clone(),
         };
-        run(&self.core, action.handler, &head.action, context, message).await
+        let message = Message::Encoded(message);
+        let answer = run(&self.core, action.handler, &head.action, context, message).await;
+        answer?.into_encoded()
     }
 
     /// Answers the handshake; refuses and closes when the two nodes do not fit.

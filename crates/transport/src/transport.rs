@@ -18,13 +18,14 @@ use tokio::sync::broadcast;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::{DEFAULT_PROFILE, TransportConfig};
-use crate::core::{Action, Core, check_user, run};
+use crate::core::{Core, Registered, check_user, run};
 use crate::dial::{Target, adopt, dial_again_and_again, distrusted, resolve, retire};
 use crate::error::{BindError, ConnectError, DuplicateAction, SendError};
 use crate::handler::{Callers, Gate, InboundContext, Observer, RequestHandler};
 use crate::identity::NodeIdentity;
 use crate::link::{Call, CallError, Link, LinkKind};
 use crate::listener;
+use crate::message::{Message, NodeAction};
 use crate::origin::Origin;
 use crate::pool::ConnectionEvent;
 use crate::profile::{BoundProfile, Profile};
@@ -119,7 +120,7 @@ impl Transport {
             return Err(DuplicateAction(action));
         }
         let handler = Arc::new(handler);
-        handlers.insert(action, Action { callers, handler });
+        handlers.insert(action, Registered { callers, handler });
         Ok(())
     }
 
@@ -261,7 +262,9 @@ impl Transport {
         let after = request.timeout.min(MAX_TIMEOUT);
         let deadline = Instant::now() + after;
         if node == self.core.local_id {
-            return self.deliver(action, request, deadline).await;
+            let body = Message::Encoded(request.body);
+            let answer = self.deliver(action, body, request.authentication, after, deadline);
+            return answer.await?.into_encoded().map_err(SendError::Remote);
         }
         let late = |sent| SendError::Timeout {
             node,
@@ -292,24 +295,38 @@ impl Transport {
         }
     }
 
-    /// [`send`](Self::send) with the message encoded and the response decoded.
-    pub async fn send_typed<Response: DeserializeOwned>(
+    /// [`send`](Self::send) by the types of the action: encoded for another node, handed over as it is to this one.
+    pub async fn send_typed<Q, A>(
         &self,
         node: NodeId,
-        action: &'static str,
-        message: &(impl Serialize + ?Sized),
+        action: NodeAction<Q, A>,
+        message: Q,
         authentication: Option<&Authentication>,
         timeout: Duration,
-    ) -> Result<Response, SendError> {
+    ) -> Result<A, SendError>
+    where
+        Q: Serialize + Send + 'static,
+        A: DeserializeOwned + 'static,
+    {
+        let name = action.name();
+        if node == self.core.local_id {
+            let after = timeout.min(MAX_TIMEOUT);
+            let deadline = Instant::now() + after;
+            let message = Message::Typed(Box::new(message));
+            let answer = self.deliver(name, message, authentication, after, deadline);
+            return answer.await?.into_typed().map_err(SendError::Remote);
+        }
+        let body = encoding::encode(&message).into();
+        drop(message);
         let request = Request {
-            body: encoding::encode(message).into(),
+            body,
             authentication,
             timeout,
         };
-        let response = self.send(node, action, request).await?;
+        let response = self.send(node, name, request).await?;
         encoding::decode(&response).map_err(|error| SendError::Invalid {
             node,
-            action,
+            action: name,
             reason: error.to_string(),
         })
     }
@@ -420,30 +437,32 @@ impl Transport {
         core.tasks.wait().await;
     }
 
+    /// Runs the handler of an action here. Nothing is charged: what this node sends itself it holds already.
     async fn deliver(
         &self,
         action: &'static str,
-        request: Request<'_>,
+        message: Message,
+        authentication: Option<&Authentication>,
+        after: Duration,
         deadline: Instant,
-    ) -> Result<Bytes, SendError> {
+    ) -> Result<Message, SendError> {
         if self.core.stopping.is_cancelled() {
             return Err(SendError::ShuttingDown);
         }
         let found = self.core.action(action).map_err(SendError::Remote)?;
-        let local = self.core.local();
-        let has_user = request.authentication.is_some();
+        let has_user = authentication.is_some();
         check_user(found.callers, action, has_user).map_err(SendError::Remote)?;
         let context = InboundContext {
-            peer: local,
-            authentication: request.authentication.cloned(),
+            peer: self.core.local(),
+            authentication: authentication.cloned(),
             deadline,
             origin: Origin::current(),
         };
-        match run(&self.core, found.handler, action, context, request.body).await {
+        match run(&self.core, found.handler, action, context, message).await {
             Err(_) if Instant::now() >= deadline => Err(SendError::Timeout {
                 node: self.core.local_id,
                 action,
-                after: request.timeout,
+                after,
                 sent: true,
             }),
             result => result.map_err(SendError::Remote),

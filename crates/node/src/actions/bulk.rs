@@ -334,7 +334,7 @@ async fn write(
         shard,
         request: u64::from_le_bytes(random_bytes()),
         relay: false,
-        items,
+        items: Arc::new(items),
         refresh: options.refresh,
         wait_for_active_shards: options.wait_for_active_shards,
     };
@@ -374,7 +374,10 @@ async fn write(
         };
         // Some of the items may have been written: their ids are no longer new, and to write the same under
         // an id that was made up here is no conflict.
-        for (item, made_up) in request.items.iter_mut().zip(&mut made_up) {
+        for (item, made_up) in Arc::make_mut(&mut request.items)
+            .iter_mut()
+            .zip(&mut made_up)
+        {
             *made_up |= item.new_id;
             item.new_id = false;
             if *made_up && item.item.op == OpType::Create {
@@ -461,7 +464,7 @@ async fn attempt(
     request.relay = asked != node;
     let timeout = deadline.saturating_duration_since(Instant::now());
     let answer = services
-        .call_as(authentication, asked, SHARD_BULK, request, timeout)
+        .call_as(authentication, asked, SHARD_BULK, request.clone(), timeout)
         .await;
     if let Err(error) = &answer
         && asked == node

@@ -14,7 +14,7 @@ use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
 use ringwall_base::NodeId;
 use ringwall_cluster::{Change, ClusterState, Command};
 use ringwall_tls::CertificateEntry;
-use ringwall_transport::DuplicateAction;
+use ringwall_transport::{DuplicateAction, NodeAction};
 use serde_json::{Value, json};
 
 use super::Handler;
@@ -112,14 +112,14 @@ async fn served(services: &Arc<Services>) -> ClusterState {
 
 /// A node that does not answer in time counts as there: fault detection decides about it.
 async fn answers_as(services: &Services, node: NodeId, process: &str) -> bool {
-    match services.call::<String>(node, PING, &(), PING_TIMEOUT).await {
+    match services.call(node, PING, (), PING_TIMEOUT).await {
         Ok(answered) => answered == process,
         Err(error) => error.code == ErrorCode::ReceiveTimeout,
     }
 }
 
 /// To any node: which process are you?
-const PING: &str = "internal:node/ping";
+const PING: NodeAction<(), String> = NodeAction::new("internal:node/ping");
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 

@@ -16,12 +16,12 @@ use ringwall_cluster::ClusterState;
 use ringwall_cluster::blocks::Level;
 use ringwall_index::engine::GetDocument;
 use ringwall_search::source_filter;
-use ringwall_transport::DuplicateAction;
+use ringwall_transport::{DuplicateAction, NodeAction};
 use serde::{Deserialize, Serialize};
 
 use super::Handler;
 use crate::cluster_service::now_ms;
-use crate::node_actions::{Needs, check, for_users};
+use crate::node_actions::{Needs, for_users};
 use crate::preference::Preference;
 use crate::read;
 use crate::routing::{is_stale_routing, one_index, shard_of};
@@ -30,7 +30,8 @@ use crate::views;
 use ringwall_security::Resolved;
 
 /// To a node with a copy: read documents of one shard.
-const GET_SHARD: &str = "indices:data/read/get[s]";
+const GET_SHARD: NodeAction<GetShardRequest, GetResults> =
+    NodeAction::new("indices:data/read/get[s]");
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct GetShardRequest {
@@ -181,7 +182,6 @@ async fn get_of_shard(
     preference: &Preference,
     requests: Vec<GetRequest>,
 ) -> ApiResult<GetResults> {
-    let local = services.local_node();
     let call = |node, state_version| {
         let message = GetShardRequest {
             shard: shard.clone(),
@@ -189,16 +189,7 @@ async fn get_of_shard(
             state_version,
             requests: requests.clone(),
         };
-        async move {
-            if node == local {
-                // Without the way through the transport, not without its check.
-                check(services, authentication, &needs(&message))?;
-                return read(services, message, authentication).await;
-            }
-            services
-                .call_as(authentication, node, GET_SHARD, &message, TIMEOUT)
-                .await
-        }
+        services.call_as(authentication, node, GET_SHARD, message, TIMEOUT)
     };
     let is_final = |error: &ApiError| error.status < 500 && error.code != ErrorCode::ShardNotFound;
     let deadline = tokio::time::Instant::now() + TIMEOUT;

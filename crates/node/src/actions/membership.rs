@@ -11,7 +11,7 @@ use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext
 use ringwall_base::{NodeId, NodeKey};
 use ringwall_cluster::{Change, ClusterState};
 use ringwall_settings::registry::cluster::MEMBERSHIP_APPROVAL;
-use ringwall_transport::DuplicateAction;
+use ringwall_transport::{DuplicateAction, NodeAction};
 
 use super::Handler;
 use crate::acknowledge;
@@ -20,7 +20,8 @@ use crate::services::Services;
 use ringwall_security::Resolved;
 
 /// To the master: who waits to be let in?
-const WAITING: &str = "cluster:monitor/nodes/membership[m]";
+const WAITING: NodeAction<(), Vec<WaitingNode>> =
+    NodeAction::new("cluster:monitor/nodes/membership[m]");
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Registers the master's side with the transport.
@@ -43,9 +44,8 @@ impl Handler<MembershipRequest> for Services {
         let master = master.ok_or_else(|| services.cluster.no_master())?;
         let user = &context.authentication;
         let timeout = context.time_left(TIMEOUT);
-        let waiting: Vec<WaitingNode> = services
-            .call_as(user, master, WAITING, &(), timeout)
-            .await?;
+        let waiting: Vec<WaitingNode> =
+            services.call_as(user, master, WAITING, (), timeout).await?;
         let state = services.cluster.state();
         Ok(MembershipResponse {
             approval: services.settings.get(&MEMBERSHIP_APPROVAL),

@@ -16,7 +16,7 @@ use ringwall_base::glob::{self, Syntax};
 use ringwall_cluster::{ClusterState, NodeRecord};
 use ringwall_settings::RawValue;
 use ringwall_settings::registry::network::HTTP_MAX_CONTENT_LENGTH;
-use ringwall_transport::DuplicateAction;
+use ringwall_transport::{DuplicateAction, NodeAction};
 use serde_json::Value;
 
 use super::Handler;
@@ -26,9 +26,9 @@ use crate::services::Services;
 use ringwall_security::Resolved;
 
 /// To every node: what do you use?
-const NODE_STATS: &str = "cluster:monitor/nodes/stats[n]";
+const NODE_STATS: NodeAction<(), NodeStats> = NodeAction::new("cluster:monitor/nodes/stats[n]");
 /// To every node: what do only you know of yourself?
-const NODE_INFO: &str = "cluster:monitor/nodes/info[n]";
+const NODE_INFO: NodeAction<(), OwnInfo> = NodeAction::new("cluster:monitor/nodes/info[n]");
 
 /// Registers each node's side with the transport.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
@@ -76,7 +76,7 @@ async fn ask_info(
     node: &NodeRecord,
     limit: Duration,
 ) -> Option<OwnInfo> {
-    let answer: ApiResult<OwnInfo> = services.call_as(user, node.id, NODE_INFO, &(), limit).await;
+    let answer: ApiResult<OwnInfo> = services.call_as(user, node.id, NODE_INFO, (), limit).await;
     // What the cluster state knows of it is told all the same.
     answer
         .inspect_err(
@@ -179,9 +179,8 @@ pub(super) async fn all_stats(
     let asked = selected(services, &state, &request.nodes).map(|node| {
         let services = services.clone();
         async move {
-            let answer: ApiResult<NodeStats> = services
-                .call_as(user, node.id, NODE_STATS, &(), limit)
-                .await;
+            let answer: ApiResult<NodeStats> =
+                services.call_as(user, node.id, NODE_STATS, (), limit).await;
             match answer {
                 Ok(stats) => Some((node.id.to_string(), stats)),
                 // Left out, as clients expect of a node that does not answer.

@@ -19,7 +19,7 @@ use super::search::{
 use crate::preference::Preference;
 use crate::search::context_ids::{self, OpenShard};
 use crate::search::pit::{OPEN, OpenRequest};
-use crate::search::readers::{ReaderId, ReaderKind};
+use crate::search::readers::ReaderKind;
 use crate::services::Services;
 use ringwall_security::Resolved;
 
@@ -45,9 +45,7 @@ impl Handler<OpenPitRequest> for Services {
                 through: through.clone(),
                 keep_alive_ms,
             };
-            let answer = asking
-                .ask::<ReaderId, _>(shard, preference, OPEN, open)
-                .await;
+            let answer = asking.ask(shard, preference, OPEN, open).await;
             answer.inspect(|(node, reader)| {
                 noted.note(OpenShard {
                     shard: shard.clone(),

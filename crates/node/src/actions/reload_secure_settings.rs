@@ -13,7 +13,7 @@ use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext
 use ringwall_base::{SecretString, TransportTls};
 use ringwall_settings::Keystore;
 use ringwall_tls::SslConfig;
-use ringwall_transport::DuplicateAction;
+use ringwall_transport::{DuplicateAction, NodeAction};
 use sha2::Digest;
 
 use super::Handler;
@@ -22,7 +22,8 @@ use crate::node_actions::{Needs, for_users};
 use crate::services::Services;
 use ringwall_security::Resolved;
 
-const NODE_RELOAD: &str = "cluster:admin/nodes/reload_secure_settings[n]";
+const NODE_RELOAD: NodeAction<ReloadSecureSettingsRequest, ReloadedNode> =
+    NodeAction::new("cluster:admin/nodes/reload_secure_settings[n]");
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Registers each node's side with the transport.
@@ -56,7 +57,7 @@ impl Handler<ReloadSecureSettingsRequest> for Services {
         let limit = context.time_left(TIMEOUT);
         let asked = selected(services, &state, &request.nodes).map(|node| async move {
             let answer: ApiResult<ReloadedNode> = services
-                .call_as(user, node.id, NODE_RELOAD, request, limit)
+                .call_as(user, node.id, NODE_RELOAD, request.clone(), limit)
                 .await;
             let answer = answer.unwrap_or_else(|error| ReloadedNode {
                 name: node.name.clone(),

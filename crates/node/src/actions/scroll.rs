@@ -40,7 +40,7 @@ impl Handler<ScrollRequest> for Services {
             };
             let (caller, account) = (&caller, &context.account);
             async move {
-                let answer: ApiResult<PageResponse> = caller.call(open.node, PAGE, &request).await;
+                let answer: ApiResult<PageResponse> = caller.call(open.node, PAGE, request).await;
                 let answer = answer.map_err(|error| lost(caller.services, open, error));
                 // As each comes, not when all are there.
                 if let Ok(response) = &answer {
@@ -148,7 +148,7 @@ pub(super) async fn free(
         .filter(|(node, _)| known.contains(node))
         .map(|(node, readers)| async move {
             let request = FreeRequest { readers };
-            let freed: ApiResult<u64> = services.call_as(user, node, FREE, &request, limit).await;
+            let freed: ApiResult<u64> = services.call_as(user, node, FREE, request, limit).await;
             // It ends by itself in time.
             freed.unwrap_or_else(|error| {
                 tracing::debug!(%node, %error, "search contexts not freed");
@@ -169,7 +169,7 @@ impl Handler<ClearAllScrollsRequest> for Services {
         let state = services.cluster.state();
         let (services, user) = (&services, &context.authentication);
         let asked = state.nodes.keys().map(|node| async move {
-            let freed: ApiResult<u64> = services.call_as(user, *node, FREE_ALL, &(), limit).await;
+            let freed: ApiResult<u64> = services.call_as(user, *node, FREE_ALL, (), limit).await;
             freed
         });
         let mut freed = 0;

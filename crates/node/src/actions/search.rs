@@ -21,6 +21,7 @@ use ringwall_security::{Resolved, ResolvedIndices};
 use ringwall_settings::registry::indices::{
     MAX_NESTED_DEPTH, SEARCH_DEFAULT_ALLOW_PARTIAL_RESULTS, SEARCH_MAX_BUCKETS,
 };
+use ringwall_transport::NodeAction;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -183,7 +184,7 @@ async fn run_and_note(
             let answer: Result<(NodeId, QueryResponse), ShardFailure> = match &target.open {
                 None => asking.ask(&target.shard, preference, QUERY, query).await,
                 Some(open) => {
-                    let answer = asking.call(open.node, QUERY, &query(0)).await;
+                    let answer = asking.call(open.node, QUERY, query(0)).await;
                     let answer = answer.map_err(|error| {
                         let error = lost(asking.services, open, error);
                         shard_failure(&open.shard, Some(open.node), error)
@@ -373,17 +374,18 @@ impl<'a> Caller<'a> {
 
     /// Asks one copy of a shard after the other until one answers, with the request for the version of the
     /// state in use.
-    pub(super) async fn ask<R: DeserializeOwned, Q: Serialize>(
+    pub(super) async fn ask<Q, A>(
         &self,
         shard: &ShardId,
         preference: &Preference,
-        action: &'static str,
+        action: NodeAction<Q, A>,
         request: impl Fn(u64) -> Q,
-    ) -> Result<(NodeId, R), ShardFailure> {
-        let call = |node, state_version| {
-            let request = request(state_version);
-            async move { self.call(node, action, &request).await }
-        };
+    ) -> Result<(NodeId, A), ShardFailure>
+    where
+        Q: Serialize + Send + 'static,
+        A: DeserializeOwned + 'static,
+    {
+        let call = |node, state_version| self.call(node, action, request(state_version));
         let deadline = self.deadline.into();
         let answer = read::from_copy(
             self.services,
@@ -397,12 +399,16 @@ impl<'a> Caller<'a> {
         answer.map_err(|unread| shard_failure(shard, unread.node, unread.error))
     }
 
-    pub(super) async fn call<R: DeserializeOwned>(
+    pub(super) async fn call<Q, A>(
         &self,
         node: NodeId,
-        action: &'static str,
-        request: &impl Serialize,
-    ) -> ApiResult<R> {
+        action: NodeAction<Q, A>,
+        request: Q,
+    ) -> ApiResult<A>
+    where
+        Q: Serialize + Send + 'static,
+        A: DeserializeOwned + 'static,
+    {
         self.services
             .call_as(self.authentication, node, action, request, self.time_left())
             .await
@@ -506,7 +512,7 @@ async fn read_hits(
                 docs: addresses().collect(),
                 time_left_ms: caller.time_left_ms(),
             };
-            let response: FetchResponse = caller.call(found.node, SCROLL_FETCH, &request).await?;
+            let response: FetchResponse = caller.call(found.node, SCROLL_FETCH, request).await?;
             return Ok(response.hits);
         }
         Held::Scroll(_) | Held::Nothing => return Ok(Vec::new()),
@@ -517,7 +523,7 @@ async fn read_hits(
         let (node, user) = (found.node, caller.authentication.clone());
         tokio::spawn(async move {
             let request = FreeRequest { context };
-            let freed: ApiResult<()> = services.call_as(&user, node, FREE, &request, TIMEOUT).await;
+            let freed: ApiResult<()> = services.call_as(&user, node, FREE, request, TIMEOUT).await;
             if let Err(error) = freed {
                 tracing::debug!(%node, %error, "search context not freed");
             }
@@ -529,7 +535,7 @@ async fn read_hits(
         docs: addresses().collect(),
         time_left_ms: caller.time_left_ms(),
     };
-    let response: FetchResponse = caller.call(found.node, FETCH, &request).await?;
+    let response: FetchResponse = caller.call(found.node, FETCH, request).await?;
     Ok(response.hits)
 }
 

@@ -15,7 +15,7 @@ use ringwall_base::ids::random_uuid;
 use ringwall_cluster::Change;
 use ringwall_security::files::{SERVICE_ACCOUNTS, ServiceAccountToken, check_token_name};
 use ringwall_security::token_hash;
-use ringwall_transport::DuplicateAction;
+use ringwall_transport::{DuplicateAction, NodeAction};
 use serde_json::json;
 
 use super::Handler;
@@ -137,7 +137,7 @@ impl Handler<GetServiceCredentialsRequest> for Services {
         let (services, user) = (&services, &context.authentication);
         let asked = state.nodes.iter().map(|(id, node)| async move {
             let names: ApiResult<Vec<String>> = services
-                .call_as(user, *id, FILE_TOKENS, principal, timeout)
+                .call_as(user, *id, FILE_TOKENS, principal.clone(), timeout)
                 .await;
             (node.name.clone(), names)
         });
@@ -190,5 +190,6 @@ fn check_account(principal: &str) -> ApiResult<()> {
     )))
 }
 
-const FILE_TOKENS: &str = "internal:security/service_account/file_tokens";
+const FILE_TOKENS: NodeAction<String, Vec<String>> =
+    NodeAction::new("internal:security/service_account/file_tokens");
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -17,7 +17,7 @@ use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext
 use ringwall_base::{NodeId, ShardId};
 use ringwall_cluster::{ClusterState, CopyState, IndexMetadata, ShardCopy};
 use ringwall_index::engine;
-use ringwall_transport::DuplicateAction;
+use ringwall_transport::{DuplicateAction, NodeAction};
 use serde::{Deserialize, Serialize};
 
 use super::Handler;
@@ -28,7 +28,8 @@ use crate::services::Services;
 use ringwall_security::{Resolved, ResolvedIndices};
 
 /// To every node with copies: do this to them.
-const BROADCAST: &str = "internal:indices/broadcast[n]";
+const BROADCAST: NodeAction<NodeRequest, NodeResponse> =
+    NodeAction::new("internal:indices/broadcast[n]");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Work {
@@ -157,7 +158,7 @@ async fn broadcast(
             shards: copies.iter().map(|(shard, _)| shard.clone()).collect(),
         };
         let answer: ApiResult<NodeResponse> = services
-            .call_as(authentication, node, BROADCAST, &request, TIMEOUT)
+            .call_as(authentication, node, BROADCAST, request, TIMEOUT)
             .await;
         let results = match answer {
             Ok(answer) if answer.results.len() == copies.len() => answer.results,

@@ -11,7 +11,7 @@ use ringwall_api::tasks::{
 use ringwall_api::{ActionRequest, ApiError, ApiResult, Authentication, ErrorCode, RequestContext};
 use ringwall_base::NodeId;
 use ringwall_cluster::NodeRecord;
-use ringwall_transport::DuplicateAction;
+use ringwall_transport::{DuplicateAction, NodeAction};
 use serde::Serialize;
 
 use super::Handler;
@@ -21,9 +21,12 @@ use crate::services::Services;
 use crate::tasks::Task;
 use ringwall_security::Resolved;
 
-const LIST: &str = "cluster:monitor/tasks/lists[n]";
-const CANCEL: &str = "cluster:admin/tasks/cancel[n]";
-const GET: &str = "cluster:monitor/task/get[n]";
+const LIST: NodeAction<ListTasksRequest, Vec<TaskInfo>> =
+    NodeAction::new("cluster:monitor/tasks/lists[n]");
+const CANCEL: NodeAction<CancelTasksRequest, Vec<TaskInfo>> =
+    NodeAction::new("cluster:admin/tasks/cancel[n]");
+const GET: NodeAction<GetTaskRequest, GetTaskResponse> =
+    NodeAction::new("cluster:monitor/task/get[n]");
 
 /// Registers each node's side with the transport.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
@@ -103,17 +106,17 @@ impl Handler<GetTaskRequest> for Services {
             false => 0,
         });
         let user = &context.authentication;
-        services.call_as(user, node, GET, &request, timeout).await
+        services.call_as(user, node, GET, request, timeout).await
     }
 }
 
 /// Asks the nodes of a filter at a time; one that does not answer is told as such.
-async fn ask_nodes(
+async fn ask_nodes<Q: Serialize + Clone + Send + 'static>(
     services: &Arc<Services>,
     user: &Authentication,
-    action: &'static str,
+    action: NodeAction<Q, Vec<TaskInfo>>,
     filter: &TaskFilter,
-    request: &(impl Serialize + Sync),
+    request: &Q,
     wait_ms: u64,
 ) -> TasksResponse {
     let state = services.cluster.state();
@@ -122,7 +125,7 @@ async fn ask_nodes(
         .filter(|node| its_node.is_none_or(|id| id == node.id.to_string()));
     let asked = nodes.map(|node| async move {
         let answer: ApiResult<Vec<TaskInfo>> = services
-            .call_as(user, node.id, action, request, patience(wait_ms))
+            .call_as(user, node.id, action, request.clone(), patience(wait_ms))
             .await;
         (node, answer)
     });

@@ -18,9 +18,10 @@ use super::nodes::selected;
 use crate::node_actions::{Needs, for_users};
 use crate::services::Services;
 use ringwall_security::Resolved;
+use ringwall_transport::NodeAction;
 
 /// To every node: what do you use TLS with?
-const NODE_TLS: &str = "cluster:monitor/nodes/ssl[n]";
+const NODE_TLS: NodeAction<(), NodeTls> = NodeAction::new("cluster:monitor/nodes/ssl[n]");
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Registers each node's side with the transport.
@@ -53,8 +54,7 @@ pub(super) async fn of_nodes(
 ) -> NodesTlsResponse {
     let state = services.cluster.state();
     let asked = selected(services, &state, filters).map(|node| async move {
-        let answer: ApiResult<NodeTls> =
-            services.call_as(user, node.id, NODE_TLS, &(), limit).await;
+        let answer: ApiResult<NodeTls> = services.call_as(user, node.id, NODE_TLS, (), limit).await;
         (node.id.to_string(), answer)
     });
     let mut response = NodesTlsResponse {

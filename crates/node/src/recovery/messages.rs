@@ -3,18 +3,24 @@
 use bytes::Bytes;
 use ringwall_base::{AllocationId, SeqNo, ShardId, Term};
 use ringwall_index::engine::{CommitInfo, RecentWrite, SnapshotFile};
+use ringwall_transport::NodeAction;
 use serde::{Deserialize, Serialize};
 
 /// Begins a recovery: the source decides between operations and files.
-pub const START: &str = "internal:index/shard/recovery/start_recovery";
+pub const START: NodeAction<StartRequest, StartResponse> =
+    NodeAction::new("internal:index/shard/recovery/start_recovery");
 /// Reads a piece of a file.
-pub const FILE_CHUNK: &str = "internal:index/shard/recovery/file_chunk";
+pub const FILE_CHUNK: NodeAction<ChunkRequest, Bytes> =
+    NodeAction::new("internal:index/shard/recovery/file_chunk");
 /// From now on every new operation also goes to the target.
-pub const TRACK: &str = "internal:index/shard/recovery/track";
+pub const TRACK: NodeAction<StepRequest, StepResponse> =
+    NodeAction::new("internal:index/shard/recovery/track");
 /// Reads operations in order.
-pub const OPERATIONS: &str = "internal:index/shard/recovery/translog_ops";
+pub const OPERATIONS: NodeAction<OperationsRequest, OperationsResponse> =
+    NodeAction::new("internal:index/shard/recovery/translog_ops");
 /// The target has all; the source confirms.
-pub const FINALIZE: &str = "internal:index/shard/recovery/finalize";
+pub const FINALIZE: NodeAction<StepRequest, StepResponse> =
+    NodeAction::new("internal:index/shard/recovery/finalize");
 
 /// See [`START`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,7 +75,8 @@ pub struct ChunkRequest {
 }
 
 /// Ends a recovery early, so that the source gives up what it holds for it.
-pub const CANCEL: &str = "internal:index/shard/recovery/cancel";
+pub const CANCEL: NodeAction<StepRequest, ()> =
+    NodeAction::new("internal:index/shard/recovery/cancel");
 
 /// See [`TRACK`], [`FINALIZE`], [`CANCEL`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -9,6 +9,9 @@ use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::{AllocationId, NodeId, SeqNo};
 use ringwall_index::engine::{CommitInfo, Shard, ShardIdentity, ShardInstaller, SnapshotFile};
 use ringwall_settings::registry::indices;
+use ringwall_transport::NodeAction;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::messages::{
     CANCEL, ChunkRequest, ExistingHistory, FILE_CHUNK, FINALIZE, OPERATIONS, OperationsRequest,
@@ -142,11 +145,11 @@ struct Primary<'a> {
 impl Primary<'_> {
     /// Asks it. Ends at once when the assignment is withdrawn or another primary takes over: an answer may then never
     /// come, and whoever waits for one keeps the next assignment from beginning.
-    async fn call<R: serde::de::DeserializeOwned>(
-        &self,
-        action: &'static str,
-        request: &(impl serde::Serialize + ?Sized),
-    ) -> ApiResult<R> {
+    async fn call<Q, A>(&self, action: NodeAction<Q, A>, request: Q) -> ApiResult<A>
+    where
+        Q: Serialize + Send + 'static,
+        A: DeserializeOwned + 'static,
+    {
         tokio::select! {
             answer = self.services.call(self.node, action, request, STEP_TIMEOUT) => answer,
             () = self.assignment.cancel.cancelled() => Err(withdrawn(self.assignment)),
@@ -155,15 +158,15 @@ impl Primary<'_> {
     }
 
     /// The primary may learn of the assignment a little later than this node.
-    async fn call_until_ready<R: serde::de::DeserializeOwned>(
-        &self,
-        action: &'static str,
-        request: &impl serde::Serialize,
-    ) -> ApiResult<R> {
+    async fn call_until_ready<Q, A>(&self, action: NodeAction<Q, A>, request: &Q) -> ApiResult<A>
+    where
+        Q: Serialize + Clone + Send + 'static,
+        A: DeserializeOwned + 'static,
+    {
         let deadline = tokio::time::Instant::now() + PRIMARY_WAIT;
         loop {
             self.assignment.check()?;
-            match self.call(action, request).await {
+            match self.call(action, request.clone()).await {
                 Err(error) if is_early(&error) && tokio::time::Instant::now() < deadline => {
                     tokio::time::sleep(RETRY).await;
                 }
@@ -310,13 +313,13 @@ impl Recovery<'_> {
             offset,
             length: u32::try_from(left.min(chunk.bytes())).unwrap_or(u32::MAX),
         };
-        let bytes: Bytes = self.primary.call(FILE_CHUNK, &request).await?;
+        let asked = u64::from(request.length);
+        let bytes: Bytes = self.primary.call(FILE_CHUNK, request).await?;
         let rate = self
             .services
             .settings
             .get(&indices::RECOVERY_MAX_BYTES_PER_SEC);
-        let taken = u64::from(request.length);
-        self.services.recovery_rate.take(taken, rate.bytes()).await;
+        self.services.recovery_rate.take(asked, rate.bytes()).await;
         Ok(bytes)
     }
 
@@ -337,7 +340,7 @@ impl Recovery<'_> {
             recovery_id: self.id,
             local_checkpoint: shard.engine.persisted_local_checkpoint(),
         };
-        let tracked: StepResponse = self.primary.call(TRACK, &step).await?;
+        let tracked: StepResponse = self.primary.call(TRACK, step.clone()).await?;
         let copied = self.copy_operations(&shard, from, &tracked).await?;
         // What the primary was just applying when it began to track this copy comes as to any other.
         let deadline = tokio::time::Instant::now() + IN_FLIGHT_WAIT;
@@ -359,7 +362,7 @@ impl Recovery<'_> {
         let local = shard.clone();
         let refresh = move || local.refresh();
         self.services.pools.disk.run(refresh).await??;
-        let done: StepResponse = self.primary.call(FINALIZE, &step).await?;
+        let done: StepResponse = self.primary.call(FINALIZE, step).await?;
         shard.engine.set_global_checkpoint(done.global_checkpoint);
         Ok(copied)
     }
@@ -382,7 +385,7 @@ impl Recovery<'_> {
                 from,
                 max_bytes: BATCH_BYTES,
             };
-            let batch: OperationsResponse = self.primary.call(OPERATIONS, &request).await?;
+            let batch: OperationsResponse = self.primary.call(OPERATIONS, request).await?;
             if batch.next <= from {
                 // It has a number and is not in the log yet: it comes as to any other copy.
                 break;
@@ -424,7 +427,7 @@ impl Recovery<'_> {
         let shard = self.assignment.shard.clone();
         tokio::spawn(async move {
             let cancelled: ApiResult<()> =
-                services.call(source, CANCEL, &request, STEP_TIMEOUT).await;
+                services.call(source, CANCEL, request, STEP_TIMEOUT).await;
             // The source forgets it by itself in the end.
             if let Err(error) = cancelled {
                 tracing::debug!(%shard, %error, "recovery not cancelled at its source");

@@ -1,24 +1,32 @@
 //! What primaries and replicas send one another.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use ringwall_api::ApiError;
 use ringwall_api::document::{RefreshPolicy, WriteOutcome};
 use ringwall_base::{AllocationId, SeqNo, ShardId, Term};
+use ringwall_transport::NodeAction;
 use serde::{Deserialize, Serialize};
 
 use crate::shards::writes::ShardItem;
 
 /// To the node with the primary: the items of a bulk that belong to one shard.
-pub const SHARD_BULK: &str = "indices:data/write/bulk[s]";
+pub const SHARD_BULK: NodeAction<ShardBulkRequest, ShardBulkResponse> =
+    NodeAction::new("indices:data/write/bulk[s]");
 /// From the primary to every copy.
-pub const REPLICATE: &str = "indices:data/write/bulk[s][r]";
+pub const REPLICATE: NodeAction<ReplicaRequest, ReplicaResponse> =
+    NodeAction::new("indices:data/write/bulk[s][r]");
 /// From a new primary to every copy, before any operation of its term.
-pub const RESYNC: &str = "internal:index/seq_no/resync[r]";
+pub const RESYNC: NodeAction<ResyncRequest, ReplicaResponse> =
+    NodeAction::new("internal:index/seq_no/resync[r]");
 /// From the primary to idle copies: how far every copy has come.
-pub const SYNC_CHECKPOINT: &str = "internal:index/seq_no/global_checkpoint_sync[r]";
+pub const SYNC_CHECKPOINT: NodeAction<CheckpointRequest, ()> =
+    NodeAction::new("internal:index/seq_no/global_checkpoint_sync[r]");
 
 /// From the primary to every copy, after writes that wait for a refresh.
-pub const REFRESH_COPY: &str = "indices:admin/refresh[r]";
+pub const REFRESH_COPY: NodeAction<RefreshCopyRequest, ()> =
+    NodeAction::new("indices:admin/refresh[r]");
 
 /// See [`REFRESH_COPY`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -35,7 +43,8 @@ pub struct ShardBulkRequest {
     pub request: u64,
     /// The asker cannot reach the primary's node: whoever gets this passes it on.
     pub relay: bool,
-    pub items: Vec<ShardItem>,
+    /// Shared with whoever sends them again if this comes to nothing.
+    pub items: Arc<Vec<ShardItem>>,
     pub refresh: RefreshPolicy,
     /// As [`ringwall_api::document::BulkRequest::wait_for_active_shards`].
     pub wait_for_active_shards: Option<u32>,

@@ -91,7 +91,7 @@ async fn pass_on(
     request.relay = false;
     let time_left = caller.node.remaining();
     services
-        .call_as(&caller.user, node, SHARD_BULK, &request, time_left)
+        .call_as(&caller.user, node, SHARD_BULK, request, time_left)
         .await
 }
 
@@ -100,7 +100,7 @@ fn needs(request: &ShardBulkRequest) -> Vec<Needs> {
     let index = &request.shard.index.name;
     let name = |item: &ShardItem| item.alias.as_ref().unwrap_or(index).clone();
     let mut by_action: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
-    for item in &request.items {
+    for item in request.items.iter() {
         for action in [BULK_ACTION, item_action(item.item.op)] {
             by_action.entry(action).or_default().insert(name(item));
         }

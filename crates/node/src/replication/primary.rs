@@ -14,6 +14,7 @@ use ringwall_cluster::blocks::Level;
 use ringwall_cluster::{Change, ClusterState};
 use ringwall_index::Operation;
 use ringwall_settings::registry::indices::{REPLICATION_COPY_TIMEOUT, REPLICATION_RECONNECT_TIME};
+use ringwall_transport::NodeAction;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -357,12 +358,16 @@ async fn send_operations(
 /// Sends a copy what it may be sent again. Where the link breaks, another is tried before the copy is given up: a
 /// rebuilt copy costs more than a moment, and a node that is gone is soon removed by the master. A node that holds too
 /// many operations already is asked again: it is no less a copy for that.
-async fn call_copy<R: DeserializeOwned>(
+async fn call_copy<Q, A>(
     services: &Services,
     target: &Target,
-    action: &'static str,
-    request: &impl Serialize,
-) -> ApiResult<R> {
+    action: NodeAction<Q, A>,
+    request: &Q,
+) -> ApiResult<A>
+where
+    Q: Serialize + Clone + Send + 'static,
+    A: DeserializeOwned + 'static,
+{
     let settings = &services.settings;
     let wait = |value: TimeValue| value.duration().unwrap_or_default();
     let begun = Instant::now();
@@ -371,7 +376,9 @@ async fn call_copy<R: DeserializeOwned>(
     let mut pause = PRESSURE_RETRY;
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        let answer = services.call(target.node, action, request, left).await;
+        let answer = services
+            .call(target.node, action, request.clone(), left)
+            .await;
         let link_left = reconnect_until.saturating_duration_since(Instant::now());
         match answer {
             Err(error) if is_short_of_memory(&error) && pause < left => {

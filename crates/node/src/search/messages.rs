@@ -4,16 +4,20 @@ use bytes::Bytes;
 use ringwall_api::Through;
 use ringwall_base::ShardId;
 use ringwall_search::{DocAddress, FetchedHit, ShardPlace, ShardQueryResult};
+use ringwall_transport::NodeAction;
 use serde::{Deserialize, Serialize};
 
 use super::readers::ReaderId;
 
 /// Finds, counts and orders the documents of one shard.
-pub const QUERY: &str = "indices:data/read/search[phase/query]";
+pub const QUERY: NodeAction<QueryRequest, QueryResponse> =
+    NodeAction::new("indices:data/read/search[phase/query]");
 /// Reads documents that were found.
-pub const FETCH: &str = "indices:data/read/search[phase/fetch/id]";
+pub const FETCH: NodeAction<FetchRequest, FetchResponse> =
+    NodeAction::new("indices:data/read/search[phase/fetch/id]");
 /// Gives up a searcher that has nothing in the page.
-pub const FREE: &str = "indices:data/read/search[free_context]";
+pub const FREE: NodeAction<FreeRequest, ()> =
+    NodeAction::new("indices:data/read/search[free_context]");
 
 /// See [`QUERY`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use ringwall_api::search::SearchRequest;
 use ringwall_api::{ActionRequest, ApiResult, Authentication, Through};
 use ringwall_base::ShardId;
 use ringwall_base::breaker::{Account, Purpose};
-use ringwall_transport::DuplicateAction;
+use ringwall_transport::{DuplicateAction, NodeAction};
 use serde::{Deserialize, Serialize};
 
 use super::readers::{NewReader, ReaderId, ReaderKind, keep_alive};
@@ -19,7 +19,8 @@ use crate::services::Services;
 use crate::views;
 
 /// Opens a point in time on one shard.
-pub const OPEN: &str = "indices:data/read/open_reader_context";
+pub const OPEN: NodeAction<OpenRequest, ReaderId> =
+    NodeAction::new("indices:data/read/open_reader_context");
 
 /// See [`OPEN`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

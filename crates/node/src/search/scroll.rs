@@ -12,7 +12,7 @@ use ringwall_search::{
     fetch_phase, parse_search,
 };
 use ringwall_settings::registry::indices::SEARCH_DEFAULT_TIMEOUT;
-use ringwall_transport::DuplicateAction;
+use ringwall_transport::{DuplicateAction, NodeAction};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -26,13 +26,17 @@ use crate::tasks;
 use crate::views;
 
 /// Finds the next documents of a scroll on one shard.
-pub const PAGE: &str = "indices:data/read/search[phase/query/scroll]";
+pub const PAGE: NodeAction<PageRequest, PageResponse> =
+    NodeAction::new("indices:data/read/search[phase/query/scroll]");
 /// Reads those that are in the page.
-pub const FETCH: &str = "indices:data/read/search[phase/fetch/id/scroll]";
+pub const FETCH: NodeAction<ScrollFetchRequest, FetchResponse> =
+    NodeAction::new("indices:data/read/search[phase/fetch/id/scroll]");
 /// Ends scrolls and points in time of the caller.
-pub const FREE: &str = "indices:data/read/search[free_context/scroll]";
+pub const FREE: NodeAction<FreeRequest, u64> =
+    NodeAction::new("indices:data/read/search[free_context/scroll]");
 /// Ends every scroll.
-pub const FREE_ALL: &str = "indices:data/read/search[clear_scroll_contexts]";
+pub const FREE_ALL: NodeAction<(), u64> =
+    NodeAction::new("indices:data/read/search[clear_scroll_contexts]");
 
 /// See [`PAGE`].
 #[derive(Debug, Clone, Serialize, Deserialize)]

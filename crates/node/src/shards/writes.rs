@@ -1,6 +1,7 @@
 //! The items of a bulk on the primary: one after the other, without waiting for anything.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use ringwall_api::document::{
@@ -36,7 +37,7 @@ pub type UpdateViews = BTreeMap<Option<String>, Result<View, ApiError>>;
 pub struct AppliedItems {
     /// [`crate::replication::messages::ShardBulkRequest::request`].
     request: u64,
-    items: Vec<ShardItem>,
+    items: Arc<Vec<ShardItem>>,
     views: UpdateViews,
     outcomes: Vec<Result<Done, ApiError>>,
     /// What was written, to be replicated.
@@ -58,7 +59,7 @@ struct Done {
 
 impl AppliedItems {
     /// Returns items of which none has been applied.
-    pub fn new(request: u64, items: Vec<ShardItem>, views: UpdateViews) -> Self {
+    pub fn new(request: u64, items: Arc<Vec<ShardItem>>, views: UpdateViews) -> Self {
         Self {
             request,
             views,
@@ -410,8 +411,6 @@ fn is_conflict(error: &IndexError) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use serde_json::json;
 
     use super::*;

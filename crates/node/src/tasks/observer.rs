@@ -1,10 +1,9 @@
 //! Requests of other nodes as tasks.
 
-use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ringwall_api::ApiError;
-use ringwall_transport::{InboundContext, Observer};
+use ringwall_transport::{InboundContext, Message, Observer};
 
 use super::Tasks;
 
@@ -16,8 +15,8 @@ impl Observer for TransportObserver {
         &self,
         action: &str,
         context: &InboundContext,
-        handling: BoxFuture<'static, Result<Bytes, ApiError>>,
-    ) -> BoxFuture<'static, Result<Bytes, ApiError>> {
+        handling: BoxFuture<'static, Result<Message, ApiError>>,
+    ) -> BoxFuture<'static, Result<Message, ApiError>> {
         let task = self.0.begin(action, context.origin.as_ref());
         task.run(handling).boxed()
     }

@@ -6,13 +6,16 @@
 )]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use ringwall_api::{ApiError, Authentication, ErrorCode};
 use ringwall_base::breaker::{Breakers, Limit, Limits, Purpose};
 use ringwall_transport::{
-    Callers, InboundContext, Request, SendError, Transport, TransportConfig, TypedHandler,
+    Callers, InboundContext, Message, NodeAction, Observer, Request, SendError, Transport,
+    TransportConfig, TypedHandler,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, Semaphore};
@@ -99,8 +102,9 @@ async fn an_authentication_crosses_whole_however_large() {
     b.register("internal:who", Callers::Anyone, handler)
         .unwrap();
     a.set_address(id(&b), &address(&b));
-    let back: Option<Authentication> = a
-        .send_typed(id(&b), "internal:who", &(), Some(&who), PATIENCE)
+    let action: NodeAction<(), Option<Authentication>> = NodeAction::new("internal:who");
+    let back = a
+        .send_typed(id(&b), action, (), Some(&who), PATIENCE)
         .await
         .unwrap();
     assert_eq!(back, Some(who));
@@ -108,7 +112,7 @@ async fn an_authentication_crosses_whole_however_large() {
 
 #[tokio::test]
 async fn typed_messages_cross_and_malformed_ones_are_refused() {
-    #[derive(Serialize, Deserialize)]
+    #[derive(Clone, Serialize, Deserialize)]
     struct Sum {
         terms: Vec<i64>,
     }
@@ -121,8 +125,9 @@ async fn typed_messages_cross_and_malformed_ones_are_refused() {
     let sum = Sum {
         terms: vec![1, 2, 39],
     };
-    let answer: i64 = a
-        .send_typed(id(&b), "internal:sum", &sum, None, PATIENCE)
+    let action: NodeAction<Sum, i64> = NodeAction::new("internal:sum");
+    let answer = a
+        .send_typed(id(&b), action, sum.clone(), None, PATIENCE)
         .await
         .unwrap();
     assert_eq!(answer, 42);
@@ -130,9 +135,8 @@ async fn typed_messages_cross_and_malformed_ones_are_refused() {
         Err(SendError::Remote(error)) => assert_eq!(error.code, ErrorCode::IllegalArgument),
         other => panic!("{other:?}"),
     }
-    let wrong: Result<String, _> = a
-        .send_typed(id(&b), "internal:sum", &sum, None, PATIENCE)
-        .await;
+    let wrong: NodeAction<Sum, String> = NodeAction::new("internal:sum");
+    let wrong = a.send_typed(id(&b), wrong, sum, None, PATIENCE).await;
     assert!(matches!(wrong, Err(SendError::Invalid { .. })), "{wrong:?}");
 }
 
@@ -207,6 +211,86 @@ async fn local_delivery_has_the_same_semantics() {
     );
     stuck.dropped.notified().await;
     assert!(a.connected_nodes().is_empty());
+}
+
+/// A message that nothing may encode or decode.
+#[derive(Debug)]
+struct Unencoded(Arc<str>);
+
+impl Serialize for Unencoded {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("a message to oneself is encoded")
+    }
+}
+
+impl<'de> Deserialize<'de> for Unencoded {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        panic!("a message to oneself is decoded")
+    }
+}
+
+#[derive(Default)]
+struct Counting(AtomicUsize);
+
+impl Observer for Counting {
+    fn observe(
+        &self,
+        _action: &str,
+        _context: &InboundContext,
+        handling: BoxFuture<'static, Result<Message, ApiError>>,
+    ) -> BoxFuture<'static, Result<Message, ApiError>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        handling
+    }
+}
+
+#[tokio::test]
+async fn a_call_to_oneself_passes_the_value_and_is_checked_and_seen_like_any_other() {
+    const SAME: NodeAction<Unencoded, Unencoded> = NodeAction::new("internal:same");
+    let a = node("a").await;
+    let seen = Arc::new(Counting::default());
+    a.observe(seen.clone());
+    let handler = TypedHandler::new(async |_: InboundContext, value: Unencoded| Ok(value));
+    a.register(SAME.name(), Callers::MembersForUsers, handler)
+        .unwrap();
+    let text: Arc<str> = "text".into();
+    let value = || Unencoded(Arc::clone(&text));
+    let system = Authentication::system();
+    let back = a
+        .send_typed(id(&a), SAME, value(), Some(&system), PATIENCE)
+        .await
+        .unwrap();
+    assert!(Arc::ptr_eq(&back.0, &text));
+    assert_eq!(seen.0.load(Ordering::Relaxed), 1);
+    // Who calls is asked here too.
+    let refused = a
+        .send_typed(id(&a), SAME, value(), None, PATIENCE)
+        .await
+        .unwrap_err();
+    assert_eq!(ApiError::from(refused).code, ErrorCode::Security);
+    // What is registered by another type is an error, not a panic.
+    let other: NodeAction<String, Unencoded> = NodeAction::new(SAME.name());
+    let other = a
+        .send_typed(id(&a), other, String::new(), Some(&system), PATIENCE)
+        .await;
+    assert_eq!(ApiError::from(other.unwrap_err()).status, 500);
+    // A handler that ends late, and one that panics, are what they are to others.
+    const STUCK: NodeAction<(), ()> = NodeAction::new("internal:stuck");
+    let stuck = TypedHandler::new(async |_: InboundContext, (): ()| {
+        std::future::pending::<()>().await;
+        Ok(())
+    });
+    a.register(STUCK.name(), Callers::Anyone, stuck).unwrap();
+    let hasty = Duration::from_millis(30);
+    let late = a.send_typed(id(&a), STUCK, (), None, hasty).await;
+    assert!(matches!(late, Err(SendError::Timeout { sent: true, .. })));
+    const PANICS: NodeAction<(), ()> = NodeAction::new("internal:panics");
+    let panics = TypedHandler::new(async |_: InboundContext, (): ()| -> Result<(), ApiError> {
+        panic!("boom")
+    });
+    a.register(PANICS.name(), Callers::Anyone, panics).unwrap();
+    let failed = a.send_typed(id(&a), PANICS, (), None, PATIENCE).await;
+    assert_eq!(ApiError::from(failed.unwrap_err()).status, 500);
 }
 
 #[tokio::test]
