@@ -1,9 +1,11 @@
 //! Writing and reading documents by id. Source: Elasticsearch reference, "Document APIs".
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use ringwall_base::{SeqNo, Term};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::access::RequestItem;
 use crate::{ApiError, IndicesTarget, Unauthorized};
@@ -84,7 +86,11 @@ pub struct WriteItem {
     pub version: Option<u64>,
     pub version_type: VersionType,
     /// Index and create: the document. Update: the body (`doc`, `upsert`, ...). JSON text.
+    #[serde(with = "ringwall_base::encoding::shared")]
     pub source: Bytes,
+    /// Update: the body as a tree, where this node has read it already. Other nodes get the text.
+    #[serde(skip)]
+    pub body: Option<Arc<Map<String, Value>>>,
     pub retry_on_conflict: u32,
     pub require_alias: bool,
     /// Update only: the parts of the new `_source` to return under `get`.
@@ -104,6 +110,7 @@ impl WriteItem {
             version: None,
             version_type: VersionType::Internal,
             source,
+            body: None,
             retry_on_conflict: 0,
             require_alias: false,
             return_source: None,
@@ -287,6 +294,7 @@ pub struct GetResult {
     pub primary_term: Term,
     pub routing: Option<String>,
     /// The filtered `_source`, JSON text.
+    #[serde(with = "ringwall_base::encoding::shared::option", default)]
     pub source: Option<Bytes>,
 }
 

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::ByteSizeValue;
 
 /// What a charge is for; each has a limit of its own within the common one.
@@ -321,6 +323,28 @@ impl Charge {
     /// Returns the breakers that are charged.
     pub fn breakers(&self) -> &Breakers {
         &self.breakers
+    }
+
+    /// Returns bytes that are charged for as long as anybody holds any of them: a slice keeps the whole alive.
+    pub fn hold(self, bytes: impl AsRef<[u8]> + Send + 'static) -> Bytes {
+        if bytes.as_ref().is_empty() {
+            return Bytes::new();
+        }
+        Bytes::from_owner(Held {
+            bytes,
+            _charge: self,
+        })
+    }
+}
+
+struct Held<T> {
+    bytes: T,
+    _charge: Charge,
+}
+
+impl<T: AsRef<[u8]>> AsRef<[u8]> for Held<T> {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.as_ref()
     }
 }
 

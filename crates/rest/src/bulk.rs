@@ -12,6 +12,7 @@ use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 
 use crate::json;
@@ -270,6 +271,7 @@ impl Action {
             version: metadata.version,
             version_type,
             source: Bytes::new(),
+            body: None,
             retry_on_conflict: metadata.retry_on_conflict.unwrap_or(0),
             require_alias: metadata.require_alias.unwrap_or(defaults.require_alias),
             return_source: metadata._source.as_ref().map(source_filter).transpose()?,
@@ -296,11 +298,48 @@ fn set_body_options(item: &mut WriteItem, line: &[u8], defaults: &BulkDefaults) 
     if !(says(b"\"_source\"") || says(b"\"if_seq_no\"") || says(b"\"if_primary_term\"")) {
         return Ok(());
     }
-    let body = json::parse_object(line)?;
+    let body = body_options(line)?;
     if let Some(source) = body.get("_source") {
         item.return_source = Some(source_filter(source)?);
     }
     set_condition(item, &body)
+}
+
+/// Reads the options among the members of an update, and passes over the document: the primary reads it.
+fn body_options(line: &[u8]) -> ApiResult<Map<String, Value>> {
+    let is_object = line.trim_ascii_start().first() == Some(&b'{');
+    let found = serde_json::from_slice::<BodyOptions<'_>>(line).ok();
+    let Some(found) = found.filter(|_| is_object) else {
+        // Either it is mended, or this says what is wrong.
+        return json::parse_object(line);
+    };
+    let found = [
+        ("_source", found._source),
+        ("if_seq_no", found.if_seq_no),
+        ("if_primary_term", found.if_primary_term),
+    ];
+    let mut options = Map::new();
+    for (name, text) in found {
+        if let Some(text) = text {
+            options.insert(name.to_owned(), json::parse(text.get().as_bytes())?);
+        }
+    }
+    Ok(options)
+}
+
+#[derive(Deserialize)]
+struct BodyOptions<'a> {
+    #[serde(borrow, default, deserialize_with = "text_of")]
+    _source: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "text_of")]
+    if_seq_no: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "text_of")]
+    if_primary_term: Option<&'a RawValue>,
+}
+
+/// Reads a value as its text, `null` too.
+fn text_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Takes the condition that the body of an update may hold.
@@ -613,6 +652,36 @@ mod tests {
         let document = items[0].source.as_ptr() as usize;
         let range = body.as_ptr() as usize..body.as_ptr() as usize + body.len();
         assert!(range.contains(&document));
+    }
+
+    #[test]
+    fn the_options_of_an_update_are_found_wherever_they_stand() {
+        let body =
+            |line: &str| format!("{{\"update\":{{\"_index\":\"a\",\"_id\":\"1\"}}}}\n{line}\n");
+        let found = |line: &str| {
+            let item = read(&body(line))?.remove(0);
+            let condition = item.if_seq_no.zip(item.if_primary_term);
+            Ok((item.return_source.map(|filter| filter.enabled), condition))
+        };
+        for (line, expected) in [
+            (r#"{"doc":{"_source":1,"if_seq_no":"x"}}"#, (None, None)),
+            (
+                r#" {"if_primary_term":"2","doc":{"a":[{}]},"_source":true,"if_seq_no":3}"#,
+                (Some(true), Some((3, 2))),
+            ),
+            // Mended, as everywhere.
+            (r#"{'_source':false,"doc":{}}"#, (Some(false), None)),
+        ] {
+            assert_eq!(found(line), Ok(expected), "{line}");
+        }
+        for line in [
+            r#"["_source"]"#,
+            r#"{"_source":true,"_source":true,"doc":{}}"#,
+            r#"{"_source":null,"doc":{}}"#,
+            r#"{"if_seq_no":"#,
+        ] {
+            assert_eq!(found(line).unwrap_err().status, 400, "{line}");
+        }
     }
 
     #[test]

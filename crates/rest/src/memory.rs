@@ -1,8 +1,7 @@
 //! What a request is charged for on this side: bodies that were read into trees, and answers.
 
-use bytes::Bytes;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
-use ringwall_base::breaker::{Account, Charge};
+use ringwall_base::breaker::Account;
 use ringwall_base::json_size::tree_size;
 
 /// Charges for the JSON of a request that was read into trees, until the request is answered.
@@ -37,25 +36,6 @@ impl Parsed {
         }
         self.account.charge(size.bytes, "<parsed_request>")?;
         Ok(())
-    }
-}
-
-/// Returns bytes that are charged for as long as anybody holds them.
-pub fn held(bytes: Vec<u8>, charge: Charge) -> Bytes {
-    Bytes::from_owner(Held {
-        bytes,
-        _charge: charge,
-    })
-}
-
-struct Held {
-    bytes: Vec<u8>,
-    _charge: Charge,
-}
-
-impl AsRef<[u8]> for Held {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
     }
 }
 
@@ -99,7 +79,7 @@ mod tests {
         let charge = breakers
             .charge(Purpose::Request, 100, "<http_response>")
             .unwrap();
-        let mut bytes = held(vec![7; 100], charge);
+        let mut bytes = charge.hold(vec![7; 100]);
         let piece = bytes.split_to(10);
         drop(bytes);
         assert_eq!(breakers.used(Purpose::Request), 100);

@@ -16,7 +16,6 @@ use serde_json::Value;
 
 use crate::filter_path::FilterPath;
 use crate::json;
-use crate::memory::held;
 use crate::params::Params;
 use crate::request::{ResponseBody, RestResponse};
 
@@ -163,7 +162,7 @@ impl Rendering {
             Some(less) => charge.shrink(less),
             None => charge.grow(written - charge.bytes(), LABEL)?,
         }
-        Ok(response.map(|body| Full::new(held(body, charge))))
+        Ok(response.map(|body| Full::new(charge.hold(body))))
     }
 
     /// Returns the HTTP answer for a failure. Failures are never filtered.

@@ -11,7 +11,6 @@ use ringwall_api::{
     ActionRequest, ApiError, ApiResult, Client, ClientExt, ErrorCode, IndicesOptions,
     IndicesTarget, RequestContext,
 };
-use ringwall_base::breaker::Charge;
 use serde_json::{Map, Value};
 
 use crate::json;
@@ -29,8 +28,6 @@ pub struct RestRequest {
     pub body: RequestBody,
     /// What was read of the body into trees, for as long as the request lives.
     pub parsed: Parsed,
-    /// For the body itself.
-    pub _body_charge: Charge,
     pub context: RequestContext,
     pub names: IndexNames,
     pub client: Arc<dyn Client>,

@@ -216,7 +216,7 @@ mod tests {
     use bytes::Bytes;
     use ringwall_api::action::{AnyMessage, BoxFuture, ErasedRequest};
     use ringwall_api::{AccessKind, ApiError, ApiResult, Client, RequestContext};
-    use ringwall_base::breaker::{Account, Breakers, Purpose};
+    use ringwall_base::breaker::Account;
 
     use super::*;
     use crate::memory::Parsed;
@@ -259,7 +259,6 @@ mod tests {
             };
             Some((name, value))
         });
-        let breakers = Breakers::unlimited();
         let request = RestRequest {
             names: crate::request::IndexNames {
                 math: |name, _| Ok(name.to_owned()),
@@ -271,7 +270,6 @@ mod tests {
             params,
             body: Bytes::from_static(body.as_bytes()).into(),
             parsed: Parsed::new(Account::unlimited(), u64::MAX),
-            _body_charge: breakers.open(Purpose::InFlight),
             context: RequestContext::of(ringwall_security::system::identity()),
             client: client.clone(),
             prefers_json: false,

@@ -287,7 +287,7 @@ impl Service {
         {
             return Err(takes_no_body(&parts.method, parts.uri.path()));
         }
-        let (body, charge) = read_body(body, &parts.headers, self.limits, &self.breakers).await?;
+        let body = read_body(body, &parts.headers, self.limits, &self.breakers).await?;
         if let Some(refusal) = check_content_type(route, content_type, &body, parts, rendering) {
             return Ok(Answer::Http(refusal));
         }
@@ -304,7 +304,6 @@ impl Service {
             params: Arc::new(params),
             body: body.into(),
             parsed: Parsed::new(context.account.clone(), self.max_content_values),
-            _body_charge: charge,
             context,
             client: Arc::clone(&self.client),
             prefers_json: rendering.prefers_json,

@@ -80,6 +80,7 @@ pub struct FetchedHit {
     pub seq_no: Option<SeqNo>,
     pub primary_term: Option<Term>,
     /// The filtered `_source`, JSON text.
+    #[serde(with = "ringwall_base::encoding::shared::option", default)]
     pub source: Option<Bytes>,
     /// The `fields` object, from `docvalue_fields` and `fields`.
     pub fields: Option<Value>,

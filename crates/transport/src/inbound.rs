@@ -284,7 +284,7 @@ impl Session {
             .admit(action.callers, &head.action, &peer, has_user, deadline)
             .await?;
         let limit = self.limit(&head)?;
-        let _charge = self.charge(&head)?;
+        let charge = self.charge(&head)?;
         let body = match timeout_at(deadline, wire::collect(body, limit)).await {
             Ok(body) => body.map_err(|error| body_error(&head, &error))?,
             Err(_elapsed) => {
@@ -294,6 +294,11 @@ impl Session {
                 );
                 return Err(ApiError::new(ErrorCode::ReceiveTimeout, reason));
             }
+        };
+        let body = match charge {
+            // Whatever is kept of it stays charged.
+            Some(charge) => charge.hold(body),
+            None => body,
         };
         let (authentication, message) = head.split(body).map_err(ApiError::illegal_argument)?;
         let context = InboundContext {

@@ -79,7 +79,8 @@ pub(crate) struct Call<'a> {
     pub(crate) action: &'a str,
     pub(crate) timeout: Duration,
     pub(crate) authentication: Option<&'a Authentication>,
-    pub(crate) body: Bytes,
+    /// In pieces that are sent one after the other.
+    pub(crate) body: Vec<Bytes>,
 }
 
 /// Why a call brought no response body.
@@ -189,7 +190,7 @@ impl LinkWire {
                 action: HANDSHAKE_ACTION,
                 timeout,
                 authentication: None,
-                body: encoding::encode(&hello).into(),
+                body: vec![encoding::encode(&hello).into()],
             };
             let answer = self.call(call).await?;
             let mut welcome: Welcome =
@@ -209,8 +210,9 @@ impl LinkWire {
     /// Sends a request and waits for its response. The caller sets the deadline, and gives up by
     /// dropping the future: the peer is told and drops the handler.
     pub(crate) async fn call(&self, call: Call<'_>) -> Result<Bytes, CallError> {
-        let (bytes, limit) = (call.body.len() as u64, self.max_message_bytes);
-        if call.body.len() > limit {
+        let length: usize = call.body.iter().map(Bytes::len).sum();
+        let (bytes, limit) = (length as u64, self.max_message_bytes);
+        if length > limit {
             return Err(CallError::TooLarge { bytes, limit });
         }
         let request = wire::request(call.action, call.timeout, call.authentication, call.body)

@@ -64,7 +64,7 @@ impl Message {
     /// Errors: the bytes are none of the type (400), or the value is of another type.
     pub(crate) fn into_typed<T: DeserializeOwned + 'static>(self) -> Result<T, ApiError> {
         match self {
-            Self::Encoded(bytes) => encoding::decode(&bytes)
+            Self::Encoded(bytes) => encoding::decode_shared(&bytes)
                 .map_err(|error| ApiError::illegal_argument(error.to_string())),
             Self::Typed(value) => value.downcast().map(|value| *value).map_err(|_| {
                 let wanted = std::any::type_name::<T>();

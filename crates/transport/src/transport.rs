@@ -259,13 +259,27 @@ impl Transport {
         action: &'static str,
         request: Request<'_>,
     ) -> Result<Bytes, SendError> {
-        let after = request.timeout.min(MAX_TIMEOUT);
-        let deadline = Instant::now() + after;
+        let (body, authentication) = (request.body, request.authentication);
         if node == self.core.local_id {
-            let body = Message::Encoded(request.body);
-            let answer = self.deliver(action, body, request.authentication, after, deadline);
+            let body = Message::Encoded(body);
+            let answer = self.deliver(action, body, authentication, request.timeout);
             return answer.await?.into_encoded().map_err(SendError::Remote);
         }
+        self.send_chunks(node, action, vec![body], authentication, request.timeout)
+            .await
+    }
+
+    /// Sends what is in pieces to another node.
+    async fn send_chunks(
+        &self,
+        node: NodeId,
+        action: &'static str,
+        body: Vec<Bytes>,
+        authentication: Option<&Authentication>,
+        timeout: Duration,
+    ) -> Result<Bytes, SendError> {
+        let after = timeout.min(MAX_TIMEOUT);
+        let deadline = Instant::now() + after;
         let late = |sent| SendError::Timeout {
             node,
             action,
@@ -280,8 +294,8 @@ impl Transport {
             let call = link.call(Call {
                 action,
                 timeout: deadline.saturating_duration_since(Instant::now()),
-                authentication: request.authentication,
-                body: request.body.clone(),
+                authentication,
+                body: body.clone(),
             });
             match timeout_at(deadline, call).await {
                 Err(_elapsed) => return Err(late(true)),
@@ -310,21 +324,14 @@ impl Transport {
     {
         let name = action.name();
         if node == self.core.local_id {
-            let after = timeout.min(MAX_TIMEOUT);
-            let deadline = Instant::now() + after;
             let message = Message::Typed(Box::new(message));
-            let answer = self.deliver(name, message, authentication, after, deadline);
+            let answer = self.deliver(name, message, authentication, timeout);
             return answer.await?.into_typed().map_err(SendError::Remote);
         }
-        let body = encoding::encode(&message).into();
+        let body = encoding::encode_chunks(&message);
         drop(message);
-        let request = Request {
-            body,
-            authentication,
-            timeout,
-        };
-        let response = self.send(node, name, request).await?;
-        encoding::decode(&response).map_err(|error| SendError::Invalid {
+        let response = self.send_chunks(node, name, body, authentication, timeout);
+        encoding::decode_shared(&response.await?).map_err(|error| SendError::Invalid {
             node,
             action: name,
             reason: error.to_string(),
@@ -443,9 +450,10 @@ impl Transport {
         action: &'static str,
         message: Message,
         authentication: Option<&Authentication>,
-        after: Duration,
-        deadline: Instant,
+        timeout: Duration,
     ) -> Result<Message, SendError> {
+        let after = timeout.min(MAX_TIMEOUT);
+        let deadline = Instant::now() + after;
         if self.core.stopping.is_cancelled() {
             return Err(SendError::ShuttingDown);
         }

@@ -50,7 +50,7 @@ pub(crate) fn request(
     action: &str,
     timeout: Duration,
     authentication: Option<&Authentication>,
-    body: Bytes,
+    body: Vec<Bytes>,
 ) -> Result<http::Request<Chunks>, String> {
     let identity = authentication.map_or_else(Bytes::new, |who| encoding::encode(who).into());
     let action = HeaderValue::from_str(action).map_err(|_| {
@@ -76,7 +76,7 @@ pub(crate) fn request(
             }
         }
     }
-    *request.body_mut() = Chunks::new([identity, body]);
+    *request.body_mut() = Chunks::new(std::iter::once(identity).chain(body));
     Ok(request)
 }
 
@@ -278,7 +278,7 @@ mod tests {
             action,
             Duration::from_secs(2),
             Some(&who),
-            Bytes::from("abc"),
+            vec![Bytes::from("a"), Bytes::from("bc")],
         )
         .unwrap();
         let head = head_of(&sent).unwrap();
@@ -296,7 +296,7 @@ mod tests {
             task: Some("node:7".to_owned()),
             opaque_id: Some("mine".to_owned()),
         };
-        let sent = async { request("a", Duration::ZERO, None, Bytes::new()).unwrap() };
+        let sent = async { request("a", Duration::ZERO, None, Vec::new()).unwrap() };
         let sent = origin.clone().scope(sent).await;
         assert_eq!(head_of(&sent).unwrap().origin, Some(origin));
         // Too long, or no header at all: left out.
@@ -304,15 +304,15 @@ mod tests {
             task: Some("a\nb".to_owned()),
             opaque_id: Some("x".repeat(2_000)),
         };
-        let sent = async { request("a", Duration::ZERO, None, Bytes::new()).unwrap() };
+        let sent = async { request("a", Duration::ZERO, None, Vec::new()).unwrap() };
         assert_eq!(head_of(&odd.scope(sent).await).unwrap().origin, None);
     }
 
     #[test]
     fn a_malformed_head_is_told() {
-        let sent = request("a", Duration::ZERO, None, Bytes::new()).unwrap();
+        let sent = request("a", Duration::ZERO, None, Vec::new()).unwrap();
         assert_eq!(head_of(&sent).unwrap().timeout, Duration::from_millis(1));
-        assert!(request("a\nb", Duration::ZERO, None, Bytes::new()).is_err());
+        assert!(request("a\nb", Duration::ZERO, None, Vec::new()).is_err());
         let mut headers = sent.headers().clone();
         assert!(
             RequestHead::parse(&headers)

@@ -2,7 +2,9 @@
 //! named fields, so that a newer node can add a field (`#[serde(default)]`) that an older one skips.
 
 mod lean;
+pub mod shared;
 
+use bytes::Bytes;
 use lean::Lean;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,6 +31,20 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
         what: std::any::type_name::<T>(),
         reason: error.to_string(),
     })
+}
+
+/// As [`encode`], in pieces to be sent one after the other: long byte strings that are [`shared`] are not copied.
+pub fn encode_chunks<T: Serialize + ?Sized>(message: &T) -> Vec<Bytes> {
+    let mut chunks = shared::Chunks::default();
+    // As in `encode`: it does not fail.
+    rmp_serde::encode::write_named(&mut chunks, &Lean(message)).expect("messages are encodable");
+    chunks.finish()
+}
+
+/// As [`decode`]: byte strings that are [`shared`] become slices of the message, which lives as long as they do.
+pub fn decode_shared<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, DecodeError> {
+    let _decoding = shared::Decoding::of(bytes);
+    decode(bytes)
 }
 
 /// Returns how many bytes [`encode`] would give: about what a value takes in memory, without the room that lists

@@ -34,6 +34,7 @@ pub enum OperationKind {
         routing: Option<String>,
         version: u64,
         /// JSON text.
+        #[serde(with = "ringwall_base::encoding::shared")]
         source: Bytes,
     },
     Delete {

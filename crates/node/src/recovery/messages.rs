@@ -106,6 +106,7 @@ pub struct OperationsRequest {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OperationsResponse {
     /// A `Vec<Operation>`.
+    #[serde(with = "ringwall_base::encoding::shared")]
     pub operations: Bytes,
     /// The next one to ask for; equal to `from` when there are no more.
     pub next: SeqNo,

@@ -67,6 +67,7 @@ pub struct ReplicaRequest {
     /// The mapping that the operations were made with, which the copy must have too.
     pub mapping_version: u64,
     /// Encoded once for all copies: a `Vec<Operation>`.
+    #[serde(with = "ringwall_base::encoding::shared")]
     pub operations: Bytes,
     pub refresh: bool,
 }
@@ -87,6 +88,7 @@ pub struct ResyncRequest {
     /// Operations at or below it are the same on every in-sync copy.
     pub global_checkpoint: SeqNo,
     /// Every operation of the new primary above its global checkpoint: a `Vec<Operation>`.
+    #[serde(with = "ringwall_base::encoding::shared")]
     pub operations: Bytes,
 }
 

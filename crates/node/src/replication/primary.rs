@@ -231,7 +231,7 @@ pub async fn replicate(
         term,
         mapping_version: shard.mapping_version(),
         global_checkpoint: shard.engine.global_checkpoint(),
-        operations: encoding::encode(operations).into(),
+        operations: encoded_for(&group.targets, operations),
         refresh,
     };
     let local = {
@@ -278,6 +278,14 @@ pub async fn replicate(
         skipped: 0,
         failed,
     })
+}
+
+/// Returns operations as the copies get them: encoded once for all, and not at all where there is none.
+fn encoded_for(targets: &[Target], operations: &[Operation]) -> Bytes {
+    match targets.is_empty() {
+        true => Bytes::new(),
+        false => encoding::encode(operations).into(),
+    }
 }
 
 /// What every copy is sent.
@@ -719,3 +727,32 @@ async fn refresh_copies(
 
 /// How long a write waits for a refresh before it makes one itself.
 const REFRESH_WAIT: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use ringwall_base::NodeId;
+    use ringwall_index::translog::OperationKind;
+
+    use super::super::replica::decode_operations;
+    use super::*;
+
+    #[test]
+    fn nothing_is_encoded_for_nobody() {
+        let kind = OperationKind::NoOp {
+            reason: "test".to_owned(),
+        };
+        let operations = vec![Operation {
+            seq_no: 1,
+            primary_term: 1,
+            kind,
+            origin: None,
+        }];
+        assert!(encoded_for(&[], &operations).is_empty());
+        let target = Target {
+            node: NodeId::from_bits(1),
+            allocation_id: AllocationId("a".to_owned()),
+        };
+        let sent = encoded_for(&[target], &operations);
+        assert_eq!(decode_operations(&sent), Ok(operations));
+    }
+}

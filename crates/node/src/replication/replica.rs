@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::{AllocationId, SeqNo, ShardId, Term, encoding};
 use ringwall_index::Operation;
@@ -93,9 +94,9 @@ pub async fn refresh(services: &Services, request: RefreshCopyRequest) -> ApiRes
     services.pools.disk.run(move || shard.refresh()).await?
 }
 
-/// Reads a message's operations.
-pub fn decode_operations(bytes: &[u8]) -> ApiResult<Vec<Operation>> {
-    encoding::decode(bytes).map_err(|error| ApiError::internal(error.to_string()))
+/// Reads a message's operations. Their sources are slices of it.
+pub fn decode_operations(bytes: &Bytes) -> ApiResult<Vec<Operation>> {
+    encoding::decode_shared(bytes).map_err(|error| ApiError::internal(error.to_string()))
 }
 
 /// Every operation of ours above the checkpoint must be one of the primary's: the same number

@@ -28,6 +28,7 @@ pub struct QueryRequest {
     /// By which name the search came to the index, which decides what it sees.
     pub through: Through,
     /// The request body, JSON text.
+    #[serde(with = "ringwall_base::encoding::shared")]
     pub body: Bytes,
     /// What `now` means, milliseconds since the epoch.
     pub now_ms: i64,

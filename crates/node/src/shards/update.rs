@@ -1,15 +1,18 @@
 //! What an update makes of a document. Source: Elasticsearch reference, "Update API".
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use ringwall_api::document::WriteItem;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::json;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// The body of an update, checked.
 #[derive(Debug)]
 pub struct UpdateBody {
-    doc: Option<Map<String, Value>>,
-    upsert: Option<Map<String, Value>>,
+    body: Arc<Map<String, Value>>,
     doc_as_upsert: bool,
     detect_noop: bool,
 }
@@ -22,32 +25,37 @@ pub enum Updated {
 }
 
 impl UpdateBody {
-    /// Parses a body.
+    /// Returns the body of an item, which is parsed unless this node has done so before.
     ///
     /// # Errors
     /// 400 for what is not an update, or asks for a script.
-    pub fn parse(body: &[u8]) -> ApiResult<Self> {
+    pub fn of(item: &WriteItem) -> ApiResult<Self> {
+        match &item.body {
+            Some(body) => Self::checked(body.clone()),
+            None => Self::parse(&item.source),
+        }
+    }
+
+    fn parse(body: &[u8]) -> ApiResult<Self> {
         let body = json::parse(body).map_err(|error| {
             ApiError::new(
                 ErrorCode::XContentParse,
                 format!("cannot parse the update: {error}"),
             )
         })?;
-        let Value::Object(body) = body else {
-            return Err(parsing("expected an object with [doc] or [upsert]"));
-        };
-        let mut update = Self {
-            doc: None,
-            upsert: None,
-            doc_as_upsert: false,
-            detect_noop: true,
-        };
-        for (key, value) in body {
+        match body {
+            Value::Object(body) => Self::checked(body.into()),
+            _ => Err(parsing("expected an object with [doc] or [upsert]")),
+        }
+    }
+
+    fn checked(body: Arc<Map<String, Value>>) -> ApiResult<Self> {
+        let (mut doc_as_upsert, mut detect_noop) = (false, true);
+        for (key, value) in body.iter() {
             match key.as_str() {
-                "doc" => update.doc = Some(object("doc", value)?),
-                "upsert" => update.upsert = Some(object("upsert", value)?),
-                "doc_as_upsert" => update.doc_as_upsert = boolean("doc_as_upsert", &value)?,
-                "detect_noop" => update.detect_noop = boolean("detect_noop", &value)?,
+                "doc" | "upsert" => check_object(key, value)?,
+                "doc_as_upsert" => doc_as_upsert = boolean(key, value)?,
+                "detect_noop" => detect_noop = boolean(key, value)?,
                 // What of the result to return, and the condition: taken from the request by the HTTP
                 // edge.
                 "_source" | "if_seq_no" | "if_primary_term" => {}
@@ -59,17 +67,30 @@ impl UpdateBody {
                 _ => return Err(parsing(&format!("[UpdateRequest] unknown field [{key}]"))),
             }
         }
+        let update = Self {
+            body,
+            doc_as_upsert,
+            detect_noop,
+        };
         update.check()?;
         Ok(update)
     }
 
+    fn doc(&self) -> Option<&Map<String, Value>> {
+        self.body.get("doc")?.as_object()
+    }
+
+    fn upsert(&self) -> Option<&Map<String, Value>> {
+        self.body.get("upsert")?.as_object()
+    }
+
     fn check(&self) -> ApiResult<()> {
-        if self.doc.is_none() && self.doc_as_upsert {
+        if self.doc().is_none() && self.doc_as_upsert {
             return Err(ApiError::validation(&[
                 "doc must be specified if doc_as_upsert is enabled",
             ]));
         }
-        if self.doc.is_none() {
+        if self.doc().is_none() {
             return Err(ApiError::validation(&["script or doc is missing"]));
         }
         Ok(())
@@ -80,7 +101,7 @@ impl UpdateBody {
     /// # Errors
     /// `action_request_validation_exception` for an upsert.
     pub fn check_conditional(&self) -> ApiResult<()> {
-        let problem = match (&self.upsert, self.doc_as_upsert) {
+        let problem = match (self.upsert(), self.doc_as_upsert) {
             (Some(_), _) => "upsert requests don't support `if_seq_no` and `if_primary_term`",
             (None, true) => "compare and write operations can not be used with upsert",
             (None, false) => return Ok(()),
@@ -92,13 +113,13 @@ impl UpdateBody {
     ///
     /// # Errors
     /// `document_missing_exception` without an upsert.
-    pub fn insert(self, index: &str, id: &str) -> ApiResult<Bytes> {
-        let document = match (self.upsert, self.doc_as_upsert) {
-            (_, true) => self.doc,
-            (upsert, false) => upsert,
+    pub fn insert(&self, index: &str, id: &str) -> ApiResult<Bytes> {
+        let document = match self.doc_as_upsert {
+            true => self.doc(),
+            false => self.upsert(),
         };
         match document {
-            Some(document) => encode(&Value::Object(document)),
+            Some(document) => encode(document),
             None => Err(ApiError::new(
                 ErrorCode::DocumentMissing,
                 format!("[{id}]: document missing"),
@@ -108,11 +129,11 @@ impl UpdateBody {
     }
 
     /// Merges `doc` into a document.
-    pub fn merge(self, current: &[u8]) -> ApiResult<Updated> {
+    pub fn merge(&self, current: &[u8]) -> ApiResult<Updated> {
         let current = json::parse(current)
             .map_err(|error| ApiError::internal(format!("stored document: {error}")))?;
         let mut merged = current.clone();
-        if let (Value::Object(target), Some(doc)) = (&mut merged, self.doc) {
+        if let (Value::Object(target), Some(doc)) = (&mut merged, self.doc()) {
             merge_into(target, doc);
         }
         if self.detect_noop && json::same_value(&merged, &current) {
@@ -122,26 +143,26 @@ impl UpdateBody {
     }
 }
 
-fn merge_into(target: &mut Map<String, Value>, update: Map<String, Value>) {
+fn merge_into(target: &mut Map<String, Value>, update: &Map<String, Value>) {
     for (key, value) in update {
-        match (target.get_mut(&key), value) {
+        match (target.get_mut(key), value) {
             (Some(Value::Object(old)), Value::Object(new)) => merge_into(old, new),
             (_, value) => {
-                target.insert(key, value);
+                target.insert(key.clone(), value.clone());
             }
         }
     }
 }
 
-fn encode(document: &Value) -> ApiResult<Bytes> {
+fn encode(document: &impl Serialize) -> ApiResult<Bytes> {
     serde_json::to_vec(document)
         .map(Bytes::from)
         .map_err(|error| ApiError::internal(error.to_string()))
 }
 
-fn object(name: &str, value: Value) -> ApiResult<Map<String, Value>> {
+fn check_object(name: &str, value: &Value) -> ApiResult<()> {
     match value {
-        Value::Object(object) => Ok(object),
+        Value::Object(_) => Ok(()),
         other => Err(parsing(&format!(
             "[{name}] must be an object, not [{other}]"
         ))),

@@ -40,6 +40,8 @@ pub struct AppliedItems {
     items: Arc<Vec<ShardItem>>,
     views: UpdateViews,
     outcomes: Vec<Result<Done, ApiError>>,
+    /// The body of the current item, if it is an update: read once, however often the item is tried.
+    update: Option<UpdateBody>,
     /// What was written, to be replicated.
     pub operations: Vec<Operation>,
     /// The current item needs these fields; it is tried again after they were added.
@@ -66,6 +68,7 @@ impl AppliedItems {
             outcomes: Vec::with_capacity(items.len()),
             operations: Vec::with_capacity(items.len()),
             items,
+            update: None,
             mapping_update: None,
             mapping_ahead: None,
         }
@@ -79,6 +82,7 @@ impl AppliedItems {
     /// Gives up the current item and goes on with the next.
     pub fn fail_current(&mut self, error: ApiError) {
         if self.outcomes.len() < self.items.len() {
+            self.update = None;
             self.outcomes.push(Err(error));
         }
     }
@@ -130,7 +134,8 @@ pub fn apply_items(
             request: applied.request,
             item: u32::try_from(applied.outcomes.len()).unwrap_or(u32::MAX),
         };
-        let outcome = match apply_item(shard, term, current, by, &applied.views) {
+        let update = &mut applied.update;
+        let outcome = match apply_item(shard, term, current, by, &applied.views, update) {
             Ok(Step::Written(done, operation)) => {
                 applied.operations.push(operation);
                 Ok(done)
@@ -147,6 +152,7 @@ pub fn apply_items(
             Err(error) if error.is_fatal() => return Err(error.into()),
             Err(error) => Err(error.into()),
         };
+        applied.update = None;
         applied.outcomes.push(outcome);
     }
     Ok(())
@@ -213,6 +219,7 @@ fn apply_item(
     current: &ShardItem,
     by: RequestItem,
     views: &UpdateViews,
+    body: &mut Option<UpdateBody>,
 ) -> Result<Step, IndexError> {
     let item = &current.item;
     let Some(id) = item.id.as_deref() else {
@@ -240,7 +247,7 @@ fn apply_item(
                 view.ok_or_else(|| ApiError::internal("what an update sees was not looked up"))?;
             let view = view.as_ref().map_err(ApiError::clone)?;
             loop {
-                match update(shard, term, item, id, by, view) {
+                match update(shard, term, item, id, by, view, body) {
                     Err(error) if attempts_left > 0 && is_conflict(&error) => attempts_left -= 1,
                     result => return result,
                 }
@@ -278,11 +285,15 @@ fn update(
     id: &str,
     by: RequestItem,
     view: &View,
+    body: &mut Option<UpdateBody>,
 ) -> Result<Step, IndexError> {
     if let Some((write, operation)) = shard.engine.repeated(by)? {
         return updated_before(item, id, write, operation);
     }
-    let body = UpdateBody::parse(&item.source)?;
+    let body = match body {
+        Some(read) => read,
+        None => body.insert(UpdateBody::of(item)?),
+    };
     if item.if_seq_no.is_some() {
         body.check_conditional()?;
     }
@@ -411,9 +422,13 @@ fn is_conflict(error: &IndexError) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use ringwall_api::document::RefreshPolicy;
+    use ringwall_base::encoding;
     use serde_json::json;
 
     use super::*;
+    use crate::replication::messages::ShardBulkRequest;
+    use crate::replication::replica::decode_operations;
     use crate::shards::local::tests::primary_of;
 
     fn primary(directory: &std::path::Path) -> Arc<LocalShard> {
@@ -447,9 +462,12 @@ mod tests {
         .to_vec()
     }
 
+    fn whole() -> UpdateViews {
+        BTreeMap::from([(None, Ok(View::whole()))])
+    }
+
     fn send(shard: &LocalShard, request: u64) -> (Vec<Result<String, u16>>, Vec<Operation>) {
-        let views = BTreeMap::from([(None, Ok(View::whole()))]);
-        let mut applied = AppliedItems::new(request, items(), views);
+        let mut applied = AppliedItems::new(request, items().into(), whole());
         apply_items(shard, 1, true, &mut applied).unwrap();
         let operations = applied.operations.clone();
         let outcomes = applied.into_outcomes(ShardCounts::default(), false);
@@ -461,6 +479,65 @@ mod tests {
             })
             .collect();
         (outcomes, operations)
+    }
+
+    #[test]
+    fn a_source_is_a_slice_of_what_was_sent_as_far_as_the_copies() {
+        let directory = tempfile::tempdir().unwrap();
+        let shard = primary(&directory.path().join("0"));
+        let is_within = |part: &Bytes, whole: &Bytes| {
+            let (part, whole) = (part.as_ptr_range(), whole.as_ptr_range());
+            whole.start <= part.start && part.end <= whole.end
+        };
+        let source = |operation: &Operation| match &operation.kind {
+            OperationKind::Index { source, .. } => Some(source.clone()),
+            _ => None,
+        };
+        // As the primary's node gets it from another.
+        let request = ShardBulkRequest {
+            shard: shard.id.clone(),
+            request: 7,
+            relay: false,
+            items: items().into(),
+            refresh: RefreshPolicy::None,
+            wait_for_active_shards: None,
+        };
+        let sent = Bytes::from(encoding::encode(&request));
+        let request: ShardBulkRequest = encoding::decode_shared(&sent).unwrap();
+        let mut applied = AppliedItems::new(7, request.items, whole());
+        apply_items(&shard, 1, true, &mut applied).unwrap();
+        let whole = applied.operations.iter().filter_map(source);
+        let of_request = whole.filter(|source| is_within(source, &sent)).count();
+        assert_eq!(of_request, 3, "all but what two updates merged");
+        // As a copy gets the operations.
+        let sent = Bytes::from(encoding::encode(&applied.operations));
+        let received = decode_operations(&sent).unwrap();
+        let mut sources = received.iter().filter_map(source);
+        assert!(sources.all(|source| is_within(&source, &sent)));
+    }
+
+    #[test]
+    fn the_body_of_an_update_is_read_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let shard = primary(&directory.path().join("0"));
+        // What the edge has read counts; of the text nothing is left to read.
+        let mut item = WriteItem::new(OpType::Update, "logs", Some("a".into()), "no JSON".into());
+        let Value::Object(body) = json!({"doc": {"n": 1, "new": "x"}, "doc_as_upsert": true})
+        else {
+            unreachable!()
+        };
+        item.body = Some(Arc::new(body));
+        let item = ShardItem {
+            item,
+            new_id: false,
+            alias: None,
+        };
+        let mut applied = AppliedItems::new(7, vec![item].into(), whole());
+        apply_items(&shard, 1, true, &mut applied).unwrap();
+        // It waits for the mapping to grow, and keeps what it has read meanwhile.
+        assert!(applied.mapping_update.is_some() && applied.update.is_some());
+        applied.fail_current(ApiError::internal("no"));
+        assert!(applied.update.is_none());
     }
 
     #[test]

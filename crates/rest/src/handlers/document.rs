@@ -1,5 +1,7 @@
 //! `_doc`, `_create`, `_update`, `_source`, `_mget`. Source: Elasticsearch reference, "Document APIs".
 
+use std::sync::Arc;
+
 use http::{Method, StatusCode};
 use ringwall_api::document::{
     BulkRequest, GetRequest, GetResult, MultiGetItem, MultiGetRequest, OpType, SourceFilter,
@@ -125,6 +127,7 @@ pub async fn update(request: RestRequest) -> ApiResult<RestResponse> {
     let mut item = write_item(&request, OpType::Update, Some(id))?;
     set_condition(&mut item, &body)?;
     item.source = request.body().clone();
+    item.body = Some(Arc::new(body));
     item.retry_on_conflict = request.params.number("retry_on_conflict")?.unwrap_or(0);
     item.return_source = request.params.source_filter().or(returned);
     execute_one(&request, item).await
@@ -200,6 +203,7 @@ fn write_item(request: &RestRequest, op: OpType, id: Option<String>) -> ApiResul
     // Errors never quote the document.
     params.hint_flags(&["include_source_on_error"])?;
     Ok(WriteItem {
+        body: None,
         routing: params.owned("routing"),
         if_seq_no: params.number("if_seq_no")?,
         if_primary_term: params.number("if_primary_term")?,

@@ -21,7 +21,7 @@ pub struct BodyLimits {
     pub idle: Duration,
 }
 
-/// Reads and decompresses a body. The charge is to be kept until the request is answered.
+/// Reads and decompresses a body, which is charged for as long as anybody holds a part of it.
 ///
 /// Errors: 413 beyond the limit, 429 when all bodies together take too much, 400 for a broken body
 /// or an encoding other than gzip, 408 for a client that stalls.
@@ -30,7 +30,7 @@ pub async fn read_body(
     headers: &HeaderMap,
     limits: BodyLimits,
     breakers: &Breakers,
-) -> ApiResult<(Bytes, Charge)> {
+) -> ApiResult<Bytes> {
     let mut charge = breakers.open(Purpose::InFlight);
     if body.size_hint().lower() > limits.max_bytes {
         return Err(too_long(limits.max_bytes));
@@ -40,7 +40,7 @@ pub async fn read_body(
         .get(http::header::CONTENT_ENCODING)
         .map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase());
     match encoding.as_deref().map(str::trim) {
-        None | Some("" | "identity") => Ok((raw, charge)),
+        None | Some("" | "identity") => Ok(charge.hold(raw)),
         Some("gzip" | "x-gzip") => {
             let inflate = move || gunzip(&raw, limits.max_bytes, charge);
             tokio::task::spawn_blocking(inflate)
@@ -88,7 +88,7 @@ async fn collect(body: &mut Incoming, limits: BodyLimits, charge: &mut Charge) -
     })
 }
 
-fn gunzip(raw: &[u8], max_bytes: u64, mut charge: Charge) -> ApiResult<(Bytes, Charge)> {
+fn gunzip(raw: &[u8], max_bytes: u64, mut charge: Charge) -> ApiResult<Bytes> {
     let mut decoder = MultiGzDecoder::new(raw);
     let mut inflated = Vec::new();
     let mut piece = vec![0; 64 * 1024];
@@ -105,7 +105,9 @@ fn gunzip(raw: &[u8], max_bytes: u64, mut charge: Charge) -> ApiResult<(Bytes, C
         charge.grow(read as u64, HTTP_REQUEST)?;
         inflated.extend_from_slice(&piece[..read]);
     }
-    Ok((Bytes::from(inflated), charge))
+    // What was compressed is gone.
+    charge.shrink(raw.len() as u64);
+    Ok(charge.hold(inflated))
 }
 
 /// What refusals say that a body is, as in Elasticsearch.

@@ -5,8 +5,8 @@
     reason = "this crate is below `security::system`"
 )]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -521,8 +521,12 @@ async fn requests_beyond_the_memory_budget_are_refused_but_cluster_actions_pass(
                 .len(),
             900
         );
+        settled(&breakers).await;
     }
-    // The last charge ends a moment after its answer.
+}
+
+/// A charge ends a moment after the answer.
+async fn settled(breakers: &Breakers) {
     let settled = async {
         while breakers.used(Purpose::InFlight) > 0 {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -531,6 +535,43 @@ async fn requests_beyond_the_memory_budget_are_refused_but_cluster_actions_pass(
     tokio::time::timeout(Duration::from_secs(20), settled)
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_request_is_charged_for_as_long_as_a_part_of_it_is_held() {
+    #[derive(Serialize, Deserialize)]
+    struct Document {
+        #[serde(with = "ringwall_base::encoding::shared")]
+        source: Bytes,
+        rest: Vec<u8>,
+    }
+    const KEEP: NodeAction<Document, ()> = NodeAction::new("internal:keep");
+    let breakers = Breakers::new(Limits::none());
+    let charged = TransportConfig {
+        breakers: breakers.clone(),
+        ..config()
+    };
+    let (a, b) = (node("a").await, node_with(charged, identity("b")).await);
+    let kept = Arc::new(Mutex::new(None));
+    let keep = Arc::clone(&kept);
+    let handler = TypedHandler::new(move |_: InboundContext, document: Document| {
+        *keep.lock().unwrap() = Some(document.source);
+        std::future::ready(Ok(()))
+    });
+    b.register(KEEP.name(), Callers::Anyone, handler).unwrap();
+    a.set_address(id(&b), &address(&b));
+    let document = Document {
+        source: vec![b'x'; 9_000].into(),
+        rest: vec![0; 100],
+    };
+    a.send_typed(id(&b), KEEP, document, None, PATIENCE)
+        .await
+        .unwrap();
+    // The slice keeps all of it.
+    assert!(breakers.used(Purpose::InFlight) > 9_100);
+    let source = kept.lock().unwrap().take();
+    assert_eq!(source.unwrap(), vec![b'x'; 9_000]);
+    settled(&breakers).await;
 }
 
 #[tokio::test]
