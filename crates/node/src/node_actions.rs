@@ -85,7 +85,8 @@ where
         let services = shared.clone();
         let mut context = context;
         async move {
-            let user = checked(&services, &mut context, &needs(&request))?;
+            let user = user_of(&mut context)?;
+            check(&services, &user, &needs(&request))?;
             let caller = ForUser {
                 node: context,
                 user,
@@ -101,15 +102,51 @@ where
     )
 }
 
-fn checked(
-    services: &Services,
-    context: &mut InboundContext,
-    needs: &[Needs],
-) -> ApiResult<Authentication> {
+/// Registers an action of several parts, each of which has its own needs. The function gets every part, or why the user
+/// may not have it, in order. A request of which nothing may be done is refused as a whole.
+pub fn for_users_by_parts<Q, P, N, F, R, A>(
+    services: &Arc<Services>,
+    action: NodeAction<Q, A>,
+    parts: fn(Q) -> Vec<P>,
+    needs: N,
+    function: F,
+) -> Result<(), DuplicateAction>
+where
+    Q: DeserializeOwned + Send + 'static,
+    P: Send + 'static,
+    N: Fn(&P) -> Vec<Needs> + Copy + Send + Sync + 'static,
+    F: Fn(Arc<Services>, ForUser, Vec<ApiResult<P>>) -> R + Copy + Send + Sync + 'static,
+    R: Future<Output = ApiResult<A>> + Send + 'static,
+    A: Serialize + Send + 'static,
+{
+    let shared = services.clone();
+    let handler = move |context: InboundContext, request: Q| {
+        let services = shared.clone();
+        let mut context = context;
+        async move {
+            let user = user_of(&mut context)?;
+            let checked = |part: P| check(&services, &user, &needs(&part)).map(|()| part);
+            let parts: Vec<ApiResult<P>> = parts(request).into_iter().map(checked).collect();
+            if !parts.iter().any(Result::is_ok) {
+                let refused = parts.into_iter().find_map(Result::err);
+                let empty = || ApiError::illegal_argument("a request of parts has none");
+                return Err(refused.unwrap_or_else(empty));
+            }
+            let caller = ForUser {
+                node: context,
+                user,
+            };
+            function(services, caller, parts).await
+        }
+    };
+    let transport = &services.transport;
+    let handler = TypedHandler::new(handler);
+    transport.register(action.name(), Callers::MembersForUsers, handler)
+}
+
+fn user_of(context: &mut InboundContext) -> ApiResult<Authentication> {
     let user = context.authentication.take();
-    let user = user.ok_or_else(|| ApiError::internal("a request came without its user"))?;
-    check(services, &user, needs)?;
-    Ok(user)
+    user.ok_or_else(|| ApiError::internal("a request came without its user"))
 }
 
 /// Refuses a user who lacks any of what is needed.

@@ -37,6 +37,22 @@ pub async fn from_copy<R, F>(
 where
     F: Future<Output = ApiResult<R>>,
 {
+    from_copy_after(None, services, shard, preference, deadline, is_final, call).await
+}
+
+/// [`from_copy`] where a copy has been `tried` already: it is not asked again in the first round.
+pub async fn from_copy_after<R, F>(
+    mut tried: Option<Unread>,
+    services: &Services,
+    shard: &ShardId,
+    preference: &Preference,
+    deadline: Instant,
+    is_final: impl Fn(&ApiError) -> bool,
+    call: impl Fn(NodeId, u64) -> F,
+) -> Result<(NodeId, R), Unread>
+where
+    F: Future<Output = ApiResult<R>>,
+{
     let applied = services.cluster.applied();
     let until = deadline.min(Instant::now() + copy_wait(services));
     loop {
@@ -47,9 +63,12 @@ where
             let error = ApiError::index_not_found(&shard.index.name);
             return Err(Unread { node: None, error });
         }
-        let mut last: Option<Unread> = None;
+        let mut last: Option<Unread> = tried.take();
         let nodes = preference.copies(&state, shard, services.local_node());
-        let nodes = nodes.map_err(|error| Unread { node: None, error })?;
+        let mut nodes = nodes.map_err(|error| Unread { node: None, error })?;
+        if let Some(tried) = &last {
+            nodes.retain(|node| tried.node != Some(*node));
+        }
         for node in nodes {
             match call(node, state.version).await {
                 Ok(answer) => return Ok((node, answer)),

@@ -658,7 +658,7 @@ mod tests {
     fn the_options_of_an_update_are_found_wherever_they_stand() {
         let body =
             |line: &str| format!("{{\"update\":{{\"_index\":\"a\",\"_id\":\"1\"}}}}\n{line}\n");
-        let found = |line: &str| {
+        let found = |line: &str| -> ApiResult<_> {
             let item = read(&body(line))?.remove(0);
             let condition = item.if_seq_no.zip(item.if_primary_term);
             Ok((item.return_source.map(|filter| filter.enabled), condition))
@@ -670,7 +670,10 @@ mod tests {
                 (Some(true), Some((3, 2))),
             ),
             // Mended, as everywhere.
-            (r#"{'_source':false,"doc":{}}"#, (Some(false), None)),
+            (
+                r#"{"_source":false, /* all of it */ "doc":{}}"#,
+                (Some(false), None),
+            ),
         ] {
             assert_eq!(found(line), Ok(expected), "{line}");
         }

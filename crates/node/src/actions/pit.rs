@@ -22,6 +22,7 @@ use crate::search::pit::{OPEN, OpenRequest};
 use crate::search::readers::ReaderKind;
 use crate::services::Services;
 use ringwall_security::Resolved;
+use serde_json::Value;
 
 impl Handler<OpenPitRequest> for Services {
     async fn handle(
@@ -101,6 +102,7 @@ impl Handler<PitSearchRequest> for Services {
             body: json_text(&request.body)?,
             targets: targets.collect(),
             source,
+            sort: Value::Null,
             preference: Preference::default(),
             allow_partial: request.allow_partial_results,
             scroll_ms: None,

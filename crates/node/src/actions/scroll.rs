@@ -76,7 +76,7 @@ impl Handler<ScrollRequest> for Services {
             found,
             failures,
         };
-        let mut response = gather(&caller, &context, source, gathered, true, begun).await?;
+        let mut response = gather(&caller, &context, source.into(), gathered, true, begun).await?;
         // As in Elasticsearch only a call that asks to keep it gets the id again.
         response.scroll_id = request
             .keep_alive_ms

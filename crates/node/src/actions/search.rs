@@ -10,12 +10,11 @@ use ringwall_api::auth::Authentication;
 use ringwall_api::document::ShardCounts;
 use ringwall_api::search::{SearchHit, SearchRequest, SearchResponse, ShardFailure};
 use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext, Through};
-use ringwall_base::json_size::tree_size;
 use ringwall_base::{NodeId, ShardId, encoding};
 use ringwall_cluster::ClusterState;
 use ringwall_search::{
-    FetchedHit, ReducedQuery, SearchSource, ShardPlace, ShardQueryResult, TrackTotalHits,
-    check_depth, check_scroll, parse_search, reduce,
+    FetchedHit, ReducedQuery, SearchSource, ShardQueryResult, TrackTotalHits, check_depth,
+    check_scroll, parse_search, reduce,
 };
 use ringwall_security::{Resolved, ResolvedIndices};
 use ringwall_settings::registry::indices::{
@@ -26,6 +25,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+mod query;
+
+use self::query::QueryPhase;
 use super::Handler;
 use super::indices::concrete;
 use super::opened::Opened;
@@ -35,10 +37,9 @@ use crate::preference::Preference;
 use crate::read;
 use crate::search::context_ids::{self, OpenShard};
 use crate::search::control::Waiting;
-use crate::search::messages::{
-    FETCH, FREE, FetchRequest, FetchResponse, FreeRequest, QUERY, QueryRequest, QueryResponse,
-};
+use crate::search::messages::{FETCH, FREE, FetchRequest, FetchResponse, FreeRequest};
 use crate::search::readers::{ReaderId, ReaderKind};
+use crate::search::reading::ReadSearch;
 use crate::search::scroll::{FETCH as SCROLL_FETCH, ScrollFetchRequest};
 use crate::services::Services;
 use crate::views;
@@ -85,6 +86,7 @@ impl Handler<SearchRequest> for Services {
         });
         let run = Run {
             source,
+            sort: request.body.get("sort").cloned().unwrap_or_default(),
             body,
             targets: targets.collect(),
             preference,
@@ -110,6 +112,8 @@ pub(super) fn parse(
 /// A search, and the shards that it covers.
 pub(super) struct Run {
     pub(super) source: SearchSource,
+    /// How it orders hits, as in the body.
+    pub(super) sort: Value,
     /// What `source` was read from, JSON text.
     pub(super) body: Bytes,
     pub(super) targets: Vec<Target>,
@@ -144,7 +148,7 @@ pub(super) async fn run_search(
 async fn run_and_note(
     services: &Arc<Services>,
     context: &RequestContext,
-    run: Run,
+    mut run: Run,
     opened: &Opened,
 ) -> ApiResult<SearchResponse> {
     let begun = Instant::now();
@@ -155,61 +159,27 @@ async fn run_and_note(
         context_ids::check_count(run.targets.len())?;
     }
     let caller = Caller::of(services, context);
-    let (body, targets) = (&run.body, &run.targets);
-    // The query that was made of the body, and the text that the shards are sent.
-    let read = tree_size(body).bytes + body.len() as u64;
-    context.account.charge(read, "<search_request>")?;
-    let (asking, pit) = (&caller, run.source.pit.as_ref());
-    let account = &context.account;
-    let asked = (0..).zip(targets).map(|(ordinal, target)| {
-        let query = move |state_version| QueryRequest {
-            shard: target.shard.clone(),
-            through: target.through.clone(),
-            state_version,
-            body: body.clone(),
-            now_ms: asking.now_ms,
-            fetch: targets.len() == 1,
-            time_left_ms: asking.time_left_ms(),
-            allow_partial,
-            place: ShardPlace {
-                ordinal,
-                of: targets.len() as u32,
-            },
-            scroll_ms: run.scroll_ms,
-            reader: target.open.as_ref().map(|open| open.reader),
-            keep_alive_ms: pit.and_then(|pit| pit.keep_alive_ms),
-        };
-        let preference = &run.preference;
-        async move {
-            let answer: Result<(NodeId, QueryResponse), ShardFailure> = match &target.open {
-                None => asking.ask(&target.shard, preference, QUERY, query).await,
-                Some(open) => {
-                    let answer = asking.call(open.node, QUERY, query(0)).await;
-                    let answer = answer.map_err(|error| {
-                        let error = lost(asking.services, open, error);
-                        shard_failure(&open.shard, Some(open.node), error)
-                    });
-                    answer.map(|response| (open.node, response))
-                }
-            };
-            // As each comes, not when all are there.
-            if let Ok((node, response)) = &answer {
-                if let Some(reader) = response.reader {
-                    opened.note(OpenShard {
-                        shard: target.shard.clone(),
-                        node: *node,
-                        reader,
-                    });
-                }
-                let bytes = encoding::size(response) * HEAP_FACTOR;
-                account.charge(bytes, "<reduce_aggs>")?;
-            }
-            ApiResult::Ok(answer)
-        }
-    });
+    let (source, sort) = (
+        std::mem::take(&mut run.source),
+        std::mem::take(&mut run.sort),
+    );
+    let read = ReadSearch::of(&services.breakers, source, sort, &run.body)?;
+    let (read, targets) = (Arc::new(read), &run.targets);
+    // The text that the nodes are sent.
+    context
+        .account
+        .charge(run.body.len() as u64, "<search_request>")?;
+    let phase = QueryPhase {
+        caller: &caller,
+        run: &run,
+        read: &read,
+        allow_partial,
+        opened,
+        account: &context.account,
+    };
     let mut gathered = Gathered::of(targets.len());
-    for (target, answer) in targets.iter().zip(join_all(asked).await) {
-        match answer? {
+    for (target, answer) in targets.iter().zip(phase.ask_all().await?) {
+        match answer {
             Ok((node, response)) => {
                 gathered.results.push(response.result);
                 gathered.found.push(ShardFound {
@@ -226,12 +196,20 @@ async fn run_and_note(
             Err(failure) => gathered.failures.push(failure),
         }
     }
-    if run.source.pit.is_some() {
+    if read.source.pit.is_some() {
         refuse_unauthorized(&gathered.failures)?;
     }
     let open = gathered.open();
-    let pit_id = run.source.pit.as_ref().map(|pit| pit.id.clone());
-    let mut response = gather(&caller, context, run.source, gathered, allow_partial, begun).await?;
+    let pit_id = read.source.pit.as_ref().map(|pit| pit.id.clone());
+    let mut response = gather(
+        &caller,
+        context,
+        read.source.clone(),
+        gathered,
+        allow_partial,
+        begun,
+    )
+    .await?;
     response.scroll_id = run
         .scroll_ms
         .map(|_| context_ids::encode(ReaderKind::Scroll, &open));
@@ -277,7 +255,7 @@ impl Gathered {
 pub(super) async fn gather(
     caller: &Caller<'_>,
     context: &RequestContext,
-    source: SearchSource,
+    source: Arc<SearchSource>,
     gathered: Gathered,
     allow_partial: bool,
     begun: Instant,

@@ -1,17 +1,22 @@
 //! What the coordinating node of a search and the data nodes send one another.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use ringwall_api::Through;
+use ringwall_api::{ApiResult, Through};
 use ringwall_base::ShardId;
 use ringwall_search::{DocAddress, FetchedHit, ShardPlace, ShardQueryResult};
 use ringwall_transport::NodeAction;
 use serde::{Deserialize, Serialize};
 
 use super::readers::ReaderId;
+use super::reading::Reading;
 
-/// Finds, counts and orders the documents of one shard.
-pub const QUERY: NodeAction<QueryRequest, QueryResponse> =
-    NodeAction::new("indices:data/read/search[phase/query]");
+/// Finds, counts and orders the documents of shards, all that a node is asked for by a search.
+pub const QUERY: NodeAction<QueryRequest, Vec<ApiResult<QueryResponse>>> =
+    NodeAction::new("indices:data/read/search[query][n]");
+/// What the task of one of these shards is called.
+pub const QUERY_SHARD: &str = "indices:data/read/search[phase/query]";
 /// Reads documents that were found.
 pub const FETCH: NodeAction<FetchRequest, FetchResponse> =
     NodeAction::new("indices:data/read/search[phase/fetch/id]");
@@ -19,17 +24,22 @@ pub const FETCH: NodeAction<FetchRequest, FetchResponse> =
 pub const FREE: NodeAction<FreeRequest, ()> =
     NodeAction::new("indices:data/read/search[free_context]");
 
-/// See [`QUERY`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// See [`QUERY`]. One answer per shard, in order.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct QueryRequest {
-    pub shard: ShardId,
-    /// Of the cluster state by which the node holds a copy in service.
-    pub state_version: u64,
-    /// By which name the search came to the index, which decides what it sees.
-    pub through: Through,
+    pub search: Arc<NodeSearch>,
+    pub shards: Vec<ShardQuery>,
+}
+
+/// What is asked of every shard.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NodeSearch {
     /// The request body, JSON text.
     #[serde(with = "ringwall_base::encoding::shared")]
     pub body: Bytes,
+    /// The same as read, once for all shards.
+    #[serde(skip)]
+    pub read: Reading,
     /// What `now` means, milliseconds since the epoch.
     pub now_ms: i64,
     /// The only shard of the search: its page is read at once.
@@ -38,18 +48,46 @@ pub struct QueryRequest {
     pub time_left_ms: u64,
     /// A search that ran out of time answers with what it has.
     pub allow_partial: bool,
-    /// Where the shard stands among those of the search.
-    #[serde(default)]
-    pub place: ShardPlace,
     /// The search is read on; for so long it is kept, milliseconds.
     #[serde(default)]
     pub scroll_ms: Option<u64>,
+    /// For how long a point in time is kept from now on, milliseconds; `None`: as long as before.
+    #[serde(default)]
+    pub keep_alive_ms: Option<u64>,
+}
+
+/// A shard to search.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ShardQuery {
+    pub shard: ShardId,
+    /// Of the cluster state by which the node holds a copy in service.
+    pub state_version: u64,
+    /// By which name the search came to the index, which decides what it sees.
+    pub through: Through,
+    /// Where the shard stands among those of the search.
+    #[serde(default)]
+    pub place: ShardPlace,
     /// The point in time that is searched, whose shard it is.
     #[serde(default)]
     pub reader: Option<ReaderId>,
-    /// For how long that is kept from now on, milliseconds; `None`: as long as before.
-    #[serde(default)]
-    pub keep_alive_ms: Option<u64>,
+}
+
+/// A shard, and what is asked of it.
+pub struct Asked {
+    pub search: Arc<NodeSearch>,
+    pub target: ShardQuery,
+}
+
+impl QueryRequest {
+    /// Returns what is asked, shard by shard.
+    pub fn parts(self) -> Vec<Asked> {
+        let search = self.search;
+        let part = |target| Asked {
+            search: Arc::clone(&search),
+            target,
+        };
+        self.shards.into_iter().map(part).collect()
+    }
 }
 
 /// What a shard found.

@@ -6,6 +6,7 @@ pub mod counts;
 pub mod messages;
 pub mod pit;
 pub mod readers;
+pub mod reading;
 pub mod scroll;
 pub mod shard;
 
@@ -14,17 +15,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use parking_lot::Mutex;
 use ringwall_api::auth::Authentication;
 use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, Through, search::SearchRequest};
 use ringwall_base::ShardId;
 use ringwall_base::breaker::Account;
 use ringwall_index::Searcher;
-use ringwall_search::SearchSource;
 use ringwall_transport::DuplicateAction;
 
-use self::messages::{FETCH, FREE, FetchRequest, FreeRequest, QUERY, QueryRequest};
-use crate::node_actions::{Needs, for_users};
+use self::messages::{
+    Asked, FETCH, FREE, FetchRequest, FreeRequest, QUERY, QUERY_SHARD, QueryRequest, QueryResponse,
+};
+use self::readers::ReaderId;
+use self::reading::ReadSearch;
+use crate::node_actions::{ForUser, Needs, for_users, for_users_by_parts};
 use crate::services::Services;
 
 /// Searchers between the query and the fetch phase.
@@ -45,7 +50,7 @@ struct Held {
 pub struct SearchContext {
     pub index: String,
     pub searcher: Searcher,
-    pub source: SearchSource,
+    pub read: Arc<ReadSearch>,
     pub now_ms: i64,
     /// For what is held meanwhile.
     pub account: Account,
@@ -111,14 +116,12 @@ const MAX_OPEN: usize = 10_000;
 pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
     scroll::register(services)?;
     pit::register(services)?;
-    for_users(
+    for_users_by_parts(
         services,
         QUERY,
-        |request: &QueryRequest| reads(&request.shard, &request.through),
-        async |services, caller, request| match request.scroll_ms {
-            Some(asked) => scroll::begin(&services, request, asked, caller.user).await,
-            None => shard::query(&services, request, caller.user).await,
-        },
+        QueryRequest::parts,
+        |asked: &Asked| reads(&asked.target.shard, &asked.target.through),
+        query,
     )?;
     for_users(
         services,
@@ -138,6 +141,85 @@ pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
                 .map(drop)
         },
     )
+}
+
+/// Searches shards of this node. Each is a task of its own, as if it had been asked for alone.
+async fn query(
+    services: Arc<Services>,
+    caller: ForUser,
+    parts: Vec<ApiResult<Asked>>,
+) -> ApiResult<Vec<ApiResult<QueryResponse>>> {
+    let unsent = Unsent::new(&services, &caller.user);
+    let origin = caller.node.origin.as_ref();
+    let answers = parts.into_iter().map(|part| {
+        let (services, user, unsent) = (&services, &caller.user, &unsent);
+        async move {
+            let asked = part?;
+            let task = services.tasks.begin(QUERY_SHARD, origin);
+            let answer = task.run(query_shard(services, asked, user.clone())).await?;
+            unsent.note(&answer);
+            Ok(answer)
+        }
+    });
+    let answers = join_all(answers).await;
+    unsent.sent();
+    Ok(answers)
+}
+
+async fn query_shard(
+    services: &Arc<Services>,
+    asked: Asked,
+    user: Authentication,
+) -> ApiResult<QueryResponse> {
+    match asked.search.scroll_ms {
+        Some(keep_alive_ms) => scroll::begin(services, asked, keep_alive_ms, user).await,
+        None => shard::query(services, asked, user).await,
+    }
+}
+
+/// What shards keep open for an answer that nobody has yet: it ends with the request, if that is given up while other
+/// shards are searched.
+struct Unsent {
+    services: Arc<Services>,
+    owner: Authentication,
+    open: Mutex<Vec<Kept>>,
+}
+
+enum Kept {
+    Context(u64),
+    Scroll(ReaderId),
+}
+
+impl Unsent {
+    fn new(services: &Arc<Services>, owner: &Authentication) -> Self {
+        Self {
+            services: Arc::clone(services),
+            owner: owner.clone(),
+            open: Mutex::default(),
+        }
+    }
+
+    fn note(&self, answer: &QueryResponse) {
+        let context = answer.context.map(Kept::Context);
+        let scroll = answer.reader.map(Kept::Scroll);
+        self.open.lock().extend(context.into_iter().chain(scroll));
+    }
+
+    /// From now on it is for the asker to end.
+    fn sent(&self) {
+        self.open.lock().clear();
+    }
+}
+
+impl Drop for Unsent {
+    fn drop(&mut self) {
+        for kept in self.open.get_mut().drain(..) {
+            match kept {
+                Kept::Context(id) => drop(self.services.searches.take(id, &self.owner)),
+                Kept::Scroll(id) => drop(self.services.readers.free(id, &self.owner)),
+            }
+        }
+    }
 }
 
 /// What a user needs to search a shard that was reached through these names.

@@ -8,8 +8,8 @@ use ringwall_api::search::SearchRequest;
 use ringwall_api::{ActionRequest, ApiError, ApiResult, Authentication, ErrorCode};
 use ringwall_base::breaker::{Account, Purpose};
 use ringwall_search::{
-    DocAddress, FetchedHit, Scroll, ShardContext, ShardDoc, ShardPlace, ShardQueryResult,
-    fetch_phase, parse_search,
+    DocAddress, FetchedHit, Scroll, SearchSource, ShardContext, ShardDoc, ShardPlace,
+    ShardQueryResult, fetch_phase,
 };
 use ringwall_settings::registry::indices::SEARCH_DEFAULT_TIMEOUT;
 use ringwall_transport::{DuplicateAction, NodeAction};
@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::control::Waiting;
-use super::messages::{FetchResponse, QueryRequest, QueryResponse};
+use super::messages::{Asked, FetchResponse, QueryResponse};
 use super::readers::{NewReader, Reader, ReaderId, ReaderKind, keep_alive};
-use super::shard::{admitted, body, described, limits, ready};
+use super::shard::{described, limits, ready};
 use crate::node_actions::{Needs, for_users};
 use crate::services::Services;
 use crate::tasks;
@@ -138,42 +138,43 @@ pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
 /// Begins a scroll on a shard, and reads its first page when asked.
 pub async fn begin(
     services: &Arc<Services>,
-    request: QueryRequest,
+    asked: Asked,
     keep_alive_ms: u64,
     caller: Authentication,
 ) -> ApiResult<QueryResponse> {
+    let Asked { search, target } = asked;
     let keep_alive = keep_alive(services, keep_alive_ms)?;
     let place = services.readers.place(services, ReaderKind::Scroll)?;
-    let shard = ready(services, &request.shard, request.state_version).await?;
-    let limits = limits(services, &request.shard)?;
-    let account = admitted(services, &request.body)?;
-    let task = described(&request.shard);
+    let shard = ready(services, &target.shard, target.state_version).await?;
+    let limits = limits(services, &target.shard)?;
+    let account = Account::open(&services.breakers, Purpose::Request);
+    let task = described(&target.shard);
     let state = services.cluster.state();
     let reading = services.reading(&caller, SearchRequest::NAME);
-    let shown = views::shown(&state, &request.shard, &request.through, reading)?;
+    let shown = views::shown(&state, &target.shard, &target.through, reading)?;
     let view = views::for_search(
         &state,
-        &request.shard,
-        &request.through,
+        &target.shard,
+        &target.through,
         reading,
-        request.now_ms,
+        search.now_ms,
     )?;
-    let waiting = Waiting::new(request.time_left_ms);
+    let waiting = Waiting::new(search.time_left_ms);
     let control = waiting
         .control(services.settings.get(&SEARCH_DEFAULT_TIMEOUT).duration())
         .charged_to(account);
     let begun = Instant::now();
-    let (id, counts) = (request.shard.clone(), shard.search_counts.clone());
-    let text = request.body.clone();
-    let (now_ms, shard_place, fetches) = (request.now_ms, request.place, request.fetch);
-    let (index, allow_partial) = (id.index.name.clone(), request.allow_partial);
+    let (id, counts) = (target.shard.clone(), shard.search_counts.clone());
+    let (asked, breakers) = (Arc::clone(&search), services.breakers.clone());
+    let (now_ms, shard_place, fetches) = (search.now_ms, target.place, search.fetch);
+    let (index, allow_partial) = (id.index.name.clone(), search.allow_partial);
     let (state, result, page, searcher) = services
         .pools
         .search
         .run_giving_way(move |seat| -> ApiResult<_> {
             let _task = task;
-            let read = body(&text)?;
-            let source = parse_search(&read)?;
+            let read = asked.read.get(&breakers, &asked.body)?;
+            let source = SearchSource::clone(&read.source);
             let searcher = shard.engine.acquire_searcher(&view)?;
             let context = ShardContext {
                 index: &index,
@@ -189,7 +190,7 @@ pub async fn begin(
             let mut state = ScrollState {
                 scroll,
                 found: result.docs.clone(),
-                sort: read.get("sort").cloned().unwrap_or_default(),
+                sort: read.sort.clone(),
                 place: shard_place,
                 allow_partial,
             };
@@ -208,11 +209,11 @@ pub async fn begin(
     drop(waiting);
     counts.query(begun.elapsed());
     let account = Account::open(&services.breakers, Purpose::Request);
-    let held = state.scroll.bytes() + READER_BYTES + 2 * request.body.len() as u64;
+    let held = state.scroll.bytes() + READER_BYTES + 2 * search.body.len() as u64;
     account.charge(held, "<scroll>")?;
     let reader = services.readers.keep(NewReader {
         shard: id,
-        through: request.through,
+        through: target.through,
         searcher,
         now_ms,
         scroll: Some(state),

@@ -8,19 +8,17 @@ use ringwall_api::search::SearchRequest;
 use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode};
 use ringwall_base::ShardId;
 use ringwall_base::breaker::{Account, Purpose};
-use ringwall_base::json_size::tree_size;
 use ringwall_index::{Searcher, View};
 use ringwall_search::{
-    DocAddress, SearchLimits, SearchSource, ShardContext, fetch_phase, parse_search, query_phase,
+    DocAddress, SearchLimits, SearchSource, ShardContext, fetch_phase, query_phase,
 };
 use ringwall_settings::registry::indices::{
     MAX_CLAUSE_COUNT, SEARCH_DEFAULT_KEEP_ALIVE, SEARCH_DEFAULT_TIMEOUT,
 };
-use serde_json::Value;
 
 use super::SearchContext;
 use super::control::Waiting;
-use super::messages::{FetchRequest, FetchResponse, QueryRequest, QueryResponse};
+use super::messages::{Asked, FetchRequest, FetchResponse, QueryResponse, ShardQuery};
 use super::readers::{ReaderKind, keep_alive};
 use crate::read;
 use crate::services::Services;
@@ -31,32 +29,33 @@ use crate::views;
 /// Runs the query phase, and the fetch phase with it when asked.
 pub async fn query(
     services: &Arc<Services>,
-    request: QueryRequest,
+    asked: Asked,
     caller: Authentication,
 ) -> ApiResult<QueryResponse> {
-    let opened = match request.reader {
+    let Asked { search, target } = asked;
+    let opened = match target.reader {
         None => None,
         Some(id) => {
             let readers = &services.readers;
             Some(readers.of_caller(services, id, ReaderKind::Pit, &caller)?)
         }
     };
-    let asked = request
+    let kept = search
         .keep_alive_ms
         .map(|asked| keep_alive(services, asked));
-    let asked = asked.transpose()?;
+    let kept = kept.transpose()?;
     let id = opened
         .as_ref()
-        .map_or(&request.shard, |pit| &pit.shard)
+        .map_or(&target.shard, |pit| &pit.shard)
         .clone();
     let seen = match &opened {
         Some(pit) => Seen::Then(pit.searcher.clone()),
-        None => Seen::now(services, &request, &caller).await?,
+        None => Seen::now(services, &target, &caller, search.now_ms).await?,
     };
     let limits = limits(services, &id)?;
-    let account = admitted(services, &request.body)?;
+    let account = Account::open(&services.breakers, Purpose::Request);
     let task = described(&id);
-    let waiting = Waiting::new(request.time_left_ms);
+    let waiting = Waiting::new(search.time_left_ms);
     let control = waiting
         .control(services.settings.get(&SEARCH_DEFAULT_TIMEOUT).duration())
         .charged_to(account.clone());
@@ -65,36 +64,37 @@ pub async fn query(
     let counts = counts.map(|shard| shard.search_counts.clone());
     let (begun, counts) = (Instant::now(), counts.unwrap_or_default());
     let index = id.index.name.clone();
-    let held_counts = counts.clone();
+    let (held_counts, breakers) = (counts.clone(), services.breakers.clone());
     let (result, page, context) = services
         .pools
         .search
         .run_giving_way(move |seat| -> ApiResult<_> {
             // The task lives as long as the thread works for it.
             let _task = task;
-            let source = parse_search(&body(&request.body)?)?;
+            let read = search.read.get(&breakers, &search.body)?;
+            let source = &read.source;
             let searcher = seen.searcher()?;
             let context = ShardContext {
                 index: &index,
-                now_millis: request.now_ms,
+                now_millis: search.now_ms,
                 limits,
-                place: request.place,
+                place: target.place,
                 control: control.giving_way(seat).begin(source.timeout),
             };
-            let result = query_phase(&searcher, &source, &context)?;
-            if result.timed_out && !request.allow_partial {
+            let result = query_phase(&searcher, source, &context)?;
+            if result.timed_out && !search.allow_partial {
                 return Err(ApiError::new(ErrorCode::SearchTimeout, "Time exceeded"));
             }
-            if request.fetch {
-                let addresses = page(&source, &result.docs);
-                let page = fetch_phase(&searcher, &source, &addresses, &context)?;
+            if search.fetch {
+                let addresses = page(source, &result.docs);
+                let page = fetch_phase(&searcher, source, &addresses, &context)?;
                 return Ok((result, Some(page), None));
             }
             let held = (!result.docs.is_empty()).then(|| SearchContext {
                 index: index.clone(),
                 searcher,
-                source,
-                now_ms: request.now_ms,
+                read,
+                now_ms: search.now_ms,
                 account,
                 counts: held_counts,
             });
@@ -104,7 +104,7 @@ pub async fn query(
     drop(waiting);
     counts.query(begun.elapsed());
     if let Some(pit) = opened {
-        pit.prolong(asked);
+        pit.prolong(kept);
     }
     let context = match context {
         Some(context) => {
@@ -133,17 +133,18 @@ enum Seen {
 impl Seen {
     async fn now(
         services: &Arc<Services>,
-        request: &QueryRequest,
+        target: &ShardQuery,
         caller: &Authentication,
+        now_ms: i64,
     ) -> ApiResult<Self> {
-        let shard = ready(services, &request.shard, request.state_version).await?;
+        let shard = ready(services, &target.shard, target.state_version).await?;
         let state = services.cluster.state();
         let view = views::for_search(
             &state,
-            &request.shard,
-            &request.through,
+            &target.shard,
+            &target.through,
             services.reading(caller, SearchRequest::NAME),
-            request.now_ms,
+            now_ms,
         )?;
         Ok(Self::Now(shard, view))
     }
@@ -184,19 +185,12 @@ pub async fn fetch(
             control: control.begin(None),
             ..ShardContext::default()
         };
-        fetch_phase(&held.searcher, &held.source, &request.docs, &context)
+        fetch_phase(&held.searcher, &held.read.source, &request.docs, &context)
     };
     let hits = services.pools.search.run(read).await??;
     drop(waiting);
     counts.fetch(begun.elapsed());
     Ok(FetchResponse { hits })
-}
-
-/// Charges for what a query is read into: the tree of its text, and the query made of it.
-pub(super) fn admitted(services: &Services, body: &[u8]) -> ApiResult<Account> {
-    let account = Account::open(&services.breakers, Purpose::Request);
-    account.charge(2 * tree_size(body).bytes, "<shard_query>")?;
-    Ok(account)
 }
 
 pub(super) fn described(shard: &ShardId) -> Option<Arc<Task>> {
@@ -238,8 +232,4 @@ pub(super) fn limits(services: &Services, shard: &ShardId) -> ApiResult<SearchLi
         max_docvalue_fields: index.max_docvalue_fields(),
         max_slices_per_scroll: index.max_slices_per_scroll(),
     })
-}
-
-pub(super) fn body(text: &[u8]) -> ApiResult<Value> {
-    serde_json::from_slice(text).map_err(|error| ApiError::internal(error.to_string()))
 }

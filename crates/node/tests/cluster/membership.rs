@@ -114,8 +114,8 @@ fn requests() -> BTreeMap<&'static str, Value> {
     let shard = json!({"index": {"name": "books", "uuid": "u"}, "shard": 0});
     let filter = json!({"nodes": [], "actions": [], "task": null, "parent": null});
     let search = json!({
-        "shard": shard, "state_version": 0, "through": "itself", "body": [], "now_ms": 0, "fetch": false,
-        "time_left_ms": 1000, "allow_partial": true,
+        "search": {"body": [], "now_ms": 0, "fetch": false, "time_left_ms": 1000, "allow_partial": true},
+        "shards": [{"shard": shard, "state_version": 0, "through": "itself"}],
     });
     let nothing = Value::Null;
     let reader = json!({"session": 1, "number": 1});
@@ -165,8 +165,7 @@ fn requests() -> BTreeMap<&'static str, Value> {
             "indices:data/read/get[s]",
             json!({"shard": shard, "state_version": 0, "through": "itself", "requests": []}),
         ),
-        ("indices:data/read/search[phase/query]", search.clone()),
-        ("indices:data/read/search[phase/count]", search),
+        ("indices:data/read/search[query][n]", search),
         (
             "indices:data/read/search[phase/fetch/id]",
             json!({"context": 0, "docs": [], "time_left_ms": 1000}),
@@ -226,6 +225,61 @@ async fn every_action_that_is_done_for_a_user_looks_at_its_right() {
             "{action}: {answer:?}"
         );
     }
+    cluster.stop().await;
+}
+
+/// One message asks for shards of several indices; the right to one is none to another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_shard_of_a_search_needs_a_right_of_its_own() {
+    let cluster = Cluster::start(2).await;
+    let (status, answer) = cluster
+        .put(
+            0,
+            "/_security/role/reads_open",
+            json!({"indices": [{"names": ["open"], "privileges": ["read"]}]}),
+        )
+        .await;
+    assert_eq!(status, 200, "{answer}");
+    let mut shards = Vec::new();
+    for index in ["open", "closed"] {
+        let settings = json!({"settings": {"number_of_shards": 2, "number_of_replicas": 1}});
+        let (status, answer) = cluster.put(0, &format!("/{index}"), settings).await;
+        assert_eq!(status, 200, "{answer}");
+        let (_, health) = cluster
+            .get(
+                0,
+                &format!("/_cluster/health/{index}?wait_for_status=green&timeout=60s"),
+            )
+            .await;
+        assert_eq!(health["status"], "green", "{health}");
+        let state = cluster.nodes[0].as_ref().unwrap().node.cluster().state();
+        let uuid = state.indices[index].id.uuid.clone();
+        shards.push(json!({
+            "shard": {"index": {"name": index, "uuid": uuid}, "shard": 0}, "state_version": 0, "through": "itself",
+        }));
+    }
+    let mut reader = ringwall_security::system::identity();
+    reader.authentication_type = ringwall_api::auth::AuthenticationType::Realm;
+    reader.user = Arc::new(User {
+        username: "reader".to_owned(),
+        roles: vec!["reads_open".to_owned()],
+        ..User::clone(&reader.user)
+    });
+    let member = cluster.nodes[1].as_ref().unwrap().node.transport().clone();
+    let node = target(&cluster, 0, &member);
+    let request = encoding::encode(&json!({
+        "search": {"body": br#"{}"#, "now_ms": 0, "fetch": true, "time_left_ms": 60_000, "allow_partial": true},
+        "shards": shards,
+    }));
+    let action = "indices:data/read/search[query][n]";
+    let answers = ask(&member, node, action, Some(&reader), request)
+        .await
+        .unwrap();
+    let answers: Vec<Result<Value, ApiError>> = encoding::decode(&answers).unwrap();
+    assert_eq!(answers.len(), 2);
+    assert!(answers[0].is_ok(), "{answers:?}");
+    let refused = answers[1].as_ref().unwrap_err();
+    assert_eq!((refused.code, refused.status), (ErrorCode::Security, 403));
     cluster.stop().await;
 }
 

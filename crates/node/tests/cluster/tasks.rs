@@ -129,6 +129,41 @@ async fn a_search_is_listed_and_ends_on_every_node_when_cancelled_or_left() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_shard_has_opened_ends_with_a_search_that_is_given_up_while_others_go_on() {
+    let cluster = Cluster::start(1).await;
+    slow_index(&cluster).await;
+    let (status, _) = cluster
+        .put(0, "/fast/_doc/1?refresh=true", json!({"k": "x"}))
+        .await;
+    assert_eq!(status, 201);
+    let open = async || {
+        let (_, stats) = cluster.get(0, "/_nodes/stats/indices").await;
+        let nodes = stats["nodes"].as_object().unwrap();
+        let node = nodes.values().next().unwrap();
+        node["indices"]["search"]["open_contexts"].as_u64().unwrap()
+    };
+    let becomes = async |wanted: u64| {
+        let reached = async {
+            while open().await != wanted {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(WITHIN, reached).await.unwrap();
+    };
+    // One message for the shards of both; that of [fast] is done at once.
+    let path = "/slow,fast/_search?scroll=1h";
+    let mut query = slow_query();
+    query["size"] = json!(1);
+    tokio::select! {
+        found = slowly(&cluster, path, query) => panic!("the search ended: {found:?}"),
+        () = becomes(1) => {}
+    }
+    nothing_runs(&cluster).await;
+    becomes(0).await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_search_out_of_time_answers_with_what_it_has() {
     let cluster = Cluster::start_with(1, &[("indices.query.bool.max_nested_depth", "3")]).await;
     slow_index(&cluster).await;
