@@ -6,7 +6,7 @@ use ringwall_api::ApiError;
 use ringwall_index::{DocumentFilter, Mapping, Searcher};
 use serde_json::Value;
 
-use crate::query::{Query, compile_root, parse_query};
+use crate::query::{DisMaxQuery, Query, compile_root, parse_query};
 use crate::shard::{Shard, ShardContext};
 
 /// Lets the documents through that match a query.
@@ -39,11 +39,11 @@ fn made_of(queries: &[&Value], index: &str, now_millis: i64) -> Result<QueryFilt
     let parsed = parsed.collect::<Result<Vec<Query>, ApiError>>()?;
     let text = Value::from_iter(queries.iter().map(|query| (*query).clone())).to_string();
     Ok(QueryFilter {
-        query: Query::DisMax {
+        query: Query::DisMax(DisMaxQuery {
             queries: parsed,
             tie_breaker: 0.0,
             boost: 1.0,
-        },
+        }),
         // Date math may stand anywhere in the text of a query string.
         key: (!text.to_lowercase().contains("now")).then_some(text),
         index: index.to_owned(),

@@ -39,7 +39,7 @@ pub use control::{Interrupt, SearchControl, Unlimited};
 pub use fetch::fetch_phase;
 pub use index_name::resolve_index_name;
 pub use phase::query_phase;
-pub use query::{QUERY_NAMES, Query, check_query_depth, parse_query};
+pub use query::{Query, check_query_depth, parse_query, query_names};
 pub use reduce::reduce;
 pub use request::{
     FieldAndFormat, PointInTime, SearchSource, TrackTotalHits, check_depth, check_scroll,

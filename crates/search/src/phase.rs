@@ -16,7 +16,7 @@ use crate::control::Beat;
 use crate::engine_error;
 use crate::fields::{FieldKind, FieldRef};
 use crate::parse::query_shard;
-use crate::query::{Compiled, Query, compile_root, constant_score, counts_fast};
+use crate::query::{Compiled, Query, compile_root, counts_fast};
 use crate::request::{SearchSource, TrackTotalHits, check_window};
 use crate::result::{DocAddress, ShardDoc, ShardQueryResult};
 use crate::scroll::bits_bytes;
@@ -300,7 +300,7 @@ impl<'a> Phase<'a> {
     /// Tells whether the engine may skip what cannot be among the best. Between two documents it is
     /// not asked to stop: with many clauses that takes too long, and skips little.
     fn prunes(&self) -> bool {
-        self.clauses <= MAX_PRUNED_CLAUSES || constant_score(&self.source.query).is_some()
+        self.clauses <= MAX_PRUNED_CLAUSES || self.source.query.constant_score().is_some()
     }
 
     /// Tells whether anything depends on scores. Without hits only `min_score` and `top_hits` do.
@@ -335,7 +335,7 @@ impl<'a> Phase<'a> {
         let mut watch = self.shard.pulse.beat();
         if self.limit > 0 {
             let mut best = BestScores::new(self.limit);
-            match constant_score(&self.source.query) {
+            match self.source.query.constant_score() {
                 Some(score) => self.first(score, &mut best, &mut watch)?,
                 None => self.pruned(&mut best, &mut watch)?,
             }
@@ -390,7 +390,7 @@ impl<'a> Phase<'a> {
             TrackTotalHits::Exact => u64::MAX,
             TrackTotalHits::UpTo(limit) => limit,
         };
-        let everything = matches!(self.source.query, Query::MatchAll { .. });
+        let everything = matches!(self.source.query, Query::MatchAll(_));
         let fast = counts_fast(self.query.as_ref());
         let weight = self.weight(&self.query, false)?;
         for (_, reader) in self.readers() {
@@ -709,7 +709,7 @@ mod tests {
             with_phase(&json!({"query": query}), |phase| {
                 assert!(phase.is_plain(), "{query}");
                 assert!(counts_fast(phase.query.as_ref()), "{query}");
-                assert!(constant_score(&phase.source.query).is_none(), "{query}");
+                assert!(phase.source.query.constant_score().is_none(), "{query}");
                 let field = phase.shard.field("t").unwrap();
                 assert!(field.record_option().has_freq());
             });

@@ -51,7 +51,7 @@ pub struct SearchSource {
 impl Default for SearchSource {
     fn default() -> Self {
         Self {
-            query: Query::MatchAll { boost: 1.0 },
+            query: Query::all(1.0),
             from: 0,
             size: DEFAULT_SIZE,
             sort: Vec::new(),

@@ -8,7 +8,7 @@ use ringwall_index::{Leaf, Searcher};
 use tantivy::{BitSet, DocId, Score};
 
 use crate::phase::Phase;
-use crate::query::{Query, constant_score};
+use crate::query::Query;
 use crate::request::{SearchSource, TrackTotalHits, check_batch};
 use crate::result::{DocAddress, ShardDoc, ShardQueryResult};
 use crate::shard::{Shard, ShardContext};
@@ -149,7 +149,7 @@ fn streams(source: &SearchSource) -> bool {
         _ => false,
     };
     let by_same_score =
-        sort::is_score_only(&source.sort) && constant_score(&source.query).is_some();
+        sort::is_score_only(&source.sort) && source.query.constant_score().is_some();
     (by_place && !source.track_scores || by_same_score)
         && source.min_score.is_none()
         && source.terminate_after.is_none()
@@ -172,7 +172,7 @@ impl Stream {
                 Phase::new(shard, &without_hits)?.page(None)?
             }
         };
-        let everything = matches!(source.query, Query::MatchAll { .. });
+        let everything = matches!(source.query, Query::MatchAll(_));
         let readers = shard.segments().iter().map(|segment| &segment.reader);
         let matched = if everything && phase.takes_every_match() {
             counted.total = readers.map(|reader| u64::from(reader.num_docs())).sum();
@@ -186,7 +186,7 @@ impl Stream {
         };
         counted.total_is_exact = true;
         let by_score = sort::is_score_only(&source.sort);
-        let score = constant_score(&source.query).filter(|_| by_score);
+        let score = source.query.constant_score().filter(|_| by_score);
         counted.max_score = score.filter(|_| counted.total > 0);
         let stream = Self {
             matched,

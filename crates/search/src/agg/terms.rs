@@ -23,8 +23,7 @@ use crate::control::Beat;
 use crate::engine_error;
 use crate::fields::FieldKind;
 use crate::parse::{Object, scalar_text};
-use crate::query::TermPattern;
-use crate::query::ast::PatternKind;
+use crate::query::{PatternKind, TermPattern};
 use crate::top::{NumberKind, stored_text};
 
 #[derive(Debug)]

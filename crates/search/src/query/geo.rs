@@ -3,16 +3,78 @@
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_index::geo::GeoPoint;
 use serde_json::{Map, Value};
+use tantivy::Score;
 
-use super::ast::{Area, GeoQuery, Query};
+use super::Query;
 use super::compile::{Compiled, constant, none};
+use super::kind::{Definition, Kind};
 use crate::fields::FieldKind;
 use crate::parse::{parsing, query_shard};
 use crate::shard::Shard;
 
+/// Documents with a point in an area.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GeoQuery {
+    pub field: String,
+    pub area: Area,
+    /// A field that is not mapped matches nothing, where it is an error otherwise.
+    pub ignore_unmapped: bool,
+    /// Whether what does not lie on the earth is refused.
+    pub strict: bool,
+    pub boost: f32,
+}
+
+/// A part of the surface of the earth.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Area {
+    Around {
+        point: GeoPoint,
+        metres: f64,
+    },
+    /// Degrees. Where the left end is greater than the right one, the box crosses the date line.
+    Box {
+        top: f64,
+        left: f64,
+        bottom: f64,
+        right: f64,
+    },
+}
+
+impl Area {
+    /// Returns the name of the query that asks for it.
+    pub fn query_name(&self) -> &'static str {
+        match self {
+            Self::Around { .. } => "geo_distance",
+            Self::Box { .. } => "geo_bounding_box",
+        }
+    }
+
+    /// Returns whether the point lies in it.
+    pub fn contains(&self, point: &GeoPoint) -> bool {
+        match self {
+            Self::Around {
+                point: centre,
+                metres,
+            } => centre.distance(point) <= *metres,
+            Self::Box {
+                top,
+                left,
+                bottom,
+                right,
+            } => {
+                let between = match left <= right {
+                    true => (*left..=*right).contains(&point.lon),
+                    false => point.lon >= *left || point.lon <= *right,
+                };
+                between && (*bottom..=*top).contains(&point.lat)
+            }
+        }
+    }
+}
+
 /// Parses `geo_distance`.
-pub(super) fn parse_distance(body: &Value) -> Result<Query, ApiError> {
-    let mut given = Given::of("geo_distance", body)?;
+pub(super) fn parse_distance(query: &Definition<'_>) -> Result<Query, ApiError> {
+    let mut given = Given::of(query)?;
     let unit = given.text("unit")?.unwrap_or_else(|| "m".to_owned());
     let distance = given.take("distance");
     if let Some(how) = given.text("distance_type")?
@@ -38,8 +100,8 @@ pub(super) fn parse_distance(body: &Value) -> Result<Query, ApiError> {
 }
 
 /// Parses `geo_bounding_box`.
-pub(super) fn parse_bounding_box(body: &Value) -> Result<Query, ApiError> {
-    let given = Given::of("geo_bounding_box", body)?;
+pub(super) fn parse_bounding_box(query: &Definition<'_>) -> Result<Query, ApiError> {
+    let given = Given::of(query)?;
     given.finish(bounding_box)
 }
 
@@ -185,14 +247,15 @@ const UNITS: &[(&str, f64)] = &[
 ];
 
 /// The members of a query, of which one is the field.
-struct Given {
-    name: &'static str,
+struct Given<'a> {
+    name: &'a str,
     rest: Map<String, Value>,
 }
 
-impl Given {
-    fn of(name: &'static str, body: &Value) -> Result<Self, ApiError> {
-        match body {
+impl<'a> Given<'a> {
+    fn of(query: &Definition<'a>) -> Result<Self, ApiError> {
+        let name = query.name;
+        match query.body {
             Value::Object(members) => Ok(Self {
                 name,
                 rest: members.clone(),
@@ -271,42 +334,47 @@ fn parse_error(reason: impl Into<String>) -> ApiError {
     ApiError::new(ErrorCode::Parse, reason.into())
 }
 
-/// Compiles either.
-pub(super) fn compile(shard: &Shard<'_>, query: &GeoQuery) -> Result<Compiled, ApiError> {
-    let name = query.area.query_name();
-    let Some(field) = shard.field(&query.field) else {
-        return match query.ignore_unmapped {
-            true => Ok(none()),
-            false => Err(query_shard(format!(
-                "failed to find geo field [{}]",
-                query.field
-            ))),
+impl Kind for GeoQuery {
+    fn constant_score(&self) -> Option<Score> {
+        Some(self.boost)
+    }
+
+    fn compile(&self, shard: &Shard<'_>) -> Result<Compiled, ApiError> {
+        let name = self.area.query_name();
+        let Some(field) = shard.field(&self.field) else {
+            return match self.ignore_unmapped {
+                true => Ok(none()),
+                false => Err(query_shard(format!(
+                    "failed to find geo field [{}]",
+                    self.field
+                ))),
+            };
         };
-    };
-    if field.kind != FieldKind::Point {
-        return Err(query_shard(format!(
-            "Field [{}] is of unsupported type [{}] for [{name}] query",
-            field.name,
-            field.type_name()
-        )));
+        if field.kind != FieldKind::Point {
+            return Err(query_shard(format!(
+                "Field [{}] is of unsupported type [{}] for [{name}] query",
+                field.name,
+                field.type_name()
+            )));
+        }
+        let on_earth = match self.area {
+            Area::Around { point, .. } => point.check("p").is_ok(),
+            Area::Box {
+                top,
+                left,
+                bottom,
+                right,
+            } => [(top, left), (bottom, right)]
+                .into_iter()
+                .all(|(lat, lon)| GeoPoint { lat, lon }.check("p").is_ok()),
+        };
+        if self.strict && !on_earth {
+            return Err(query_shard("couldn't validate latitude/ longitude values"));
+        }
+        let area = self.area;
+        let within = super::values::where_value(shard, &field, move |value| {
+            area.contains(&GeoPoint::decode(value))
+        });
+        Ok(constant(within, self.boost))
     }
-    let on_earth = match query.area {
-        Area::Around { point, .. } => point.check("p").is_ok(),
-        Area::Box {
-            top,
-            left,
-            bottom,
-            right,
-        } => [(top, left), (bottom, right)]
-            .into_iter()
-            .all(|(lat, lon)| GeoPoint { lat, lon }.check("p").is_ok()),
-    };
-    if query.strict && !on_earth {
-        return Err(query_shard("couldn't validate latitude/ longitude values"));
-    }
-    let area = query.area;
-    let within = super::values::where_value(shard, &field, move |value| {
-        area.contains(&GeoPoint::decode(value))
-    });
-    Ok(constant(within, query.boost))
 }

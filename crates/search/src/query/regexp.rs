@@ -5,7 +5,7 @@ use regex::{Regex, RegexBuilder};
 use ringwall_api::ApiError;
 use ringwall_base::glob::{self, Syntax};
 
-use super::ast::{PatternKind, PatternQuery};
+use super::pattern::{PatternKind, PatternQuery};
 use crate::parse::failed_to_create;
 
 /// Refuses expressions longer than `index.max_regex_length`, characters.

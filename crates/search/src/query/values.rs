@@ -13,9 +13,9 @@ use tantivy::Term;
 use tantivy::columnar::Column;
 use tantivy::query::TermSetQuery;
 
-use super::ast::{RangeBound, RangeQuery};
 use super::compile::{Compiled, at_least, constant, none};
 use super::custom::SetQuery;
+use super::range::{RangeBound, RangeQuery};
 use super::text;
 use crate::fields::{FieldKind, FieldRef};
 use crate::parse::{failed_to_create, query_shard, scalar_text, token_name};

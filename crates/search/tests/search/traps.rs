@@ -1,6 +1,6 @@
 //! Whatever a request says is executed or refused: nothing is ignored.
 
-use ringwall_search::{QUERY_NAMES, agg, parse_query, parse_search};
+use ringwall_search::{agg, parse_query, parse_search, query_names};
 use serde_json::{Value, json};
 
 /// One good body for every query there is.
@@ -46,8 +46,7 @@ fn samples() -> Vec<(&'static str, Value)> {
 #[test]
 fn every_query_refuses_unknown_members() {
     let samples = samples();
-    let names: Vec<&str> = samples.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, QUERY_NAMES);
+    assert!(query_names().eq(samples.iter().map(|(name, _)| *name)));
     for (name, body) in samples {
         let query = |body: &Value| {
             let mut query = json!({});

@@ -7,11 +7,22 @@ use ringwall_api::ApiError;
 use ringwall_index::Analyzer;
 use serde_json::Value;
 
-use super::ast::*;
-use super::compile::compile;
 use super::syntax::{Clause, Leaf, Node, Role, Test};
-use super::{lucene, simple, text};
+use super::{QueryStringQuery, lucene, simple};
 use crate::fields::FieldKind;
+use crate::query::bool_query::BoolQuery;
+use crate::query::compile::compile;
+use crate::query::dis_max::DisMaxQuery;
+use crate::query::exists::ExistsQuery;
+use crate::query::fuzzy::{Fuzziness, FuzzyOptions, FuzzyQuery};
+use crate::query::match_all::MatchNoneQuery;
+use crate::query::match_phrase::PhraseQuery;
+use crate::query::match_query::{MatchOptions, MatchQuery, Operator, ZeroTerms};
+use crate::query::min_match::MinimumShouldMatch;
+use crate::query::pattern::{PatternKind, PatternQuery};
+use crate::query::range::RangeQuery;
+use crate::query::term::TermQuery;
+use crate::query::{Query, text};
 use crate::shard::{Shard, too_many_nested_clauses};
 
 /// Turns a text query into the queries it stands for.
@@ -42,7 +53,7 @@ pub(super) fn lower(shard: &Shard<'_>, query: &QueryStringQuery) -> Result<Query
     if lowering.made.get() > clauses {
         return Err(too_many_nested_clauses(clauses));
     }
-    let lowered = lowered.unwrap_or(Query::MatchNone);
+    let lowered = lowered.unwrap_or(Query::MatchNone(MatchNoneQuery));
     if query.boost == 1.0 {
         return Ok(lowered);
     }
@@ -74,7 +85,7 @@ impl Lowering<'_> {
         &self,
         clauses: Vec<Clause>,
         boost: f32,
-        minimum: Option<&super::min_match::MinimumShouldMatch>,
+        minimum: Option<&MinimumShouldMatch>,
     ) -> Option<Query> {
         let mut lowered: Vec<(Role, Query)> = Vec::with_capacity(clauses.len());
         for clause in self.joined(clauses) {
@@ -149,13 +160,13 @@ impl Lowering<'_> {
 
     fn leaf(&self, leaf: &Leaf) -> Option<Query> {
         if leaf.test == Test::All {
-            return Some(Query::MatchAll { boost: leaf.boost });
+            return Some(Query::all(leaf.boost));
         }
         if leaf.test == Test::Exists {
-            return Some(Query::Exists {
+            return Some(Query::Exists(ExistsQuery {
                 field: leaf.field.clone().unwrap_or_default(),
                 boost: leaf.boost,
-            });
+            }));
         }
         let most = self.shard.context.limits.max_clause_count;
         if self.made.get() > most || !self.shard.pulse.check() {
@@ -178,9 +189,9 @@ impl Lowering<'_> {
             })
             .collect();
         Some(match queries.len() {
-            0 => Query::MatchNone,
+            0 => Query::MatchNone(MatchNoneQuery),
             1 => queries.remove(0),
-            _ => Query::DisMax {
+            _ => Query::DisMax(DisMaxQuery {
                 queries,
                 tie_breaker: if self.query.most_fields {
                     1.0
@@ -188,7 +199,7 @@ impl Lowering<'_> {
                     self.query.tie_breaker
                 },
                 boost: 1.0,
-            },
+            }),
         })
     }
 
@@ -223,8 +234,8 @@ impl Lowering<'_> {
             ..self.query.options.clone()
         };
         let query = match &leaf.test {
-            Test::All => Query::MatchAll { boost },
-            Test::Exists => Query::Exists { field, boost },
+            Test::All => Query::all(boost),
+            Test::Exists => Query::Exists(ExistsQuery { field, boost }),
             Test::Terms(text) => Query::Match(MatchQuery {
                 field,
                 value: Value::String(text.clone()),
@@ -289,7 +300,7 @@ impl Lowering<'_> {
         };
         let mut tokens: Vec<String> = analyzer.tokens(text).into_iter().map(|t| t.text).collect();
         let Some(last) = tokens.pop() else {
-            return Query::MatchNone;
+            return Query::MatchNone(MatchNoneQuery);
         };
         let last = Query::Pattern(PatternQuery {
             kind: PatternKind::Prefix,
@@ -303,11 +314,13 @@ impl Lowering<'_> {
         }
         let mut clauses: Vec<Query> = tokens
             .into_iter()
-            .map(|token| Query::Term {
-                field: field.clone(),
-                value: token.into(),
-                case_insensitive: false,
-                boost,
+            .map(|token| {
+                Query::Term(TermQuery {
+                    field: field.clone(),
+                    value: token.into(),
+                    case_insensitive: false,
+                    boost,
+                })
             })
             .collect();
         clauses.push(last);

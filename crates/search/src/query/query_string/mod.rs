@@ -1,18 +1,49 @@
-//! The members of `query_string` and `simple_query_string`. Source: Elasticsearch reference, "Query string query" and
-//! "Simple query string query".
+//! `query_string` and `simple_query_string`. Source: Elasticsearch reference, "Query string query" and "Simple query string
+//! query".
+
+mod lower;
+mod lucene;
+mod simple;
+mod syntax;
 
 use ringwall_api::ApiError;
-use serde_json::Value;
 
-use super::ast::*;
+use super::Query;
+use super::compile::{Compiled, compile};
+use super::fuzzy::{FuzzyOptions, parse_fuzziness};
+use super::kind::{Definition, Kind};
+use super::match_query::{MatchOptions, Operator, operator};
 use super::min_match::MinimumShouldMatch;
-use super::parse::{constant_rewrite, field_list, operator, parse_fuzziness, slop};
+use super::parse::{constant_rewrite, field_list, slop};
 use crate::parse::{Object, text_of};
+use crate::shard::Shard;
+
+/// `query_string` and `simple_query_string`: the text stays text until the mapping is known,
+/// because field names with wildcards and default fields depend on it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueryStringQuery {
+    pub query: String,
+    /// Field patterns with their boosts; empty means every field.
+    pub fields: Vec<(String, f32)>,
+    /// The forgiving syntax of `simple_query_string`.
+    pub simple: bool,
+    pub default_operator: Operator,
+    pub allow_leading_wildcard: bool,
+    /// Prefixes on text fields are analyzed: `well-kn*` is `well` and a prefix `kn`.
+    pub analyze_wildcard: bool,
+    pub phrase_slop: u32,
+    pub fuzzy: FuzzyOptions,
+    pub options: MatchOptions,
+    pub most_fields: bool,
+    pub tie_breaker: f32,
+    pub time_zone: Option<String>,
+    pub boost: f32,
+}
 
 /// Reads the body of `query_string`.
-pub(super) fn query_string(body: &Value) -> Result<Query, ApiError> {
-    let name = "query_string";
-    let mut object = Object::new(name, body)?;
+pub(super) fn parse(given: &Definition<'_>) -> Result<Query, ApiError> {
+    let name = given.name;
+    let mut object = Object::new(name, given.body)?;
     let mut query = common(name, &mut object)?;
     if let Some(field) = object.text("default_field")? {
         if !query.fields.is_empty() {
@@ -50,9 +81,9 @@ pub(super) fn query_string(body: &Value) -> Result<Query, ApiError> {
 }
 
 /// Reads the body of `simple_query_string`.
-pub(super) fn simple_query_string(body: &Value) -> Result<Query, ApiError> {
-    let name = "simple_query_string";
-    let mut object = Object::new(name, body)?;
+pub(super) fn parse_simple(given: &Definition<'_>) -> Result<Query, ApiError> {
+    let name = given.name;
+    let mut object = Object::new(name, given.body)?;
     let mut query = common(name, &mut object)?;
     query.simple = true;
     query.most_fields = true;
@@ -113,4 +144,14 @@ fn escape(text: &str) -> String {
         escaped.push(c);
     }
     escaped
+}
+
+impl Kind for QueryStringQuery {
+    fn compile(&self, shard: &Shard<'_>) -> Result<Compiled, ApiError> {
+        compile(shard, &lower::lower(shard, self)?)
+    }
+
+    fn counts_its_clauses(&self) -> bool {
+        true
+    }
 }

@@ -4,9 +4,10 @@
 use ringwall_api::{ApiError, ErrorCode};
 use serde_json::Value;
 
-use super::ast::{Operator, RangeBound};
 use super::syntax::*;
 use crate::parse::query_shard;
+use crate::query::match_query::Operator;
+use crate::query::range::RangeBound;
 
 /// Parses a text of at most `max_clauses` clauses. `leading_wildcard` permits terms that begin with `*` or `?`.
 pub(super) fn parse(

@@ -1,6 +1,7 @@
 //! The trees that the texts of `query_string` and `simple_query_string` parse to.
 
-use super::ast::{Operator, RangeBound};
+use crate::query::match_query::Operator;
+use crate::query::range::RangeBound;
 
 /// A parsed text.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,9 +4,9 @@
 
 use ringwall_api::{ApiError, ErrorCode};
 
-use super::ast::Operator;
 use super::syntax::*;
 use crate::parse::query_shard;
+use crate::query::match_query::Operator;
 
 /// Parses a text of at most `max_clauses` clauses.
 ///

@@ -1,0 +1,165 @@
+//! `match_phrase` and `match_phrase_prefix`. Source: Elasticsearch reference, "Match phrase query" and "Match phrase prefix
+//! query".
+
+use std::collections::BTreeMap;
+
+use ringwall_api::ApiError;
+use serde_json::Value;
+use tantivy::Term;
+use tantivy::query::{PhrasePrefixQuery, PhraseQuery as Phrase};
+
+use super::Query;
+use super::compile::{Compiled, all, at_least, boosted, none, with_field};
+use super::custom::StatisticsQuery;
+use super::kind::{Definition, Kind};
+use super::match_query::{ZeroTerms, zero_terms};
+use super::parse::{scalar, single_field, slop};
+use super::phrase::LoosePhrase;
+use super::text::{analyzer_of, for_each_term, scored_term, statistics};
+use super::values;
+use crate::fields::FieldRef;
+use crate::parse::{Object, query_shard, scalar_text};
+use crate::shard::Shard;
+
+/// `match_phrase` and `match_phrase_prefix`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PhraseQuery {
+    pub field: String,
+    pub value: Value,
+    pub slop: u32,
+    pub analyzer: Option<String>,
+    pub zero_terms: ZeroTerms,
+    /// The last term is a prefix, expanded to at most so many terms.
+    pub prefix_expansions: Option<usize>,
+    pub lenient: bool,
+    pub boost: f32,
+}
+
+pub(super) fn parse(given: &Definition<'_>, prefix: bool) -> Result<Query, ApiError> {
+    let name = given.name;
+    let (field, value) = single_field(name, given.body)?;
+    let mut query = PhraseQuery {
+        field: field.to_owned(),
+        value: Value::Null,
+        slop: 0,
+        analyzer: None,
+        zero_terms: ZeroTerms::None,
+        prefix_expansions: prefix.then_some(50),
+        lenient: false,
+        boost: 1.0,
+    };
+    if !value.is_object() {
+        query.value = scalar(name, value)?;
+        return Ok(Query::MatchPhrase(query));
+    }
+    let mut object = Object::new(name, value)?;
+    query.value = scalar(name, object.require("query")?)?;
+    query.slop = slop(&mut object, "slop")?;
+    query.analyzer = object.text("analyzer")?;
+    query.zero_terms = zero_terms(&mut object)?;
+    query.boost = object.boost()?;
+    if prefix && let Some(expansions) = object.usize("max_expansions")? {
+        query.prefix_expansions = Some(expansions);
+    }
+    object.finish()?;
+    Ok(Query::MatchPhrase(query))
+}
+
+impl Kind for PhraseQuery {
+    fn compile(&self, shard: &Shard<'_>) -> Result<Compiled, ApiError> {
+        with_field(shard, &self.field, |field| {
+            let text = scalar_text(&self.value).unwrap_or_default();
+            let analyzer = match (self.analyzer.as_deref(), field.quote_analyzer()) {
+                (None, Some(analyzer)) => Some(analyzer),
+                (named, _) => analyzer_of(field, named)?,
+            };
+            let Some(analyzer) = analyzer else {
+                let compiled = match values::term(shard, field, &self.value, 1.0) {
+                    Err(_) if self.lenient => none(),
+                    result => result?,
+                };
+                return Ok(boosted(compiled, self.boost));
+            };
+            let tokens: Vec<(usize, String)> = analyzer
+                .tokens(&text)
+                .into_iter()
+                .map(|token| (token.position, token.text))
+                .collect();
+            let compiled = match (tokens.as_slice(), self.prefix_expansions) {
+                ([], _) if self.zero_terms == ZeroTerms::All => all(1.0),
+                ([], _) => none(),
+                ([(_, token)], None) => scored_term(shard, field, token)?,
+                ([(_, token)], Some(limit)) => prefix_expanded(shard, field, token, limit)?,
+                (tokens, expansions) => phrase_of(shard, field, tokens, self.slop, expansions)?,
+            };
+            Ok(boosted(compiled, self.boost))
+        })
+    }
+}
+
+/// Words of a phrase that the engine's own scorer takes.
+const MAX_STRICT_WORDS: usize = 16;
+
+fn phrase_of(
+    shard: &Shard<'_>,
+    field: &FieldRef<'_>,
+    tokens: &[(usize, String)],
+    slop: u32,
+    expansions: Option<usize>,
+) -> Result<Compiled, ApiError> {
+    let first = tokens.first().map_or(0, |(position, _)| *position);
+    let terms: Vec<(usize, Term)> = tokens
+        .iter()
+        .map(|(position, token)| (position - first, field.term(token)))
+        .collect();
+    let scored: Vec<Term> = match expansions {
+        // The prefix itself is not a term to score.
+        Some(_) => terms[..terms.len() - 1]
+            .iter()
+            .map(|t| t.1.clone())
+            .collect(),
+        None => terms.iter().map(|t| t.1.clone()).collect(),
+    };
+    let inner: Compiled = match expansions {
+        Some(_) if slop > 0 => {
+            return Err(query_shard(format!(
+                "[slop] is not supported by phrases with a prefix, on field [{}]",
+                field.name
+            )));
+        }
+        Some(limit) => {
+            let limit = limit.min(shard.context.limits.max_clause_count);
+            let mut query = PhrasePrefixQuery::new_with_offset(terms);
+            query.set_max_expansions(u32::try_from(limit).unwrap_or(u32::MAX));
+            Box::new(query)
+        }
+        None if slop > 0 || terms.len() > MAX_STRICT_WORDS => {
+            Box::new(LoosePhrase::new(terms, slop, &shard.pulse))
+        }
+        None => Box::new(Phrase::new_with_offset(terms)),
+    };
+    let statistics = statistics(shard, field, &scored, false)?;
+    Ok(Box::new(StatisticsQuery { inner, statistics }))
+}
+
+/// A lone prefix of a phrase: its terms, in the order of the dictionary.
+fn prefix_expanded(
+    shard: &Shard<'_>,
+    field: &FieldRef<'_>,
+    prefix: &str,
+    limit: usize,
+) -> Result<Compiled, ApiError> {
+    let limit = limit.min(shard.context.limits.max_clause_count);
+    let mut terms = BTreeMap::new();
+    for_each_term(shard, field, prefix, |term| {
+        terms.insert(term.to_owned(), ());
+        if terms.len() > limit {
+            terms.pop_last();
+        }
+    })?;
+    let queries = terms
+        .keys()
+        .map(|term| scored_term(shard, field, term))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(at_least(queries, 1))
+}

@@ -1,0 +1,231 @@
+//! `match` and `match_bool_prefix`. Source: Elasticsearch reference, "Match query" and "Match boolean prefix query".
+
+use ringwall_api::ApiError;
+use serde_json::Value;
+use tantivy::query::{BooleanQuery, Occur};
+
+use super::Query;
+use super::compile::{Compiled, all, at_least, boosted, constant, index_name, none, with_field};
+use super::fuzzy::{FuzzyOptions, fuzzy_options};
+use super::kind::{Definition, Kind};
+use super::min_match::MinimumShouldMatch;
+use super::parse::{scalar, single_field};
+use super::pattern::{PatternKind, terms_matching};
+use super::regexp::TermPattern;
+use super::text::{analyzer_of, fuzzy, scored_term};
+use super::values;
+use crate::fields::{FieldRef, INDEX};
+use crate::parse::{Object, parsing, scalar_text};
+use crate::shard::Shard;
+
+/// `match` and `match_bool_prefix`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MatchQuery {
+    pub field: String,
+    pub value: Value,
+    pub options: MatchOptions,
+    /// The last term is a prefix (`match_bool_prefix`).
+    pub last_is_prefix: bool,
+    pub boost: f32,
+}
+
+/// How the terms of an analyzed text combine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Operator {
+    #[default]
+    Or,
+    And,
+}
+
+/// What a text without terms matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ZeroTerms {
+    #[default]
+    None,
+    All,
+}
+
+/// The options that `match` and the queries built on it share.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MatchOptions {
+    pub operator: Operator,
+    pub minimum_should_match: Option<MinimumShouldMatch>,
+    pub fuzziness: Option<FuzzyOptions>,
+    pub analyzer: Option<String>,
+    pub zero_terms: ZeroTerms,
+    /// A value of the wrong type matches nothing instead of being an error.
+    pub lenient: bool,
+}
+
+pub(super) fn parse(given: &Definition<'_>, last_is_prefix: bool) -> Result<Query, ApiError> {
+    let name = given.name;
+    let (field, value) = single_field(name, given.body)?;
+    let field = field.to_owned();
+    if !value.is_object() {
+        return Ok(Query::Match(MatchQuery {
+            field,
+            value: scalar(name, value)?,
+            options: MatchOptions::default(),
+            last_is_prefix,
+            boost: 1.0,
+        }));
+    }
+    let mut object = Object::new(name, value)?;
+    let value = scalar(name, object.require("query")?)?;
+    let options = match_options(&mut object)?;
+    let boost = object.boost()?;
+    object.finish()?;
+    Ok(Query::Match(MatchQuery {
+        field,
+        value,
+        options,
+        last_is_prefix,
+        boost,
+    }))
+}
+
+/// Takes the members shared by `match` and `multi_match`.
+pub(super) fn match_options(object: &mut Object<'_>) -> Result<MatchOptions, ApiError> {
+    let operator = operator(object, "operator")?;
+    let minimum_should_match = object
+        .take("minimum_should_match")
+        .map(MinimumShouldMatch::parse)
+        .transpose()?;
+    let fuzziness = fuzzy_options(object, false)?;
+    object.bool("auto_generate_synonyms_phrase_query")?;
+    Ok(MatchOptions {
+        operator,
+        minimum_should_match,
+        fuzziness,
+        analyzer: object.text("analyzer")?,
+        zero_terms: zero_terms(object)?,
+        lenient: object.bool("lenient")?.unwrap_or(false),
+    })
+}
+
+/// Takes an `and`/`or` member.
+pub(super) fn operator(object: &mut Object<'_>, key: &'static str) -> Result<Operator, ApiError> {
+    match object.text(key)?.map(|t| t.to_ascii_lowercase()).as_deref() {
+        None | Some("or") => Ok(Operator::Or),
+        Some("and") => Ok(Operator::And),
+        Some(other) => Err(ApiError::illegal_argument(format!(
+            "No enum constant org.elasticsearch.index.query.Operator.{}, expected [and] or [or] \
+             for [{key}]",
+            other.to_ascii_uppercase()
+        ))),
+    }
+}
+
+/// Takes `zero_terms_query`.
+pub(super) fn zero_terms(object: &mut Object<'_>) -> Result<ZeroTerms, ApiError> {
+    match object.text("zero_terms_query")?.as_deref() {
+        None | Some("none" | "NONE") => Ok(ZeroTerms::None),
+        Some("all" | "ALL") => Ok(ZeroTerms::All),
+        Some(other) => Err(parsing(format!(
+            "Unsupported zero_terms_query value [{other}], expected [none] or [all]"
+        ))),
+    }
+}
+
+impl Kind for MatchQuery {
+    fn compile(&self, shard: &Shard<'_>) -> Result<Compiled, ApiError> {
+        if self.field == INDEX {
+            let values = std::slice::from_ref(&self.value);
+            return Ok(index_name(shard, values, self.boost));
+        }
+        with_field(shard, &self.field, |field| {
+            let compiled = match_field(shard, field, self)?;
+            Ok(boosted(compiled, self.boost))
+        })
+    }
+
+    fn counts_its_clauses(&self) -> bool {
+        true
+    }
+}
+
+fn match_field(
+    shard: &Shard<'_>,
+    field: &FieldRef<'_>,
+    query: &MatchQuery,
+) -> Result<Compiled, ApiError> {
+    let options = &query.options;
+    let text = scalar_text(&query.value).unwrap_or_default();
+    let analyzer = analyzer_of(field, options.analyzer.as_deref())?;
+    let Some(analyzer) = analyzer else {
+        return exact(shard, field, query, &text);
+    };
+    let tokens: Vec<String> = analyzer.tokens(&text).into_iter().map(|t| t.text).collect();
+    shard.check_clauses(tokens.len())?;
+    let last = tokens.len().saturating_sub(1);
+    let queries = tokens
+        .iter()
+        .enumerate()
+        .map(|(index, token)| match &options.fuzziness {
+            _ if query.last_is_prefix && index == last => {
+                shard.count_clause()?;
+                let pattern = TermPattern::compile(PatternKind::Prefix, token, false)?;
+                Ok(constant(terms_matching(shard, field, pattern), 1.0))
+            }
+            Some(fuzzy_options) => fuzzy(shard, field, token, fuzzy_options),
+            None => {
+                shard.count_clause()?;
+                scored_term(shard, field, token)
+            }
+        })
+        .collect::<Result<Vec<Compiled>, ApiError>>()?;
+    Ok(combine(queries, options))
+}
+
+/// Combines the queries of the terms of a text.
+fn combine(queries: Vec<Compiled>, options: &MatchOptions) -> Compiled {
+    if queries.is_empty() {
+        return match options.zero_terms {
+            ZeroTerms::All => all(1.0),
+            ZeroTerms::None => none(),
+        };
+    }
+    let count = queries.len();
+    match options.operator {
+        Operator::And if count > 1 => Box::new(BooleanQuery::with_minimum_required_clauses(
+            queries.into_iter().map(|q| (Occur::Must, q)).collect(),
+            0,
+        )),
+        Operator::And => at_least(queries, 1),
+        Operator::Or => {
+            // At least one: with zero required the terms would match everything.
+            let required = match &options.minimum_should_match {
+                Some(minimum) => minimum.required(count).max(1),
+                None => 1,
+            };
+            // A single term is no boolean query, to which the minimum would apply.
+            if count == 1 {
+                return at_least(queries, 1);
+            }
+            at_least(queries, required)
+        }
+    }
+}
+
+/// A field without analysis: the text is one exact term.
+fn exact(
+    shard: &Shard<'_>,
+    field: &FieldRef<'_>,
+    query: &MatchQuery,
+    text: &str,
+) -> Result<Compiled, ApiError> {
+    shard.count_clause()?;
+    if query.last_is_prefix && field.has_terms() {
+        let pattern = TermPattern::compile(PatternKind::Prefix, text, false)?;
+        return Ok(constant(terms_matching(shard, field, pattern), 1.0));
+    }
+    if let Some(options) = &query.options.fuzziness
+        && field.has_terms()
+    {
+        return fuzzy(shard, field, text, options);
+    }
+    match values::term(shard, field, &query.value, 1.0) {
+        Err(_) if query.options.lenient => Ok(none()),
+        result => result,
+    }
+}

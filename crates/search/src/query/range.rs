@@ -1,0 +1,95 @@
+//! `range`. Source: Elasticsearch reference, "Range query".
+
+use ringwall_api::ApiError;
+use serde_json::Value;
+use tantivy::Score;
+
+use super::Query;
+use super::compile::{Compiled, with_field};
+use super::kind::{Definition, Kind};
+use super::parse::{scalar, single_field};
+use super::values;
+use crate::parse::{Object, parsing};
+use crate::shard::Shard;
+
+/// `range`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RangeQuery {
+    pub field: String,
+    pub lower: Option<RangeBound>,
+    pub upper: Option<RangeBound>,
+    pub format: Option<String>,
+    pub time_zone: Option<String>,
+    pub boost: f32,
+}
+
+/// One end of a range.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RangeBound {
+    pub value: Value,
+    pub inclusive: bool,
+}
+
+pub(super) fn parse(given: &Definition<'_>) -> Result<Query, ApiError> {
+    let name = given.name;
+    let (field, value) = single_field(name, given.body)?;
+    let mut object = Object::new(name, value)?;
+    let include_lower = object.bool("include_lower")?.unwrap_or(true);
+    let include_upper = object.bool("include_upper")?.unwrap_or(true);
+    let lower = bound(
+        name,
+        &mut object,
+        &[("gte", true), ("gt", false), ("from", include_lower)],
+    )?;
+    let upper = bound(
+        name,
+        &mut object,
+        &[("lte", true), ("lt", false), ("to", include_upper)],
+    )?;
+    let query = RangeQuery {
+        field: field.to_owned(),
+        lower,
+        upper,
+        format: object.text("format")?,
+        time_zone: object.text("time_zone")?,
+        boost: object.boost()?,
+    };
+    object.finish()?;
+    Ok(Query::Range(query))
+}
+
+fn bound(
+    name: &str,
+    object: &mut Object<'_>,
+    keys: &[(&'static str, bool)],
+) -> Result<Option<RangeBound>, ApiError> {
+    let mut found: Option<(&str, RangeBound)> = None;
+    for (key, inclusive) in keys {
+        let Some(value) = object.take(key) else {
+            continue;
+        };
+        if let Some((first, _)) = &found {
+            return Err(parsing(format!(
+                "[range] query does not support both [{first}] and [{key}]"
+            )));
+        }
+        let bound = RangeBound {
+            value: scalar(name, value)?,
+            inclusive: *inclusive,
+        };
+        found = Some((key, bound));
+    }
+    Ok(found.map(|(_, bound)| bound))
+}
+
+impl Kind for RangeQuery {
+    fn compile(&self, shard: &Shard<'_>) -> Result<Compiled, ApiError> {
+        with_field(shard, &self.field, |field| {
+            values::range(shard, field, self)
+        })
+    }
+
+    fn constant_score(&self) -> Option<Score> {
+        Some(self.boost)
+    }
+}
