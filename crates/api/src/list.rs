@@ -13,6 +13,7 @@ macro_rules! for_each_action {
                 PutClusterSettingsRequest => PutClusterSettingsResponse, "cluster:admin/settings/update", Cluster;
                 ClusterRerouteRequest => ClusterRerouteResponse, "cluster:admin/reroute", Cluster;
                 ClusterStateRequest => ClusterStateResponse, "cluster:monitor/state", Named(indices);
+                PendingTasksRequest => PendingTasksResponse, "cluster:monitor/task", Cluster;
                 NodesInfoRequest => NodesInfoResponse, "cluster:monitor/nodes/info", Cluster;
                 NodesStatsRequest => NodesStatsResponse, "cluster:monitor/nodes/stats", Cluster;
                 // Of `_cat/shards` and `_cat/indices`, which tell of nodes beside indices.

@@ -236,6 +236,53 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// Returns what changes, in words for a person who waits for it. No secrets, and no names of users.
+    pub fn summary(&self) -> String {
+        let named = |what: &str, names: &mut dyn Iterator<Item = &str>| {
+            let names: Vec<&str> = names.collect();
+            format!("{what} [{}]", names.join(", "))
+        };
+        let one = |what: &str, name: &str| format!("{what} [{name}]");
+        match self {
+            Self::Bootstrap { .. } => "bootstrap".to_owned(),
+            Self::NodeJoin { node, .. } => one("node-join", &node.name),
+            Self::ApproveNode { name, .. } => one("approve-node", name),
+            Self::ForgetNode { node } => one("forget-node", &node.to_string()),
+            Self::NodeLeave { node, .. } => one("node-left", &node.to_string()),
+            Self::CreateIndex { name, .. } => one("create-index", name),
+            Self::DeleteIndices { indices } => named(
+                "delete-index",
+                &mut indices.iter().map(|index| index.name.as_str()),
+            ),
+            Self::PutMapping { index, .. } => one("put-mapping", &index.name),
+            Self::PutIndexSettings { index, .. } => one("update-settings", &index.name),
+            Self::PutClusterSettings { .. } => "cluster-update-settings".to_owned(),
+            Self::ShardStarted { shard, .. } => one("shard-started", &shard.to_string()),
+            Self::ShardFailed { shard, .. } => one("shard-failed", &shard.to_string()),
+            Self::DiskLevel { node, .. } => one("disk-level", &node.to_string()),
+            Self::UpdateAliases { .. } => "index-aliases".to_owned(),
+            Self::Reroute => "reroute".to_owned(),
+            Self::RerouteCommands { .. } => "cluster-reroute".to_owned(),
+            Self::Templates(_) => "update-templates".to_owned(),
+            Self::PutRoles { .. } | Self::DeleteRoles { .. } => "update-roles".to_owned(),
+            Self::PutUser { .. }
+            | Self::PutNativeUser { .. }
+            | Self::SetPassword { .. }
+            | Self::SetUserEnabled { .. }
+            | Self::DeleteUser { .. }
+            | Self::PutReservedUser { .. }
+            | Self::InitReservedUser { .. } => "update-users".to_owned(),
+            Self::PutApiKey { .. }
+            | Self::CreateApiKey { .. }
+            | Self::UpdateApiKey { .. }
+            | Self::InvalidateApiKeys { .. }
+            | Self::PutServiceToken { .. }
+            | Self::DeleteServiceToken { .. } => "update-credentials".to_owned(),
+        }
+    }
+}
+
 /// A user of the cluster state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

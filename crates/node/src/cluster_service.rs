@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use ringwall_api::cluster::PendingTask;
 use ringwall_api::membership::WaitingNode;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::{NodeId, NodeKey, encoding, random_uuid};
@@ -13,6 +14,7 @@ use ringwall_coordination::{Coordination, NotAdmitted, PeerInfo, ProposeError, S
 use tokio::sync::watch;
 
 use crate::newcomers::Newcomers;
+use crate::pending::Pending;
 
 /// Holds the state that consensus has applied here; every reader gets a whole, immutable version.
 pub struct AppliedState {
@@ -202,6 +204,7 @@ impl StateMachine for AppliedState {
 pub struct ClusterService {
     applied: Arc<AppliedState>,
     coordination: Arc<Coordination>,
+    pending: Pending,
 }
 
 impl ClusterService {
@@ -210,6 +213,7 @@ impl ClusterService {
         Self {
             applied,
             coordination,
+            pending: Pending::default(),
         }
     }
 
@@ -261,6 +265,7 @@ impl ClusterService {
     /// The refusal of the state machine, `master_not_discovered_exception`, or
     /// `process_cluster_event_timeout_exception` when the outcome is unknown.
     pub async fn submit(&self, change: Change, timeout: Duration) -> ApiResult<()> {
+        let _waits = self.pending.add(change.summary());
         let reply = self
             .coordination
             .propose(command(change), timeout)
@@ -272,6 +277,11 @@ impl ClusterService {
         let outcome: Outcome =
             encoding::decode(&reply).map_err(|error| ApiError::internal(error.to_string()))?;
         outcome.result
+    }
+
+    /// Returns the changes that this node has asked for and that are not made yet.
+    pub fn pending(&self) -> Vec<PendingTask> {
+        self.pending.list()
     }
 
     /// Returns the error of a call that needs a master and finds none; it says why there is none.

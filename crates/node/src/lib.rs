@@ -18,6 +18,7 @@ mod newcomers;
 pub mod node;
 mod node_actions;
 pub mod peers;
+mod pending;
 mod pki_realms;
 pub mod pools;
 mod preference;

@@ -223,6 +223,7 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         Flag,
         "Whether indices that are missing are passed over.",
     ),
+    ("include_bootstrap", Flag, "Taken and without effect."),
     (
         "include_defaults",
         Flag,
@@ -426,6 +427,7 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         Choice(&["d", "h", "m", "s", "ms", "micros", "nanos"]),
         "Taken: no table has a duration.",
     ),
+    ("thread_pools", List, "Names of pools of threads, with `*`."),
     ("timeout", Time, "How long is waited at most."),
     (
         "track_scores",

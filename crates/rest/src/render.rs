@@ -65,14 +65,17 @@ fn in_words(key: &str, number: u64) -> Option<(String, String)> {
         return Some(("start_time".to_owned(), format!("{:.3}", at.ok()?)));
     }
     if let Some(name) = key.strip_suffix("_in_millis") {
-        return Some((name.to_owned(), long(u128::from(number) * 1_000_000)));
+        return Some((
+            name.to_owned(),
+            duration_in_words(u128::from(number) * 1_000_000),
+        ));
     }
     let name = key.strip_suffix("_in_nanos")?;
-    Some((name.to_owned(), long(number.into())))
+    Some((name.to_owned(), duration_in_words(number.into())))
 }
 
 /// Writes nanoseconds in the largest unit that they fill, to a tenth of it, cut off.
-fn long(nanos: u128) -> String {
+pub fn duration_in_words(nanos: u128) -> String {
     const UNITS: [(u128, &str); 7] = [
         (86_400_000_000_000, "d"),
         (3_600_000_000_000, "h"),
@@ -441,7 +444,7 @@ mod tests {
                 "x_in_millis": 204_837, "x": "3.4m",
             }]})
         );
-        assert_eq!(long(0), "0s");
+        assert_eq!(duration_in_words(0), "0s");
     }
 
     #[test]

@@ -13,8 +13,8 @@ use ringwall_api::api_keys::{
 };
 use ringwall_api::cluster::{
     ClusterRerouteRequest, ClusterStateRequest, GetClusterSettingsRequest, HealthRequest,
-    MainRequest, NodesInfoRequest, NodesStatsRequest, PutClusterSettingsRequest, ShardTableRequest,
-    SslCertificatesRequest,
+    MainRequest, NodesInfoRequest, NodesStatsRequest, PendingTasksRequest,
+    PutClusterSettingsRequest, ShardTableRequest, SslCertificatesRequest,
 };
 use ringwall_api::document::{BulkRequest, GetRequest, MultiGetRequest};
 use ringwall_api::indices::{
@@ -111,6 +111,8 @@ pub static ROUTES: &[Route] = &[
     route!(cluster POST ["/_cluster/reroute"] reroute::reroute => [ClusterRerouteRequest, ClusterStateRequest] body, "Moves, allocates or cancels copies of shards.", reroute::PARAMS),
     route!(cluster GET ["/_cluster/state", "/_cluster/state/{metrics}", "/_cluster/state/{metrics}/{index}"] cluster::state => [ClusterStateRequest], "Returns the state of the cluster as the node that answers has it.", cluster::STATE_PARAMS),
 
+    route!(cluster GET ["/_cluster/pending_tasks"] cluster::pending_tasks => [PendingTasksRequest], "Lists the changes of the cluster state that are not made yet.", indices::LOCAL_PARAMS),
+
     route!(nodes GET ["/_nodes", "/_nodes/{node_id}", "/_nodes/{node_id}/{metric}"] nodes::info => [NodesInfoRequest], "Describes nodes: names, addresses, roles, versions, settings.", nodes::INFO_PARAMS),
     route!(nodes GET ["/_nodes/stats", "/_nodes/stats/{metric}", "/_nodes/{node_id}/stats", "/_nodes/{node_id}/stats/{metric}", "/_nodes/stats/{metric}/{metric_of_indices}", "/_nodes/{node_id}/stats/{metric}/{metric_of_indices}"] nodes::stats => [NodesStatsRequest], "Returns the numbers of nodes: memory, disks, threads, breakers, indices.", nodes::STATS_PARAMS),
 
@@ -124,13 +126,20 @@ pub static ROUTES: &[Route] = &[
     route!(cat GET ["/_cat/aliases", "/_cat/aliases/{name}"] cat::table::<cat::Aliases> => [GetIndexRequest], "A table of aliases.", cat::CAT_PARAMS, indices::INDICES_PARAMS),
     route!(cat GET ["/_cat/allocation"] cat::table::<cat::Allocation> => [NodesStatsRequest, ClusterStateRequest], "A table of nodes with their shards and disks.", cat::CAT_PARAMS),
     route!(cat GET ["/_cat/certificates"] cat::table::<cat::Certificates> => [NodesTlsRequest], "A table of the certificates in use by all nodes.", cat::CAT_PARAMS),
+    route!(cat GET ["/_cat/component_templates", "/_cat/component_templates/{name}"] cat::table::<cat::ComponentTemplates> => [GetComponentTemplatesRequest, GetIndexTemplatesRequest], "A table of component templates.", cat::CAT_PARAMS),
     route!(cat GET_POST ["/_cat/count", "/_cat/count/{index}"] cat::table::<cat::Count> => [SearchRequest] body, "The number of documents.", cat::CAT_PARAMS),
+    route!(cat GET ["/_cat/fielddata", "/_cat/fielddata/{fields}"] cat::table::<cat::Fielddata> => [NodesStatsRequest], "A table of the memory that fields take: none does.", cat::CAT_PARAMS, &["fields"]),
     route!(cat GET ["/_cat/health"] cat::table::<cat::Health> => [HealthRequest], "The health of the cluster in one line.", cat::CAT_PARAMS),
     route!(cat GET ["/_cat/indices", "/_cat/indices/{index}"] cat::table::<cat::Indices> => [ShardTableRequest], "A table of indices with their documents and sizes.", cat::CAT_PARAMS, cat::INDICES_PARAMS),
     route!(cat GET ["/_cat/master"] cat::table::<cat::Master> => [NodesInfoRequest], "Which node is the master.", cat::CAT_PARAMS),
     route!(cat GET ["/_cat/nodeattrs"] cat::table::<cat::NodeAttributes> => [NodesInfoRequest], "A table of the attributes of nodes.", cat::CAT_PARAMS),
     route!(cat GET ["/_cat/nodes"] cat::table::<cat::Nodes> => [NodesInfoRequest, NodesStatsRequest], "A table of nodes with their load.", cat::CAT_PARAMS, cat::NODES_PARAMS),
+    route!(cat GET ["/_cat/pending_tasks"] cat::table::<cat::PendingTasks> => [PendingTasksRequest], "A table of the changes of the cluster state that are not made yet.", cat::CAT_PARAMS),
+    route!(cat GET ["/_cat/plugins"] cat::table::<cat::Plugins> => [NodesInfoRequest], "A table of plugins: there are none.", cat::CAT_PARAMS, &["include_bootstrap"]),
     route!(cat GET ["/_cat/shards", "/_cat/shards/{index}"] cat::table::<cat::Shards> => [ShardTableRequest], "A table of the copies of shards.", cat::CAT_PARAMS, cat::SHARDS_PARAMS),
+    route!(cat GET ["/_cat/tasks"] cat::table::<cat::Tasks> => [ListTasksRequest], "A table of what nodes are doing.", cat::CAT_PARAMS, cat::TASKS_PARAMS),
+    route!(cat GET ["/_cat/templates", "/_cat/templates/{name}"] cat::table::<cat::Templates> => [GetLegacyTemplatesRequest, GetIndexTemplatesRequest], "A table of templates.", cat::CAT_PARAMS),
+    route!(cat GET ["/_cat/thread_pool", "/_cat/thread_pool/{thread_pools}"] cat::table::<cat::ThreadPools> => [NodesStatsRequest], "A table of the pools of threads of nodes.", cat::CAT_PARAMS),
 
     route!(document PUT_POST ["/_bulk", "/{index}/_bulk"] bulk::bulk => [BulkRequest] body, "Writes many documents.", bulk::PARAMS),
     route!(document POST ["/{index}/_doc"] document::index => [BulkRequest] body, "Writes a document.", document::WRITE_PARAMS),

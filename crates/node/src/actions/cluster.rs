@@ -1,5 +1,6 @@
 //! The cluster as a whole: its name, health and state.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +9,10 @@ use futures::future::join_all;
 
 use ringwall_api::cluster::{
     ClusterStateRequest, ClusterStateResponse, HealthRequest, HealthResponse, HealthStatus,
-    MainRequest, MainResponse, SslCertificatesRequest, SslCertificatesResponse,
+    MainRequest, MainResponse, PendingTask, PendingTasksRequest, PendingTasksResponse,
+    SslCertificatesRequest, SslCertificatesResponse,
 };
-use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
+use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext};
 use ringwall_base::NodeId;
 use ringwall_cluster::{Change, ClusterState, Command};
 use ringwall_tls::CertificateEntry;
@@ -19,7 +21,7 @@ use serde_json::{Value, json};
 
 use super::Handler;
 use crate::cluster_service::now_ms;
-use crate::node_actions::for_members;
+use crate::node_actions::{Needs, for_members, for_users};
 use crate::services::Services;
 use ringwall_security::{NamedIndices, Resolved};
 
@@ -127,8 +129,43 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
     for_members(services, PING, async |services, _, ()| {
         Ok(services.transport.local().ephemeral_id.clone())
-    })
+    })?;
+    for_users(
+        services,
+        PENDING,
+        |(): &()| vec![Needs::Cluster(PendingTasksRequest::NAME)],
+        async |services, _, ()| Ok(services.cluster.pending()),
+    )
 }
+
+/// To every node: which changes of the cluster state have you asked for that are not made yet?
+const PENDING: &str = "cluster:monitor/task[n]";
+
+/// A change waits where it was asked for, whichever node is the master meanwhile.
+impl Handler<PendingTasksRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        _request: Resolved<PendingTasksRequest>,
+    ) -> ApiResult<PendingTasksResponse> {
+        let limit = context.time_left(PENDING_TIMEOUT);
+        let state = services.cluster.state();
+        let (services, user) = (&services, &context.authentication);
+        let asked = state.nodes.values().map(|node| async move {
+            let answer: ApiResult<Vec<PendingTask>> =
+                services.call_as(user, node.id, PENDING, &(), limit).await;
+            answer.unwrap_or_else(|error| {
+                tracing::warn!(node = %node.name, %error, "node told of no pending changes");
+                Vec::new()
+            })
+        });
+        let mut tasks: Vec<PendingTask> = join_all(asked).await.into_iter().flatten().collect();
+        tasks.sort_by_key(|task| Reverse(task.in_queue_ms));
+        Ok(PendingTasksResponse { tasks })
+    }
+}
+
+const PENDING_TIMEOUT: Duration = Duration::from_secs(15);
 
 async fn wait_for_master(services: &Services, timeout: Duration) -> ApiResult<()> {
     let mut status = services.coordination.status();

@@ -3,6 +3,7 @@
 mod aliases;
 mod answers;
 mod api_keys;
+mod cat;
 mod certificates;
 mod costly_certificates;
 mod disk;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 use ringwall_api::cluster::{
     ClusterStateRequest, GetClusterSettingsRequest, HealthRequest, HealthResponse, HealthStatus,
-    IndexHealth, PutClusterSettingsRequest,
+    IndexHealth, PendingTasksRequest, PendingTasksResponse, PutClusterSettingsRequest,
 };
 use ringwall_api::tls::HealthReportRequest;
 use ringwall_api::{ApiError, ApiResult, ErrorCode, IndicesOptions, IndicesTarget};
@@ -15,6 +15,7 @@ use super::MASTER_TIMEOUT_MS;
 use super::indices::{flattened, nested};
 use crate::json::check_keys;
 use crate::params::Params;
+use crate::render::duration_in_words;
 use crate::request::{ResponseBody, RestRequest, RestResponse};
 
 /// Query parameters of `_cluster/health`.
@@ -129,6 +130,30 @@ pub async fn report(mut request: RestRequest) -> ApiResult<RestResponse> {
     }
     body["indicators"] = answer.indicators.into_iter().collect::<Map<_, _>>().into();
     Ok(RestResponse::json(body))
+}
+
+/// `GET /_cluster/pending_tasks`.
+pub async fn pending_tasks(request: RestRequest) -> ApiResult<RestResponse> {
+    request.params.hint_flags(&["local"])?;
+    request.params.hint_times(&["master_timeout"])?;
+    let tasks = pending(&request).await?.tasks.into_iter().map(|task| {
+        json!({
+            "insert_order": task.insert_order,
+            // All wait in one line, in the order in which they come.
+            "priority": "NORMAL",
+            "source": task.source,
+            "executing": true,
+            "time_in_queue_millis": task.in_queue_ms,
+            "time_in_queue": duration_in_words(u128::from(task.in_queue_ms) * 1_000_000),
+        })
+    });
+    let tasks: Vec<Value> = tasks.collect();
+    Ok(RestResponse::json(json!({"tasks": tasks})))
+}
+
+/// Returns the changes of the cluster state that are not made yet.
+pub(super) async fn pending(request: &RestRequest) -> ApiResult<PendingTasksResponse> {
+    request.execute(PendingTasksRequest).await
 }
 
 /// Query parameters of `_cluster/settings`.

@@ -88,7 +88,7 @@ pub async fn cancel(request: RestRequest) -> ApiResult<RestResponse> {
     Ok(RestResponse::json(grouped(&response, grouping)))
 }
 
-fn filter(params: &Params) -> ApiResult<TaskFilter> {
+pub(super) fn filter(params: &Params) -> ApiResult<TaskFilter> {
     Ok(TaskFilter {
         nodes: params.list("nodes"),
         actions: params.list("actions"),
@@ -221,7 +221,7 @@ fn task_json(task: &TaskInfo) -> Value {
 }
 
 /// Default of `timeout`, milliseconds.
-const TIMEOUT_MS: u64 = 30_000;
+pub(super) const TIMEOUT_MS: u64 = 30_000;
 
 #[cfg(test)]
 mod tests {

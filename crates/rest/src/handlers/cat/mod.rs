@@ -4,14 +4,21 @@
 mod aliases;
 mod allocation;
 mod certificates;
+mod component_templates;
 mod count;
+mod fielddata;
 mod health;
 mod indices;
 mod master;
 mod nodeattrs;
 mod nodes;
+mod pending_tasks;
+mod plugins;
 mod shards;
 mod table;
+mod tasks;
+mod templates;
+mod thread_pool;
 
 use ringwall_api::cluster::{
     NodesInfoRequest, NodesInfoResponse, ShardTableRequest, ShardTableResponse,
@@ -21,15 +28,22 @@ use ringwall_api::{ApiResult, IndicesOptions};
 pub use self::aliases::Aliases;
 pub use self::allocation::Allocation;
 pub use self::certificates::Certificates;
+pub use self::component_templates::ComponentTemplates;
 pub use self::count::Count;
+pub use self::fielddata::Fielddata;
 pub use self::health::Health;
 pub use self::indices::{INDICES_PARAMS, Indices};
 pub use self::master::Master;
 pub use self::nodeattrs::NodeAttributes;
 pub use self::nodes::{NODES_PARAMS, Nodes};
+pub use self::pending_tasks::PendingTasks;
+pub use self::plugins::Plugins;
 pub use self::shards::{SHARDS_PARAMS, Shards};
 pub use self::table::{CAT_PARAMS, CatTable, table};
 use self::table::{Cell, Column, column, extra};
+pub use self::tasks::{TASKS_PARAMS, Tasks};
+pub use self::templates::Templates;
+pub use self::thread_pool::ThreadPools;
 use crate::request::{RestRequest, RestResponse};
 
 /// `GET /_cat`: nothing but the list of paths.

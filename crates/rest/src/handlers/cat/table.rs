@@ -16,6 +16,11 @@ pub trait CatTable: 'static {
 
     const COLUMNS: &'static [Column<Self::Row>];
 
+    /// Returns whether a parameter shows a column that is not shown by default.
+    fn is_shown(_request: &RestRequest, _column: &str) -> ApiResult<bool> {
+        Ok(false)
+    }
+
     /// Returns the rows. Reads the parameters beyond those of every table.
     fn rows(request: &RestRequest) -> impl Future<Output = ApiResult<Vec<Self::Row>>> + Send;
 }
@@ -26,7 +31,13 @@ pub async fn table<T: CatTable>(request: RestRequest) -> ApiResult<RestResponse>
         return Ok(help);
     }
     let rows = T::rows(&request).await?;
-    respond(&request, T::COLUMNS, &rows)
+    let mut shown = Vec::new();
+    for (position, column) in T::COLUMNS.iter().enumerate() {
+        if column.default || T::is_shown(&request, column.name)? {
+            shown.push((position, column.name.to_owned()));
+        }
+    }
+    respond(&request, T::COLUMNS, shown, &rows)
 }
 
 /// A column: its name, other names for it, what it is, and how to get it.
@@ -77,6 +88,8 @@ pub enum Cell {
     Decimal(f64),
     /// Written with a unit, or in the unit of the `bytes` parameter.
     Bytes(u64),
+    /// Nanoseconds, written with a unit, or in the unit of the `time` parameter.
+    Nanos(u64),
 }
 
 impl From<&str> for Cell {
@@ -139,10 +152,9 @@ pub const CAT_PARAMS: &[&str] = &[
 /// Returns the answer to `?help`, before any data is fetched. Reads every parameter of [`CAT_PARAMS`].
 fn help<R>(request: &RestRequest, columns: &[Column<R>]) -> ApiResult<Option<RestResponse>> {
     View::of(request)?;
-    // Tables are made from the state of the node that answers. None has a duration, and only one a time of day.
+    // Tables are made from the state of the node that answers. Only one has a time of day that can be left out.
     request.params.hint_flags(&["local", "ts"])?;
     request.params.hint_times(&["master_timeout"])?;
-    check_time_unit(request.params.text("time"))?;
     if !request.params.flag("help", false)? {
         return Ok(None);
     }
@@ -168,21 +180,29 @@ fn help<R>(request: &RestRequest, columns: &[Column<R>]) -> ApiResult<Option<Res
 }
 
 /// Returns the table in the form the request asks for.
-fn respond<R>(request: &RestRequest, columns: &[Column<R>], rows: &[R]) -> ApiResult<RestResponse> {
+fn respond<R>(
+    request: &RestRequest,
+    columns: &[Column<R>],
+    shown: Vec<(usize, String)>,
+    rows: &[R],
+) -> ApiResult<RestResponse> {
     let view = View::of(request)?;
     let mut table = Table::new(columns, rows);
-    let chosen = choose(table.columns, &view.columns);
+    let chosen = match view.columns.is_empty() {
+        true => shown,
+        false => choose(table.columns, &view.columns),
+    };
     sort(&mut table, &view.order)?;
     if view.as_json {
-        return Ok(RestResponse::json(to_json(&table, &chosen, view.bytes)));
+        return Ok(RestResponse::json(to_json(&table, &chosen, view.units)));
     }
-    let text = to_text(&table, &chosen, view.bytes, view.header);
+    let text = to_text(&table, &chosen, view.units, view.header);
     Ok(RestResponse::text(text))
 }
 
 /// How a table is written.
 struct View {
-    bytes: ByteUnit,
+    units: Units,
     columns: Vec<String>,
     order: Vec<String>,
     as_json: bool,
@@ -193,7 +213,10 @@ impl View {
     fn of(request: &RestRequest) -> ApiResult<Self> {
         let params = &request.params;
         Ok(Self {
-            bytes: ByteUnit::parse(params.text("bytes"))?,
+            units: Units {
+                bytes: ByteUnit::parse(params.text("bytes"))?,
+                time: TimeUnit::parse(params.text("time"))?,
+            },
             columns: params.list("h"),
             order: params.list("s"),
             as_json: match params.text("format") {
@@ -211,26 +234,8 @@ impl View {
     }
 }
 
-fn check_time_unit(given: Option<&str>) -> ApiResult<()> {
-    match given {
-        None | Some("d" | "h" | "m" | "s" | "ms" | "micros" | "nanos") => Ok(()),
-        Some(other) => Err(ApiError::illegal_argument(format!(
-            "[time] is [{other}], but must be one of [d, h, m, s, ms, micros, nanos]"
-        ))),
-    }
-}
-
-/// Returns the positions of the columns to show, with the names asked for. Unknown names show nothing.
+/// Returns the positions of the columns that `h` names, with the names asked for. Unknown names show nothing.
 fn choose<R>(columns: &[Column<R>], wanted: &[String]) -> Vec<(usize, String)> {
-    if wanted.is_empty() {
-        let defaults = columns
-            .iter()
-            .enumerate()
-            .filter(|(_, column)| column.default);
-        return defaults
-            .map(|(position, column)| (position, column.name.to_owned()))
-            .collect();
-    }
     let mut found = Vec::new();
     for name in wanted {
         if name.contains('*') {
@@ -298,12 +303,12 @@ fn compare(a: &Cell, b: &Cell) -> Ordering {
 fn rank(cell: &Cell) -> f64 {
     match cell {
         Cell::None | Cell::Text(_) => f64::NEG_INFINITY,
-        Cell::Number(number) | Cell::Bytes(number) => *number as f64,
+        Cell::Number(number) | Cell::Bytes(number) | Cell::Nanos(number) => *number as f64,
         Cell::Decimal(number) => *number,
     }
 }
 
-fn to_json<R>(table: &Table<'_, R>, chosen: &[(usize, String)], bytes: ByteUnit) -> Value {
+fn to_json<R>(table: &Table<'_, R>, chosen: &[(usize, String)], units: Units) -> Value {
     table
         .rows
         .iter()
@@ -313,7 +318,7 @@ fn to_json<R>(table: &Table<'_, R>, chosen: &[(usize, String)], bytes: ByteUnit)
                 .map(|(position, name)| {
                     let value = match &row[*position] {
                         Cell::None => Value::Null,
-                        cell => Value::String(show(cell, bytes)),
+                        cell => Value::String(show(cell, units)),
                     };
                     (name.clone(), value)
                 })
@@ -326,7 +331,7 @@ fn to_json<R>(table: &Table<'_, R>, chosen: &[(usize, String)], bytes: ByteUnit)
 fn to_text<R>(
     table: &Table<'_, R>,
     chosen: &[(usize, String)],
-    bytes: ByteUnit,
+    units: Units,
     header: bool,
 ) -> String {
     let mut lines: Vec<Vec<(String, bool)>> = Vec::new();
@@ -351,7 +356,7 @@ fn to_text<R>(
         let cells = chosen.iter().zip(&right_aligned);
         lines.push(
             cells
-                .map(|((position, _), right)| (show(&row[*position], bytes), *right))
+                .map(|((position, _), right)| (show(&row[*position], units), *right))
                 .collect(),
         );
     }
@@ -385,13 +390,57 @@ fn layout(lines: &[Vec<(String, bool)>], columns: usize) -> String {
     text
 }
 
-fn show(cell: &Cell, bytes: ByteUnit) -> String {
+fn show(cell: &Cell, units: Units) -> String {
     match cell {
         Cell::None => String::new(),
         Cell::Text(text) => text.clone(),
         Cell::Number(number) => number.to_string(),
         Cell::Decimal(number) => format!("{number:.2}"),
-        Cell::Bytes(size) => bytes.show(*size),
+        Cell::Bytes(size) => units.bytes.show(*size),
+        Cell::Nanos(nanos) => units.time.show(*nanos),
+    }
+}
+
+/// How what has a unit is written.
+#[derive(Debug, Clone, Copy)]
+struct Units {
+    bytes: ByteUnit,
+    time: TimeUnit,
+}
+
+/// The unit of durations.
+#[derive(Debug, Clone, Copy)]
+enum TimeUnit {
+    /// As fits the duration: `1.5s`.
+    Fitting,
+    /// A whole number of so many nanoseconds, without a unit.
+    Of(u64),
+}
+
+impl TimeUnit {
+    fn parse(text: Option<&str>) -> ApiResult<Self> {
+        Ok(Self::Of(match text {
+            None => return Ok(Self::Fitting),
+            Some("nanos") => 1,
+            Some("micros") => 1_000,
+            Some("ms") => 1_000_000,
+            Some("s") => 1_000_000_000,
+            Some("m") => 60_000_000_000,
+            Some("h") => 3_600_000_000_000,
+            Some("d") => 86_400_000_000_000,
+            Some(other) => {
+                return Err(ApiError::illegal_argument(format!(
+                    "[time] is [{other}], but must be one of [d, h, m, s, ms, micros, nanos]"
+                )));
+            }
+        }))
+    }
+
+    fn show(self, nanos: u64) -> String {
+        match self {
+            Self::Fitting => crate::render::duration_in_words(nanos.into()),
+            Self::Of(unit) => (nanos / unit).to_string(),
+        }
     }
 }
 
@@ -448,17 +497,34 @@ mod tests {
         extra("uuid", &[], "identity", |_| "u".into()),
     ];
 
+    const FITTING: Units = Units {
+        bytes: ByteUnit::Fitting,
+        time: TimeUnit::Fitting,
+    };
+    const SHIFTED: Units = Units {
+        bytes: ByteUnit::Shifted(10),
+        time: TimeUnit::Of(1_000_000),
+    };
+
+    #[test]
+    fn durations_have_the_unit_that_is_asked_for() {
+        let cell = Cell::Nanos(1_250_000_000);
+        assert_eq!(show(&cell, FITTING), "1.2s");
+        assert_eq!(show(&cell, SHIFTED), "1250");
+        assert!(TimeUnit::parse(Some("w")).is_err());
+    }
+
     fn table() -> Table<'static, Row> {
         Table::new(COLUMNS, &[("b", 9, Some(2048)), ("alpha", 10, None)])
     }
 
     #[test]
     fn text_is_padded_and_numbers_lean_right() {
-        let chosen = choose(COLUMNS, &[]);
+        let chosen = choose(COLUMNS, &["index", "docs", "size"].map(str::to_owned));
         let mut sorted = table();
         sort(&mut sorted, &["docs:desc".to_owned()]).unwrap();
         assert_eq!(
-            to_text(&sorted, &chosen, ByteUnit::Fitting, true),
+            to_text(&sorted, &chosen, FITTING, true),
             "index docs size\nalpha   10     \nb        9  2kb\n"
         );
     }
@@ -477,7 +543,7 @@ mod tests {
         assert_eq!(names("i,i,index,i*,*x"), ["i", "index"]);
         let chosen = choose(COLUMNS, &["i".to_owned(), "s".to_owned()]);
         assert_eq!(
-            to_json(&table(), &chosen, ByteUnit::Shifted(10)),
+            to_json(&table(), &chosen, SHIFTED),
             json!([{"i": "b", "s": "2"}, {"i": "alpha", "s": null}])
         );
         assert!(sort(&mut table(), &["nope".to_owned()]).is_err());

@@ -1,0 +1,121 @@
+//! Tables of what is told elsewhere, and of what waits.
+
+use ringwall_testkit::{Cluster, WITHIN};
+use serde_json::{Value, json};
+
+async fn table(cluster: &Cluster, path: &str) -> Value {
+    let (status, rows) = cluster.get(0, path).await;
+    assert_eq!(status, 200, "{path}: {rows}");
+    rows
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn templates_tasks_and_pools_are_tables() {
+    let cluster = Cluster::start(1).await;
+    for (path, body) in [
+        (
+            "/_component_template/part",
+            json!({"template": {
+                "settings": {"number_of_shards": 1, "index": {"refresh_interval": "3s"}},
+                "mappings": {"dynamic": false, "properties": {"a": {"type": "keyword"}, "b": {"type": "object"}}},
+                "aliases": {"x": {}},
+            }, "version": 3, "_meta": {"d": 1}}),
+        ),
+        ("/_component_template/other", json!({"template": {}})),
+        (
+            "/_index_template/new",
+            json!({"index_patterns": ["z*", "y*"], "composed_of": ["part"], "priority": 5, "version": 7}),
+        ),
+        (
+            "/_template/old",
+            json!({"index_patterns": ["q*"], "order": -1}),
+        ),
+    ] {
+        let (status, answer) = cluster.put(0, path, body).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+    }
+    assert_eq!(
+        table(&cluster, "/_cat/templates?format=json").await,
+        json!([
+            {"name": "old", "index_patterns": "[q*]", "order": "-1", "version": null, "composed_of": ""},
+            {"name": "new", "index_patterns": "[z*, y*]", "order": "5", "version": "7", "composed_of": "[part]"},
+        ])
+    );
+    assert_eq!(
+        table(&cluster, "/_cat/templates/n*,none?format=json&h=name").await,
+        json!([{"name": "new"}])
+    );
+    assert_eq!(
+        table(&cluster, "/_cat/component_templates?format=json").await,
+        json!([
+            {"name": "other", "version": null, "alias_count": "0", "mapping_count": "0", "settings_count": "0",
+             "metadata_count": "0", "included_in": "[]"},
+            {"name": "part", "version": "3", "alias_count": "1", "mapping_count": "3", "settings_count": "2",
+             "metadata_count": "1", "included_in": "[new]"},
+        ])
+    );
+
+    let tasks = table(&cluster, "/_cat/tasks?format=json&detailed=true").await;
+    let own = tasks.as_array().unwrap().iter();
+    let mut own = own.filter(|task| task["action"] == "cluster:monitor/tasks/lists");
+    let own = own.next().expect("the task that lists is listed");
+    assert_eq!(
+        (&own["parent_task_id"], &own["node"]),
+        (&json!("-"), &json!("node-0"))
+    );
+    assert!(own["description"].is_string(), "{own}");
+    let tasks = table(&cluster, "/_cat/tasks?format=json").await;
+    assert!(tasks[0].get("description").is_none(), "{tasks}");
+
+    let pools = table(&cluster, "/_cat/thread_pool?format=json").await;
+    let (_, stats) = cluster.get(0, "/_nodes/stats/thread_pool").await;
+    let nodes = stats["nodes"].as_object().unwrap();
+    let told = nodes.values().next().unwrap()["thread_pool"].as_object();
+    assert_eq!(pools.as_array().unwrap().len(), told.unwrap().len());
+    let pools = table(&cluster, "/_cat/thread_pool/sea*?format=json&h=name").await;
+    assert_eq!(pools, json!([{"name": "search"}]));
+    for empty in [
+        "/_cat/plugins",
+        "/_cat/fielddata",
+        "/_cat/fielddata/a,b",
+        "/_cat/pending_tasks",
+    ] {
+        assert_eq!(
+            table(&cluster, &format!("{empty}?format=json")).await,
+            json!([])
+        );
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_waits_for_a_master_is_pending() {
+    let mut cluster = Cluster::start(2).await;
+    cluster.stop_node(1).await;
+    let create = cluster.put(0, "/waits?master_timeout=20s", json!({}));
+    let look = async {
+        let deadline = std::time::Instant::now() + WITHIN;
+        loop {
+            let (status, answer) = cluster.get(0, "/_cluster/pending_tasks").await;
+            assert_eq!(status, 200, "{answer}");
+            let tasks = answer["tasks"].as_array().unwrap();
+            let sources = tasks.iter().map(|task| &task["source"]);
+            if sources
+                .clone()
+                .any(|source| source == "create-index [waits]")
+            {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "{answer}");
+        }
+    };
+    let ((status, answer), ()) = tokio::join!(create, look);
+    assert_eq!(status, 503, "{answer}");
+    let (_, answer) = cluster.get(0, "/_cluster/pending_tasks").await;
+    let tasks = answer["tasks"].as_array().unwrap();
+    let created = tasks
+        .iter()
+        .any(|task| task["source"] == "create-index [waits]");
+    assert!(!created, "nobody waits for it any more: {answer}");
+    cluster.stop().await;
+}
