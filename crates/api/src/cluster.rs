@@ -412,6 +412,8 @@ pub struct ShardRow {
 pub struct IndexRow {
     pub index: String,
     pub uuid: String,
+    #[serde(default)]
+    pub closed: bool,
     pub health: HealthStatus,
     pub primaries: u32,
     pub replicas: u32,

@@ -161,6 +161,13 @@ impl ApiError {
             .with("index", name)
     }
 
+    /// Returns the 400 of an index that is closed, with the fields clients read.
+    pub fn index_closed(name: &str, uuid: &str) -> Self {
+        Self::new(ErrorCode::IndexClosed, "closed")
+            .with("index_uuid", uuid)
+            .with("index", name)
+    }
+
     /// Returns a 400 listing every problem, as `Validation Failed: 1: ...;2: ...;`.
     pub fn validation<S: AsRef<str>>(problems: &[S]) -> Self {
         let listed: String = problems

@@ -174,11 +174,66 @@ pub struct PutMappingRequest {
     pub timeout_ms: u64,
 }
 
-/// Changes dynamic settings of indices.
+/// Closes indices: nothing in them is read or written until they are opened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CloseIndexRequest {
+    pub indices: IndicesTarget,
+    /// Copies to wait for; `None` as the index says.
+    pub wait_for_active_shards: Option<u32>,
+    pub timeout_ms: u64,
+}
+
+/// The indices that were open before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CloseIndexResponse {
+    pub acknowledged: bool,
+    pub shards_acknowledged: bool,
+    pub indices: Vec<String>,
+}
+
+/// Opens closed indices.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenIndexRequest {
+    pub indices: IndicesTarget,
+    /// Copies to wait for; `None` as the index says.
+    pub wait_for_active_shards: Option<u32>,
+    pub timeout_ms: u64,
+}
+
+/// See [`OpenIndexRequest`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenIndexResponse {
+    pub acknowledged: bool,
+    pub shards_acknowledged: bool,
+}
+
+/// Puts a block on indices.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AddIndexBlockRequest {
+    pub indices: IndicesTarget,
+    /// `metadata`, `read`, `read_only` or `write`.
+    pub block: String,
+    pub timeout_ms: u64,
+}
+
+/// The indices that did not have the block before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AddIndexBlockResponse {
+    pub acknowledged: bool,
+    pub indices: Vec<String>,
+}
+
+/// Changes settings of indices: the dynamic ones, and of closed indices those that are not final.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UpdateSettingsRequest {
     pub indices: IndicesTarget,
     pub settings: Value,
+    /// Leaves settings as they are that somebody has set.
+    #[serde(default)]
+    pub preserve_existing: bool,
+    /// Closes open indices for the change, if it needs that, and opens them again.
+    #[serde(default)]
+    pub reopen: bool,
     pub timeout_ms: u64,
 }
 
@@ -255,6 +310,8 @@ pub struct FoundIndex {
     pub name: String,
     pub aliases: Vec<String>,
     pub hidden: bool,
+    #[serde(default)]
+    pub closed: bool,
 }
 
 /// An alias that an expression stands for, with all that is behind it.

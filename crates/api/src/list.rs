@@ -35,6 +35,9 @@ macro_rules! for_each_action {
                 UpdateSettingsRequest => Acknowledged, "indices:admin/settings/update", Indices(indices);
                 RefreshRequest => BroadcastResponse, "indices:admin/refresh", Indices(indices);
                 FlushRequest => BroadcastResponse, "indices:admin/flush", Indices(indices);
+                CloseIndexRequest => CloseIndexResponse, "indices:admin/close", Indices(indices);
+                OpenIndexRequest => OpenIndexResponse, "indices:admin/open", Indices(indices);
+                AddIndexBlockRequest => AddIndexBlockResponse, "indices:admin/block/add", Indices(indices);
                 ResolveIndexRequest => ResolveIndexResponse, "indices:admin/resolve/index", Indices(indices);
                 IndicesStatsRequest => IndicesStatsResponse, "indices:monitor/stats", Indices(indices);
             }

@@ -13,8 +13,15 @@ pub struct IndicesOptions {
     pub allow_no_indices: bool,
     /// Wildcards match hidden indices (names beginning with a dot, or `index.hidden`).
     pub expand_hidden: bool,
-    /// Wildcards are expanded at all.
+    /// Wildcards match open indices.
     pub expand_wildcards: bool,
+    /// Wildcards match closed indices.
+    #[serde(default)]
+    pub expand_closed: bool,
+    /// A closed index is none that the request is refused for, or, where `ignore_unavailable`, none that is skipped:
+    /// what is asked is not its documents.
+    #[serde(default)]
+    pub allow_closed: bool,
 }
 
 impl Default for IndicesOptions {
@@ -24,6 +31,26 @@ impl Default for IndicesOptions {
             allow_no_indices: true,
             expand_hidden: false,
             expand_wildcards: true,
+            expand_closed: false,
+            allow_closed: false,
+        }
+    }
+}
+
+impl IndicesOptions {
+    /// Returns the options of a request that is about indices, not about what is in them: closed ones may be named.
+    pub fn of_metadata() -> Self {
+        Self {
+            allow_closed: true,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the options of a request that is about indices whether they are open or closed.
+    pub fn open_and_closed() -> Self {
+        Self {
+            expand_closed: true,
+            ..Self::of_metadata()
         }
     }
 }

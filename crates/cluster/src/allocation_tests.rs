@@ -6,10 +6,18 @@ use ringwall_base::{AllocationId, IndexId, NodeId, ShardId};
 use serde_json::{Value, json};
 
 use crate::blocks::{Attempt, Level};
-use crate::index_settings::IndexSettings;
+use crate::index_settings::{IndexSettings, Updated};
 use crate::nodes::NodeRecord;
 use crate::routing::{CopyState, RecoverySource, ShardCopy};
 use crate::{Change, ClusterState, Command, DiskLevel};
+
+fn open(index: &IndexId) -> Updated<'_> {
+    Updated {
+        index,
+        is_closed: false,
+        preserves: false,
+    }
+}
 
 /// A cluster under test, with a clock that only the test moves.
 struct Cluster {
@@ -105,7 +113,7 @@ impl Cluster {
         let change = Change::PutIndexSettings {
             index: index.id.clone(),
             base_version: index.settings_version,
-            settings: index.settings.updated(&settings, "logs").unwrap(),
+            settings: index.settings.updated(&settings, &open(&index.id)).unwrap(),
         };
         self.apply(change);
     }
@@ -402,7 +410,7 @@ fn replica_count_can_change() {
     cluster.start_all();
     let index = cluster.state.indices["logs"].clone();
     let body = json!({"number_of_replicas": 2});
-    let settings = index.settings.updated(&body, "logs").unwrap();
+    let settings = index.settings.updated(&body, &open(&index.id)).unwrap();
     cluster.apply(Change::PutIndexSettings {
         index: index.id.clone(),
         base_version: index.settings_version,
@@ -410,7 +418,7 @@ fn replica_count_can_change() {
     });
     cluster.start_all();
     assert_eq!(cluster.in_sync_nodes().len(), 3);
-    let settings = settings.updated(&json!({"number_of_replicas": 0}), "logs");
+    let settings = settings.updated(&json!({"number_of_replicas": 0}), &open(&index.id));
     cluster.apply(Change::PutIndexSettings {
         index: index.id,
         base_version: index.settings_version + 1,
@@ -507,6 +515,38 @@ fn the_flood_stage_blocks_writes_until_the_disk_is_below_the_high_watermark() {
     assert!(blocked(&cluster).is_some());
     cluster.leave(2);
     assert_eq!(blocked(&cluster), None);
+}
+
+#[test]
+fn a_closed_index_is_neither_read_nor_written_and_keeps_its_copies() {
+    let mut cluster = Cluster::of(2);
+    cluster.create(1, 1);
+    cluster.start_all();
+    let index = cluster.state.indices["logs"].id.clone();
+    let set = |closed| Change::SetClosed {
+        indices: vec![index.clone()],
+        closed,
+    };
+    let before = cluster.state.routing.clone();
+    assert!(cluster.try_apply(set(true)));
+    assert_eq!(cluster.state.routing, before);
+    for level in [Level::Read, Level::Write] {
+        let error = cluster.state.check_blocks("logs", level).unwrap_err();
+        assert_eq!((error.status, error.reason.as_str()), (400, "closed"));
+    }
+    for level in [Level::MetadataRead, Level::MetadataWrite] {
+        assert_eq!(cluster.state.check_blocks("logs", level), Ok(()));
+    }
+    assert!(cluster.try_apply(set(false)));
+    assert_eq!(cluster.state.check_blocks("logs", Level::Write), Ok(()));
+    let gone = Change::SetClosed {
+        indices: vec![IndexId {
+            name: "gone".to_owned(),
+            uuid: "u".to_owned(),
+        }],
+        closed: true,
+    };
+    assert!(!cluster.try_apply(gone));
 }
 
 #[test]

@@ -98,6 +98,7 @@ impl Step<'_> {
                 aliases,
             } => self.create_index(name, settings, mapping, aliases)?,
             Change::DeleteIndices { indices } => self.delete_indices(&indices)?,
+            Change::SetClosed { indices, closed } => self.set_closed(&indices, closed)?,
             Change::PutMapping {
                 index,
                 base_version,
@@ -339,6 +340,7 @@ impl Step<'_> {
             shards: vec![ShardMetadata::default(); shards],
             settings,
             is_flooded: false,
+            is_closed: false,
         };
         let replicas = metadata.settings.number_of_replicas();
         let shard = self.new_shard(replicas);
@@ -407,6 +409,18 @@ impl Step<'_> {
         for id in indices {
             self.state.indices.remove(&id.name);
             self.state.routing.remove(&id.name);
+        }
+        Ok(())
+    }
+
+    fn set_closed(&mut self, indices: &[IndexId], closed: bool) -> Result<(), ApiError> {
+        for id in indices {
+            if self.state.index(id).is_none() {
+                return Err(ApiError::index_not_found(&id.name));
+            }
+        }
+        for id in indices {
+            self.index_mut(id)?.is_closed = closed;
         }
         Ok(())
     }

@@ -87,6 +87,16 @@ pub static INDEX_BLOCKS: &[Block] = &[
     },
 ];
 
+/// Of an index that is closed. No setting takes it off.
+static CLOSED: Block = Block {
+    key: "",
+    id: 4,
+    status: 403,
+    text: "index closed",
+    levels: &[Level::Read, Level::Write],
+    allows_delete: false,
+};
+
 /// Blocks of the whole cluster.
 pub static CLUSTER_BLOCKS: &[Block] = &[
     Block {
@@ -175,9 +185,16 @@ impl ClusterState {
     /// Refuses what a block of an index, or of the cluster, stands against. The index need not exist.
     ///
     /// # Errors
-    /// As [`ClusterState::check_cluster_blocks`]; the text names the index.
+    /// As [`ClusterState::check_cluster_blocks`]; the text names the index. `index_closed_exception` of one that is
+    /// closed.
     pub fn check_blocks(&self, index: &str, attempt: impl Into<Attempt>) -> Result<(), ApiError> {
         let attempt = attempt.into();
+        if let Some(closed) = self.indices.get(index)
+            && closed.is_closed
+            && CLOSED.refuses(attempt)
+        {
+            return Err(ApiError::index_closed(index, &closed.id.uuid));
+        }
         let own = self.indices.get(index).into_iter().flat_map(index_blocks);
         let blocks: Vec<&Block> = own
             .chain(self.cluster_blocks())
@@ -219,9 +236,9 @@ impl ClusterState {
 }
 
 fn index_blocks(index: &IndexMetadata) -> impl Iterator<Item = &'static Block> {
-    INDEX_BLOCKS
-        .iter()
-        .filter(|block| index.settings.is_true(block.key))
+    let set = INDEX_BLOCKS.iter();
+    let set = set.filter(|block| index.settings.is_true(block.key));
+    index.is_closed.then_some(&CLOSED).into_iter().chain(set)
 }
 
 /// The status is the one that promises least.

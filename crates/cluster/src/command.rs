@@ -101,6 +101,11 @@ pub enum Change {
     DeleteIndices {
         indices: Vec<IndexId>,
     },
+    /// Closes or opens indices; those that are so already stay as they are.
+    SetClosed {
+        indices: Vec<IndexId>,
+        closed: bool,
+    },
     /// Replaces the mapping if it is still the version the proposer merged into.
     PutMapping {
         index: IndexId,
@@ -253,6 +258,14 @@ impl Change {
             Self::CreateIndex { name, .. } => one("create-index", name),
             Self::DeleteIndices { indices } => named(
                 "delete-index",
+                &mut indices.iter().map(|index| index.name.as_str()),
+            ),
+            Self::SetClosed { indices, closed } => named(
+                if *closed {
+                    "close-indices"
+                } else {
+                    "open-indices"
+                },
                 &mut indices.iter().map(|index| index.name.as_str()),
             ),
             Self::PutMapping { index, .. } => one("put-mapping", &index.name),

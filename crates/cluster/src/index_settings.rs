@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ringwall_api::ApiError;
-use ringwall_base::{ByteSizeValue, TimeValue, routing, suggest};
+use ringwall_base::{ByteSizeValue, IndexId, TimeValue, routing, suggest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -40,18 +40,37 @@ enum Kind {
     Text,
 }
 
+/// When a setting can change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Changes {
+    /// Not after creation.
+    Never,
+    /// While the index is closed.
+    Closed,
+    Always,
+}
+
 struct Spec {
     key: &'static str,
     kind: Kind,
-    dynamic: bool,
+    changes: Changes,
     default: &'static str,
+}
+
+const fn last(key: &'static str, kind: Kind, default: &'static str) -> Spec {
+    Spec {
+        key,
+        kind,
+        changes: Changes::Never,
+        default,
+    }
 }
 
 const fn fixed(key: &'static str, kind: Kind, default: &'static str) -> Spec {
     Spec {
         key,
         kind,
-        dynamic: false,
+        changes: Changes::Closed,
         default,
     }
 }
@@ -60,7 +79,7 @@ const fn dynamic(key: &'static str, kind: Kind, default: &'static str) -> Spec {
     Spec {
         key,
         kind,
-        dynamic: true,
+        changes: Changes::Always,
         default,
     }
 }
@@ -71,12 +90,12 @@ const COUNT: Kind = Kind::Int {
 };
 
 static SPECS: &[Spec] = &[
-    fixed(
+    last(
         "index.number_of_shards",
         Kind::Int { min: 1, max: 1024 },
         "1",
     ),
-    fixed(
+    last(
         "index.number_of_routing_shards",
         Kind::Int {
             min: 1,
@@ -90,7 +109,7 @@ static SPECS: &[Spec] = &[
         Kind::Choice(&["default", "best_compression"]),
         "default",
     ),
-    fixed("index.provided_name", Kind::Text, ""),
+    last("index.provided_name", Kind::Text, ""),
     dynamic(
         "index.number_of_replicas",
         Kind::Int { min: 0, max: 1024 },
@@ -179,6 +198,14 @@ static SPECS: &[Spec] = &[
     dynamic("index.routing.allocation.exclude.", Kind::NodeAttribute, ""),
 ];
 
+/// What settings are changed of.
+pub struct Updated<'a> {
+    pub index: &'a IndexId,
+    pub is_closed: bool,
+    /// Whether settings stay as they are that somebody has set.
+    pub preserves: bool,
+}
+
 impl IndexSettings {
     /// Reads settings from a request body: nested or flat keys, with or without `index.`.
     ///
@@ -233,14 +260,26 @@ impl IndexSettings {
     /// Returns the settings with the changes of a request body applied; `null` resets a key.
     ///
     /// # Errors
-    /// As [`IndexSettings::parse`], and for settings that cannot change after creation.
-    pub fn updated(&self, body: &Value, index_name: &str) -> Result<Self, ApiError> {
+    /// As [`IndexSettings::parse`], and for settings that cannot change after creation, or while the index is open.
+    pub fn updated(&self, body: &Value, of: &Updated<'_>) -> Result<Self, ApiError> {
         let mut settings = self.clone();
         for (key, value) in flatten(body)? {
             let spec = find(&key)?;
-            if !spec.dynamic {
+            if of.preserves && self.values.contains_key(&key) {
+                continue;
+            }
+            if !of.is_closed && spec.changes != Changes::Always {
                 return Err(ApiError::illegal_argument(format!(
-                    "Can't update non dynamic settings [[{key}]] for open indices [[{index_name}]]"
+                    "Can't update non dynamic settings [[{key}]] for open indices [[{}/{}]] unless the `reopen` \
+                     query parameter is set to true. Alternatively, close the indices, apply the settings changes, and \
+                     reopen the indices",
+                    of.index.name, of.index.uuid
+                )));
+            }
+            if spec.changes == Changes::Never {
+                return Err(ApiError::illegal_argument(format!(
+                    "final {} setting [{key}], not updateable",
+                    of.index.name
                 )));
             }
             match value {
@@ -254,6 +293,17 @@ impl IndexSettings {
             }
         }
         Ok(settings)
+    }
+
+    /// Returns whether a request body changes what can only be changed while an index is closed.
+    ///
+    /// # Errors
+    /// As [`IndexSettings::parse`].
+    pub fn needs_closed(body: &Value) -> Result<bool, ApiError> {
+        let keys = flatten(body)?.into_iter();
+        let changes = keys.map(|(key, _)| Ok(find(&key)?.changes));
+        let changes = changes.collect::<Result<Vec<_>, ApiError>>()?;
+        Ok(changes.iter().any(|changes| *changes != Changes::Always))
     }
 
     /// Returns whether a switch is on.
@@ -637,17 +687,47 @@ mod tests {
     #[test]
     fn updates_change_dynamic_settings_only() {
         let settings = IndexSettings::parse(&json!({"refresh_interval": "5s"})).unwrap();
+        let index = IndexId {
+            name: "i".to_owned(),
+            uuid: "u".to_owned(),
+        };
+        let open = Updated {
+            index: &index,
+            is_closed: false,
+            preserves: false,
+        };
         let updated = settings
             .updated(
                 &json!({"index": {"refresh_interval": null, "number_of_replicas": 0}}),
-                "i",
+                &open,
             )
             .unwrap();
         assert_eq!(updated.number_of_replicas(), 0);
         assert!(!updated.has_explicit_refresh_interval());
+        for key in ["number_of_shards", "codec"] {
+            let error = settings.updated(&json!({key: "2"}), &open).unwrap_err();
+            assert!(error.reason.contains("non dynamic settings"));
+        }
+        let closed = Updated {
+            is_closed: true,
+            ..open
+        };
         let error = settings
-            .updated(&json!({"number_of_shards": 2}), "i")
+            .updated(&json!({"number_of_shards": 2}), &closed)
             .unwrap_err();
-        assert!(error.reason.contains("non dynamic settings"));
+        assert_eq!(
+            error.reason,
+            "final i setting [index.number_of_shards], not updateable"
+        );
+        let body = json!({"codec": "best_compression", "refresh_interval": "1s"});
+        let updated = settings.updated(&body, &closed).unwrap();
+        assert_eq!(updated.value("index.codec"), Some("best_compression"));
+        let preserving = Updated {
+            preserves: true,
+            ..closed
+        };
+        let kept = settings.updated(&body, &preserving).unwrap();
+        assert_eq!(kept.value("index.refresh_interval"), Some("5s"));
+        assert_eq!(kept.value("index.codec"), Some("best_compression"));
     }
 }

@@ -30,6 +30,9 @@ pub struct IndexMetadata {
     /// The block of writes was put on because a disk is full, and is taken off when it no longer is.
     #[serde(default)]
     pub is_flooded: bool,
+    /// Nothing in it is read or written. Its copies stay where they are, and are replaced when one is lost.
+    #[serde(default)]
+    pub is_closed: bool,
 }
 
 /// What must survive for a shard to be found again.

@@ -198,7 +198,7 @@ fn render_index(index: &IndexMetadata, mapping: impl Fn(&Value) -> Value) -> Val
         "version": 1,
         "mapping_version": index.mapping_version,
         "settings_version": index.settings_version,
-        "state": "open",
+        "state": if index.is_closed { "close" } else { "open" },
         "settings": render_settings(index),
         "mappings": {"_doc": mapping(&index.mapping)},
         "aliases": aliases,

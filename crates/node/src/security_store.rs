@@ -74,6 +74,7 @@ impl SecurityStore for ClusterSecurityStore {
             let indices = state.indices.values().map(|index| IndexNameInfo {
                 name: index.id.name.clone(),
                 hidden: index.settings.hidden(),
+                closed: index.is_closed.then(|| index.id.uuid.clone()),
                 aliases: index.aliases.keys().cloned().collect(),
                 hidden_aliases: index
                     .aliases

@@ -141,6 +141,11 @@ const GENERAL: &[(&str, Kind, &str)] = &[
     ("application", List, "Names of applications."),
     ("batched_reduce_size", Number, "Taken and without effect."),
     (
+        "block",
+        Choice(&["metadata", "read", "read_only", "write"]),
+        "The block.",
+    ),
+    (
         "bytes",
         Choice(&["b", "kb", "mb", "gb", "tb", "pb"]),
         "The unit of sizes.",
@@ -190,6 +195,11 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         "Whether settings have dots instead of being nested.",
     ),
     ("force", Flag, "Taken: every flush commits what there is."),
+    (
+        "forbid_closed_indices",
+        Flag,
+        "Whether an index that is closed is an error.",
+    ),
     ("format", Choice(&["json"]), "The form of the answer."),
     ("from", Number, "How many hits are passed over."),
     ("full_id", Flag, "Whether ids are written whole."),
@@ -330,6 +340,11 @@ const GENERAL: &[(&str, Kind, &str)] = &[
     ),
     ("pre_filter_shard_size", Number, "Taken and without effect."),
     ("preference", Text, "Which copies are asked first."),
+    (
+        "preserve_existing",
+        Flag,
+        "Whether settings that somebody has set stay as they are.",
+    ),
     ("pretty", Flag, "Whether JSON is indented."),
     ("pri", Flag, "Only the numbers of primaries."),
     ("q", Text, "A query in the language of query strings."),
@@ -344,6 +359,11 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         "refresh",
         Choice(&["true", "false", "wait_for"]),
         "Whether the change is visible to search when it is answered.",
+    ),
+    (
+        "reopen",
+        Flag,
+        "Whether open indices are closed for the change, if it needs that, and opened again.",
     ),
     ("request_cache", Flag, "Taken and without effect."),
     ("require_alias", Flag, "Whether the index must be an alias."),

@@ -226,18 +226,20 @@ pub fn parse_version_type(text: &str) -> ApiResult<VersionType> {
 pub fn apply_expand_wildcards(text: &str, options: &mut IndicesOptions) -> ApiResult<()> {
     options.expand_hidden = false;
     options.expand_wildcards = false;
+    options.expand_closed = false;
     for word in text.split(',') {
         match word.trim() {
-            // There are no closed indices yet: "closed" alone expands to nothing.
             "open" => options.expand_wildcards = true,
-            "closed" => {}
+            "closed" => options.expand_closed = true,
             "hidden" => options.expand_hidden = true,
             "all" => {
                 options.expand_wildcards = true;
+                options.expand_closed = true;
                 options.expand_hidden = true;
             }
             "none" => {
                 options.expand_wildcards = false;
+                options.expand_closed = false;
                 options.expand_hidden = false;
             }
             other => {

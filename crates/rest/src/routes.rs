@@ -18,9 +18,10 @@ use ringwall_api::cluster::{
 };
 use ringwall_api::document::{BulkRequest, GetRequest, MultiGetRequest};
 use ringwall_api::indices::{
-    CreateIndexRequest, DeleteIndexRequest, FlushRequest, GetFieldMappingsRequest, GetIndexRequest,
-    IndicesStatsRequest, PutMappingRequest, RefreshRequest, ResolveIndexRequest,
-    UpdateAliasesRequest, UpdateSettingsRequest,
+    AddIndexBlockRequest, CloseIndexRequest, CreateIndexRequest, DeleteIndexRequest, FlushRequest,
+    GetFieldMappingsRequest, GetIndexRequest, IndicesStatsRequest, OpenIndexRequest,
+    PutMappingRequest, RefreshRequest, ResolveIndexRequest, UpdateAliasesRequest,
+    UpdateSettingsRequest,
 };
 use ringwall_api::membership::{ApproveNodeRequest, ForgetNodeRequest, MembershipRequest};
 use ringwall_api::roles::{
@@ -51,8 +52,9 @@ use ringwall_api::tls::{
 };
 
 use crate::handlers::{
-    aliases, api_keys, bulk, cat, cluster, document, indices, membership, nodes, pit, reroute,
-    resolve_index, roles, root, scroll, search, security, service_accounts, ssl, tasks, templates,
+    aliases, api_keys, bulk, cat, close, cluster, document, indices, membership, nodes, pit,
+    reroute, resolve_index, roles, root, scroll, search, security, service_accounts, ssl, tasks,
+    templates,
 };
 use crate::router::Router;
 pub use crate::router::{Route, TakesBody};
@@ -167,16 +169,19 @@ pub static ROUTES: &[Route] = &[
     route!(indices GET ["/_mapping/field/{fields}", "/{index}/_mapping/field/{fields}"] indices::field_mapping => [GetFieldMappingsRequest], "Returns the definitions of fields, by paths and patterns.", indices::INDICES_PARAMS, &["include_defaults"]),
     route!(indices PUT_POST ["/{index}/_mapping", "/{index}/_mappings"] indices::put_mapping => [PutMappingRequest] body, "Adds fields to the mappings of indices.", indices::INDICES_PARAMS, indices::MASTER_PARAMS),
     route!(indices GET ["/_settings", "/_settings/{name}", "/{index}/_settings", "/{index}/_settings/{name}"] indices::settings => [GetIndexRequest], "Returns the settings of indices.", indices::INDICES_PARAMS, indices::LOCAL_PARAMS, indices::SETTINGS_PARAMS),
-    route!(indices PUT ["/_settings", "/{index}/_settings"] indices::put_settings => [UpdateSettingsRequest] body, "Changes dynamic settings of indices.", indices::INDICES_PARAMS, indices::MASTER_PARAMS),
+    route!(indices PUT ["/_settings", "/{index}/_settings"] indices::put_settings => [UpdateSettingsRequest] body, "Changes dynamic settings of indices.", indices::PUT_SETTINGS_PARAMS, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
     route!(indices GET ["/_alias", "/_aliases", "/{index}/_alias"] aliases::get => [GetIndexRequest], "Returns aliases.", indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
     route!(indices POST ["/_aliases"] aliases::actions => [UpdateAliasesRequest] body, "Adds and removes aliases, all at once.", indices::MASTER_PARAMS),
     route!(indices GET_HEAD ["/_alias/{name}", "/{index}/_alias/{name}"] aliases::get => [GetIndexRequest], "Returns aliases.", indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
     route!(indices PUT_POST ["/{index}/_alias/{name}", "/{index}/_aliases/{name}"] aliases::put => [UpdateAliasesRequest] body, "Adds an alias.", indices::MASTER_PARAMS),
     route!(indices DELETE ["/{index}/_alias/{name}", "/{index}/_aliases/{name}"] aliases::delete => [UpdateAliasesRequest], "Removes aliases.", indices::MASTER_PARAMS),
+    route!(indices POST ["/{index}/_close"] close::close => [CloseIndexRequest], "Closes indices: nothing in them is read or written.", indices::MASTER_PARAMS, indices::INDICES_PARAMS, &["wait_for_active_shards"]),
+    route!(indices POST ["/{index}/_open"] close::open => [OpenIndexRequest], "Opens closed indices.", indices::MASTER_PARAMS, indices::INDICES_PARAMS, &["wait_for_active_shards"]),
+    route!(indices PUT ["/{index}/_block/{block}"] close::add_block => [AddIndexBlockRequest], "Puts a block on indices.", indices::MASTER_PARAMS, indices::INDICES_PARAMS),
     route!(indices GET ["/_resolve/index/{index}"] resolve_index::resolve => [ResolveIndexRequest], "Tells what index expressions stand for.", indices::INDICES_PARAMS),
     route!(indices GET_POST ["/_refresh", "/{index}/_refresh"] indices::refresh => [RefreshRequest], "Makes every acknowledged write visible to search.", indices::INDICES_PARAMS),
     route!(indices GET_POST ["/_flush", "/{index}/_flush"] indices::flush => [FlushRequest], "Commits the files of indices, and begins new translogs.", indices::INDICES_PARAMS, &["force", "wait_if_ongoing"]),
-    route!(indices GET ["/_stats", "/{index}/_stats", "/_stats/{metric}", "/{index}/_stats/{metric}"] indices::stats => [IndicesStatsRequest], "Returns the numbers of indices.", indices::INDICES_PARAMS, &["level"]),
+    route!(indices GET ["/_stats", "/{index}/_stats", "/_stats/{metric}", "/{index}/_stats/{metric}"] indices::stats => [IndicesStatsRequest], "Returns the numbers of indices.", indices::INDICES_PARAMS, &["forbid_closed_indices", "level"]),
 
     route!(templates GET_HEAD ["/_component_template", "/_component_template/{name}"] templates::get_component => [GetComponentTemplatesRequest], "Returns component templates.", templates::GET_PARAMS),
     route!(templates PUT_POST ["/_component_template/{name}"] templates::put_component => [PutComponentTemplateRequest] body, "Creates or replaces a component template.", indices::MASTER_PARAMS, templates::PUT_PARAMS),

@@ -29,7 +29,7 @@ pub mod users;
 
 pub use authc::{Authenticator, AuthenticatorConfig, PasswordRealm};
 pub use authz::{
-    AnyResolved, Authorized, Authorizer, NamedIndices, Refused, Resolved, ResolvedIndices,
+    AnyResolved, Authorized, Authorizer, Existing, NamedIndices, Refused, Resolved, ResolvedIndices,
 };
 pub use client::{Executor, SecuredClient};
 pub use error::SecurityError;

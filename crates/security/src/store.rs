@@ -53,6 +53,8 @@ pub struct IndexNameInfo {
     pub name: String,
     /// `index.hidden`. Names that begin with a dot are treated as hidden whatever this says.
     pub hidden: bool,
+    /// The UUID of one that is closed.
+    pub closed: Option<String>,
     pub aliases: Vec<String>,
     /// Those of its aliases that wildcards pass over.
     pub hidden_aliases: Vec<String>,

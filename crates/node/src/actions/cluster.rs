@@ -23,7 +23,7 @@ use super::Handler;
 use crate::cluster_service::now_ms;
 use crate::node_actions::{Needs, for_members, for_users};
 use crate::services::Services;
-use ringwall_security::{NamedIndices, Resolved};
+use ringwall_security::{Existing, NamedIndices, Resolved};
 
 impl Handler<MainRequest> for Services {
     async fn handle(
@@ -212,7 +212,11 @@ fn response(
 /// Returns the names of the wanted indices; of none in particular when none is named, which means all.
 fn selected(state: &ClusterState, wanted: &NamedIndices) -> Vec<String> {
     let indices = state.indices.iter();
-    wanted.select(indices.map(|(name, index)| (name.as_str(), index.settings.hidden())))
+    wanted.select(indices.map(|(name, index)| Existing {
+        name,
+        hidden: index.settings.hidden(),
+        closed: index.is_closed,
+    }))
 }
 
 /// What a health request waits for.

@@ -11,7 +11,7 @@ use ringwall_api::indices::{
 };
 use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext, Through};
 use ringwall_base::glob::{self, Syntax};
-use ringwall_cluster::index_settings::IndexSettings;
+use ringwall_cluster::index_settings::{IndexSettings, Updated};
 use ringwall_cluster::names::validate_index_name;
 use ringwall_cluster::render::{render_default_settings, render_settings};
 use ringwall_cluster::{Aliases, Change, ClusterState, IndexMetadata};
@@ -22,6 +22,7 @@ use ringwall_settings::registry::indices::MAX_SHARDS_PER_NODE;
 use serde_json::{Map, Value, json};
 
 use super::Handler;
+use super::close::set_closed;
 use super::templates::{self, Asked, Composed};
 use crate::acknowledge;
 use crate::services::Services;
@@ -156,7 +157,7 @@ pub(super) async fn check_filters(
     Ok(())
 }
 
-fn has_active(state: &ClusterState, name: &str, wanted: u32) -> bool {
+pub(super) fn has_active(state: &ClusterState, name: &str, wanted: u32) -> bool {
     let Some(routing) = state.routing.get(name) else {
         return false;
     };
@@ -333,17 +334,29 @@ impl Handler<UpdateSettingsRequest> for Services {
         request: Resolved<UpdateSettingsRequest>,
     ) -> ApiResult<Acknowledged> {
         let timeout = Duration::from_millis(request.timeout_ms);
-        for name in request.indices().names() {
-            update_one(&services, name, &request.settings, timeout).await?;
+        let (settings, preserves) = (&request.settings, request.preserve_existing);
+        let state = services.cluster.state();
+        let reopens = request.reopen && IndexSettings::needs_closed(settings)?;
+        for index in concrete(&state, request.indices())? {
+            let closes = reopens && !index.is_closed;
+            if closes {
+                set_closed(&services, &[index], true, timeout).await?;
+            }
+            let result = update_one(&services, &index.id.name, settings, preserves, timeout).await;
+            if closes {
+                set_closed(&services, &[index], false, timeout).await?;
+            }
+            result?;
         }
         acknowledged(&services, timeout).await
     }
 }
 
-async fn update_one(
+pub(super) async fn update_one(
     services: &Services,
     name: &str,
     body: &Value,
+    preserves: bool,
     timeout: Duration,
 ) -> ApiResult<()> {
     for _ in 0..ATTEMPTS {
@@ -355,7 +368,14 @@ async fn update_one(
         let change = Change::PutIndexSettings {
             index: index.id.clone(),
             base_version: index.settings_version,
-            settings: index.settings.updated(body, name)?,
+            settings: index.settings.updated(
+                body,
+                &Updated {
+                    index: &index.id,
+                    is_closed: index.is_closed,
+                    preserves,
+                },
+            )?,
         };
         let result = services.cluster.submit(change, timeout).await;
         let newest = services.cluster.state();

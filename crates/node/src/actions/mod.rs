@@ -5,6 +5,7 @@ pub mod aliases;
 mod api_keys;
 mod blocks;
 pub mod bulk;
+mod close;
 pub mod cluster;
 pub mod cluster_settings;
 pub mod enroll;

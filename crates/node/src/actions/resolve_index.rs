@@ -23,6 +23,7 @@ impl Handler<ResolveIndexRequest> for Services {
                     name: name.to_owned(),
                     aliases: index.aliases.keys().cloned().collect(),
                     hidden: index.settings.hidden(),
+                    closed: index.is_closed,
                 });
                 continue;
             }

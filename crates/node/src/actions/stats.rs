@@ -9,8 +9,8 @@ use ringwall_api::auth::Authentication;
 use ringwall_api::cluster::{IndexRow, ShardRow, ShardTableRequest, ShardTableResponse};
 use ringwall_api::document::ShardCounts;
 use ringwall_api::indices::{
-    BroadcastResponse, FlushRequest, IndicesStatsRequest, IndicesStatsResponse, RefreshRequest,
-    ShardStats,
+    BroadcastResponse, CloseIndexRequest, FlushRequest, IndicesStatsRequest, IndicesStatsResponse,
+    RefreshRequest, ShardStats,
 };
 use ringwall_api::search::{SearchCounts, ShardFailure};
 use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext};
@@ -35,6 +35,8 @@ const BROADCAST: NodeAction<NodeRequest, NodeResponse> =
 enum Work {
     Refresh,
     Flush,
+    /// Flushes what is closed.
+    Close,
     Stats,
 }
 
@@ -76,6 +78,7 @@ fn needs(request: &NodeRequest) -> Vec<Needs> {
     let action = match request.work {
         Work::Refresh => RefreshRequest::NAME,
         Work::Flush => FlushRequest::NAME,
+        Work::Close => CloseIndexRequest::NAME,
         Work::Stats => IndicesStatsRequest::NAME,
     };
     let indices: BTreeSet<String> = request
@@ -95,7 +98,7 @@ async fn on_node(services: &Arc<Services>, request: NodeRequest) -> ApiResult<No
         let run = move || -> ApiResult<CopyStats> {
             match work {
                 Work::Refresh => local.refresh()?,
-                Work::Flush => local.engine.flush()?,
+                Work::Flush | Work::Close => local.engine.flush()?,
                 Work::Stats => {
                     return Ok(CopyStats {
                         search: local.search_counts.read(open),
@@ -247,6 +250,23 @@ impl Handler<FlushRequest> for Services {
     }
 }
 
+/// Has every copy of indices that are closed commit its files, so that nothing of them has to be done again when a node
+/// starts. Returns whether all did.
+pub(super) async fn flush_closed(
+    services: &Arc<Services>,
+    user: &Authentication,
+    indices: &[&IndexMetadata],
+) -> bool {
+    let state = services.cluster.state();
+    let answers = broadcast(services, user, &state, indices, Work::Close).await;
+    let (_, failures) = counts(answers.len(), &answers);
+    for failure in &failures {
+        let (index, shard, error) = (&failure.index, failure.shard, &failure.reason);
+        tracing::warn!(%index, shard, %error, "a copy of a closed index has not been flushed");
+    }
+    failures.is_empty()
+}
+
 async fn maintain(
     services: &Arc<Services>,
     context: &RequestContext,
@@ -348,6 +368,7 @@ impl Handler<ShardTableRequest> for Services {
                 IndexRow {
                     index: index.id.name.clone(),
                     uuid: index.id.uuid.clone(),
+                    closed: index.is_closed,
                     health: health
                         .indices
                         .get(&index.id.name)

@@ -1,8 +1,8 @@
 //! What searches that are read on keep open on this node: scrolls and points in time.
 //!
 //! Each belongs to who opened it, is kept for a time from its last use, and sees what it saw when it was opened: a
-//! refresh, a merge or a move of the shard changes nothing of it. It ends with its index, and when what its aliases or
-//! the roles of its owner show changes: then it would go on to show what is not to be seen any more.
+//! refresh, a merge or a move of the shard changes nothing of it. It ends with its index or when that is closed, and when
+//! what its aliases or the roles of its owner show changes: then it would go on to show what is not to be seen any more.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use ringwall_api::search::SearchRequest;
 use ringwall_api::{ActionRequest, ApiError, ApiResult, Authentication, ErrorCode, Through};
 use ringwall_base::breaker::Account;
-use ringwall_base::{ShardId, TimeValue, random_bytes};
+use ringwall_base::{IndexId, ShardId, TimeValue, random_bytes};
 use ringwall_cluster::ClusterState;
 use ringwall_cluster::blocks::Level;
 use ringwall_index::Searcher;
@@ -224,7 +224,8 @@ impl Readers {
     /// Ends what has had its time, and what was opened on what is no more.
     pub fn expire(&self, state: &ClusterState, now: Instant) {
         let mut open = self.open.lock();
-        open.retain(|_, reader| !reader.is_over(now) && state.index(&reader.shard.index).is_some());
+        let is_open = |index: &IndexId| state.index(index).is_some_and(|index| !index.is_closed);
+        open.retain(|_, reader| !reader.is_over(now) && is_open(&reader.shard.index));
     }
 
     /// Returns how many are open on a shard.
@@ -249,7 +250,8 @@ impl Reader {
     /// Whether the index is there and shows what it showed.
     fn is_unchanged(&self, state: &ClusterState, reading: Reading<'_>) -> bool {
         let shown = views::shown(state, &self.shard, &self.through, reading);
-        shown.is_ok_and(|shown| shown == self.shown)
+        let is_open = state.index(&self.shard.index).is_some_and(|i| !i.is_closed);
+        is_open && shown.is_ok_and(|shown| shown == self.shown)
     }
 
     /// Begins its time anew, when it is used.

@@ -90,8 +90,11 @@ async fn templates_tasks_and_pools_are_tables() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_that_waits_for_a_master_is_pending() {
-    let mut cluster = Cluster::start(2).await;
+    // With one of three voters there is no master.
+    let extra = [("cluster.auto_shrink_voting_configuration", "false")];
+    let mut cluster = Cluster::start_with(3, &extra).await;
     cluster.stop_node(1).await;
+    cluster.stop_node(2).await;
     let create = cluster.put(0, "/waits?master_timeout=20s", json!({}));
     let look = async {
         let deadline = std::time::Instant::now() + WITHIN;

@@ -5,6 +5,7 @@ mod answers;
 mod api_keys;
 mod cat;
 mod certificates;
+mod close;
 mod costly_certificates;
 mod disk;
 mod levels;

@@ -23,11 +23,11 @@ pub async fn get(request: RestRequest) -> ApiResult<RestResponse> {
     params.hint_flags(&["local"])?;
     params.hint_times(&["master_timeout"])?;
     let wanted = request.path_list("name");
-    let hidden_too = IndicesOptions {
+    let all = IndicesOptions {
         expand_hidden: true,
-        ..IndicesOptions::default()
+        ..IndicesOptions::open_and_closed()
     };
-    let indices = request.indices(hidden_too)?;
+    let indices = request.indices(all)?;
     let described = request
         .execute(GetIndexRequest {
             indices,
@@ -225,7 +225,7 @@ async fn update(request: &RestRequest, mut actions: Vec<AliasAction>) -> ApiResu
     let strict = IndicesOptions {
         allow_no_indices: false,
         expand_hidden: true,
-        ..IndicesOptions::default()
+        ..IndicesOptions::open_and_closed()
     };
     let answer = request
         .execute(UpdateAliasesRequest {

@@ -82,7 +82,7 @@ pub async fn state(request: RestRequest) -> ApiResult<RestResponse> {
     let flat = params.flag("flat_settings", false)?;
     let lenient = IndicesOptions {
         ignore_unavailable: true,
-        ..IndicesOptions::default()
+        ..IndicesOptions::of_metadata()
     };
     let mut state = request
         .execute(ClusterStateRequest {
@@ -268,12 +268,12 @@ fn health_request(params: &Params, indices: Vec<String>) -> ApiResult<HealthRequ
         check_priority(priority)?;
     }
     params.hint_flags(&["local"])?;
-    let hidden_too = IndicesOptions {
+    let all = IndicesOptions {
         expand_hidden: true,
-        ..IndicesOptions::default()
+        ..IndicesOptions::open_and_closed()
     };
     Ok(HealthRequest {
-        indices: IndicesTarget::new(indices, params.indices_options(hidden_too)?),
+        indices: IndicesTarget::new(indices, params.indices_options(all)?),
         wait_for_status: wait_for_status.transpose()?,
         wait_for_nodes: params.owned("wait_for_nodes"),
         wait_for_no_relocating_shards: params.flag("wait_for_no_relocating_shards", false)?,

@@ -24,6 +24,9 @@ pub const INDICES_PARAMS: &[&str] = &["allow_no_indices", "expand_wildcards", "i
 /// Query parameters of changes that the master makes.
 pub const MASTER_PARAMS: &[&str] = &["master_timeout", "timeout"];
 
+/// Query parameters of changes of settings.
+pub const PUT_SETTINGS_PARAMS: &[&str] = &["preserve_existing", "reopen"];
+
 /// Query parameters of descriptions. They are read from the state of the node that answers.
 pub const LOCAL_PARAMS: &[&str] = &["local", "master_timeout"];
 
@@ -57,7 +60,7 @@ pub async fn create(request: RestRequest) -> ApiResult<RestResponse> {
 pub async fn delete(request: RestRequest) -> ApiResult<RestResponse> {
     let answer = request
         .execute(DeleteIndexRequest {
-            indices: request.indices(IndicesOptions::default())?,
+            indices: request.indices(IndicesOptions::open_and_closed())?,
             timeout_ms: ack_timeout(&request)?,
         })
         .await?;
@@ -108,7 +111,7 @@ pub async fn mapping(request: RestRequest) -> ApiResult<RestResponse> {
 /// `GET [/{index}]/_mapping/field/{fields}`. A field is shown by its path, with its definition under its own name.
 pub async fn field_mapping(request: RestRequest) -> ApiResult<RestResponse> {
     let asked = GetFieldMappingsRequest {
-        indices: request.indices(IndicesOptions::default())?,
+        indices: request.indices(IndicesOptions::of_metadata())?,
         fields: request.path_list("fields"),
         with_defaults: request.params.flag("include_defaults", false)?,
     };
@@ -158,7 +161,7 @@ pub async fn put_mapping(request: RestRequest) -> ApiResult<RestResponse> {
     }
     let answer = request
         .execute(PutMappingRequest {
-            indices: request.indices(IndicesOptions::default())?,
+            indices: request.indices(IndicesOptions::open_and_closed())?,
             mappings: Value::Object(body),
             timeout_ms: ack_timeout(&request)?,
         })
@@ -182,12 +185,14 @@ pub async fn put_settings(request: RestRequest) -> ApiResult<RestResponse> {
     };
     let strict = IndicesOptions {
         allow_no_indices: false,
-        ..IndicesOptions::default()
+        ..IndicesOptions::open_and_closed()
     };
     let answer = request
         .execute(UpdateSettingsRequest {
             indices: request.indices(strict)?,
             settings,
+            preserve_existing: request.params.flag("preserve_existing", false)?,
+            reopen: request.params.flag("reopen", false)?,
             timeout_ms: ack_timeout(&request)?,
         })
         .await?;
@@ -228,7 +233,11 @@ pub async fn stats(request: RestRequest) -> ApiResult<RestResponse> {
         }
         sums
     };
-    let indices = request.indices(IndicesOptions::default())?;
+    let closed_too = !request.params.flag("forbid_closed_indices", true)?;
+    let indices = request.indices(IndicesOptions {
+        allow_closed: closed_too,
+        ..IndicesOptions::default()
+    })?;
     let level = Level::of(request.params.text("level"))?;
     let human = request.params.flag("human", false)?;
     let answer = request.execute(IndicesStatsRequest { indices }).await?;
@@ -345,7 +354,7 @@ fn features(request: &RestRequest) -> ApiResult<Vec<String>> {
 }
 
 async fn describe(request: &RestRequest, with_defaults: bool) -> ApiResult<Vec<IndexDescription>> {
-    let indices = request.indices(IndicesOptions::default())?;
+    let indices = request.indices(IndicesOptions::of_metadata())?;
     request.params.hint_flags(&["local"])?;
     request.params.hint_times(&["master_timeout"])?;
     let answer = request

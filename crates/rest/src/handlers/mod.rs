@@ -4,6 +4,7 @@ pub mod aliases;
 pub mod api_keys;
 pub mod bulk;
 pub mod cat;
+pub mod close;
 pub mod cluster;
 pub mod document;
 pub mod indices;

@@ -8,7 +8,7 @@ use crate::request::{RestRequest, RestResponse};
 
 /// `GET /_resolve/index/{index}`.
 pub async fn resolve(request: RestRequest) -> ApiResult<RestResponse> {
-    let indices = request.indices(IndicesOptions::default())?;
+    let indices = request.indices(IndicesOptions::of_metadata())?;
     let found = request.execute(ResolveIndexRequest { indices }).await?;
     Ok(RestResponse::json(json!({
         "indices": found.indices.iter().map(index_json).collect::<Vec<_>>(),
@@ -22,9 +22,13 @@ fn index_json(index: &FoundIndex) -> Value {
     if !index.aliases.is_empty() {
         json["aliases"] = json!(index.aliases);
     }
+    let state = match index.closed {
+        true => "closed",
+        false => "open",
+    };
     json["attributes"] = match index.hidden {
-        true => json!(["hidden", "open"]),
-        false => json!(["open"]),
+        true => json!(["hidden", state]),
+        false => json!([state]),
     };
     json
 }

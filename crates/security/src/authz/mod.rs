@@ -31,7 +31,7 @@ use ringwall_api::{
     Unauthorized,
 };
 
-pub use self::named::NamedIndices;
+pub use self::named::{Existing, NamedIndices};
 pub use self::pattern::{Pattern, wildcard_matches};
 pub use self::privilege::{
     cluster_privilege_names, cluster_privileges_granting, index_privilege_names,

@@ -11,6 +11,14 @@ pub struct NamedIndices {
     options: IndicesOptions,
 }
 
+/// An index that there is, as wildcards see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Existing<'a> {
+    pub name: &'a str,
+    pub hidden: bool,
+    pub closed: bool,
+}
+
 impl NamedIndices {
     pub(super) fn new(expressions: Vec<String>, options: IndicesOptions) -> Self {
         Self {
@@ -24,27 +32,31 @@ impl NamedIndices {
         self.expressions.is_empty()
     }
 
-    /// Returns the names that are meant, out of those that there are, each with whether it is hidden.
-    pub fn select<'a>(&self, indices: impl Iterator<Item = (&'a str, bool)>) -> Vec<String> {
-        let meant = indices.filter(|(name, hidden)| {
+    /// Returns the names that are meant, out of those that there are.
+    pub fn select<'a>(&self, indices: impl Iterator<Item = Existing<'a>>) -> Vec<String> {
+        let meant = indices.filter(|index| {
             let mut expressions = self.expressions.iter();
-            expressions.any(|expression| self.means(expression, name, *hidden))
+            expressions.any(|expression| self.means(expression, index))
         });
-        meant.map(|(name, _)| name.to_owned()).collect()
+        meant.map(|index| index.name.to_owned()).collect()
     }
 
-    fn means(&self, expression: &str, name: &str, hidden: bool) -> bool {
+    fn means(&self, expression: &str, index: &Existing<'_>) -> bool {
+        let (name, options) = (index.name, self.options);
         if expression == name {
             return true;
         }
-        let options = self.options;
-        let reaches = match name.starts_with('.') || hidden {
+        let is_expanded = match index.closed {
+            true => options.expand_closed,
             false => options.expand_wildcards,
-            true => {
-                options.expand_hidden || options.expand_wildcards && expression.starts_with('.')
-            }
         };
-        reaches && (expression == "_all" || glob::matches(expression, name, Syntax::Star))
+        let is_visible = match name.starts_with('.') || index.hidden {
+            false => true,
+            true => options.expand_hidden || expression.starts_with('.'),
+        };
+        is_expanded
+            && is_visible
+            && (expression == "_all" || glob::matches(expression, name, Syntax::Star))
     }
 
     /// Returns the first name without wildcards that is not among the selected.
@@ -83,7 +95,19 @@ mod tests {
 
     #[test]
     fn names_and_wildcards_select_as_the_options_say() {
-        let there = || [("a-1", false), ("a-2", true), (".dot", false)].into_iter();
+        let there = || {
+            let there = [
+                ("a-1", false, false),
+                ("a-2", true, false),
+                (".dot", false, false),
+                ("a-3", false, true),
+            ];
+            there.into_iter().map(|(name, hidden, closed)| Existing {
+                name,
+                hidden,
+                closed,
+            })
+        };
         let of = |expressions: &[&str], options| named(expressions, options).select(there());
         let open = IndicesOptions::default();
         let all = IndicesOptions {
@@ -94,6 +118,12 @@ mod tests {
             expand_wildcards: false,
             ..open
         };
+        let closed = IndicesOptions {
+            expand_closed: true,
+            ..exact
+        };
+        assert_eq!(of(&["a-*"], closed), ["a-3"]);
+        assert_eq!(of(&["a-3"], open), ["a-3"]);
         assert_eq!(of(&["a-*"], open), ["a-1"]);
         assert_eq!(of(&["a-*"], all), ["a-1", "a-2"]);
         assert_eq!(of(&["a-*"], exact), [""; 0]);

@@ -49,7 +49,7 @@ impl Resolver<'_> {
             check_shape(expression)?;
             if let Some(excluded) = expression.strip_prefix('-').filter(|_| after_wildcard) {
                 self.exclude(excluded, &mut chosen);
-            } else if is_wildcard(expression) && options.expand_wildcards {
+            } else if is_wildcard(expression) && expands(options) {
                 after_wildcard = true;
                 self.expand(expression, options, &mut chosen)?;
             } else if (self.covers)(expression) {
@@ -65,6 +65,7 @@ impl Resolver<'_> {
             let asked: Vec<&str> = expressions(&asked).collect();
             return Err(ApiError::index_not_found(&asked.join(",")).into());
         }
+        self.refuse_closed(options, &mut chosen)?;
         self.check_single(&asked, &chosen)?;
         let by_alias = chosen.by_alias();
         Ok(ResolvedIndices::new(
@@ -94,7 +95,7 @@ impl Resolver<'_> {
 
     fn refuse_destructive_wildcards(&self, asked: &[String]) -> ApiResult<()> {
         let wild = || expressions(asked).any(is_wildcard);
-        if self.action == DELETE_INDEX && self.destructive_requires_name && wild() {
+        if DESTRUCTIVE.contains(&self.action) && self.destructive_requires_name && wild() {
             return Err(ApiError::illegal_argument(
                 "Wildcard expressions or all indices are not allowed",
             ));
@@ -102,11 +103,37 @@ impl Resolver<'_> {
         Ok(())
     }
 
+    /// A closed index is an error where what is in it is asked for, or passed over as one that is not there.
+    fn refuse_closed(&self, options: IndicesOptions, chosen: &mut Chosen) -> ApiResult<()> {
+        if options.allow_closed {
+            return Ok(());
+        }
+        let closed = |name: &str| self.names.index(name)?.closed.as_deref();
+        if options.ignore_unavailable {
+            chosen.retain(|name| closed(name).is_none());
+            return Ok(());
+        }
+        let mut names = chosen.names.iter();
+        let refused = names.find_map(|name| Some(ApiError::index_closed(name, closed(name)?)));
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Returns whether wildcards match an index that is as open as this one.
+    fn is_reached(&self, name: &str, options: IndicesOptions) -> bool {
+        let index = self.names.index(name);
+        match index.is_some_and(|index| index.closed.is_some()) {
+            true => options.expand_closed,
+            false => options.expand_wildcards,
+        }
+    }
+
     fn expand(&self, pattern: &str, options: IndicesOptions, chosen: &mut Chosen) -> ApiResult<()> {
         let mut found = false;
         for index in self.names.indices() {
             let hidden = index.hidden || index.name.starts_with('.');
-            if matches_visible(pattern, &index.name, hidden, options) && (self.covers)(&index.name)
+            if matches_visible(pattern, &index.name, hidden, options)
+                && self.is_reached(&index.name, options)
+                && (self.covers)(&index.name)
             {
                 found = true;
                 chosen.add(&index.name);
@@ -119,7 +146,9 @@ impl Resolver<'_> {
                 && (self.covers)(alias)
             {
                 found = true;
-                indices.iter().for_each(|index| chosen.add_by(index, alias));
+                chosen.listed.insert(alias.to_owned());
+                let reached = indices.iter().filter(|i| self.is_reached(i, options));
+                reached.for_each(|index| chosen.add_by(index, alias));
             }
         }
         if found || options.allow_no_indices {
@@ -277,9 +306,15 @@ fn matches_name(pattern: &str, name: &str) -> bool {
     glob::matches(pattern, name, Syntax::Star)
 }
 
+fn expands(options: IndicesOptions) -> bool {
+    options.expand_wildcards || options.expand_closed
+}
+
 fn is_create(action: &str) -> bool {
     matches!(action, "indices:admin/create" | "indices:admin/auto_create")
 }
 
+/// What makes indices unusable by a wildcard, and is easily meant for fewer.
+const DESTRUCTIVE: &[&str] = &[DELETE_INDEX, "indices:admin/close", "indices:admin/open"];
 const DELETE_INDEX: &str = "indices:admin/delete";
 const GET_DOCUMENT: &str = "indices:data/read/get";

@@ -56,7 +56,11 @@ fn store() -> Arc<dyn SecurityStore> {
         name: name.to_owned(),
         hidden,
         aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
-        hidden_aliases: Vec::new(),
+        ..IndexNameInfo::default()
+    };
+    let closed = IndexNameInfo {
+        closed: Some("u".to_owned()),
+        ..index("shut", &["shut-alias"], false)
     };
     Arc::new(FakeStore(
         Arc::new(IndexNames::new([
@@ -66,6 +70,7 @@ fn store() -> Arc<dyn SecurityStore> {
             index("veiled", &[], true),
             index(".internal", &[], false),
             index(".kibana_1", &[], false),
+            closed,
         ])),
         None,
         Roles::default(),
@@ -257,6 +262,51 @@ fn options_change_what_is_missing() {
     };
     let names = authorize(&["viewer"], search_with("*", hidden)).unwrap();
     assert_eq!(names, ["logs-1", "logs-2", "secret", "veiled"]);
+}
+
+#[test]
+fn closed_indices_are_refused_or_passed_over_or_wanted() {
+    let open = IndicesOptions::default();
+    let lenient = IndicesOptions {
+        ignore_unavailable: true,
+        ..open
+    };
+    let closed = IndicesOptions {
+        expand_closed: true,
+        expand_wildcards: false,
+        ..open
+    };
+    let of = |names: &str, options| {
+        let resolved = authorize(&["viewer"], search_with(names, options));
+        resolved
+            .map(|names| names.join(","))
+            .map_err(|error| error.code)
+    };
+    let refused = || Err(ErrorCode::IndexClosed);
+    assert_eq!(of("shut", open), refused());
+    assert_eq!(of("logs-1,shut-alias", open), refused());
+    assert_eq!(of("shut*", closed), refused());
+    assert_eq!(
+        of("logs-1,shut,shut-alias", lenient),
+        Ok("logs-1".to_owned())
+    );
+    // Neither by the name of the index nor by that of an alias.
+    assert_eq!(of("logs-1,shut*", open), Ok("logs-1".to_owned()));
+    let metadata = IndicesOptions::of_metadata();
+    assert_eq!(of("shut*", metadata), Ok(String::new()));
+    assert_eq!(of("shut", metadata), Ok("shut".to_owned()));
+    let both = IndicesOptions::open_and_closed();
+    assert_eq!(of("shut*,logs-1", both), Ok("shut,logs-1".to_owned()));
+    assert_eq!(
+        of(
+            "*",
+            IndicesOptions {
+                expand_wildcards: false,
+                ..both
+            }
+        ),
+        Ok("shut".to_owned())
+    );
 }
 
 #[test]

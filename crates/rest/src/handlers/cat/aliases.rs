@@ -5,7 +5,7 @@ use ringwall_api::indices::GetIndexRequest;
 use ringwall_base::glob::{self, Syntax};
 use serde_json::Value;
 
-use super::{CatTable, Cell, Column, column, hidden_too};
+use super::{CatTable, Cell, Column, all_indices, column};
 use crate::request::RestRequest;
 
 /// Aliases, one row per index of each.
@@ -63,7 +63,7 @@ impl CatTable for Aliases {
 
     async fn rows(request: &RestRequest) -> ApiResult<Vec<Row>> {
         let wanted = request.path_list("name");
-        let indices = request.indices(hidden_too())?;
+        let indices = request.indices(all_indices())?;
         let described = request
             .execute(GetIndexRequest {
                 indices,

@@ -22,6 +22,16 @@ pub struct Row {
     primaries_only: bool,
 }
 
+impl Row {
+    /// Of what is closed nothing is told, as in Elasticsearch.
+    fn of_open(&self, cell: Cell) -> Cell {
+        match self.index.closed {
+            true => Cell::None,
+            false => cell,
+        }
+    }
+}
+
 impl CatTable for Indices {
     type Row = Row;
 
@@ -29,7 +39,9 @@ impl CatTable for Indices {
         column("health", &["h"], "current health status", |row| {
             row.index.health.as_str().into()
         }),
-        column("status", &["s"], "open or close", |_| "open".into()),
+        column("status", &["s"], "open or close", |row| {
+            if row.index.closed { "close" } else { "open" }.into()
+        }),
         column("index", &["i", "idx"], "index name", |row| {
             row.index.index.clone().into()
         }),
@@ -52,28 +64,30 @@ impl CatTable for Indices {
             "docs.count",
             &["dc", "docsCount"],
             "available documents",
-            |row| row.index.docs.into(),
+            |row| row.of_open(Cell::Number(row.index.docs)),
         ),
         column(
             "docs.deleted",
             &["dd", "docsDeleted"],
             "deleted documents",
-            |row| row.index.deleted_docs.into(),
+            |row| row.of_open(Cell::Number(row.index.deleted_docs)),
         ),
         column(
             "store.size",
             &["ss", "storeSize"],
             "store size of primaries and replicas",
-            |row| match row.primaries_only {
-                true => Cell::Bytes(row.index.primary_store_bytes),
-                false => Cell::Bytes(row.index.store_bytes),
+            |row| {
+                row.of_open(Cell::Bytes(match row.primaries_only {
+                    true => row.index.primary_store_bytes,
+                    false => row.index.store_bytes,
+                }))
             },
         ),
         column("pri.store.size", &[], "store size of primaries", |row| {
-            Cell::Bytes(row.index.primary_store_bytes)
+            row.of_open(Cell::Bytes(row.index.primary_store_bytes))
         }),
         column("dataset.size", &[], "total size of the dataset", |row| {
-            Cell::Bytes(row.index.primary_store_bytes)
+            row.of_open(Cell::Bytes(row.index.primary_store_bytes))
         }),
     ];
 

@@ -63,14 +63,15 @@ pub async fn overview(_: RestRequest) -> ApiResult<RestResponse> {
 
 /// Returns the shards of the indices in the path.
 async fn shard_table(request: &RestRequest) -> ApiResult<ShardTableResponse> {
-    let indices = request.indices(hidden_too())?;
+    let indices = request.indices(all_indices())?;
     request.execute(ShardTableRequest { indices }).await
 }
 
-fn hidden_too() -> IndicesOptions {
+/// Tables show hidden and closed indices, too.
+fn all_indices() -> IndicesOptions {
     IndicesOptions {
         expand_hidden: true,
-        ..IndicesOptions::default()
+        ..IndicesOptions::open_and_closed()
     }
 }
 

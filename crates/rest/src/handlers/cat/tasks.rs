@@ -119,6 +119,8 @@ impl CatTable for Tasks {
 
     async fn rows(request: &RestRequest) -> ApiResult<Vec<Row>> {
         let params = &request.params;
+        // Read before anything is done; it shows a column.
+        params.hint_flags(&["detailed"])?;
         let listed = request
             .execute(ListTasksRequest {
                 filter: filter(params)?,
