@@ -194,12 +194,12 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         Flag,
         "Whether settings have dots instead of being nested.",
     ),
-    ("force", Flag, "Taken: every flush commits what there is."),
     (
         "forbid_closed_indices",
         Flag,
         "Whether an index that is closed is an error.",
     ),
+    ("force", Flag, "Taken: every flush commits what there is."),
     ("format", Choice(&["json"]), "The form of the answer."),
     ("from", Number, "How many hits are passed over."),
     ("full_id", Flag, "Whether ids are written whole."),
@@ -442,12 +442,12 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         Number,
         "After how many documents a shard stops.",
     ),
+    ("thread_pools", List, "Names of pools of threads, with `*`."),
     (
         "time",
         Choice(&["d", "h", "m", "s", "ms", "micros", "nanos"]),
         "Taken: no table has a duration.",
     ),
-    ("thread_pools", List, "Names of pools of threads, with `*`."),
     ("timeout", Time, "How long is waited at most."),
     (
         "track_scores",

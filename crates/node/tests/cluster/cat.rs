@@ -1,6 +1,6 @@
 //! Tables of what is told elsewhere, and of what waits.
 
-use ringwall_testkit::{Cluster, WITHIN};
+use ringwall_testkit::Cluster;
 use serde_json::{Value, json};
 
 async fn table(cluster: &Cluster, path: &str) -> Value {
@@ -85,40 +85,5 @@ async fn templates_tasks_and_pools_are_tables() {
             json!([])
         );
     }
-    cluster.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_that_waits_for_a_master_is_pending() {
-    // With one of three voters there is no master.
-    let extra = [("cluster.auto_shrink_voting_configuration", "false")];
-    let mut cluster = Cluster::start_with(3, &extra).await;
-    cluster.stop_node(1).await;
-    cluster.stop_node(2).await;
-    let create = cluster.put(0, "/waits?master_timeout=20s", json!({}));
-    let look = async {
-        let deadline = std::time::Instant::now() + WITHIN;
-        loop {
-            let (status, answer) = cluster.get(0, "/_cluster/pending_tasks").await;
-            assert_eq!(status, 200, "{answer}");
-            let tasks = answer["tasks"].as_array().unwrap();
-            let sources = tasks.iter().map(|task| &task["source"]);
-            if sources
-                .clone()
-                .any(|source| source == "create-index [waits]")
-            {
-                return;
-            }
-            assert!(std::time::Instant::now() < deadline, "{answer}");
-        }
-    };
-    let ((status, answer), ()) = tokio::join!(create, look);
-    assert_eq!(status, 503, "{answer}");
-    let (_, answer) = cluster.get(0, "/_cluster/pending_tasks").await;
-    let tasks = answer["tasks"].as_array().unwrap();
-    let created = tasks
-        .iter()
-        .any(|task| task["source"] == "create-index [waits]");
-    assert!(!created, "nobody waits for it any more: {answer}");
     cluster.stop().await;
 }

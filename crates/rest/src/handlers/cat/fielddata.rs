@@ -28,8 +28,8 @@ impl CatTable for Fielddata {
     async fn rows(request: &RestRequest) -> ApiResult<Vec<Row>> {
         let nodes = Vec::new();
         // Who may not ask about nodes is not told that there are none either.
-        request.execute(NodesStatsRequest { nodes }).await?;
         request.params.text("fields");
+        request.execute(NodesStatsRequest { nodes }).await?;
         Ok(Vec::new())
     }
 }

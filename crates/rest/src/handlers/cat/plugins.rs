@@ -29,9 +29,9 @@ impl CatTable for Plugins {
     ];
 
     async fn rows(request: &RestRequest) -> ApiResult<Vec<Row>> {
+        request.params.hint_flags(&["include_bootstrap"])?;
         // Who may not ask about nodes is not told that there are none either.
         all_nodes(request).await?;
-        request.params.hint_flags(&["include_bootstrap"])?;
         Ok(Vec::new())
     }
 }
