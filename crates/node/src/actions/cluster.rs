@@ -139,7 +139,7 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
 }
 
 /// To every node: which changes of the cluster state have you asked for that are not made yet?
-const PENDING: &str = "cluster:monitor/task[n]";
+const PENDING: NodeAction<(), Vec<PendingTask>> = NodeAction::new("cluster:monitor/task[n]");
 
 /// A change waits where it was asked for, whichever node is the master meanwhile.
 impl Handler<PendingTasksRequest> for Services {
@@ -153,7 +153,7 @@ impl Handler<PendingTasksRequest> for Services {
         let (services, user) = (&services, &context.authentication);
         let asked = state.nodes.values().map(|node| async move {
             let answer: ApiResult<Vec<PendingTask>> =
-                services.call_as(user, node.id, PENDING, &(), limit).await;
+                services.call_as(user, node.id, PENDING, (), limit).await;
             answer.unwrap_or_else(|error| {
                 tracing::warn!(node = %node.name, %error, "node told of no pending changes");
                 Vec::new()
