@@ -11,6 +11,8 @@ pub enum Access<R> {
     /// A privilege on the cluster; for a request that can only touch API keys of its caller, `manage_own_api_key` is
     /// enough.
     ApiKeys(fn(&R, &Authentication) -> bool),
+    /// A privilege on the cluster, or to manage the privileges of these applications.
+    Applications(fn(&R) -> Vec<String>),
     /// A privilege on the cluster. The names of indices in the request only narrow what the caller is shown.
     Named(fn(&mut R) -> &mut IndicesTarget),
     /// A privilege on every index that the request resolves to.
@@ -34,6 +36,7 @@ impl<R> Access<R> {
     pub const fn kind(&self) -> AccessKind {
         match self {
             Self::Cluster | Self::ApiKeys(_) | Self::Named(_) => AccessKind::Cluster,
+            Self::Applications(_) => AccessKind::Applications,
             Self::Indices(_) | Self::IndicesAndAliases(..) | Self::IndicesBeside(..) => {
                 AccessKind::Indices
             }
@@ -49,6 +52,7 @@ impl<R> Access<R> {
             Self::ApiKeys(is_own) => Claim::Cluster {
                 only_own: is_own(request, caller),
             },
+            Self::Applications(names) => Claim::Applications(names(request)),
             Self::Named(target) => Claim::Named(target(request)),
             Self::Indices(target) => Claim::Indices {
                 new_aliases: Vec::new(),
@@ -76,6 +80,7 @@ impl<R> Access<R> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessKind {
     Cluster,
+    Applications,
     Indices,
     Items,
     SelfService,
@@ -87,6 +92,8 @@ pub enum Claim<'a> {
         /// Whether it can only touch API keys of the caller.
         only_own: bool,
     },
+    /// Names of applications, which may be patterns.
+    Applications(Vec<String>),
     Named(&'a mut IndicesTarget),
     Indices {
         target: &'a mut IndicesTarget,

@@ -81,6 +81,16 @@ macro_rules! for_each_action {
                 GetUserPrivilegesRequest => GetUserPrivilegesResponse, "cluster:admin/xpack/security/user/list_privileges", Everyone;
                 ClearSecurityCacheRequest => ClearSecurityCacheResponse, "cluster:admin/xpack/security/realm/cache/clear", Cluster;
             }
+            role_mappings {
+                PutRoleMappingRequest => PutRoleMappingResponse, "cluster:admin/xpack/security/role_mapping/put", Cluster;
+                DeleteRoleMappingRequest => DeleteRoleMappingResponse, "cluster:admin/xpack/security/role_mapping/delete", Cluster;
+                GetRoleMappingsRequest => GetRoleMappingsResponse, "cluster:admin/xpack/security/role_mapping/get", Cluster;
+            }
+            privileges {
+                PutPrivilegesRequest => PutPrivilegesResponse, "cluster:admin/xpack/security/privilege/put", Applications(applications);
+                DeletePrivilegesRequest => DeletePrivilegesResponse, "cluster:admin/xpack/security/privilege/delete", Applications(applications);
+                GetPrivilegesRequest => GetPrivilegesResponse, "cluster:admin/xpack/security/privilege/get", Applications(applications);
+            }
             api_keys {
                 CreateApiKeyRequest => CreateApiKeyResponse, "cluster:admin/xpack/security/api_key/create", OwnApiKeys;
                 GetApiKeysRequest => GetApiKeysResponse, "cluster:admin/xpack/security/api_key/get", ApiKeys(filter);
@@ -133,6 +143,9 @@ macro_rules! access {
     };
     ($request:ty, ApiKeys($filter:ident)) => {
         $crate::Access::ApiKeys(|request, caller| request.$filter.is_own(caller))
+    };
+    ($request:ty, Applications($names:ident)) => {
+        $crate::Access::Applications(<$request>::$names)
     };
     ($request:ty, User($field:ident)) => {
         $crate::Access::User(|request| &request.$field)

@@ -6,6 +6,8 @@ use ringwall_api::ApiError;
 use ringwall_api::api_keys::{ApiKeyOwner, StoredApiKey};
 use ringwall_api::auth::User;
 use ringwall_api::cluster::RerouteCommand;
+use ringwall_api::privileges::{OfApplication, StoredPrivilege};
+use ringwall_api::role_mappings::StoredRoleMapping;
 use ringwall_api::roles::StoredRole;
 use ringwall_base::{AllocationId, IndexId, NodeId, NodeKey, ShardId, Term};
 use serde::{Deserialize, Serialize};
@@ -239,6 +241,27 @@ pub enum Change {
     DeleteRoles {
         names: BTreeSet<String>,
     },
+    /// Stores a role mapping, whole.
+    PutRoleMapping {
+        name: String,
+        mapping: StoredRoleMapping,
+        /// Whether it was there when this was proposed; refused when that has changed.
+        exists: bool,
+    },
+    DeleteRoleMapping {
+        name: String,
+    },
+    /// Stores privileges of applications, each whole.
+    PutPrivileges {
+        privileges: BTreeMap<String, OfApplication<StoredPrivilege>>,
+        /// Which of them were not there when this was proposed; refused when that has changed.
+        created: BTreeMap<String, OfApplication<bool>>,
+    },
+    /// Refused when one of them is not there.
+    DeletePrivileges {
+        application: String,
+        names: BTreeSet<String>,
+    },
 }
 
 impl Change {
@@ -279,6 +302,12 @@ impl Change {
             Self::RerouteCommands { .. } => "cluster-reroute".to_owned(),
             Self::Templates(_) => "update-templates".to_owned(),
             Self::PutRoles { .. } | Self::DeleteRoles { .. } => "update-roles".to_owned(),
+            Self::PutRoleMapping { .. } | Self::DeleteRoleMapping { .. } => {
+                "update-role-mappings".to_owned()
+            }
+            Self::PutPrivileges { .. } | Self::DeletePrivileges { .. } => {
+                "update-privileges".to_owned()
+            }
             Self::PutUser { .. }
             | Self::PutNativeUser { .. }
             | Self::SetPassword { .. }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use ringwall_api::api_keys::StoredApiKey;
 use ringwall_api::auth::User;
+use ringwall_api::privileges::{OfApplication, StoredPrivilege};
+use ringwall_api::role_mappings::StoredRoleMapping;
 use ringwall_api::roles::StoredRole;
 use ringwall_base::{AllocationId, IndexId, NodeId, Term};
 use serde::{Deserialize, Serialize};
@@ -85,6 +87,12 @@ pub struct SecurityMetadata {
     /// Roles made through the API, by name.
     #[serde(default)]
     pub roles: BTreeMap<String, Arc<StoredRole>>,
+    /// Role mappings, by name.
+    #[serde(default)]
+    pub role_mappings: BTreeMap<String, Arc<StoredRoleMapping>>,
+    /// Privileges of applications, by application and name.
+    #[serde(default)]
+    pub privileges: BTreeMap<String, Arc<OfApplication<StoredPrivilege>>>,
     /// Grows with every change of a user or token, so that caches know to drop.
     pub generation: u64,
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use ringwall_api::api_keys::StoredApiKey;
 use ringwall_api::auth::User;
+use ringwall_api::privileges::{OfApplication, StoredPrivilege};
+use ringwall_api::role_mappings::StoredRoleMapping;
 use ringwall_api::roles::StoredRole;
 use ringwall_api::{ApiError, ErrorCode};
 
@@ -89,6 +91,19 @@ pub(crate) fn apply(state: &mut ClusterState, change: Change, now_ms: u64) -> Re
         Change::DeleteServiceToken { name } => delete_service_token(security, &name),
         Change::PutRoles { roles, existing } => put_roles(security, roles, &existing),
         Change::DeleteRoles { names } => delete_roles(security, &names),
+        Change::PutRoleMapping {
+            name,
+            mapping,
+            exists,
+        } => put_role_mapping(security, name, mapping, exists),
+        Change::DeleteRoleMapping { name } => delete_role_mapping(security, &name),
+        Change::PutPrivileges {
+            privileges,
+            created,
+        } => put_privileges(security, privileges, &created),
+        Change::DeletePrivileges { application, names } => {
+            delete_privileges(security, &application, &names)
+        }
         other => Err(ApiError::internal(format!(
             "a change that is not about security: {other:?}"
         ))),
@@ -345,6 +360,78 @@ fn delete_roles(security: &mut SecurityMetadata, names: &BTreeSet<String>) -> Re
         ));
     }
     security.roles.retain(|name, _| !names.contains(name));
+    Ok(())
+}
+
+fn put_role_mapping(
+    security: &mut SecurityMetadata,
+    name: String,
+    mapping: StoredRoleMapping,
+    exists: bool,
+) -> Result<(), ApiError> {
+    if security.role_mappings.contains_key(&name) != exists {
+        return Err(conflict(format!(
+            "the role mapping [{name}] was created or deleted meanwhile"
+        )));
+    }
+    security.role_mappings.insert(name, Arc::new(mapping));
+    Ok(())
+}
+
+fn delete_role_mapping(security: &mut SecurityMetadata, name: &str) -> Result<(), ApiError> {
+    match security.role_mappings.remove(name) {
+        Some(_) => Ok(()),
+        None => Err(ApiError::new(
+            ErrorCode::ResourceNotFound,
+            format!("role mapping [{name}] not found"),
+        )),
+    }
+}
+
+fn put_privileges(
+    security: &mut SecurityMetadata,
+    privileges: BTreeMap<String, OfApplication<StoredPrivilege>>,
+    created: &BTreeMap<String, OfApplication<bool>>,
+) -> Result<(), ApiError> {
+    for (application, privileges) in &privileges {
+        let there = security.privileges.get(application);
+        for name in privileges.keys() {
+            let is_new = there.is_none_or(|there| !there.contains_key(name));
+            let told = created.get(application).and_then(|told| told.get(name));
+            if told != Some(&is_new) {
+                return Err(conflict(format!(
+                    "the privilege [{name}] of [{application}] was created or deleted meanwhile"
+                )));
+            }
+        }
+    }
+    for (application, privileges) in privileges.into_iter().filter(|(_, p)| !p.is_empty()) {
+        let there = security.privileges.entry(application).or_default();
+        Arc::make_mut(there).extend(privileges);
+    }
+    Ok(())
+}
+
+fn delete_privileges(
+    security: &mut SecurityMetadata,
+    application: &str,
+    names: &BTreeSet<String>,
+) -> Result<(), ApiError> {
+    let gone = |name: &String| {
+        conflict(format!(
+            "the privilege [{name}] of [{application}] was deleted meanwhile"
+        ))
+    };
+    let Some(there) = security.privileges.get_mut(application) else {
+        return names.first().map_or(Ok(()), |name| Err(gone(name)));
+    };
+    if let Some(name) = names.iter().find(|name| !there.contains_key(*name)) {
+        return Err(gone(name));
+    }
+    Arc::make_mut(there).retain(|name, _| !names.contains(name));
+    if there.is_empty() {
+        security.privileges.remove(application);
+    }
     Ok(())
 }
 

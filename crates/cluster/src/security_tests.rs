@@ -304,3 +304,63 @@ fn roles_are_stored_whole_and_answers_stay_true() {
     // A deleted role does not come back by a change under way.
     assert!(run(&mut state, put_role("r", "all", true)).is_err());
 }
+
+#[test]
+fn role_mappings_are_stored_whole_and_answers_stay_true() {
+    let mut state = with_jo();
+    let put = |role: &str, exists: bool| Change::PutRoleMapping {
+        name: "m".to_owned(),
+        mapping: StoredRoleMapping {
+            mapping: json!({"roles": [role]}).as_object().unwrap().clone(),
+        },
+        exists,
+    };
+    run(&mut state, put("a", false)).unwrap();
+    let refused = run(&mut state, put("b", false)).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::VersionConflict);
+    run(&mut state, put("b", true)).unwrap();
+    let stored = &state.security.role_mappings["m"];
+    assert_eq!(stored.mapping["roles"], json!(["b"]));
+    let delete = || Change::DeleteRoleMapping {
+        name: "m".to_owned(),
+    };
+    run(&mut state, delete()).unwrap();
+    assert_eq!(
+        run(&mut state, delete()).unwrap_err().code,
+        ErrorCode::ResourceNotFound
+    );
+    assert!(run(&mut state, put("b", true)).is_err());
+}
+
+#[test]
+fn privileges_of_applications_are_stored_and_answers_stay_true() {
+    let mut state = with_jo();
+    let put = |name: &str, is_new: bool| {
+        let privilege = StoredPrivilege {
+            actions: vec!["a:b".to_owned()],
+            metadata: Default::default(),
+        };
+        let of = |what| [("app".to_owned(), BTreeMap::from([(name.to_owned(), what)]))];
+        Change::PutPrivileges {
+            privileges: [(
+                "app".to_owned(),
+                BTreeMap::from([(name.to_owned(), privilege)]),
+            )]
+            .into(),
+            created: of(is_new).into(),
+        }
+    };
+    let delete = |names: &[&str]| Change::DeletePrivileges {
+        application: "app".to_owned(),
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    run(&mut state, put("read", true)).unwrap();
+    run(&mut state, put("write", true)).unwrap();
+    assert!(run(&mut state, put("read", true)).is_err());
+    run(&mut state, put("read", false)).unwrap();
+    assert!(run(&mut state, delete(&["read", "gone"])).is_err());
+    assert_eq!(state.security.privileges["app"].len(), 2);
+    run(&mut state, delete(&["read", "write"])).unwrap();
+    assert!(state.security.privileges.is_empty());
+    assert!(run(&mut state, delete(&["read"])).is_err());
+}

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use ringwall_api::api_keys::StoredApiKey;
+use ringwall_api::privileges::{OfApplication, StoredPrivilege};
+use ringwall_api::role_mappings::StoredRoleMapping;
 use ringwall_api::roles::StoredRole;
 use ringwall_security::{IndexNameInfo, IndexNames, SecurityStore, StoredReserved, StoredUser};
 
@@ -61,6 +63,22 @@ impl SecurityStore for ClusterSecurityStore {
 
     fn role(&self, name: &str) -> Option<Arc<StoredRole>> {
         self.applied.load().security.roles.get(name).cloned()
+    }
+
+    fn role_mappings(&self) -> Vec<(String, Arc<StoredRoleMapping>)> {
+        let state = self.applied.load();
+        let mappings = state.security.role_mappings.iter();
+        mappings
+            .map(|(name, mapping)| (name.clone(), Arc::clone(mapping)))
+            .collect()
+    }
+
+    fn application_privileges(
+        &self,
+        application: &str,
+    ) -> Option<Arc<OfApplication<StoredPrivilege>>> {
+        let state = self.applied.load();
+        state.security.privileges.get(application).cloned()
     }
 
     fn generation(&self) -> u64 {

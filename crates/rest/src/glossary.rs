@@ -347,6 +347,7 @@ const GENERAL: &[(&str, Kind, &str)] = &[
     ),
     ("pretty", Flag, "Whether JSON is indented."),
     ("pri", Flag, "Only the numbers of primaries."),
+    ("privilege", List, "Names of privileges."),
     ("q", Text, "A query in the language of query strings."),
     ("realm_name", Text, "The realm of owners."),
     ("realms", List, "Names of realms."),

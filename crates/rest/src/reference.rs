@@ -110,6 +110,13 @@ fn need(action: &ActionSpec) -> String {
                 granting.join("`, `")
             )
         }
+        AccessKind::Applications => {
+            let granting = cluster_privileges_granting(name, false);
+            format!(
+                "to manage privileges of these applications, or a cluster privilege of `{}` (`{name}`)",
+                granting.join("`, `")
+            )
+        }
         AccessKind::Indices => {
             let granting = index_privileges_granting(name);
             format!(

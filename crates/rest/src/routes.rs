@@ -24,6 +24,12 @@ use ringwall_api::indices::{
     UpdateSettingsRequest,
 };
 use ringwall_api::membership::{ApproveNodeRequest, ForgetNodeRequest, MembershipRequest};
+use ringwall_api::privileges::{
+    DeletePrivilegesRequest, GetPrivilegesRequest, PutPrivilegesRequest,
+};
+use ringwall_api::role_mappings::{
+    DeleteRoleMappingRequest, GetRoleMappingsRequest, PutRoleMappingRequest,
+};
 use ringwall_api::roles::{
     ClearSecurityCacheRequest, DeleteRolesRequest, GetBuiltinPrivilegesRequest, GetRolesRequest,
     GetUserPrivilegesRequest, HasPrivilegesRequest, PutRolesRequest,
@@ -53,8 +59,8 @@ use ringwall_api::tls::{
 
 use crate::handlers::{
     aliases, api_keys, bulk, cat, close, cluster, document, indices, membership, nodes, pit,
-    reroute, resolve_index, roles, root, scroll, search, security, service_accounts, ssl, tasks,
-    templates,
+    privileges, reroute, resolve_index, role_mappings, roles, root, scroll, search, security,
+    service_accounts, ssl, tasks, templates,
 };
 use crate::router::Router;
 pub use crate::router::{Route, TakesBody};
@@ -211,6 +217,12 @@ pub static ROUTES: &[Route] = &[
     route!(security DELETE ["/_security/role"] roles::delete_many => [DeleteRolesRequest] body, "Deletes roles.", security::CHANGE_PARAMS),
     route!(security PUT_POST ["/_security/role/{name}"] roles::put => [PutRolesRequest] body, "Creates or replaces a role.", security::CHANGE_PARAMS),
     route!(security DELETE ["/_security/role/{name}"] roles::delete => [DeleteRolesRequest], "Deletes a role.", security::CHANGE_PARAMS),
+    route!(security GET ["/_security/role_mapping", "/_security/role_mapping/{name}"] role_mappings::get => [GetRoleMappingsRequest], "Describes role mappings."),
+    route!(security PUT_POST ["/_security/role_mapping/{name}"] role_mappings::put => [PutRoleMappingRequest] body, "Creates or replaces a role mapping.", security::CHANGE_PARAMS),
+    route!(security DELETE ["/_security/role_mapping/{name}"] role_mappings::delete => [DeleteRoleMappingRequest], "Deletes a role mapping.", security::CHANGE_PARAMS),
+    route!(security GET ["/_security/privilege", "/_security/privilege/{application}", "/_security/privilege/{application}/{privilege}"] privileges::get => [GetPrivilegesRequest], "Describes privileges of applications."),
+    route!(security PUT_POST ["/_security/privilege"] privileges::put => [PutPrivilegesRequest] body, "Creates or replaces privileges of applications.", security::CHANGE_PARAMS),
+    route!(security DELETE ["/_security/privilege/{application}/{privilege}"] privileges::delete => [DeletePrivilegesRequest], "Deletes privileges of an application.", security::CHANGE_PARAMS),
     route!(security GET ["/_security/privilege/_builtin"] roles::builtin_privileges => [GetBuiltinPrivilegesRequest], "Lists the privileges that roles can have."),
     route!(security GET ["/_security/user/_privileges"] roles::user_privileges => [GetUserPrivilegesRequest], "Tells what the caller may do."),
     route!(security GET_POST ["/_security/user/_has_privileges", "/_security/user/{username}/_has_privileges"] roles::has_privileges => [HasPrivilegesRequest] open, "Tells whether the caller has privileges."),

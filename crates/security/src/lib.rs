@@ -22,6 +22,7 @@ pub mod hash;
 mod pki_realm;
 mod pool;
 pub mod reserved;
+pub mod role_mapping;
 mod store;
 pub mod system;
 pub mod token_hash;

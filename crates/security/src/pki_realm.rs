@@ -131,6 +131,9 @@ struct Remembered {
     user: Arc<User>,
 }
 
+/// The metadata of a user that has the subject of its certificate.
+pub(crate) const PKI_DN: &str = "pki_dn";
+
 /// What a realm says to a chain.
 pub(crate) enum PkiVerdict {
     User(Arc<User>),
@@ -227,7 +230,7 @@ impl PkiRealm {
 
     fn user(&self, username: String, subject: &DistinguishedName) -> User {
         let mut metadata = Map::new();
-        metadata.insert("pki_dn".to_owned(), subject.with_spaces().into());
+        metadata.insert(PKI_DN.to_owned(), subject.with_spaces().into());
         User {
             username,
             roles: self.role_mapping.get().roles(subject),

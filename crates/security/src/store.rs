@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use ringwall_api::api_keys::StoredApiKey;
 use ringwall_api::auth::User;
+use ringwall_api::privileges::{OfApplication, StoredPrivilege};
+use ringwall_api::role_mappings::StoredRoleMapping;
 use ringwall_api::roles::StoredRole;
 
 /// Users and index names, as of the node's current cluster state. Every call is answered from
@@ -24,6 +26,15 @@ pub trait SecurityStore: Send + Sync + 'static {
 
     /// Returns a role made through the API.
     fn role(&self, name: &str) -> Option<Arc<StoredRole>>;
+
+    /// Returns the role mappings, by name.
+    fn role_mappings(&self) -> Vec<(String, Arc<StoredRoleMapping>)>;
+
+    /// Returns the privileges of an application, by name.
+    fn application_privileges(
+        &self,
+        application: &str,
+    ) -> Option<Arc<OfApplication<StoredPrivilege>>>;
 
     /// Returns a number that changes whenever any user changes.
     fn generation(&self) -> u64;

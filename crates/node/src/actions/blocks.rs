@@ -64,6 +64,11 @@ const MINDS: &[(&str, Mind)] = &[
     ),
     ("cluster:admin/xpack/security/role/get", Mind::Nothing),
     (
+        "cluster:admin/xpack/security/role_mapping/get",
+        Mind::Nothing,
+    ),
+    ("cluster:admin/xpack/security/privilege/get", Mind::Nothing),
+    (
         "cluster:admin/xpack/security/privilege/builtin/get",
         Mind::Nothing,
     ),

@@ -142,6 +142,66 @@ async fn the_trust_of_a_realm_is_its_own_and_may_change() {
     cluster.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn role_mappings_of_the_cluster_count_at_once() {
+    let cluster = Cluster::start_with(1, &[ORDER, ASK]).await;
+    map(&cluster, "viewer:\n- CN=ann,OU=it\n");
+    let ann = showing(&cluster, "CN=ann,OU=it", None);
+    let path = "/_security/role_mapping/admins";
+    let mapping = |rules: Value| json!({"roles": ["superuser"], "enabled": true, "rules": rules});
+    let by_dn =
+        json!({"all": [{"field": {"dn": "*,ou=IT"}}, {"except": {"field": {"username": "bob"}}}]});
+    let (status, body) = cluster.put(0, path, mapping(by_dn.clone())).await;
+    assert_eq!(
+        (status, body),
+        (200, json!({"role_mapping": {"created": true}}))
+    );
+    assert_eq!(ask(&ann, "/_cluster/health", None).await.status, 200);
+    assert!(roles(&ann).await.to_string().contains("superuser"));
+    let bob = showing(&cluster, "CN=bob,OU=it", None);
+    assert_eq!(ask(&bob, "/_cluster/health", None).await.status, 403);
+    let shown = json!({"admins": {"enabled": true, "roles": ["superuser"], "rules": by_dn, "metadata": {}}});
+    assert_eq!(
+        cluster.get(0, "/_security/role_mapping/admins,gone").await,
+        (200, shown.clone())
+    );
+    assert_eq!(
+        cluster.get(0, "/_security/role_mapping").await,
+        (200, shown)
+    );
+    assert_eq!(
+        cluster.get(0, "/_security/role_mapping/gone").await,
+        (404, json!({}))
+    );
+
+    let template = json!({
+        "role_templates": [{"template": {"source": "role_{{username}}"}}],
+        "rules": {"field": {"realm.name": "pki1"}},
+    });
+    let (status, body) = cluster.put(0, path, template).await;
+    assert_eq!(
+        (status, body),
+        (200, json!({"role_mapping": {"created": false}}))
+    );
+    assert_eq!(ask(&ann, "/_cluster/health", None).await.status, 403);
+    assert!(roles(&ann).await.to_string().contains("role_ann"));
+    let (status, body) = cluster.put(0, path, mapping(json!({"field": {}}))).await;
+    assert_eq!(status, 400, "{body}");
+    let cause = body["error"]["caused_by"]["reason"].to_string();
+    assert!(
+        cause.contains("object [field] does not contain any fields"),
+        "{body}"
+    );
+
+    assert_eq!(cluster.delete(0, path).await, (200, json!({"found": true})));
+    assert!(!roles(&ann).await.to_string().contains("role_ann"));
+    assert_eq!(
+        cluster.delete(0, path).await,
+        (404, json!({"found": false}))
+    );
+    cluster.stop().await;
+}
+
 fn authority() -> CertificateAuthority {
     let params = CaParams {
         key: KeySpec::EcP256,

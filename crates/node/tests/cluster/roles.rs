@@ -186,3 +186,63 @@ async fn roles_of_the_file_count_on_their_node_and_callers_may_ask_what_they_hol
     assert_eq!(answer.json(), held);
     cluster.stop().await;
 }
+
+/// Kibana keeps its own privileges in the cluster, and those of nobody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn privileges_of_applications_are_kept_and_asked_about() {
+    let cluster = Cluster::start(1).await;
+    let role = json!({
+        "global": {"application": {"manage": {"applications": ["kibana-*"]}}},
+        "applications": [{"application": "kibana-.kibana", "privileges": ["read"], "resources": ["space:a"]}],
+    });
+    let (status, body) = cluster.put(0, "/_security/role/kibana", role).await;
+    assert_eq!(status, 200, "{body}");
+    let user = json!({"password": "jo-password", "roles": ["kibana"]});
+    cluster.put(0, "/_security/user/jo", user).await;
+    let ask = async |method: Method, path: &str, body: Value| {
+        let answer = cluster.send_as(JO, 0, method, path, body).await;
+        (answer.status.as_u16(), answer.json())
+    };
+    let path = "/_security/privilege";
+    let read = json!({"read": {"actions": ["saved:get/*"], "metadata": {"a": 1}}});
+    let made = ask(Method::PUT, path, json!({"kibana-.kibana": read})).await;
+    assert_eq!(
+        made,
+        (200, json!({"kibana-.kibana": {"read": {"created": true}}}))
+    );
+    let other = ask(Method::PUT, path, json!({"other": read})).await;
+    assert_eq!(other.0, 403, "{}", other.1);
+    assert_eq!(ask(Method::GET, path, Value::Null).await.0, 403);
+    let shown = json!({"kibana-.kibana": {"read": {
+        "application": "kibana-.kibana", "name": "read", "actions": ["saved:get/*"], "metadata": {"a": 1},
+    }}});
+    for of in ["kibana-.kibana", "kibana-*", "kibana-.kibana/read,gone"] {
+        let found = ask(Method::GET, &format!("{path}/{of}"), Value::Null).await;
+        assert_eq!(found, (200, shown.clone()), "{of}");
+    }
+    assert_eq!(cluster.get(0, path).await, (200, shown));
+    assert_eq!(
+        cluster.get(0, &format!("{path}/gone")).await,
+        (404, json!({}))
+    );
+    let question = json!({"application": [{
+        "application": "kibana-.kibana", "privileges": ["read", "saved:get/x", "saved:put/x"], "resources": ["space:a", "b"],
+    }]});
+    let (_, held) = ask(Method::POST, "/_security/user/_has_privileges", question).await;
+    assert_eq!(
+        held["application"]["kibana-.kibana"],
+        json!({
+            "space:a": {"read": true, "saved:get/x": true, "saved:put/x": false},
+            "b": {"read": false, "saved:get/x": false, "saved:put/x": false},
+        })
+    );
+    let (status, body) = cluster
+        .put(0, path, json!({"myapp": {"Read": {"actions": ["a"]}}}))
+        .await;
+    assert_eq!(status, 400, "{body}");
+    let gone = format!("{path}/kibana-.kibana/read,gone");
+    let found = json!({"kibana-.kibana": {"gone": {"found": false}, "read": {"found": true}}});
+    assert_eq!(cluster.delete(0, &gone).await, (200, found));
+    assert_eq!(cluster.delete(0, &gone).await.0, 404);
+    cluster.stop().await;
+}

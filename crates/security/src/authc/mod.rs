@@ -18,7 +18,8 @@ use self::credential::{Basic, Credential};
 use crate::api_keys::ApiKeyCredential;
 use crate::files::{SERVICE_ACCOUNTS, ServiceAccountToken, ServiceTokensFile, Watched};
 use crate::hash::{Hasher, verify};
-use crate::pki_realm::{ClientCertificates, PkiRealm, PkiVerdict};
+use crate::pki_realm::{ClientCertificates, PKI_DN, PkiRealm, PkiVerdict};
+use crate::role_mapping::{RoleMappings, Subject};
 use crate::token_hash;
 use crate::{FileRealm, HashPool, HashPoolConfig, SecurityStore, StoredUser, reserved};
 
@@ -90,6 +91,7 @@ struct Realms {
     autoconfiguration_hash: Option<SecretString>,
     password_realms: Vec<PasswordRealm>,
     pki_realms: Vec<Arc<PkiRealm>>,
+    role_mappings: RoleMappings,
     service_tokens: Option<Arc<Watched<ServiceTokensFile>>>,
     api_keys: bool,
     cache: SuccessCache,
@@ -111,6 +113,7 @@ impl Authenticator {
     ) -> Self {
         Self {
             realms: Some(Realms {
+                role_mappings: RoleMappings::new(store.clone()),
                 store,
                 pool,
                 dummy_hash: config.hasher.dummy_hash().into(),
@@ -207,7 +210,10 @@ impl Realms {
         let mut refused = None;
         for realm in &self.pki_realms {
             match realm.authenticate(certificates, now) {
-                PkiVerdict::User(user) => return Ok(identity(user, realm_ref(realm.name(), PKI))),
+                PkiVerdict::User(user) => {
+                    let user = self.with_mapped_roles(user, realm.name());
+                    return Ok(identity(user, realm_ref(realm.name(), PKI)));
+                }
                 PkiVerdict::NotMine => {}
                 PkiVerdict::Refused { username, reason } => {
                     tracing::info!(
@@ -223,6 +229,22 @@ impl Realms {
         Err(match refused {
             Some(username) => bad_user(&username, uri),
             None => missing(uri),
+        })
+    }
+
+    /// Adds to the roles that a file gives those of the cluster's role mappings, as they are now.
+    fn with_mapped_roles(&self, user: Arc<User>, realm: &str) -> Arc<User> {
+        let dn = user.metadata.get(PKI_DN).and_then(|dn| dn.as_str());
+        let mut roles = self
+            .role_mappings
+            .roles_of(|| Subject::new(&user, dn, &[], realm));
+        if roles.is_empty() {
+            return user;
+        }
+        roles.extend(user.roles.iter().cloned());
+        Arc::new(User {
+            roles: roles.into_iter().collect(),
+            ..User::clone(&user)
         })
     }
 

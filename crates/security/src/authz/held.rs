@@ -1,17 +1,20 @@
 //! Which privileges a caller holds, for `_has_privileges`. Source: Elasticsearch reference, "Has privileges API".
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use ringwall_api::privileges::{OfApplication, StoredPrivilege};
 use ringwall_api::roles::{
     HasPrivilegesRequest, HasPrivilegesResponse, Held, IndexPrivilegesCheck,
 };
 use ringwall_api::{ApiError, ApiResult};
 
+use super::application::is_privilege_name;
 use super::inclusion::{Effort, nothing_is};
 use super::pattern::{Pattern, wildcard_matches};
 use super::privilege::{Actions, cluster_privilege, index_privilege};
 use super::restricted::is_restricted;
-use super::role::{EffectiveRole, IndexGroup};
+use super::role::{EffectiveRole, IndexGroup, WantedOfApplication};
 
 /// What one request may ask.
 const MAX_CHECKS: usize = 20_000;
@@ -93,6 +96,7 @@ pub fn held(
     role: &EffectiveRole,
     username: &str,
     asked: &HasPrivilegesRequest,
+    stored: &Stored<'_>,
 ) -> ApiResult<HasPrivilegesResponse> {
     check_size(asked)?;
     let effort = Effort::default();
@@ -119,18 +123,55 @@ pub fn held(
             patterns.collect()
         };
         let application = Pattern::parse(&check.application)?;
-        let privileges = parsed(&check.privileges)?;
+        let known = Known::of(&check.application, stored)?;
+        let privileges = check.privileges.iter().map(|name| known.meant_by(name));
+        let privileges: Vec<Vec<Pattern>> = privileges.collect::<ApiResult<_>>()?;
         for (resource, pattern) in check.resources.iter().zip(parsed(&check.resources)?) {
             let held = by_resource.entry(resource.clone()).or_default();
-            for (name, privilege) in check.privileges.iter().zip(&privileges) {
-                let wanted = (&application, privilege, &pattern);
-                let is_held = role.grants_application(wanted, &effort);
+            for (name, privileges) in check.privileges.iter().zip(&privileges) {
+                let wanted = WantedOfApplication {
+                    application: &application,
+                    privileges,
+                    resource: &pattern,
+                };
+                let is_held = role.grants_application(&wanted, &known, &effort);
                 effort.check()?;
                 held.insert(name.clone(), is_held);
             }
         }
     }
     Ok(response)
+}
+
+/// Returns what is stored of the privileges of an application.
+pub(super) type Stored<'a> = dyn Fn(&str) -> Option<Arc<OfApplication<StoredPrivilege>>> + 'a;
+
+/// The actions of the privileges of one application, by name.
+pub(super) struct Known(BTreeMap<String, Vec<Pattern>>);
+
+impl Known {
+    fn of(application: &str, stored: &Stored<'_>) -> ApiResult<Self> {
+        let mut known = BTreeMap::new();
+        for (name, privilege) in stored(application).iter().flat_map(|stored| stored.iter()) {
+            let actions = privilege.actions.iter();
+            let actions = actions.map(|action| Ok(Pattern::parse(action)?));
+            known.insert(name.clone(), actions.collect::<ApiResult<_>>()?);
+        }
+        Ok(Self(known))
+    }
+
+    /// Returns the actions of a privilege, if its name is one and is known.
+    pub(super) fn actions(&self, name: &str) -> &[Pattern] {
+        let found = self.0.get(name).filter(|_| is_privilege_name(name));
+        found.map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns what must be granted for a privilege or a pattern of actions: itself, and its actions.
+    fn meant_by(&self, name: &str) -> ApiResult<Vec<Pattern>> {
+        let mut meant = vec![Pattern::parse(name)?];
+        meant.extend(self.actions(name).iter().cloned());
+        Ok(meant)
+    }
 }
 
 fn on_indices(

@@ -1,6 +1,7 @@
 //! Authorization: may this identity perform this action, and on which indices?
 //! Source: Elasticsearch reference, "User authorization".
 
+mod application;
 mod descriptor;
 mod held;
 mod inclusion;
@@ -16,6 +17,7 @@ mod role;
 mod role_query;
 mod roles;
 mod sight;
+pub(crate) mod template;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ use ringwall_api::{
     Unauthorized,
 };
 
+pub use self::application::check_put_privileges;
 pub use self::named::{Existing, NamedIndices};
 pub use self::pattern::{Pattern, wildcard_matches};
 pub use self::privilege::{
@@ -200,6 +203,12 @@ impl Authorizer {
             Claim::Cluster { only_own } => {
                 self.authorize_cluster(authentication, action, only_own)?;
             }
+            Claim::Applications(names) => {
+                let role = self.effective_role(authentication);
+                if !role.manages_applications(&names) {
+                    self.authorize_cluster(authentication, action, false)?;
+                }
+            }
             Claim::Items => self.authorize_action_name(authentication, action)?,
             Claim::Everyone => {}
             Claim::User(user) => self.authorize_user(authentication, action, user)?,
@@ -223,6 +232,15 @@ impl Authorizer {
                     return Ok(());
                 }
                 self.authorize_cluster(authentication, action.name, true)
+            }
+            AccessKind::Applications => {
+                match self
+                    .effective_role(authentication)
+                    .manages_any_application()
+                {
+                    true => Ok(()),
+                    false => self.authorize_cluster(authentication, action.name, false),
+                }
             }
             AccessKind::Indices | AccessKind::Items => {
                 self.authorize_action_name(authentication, action.name)
@@ -407,7 +425,8 @@ impl Authorizer {
             return Ok(held::all(&authentication.user.username, asked));
         }
         let role = self.effective_role(authentication);
-        held::held(&role, &authentication.user.username, asked)
+        let stored = |application: &str| self.store.application_privileges(application);
+        held::held(&role, &authentication.user.username, asked, &stored)
     }
 
     /// Returns the service accounts with what each may do.

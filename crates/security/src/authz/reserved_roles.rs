@@ -1,7 +1,9 @@
 //! The built-in roles. Source: Elasticsearch reference, "Built-in roles".
 //!
-//! Global and remote privileges are left out: nothing here consults them yet. Index
-//! groups of `kibana_system` are those that Kibana's start needs.
+//! Remote privileges are left out, and of the global ones all but the right to manage privileges of applications: nothing
+//! here consults them. Index groups of `kibana_system` are those that Kibana's start needs.
+
+use serde_json::json;
 
 use super::role::{ApplicationPrivileges, IndicesPrivileges, RoleDescriptor};
 
@@ -51,6 +53,12 @@ impl ReservedRole {
                 })
                 .collect(),
             run_as: owned(self.run_as),
+            global: GLOBAL
+                .iter()
+                .find(|(role, _)| *role == self.name)
+                .map(|(_, applications)| {
+                    json!({"application": {"manage": {"applications": applications}}})
+                }),
             metadata: [("_reserved".to_owned(), true.into())]
                 .into_iter()
                 .collect(),
@@ -105,6 +113,9 @@ const fn role(
         run_as: &[],
     }
 }
+
+/// Role, and the applications whose privileges it manages.
+const GLOBAL: &[(&str, &[&str])] = &[("kibana_system", &["kibana-*"])];
 
 /// Role, application, and the privilege that it grants on every resource.
 const APPLICATIONS: &[(&str, &str, &str)] = &[

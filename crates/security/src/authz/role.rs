@@ -8,7 +8,7 @@ use ringwall_api::auth::User;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::held::{Names, is_within};
+use super::held::{Known, Names, is_within};
 use super::inclusion::Effort;
 use super::pattern::Pattern;
 use super::privilege::{Actions, cluster_privilege, index_privilege};
@@ -70,6 +70,8 @@ pub struct CompiledRole {
     indices: Vec<IndexGroup>,
     applications: Vec<ApplicationGroup>,
     run_as: Vec<Pattern>,
+    /// Applications whose privileges may be managed.
+    manages: Vec<Pattern>,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,8 @@ pub(super) struct IndexGroup {
 struct ApplicationGroup {
     application: Pattern,
     privileges: Vec<Pattern>,
+    /// The privileges as they are written: names, or patterns of actions.
+    names: Vec<String>,
     resources: Vec<Pattern>,
 }
 
@@ -110,8 +114,32 @@ impl CompiledRole {
                 .map(ApplicationGroup::compile)
                 .collect::<Result<_, _>>()?,
             run_as: collect(&descriptor.run_as, Pattern::parse)?,
+            manages: managed(descriptor.global.as_ref())?,
         })
     }
+}
+
+/// Returns what `{"application": {"manage": {"applications": [...]}}}` names.
+fn managed(global: Option<&Value>) -> Result<Vec<Pattern>, SecurityError> {
+    let named = global.map(|global| &global["application"]["manage"]["applications"]);
+    let Some(named) = named.filter(|named| !named.is_null()) else {
+        return Ok(Vec::new());
+    };
+    let invalid = || SecurityError::InvalidPattern {
+        pattern: named.to_string(),
+        reason: "[global] names applications in an array of texts".to_owned(),
+    };
+    let names = named.as_array().ok_or_else(invalid)?;
+    let parse = |name: &Value| Pattern::parse(name.as_str().ok_or_else(invalid)?);
+    names.iter().map(parse).collect()
+}
+
+/// What is asked of an application.
+pub(super) struct WantedOfApplication<'a> {
+    pub application: &'a Pattern,
+    /// All of these.
+    pub privileges: &'a [Pattern],
+    pub resource: &'a Pattern,
 }
 
 impl ApplicationGroup {
@@ -119,6 +147,7 @@ impl ApplicationGroup {
         Ok(Self {
             application: Pattern::parse(&group.application)?,
             privileges: collect(&group.privileges, Pattern::parse)?,
+            names: group.privileges.clone(),
             resources: collect(&group.resources, Pattern::parse)?,
         })
     }
@@ -274,24 +303,44 @@ impl EffectiveRole {
             && self.limit_allows(|limit| limit.allows_no_more_on(name, other))
     }
 
-    /// Returns whether a privilege, or all that a pattern of them names, is granted within an application on a
-    /// resource.
+    /// Returns whether privileges, or all that patterns of them name, are granted within an application on a
+    /// resource. `known` has the actions of the application's privileges.
     pub(super) fn grants_application(
         &self,
-        wanted @ (application, privilege, resource): (&Pattern, &Pattern, &Pattern),
+        wanted: &WantedOfApplication<'_>,
+        known: &Known,
         effort: &Effort,
     ) -> bool {
-        let within = |inner: &Pattern, patterns: &[Pattern]| {
-            let outer: Vec<&Pattern> = patterns.iter().collect();
-            is_within(inner, &outer, effort)
-        };
         let grants = |group: &ApplicationGroup| {
-            is_within(application, &[&group.application], effort)
-                && within(privilege, &group.privileges)
-                && within(resource, &group.resources)
+            let actions = group.names.iter().flat_map(|name| known.actions(name));
+            let granted: Vec<&Pattern> = group.privileges.iter().chain(actions).collect();
+            let resources: Vec<&Pattern> = group.resources.iter().collect();
+            let mut privileges = wanted.privileges.iter();
+            is_within(wanted.application, &[&group.application], effort)
+                && is_within(wanted.resource, &resources, effort)
+                && privileges.all(|privilege| is_within(privilege, &granted, effort))
         };
         let mut groups = self.roles.iter().flat_map(|role| &role.applications);
-        groups.any(grants) && self.limit_allows(|limit| limit.grants_application(wanted, effort))
+        groups.any(grants)
+            && self.limit_allows(|limit| limit.grants_application(wanted, known, effort))
+    }
+
+    /// Returns whether the privileges of all these applications, which may be patterns, may be managed.
+    pub(super) fn manages_applications(&self, names: &[String]) -> bool {
+        let managed: Vec<&Pattern> = self.roles.iter().flat_map(|role| &role.manages).collect();
+        let effort = Effort::default();
+        let is_managed = |name: &String| {
+            Pattern::parse(name).is_ok_and(|name| is_within(&name, &managed, &effort))
+        };
+        !names.is_empty()
+            && names.iter().all(is_managed)
+            && self.limit_allows(|limit| limit.manages_applications(names))
+    }
+
+    /// Returns whether there is an application whose privileges may be managed.
+    pub(super) fn manages_any_application(&self) -> bool {
+        self.roles.iter().any(|role| !role.manages.is_empty())
+            && self.limit_allows(|limit| limit.manages_any_application())
     }
 
     /// Returns whether requests may be made as that user.

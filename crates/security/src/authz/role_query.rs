@@ -1,44 +1,20 @@
 //! The query of a role, which may be a template that is filled in with what is known of the user. Source: Elasticsearch
 //! reference, "Templating a role query".
-//!
-//! Of Mustache what such templates are made of: `{{_user.…}}` for a text, number or truth value, and
-//! `{{#toJson}}_user.…{{/toJson}}` for anything. Where a value is filled in is known before it is: inside a JSON string
-//! it cannot end the string, and outside of one a text is refused. So no user is able to change what a template asks.
 
 use std::sync::Arc;
 
 use ringwall_api::auth::User;
 use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::json;
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use super::template::{self, Makes, Template};
 
 /// Which documents a group of privileges shows.
 #[derive(Debug, Clone)]
 pub enum RoleQuery {
     Fixed(Arc<Value>),
-    Template(Vec<Piece>),
-}
-
-/// A part of a template.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Piece {
-    Text(String),
-    /// The value at a path below `_user`.
-    Value {
-        path: Vec<String>,
-        place: Place,
-    },
-}
-
-/// Where in the JSON text a value goes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Place {
-    /// Into a string.
-    InString,
-    /// Where a number or truth value may stand.
-    Bare,
-    /// Where any value may stand.
-    Json,
+    Template(Template),
 }
 
 impl RoleQuery {
@@ -58,13 +34,16 @@ impl RoleQuery {
         if written.len() != 1 || !written.contains_key("template") {
             return Ok(Some(Self::Fixed(Arc::new(Value::Object(written)))));
         }
-        let template = match written.remove("template") {
-            Some(Value::Object(template)) => template,
-            _ => return Err("[template] must be an object".to_owned()),
+        let Some(Value::Object(script)) = written.remove("template") else {
+            return Err("[template] must be an object".to_owned());
         };
-        template_source(template)
-            .and_then(|source| pieces(&source))
-            .map(|pieces| Some(Self::Template(pieces)))
+        let source = template::source(script)?;
+        let template = Template::parse(&source, Makes::Json, user_path);
+        let hint = "; a role query knows [_user.username], [_user.full_name], [_user.email], [_user.roles] and \
+                    [_user.metadata.NAME]";
+        template
+            .map(|template| Some(Self::Template(template)))
+            .map_err(|reason| reason + hint)
     }
 
     /// Returns the query itself, if it is no template.
@@ -80,18 +59,19 @@ impl RoleQuery {
     /// # Errors
     /// 400 when what is known of the user does not fit the template.
     pub fn for_user(&self, user: &User) -> ApiResult<Arc<Value>> {
-        let pieces = match self {
+        let template = match self {
             Self::Fixed(query) => return Ok(Arc::clone(query)),
-            Self::Template(pieces) => pieces,
+            Self::Template(template) => template,
         };
-        let known = known_of(user);
-        let mut text = String::new();
-        for piece in pieces {
-            match piece {
-                Piece::Text(part) => text += part,
-                Piece::Value { path, place } => text += &filled(&known, path, *place)?,
-            }
-        }
+        let known = serde_json::json!({"_user": {
+            "username": user.username, "full_name": user.full_name, "email": user.email, "roles": user.roles,
+            "metadata": user.metadata,
+        }});
+        let text = template.fill(&known).map_err(|name| {
+            ApiError::illegal_argument(format!(
+                "a role query template cannot be filled in for this user: [{name}] does not fit its place"
+            ))
+        })?;
         let query = json::parse(text.as_bytes()).map_err(|error| {
             let reason = "a role query template is no JSON when it is filled in for this user";
             tracing::error!(user.name = %user.username, %error, "{reason}");
@@ -101,128 +81,17 @@ impl RoleQuery {
     }
 }
 
-fn template_source(template: Map<String, Value>) -> Result<String, String> {
-    let mut source = None;
-    for (key, value) in template {
-        match (key.as_str(), value) {
-            ("source", Value::String(text)) => source = Some(text),
-            ("source", value @ Value::Object(_)) => source = Some(value.to_string()),
-            ("lang", Value::String(lang)) if lang == "mustache" => {}
-            ("id", _) => {
-                return Err("stored scripts cannot be templates of role queries".to_owned());
-            }
-            (key, _) => return Err(format!("[{key}] of a role query template is not supported")),
-        }
-    }
-    source.ok_or_else(|| "a role query template needs a [source]".to_owned())
-}
-
-fn pieces(source: &str) -> Result<Vec<Piece>, String> {
-    let mut pieces = Vec::new();
-    let mut quotes = Quotes::default();
-    let mut rest = source;
-    while let Some(start) = rest.find("{{") {
-        let text = &rest[..start];
-        quotes.read(text);
-        pieces.push(Piece::Text(text.to_owned()));
-        let unclosed = || "a role query template has a [{{] without [}}]".to_owned();
-        let end = rest[start..].find("}}").ok_or_else(unclosed)? + start;
-        let tag = rest[start + 2..end].trim();
-        rest = &rest[end + 2..];
-        let (path, place) = match tag {
-            "#toJson" => {
-                let close = rest.find("{{/toJson}}");
-                let close = close.ok_or("a role query template has a [{{#toJson}}] without end")?;
-                let inner = rest[..close].trim();
-                rest = &rest[close + "{{/toJson}}".len()..];
-                if quotes.open {
-                    return Err(
-                        "[{{#toJson}}] stands inside of a string in a role query template"
-                            .to_owned(),
-                    );
-                }
-                (inner, Place::Json)
-            }
-            tag if quotes.open => (tag, Place::InString),
-            tag => (tag, Place::Bare),
-        };
-        pieces.push(Piece::Value {
-            path: user_path(path)?,
-            place,
-        });
-    }
-    pieces.push(Piece::Text(rest.to_owned()));
-    Ok(pieces)
-}
-
-/// What stands between the braces: a path below `_user`.
-fn user_path(tag: &str) -> Result<Vec<String>, String> {
-    let unknown = || {
-        format!(
-            "[{{{{{tag}}}}}] of a role query template is not supported; use [{{{{_user.username}}}}], \
-             [{{{{_user.full_name}}}}], [{{{{_user.email}}}}], [{{{{_user.metadata.NAME}}}}] or \
-             [{{{{#toJson}}}}_user.roles{{{{/toJson}}}}]"
-        )
+fn user_path(name: &str) -> Option<Vec<String>> {
+    let path: Vec<String> = name.split('.').map(str::to_owned).collect();
+    let [user, what, rest @ ..] = path.as_slice() else {
+        return None;
     };
-    let path = tag.strip_prefix("_user.").ok_or_else(unknown)?;
-    let path: Vec<String> = path.split('.').map(str::to_owned).collect();
-    let fits = match path.first().map(String::as_str) {
-        Some("username" | "full_name" | "email" | "roles") => path.len() == 1,
-        Some("metadata") => path.len() > 1 && path.iter().all(|part| !part.is_empty()),
+    let fits = match what.as_str() {
+        "username" | "full_name" | "email" | "roles" => rest.is_empty(),
+        "metadata" => !rest.is_empty() && rest.iter().all(|part| !part.is_empty()),
         _ => false,
     };
-    fits.then_some(path).ok_or_else(unknown)
-}
-
-/// Whether the text so far ends inside a JSON string.
-#[derive(Default)]
-struct Quotes {
-    open: bool,
-    escaped: bool,
-}
-
-impl Quotes {
-    fn read(&mut self, text: &str) {
-        for symbol in text.chars() {
-            match symbol {
-                _ if self.escaped => self.escaped = false,
-                '\\' if self.open => self.escaped = true,
-                '"' => self.open = !self.open,
-                _ => {}
-            }
-        }
-    }
-}
-
-fn known_of(user: &User) -> Value {
-    serde_json::json!({
-        "username": user.username, "full_name": user.full_name, "email": user.email, "roles": user.roles,
-        "metadata": user.metadata,
-    })
-}
-
-fn filled(known: &Value, path: &[String], place: Place) -> ApiResult<String> {
-    let mut value = Some(known);
-    for part in path {
-        value = value.and_then(|value| value.get(part));
-    }
-    let value = value.unwrap_or(&Value::Null);
-    let unfit = || {
-        ApiError::illegal_argument(format!(
-            "a role query template cannot be filled in for this user: [_user.{}] does not fit its place",
-            path.join(".")
-        ))
-    };
-    match (place, value) {
-        (Place::Json, value) => Ok(value.to_string()),
-        (Place::InString, Value::String(text)) => {
-            let quoted = Value::from(text.as_str()).to_string();
-            Ok(quoted[1..quoted.len() - 1].to_owned())
-        }
-        (Place::InString, Value::Null) => Ok(String::new()),
-        (_, Value::Number(_) | Value::Bool(_)) => Ok(value.to_string()),
-        _ => Err(unfit()),
-    }
+    (user == "_user" && fits).then_some(path)
 }
 
 #[cfg(test)]
@@ -312,7 +181,7 @@ mod tests {
             ("[]", "a query is a JSON object"),
             (r#"{"template":5}"#, "must be an object"),
             (r#"{"template":{}}"#, "needs a [source]"),
-            (r#"{"template":{"id":"a"}}"#, "stored scripts"),
+            (r#"{"template":{"id":"a"}}"#, "stored script"),
             (r#"{"template":{"source":"{}","params":{}}}"#, "[params]"),
             (r#"{"template":{"source":"{{x}}"}}"#, "[{{x}}]"),
             (

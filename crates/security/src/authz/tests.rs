@@ -9,7 +9,8 @@ use ringwall_api::document::{
     BulkRequest, GetRequest, OpType, RefreshPolicy, SourceFilter, WriteItem,
 };
 use ringwall_api::indices::{CreateIndexRequest, DeleteIndexRequest, GetIndexRequest};
-use ringwall_api::roles::{IndexPrivilegesCheck, StoredRole};
+use ringwall_api::privileges::{OfApplication, StoredPrivilege};
+use ringwall_api::roles::{ApplicationPrivilegesCheck, IndexPrivilegesCheck, StoredRole};
 use ringwall_api::search::SearchRequest;
 use ringwall_api::security::{AuthenticateRequest, ChangePasswordRequest, NewPassword};
 use ringwall_api::{ActionRequest, IndicesOptions};
@@ -19,7 +20,12 @@ use super::*;
 use crate::{IndexNameInfo, IndexNames, StoredReserved, StoredUser};
 
 #[derive(Default)]
-struct FakeStore(Arc<IndexNames>, Option<Arc<StoredApiKey>>, Roles);
+struct FakeStore(
+    Arc<IndexNames>,
+    Option<Arc<StoredApiKey>>,
+    Roles,
+    BTreeMap<String, Arc<OfApplication<StoredPrivilege>>>,
+);
 
 /// Roles of the cluster, which change.
 type Roles = Arc<parking_lot::Mutex<BTreeMap<String, Arc<StoredRole>>>>;
@@ -41,6 +47,19 @@ impl SecurityStore for FakeStore {
 
     fn role(&self, name: &str) -> Option<Arc<StoredRole>> {
         self.2.lock().get(name).cloned()
+    }
+
+    fn role_mappings(&self) -> Vec<(String, Arc<ringwall_api::role_mappings::StoredRoleMapping>)> {
+        Vec::new()
+    }
+
+    fn application_privileges(
+        &self,
+        application: &str,
+    ) -> Option<
+        Arc<ringwall_api::privileges::OfApplication<ringwall_api::privileges::StoredPrivilege>>,
+    > {
+        self.3.get(application).cloned()
     }
 
     fn generation(&self) -> u64 {
@@ -74,6 +93,7 @@ fn store() -> Arc<dyn SecurityStore> {
         ])),
         None,
         Roles::default(),
+        BTreeMap::new(),
     ))
 }
 
@@ -605,7 +625,12 @@ fn key(
         info,
         hash: String::new(),
     };
-    let store = FakeStore(Arc::default(), Some(Arc::new(stored)), Roles::default());
+    let store = FakeStore(
+        Arc::default(),
+        Some(Arc::new(stored)),
+        Roles::default(),
+        BTreeMap::new(),
+    );
     (Authorizer::new(Arc::new(store), None).unwrap(), caller)
 }
 
@@ -665,7 +690,7 @@ fn with_roles(roles: serde_json::Value) -> (Authorizer, Roles) {
         (name.clone(), Arc::new(stored))
     });
     let roles = Roles::new(parking_lot::Mutex::new(stored.collect()));
-    let store = FakeStore(Arc::default(), None, roles.clone());
+    let store = FakeStore(Arc::default(), None, roles.clone(), BTreeMap::new());
     (Authorizer::new(Arc::new(store), None).unwrap(), roles)
 }
 
@@ -761,7 +786,7 @@ fn privileges_are_held_as_elasticsearch_has_them() {
             privileges: texts(&["read", "write"]),
             allow_restricted_indices: false,
         }],
-        application: vec![ringwall_api::roles::ApplicationPrivilegesCheck {
+        application: vec![ApplicationPrivilegesCheck {
             application: "kibana-.kibana".to_owned(),
             privileges: texts(&["feature_x.read", "feature_x.write", "*"]),
             resources: texts(&["space:a", "space:bb", "*"]),
@@ -893,4 +918,79 @@ fn an_exclusion_counts_wherever_it_could() {
             .values()
             .all(|held| *held)
     );
+}
+
+/// As a real Elasticsearch answers the same questions for the same role and privileges.
+#[test]
+fn a_privilege_of_an_application_is_what_it_may_do() {
+    let privilege = |name: &str, actions: &[&str]| {
+        let privilege = StoredPrivilege {
+            actions: actions.iter().map(|action| (*action).to_owned()).collect(),
+            metadata: Map::new(),
+        };
+        (name.to_owned(), privilege)
+    };
+    let stored = BTreeMap::from([
+        privilege("read", &["data:read/*", "action:login"]),
+        privilege("write", &["data:write/*"]),
+        privilege("all", &["*"]),
+    ]);
+    let role = json!({"applications": [
+        {"application": "myapp", "privileges": ["read"], "resources": ["space:*"]},
+        {"application": "my*", "privileges": ["data:write/x"], "resources": ["*"]},
+        {"application": "other-1", "privileges": ["all"], "resources": ["*"]},
+    ]});
+    let role = Arc::new(check_put_role("r", &role).unwrap());
+    let roles = Roles::new(parking_lot::Mutex::new([("r".to_owned(), role)].into()));
+    let known = BTreeMap::from([("myapp".to_owned(), Arc::new(stored))]);
+    let store = FakeStore(Arc::default(), None, roles, known);
+    let authorizer = Authorizer::new(Arc::new(store), None).unwrap();
+    let texts = |texts: &[&str]| {
+        texts
+            .iter()
+            .map(|text| (*text).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let privileges = [
+        "read",
+        "write",
+        "all",
+        "data:read/a",
+        "data:read/*",
+        "data:write/x",
+        "data:write/y",
+        "action:login",
+        "nope",
+        "x:y",
+    ];
+    let check = |application: &str, resources: &[&str]| ApplicationPrivilegesCheck {
+        application: application.to_owned(),
+        privileges: texts(&privileges),
+        resources: texts(resources),
+    };
+    let asked = HasPrivilegesRequest {
+        cluster: Vec::new(),
+        index: Vec::new(),
+        application: vec![
+            check("myapp", &["space:a", "*", "b"]),
+            check("other-1", &["*"]),
+            check("unknown", &["*"]),
+        ],
+    };
+    let held = authorizer.held_privileges(&caller(&["r"]), &asked).unwrap();
+    let yes = |application: &str, resource: &str| {
+        let answers = &held.application[application][resource];
+        let held = answers.iter().filter(|(_, held)| **held);
+        held.map(|(name, _)| name.as_str())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(
+        yes("myapp", "space:a"),
+        "action:login data:read/* data:read/a data:write/x read"
+    );
+    assert_eq!(yes("myapp", "*"), "data:write/x");
+    assert_eq!(yes("myapp", "b"), "data:write/x");
+    assert_eq!(yes("other-1", "*"), "all");
+    assert_eq!(yes("unknown", "*"), "");
 }

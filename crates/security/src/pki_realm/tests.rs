@@ -67,6 +67,19 @@ impl SecurityStore for NoUsers {
         None
     }
 
+    fn role_mappings(&self) -> Vec<(String, Arc<ringwall_api::role_mappings::StoredRoleMapping>)> {
+        Vec::new()
+    }
+
+    fn application_privileges(
+        &self,
+        _: &str,
+    ) -> Option<
+        Arc<ringwall_api::privileges::OfApplication<ringwall_api::privileges::StoredPrivilege>>,
+    > {
+        None
+    }
+
     fn generation(&self) -> u64 {
         0
     }
