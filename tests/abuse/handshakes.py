@@ -130,7 +130,7 @@ def second_client(cluster, until):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", required=True)
-    parser.add_argument("--http-port", type=int, default=29300)
+    parser.add_argument("--http-port", type=int, default=0)
     parser.add_argument("--handshakes", type=int, default=100)
     parser.add_argument("--seconds", type=int, default=20)
     options = parser.parse_args()

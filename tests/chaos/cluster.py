@@ -143,6 +143,8 @@ class SeparateHosts(Cluster):
 
     def make(self, binary, http_port):
         self.binary = binary
+        # Each has its own addresses.
+        http_port = http_port or 9200
         self.tear_down()
         self.lay_cables()
         password = "chaos-password"

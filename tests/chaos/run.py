@@ -219,7 +219,7 @@ def main():
     parser.add_argument("--binary", default="target/release/ringwall")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--http-port", type=int, default=19200)
+    parser.add_argument("--http-port", type=int, default=0)
     parser.add_argument("--dir", help="keep the cluster here; default: a temporary directory")
     parser.add_argument("--separate-hosts", action="store_true",
                         help="a network namespace for each node (Linux, root)")
