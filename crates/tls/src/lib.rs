@@ -80,5 +80,5 @@ pub use revocation::RevocationListEntry;
 pub use ringwall_pki::CertificateDer;
 pub use ringwall_settings::{ClientAuthentication, VerificationMode};
 pub use sniff::{PlaintextKind, UnexpectedTls, detect_plaintext, detect_tls};
-pub use stream::{ClientStream, MaybeTlsStream, PeerIdentity, ServerStream, TlsStream};
+pub use stream::{ByteStream, ClientStream, MaybeTlsStream, PeerIdentity, ServerStream, TlsStream};
 pub use tools::ToolTrust;

@@ -1,5 +1,6 @@
 //! Established connections: TLS in either direction, or plain where TLS is off.
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -186,8 +187,8 @@ impl AsyncWrite for TlsStream {
 /// A connection with TLS or, where the settings allow it, without.
 #[derive(Debug)]
 pub enum MaybeTlsStream {
-    /// TLS is off.
-    Plain(TcpStream),
+    /// TLS is off: a TCP connection, or what a test has in its place.
+    Plain(Box<dyn ByteStream>),
     /// TLS, accepted or dialled.
     Tls(Box<TlsStream>),
 }
@@ -205,19 +206,16 @@ impl MaybeTlsStream {
     pub fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
     }
-
-    /// Returns the connection underneath, for its addresses and options.
-    pub fn tcp(&self) -> &TcpStream {
-        match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(stream) => stream.tcp(),
-        }
-    }
 }
+
+/// Bytes in both directions.
+pub trait ByteStream: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin + 'static> ByteStream for T {}
 
 impl From<TcpStream> for MaybeTlsStream {
     fn from(tcp: TcpStream) -> Self {
-        Self::Plain(tcp)
+        Self::Plain(Box::new(tcp))
     }
 }
 

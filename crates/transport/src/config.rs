@@ -10,6 +10,8 @@ use ringwall_base::breaker::Breakers;
 use ringwall_pki::IdentityKey;
 use ringwall_tls::SslContext;
 
+use crate::sockets::Network;
+
 /// How half-open links are noticed: a ping each interval, and death when it is not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeepAlive {
@@ -74,6 +76,8 @@ pub struct TransportConfig {
     pub refusal_interval: Duration,
     /// How long [`shutdown`](crate::Transport::shutdown) lets running requests finish.
     pub shutdown_grace: Duration,
+    /// A network in place of the operating system's, in tests; there is no TLS then.
+    pub network: Option<Arc<dyn Network>>,
 }
 
 /// A listener of its own. Source: Elasticsearch reference, "Networking" (transport profiles).
@@ -155,6 +159,7 @@ impl Default for TransportConfig {
             distrust_grace: Duration::from_secs(5),
             refusal_interval: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(1),
+            network: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What both directions of a transport share.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -37,7 +37,7 @@ pub(crate) struct Core {
     pub(crate) config: TransportConfig,
     pub(crate) local_id: NodeId,
     pub(crate) local: RwLock<Arc<NodeIdentity>>,
-    pub(crate) handlers: RwLock<HashMap<&'static str, Registered>>,
+    pub(crate) handlers: RwLock<BTreeMap<&'static str, Registered>>,
     pub(crate) gate: OnceLock<Arc<dyn Gate>>,
     pub(crate) observer: OnceLock<Arc<dyn Observer>>,
     pub(crate) pool: Pool,
@@ -46,7 +46,7 @@ pub(crate) struct Core {
     pub(crate) handshakes: Arc<Turns>,
     /// Peers past it.
     pub(crate) connections: Arc<Semaphore>,
-    pub(crate) sessions: Mutex<HashMap<u64, Arc<Session>>>,
+    pub(crate) sessions: Mutex<BTreeMap<u64, Arc<Session>>>,
     /// Inbound connections.
     pub(crate) inbound_tasks: TaskTracker,
     /// Everything else.

@@ -23,7 +23,7 @@ use crate::identity::NodeIdentity;
 use crate::link::{CallError, Link, LinkKind, LinkWire, client_builder, describe_end};
 use crate::proof::{Prover, Side};
 use crate::refusal::{DUAL_STACK_REMEDY, with_certificate};
-use crate::sockets;
+use crate::sockets::Socket;
 use crate::stream::{EndCause, LinkStream, StreamEnd};
 
 /// One address of a node, and the name it was found under, which TLS verifies.
@@ -119,6 +119,7 @@ pub(crate) async fn dial_again_and_again(
     let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
     loop {
         tokio::select! {
+            biased;
             result = &mut patient => return result,
             // One that was slow, or failed as the first is about to, says nothing.
             Some(Ok(Ok(link))) = fresh.next(), if !fresh.is_empty() => return Ok(link),
@@ -239,18 +240,25 @@ impl Attempt<'_> {
         Ok(Arc::new(link))
     }
 
-    async fn connect(&self) -> Result<TcpStream, ConnectError> {
+    async fn connect(&self) -> Result<Socket, ConnectError> {
         let within = self.core.config.connect_timeout;
-        let connected = timeout(within, TcpStream::connect(self.target.address)).await;
-        let tcp = connected.map_err(|_| self.late("connect", within))?;
+        let address = self.target.address;
+        let connect = async {
+            match &self.core.config.network {
+                None => TcpStream::connect(address).await.map(Socket::Tcp),
+                Some(network) => network.connect(address).await.map(Socket::Simulated),
+            }
+        };
+        let connected = timeout(within, connect).await;
+        let socket = connected.map_err(|_| self.late("connect", within))?;
         let failed = |error: std::io::Error| ConnectError::Tcp {
             address: self.written.clone(),
             reason: error.to_string(),
         };
-        let tcp = tcp.map_err(failed)?;
+        let socket = socket.map_err(failed)?;
         self.core.dialled.fetch_add(1, Ordering::Relaxed);
-        sockets::prepare(&tcp).map_err(failed)?;
-        Ok(tcp)
+        socket.prepare().map_err(failed)?;
+        Ok(socket)
     }
 
     /// Connects with TLS; while both are let in, without it to a peer that does not speak TLS at all. A peer
@@ -266,9 +274,16 @@ impl Attempt<'_> {
         }
     }
 
-    async fn secure(&self, tcp: TcpStream) -> Result<MaybeTlsStream, ConnectError> {
-        let Some(tls) = &self.core.config.tls else {
-            return Ok(tcp.into());
+    async fn secure(&self, socket: Socket) -> Result<MaybeTlsStream, ConnectError> {
+        let (tls, tcp) = match (&self.core.config.tls, socket) {
+            (Some(tls), Socket::Tcp(tcp)) => (tls, tcp),
+            (None, socket) => return Ok(socket.into()),
+            (Some(_), Socket::Simulated(_)) => {
+                return Err(ConnectError::Handshake {
+                    address: self.written.clone(),
+                    reason: "TLS is not spoken on a simulated network".to_owned(),
+                });
+            }
         };
         let within = self.core.config.handshake_timeout;
         let Target { host, address } = self.target;

@@ -15,7 +15,6 @@ use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::breaker::{Charge, Purpose};
 use ringwall_base::encoding;
 use ringwall_tls::{MaybeTlsStream, PeerIdentity, PeerRole, detect_tls, explain_io_error};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +31,7 @@ use crate::message::Message;
 use crate::profile::Profile;
 use crate::proof::{Prover, Side, Unproven};
 use crate::refusal::{DUAL_STACK_REMEDY, with_certificate};
-use crate::sockets;
+use crate::sockets::Socket;
 use crate::stream::LinkStream;
 use crate::transport::LinkInfo;
 use crate::turns::Turn;
@@ -64,13 +63,14 @@ pub(crate) struct Session {
 pub(crate) async fn serve(
     core: Arc<Core>,
     profile: Arc<Profile>,
-    tcp: TcpStream,
+    socket: Socket,
     peer: SocketAddr,
     turn: Turn,
 ) {
     let generation = generation(&profile);
     let opened = tokio::select! {
-        opened = Box::pin(open(&core, &profile, tcp, peer)) => opened,
+        biased;
+        opened = Box::pin(open(&core, &profile, socket, peer)) => opened,
         () = core.stopping.cancelled() => None,
         () = turn.given_up() => {
             let line = format!(
@@ -134,11 +134,11 @@ pub(crate) async fn serve(
 async fn open(
     core: &Core,
     profile: &Profile,
-    tcp: TcpStream,
+    socket: Socket,
     peer: SocketAddr,
 ) -> Option<(MaybeTlsStream, Bytes)> {
     let deadline = Instant::now() + core.config.handshake_timeout;
-    let mut stream = secure(core, profile, tcp, peer, deadline).await?;
+    let mut stream = secure(core, profile, socket, peer, deadline).await?;
     let (opening, ahead) = match timeout_at(deadline, read_opening(&mut stream)).await {
         Ok(Ok(read)) => read,
         Ok(Err(error)) => {
@@ -234,12 +234,14 @@ impl Session {
         let late = tokio::time::sleep(config.handshake_timeout);
         let introduced = async {
             tokio::select! {
+                biased;
                 () = self.introduced.cancelled() => self.close.cancelled().await,
                 () = self.close.cancelled() => {}
                 () = late => self.refuse_silence(),
             }
         };
         tokio::select! {
+            biased;
             outcome = connection.as_mut() => {
                 let reason = describe_end(&end, outcome.err().as_ref());
                 tracing::debug!(peer.address = %self.peer, reason, "inbound connection closed");
@@ -471,17 +473,19 @@ impl Session {
 async fn secure(
     core: &Core,
     profile: &Profile,
-    tcp: TcpStream,
+    socket: Socket,
     peer: SocketAddr,
     deadline: Instant,
 ) -> Option<MaybeTlsStream> {
     let mut within = core.config.handshake_timeout;
-    if let Err(error) = sockets::prepare(&tcp) {
+    if let Err(error) = socket.prepare() {
         tracing::debug!(peer.address = %peer, %error, "connection closed before its first request");
         return None;
     }
-    let Some(tls) = &profile.tls else {
-        return Some(tcp.into());
+    let (tls, tcp) = match (&profile.tls, socket) {
+        (Some(tls), Socket::Tcp(tcp)) => (tls, tcp),
+        (None, socket) => return Some(socket.into()),
+        (Some(_), Socket::Simulated(_)) => return None,
     };
     if profile.is_default() && core.is_dual_stack() {
         match detect_tls(&tcp, peer, within).await {

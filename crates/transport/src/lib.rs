@@ -53,4 +53,5 @@ pub use message::{Message, NodeAction};
 pub use origin::Origin;
 pub use pool::ConnectionEvent;
 pub use profile::BoundProfile;
+pub use sockets::{Acceptor, Network};
 pub use transport::{LinkInfo, Request, Transport, TransportCounts};

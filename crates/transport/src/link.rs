@@ -26,7 +26,7 @@ use crate::stream::{EndCause, StreamEnd};
 use crate::wire::{self, BodyError, Chunks};
 
 /// What a link is for. Elasticsearch keeps 13 connections for the same reason; multiplexing needs two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, PartialOrd, Ord)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkKind {
     /// `internal:cluster/` actions: small and urgent, never behind a chunk of a file or a snapshot.
@@ -219,6 +219,7 @@ impl LinkWire {
             .map_err(CallError::Invalid)?;
         let _turn = self.turn().await?;
         tokio::select! {
+            biased;
             result = self.exchange(request, limit) => result,
             // The connection's tasks end with the link and fail what they carry; a request handed
             // over at that very moment must not wait for its deadline.
@@ -268,6 +269,7 @@ impl LinkWire {
         }
         let _waiting = Waiting::enter(&self.waiting, self.max_waiting)?;
         let turn = tokio::select! {
+            biased;
             turn = self.turns.acquire() => turn.ok(),
             () = self.close.cancelled() => None,
         };

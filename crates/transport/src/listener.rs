@@ -16,15 +16,22 @@ use crate::core::Core;
 use crate::error::BindError;
 use crate::inbound;
 use crate::profile::Profile;
+use crate::sockets::{Listener, Network};
 
 /// Listens on the first port that is free on every address.
-pub(crate) async fn bind(config: &ProfileConfig) -> Result<Vec<TcpListener>, BindError> {
+pub(crate) async fn bind(
+    config: &ProfileConfig,
+    network: Option<&dyn Network>,
+) -> Result<Vec<(Listener, SocketAddr)>, BindError> {
+    if let Some(network) = network {
+        return simulated(config, network).await;
+    }
     let profile = config.name.clone();
     if config.bind.is_empty() {
         return Err(BindError::NoAddress { profile });
     }
     let bound = listen::bind(&config.bind, &config.ports).await;
-    bound.map_err(|error| match error {
+    let bound = bound.map_err(|error| match error {
         listen::BindError::Bind { address, source } => BindError::Bind {
             profile,
             address,
@@ -35,7 +42,30 @@ pub(crate) async fn bind(config: &ProfileConfig) -> Result<Vec<TcpListener>, Bin
             ports,
             addresses,
         },
-    })
+    })?;
+    let with_address = |listener: TcpListener| {
+        let address = listener.local_addr().ok()?;
+        Some((Listener::Tcp(listener), address))
+    };
+    Ok(bound.into_iter().filter_map(with_address).collect())
+}
+
+async fn simulated(
+    config: &ProfileConfig,
+    network: &dyn Network,
+) -> Result<Vec<(Listener, SocketAddr)>, BindError> {
+    let mut listeners = Vec::new();
+    for ip in &config.bind {
+        let address = SocketAddr::new(*ip, *config.ports.start());
+        let listening = network.listen(address).await;
+        let acceptor = listening.map_err(|source| BindError::Bind {
+            profile: config.name.clone(),
+            address,
+            source,
+        })?;
+        listeners.push((Listener::Simulated(acceptor), address));
+    }
+    Ok(listeners)
 }
 
 /// Returns the `host:port` that is to be dialled.
@@ -57,13 +87,14 @@ pub(crate) fn publish_address(config: &ProfileConfig, bound: &[SocketAddr]) -> S
 }
 
 /// Accepts peers until the transport stops.
-pub(crate) async fn accept_loop(core: Arc<Core>, profile: Arc<Profile>, listener: TcpListener) {
+pub(crate) async fn accept_loop(core: Arc<Core>, profile: Arc<Profile>, mut listener: Listener) {
     loop {
         let accepted = tokio::select! {
+            biased;
             () = core.stopping.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        let (tcp, peer) = match accepted {
+        let (socket, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Typically out of file descriptors: others must close first.
@@ -84,11 +115,12 @@ pub(crate) async fn accept_loop(core: Arc<Core>, profile: Arc<Profile>, listener
         tasks.spawn(async move {
             let let_in = async { !by_name || is_let_in(&core, &profile, peer).await };
             let let_in = tokio::select! {
+                biased;
                 let_in = let_in => let_in,
                 () = turn.given_up() => false,
             };
             if let_in {
-                inbound::serve(core, profile, tcp, peer, turn).await;
+                inbound::serve(core, profile, socket, peer, turn).await;
             }
         });
     }
@@ -310,20 +342,20 @@ mod tests {
         let port = taken.local_addr().unwrap().port();
         let mut config = default_profile();
         config.ports = port..=port;
-        let error = bind(&config).await.unwrap_err().to_string();
+        let error = bind(&config, None).await.unwrap_err().to_string();
         assert!(
             error.starts_with(&format!("Failed to bind to [{port}]")),
             "{error}"
         );
         config.ports = port..=port.saturating_add(50);
-        let bound = bind(&config).await.unwrap();
-        assert!(bound[0].local_addr().unwrap().port() > port);
+        let bound = bind(&config, None).await.unwrap();
+        assert!(bound[0].1.port() > port);
         config.ports = port..=port;
         config.name = "wan".to_owned();
-        let error = bind(&config).await.unwrap_err().to_string();
+        let error = bind(&config, None).await.unwrap_err().to_string();
         assert!(error.contains("[transport.profiles.wan.port]"), "{error}");
         config.bind.clear();
-        let error = bind(&config).await.unwrap_err();
+        let error = bind(&config, None).await.unwrap_err();
         assert!(matches!(error, BindError::NoAddress { .. }));
     }
 

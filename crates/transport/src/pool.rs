@@ -3,7 +3,7 @@
 //! A node's links form one connection: they come up one by one, and when one closes all do, as in
 //! Elasticsearch. Events are sent under the lock, so they arrive in the order things happened.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -37,9 +37,9 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct State {
     /// Where to dial a node.
-    addresses: HashMap<NodeId, String>,
-    connections: HashMap<NodeId, Connection>,
-    dials: HashMap<(NodeId, LinkKind), Dial>,
+    addresses: BTreeMap<NodeId, String>,
+    connections: BTreeMap<NodeId, Connection>,
+    dials: BTreeMap<(NodeId, LinkKind), Dial>,
     next_dial: u64,
     /// Set at shutdown: nothing is adopted and nothing told any more.
     shut: bool,
@@ -53,9 +53,9 @@ struct Dial {
 
 struct Connection {
     ephemeral_id: String,
-    links: HashMap<LinkKind, Arc<Link>>,
+    links: BTreeMap<LinkKind, Arc<Link>>,
     /// Names and addresses under which the node's certificate was verified.
-    verified: HashSet<(String, SocketAddr)>,
+    verified: BTreeSet<(String, SocketAddr)>,
 }
 
 impl Pool {
@@ -145,8 +145,8 @@ impl Pool {
             .entry(identity.id)
             .or_insert_with(|| Connection {
                 ephemeral_id: identity.ephemeral_id.clone(),
-                links: HashMap::new(),
-                verified: HashSet::new(),
+                links: BTreeMap::new(),
+                verified: BTreeSet::new(),
             });
         connection.verified.insert((link.host.clone(), link.remote));
         if fresh {
@@ -271,7 +271,9 @@ impl Pool {
     pub(crate) fn shut(&self) {
         let mut state = self.state.lock();
         state.shut = true;
-        let connections: Vec<Connection> = state.connections.drain().map(|(_, c)| c).collect();
+        let connections: Vec<Connection> = std::mem::take(&mut state.connections)
+            .into_values()
+            .collect();
         state.dials.clear();
         drop(state);
         for link in connections.iter().flat_map(|c| c.links.values()) {

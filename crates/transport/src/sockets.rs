@@ -1,20 +1,79 @@
-//! How the operating system is to treat the connections between nodes.
+//! Where connections come from: TCP of the operating system, or a network that a test simulates.
 
 use std::io;
+use std::net::SocketAddr;
 
+use futures::future::BoxFuture;
+use ringwall_tls::{ByteStream, MaybeTlsStream};
 use socket2::SockRef;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
-/// Prepares a connection for small urgent messages, also where packets get lost.
-///
-/// # Errors
-/// The connection is over.
-pub(crate) fn prepare(tcp: &TcpStream) -> io::Result<()> {
-    tcp.set_nodelay(true)?;
-    if let Err(error) = tune(&SockRef::from(tcp)) {
-        tracing::debug!(%error, "cannot tune a connection");
+/// A network in place of the operating system's. TLS is not spoken on it.
+pub trait Network: Send + Sync + 'static {
+    /// Listens on an address.
+    fn listen(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Acceptor>>>;
+
+    /// Connects to an address.
+    fn connect(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn ByteStream>>>;
+}
+
+/// Accepts connections of a [`Network`].
+pub trait Acceptor: Send + 'static {
+    /// Returns the next connection and where it comes from.
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(Box<dyn ByteStream>, SocketAddr)>>;
+}
+
+/// A connection on which nothing has been said.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Simulated(Box<dyn ByteStream>),
+}
+
+impl Socket {
+    /// Prepares a connection for small urgent messages, also where packets get lost.
+    ///
+    /// # Errors
+    /// The connection is over.
+    pub(crate) fn prepare(&self) -> io::Result<()> {
+        let Self::Tcp(tcp) = self else {
+            return Ok(());
+        };
+        tcp.set_nodelay(true)?;
+        if let Err(error) = tune(&SockRef::from(tcp)) {
+            tracing::debug!(%error, "cannot tune a connection");
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+impl From<Socket> for MaybeTlsStream {
+    fn from(socket: Socket) -> Self {
+        match socket {
+            Socket::Tcp(tcp) => tcp.into(),
+            Socket::Simulated(stream) => Self::Plain(stream),
+        }
+    }
+}
+
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    Simulated(Box<dyn Acceptor>),
+}
+
+impl Listener {
+    pub(crate) async fn accept(&mut self) -> io::Result<(Socket, SocketAddr)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (tcp, peer) = listener.accept().await?;
+                Ok((Socket::Tcp(tcp), peer))
+            }
+            Self::Simulated(acceptor) => {
+                let (stream, peer) = acceptor.accept().await?;
+                Ok((Socket::Simulated(stream), peer))
+            }
+        }
+    }
 }
 
 /// A packet that is lost again and again is sent again at an even pace, not at twice the pause each time: a check

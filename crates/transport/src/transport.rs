@@ -13,7 +13,6 @@ use ringwall_base::{NodeId, NodeKey, encoding};
 use ringwall_tls::{PeerIdentity, SslContext, ToldRefusal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -29,6 +28,7 @@ use crate::message::{Message, NodeAction};
 use crate::origin::Origin;
 use crate::pool::ConnectionEvent;
 use crate::profile::{BoundProfile, Profile};
+use crate::sockets::Listener;
 use crate::wire::MAX_TIMEOUT;
 
 /// A request to a node.
@@ -76,7 +76,7 @@ pub struct TransportCounts {
     pub dialled_total: u64,
 }
 
-type Listeners = Vec<(Arc<Profile>, TcpListener)>;
+type Listeners = Vec<(Arc<Profile>, Listener)>;
 
 impl Transport {
     /// Takes the ports, and fills in the publish address of `local` unless it has one.
@@ -85,16 +85,19 @@ impl Transport {
     pub async fn bind(config: TransportConfig, mut local: NodeIdentity) -> Result<Self, BindError> {
         let (mut listeners, mut profiles) = (Vec::new(), Vec::new());
         for wanted in config.listeners() {
-            let bound = listener::bind(&wanted).await?;
-            let addresses: Vec<SocketAddr> =
-                bound.iter().filter_map(|l| l.local_addr().ok()).collect();
+            let bound = listener::bind(&wanted, config.network.as_deref()).await?;
+            let addresses: Vec<SocketAddr> = bound.iter().map(|(_, address)| *address).collect();
             profiles.push(BoundProfile {
                 publish_address: listener::publish_address(&wanted, &addresses),
                 name: wanted.name.clone(),
                 addresses,
             });
             let profile = Profile::new(&wanted);
-            listeners.extend(bound.into_iter().map(|bound| (Arc::clone(&profile), bound)));
+            listeners.extend(
+                bound
+                    .into_iter()
+                    .map(|(bound, _)| (Arc::clone(&profile), bound)),
+            );
         }
         let default = &mut profiles[0];
         match local.publish_address.is_empty() {
@@ -581,6 +584,7 @@ async fn reverify_after_reloads(transport: Transport, tls: Arc<SslContext>) {
     let mut generation = tls.subscribe();
     loop {
         let changed = tokio::select! {
+            biased;
             () = transport.core.stopping.cancelled() => return,
             changed = generation.changed() => changed,
         };
