@@ -238,9 +238,15 @@ impl Coordination {
             Err(_) => warn!("the consensus engine is left behind: the disk does not answer"),
         }
         let store = self.shared.store.clone();
-        if let Err(error) = tokio::task::spawn_blocking(move || store.close()).await {
+        if let Err(error) = crate::blocking::spawn(move || store.close()).await {
             warn!(%error, "could not close the cluster state store");
         }
+    }
+
+    /// Lets go of the store, as a process does that is killed.
+    pub fn abandon(&self) {
+        self.tasks.lock().abort_all();
+        self.shared.store.close();
     }
 
     fn spawn_tasks(&self, events: mpsc::Receiver<Event>) {
@@ -261,7 +267,7 @@ async fn open(
 ) -> Result<(Store, Arc<Machine>), Error> {
     let directory = config.data_dir.clone();
     let local = config.local.id;
-    tokio::task::spawn_blocking(move || {
+    crate::blocking::spawn(move || {
         let store = Store::open(&directory, local)?;
         let machine = Machine::restore(&store, state_machine)?;
         Ok((store, machine))
@@ -330,7 +336,7 @@ async fn take_part(shared: &Arc<Shared>) -> Result<(), Error> {
         return Ok(());
     }
     let store = shared.store.clone();
-    let record = tokio::task::spawn_blocking(move || store.read_record(BOOTSTRAP))
+    let record = crate::blocking::spawn(move || store.read_record(BOOTSTRAP))
         .await
         .unwrap_or(Ok(None))?;
     match record {

@@ -203,6 +203,7 @@ pub(crate) async fn keep_discovering(shared: Arc<Shared>) {
             next_round = Instant::now() + search.interval(since);
         }
         tokio::select! {
+            biased;
             Some(done) = search.tasks.join_next(), if !search.tasks.is_empty() => {
                 match done {
                     Ok(outcome) => search.record(outcome),
@@ -482,6 +483,7 @@ impl Search {
                 .messenger
                 .call::<_, Result<Done, Refusal>>(&master, JOIN, request, timeout);
             let answer = tokio::select! {
+                biased;
                 answer = answer => answer,
                 () = master_changed(&shared) => return Outcome::Joined(Err(Refusal {
                     reason: "the master changed".to_owned(),
@@ -544,13 +546,12 @@ impl Search {
 pub(crate) async fn found(shared: &Arc<Shared>, members: Vec<PeerInfo>) -> Result<(), Error> {
     let record = BootstrapRecord { members };
     let store = shared.store.clone();
-    let record = tokio::task::spawn_blocking(move || {
-        store.write_record(BOOTSTRAP, &record).map(|()| record)
-    })
-    .await
-    .map_err(|error| Error::Stopped {
-        reason: error.to_string(),
-    })??;
+    let record =
+        crate::blocking::spawn(move || store.write_record(BOOTSTRAP, &record).map(|()| record))
+            .await
+            .map_err(|error| Error::Stopped {
+                reason: error.to_string(),
+            })??;
     let names: Vec<&str> = record
         .members
         .iter()

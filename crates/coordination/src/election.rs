@@ -27,6 +27,7 @@ pub(crate) async fn keep_electing(shared: Arc<Shared>) {
         let wait = waiting_time(&shared, patience, not_before);
         if !wait.is_zero() {
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(wait) => {}
                 () = shared.election_wanted.notified() => {}
             }

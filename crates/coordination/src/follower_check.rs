@@ -130,6 +130,7 @@ async fn watch_until_lost(
     let mut gone: Option<Instant> = None;
     loop {
         let next = tokio::select! {
+            biased;
             Some((sent, answer)) = checks.next(), if !checks.is_empty() => match answer {
                 Ok(()) => {
                     silence.answered(sent);

@@ -15,6 +15,7 @@
 //! * Everything else waits with a deadline.
 
 mod acknowledged;
+pub mod blocking;
 mod config;
 mod coordination;
 mod decide;

@@ -52,6 +52,7 @@ pub(crate) async fn keep_mastering(shared: Arc<Shared>, mut events: mpsc::Receiv
     let mut next_duties = Instant::now();
     loop {
         let event = tokio::select! {
+            biased;
             event = events.recv() => match event {
                 Some(event) => Some(event),
                 None => return,
@@ -382,6 +383,7 @@ impl Master {
             Some(status.term) != term || !status.is_master(self.shared.local_id())
         });
         tokio::select! {
+            biased;
             changed = tokio::time::timeout(timeout, self.change_when_possible(change)) => {
                 changed.unwrap_or(Err(DutyError::Timeout))
             }

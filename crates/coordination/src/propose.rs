@@ -93,6 +93,7 @@ impl Shared {
         let office_lost =
             status.wait_for(|status| !(status.is_master(self.local_id()) && status.term == term));
         tokio::select! {
+            biased;
             written = self.raft.client_write(proposal) => match written {
                 Ok(response) => Ok((response.log_id.index, response.data)),
                 Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => {
@@ -130,6 +131,7 @@ impl Shared {
                 .is_none_or(|current| current.id != master.id)
         });
         let answer = tokio::select! {
+            biased;
             answer = answer => answer,
             _ = replaced => return Err(Attempt::Unknown),
         };

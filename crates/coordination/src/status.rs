@@ -79,6 +79,7 @@ pub(crate) async fn keep_status(shared: Arc<Shared>) {
     loop {
         publish(&shared);
         tokio::select! {
+            biased;
             changed = metrics.changed() => {
                 if changed.is_err() {
                     return publish_end(&shared);

@@ -249,6 +249,7 @@ impl ClusterService {
                 }
             };
             tokio::select! {
+                biased;
                 () = limit_reached => return,
                 changed = status.changed() => if changed.is_err() {
                     return;

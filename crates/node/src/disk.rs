@@ -241,6 +241,7 @@ pub async fn follow(services: Arc<Services>, stop: CancellationToken) {
     let mut marks = services.disk.watermarks();
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }

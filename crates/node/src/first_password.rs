@@ -38,6 +38,7 @@ pub async fn promote(services: Arc<Services>, stop: CancellationToken) {
             }
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             _ = versions.changed() => {}
             () = tokio::time::sleep(RETRY) => {}

@@ -197,7 +197,7 @@ async fn poll_forever<T: Send + Sync + 'static>(
         let Some(watched) = watched.upgrade() else {
             return;
         };
-        if let Err(error) = tokio::task::spawn_blocking(move || look(&watched)).await {
+        if let Err(error) = ringwall_coordination::blocking::spawn(move || look(&watched)).await {
             // Only a panic or a runtime shutting down gets here.
             tracing::error!(%error, "reading the files of realms and tokens failed");
         }

@@ -96,10 +96,14 @@ pub enum StartError {
 /// A running node.
 pub struct Node {
     services: Arc<Services>,
-    http: ServerHandle,
+    /// What the HTTP server executes requests with.
+    client: Arc<dyn Client>,
+    /// `None` on a simulated network.
+    http: Option<ServerHandle>,
     /// Stops the background work.
     stopping: CancellationToken,
     background: TaskTracker,
+    is_stopped: bool,
     // The lock on the data path goes with it.
     _data: DataPath,
 }
@@ -111,6 +115,24 @@ impl Node {
     /// # Errors
     /// [`StartError`] names the setting, file or check that stands in the way.
     pub async fn start(settings: Settings, home: &Path) -> Result<Self, StartError> {
+        Self::start_on(settings, home, None).await
+    }
+
+    /// [`Node::start`] on a network in place of the operating system's, without HTTP. For tests; there is no TLS.
+    #[doc(hidden)]
+    pub async fn simulate(
+        settings: Settings,
+        home: &Path,
+        network: Arc<dyn ringwall_transport::Network>,
+    ) -> Result<Self, StartError> {
+        Self::start_on(settings, home, Some(network)).await
+    }
+
+    async fn start_on(
+        settings: Settings,
+        home: &Path,
+        simulated: Option<Arc<dyn ringwall_transport::Network>>,
+    ) -> Result<Self, StartError> {
         let begun = Instant::now();
         let settings = Arc::new(settings);
         // What is wrong with TLS is told before anything is made or locked.
@@ -120,13 +142,19 @@ impl Node {
             false => BTreeMap::new(),
         };
         let data_dir = home.join(settings.get(&node::PATH_DATA));
-        let data = tokio::task::spawn_blocking(move || DataPath::open(&data_dir)).await??;
+        let data =
+            ringwall_coordination::blocking::spawn(move || DataPath::open(&data_dir)).await??;
         let has_tls = transport_tls.is_some();
+        let is_simulated = simulated.is_some();
         let checked = Arc::clone(&settings);
-        let network = tokio::task::spawn_blocking(move || {
+        let network = ringwall_coordination::blocking::spawn(move || {
             let mut network = Network::resolve(&checked)?;
             network.keep_strangers_out(&checked, has_tls);
-            run_checks(&checked, &network, has_tls).map(|()| network)
+            // The checks are about the machine.
+            if !is_simulated {
+                run_checks(&checked, &network, has_tls)?;
+            }
+            Ok::<_, StartError>(network)
         })
         .await??;
         let tls: Vec<Arc<SslContext>> = [transport_tls.clone(), http_tls.clone()]
@@ -145,7 +173,10 @@ impl Node {
             breakers: breakers.clone(),
             ..http::config(&settings, network.http, http_tls.clone())?
         };
-        let server = RestServer::bind(http_config).await?;
+        let server = match simulated {
+            None => Some(RestServer::bind(http_config).await?),
+            Some(_) => None,
+        };
         let mut local = identity(&settings, data.node_id());
         local.key = Some(data.key().public());
         tracing::info!(
@@ -168,12 +199,15 @@ impl Node {
             bind: network.transport,
             key: Some(data.key()),
             publish_host: network.transport_publish,
+            network: simulated,
             ..transport_config(&settings, transport_tls)
         };
         let transport = Transport::bind(transport_config, local).await?;
-        let http_address =
-            http::publish_address(&settings, network.http_publish, server.addresses());
-        transport.update_local(|local| local.http_address = http_address);
+        if let Some(server) = &server {
+            let published = network.http_publish;
+            let published = http::publish_address(&settings, published, server.addresses());
+            transport.update_local(|local| local.http_address = published);
+        }
         let applied = AppliedState::new(settings.get(&node::CLUSTER_NAME));
         let coordination = Coordination::open(
             coordination_config(&settings, &transport, &data),
@@ -184,7 +218,8 @@ impl Node {
         let live_settings = Arc::new(LiveSettings::new(Settings::clone(&settings)));
         let store: Arc<dyn SecurityStore> = Arc::new(ClusterSecurityStore::new(applied.clone()));
         let configured = Arc::clone(&settings);
-        let roles_file = tokio::task::spawn_blocking(move || http::roles_file(&configured)).await?;
+        let roles_file =
+            ringwall_coordination::blocking::spawn(move || http::roles_file(&configured)).await?;
         let authorizer = match settings.get(&security::SECURITY_ENABLED) {
             true => Authorizer::new(store.clone(), Some(roles_file))?,
             false => Authorizer::disabled(store.clone()),
@@ -205,13 +240,15 @@ impl Node {
             passwords,
             service_tokens,
             realm_tls,
-        } = tokio::task::spawn_blocking(move || {
+        } = ringwall_coordination::blocking::spawn(move || {
             http::authentication(&configured, http_tls.as_ref(), store)
         })
         .await??;
         let cluster = ClusterService::new(applied, coordination.clone());
         let watched = (data.path().to_owned(), live_settings.clone());
-        let disk = tokio::task::spawn_blocking(move || Disk::watch(&watched.0, watched.1)).await?;
+        let disk =
+            ringwall_coordination::blocking::spawn(move || Disk::watch(&watched.0, watched.1))
+                .await?;
         let disk = disk.map_err(|error| StartError::Environment(error.to_string()))?;
         let services = Arc::new(Services {
             disk,
@@ -233,10 +270,13 @@ impl Node {
             passwords,
             service_tokens,
             tls: tls.into_iter().chain(realm_tls).collect(),
-            clients: Clients {
-                bound: server.addresses().to_vec(),
-                counts: server.counts(),
-                refusals: server.refusals(),
+            clients: match &server {
+                Some(server) => Clients {
+                    bound: server.addresses().to_vec(),
+                    counts: server.counts(),
+                    refusals: server.refusals(),
+                },
+                None => Clients::none(),
             },
             cluster_name: settings.get(&node::CLUSTER_NAME),
             started_at: begun,
@@ -265,18 +305,20 @@ impl Node {
         background.close();
         let actions = ActionRegistry::new(services.clone());
         let client: Arc<dyn Client> = Arc::new(SecuredClient::new(actions, authorizer));
-        let http = server.serve(client, authenticator);
+        let http = server.map(|server| server.serve(client.clone(), authenticator));
         tracing::info!(
             node.name = %transport.local().name, node.id = %transport.local().id,
             publish_address = %transport.local().publish_address,
-            bound_addresses = ?transport.bound_addresses(), http_addresses = ?http.addresses(),
+            bound_addresses = ?transport.bound_addresses(), http_addresses = ?addresses_of(http.as_ref()),
             took_ms = begun.elapsed().as_millis() as u64, "started",
         );
         Ok(Self {
             services,
+            client,
             http,
             stopping,
             background,
+            is_stopped: false,
             _data: data,
         })
     }
@@ -305,7 +347,13 @@ impl Node {
 
     /// Returns the addresses that clients reach the node at.
     pub fn http_addresses(&self) -> &[SocketAddr] {
-        self.http.addresses()
+        addresses_of(self.http.as_ref())
+    }
+
+    /// Returns what requests of clients are executed with.
+    #[doc(hidden)]
+    pub fn client(&self) -> &Arc<dyn Client> {
+        &self.client
     }
 
     /// Returns how many connections there are, by kind: of other nodes accepted and in their handshake, of clients.
@@ -353,10 +401,12 @@ impl Node {
 
     /// Stops in order: no new requests, then what is under way, then the data, then the cluster. What a disk that does
     /// not answer holds up is left behind: it was never acknowledged, or is in the translog.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         tracing::info!("stopping ...");
         let grace = http::grace_period(&self.services.settings.current());
-        self.http.shutdown(grace).await;
+        if let Some(http) = self.http.take() {
+            http.shutdown(grace).await;
+        }
         let begun = tokio::time::Instant::now();
         let within = async |share: u32, what: &str, step: futures::future::BoxFuture<'_, ()>| {
             let deadline = begun + STOP_WAIT * share / STOP_SHARES;
@@ -373,7 +423,29 @@ impl Node {
         within(7, "the cluster state", coordination).await;
         within(8, "other nodes", Box::pin(services.transport.shutdown())).await;
         tracing::info!("stopped");
+        self.is_stopped = true;
     }
+}
+
+impl Drop for Node {
+    /// What was not stopped ends as if it were killed: its files are free, nothing more is written to them.
+    fn drop(&mut self) {
+        if self.is_stopped {
+            return;
+        }
+        self.stopping.cancel();
+        let services = &self.services;
+        services.disk.stop();
+        services.recoveries.abandon();
+        services.searches.abandon();
+        services.readers.abandon();
+        services.shards.abandon();
+        services.coordination.abandon();
+    }
+}
+
+fn addresses_of(server: Option<&ServerHandle>) -> &[SocketAddr] {
+    server.map_or(&[], ServerHandle::addresses)
 }
 
 /// How long the steps of a stop take at most, after the requests, all together.
@@ -415,7 +487,7 @@ pub(crate) async fn load_tls(
         return Ok(None);
     };
     let load = move || SslContext::load(config, alpn);
-    Ok(Some(tokio::task::spawn_blocking(load).await??))
+    Ok(Some(ringwall_coordination::blocking::spawn(load).await??))
 }
 
 type Context = Option<Arc<SslContext>>;
@@ -469,7 +541,7 @@ async fn all_of_files(
         return Ok(Vec::new());
     };
     let find = move || ringwall_tls::file_problems(&config);
-    let found = tokio::task::spawn_blocking(find).await?;
+    let found = ringwall_coordination::blocking::spawn(find).await?;
     Ok(found.iter().map(with_remedy).collect())
 }
 

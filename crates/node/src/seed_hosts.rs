@@ -124,7 +124,7 @@ impl Seeds {
         let Some(path) = self.file.clone() else {
             return Vec::new();
         };
-        let read = tokio::task::spawn_blocking({
+        let read = ringwall_coordination::blocking::spawn({
             let path = path.clone();
             move || std::fs::read_to_string(path)
         });

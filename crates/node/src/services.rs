@@ -65,6 +65,17 @@ pub struct Clients {
     pub refusals: Arc<RefusalLog>,
 }
 
+impl Clients {
+    /// Returns those of a node without an HTTP server.
+    pub fn none() -> Self {
+        Self {
+            bound: Vec::new(),
+            counts: Arc::default(),
+            refusals: Arc::new(RefusalLog::new(Duration::ZERO)),
+        }
+    }
+}
+
 impl Services {
     /// Returns who reads, for [`crate::views`].
     pub fn reading<'a>(&'a self, caller: &'a Authentication, action: &'static str) -> Reading<'a> {
@@ -114,6 +125,7 @@ impl Services {
             .transport
             .send_typed(node, action, message, Some(authentication), timeout);
         tokio::select! {
+            biased;
             result = call => result.map_err(ApiError::from),
             () = self.left(node) => Err(ApiError::new(
                 ErrorCode::NodeDisconnected,

@@ -326,7 +326,7 @@ impl Store {
         action: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let store = self.clone();
-        tokio::task::spawn_blocking(move || action(&store))
+        crate::blocking::spawn(move || action(&store))
             .await
             .unwrap_or_else(|error| Err(Failure::Interrupted(error.to_string())))
     }

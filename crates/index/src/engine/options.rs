@@ -21,8 +21,8 @@ pub struct ShardOptions {
     pub remembered_writes: usize,
     /// Memory for documents not yet written to segments; at least 15 MB.
     pub indexing_memory: ByteSizeValue,
-    /// So many segments of about one size are merged into one.
-    pub segments_per_merge: usize,
+    /// So many segments of about one size are merged into one; `None`: segments are never merged.
+    pub segments_per_merge: Option<usize>,
     /// Whether to open a copy that has lost operations which it had synced.
     pub lost_tail: LostTail,
 }
@@ -36,7 +36,7 @@ impl Default for ShardOptions {
             generation_threshold: ByteSizeValue::from_mb(64),
             remembered_writes: 50_000,
             indexing_memory: ByteSizeValue::from_mb(32),
-            segments_per_merge: 8,
+            segments_per_merge: Some(8),
             lost_tail: LostTail::Refuse,
         }
     }

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, MergePolicy, NoMergePolicy};
 use tantivy::{Index, IndexWriter, Term};
 
 use super::ShardOptions;
@@ -26,7 +26,7 @@ pub(crate) enum Change {
 pub(crate) struct WriterQueue {
     index: Index,
     memory_budget: usize,
-    segments_per_merge: usize,
+    segments_per_merge: Option<usize>,
     state: Mutex<State>,
     free: Condvar,
 }
@@ -220,10 +220,16 @@ impl WriterQueue {
             .writer_with_options(options)
             .map_err(IndexError::engine("open the writer"))?;
         begin_session(&writer)?;
-        let mut merges = LogMergePolicy::default();
-        merges.set_min_num_segments(self.segments_per_merge);
-        merges.set_del_docs_ratio_before_merge(DELETED_RATIO);
-        writer.set_merge_policy(Box::new(merges));
+        let policy: Box<dyn MergePolicy> = match self.segments_per_merge {
+            Some(segments) => {
+                let mut merges = LogMergePolicy::default();
+                merges.set_min_num_segments(segments);
+                merges.set_del_docs_ratio_before_merge(DELETED_RATIO);
+                Box::new(merges)
+            }
+            None => Box::new(NoMergePolicy),
+        };
+        writer.set_merge_policy(policy);
         state.writer = Some(writer);
         Ok(())
     }

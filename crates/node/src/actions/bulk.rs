@@ -178,6 +178,7 @@ async fn create_missing(
     }
     for (name, positions) in missing {
         let created = tokio::select! {
+            biased;
             created = create_one(services, authentication, name, timeout) => created,
             () = services.cluster.without_master(no_master_wait(services)) => Err(no_master_block()),
         };
@@ -358,6 +359,7 @@ async fn write(
             &mut way,
         );
         let answer = tokio::select! {
+            biased;
             answer = attempt => answer,
             () = services.cluster.without_master(no_master_wait(services)) => {
                 break Err(unknown(&request.shard));

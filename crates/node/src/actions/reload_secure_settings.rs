@@ -75,7 +75,7 @@ impl Handler<ReloadSecureSettingsRequest> for Services {
 
 async fn reload_local(services: Arc<Services>, password: SecretString) -> ReloadedNode {
     let name = services.transport.local().name.clone();
-    let reloading = tokio::task::spawn_blocking(move || {
+    let reloading = ringwall_coordination::blocking::spawn(move || {
         let path = services
             .settings
             .node()

@@ -100,7 +100,7 @@ impl Pool {
         let name = self.inner.name;
         let inner = Arc::clone(&self.inner);
         let seat = Arc::new(Seat::new(permit, Arc::clone(&self.inner.lane)));
-        let task = tokio::task::spawn_blocking(move || {
+        let task = ringwall_coordination::blocking::spawn(move || {
             let _held = place;
             let _active = Active::begin(&inner);
             work(seat)

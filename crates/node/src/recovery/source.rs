@@ -1,6 +1,6 @@
 //! The primary's side of a recovery.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ use crate::shards::LocalShard;
 #[derive(Default)]
 pub struct RecoverySessions {
     next: AtomicU64,
-    sessions: Mutex<HashMap<u64, Arc<Session>>>,
+    sessions: Mutex<BTreeMap<u64, Arc<Session>>>,
 }
 
 struct Session {
@@ -42,6 +42,11 @@ struct Session {
 }
 
 impl RecoverySessions {
+    /// Lets go of every session.
+    pub fn abandon(&self) {
+        self.sessions.lock().clear();
+    }
+
     fn insert(&self, session: Session) -> u64 {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         self.sessions.lock().insert(id, Arc::new(session));

@@ -124,6 +124,7 @@ async fn active_primary(services: &Services, assignment: &Assignment) -> ApiResu
         .applied()
         .wait_for(PRIMARY_WAIT, |state| assignment.primary(state));
     let found = tokio::select! {
+        biased;
         found = active => found,
         () = assignment.cancel.cancelled() => None,
     };
@@ -151,6 +152,7 @@ impl Primary<'_> {
         A: DeserializeOwned + 'static,
     {
         tokio::select! {
+            biased;
             answer = self.services.call(self.node, action, request, STEP_TIMEOUT) => answer,
             () = self.assignment.cancel.cancelled() => Err(withdrawn(self.assignment)),
             () = self.replaced() => Err(self.is_replaced()),

@@ -165,6 +165,7 @@ async fn grown(
     update: &Value,
 ) -> ApiResult<ApiResult<()>> {
     tokio::select! {
+        biased;
         grown = services.shards.grow_mapping(shard, update) => Ok(grown),
         () = shard.closed() => Err(closed(shard)),
     }
@@ -306,6 +307,7 @@ async fn replicate_to(
     message: &Message,
 ) -> ApiResult<bool> {
     let attempt = tokio::select! {
+        biased;
         result = send_operations(services, shard, target, message) => result,
         () = copy_gone(services, shard, target) => Err(ApiError::new(
             ErrorCode::NodeDisconnected,
@@ -433,6 +435,7 @@ pub async fn resync_copy(
             // This node is busy, which says nothing of the copy.
             Err(error) if is_short_of_memory(&error) => {
                 tokio::select! {
+                    biased;
                     () = tokio::time::sleep(PRESSURE_RETRY) => {}
                     () = shard.closed() => return Err(closed(shard)),
                 }
@@ -460,6 +463,7 @@ pub async fn resync_all(services: &Arc<Services>, shard: &Arc<LocalShard>, term:
     };
     for target in &group.targets {
         let result = tokio::select! {
+            biased;
             result = resync_copy(services, shard, target, term) => result,
             () = shard.closed() => return,
         };
@@ -494,6 +498,7 @@ async fn mark_stale(
             reason: reason.to_owned(),
         };
         let submitted = tokio::select! {
+            biased;
             submitted = services.cluster.submit(change, MASTER_TIMEOUT) => submitted,
             () = shard.closed() => return Err(closed(shard)),
         };
@@ -515,6 +520,7 @@ async fn mark_stale(
             "the master could not be asked to remove a copy; writes wait",
         );
         tokio::select! {
+            biased;
             () = tokio::time::sleep(MASTER_RETRY) => {}
             () = shard.closed() => return Err(closed(shard)),
         }
@@ -560,6 +566,7 @@ pub async fn sync_checkpoint(
             global_checkpoint,
         };
         let told: ApiResult<()> = tokio::select! {
+            biased;
             told = call_copy(services, target, SYNC_CHECKPOINT, &request) => told,
             () = shard.closed() => return,
         };
@@ -649,6 +656,7 @@ async fn wait_for_refresh(
     let has_room = shard.refresh_waiters() < most;
     let refreshed = has_room
         && tokio::select! {
+            biased;
             refreshed = shard.next_refresh().wait(REFRESH_WAIT) => refreshed,
             () = shard.closed() => return Err(closed(shard)),
         };
@@ -702,6 +710,7 @@ async fn refresh_copies(
         let until = Instant::now() + REFRESH_WAIT;
         let error = loop {
             let refreshed: ApiResult<()> = tokio::select! {
+                biased;
                 refreshed = call_copy(services, target, REFRESH_COPY, &request) => refreshed,
                 () = copy_gone(services, shard, target) => return Ok(()),
                 () = shard.closed() => return Err(closed(shard)),

@@ -10,7 +10,7 @@ pub mod reading;
 pub mod scroll;
 pub mod shard;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ use crate::services::Services;
 #[derive(Default)]
 pub struct SearchContexts {
     next: AtomicU64,
-    open: Mutex<HashMap<u64, Held>>,
+    open: Mutex<BTreeMap<u64, Held>>,
 }
 
 struct Held {
@@ -58,6 +58,11 @@ pub struct SearchContext {
 }
 
 impl SearchContexts {
+    /// Lets go of every searcher.
+    pub fn abandon(&self) {
+        self.open.lock().clear();
+    }
+
     /// Keeps a searcher for the fetch phase.
     ///
     /// # Errors

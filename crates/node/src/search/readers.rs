@@ -4,7 +4,7 @@
 //! refresh, a merge or a move of the shard changes nothing of it. It ends with its index or when that is closed, and when
 //! what its aliases or the roles of its owner show changes: then it would go on to show what is not to be seen any more.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ pub struct Readers {
     /// Of this process: a number of another one is none of ours.
     session: u64,
     next: AtomicU64,
-    open: Mutex<HashMap<u64, Arc<Reader>>>,
+    open: Mutex<BTreeMap<u64, Arc<Reader>>>,
     counts: [Arc<AtomicUsize>; 2],
 }
 
@@ -109,6 +109,11 @@ impl Default for Readers {
 }
 
 impl Readers {
+    /// Lets go of every reader.
+    pub fn abandon(&self) {
+        self.open.lock().clear();
+    }
+
     /// Takes a place for something to open, which is there until it is dropped.
     ///
     /// # Errors

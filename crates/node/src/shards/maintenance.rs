@@ -25,6 +25,7 @@ pub async fn run(services: Arc<Services>, stop: CancellationToken) {
     let mut aged = tokio::time::Instant::now();
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }

@@ -9,7 +9,7 @@ pub mod sweep;
 pub mod update;
 pub mod writes;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -30,12 +30,12 @@ pub struct Shards {
     /// One directory per index UUID, in it one per shard number.
     root: PathBuf,
     cluster: ClusterService,
-    open: RwLock<HashMap<ShardId, Arc<LocalShard>>>,
+    open: RwLock<BTreeMap<ShardId, Arc<LocalShard>>>,
     /// Engines that were taken out of service but may still be in somebody's hands.
-    closing: Mutex<HashMap<ShardId, Weak<()>>>,
-    mappings: Mutex<HashMap<String, (u64, Arc<Mapping>)>>,
+    closing: Mutex<BTreeMap<ShardId, Weak<()>>>,
+    mappings: Mutex<BTreeMap<String, (u64, Arc<Mapping>)>>,
     /// Held by whoever works in the directory of a copy.
-    places: Mutex<HashMap<ShardId, Place>>,
+    places: Mutex<BTreeMap<ShardId, Place>>,
     /// Something on disk may no longer belong here.
     sweep_wanted: tokio::sync::Notify,
 }
@@ -89,6 +89,12 @@ impl Shards {
     /// Returns every open copy.
     pub fn all(&self) -> Vec<Arc<LocalShard>> {
         self.open.read().values().cloned().collect()
+    }
+
+    /// Lets go of every copy, as a process does that is killed.
+    pub fn abandon(&self) {
+        let open = std::mem::take(&mut *self.open.write());
+        open.values().for_each(|shard| shard.close());
     }
 
     /// Puts a copy into service.

@@ -1,6 +1,6 @@
 //! Brings the copies on this node into line with the cluster state, after every change of it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ringwall_api::ApiResult;
@@ -20,10 +20,10 @@ pub async fn run(services: Arc<Services>, stop: CancellationToken) {
     let mut reconciler = Reconciler {
         ephemeral_id: services.transport.local().ephemeral_id.clone(),
         local: services.local_node(),
-        starting: HashMap::new(),
+        starting: BTreeMap::new(),
         recovery_permits: Arc::new(Semaphore::new(0)),
         recoveries: 0,
-        known_indices: HashSet::new(),
+        known_indices: BTreeSet::new(),
         services,
     };
     let applied = reconciler.services.cluster.applied().clone();
@@ -34,6 +34,7 @@ pub async fn run(services: Arc<Services>, stop: CancellationToken) {
         changes.borrow_and_update();
         reconciler.reconcile(&applied.load());
         tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             changed = changes.changed() => if changed.is_err() { break },
             _ = ticks.tick() => {}
@@ -47,12 +48,12 @@ struct Reconciler {
     local: NodeId,
     ephemeral_id: String,
     /// Copies that are being opened, recovered or reported.
-    starting: HashMap<ShardId, Starting>,
+    starting: BTreeMap<ShardId, Starting>,
     recovery_permits: Arc<Semaphore>,
     /// How many permits there are.
     recoveries: usize,
     /// UUIDs of the indices seen last.
-    known_indices: HashSet<String>,
+    known_indices: BTreeSet<String>,
 }
 
 struct Starting {
@@ -71,7 +72,7 @@ impl Reconciler {
         if !joined {
             return;
         }
-        let wanted: HashMap<ShardId, ShardCopy> = state
+        let wanted: BTreeMap<ShardId, ShardCopy> = state
             .copies_on(self.local)
             .map(|(id, copy)| (id, copy.clone()))
             .collect();
@@ -96,7 +97,7 @@ impl Reconciler {
         self.services.shards.forget_mappings(state);
     }
 
-    fn close_unwanted(&mut self, wanted: &HashMap<ShardId, ShardCopy>) {
+    fn close_unwanted(&mut self, wanted: &BTreeMap<ShardId, ShardCopy>) {
         let is_wanted = |id: &ShardId, allocation_id: &AllocationId| {
             wanted
                 .get(id)
@@ -219,7 +220,7 @@ impl Reconciler {
 
     /// Has what this node holds of deleted indices deleted.
     fn delete_gone(&mut self, state: &ClusterState) {
-        let now: HashSet<String> = state
+        let now: BTreeSet<String> = state
             .indices
             .values()
             .map(|index| index.id.uuid.clone())

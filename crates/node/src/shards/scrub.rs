@@ -1,7 +1,7 @@
 //! Reads the files of open copies again, slowly, to find what has gone bad on the disk. A copy with a bad
 //! file stops; `maintenance` then reports it, and it is built anew from another.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,11 +17,12 @@ use crate::services::Services;
 
 /// Runs until the node stops.
 pub async fn run(services: Arc<Services>, stop: CancellationToken) {
-    let mut scrubbed: HashMap<AllocationId, Instant> = HashMap::new();
+    let mut scrubbed: BTreeMap<AllocationId, Instant> = BTreeMap::new();
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
@@ -43,6 +44,7 @@ pub async fn run(services: Arc<Services>, stop: CancellationToken) {
                 continue;
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 () = shard.closed() => {}
                 result = scrub(&services, &shard) => {

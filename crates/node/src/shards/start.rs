@@ -6,6 +6,7 @@ use std::time::Duration;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::{AllocationId, ByteSizeValue, NodeId, ShardId, Term, random_uuid};
 use ringwall_cluster::{ClusterState, IndexMetadata, RecoverySource};
+use ringwall_coordination::blocking;
 use ringwall_index::engine::{NewShard, Shard, ShardIdentity, ShardOptions};
 use ringwall_index::{LostTail, Mapping};
 use ringwall_settings::registry::indices;
@@ -86,6 +87,7 @@ async fn wait_for_room(services: &Services, assignment: &Assignment) -> ApiResul
             told = true;
         }
         tokio::select! {
+            biased;
             () = assignment.cancel.cancelled() => {}
             () = tokio::time::sleep(ROOM_POLL) => {}
         }
@@ -221,13 +223,19 @@ fn options(services: &Services, metadata: &IndexMetadata) -> ShardOptions {
     // Each open copy gets a share; a writer that is open keeps the one it began with.
     let buffer = services.settings.get(&indices::INDEX_BUFFER_SIZE).bytes();
     let open = services.shards.all().len() as u64 + 1;
+    let defaults = ShardOptions::default();
     ShardOptions {
+        // Threads of the library merge, in their own time.
+        segments_per_merge: match blocking::is_simulated() {
+            true => None,
+            false => defaults.segments_per_merge,
+        },
         gc_deletes: settings.gc_deletes(),
         flush_threshold: ByteSizeValue::from_bytes(settings.flush_threshold_bytes()),
         translog_retention: ByteSizeValue::from_bytes(retention),
         remembered_writes: services.settings.get(&indices::REMEMBERED_WRITES),
         indexing_memory: ByteSizeValue::from_bytes(buffer / open.max(LEAST_SHARES)),
-        ..ShardOptions::default()
+        ..defaults
     }
 }
 

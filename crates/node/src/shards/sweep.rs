@@ -24,6 +24,7 @@ pub async fn run(services: Arc<Services>, stop: CancellationToken) {
     let mut told = false;
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = services.shards.sweep_wanted.notified() => pause = FIRST_PAUSE,
             () = tokio::time::sleep(pause) => {}

@@ -105,7 +105,7 @@ impl World {
             visible: Documents::new(),
             log: String::new(),
         };
-        world.options.segments_per_merge = 2 + world.below(6) as usize;
+        world.options.segments_per_merge = Some(2 + world.below(6) as usize);
         let new = NewShard {
             identity: identity("a"),
         };

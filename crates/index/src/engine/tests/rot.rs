@@ -87,7 +87,7 @@ fn what_has_gone_bad_is_neither_sent_nor_merged_and_is_found_by_a_scrub() {
         let dir = tempfile::tempdir().unwrap();
         committed(dir.path());
         let mut options = options();
-        options.segments_per_merge = 2;
+        options.segments_per_merge = Some(2);
         let shard = Shard::open(dir.path(), mapping(), options).unwrap();
         // Merges of what was there at first would take the file away.
         shard.close_writer_if_idle(Duration::ZERO).unwrap();

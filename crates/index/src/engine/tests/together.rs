@@ -46,7 +46,7 @@ fn a_closed_copy_leaves_its_directory_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("shard");
         let mut options = options();
-        options.segments_per_merge = 2;
+        options.segments_per_merge = Some(2);
         drop(create(&path));
         let shard = Shard::open(&path, mapping(), options).unwrap();
         for n in 0..6 {
