@@ -1,5 +1,6 @@
 //! Where connections come from: TCP of the operating system, or a network that a test simulates.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
@@ -59,6 +60,15 @@ impl From<Socket> for MaybeTlsStream {
 pub(crate) enum Listener {
     Tcp(TcpListener),
     Simulated(Box<dyn Acceptor>),
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(listener) => listener.fmt(f),
+            Self::Simulated(_) => f.write_str("Simulated"),
+        }
+    }
 }
 
 impl Listener {
