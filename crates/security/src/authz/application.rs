@@ -111,7 +111,9 @@ mod tests {
 
     #[test]
     fn names_and_actions_are_as_elasticsearch_takes_them() {
-        assert!(check_put_privileges(&put("my-App_1", "read.all_x-1", &["data:read/*"])).is_ok());
+        assert!(
+            check_put_privileges(&put("myapp-App_1", "read.all_x-1", &["data:read/*"])).is_ok()
+        );
         for (application, name, actions, told) in [
             (
                 "a",
