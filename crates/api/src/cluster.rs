@@ -104,7 +104,8 @@ pub struct ShardHealth {
 /// `GET /_cluster/state`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClusterStateRequest {
-    /// `_all` or any of `version`, `master_node`, `nodes`, `metadata`, `routing_table`, `blocks`.
+    /// `_all` or any of `version`, `master_node`, `nodes`, `metadata`, `routing_table`,
+    /// `routing_nodes`, `blocks`.
     pub metrics: Vec<String>,
     pub indices: IndicesTarget,
 }
@@ -278,6 +279,47 @@ pub struct NodesStatsRequest {
 pub struct NodesStatsResponse {
     pub cluster_name: String,
     pub nodes: BTreeMap<String, NodeStats>,
+}
+
+/// `GET /_cluster/stats`: what nodes use, and what the indices of the whole cluster hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClusterStatsRequest {
+    /// As of [`NodesInfoRequest`].
+    pub nodes: Vec<String>,
+}
+
+/// See [`ClusterStatsRequest`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClusterStatsResponse {
+    pub cluster_name: String,
+    pub cluster_uuid: String,
+    /// Milliseconds since the epoch.
+    pub timestamp_ms: u64,
+    pub status: HealthStatus,
+    pub indices: Vec<IndexCounts>,
+    /// How often each type of field occurs, and in how many indices.
+    pub field_types: BTreeMap<String, (u64, u64)>,
+    /// Those asked, with what they told; `None` of one that did not answer.
+    pub nodes: Vec<(NodeInfo, Option<NodeTotals>)>,
+}
+
+/// Copies of an index that are at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexCounts {
+    pub primaries: u64,
+    /// Primaries among them.
+    pub copies: u64,
+}
+
+/// What a node tells for the whole cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeTotals {
+    pub stats: NodeStats,
+    /// In primaries, as the next.
+    pub docs: u64,
+    pub deleted_docs: u64,
+    /// In all copies.
+    pub segments: u64,
 }
 
 /// Numbers of one node.

@@ -12,6 +12,7 @@ pub mod auth;
 pub mod cluster;
 pub mod document;
 pub mod error;
+pub mod field_caps;
 pub mod indices;
 mod list;
 pub mod membership;

@@ -13,6 +13,7 @@ macro_rules! for_each_action {
                 PutClusterSettingsRequest => PutClusterSettingsResponse, "cluster:admin/settings/update", Cluster;
                 ClusterRerouteRequest => ClusterRerouteResponse, "cluster:admin/reroute", Cluster;
                 ClusterStateRequest => ClusterStateResponse, "cluster:monitor/state", Named(indices);
+                ClusterStatsRequest => ClusterStatsResponse, "cluster:monitor/stats", Cluster;
                 PendingTasksRequest => PendingTasksResponse, "cluster:monitor/task", Cluster;
                 NodesInfoRequest => NodesInfoResponse, "cluster:monitor/nodes/info", Cluster;
                 NodesStatsRequest => NodesStatsResponse, "cluster:monitor/nodes/stats", Cluster;
@@ -38,6 +39,7 @@ macro_rules! for_each_action {
                 CloseIndexRequest => CloseIndexResponse, "indices:admin/close", Indices(indices);
                 OpenIndexRequest => OpenIndexResponse, "indices:admin/open", Indices(indices);
                 AddIndexBlockRequest => AddIndexBlockResponse, "indices:admin/block/add", Indices(indices);
+                RolloverRequest => RolloverResponse, "indices:admin/rollover", IndicesAndAliases(target, alias_names);
                 ResolveIndexRequest => ResolveIndexResponse, "indices:admin/resolve/index", Indices(indices);
                 IndicesStatsRequest => IndicesStatsResponse, "indices:monitor/stats", Indices(indices);
             }
@@ -63,6 +65,9 @@ macro_rules! for_each_action {
                 OpenPitRequest => OpenPitResponse, "indices:data/read/open_point_in_time", Indices(indices);
                 ClosePitRequest => ClearedContexts, "indices:data/read/close_point_in_time", Items;
                 PitSearchRequest => SearchResponse, "indices:data/read/search", Items;
+            }
+            field_caps {
+                FieldCapsRequest => FieldCapsResponse, "indices:data/read/field_caps", Indices(indices);
             }
             security {
                 AuthenticateRequest => AuthenticateResponse, "cluster:admin/xpack/security/user/authenticate", Everyone;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ClusterState;
+use crate::metadata::IndexMetadata;
 
 /// What an alias says of one of its indices.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -172,6 +173,29 @@ pub fn validate_alias_name(name: &str) -> Result<(), ApiError> {
         return crate::names::check_characters(name).map_err(|rule| invalid(name, &rule));
     };
     Err(invalid(name, &rule))
+}
+
+/// Returns the index that writes through an alias go to, but for one that is not looked at; `None` when it is none, or
+/// not told which.
+pub fn write_index<'a>(
+    state: &'a ClusterState,
+    alias: &str,
+    but: Option<&str>,
+) -> Option<&'a IndexMetadata> {
+    let behind = || {
+        let others = state.indices.values();
+        let others = others.filter(move |index| but != Some(index.id.name.as_str()));
+        others.filter_map(|index| Some((index, index.aliases.get(alias)?.is_write_index)))
+    };
+    let mut marked = behind().filter(|(_, writes)| *writes == Some(true));
+    if let Some((index, _)) = marked.next() {
+        return Some(index);
+    }
+    let mut behind = behind();
+    match (behind.next(), behind.next()) {
+        (Some((only, None)), None) => Some(only),
+        _ => None,
+    }
 }
 
 /// Checks that the aliases of a new index fit what the cluster has.

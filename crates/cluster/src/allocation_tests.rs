@@ -5,7 +5,9 @@ use ringwall_api::cluster::HealthStatus;
 use ringwall_base::{AllocationId, IndexId, NodeId, ShardId};
 use serde_json::{Value, json};
 
+use crate::aliases::{AliasMetadata, Aliases};
 use crate::blocks::{Attempt, Level};
+use crate::command::AliasChange;
 use crate::index_settings::{IndexSettings, Updated};
 use crate::nodes::NodeRecord;
 use crate::routing::{CopyState, RecoverySource, ShardCopy};
@@ -547,6 +549,56 @@ fn a_closed_index_is_neither_read_nor_written_and_keeps_its_copies() {
         closed: true,
     };
     assert!(!cluster.try_apply(gone));
+}
+
+#[test]
+fn an_alias_rolls_over_as_a_whole_or_not_at_all() {
+    let mut cluster = Cluster::of(1);
+    cluster.create(1, 0);
+    let source = cluster.state.indices["logs"].id.clone();
+    let alias = |writes: Option<bool>| AliasMetadata {
+        is_write_index: writes,
+        ..AliasMetadata::default()
+    };
+    let add = |name: &str, writes| AliasChange::Add {
+        index: source.clone(),
+        alias: name.to_owned(),
+        metadata: alias(writes),
+    };
+    let changes = vec![add("marked", Some(true)), add("plain", None)];
+    cluster.apply(Change::UpdateAliases { changes });
+    let roll = |alias: &str, source: &IndexId, name: &str| Change::Rollover {
+        alias: alias.to_owned(),
+        source: source.clone(),
+        name: name.to_owned(),
+        settings: IndexSettings::default(),
+        mapping: json!({}),
+        aliases: Aliases::new(),
+    };
+    // It writes elsewhere already, or the name is taken: nothing has changed.
+    let stale = IndexId {
+        uuid: "other".to_owned(),
+        ..source.clone()
+    };
+    let before = cluster.state.clone();
+    for refused in [
+        roll("marked", &stale, "next"),
+        roll("nothing", &source, "next"),
+        roll("marked", &source, "logs"),
+        roll("marked", &source, "plain"),
+    ] {
+        assert!(!cluster.try_apply(refused));
+        assert_eq!(cluster.state, before);
+    }
+    assert!(cluster.try_apply(roll("marked", &source, "next")));
+    let aliases = |cluster: &Cluster, index: &str| cluster.state.indices[index].aliases.clone();
+    assert_eq!(aliases(&cluster, "logs")["marked"], alias(Some(false)));
+    assert_eq!(aliases(&cluster, "next")["marked"], alias(Some(true)));
+    assert!(!cluster.try_apply(roll("marked", &source, "again")));
+    // Without a mark the old index loses the alias.
+    assert!(cluster.try_apply(roll("plain", &source, "third")));
+    assert!(!aliases(&cluster, "logs").contains_key("plain"));
+    assert_eq!(aliases(&cluster, "third")["plain"], alias(None));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::{AllocationId, IndexId, NodeId, NodeKey, ShardId, Term};
 use serde_json::Value;
 
-use crate::aliases::{self, Aliases};
+use crate::aliases::{self, AliasMetadata, Aliases};
 use crate::allocation::{self, Identifiers};
 use crate::command::AliasChange;
 use crate::disks::DiskLevel;
@@ -99,6 +99,23 @@ impl Step<'_> {
             } => self.create_index(name, settings, mapping, aliases)?,
             Change::DeleteIndices { indices } => self.delete_indices(&indices)?,
             Change::SetClosed { indices, closed } => self.set_closed(&indices, closed)?,
+            Change::Rollover {
+                alias,
+                source,
+                name,
+                settings,
+                mapping,
+                aliases,
+            } => {
+                let before = self.state.clone();
+                let made = self
+                    .create_index(name.clone(), settings, mapping, aliases)
+                    .and_then(|()| self.roll_over(&alias, &source, &name));
+                if let Err(error) = made {
+                    *self.state = before;
+                    return Err(error);
+                }
+            }
             Change::PutMapping {
                 index,
                 base_version,
@@ -411,6 +428,38 @@ impl Step<'_> {
             self.state.routing.remove(&id.name);
         }
         Ok(())
+    }
+
+    /// An alias that is marked as writing stays on the old index for reading; any other moves.
+    fn roll_over(&mut self, alias: &str, source: &IndexId, to: &str) -> Result<(), ApiError> {
+        let written = aliases::write_index(self.state, alias, Some(to));
+        let Some(metadata) = written
+            .filter(|index| index.id == *source)
+            .map(|index| index.aliases.get(alias).cloned().unwrap_or_default())
+        else {
+            return Err(ApiError::new(
+                ErrorCode::VersionConflict,
+                format!("the write index of alias [{alias}] has changed meanwhile"),
+            ));
+        };
+        let is_marked = metadata.is_write_index == Some(true);
+        let old = &mut self.index_mut(source)?.aliases;
+        match is_marked {
+            true => {
+                let kept = AliasMetadata {
+                    is_write_index: Some(false),
+                    ..metadata.clone()
+                };
+                old.insert(alias.to_owned(), kept);
+            }
+            false => drop(old.remove(alias)),
+        }
+        if let Some(new) = self.state.indices.get_mut(to) {
+            let moved = new.aliases.entry(alias.to_owned()).or_default();
+            moved.is_hidden = moved.is_hidden.or(metadata.is_hidden);
+            moved.is_write_index = is_marked.then_some(true);
+        }
+        aliases::check_alias(self.state, alias)
     }
 
     fn set_closed(&mut self, indices: &[IndexId], closed: bool) -> Result<(), ApiError> {

@@ -108,6 +108,16 @@ pub enum Change {
         indices: Vec<IndexId>,
         closed: bool,
     },
+    /// Makes an index, and has an alias write to it that has written to another so far.
+    Rollover {
+        alias: String,
+        /// Refused when the alias does not write to it any more.
+        source: IndexId,
+        name: String,
+        settings: IndexSettings,
+        mapping: Value,
+        aliases: Aliases,
+    },
     /// Replaces the mapping if it is still the version the proposer merged into.
     PutMapping {
         index: IndexId,
@@ -291,6 +301,9 @@ impl Change {
                 },
                 &mut indices.iter().map(|index| index.name.as_str()),
             ),
+            Self::Rollover { source, name, .. } => {
+                format!("rollover_index source [{}] to target [{name}]", source.name)
+            }
             Self::PutMapping { index, .. } => one("put-mapping", &index.name),
             Self::PutIndexSettings { index, .. } => one("update-settings", &index.name),
             Self::PutClusterSettings { .. } => "cluster-update-settings".to_owned(),

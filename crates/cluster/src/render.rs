@@ -9,7 +9,7 @@ use crate::routing::{CopyState, ShardCopy};
 
 impl ClusterState {
     /// Returns the parts named by `metrics` (`_all`, `version`, `master_node`, `nodes`,
-    /// `metadata`, `routing_table`, `blocks`); empty means all. `mapping` turns a stored mapping
+    /// `metadata`, `routing_table`, `routing_nodes`, `blocks`); empty means all. `mapping` turns a stored mapping
     /// into the form clients see.
     pub fn render(
         &self,
@@ -44,6 +44,9 @@ impl ClusterState {
         }
         if wanted("routing_table") {
             body.insert("routing_table".into(), self.render_routing(chosen));
+        }
+        if wanted("routing_nodes") {
+            body.insert("routing_nodes".into(), self.render_routing_nodes(chosen));
         }
         Value::Object(body)
     }
@@ -89,6 +92,26 @@ impl ClusterState {
             ),
             "indices": Value::Object(indices),
         })
+    }
+
+    /// Returns the copies by the nodes that have them, and those that are on none.
+    fn render_routing_nodes(&self, chosen: impl Fn(&str) -> bool) -> Value {
+        let nodes = self.nodes.keys().map(|node| (node.to_string(), json!([])));
+        let mut nodes: Map<String, Value> = nodes.collect();
+        let mut unassigned = Vec::new();
+        for (name, routing) in self.routing.iter().filter(|(name, _)| chosen(name)) {
+            for (number, shard) in routing.shards.iter().enumerate() {
+                for copy in &shard.copies {
+                    let shown = render_copy(name, number, copy);
+                    let node = copy.node.and_then(|node| nodes.get_mut(&node.to_string()));
+                    match node.and_then(Value::as_array_mut) {
+                        Some(own) => own.push(shown),
+                        None => unassigned.push(shown),
+                    }
+                }
+            }
+        }
+        json!({"unassigned": unassigned, "nodes": nodes})
     }
 
     fn render_routing(&self, chosen: impl Fn(&str) -> bool) -> Value {

@@ -122,6 +122,7 @@ const GENERAL: &[(&str, Kind, &str)] = &[
     ("accept_enterprise", Flag, "Taken and without effect."),
     ("actions", List, "Only tasks of these actions, with `*`."),
     ("active_only", Flag, "Only keys that can be used."),
+    ("alias", Text, "The name of an alias."),
     (
         "allow_no_indices",
         Flag,
@@ -190,6 +191,11 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         "Which parts of the answer are returned.",
     ),
     (
+        "filters",
+        List,
+        "Kinds of fields that are left out: `-metadata`, `-parent`, `-multifield`; or shown alone: `+metadata`.",
+    ),
+    (
         "flat_settings",
         Flag,
         "Whether settings have dots instead of being nested.",
@@ -248,6 +254,11 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         "include_unloaded_segments",
         Flag,
         "Taken and without effect.",
+    ),
+    (
+        "include_unmapped",
+        Flag,
+        "Whether indices are told of that do not have a field.",
     ),
     (
         "index",
@@ -315,6 +326,7 @@ const GENERAL: &[(&str, Kind, &str)] = &[
     ),
     ("name", List, "Names of aliases, with `*`."),
     ("namespace", Text, "The namespace of service accounts."),
+    ("new_index", Text, "The name of the new index."),
     (
         "node_id",
         List,
@@ -470,6 +482,7 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         Flag,
         "Whether names of aggregations begin with their type.",
     ),
+    ("types", List, "Only fields of these types."),
     ("username", List, "Names of users."),
     ("v", Flag, "Whether columns have headings."),
     (

@@ -12,15 +12,16 @@ use ringwall_api::api_keys::{
     CreateApiKeyRequest, GetApiKeysRequest, InvalidateApiKeysRequest, UpdateApiKeyRequest,
 };
 use ringwall_api::cluster::{
-    ClusterRerouteRequest, ClusterStateRequest, GetClusterSettingsRequest, HealthRequest,
-    MainRequest, NodesInfoRequest, NodesStatsRequest, PendingTasksRequest,
+    ClusterRerouteRequest, ClusterStateRequest, ClusterStatsRequest, GetClusterSettingsRequest,
+    HealthRequest, MainRequest, NodesInfoRequest, NodesStatsRequest, PendingTasksRequest,
     PutClusterSettingsRequest, ShardTableRequest, SslCertificatesRequest,
 };
 use ringwall_api::document::{BulkRequest, GetRequest, MultiGetRequest};
+use ringwall_api::field_caps::FieldCapsRequest;
 use ringwall_api::indices::{
     AddIndexBlockRequest, CloseIndexRequest, CreateIndexRequest, DeleteIndexRequest, FlushRequest,
     GetFieldMappingsRequest, GetIndexRequest, IndicesStatsRequest, OpenIndexRequest,
-    PutMappingRequest, RefreshRequest, ResolveIndexRequest, UpdateAliasesRequest,
+    PutMappingRequest, RefreshRequest, ResolveIndexRequest, RolloverRequest, UpdateAliasesRequest,
     UpdateSettingsRequest,
 };
 use ringwall_api::membership::{ApproveNodeRequest, ForgetNodeRequest, MembershipRequest};
@@ -58,9 +59,9 @@ use ringwall_api::tls::{
 };
 
 use crate::handlers::{
-    aliases, api_keys, bulk, cat, close, cluster, document, indices, membership, nodes, pit,
-    privileges, reroute, resolve_index, role_mappings, roles, root, scroll, search, security,
-    service_accounts, ssl, tasks, templates,
+    aliases, api_keys, bulk, cat, close, cluster, cluster_stats, document, field_caps, indices,
+    membership, nodes, pit, privileges, reroute, resolve_index, role_mappings, roles, rollover,
+    root, scroll, search, security, service_accounts, ssl, tasks, templates,
 };
 use crate::router::Router;
 pub use crate::router::{Route, TakesBody};
@@ -119,6 +120,7 @@ pub static ROUTES: &[Route] = &[
     route!(cluster POST ["/_cluster/reroute"] reroute::reroute => [ClusterRerouteRequest, ClusterStateRequest] body, "Moves, allocates or cancels copies of shards.", reroute::PARAMS),
     route!(cluster GET ["/_cluster/state", "/_cluster/state/{metrics}", "/_cluster/state/{metrics}/{index}"] cluster::state => [ClusterStateRequest], "Returns the state of the cluster as the node that answers has it.", cluster::STATE_PARAMS),
 
+    route!(cluster GET ["/_cluster/stats", "/_cluster/stats/nodes/{node_id}"] cluster_stats::stats => [ClusterStatsRequest], "Returns the numbers of the whole cluster.", cluster_stats::PARAMS),
     route!(cluster GET ["/_cluster/pending_tasks"] cluster::pending_tasks => [PendingTasksRequest], "Lists the changes of the cluster state that are not made yet.", indices::LOCAL_PARAMS),
 
     route!(nodes GET ["/_nodes", "/_nodes/{node_id}", "/_nodes/{node_id}/{metric}"] nodes::info => [NodesInfoRequest], "Describes nodes: names, addresses, roles, versions, settings.", nodes::INFO_PARAMS),
@@ -159,6 +161,7 @@ pub static ROUTES: &[Route] = &[
     route!(document GET_HEAD ["/{index}/_source/{id}"] document::source => [GetRequest], "Returns the source of a document alone.", document::READ_PARAMS),
     route!(document GET_POST ["/_mget", "/{index}/_mget"] document::mget => [MultiGetRequest] body, "Returns many documents.", document::MGET_PARAMS),
 
+    route!(search GET_POST ["/_field_caps", "/{index}/_field_caps"] field_caps::field_caps => [FieldCapsRequest] body, "Tells what can be done with fields.", indices::INDICES_PARAMS, field_caps::PARAMS),
     route!(search GET_POST ["/_search", "/{index}/_search"] search::search => [SearchRequest, PitSearchRequest] body, "Finds documents, and aggregates them.", search::SEARCH_PARAMS),
     route!(search GET_POST ["/_search/scroll", "/_search/scroll/{scroll_id}"] scroll::next => [ScrollRequest] body, "Returns the next page of a search that was begun with `scroll`.", scroll::PARAMS),
     route!(search DELETE ["/_search/scroll/_all"] scroll::clear_all => [ClearAllScrollsRequest], "Ends every scroll of the cluster."),
@@ -184,6 +187,7 @@ pub static ROUTES: &[Route] = &[
     route!(indices POST ["/{index}/_close"] close::close => [CloseIndexRequest], "Closes indices: nothing in them is read or written.", indices::MASTER_PARAMS, indices::INDICES_PARAMS, &["wait_for_active_shards"]),
     route!(indices POST ["/{index}/_open"] close::open => [OpenIndexRequest], "Opens closed indices.", indices::MASTER_PARAMS, indices::INDICES_PARAMS, &["wait_for_active_shards"]),
     route!(indices PUT ["/{index}/_block/{block}"] close::add_block => [AddIndexBlockRequest], "Puts a block on indices.", indices::MASTER_PARAMS, indices::INDICES_PARAMS),
+    route!(indices POST ["/{alias}/_rollover", "/{alias}/_rollover/{new_index}"] rollover::rollover => [RolloverRequest] body, "Makes a new index, and has an alias write to it.", indices::MASTER_PARAMS, rollover::PARAMS),
     route!(indices GET ["/_resolve/index/{index}"] resolve_index::resolve => [ResolveIndexRequest], "Tells what index expressions stand for.", indices::INDICES_PARAMS),
     route!(indices GET_POST ["/_refresh", "/{index}/_refresh"] indices::refresh => [RefreshRequest], "Makes every acknowledged write visible to search.", indices::INDICES_PARAMS),
     route!(indices GET_POST ["/_flush", "/{index}/_flush"] indices::flush => [FlushRequest], "Commits the files of indices, and begins new translogs.", indices::INDICES_PARAMS, &["force", "wait_if_ongoing"]),
@@ -355,6 +359,7 @@ mod tests {
         let needed = match route.paths[0] {
             "/_membership/{node_id}/_approve" => "key=a",
             "/{index}/_pit" => "keep_alive=1m",
+            "/_field_caps" => "fields=a",
             _ => "",
         };
         let mut bodies = BODIES.iter().copied();
@@ -424,6 +429,7 @@ mod tests {
         "a:1",
         "2",
         "json",
+        "-parent",
         "normal",
         "b",
         "d",

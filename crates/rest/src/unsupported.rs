@@ -42,7 +42,6 @@ const APIS: &[(&str, &str)] = &[
     ("_esql", ""),
     ("_explain", ""),
     ("_features", ""),
-    ("_field_caps", "use [_mapping]"),
     ("_field_usage_stats", ""),
     ("_fleet", ""),
     ("_forcemerge", "segments are merged by themselves"),
@@ -72,7 +71,6 @@ const APIS: &[(&str, &str)] = &[
     ("_reload_search_analyzers", ""),
     ("_remote", ""),
     ("_render", ""),
-    ("_rollover", ""),
     ("_rollup", ""),
     ("_script_context", ""),
     ("_script_language", ""),
@@ -111,7 +109,7 @@ mod tests {
         for path in [
             "/_sql",
             "/_sql/translate",
-            "/logs-*/_rollover/",
+            "/logs-*/_shrink/",
             "/_all/_forcemerge",
         ] {
             let reason = why(path).unwrap();

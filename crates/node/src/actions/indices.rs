@@ -93,26 +93,37 @@ async fn submit_create(
     composed: Composed,
     timeout: Duration,
 ) -> ApiResult<()> {
-    validate_index_name(name)?;
+    let mapping = checked(services, name, &composed).await?;
     let Composed {
-        settings,
-        mappings,
-        aliases,
+        settings, aliases, ..
     } = composed;
-    check_shard_limit(services, &settings)?;
-    let limits = MappingLimits {
-        total_fields: settings.total_fields_limit(),
-        depth: settings.mapping_depth_limit(),
-    };
-    let mapping = Arc::new(Mapping::default().merge_limited(&mappings, &limits)?);
-    check_filters(services, name, &mapping, &aliases).await?;
     let change = Change::CreateIndex {
         name: name.to_owned(),
         settings,
-        mapping: mapping.to_stored_json(),
+        mapping,
         aliases,
     };
     services.cluster.submit(change, timeout).await
+}
+
+/// Checks an index that is about to be made. Returns its mapping in the stored form.
+///
+/// # Errors
+/// 400 that says what is wrong with it.
+pub(super) async fn checked(
+    services: &Services,
+    name: &str,
+    composed: &Composed,
+) -> ApiResult<Value> {
+    validate_index_name(name)?;
+    check_shard_limit(services, &composed.settings)?;
+    let limits = MappingLimits {
+        total_fields: composed.settings.total_fields_limit(),
+        depth: composed.settings.mapping_depth_limit(),
+    };
+    let mapping = Arc::new(Mapping::default().merge_limited(&composed.mappings, &limits)?);
+    check_filters(services, name, &mapping, &composed.aliases).await?;
+    Ok(mapping.to_stored_json())
 }
 
 /// `cluster.max_shards_per_node` times the data nodes. Source: Elasticsearch reference, "Miscellaneous cluster

@@ -8,7 +8,9 @@ pub mod bulk;
 mod close;
 pub mod cluster;
 pub mod cluster_settings;
+mod cluster_stats;
 pub mod enroll;
+mod field_caps;
 pub mod get;
 pub mod health_report;
 pub mod indices;
@@ -23,6 +25,7 @@ pub mod reroute;
 mod resolve_index;
 mod role_mappings;
 mod roles;
+mod rollover;
 mod scroll;
 pub mod search;
 pub mod security;
@@ -104,6 +107,7 @@ where
 /// Registers what the actions of other nodes ask of this one.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
     cluster::register_transport(services)?;
+    cluster_stats::register_transport(services)?;
     tasks::register_transport(services)?;
     get::register_transport(services)?;
     nodes::register_transport(services)?;

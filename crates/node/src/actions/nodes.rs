@@ -121,7 +121,11 @@ fn shown(value: &RawValue) -> Value {
     }
 }
 
-fn describe(node: &NodeRecord, master: Option<NodeId>, own: Option<OwnInfo>) -> NodeInfo {
+pub(super) fn describe(
+    node: &NodeRecord,
+    master: Option<NodeId>,
+    own: Option<OwnInfo>,
+) -> NodeInfo {
     NodeInfo {
         name: node.name.clone(),
         transport_address: node.transport_address.clone(),

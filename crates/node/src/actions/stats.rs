@@ -10,7 +10,7 @@ use ringwall_api::cluster::{IndexRow, ShardRow, ShardTableRequest, ShardTableRes
 use ringwall_api::document::ShardCounts;
 use ringwall_api::indices::{
     BroadcastResponse, CloseIndexRequest, FlushRequest, IndicesStatsRequest, IndicesStatsResponse,
-    RefreshRequest, ShardStats,
+    RefreshRequest, RolloverRequest, ShardStats,
 };
 use ringwall_api::search::{SearchCounts, ShardFailure};
 use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext};
@@ -38,6 +38,8 @@ enum Work {
     /// Flushes what is closed.
     Close,
     Stats,
+    /// Statistics, for who may roll over.
+    Rollover,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -80,6 +82,7 @@ fn needs(request: &NodeRequest) -> Vec<Needs> {
         Work::Flush => FlushRequest::NAME,
         Work::Close => CloseIndexRequest::NAME,
         Work::Stats => IndicesStatsRequest::NAME,
+        Work::Rollover => RolloverRequest::NAME,
     };
     let indices: BTreeSet<String> = request
         .shards
@@ -99,7 +102,7 @@ async fn on_node(services: &Arc<Services>, request: NodeRequest) -> ApiResult<No
             match work {
                 Work::Refresh => local.refresh()?,
                 Work::Flush | Work::Close => local.engine.flush()?,
-                Work::Stats => {
+                Work::Stats | Work::Rollover => {
                     return Ok(CopyStats {
                         search: local.search_counts.read(open),
                         ..copy_stats(&local.engine.stats()?)
@@ -265,6 +268,46 @@ pub(super) async fn flush_closed(
         tracing::warn!(%index, shard, %error, "a copy of a closed index has not been flushed");
     }
     failures.is_empty()
+}
+
+/// What is in the primaries of an index.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Primaries {
+    pub docs: u64,
+    pub bytes: u64,
+    /// Of the one that has most.
+    pub most_docs: u64,
+    pub most_bytes: u64,
+}
+
+/// Measures the primaries of an index, for a user who may roll over.
+///
+/// # Errors
+/// A primary did not answer, or is on no node: less would be told than there is.
+pub(super) async fn measure_primaries(
+    services: &Arc<Services>,
+    user: &Authentication,
+    state: &ClusterState,
+    index: &IndexMetadata,
+) -> ApiResult<Primaries> {
+    let answers = broadcast(services, user, state, &[index], Work::Rollover).await;
+    let mut sum = Primaries::default();
+    let mut found = 0;
+    for answer in answers.into_iter().filter(|answer| answer.primary) {
+        let stats = answer.result?;
+        found += 1;
+        sum.docs += stats.docs;
+        sum.bytes += stats.store_bytes;
+        sum.most_docs = sum.most_docs.max(stats.docs);
+        sum.most_bytes = sum.most_bytes.max(stats.store_bytes);
+    }
+    match found == index.settings.number_of_shards() {
+        true => Ok(sum),
+        false => Err(ApiError::new(
+            ErrorCode::NoShardAvailable,
+            format!("not every primary of [{}] is active", index.id.name),
+        )),
+    }
 }
 
 async fn maintain(

@@ -87,3 +87,52 @@ async fn templates_tasks_and_pools_are_tables() {
     }
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_cluster_is_counted_over_its_nodes() {
+    let cluster = Cluster::start(2).await;
+    let (status, empty) = cluster.get(0, "/_cluster/stats").await;
+    assert_eq!((status, &empty["indices"]["shards"]), (200, &json!({})));
+    let mappings = json!({"properties": {"k": {"type": "keyword"}, "l": {"type": "keyword"}, "n": {"type": "long"}}});
+    for (name, shards, replicas) in [("a", 2, 1), ("b", 1, 0)] {
+        let settings = json!({"number_of_shards": shards, "number_of_replicas": replicas});
+        let index = json!({"settings": settings, "mappings": mappings});
+        let (status, answer) = cluster.put(0, &format!("/{name}"), index).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    cluster.wait_for_status(0, "green").await;
+    for id in 0..4 {
+        cluster
+            .put(0, &format!("/a/_doc/{id}?refresh=true"), json!({"k": "v"}))
+            .await;
+    }
+    let (_, stats) = cluster.get(1, "/_cluster/stats").await;
+    assert_eq!(
+        stats["_nodes"],
+        json!({"total": 2, "successful": 2, "failed": 0})
+    );
+    assert_eq!(stats["status"], "green");
+    let indices = &stats["indices"];
+    assert_eq!(indices["count"], 2);
+    // Each document once, however many copies there are.
+    assert_eq!(indices["docs"]["count"], 4);
+    let expected = json!({
+        "total": 5, "primaries": 3, "replication": 2.0 / 3.0,
+        "index": {
+            "shards": {"min": 1, "max": 4, "avg": 2.5}, "primaries": {"min": 1, "max": 2, "avg": 1.5},
+            "replication": {"min": 0.0, "max": 1.0, "avg": 0.5},
+        },
+    });
+    assert_eq!(indices["shards"], expected);
+    let types = json!([
+        {"name": "keyword", "count": 4, "index_count": 2, "script_count": 0},
+        {"name": "long", "count": 2, "index_count": 2, "script_count": 0},
+    ]);
+    assert_eq!(indices["mappings"]["field_types"], types);
+    assert!(indices["store"]["size_in_bytes"].as_u64() > Some(0));
+    let count = &stats["nodes"]["count"];
+    assert_eq!((&count["total"], &count["master"]), (&json!(2), &json!(2)));
+    let (_, one) = cluster.get(0, "/_cluster/stats/nodes/node-1").await;
+    assert_eq!(one["_nodes"]["total"], 1);
+    cluster.stop().await;
+}

@@ -422,6 +422,15 @@ impl Asker<'_> {
             .filter(|name| !name.starts_with('_'))
             .collect();
         assert_eq!(shown, seen.leaves, "field mapping: {why}");
+        let path = format!("/{name}/_field_caps?fields=*&filters=-metadata,-parent");
+        let (_, told) = self.ask(Method::GET, &path, Value::Null).await;
+        let told: BTreeSet<&str> = told["fields"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(told, seen.leaves, "field caps: {why}");
     }
 
     /// An update that does not see all would write back less, and tell of what is hidden.

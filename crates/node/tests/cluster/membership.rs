@@ -131,6 +131,7 @@ fn requests() -> BTreeMap<&'static str, Value> {
         ("cluster:monitor/nodes/info[n]", nothing.clone()),
         ("cluster:monitor/nodes/membership[m]", nothing.clone()),
         ("cluster:monitor/nodes/ssl[n]", nothing.clone()),
+        ("cluster:monitor/stats[n]", nothing.clone()),
         ("cluster:monitor/task[n]", nothing.clone()),
         ("cluster:monitor/nodes/stats[n]", nothing.clone()),
         (
