@@ -186,7 +186,8 @@ static SPECS: &[Spec] = &[
         Kind::Int { min: 1, max: 1000 },
         "20",
     ),
-    fixed("index.mapping.ignore_malformed", Kind::Bool, "false"),
+    // What the log and the copies hold was taken by the one that was in force.
+    last("index.mapping.ignore_malformed", Kind::Bool, "false"),
     dynamic("index.blocks.read_only", Kind::Bool, "false"),
     dynamic(FLOOD_KEY, Kind::Bool, "false"),
     dynamic("index.blocks.read", Kind::Bool, "false"),
@@ -201,7 +202,8 @@ static SPECS: &[Spec] = &[
 /// What settings are changed of.
 pub struct Updated<'a> {
     pub index: &'a IndexId,
-    pub is_closed: bool,
+    /// Whether what only a closed index takes may be changed.
+    pub as_closed: bool,
     /// Whether settings stay as they are that somebody has set.
     pub preserves: bool,
 }
@@ -268,7 +270,7 @@ impl IndexSettings {
             if of.preserves && self.values.contains_key(&key) {
                 continue;
             }
-            if !of.is_closed && spec.changes != Changes::Always {
+            if !of.as_closed && spec.changes != Changes::Always {
                 return Err(ApiError::illegal_argument(format!(
                     "Can't update non dynamic settings [[{key}]] for open indices [[{}/{}]] unless the `reopen` \
                      query parameter is set to true. Alternatively, close the indices, apply the settings changes, and \
@@ -293,17 +295,6 @@ impl IndexSettings {
             }
         }
         Ok(settings)
-    }
-
-    /// Returns whether a request body changes what can only be changed while an index is closed.
-    ///
-    /// # Errors
-    /// As [`IndexSettings::parse`].
-    pub fn needs_closed(body: &Value) -> Result<bool, ApiError> {
-        let keys = flatten(body)?.into_iter();
-        let changes = keys.map(|(key, _)| Ok(find(&key)?.changes));
-        let changes = changes.collect::<Result<Vec<_>, ApiError>>()?;
-        Ok(changes.iter().any(|changes| *changes != Changes::Always))
     }
 
     /// Returns whether a switch is on.
@@ -693,7 +684,7 @@ mod tests {
         };
         let open = Updated {
             index: &index,
-            is_closed: false,
+            as_closed: false,
             preserves: false,
         };
         let updated = settings
@@ -709,7 +700,7 @@ mod tests {
             assert!(error.reason.contains("non dynamic settings"));
         }
         let closed = Updated {
-            is_closed: true,
+            as_closed: true,
             ..open
         };
         let error = settings

@@ -9,6 +9,7 @@ mod field;
 mod merge;
 mod parse;
 mod shown;
+pub use shown::shown_of;
 mod templates;
 
 use std::sync::Arc;

@@ -16,6 +16,20 @@ impl Mapping {
     }
 }
 
+/// Returns the definition of a field, which is shown, without what it says of hidden ones.
+pub fn shown_of(
+    definition: Map<String, Value>,
+    path: &str,
+    shows: impl Fn(&str) -> bool,
+) -> Map<String, Value> {
+    let mut definition = Value::Object(definition);
+    is_shown(&mut definition, path, &shows);
+    match definition {
+        Value::Object(definition) => definition,
+        _ => Map::new(),
+    }
+}
+
 fn retain(fields: &mut Map<String, Value>, parent: &str, shows: &dyn Fn(&str) -> bool) {
     let named = std::mem::take(fields).into_iter();
     *fields = named
@@ -68,6 +82,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_definition_of_a_field_does_not_tell_of_hidden_ones() {
+        let Value::Object(definition) = json!({
+            "type": "text", "copy_to": ["sec", "k"],
+            "fields": {"raw": {"type": "keyword"}, "kw": {"type": "keyword"}},
+        }) else {
+            unreachable!()
+        };
+        let shown = shown_of(definition, "t", |path| ["t", "k", "t.kw"].contains(&path));
+        assert_eq!(
+            Value::Object(shown),
+            json!({"type": "text", "copy_to": ["k"], "fields": {"kw": {"type": "keyword"}}})
+        );
+    }
 
     #[test]
     fn hidden_fields_are_in_no_part_of_the_mapping() {

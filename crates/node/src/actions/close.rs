@@ -18,7 +18,7 @@ use ringwall_security::Resolved;
 use serde_json::{Value, json};
 
 use super::Handler;
-use super::indices::{concrete, has_active, update_one};
+use super::indices::{SettingsChange, concrete, has_active, update_one};
 use super::stats::flush_closed;
 use crate::acknowledge;
 use crate::services::Services;
@@ -133,7 +133,12 @@ impl Handler<AddIndexBlockRequest> for Services {
         let mut settings = json!({});
         settings[&key] = Value::Bool(true);
         for name in &indices {
-            update_one(&services, name, &settings, false, timeout).await?;
+            let change = SettingsChange {
+                body: &settings,
+                preserves: false,
+                as_closed: false,
+            };
+            update_one(&services, name, &change, timeout).await?;
         }
         Ok(AddIndexBlockResponse {
             acknowledged: acknowledge::by_all(&services, timeout).await,

@@ -14,15 +14,14 @@ use ringwall_base::glob::{self, Syntax};
 use ringwall_cluster::index_settings::{IndexSettings, Updated};
 use ringwall_cluster::names::validate_index_name;
 use ringwall_cluster::render::{render_default_settings, render_settings};
-use ringwall_cluster::{Aliases, Change, ClusterState, IndexMetadata};
-use ringwall_index::mapping::MappingLimits;
+use ringwall_cluster::{AliasMetadata, Aliases, Change, ClusterState, IndexMetadata};
+use ringwall_index::mapping::{MappingLimits, shown_of};
 use ringwall_index::{FieldMask, Mapping};
 use ringwall_search::filter::check_filter;
 use ringwall_settings::registry::indices::MAX_SHARDS_PER_NODE;
 use serde_json::{Map, Value, json};
 
 use super::Handler;
-use super::close::set_closed;
 use super::templates::{self, Asked, Composed};
 use crate::acknowledge;
 use crate::services::Services;
@@ -238,14 +237,18 @@ impl Handler<GetIndexRequest> for Services {
             .map(|index| {
                 let through = request.indices().through(&index.id.name);
                 let mask = views::fields_shown(&index.id.name, &through, reading)?;
-                let described = (index, &mask);
-                describe(
+                let hides = views::is_narrowed(&index.id.name, &through, reading)?;
+                let mut described = describe(
                     &services,
                     &state,
-                    described,
+                    (index, &mask),
                     &through,
                     request.with_defaults,
-                )
+                )?;
+                if hides {
+                    described.aliases = json!(without_filters(&index.aliases, &through));
+                }
+                Ok(described)
             })
             .collect::<ApiResult<_>>()?;
         Ok(GetIndexResponse { indices })
@@ -273,10 +276,9 @@ impl Handler<GetFieldMappingsRequest> for Services {
                 .fields()
                 .filter(|field| wanted(&field.path) && mask.shows(&field.path))
                 .map(|field| {
-                    (
-                        field.path.to_string(),
-                        field.definition(request.with_defaults),
-                    )
+                    let definition = field.definition(request.with_defaults);
+                    let shown = shown_of(definition, &field.path, |path| mask.shows(path));
+                    (field.path.to_string(), shown)
                 });
             let metadata = ringwall_index::METADATA_FIELDS
                 .into_iter()
@@ -288,6 +290,21 @@ impl Handler<GetFieldMappingsRequest> for Services {
         }
         Ok(GetFieldMappingsResponse { indices })
     }
+}
+
+/// What is said of aliases to whom documents or fields are hidden: a filter names both.
+fn without_filters(aliases: &Aliases, through: &Through) -> Aliases {
+    let shown = aliases.iter().filter(|(name, _)| match through {
+        Through::Aliases(names) => names.contains(name),
+        Through::Itself => true,
+    });
+    let bare = |alias: &AliasMetadata| AliasMetadata {
+        filter: None,
+        ..alias.clone()
+    };
+    shown
+        .map(|(name, alias)| (name.clone(), bare(alias)))
+        .collect()
 }
 
 fn describe(
@@ -347,27 +364,32 @@ impl Handler<UpdateSettingsRequest> for Services {
         let timeout = Duration::from_millis(request.timeout_ms);
         let (settings, preserves) = (&request.settings, request.preserve_existing);
         let state = services.cluster.state();
-        let reopens = request.reopen && IndexSettings::needs_closed(settings)?;
         for index in concrete(&state, request.indices())? {
-            let closes = reopens && !index.is_closed;
-            if closes {
-                set_closed(&services, &[index], true, timeout).await?;
-            }
-            let result = update_one(&services, &index.id.name, settings, preserves, timeout).await;
-            if closes {
-                set_closed(&services, &[index], false, timeout).await?;
-            }
-            result?;
+            let changed = SettingsChange {
+                body: settings,
+                preserves,
+                // None of the settings that a closed index takes needs its copies to be opened anew.
+                as_closed: request.reopen,
+            };
+            update_one(&services, &index.id.name, &changed, timeout).await?;
         }
         acknowledged(&services, timeout).await
     }
 }
 
+/// A change of settings as it was asked for.
+pub(super) struct SettingsChange<'a> {
+    pub(super) body: &'a Value,
+    /// Settings that are set already stay as they are.
+    pub(super) preserves: bool,
+    /// An open index takes what a closed one takes.
+    pub(super) as_closed: bool,
+}
+
 pub(super) async fn update_one(
     services: &Services,
     name: &str,
-    body: &Value,
-    preserves: bool,
+    changed: &SettingsChange<'_>,
     timeout: Duration,
 ) -> ApiResult<()> {
     for _ in 0..ATTEMPTS {
@@ -380,11 +402,11 @@ pub(super) async fn update_one(
             index: index.id.clone(),
             base_version: index.settings_version,
             settings: index.settings.updated(
-                body,
+                changed.body,
                 &Updated {
                     index: &index.id,
-                    is_closed: index.is_closed,
-                    preserves,
+                    as_closed: index.is_closed || changed.as_closed,
+                    preserves: changed.preserves,
                 },
             )?,
         };
