@@ -16,7 +16,7 @@ use crate::{Change, ClusterState, Command, DiskLevel};
 fn open(index: &IndexId) -> Updated<'_> {
     Updated {
         index,
-        is_closed: false,
+        as_closed: false,
         preserves: false,
     }
 }
