@@ -634,6 +634,51 @@ async fn a_changed_role_counts_for_what_is_open() {
     cluster.stop().await;
 }
 
+/// A wider role that writes does not make a narrow one that reads see more, by an update or by what is told of the index.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_right_to_write_shows_nothing_that_reading_hides() {
+    let cluster = Cluster::start(1).await;
+    index(&cluster, &documents(&mut Dice(7), 6)).await;
+    let read = json!({"indices": [{
+        "names": ["i"], "privileges": ["read", "view_index_metadata"],
+        "query": {"term": {"k": "x"}}, "field_security": {"grant": ["k", "t"]},
+    }]});
+    let write = json!({"indices": [{"names": ["i"], "privileges": ["write"]}]});
+    for (name, role) in [("reads", read), ("writes", write)] {
+        let path = format!("/_security/role/{name}");
+        assert_eq!(cluster.put(0, &path, role).await.0, 200);
+    }
+    let user = json!({"password": JO.1, "roles": ["reads", "writes"]});
+    cluster.put(0, "/_security/user/jo", user).await;
+    let filtered = json!({"actions": [{"add": {
+        "index": "i", "alias": "a", "filter": {"term": {"n": 4711}},
+    }}]});
+    let (status, answer) = cluster.post(0, "/_aliases", filtered).await;
+    assert_eq!(status, 200, "{answer}");
+    let asker = Asker {
+        cluster: &cluster,
+        authorization: None,
+        node: 0,
+    };
+    for id in 0..6 {
+        let body = json!({"doc": {}, "_source": true});
+        let path = format!("/i/_update/{id}");
+        let (status, answer) = asker.ask(Method::POST, &path, body).await;
+        assert_eq!(
+            (status, &answer["error"]["type"]),
+            (400, &json!("security_exception")),
+            "{answer}"
+        );
+        let lines =
+            format!("{{\"update\":{{\"_id\":\"{id}\",\"_source\":true}}}}\n{{\"doc\":{{}}}}\n");
+        let (_, bulk) = asker.ask(Method::POST, "/i/_bulk", lines.into()).await;
+        assert_eq!(bulk["items"][0]["update"]["status"], 400, "{bulk}");
+    }
+    let (_, told) = asker.ask(Method::GET, "/i", Value::Null).await;
+    assert_eq!(told["i"]["aliases"]["a"], json!({}), "{told}");
+    cluster.stop().await;
+}
+
 /// What cannot be asked is refused when the role is made; what does not fit an index shows nothing of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_that_cannot_be_enforced_shows_nothing() {
