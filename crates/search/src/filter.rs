@@ -44,12 +44,19 @@ fn made_of(queries: &[&Value], index: &str, now_millis: i64) -> Result<QueryFilt
             tie_breaker: 0.0,
             boost: 1.0,
         }),
-        // Date math may stand anywhere in the text of a query string.
-        key: (!text.to_lowercase().contains("now")).then_some(text),
+        key: (!asks_for_the_time(&text)).then_some(text),
         index: index.to_owned(),
         now_millis,
         is_secret: false,
     })
+}
+
+/// Returns whether date math may be in the text of queries: it may stand anywhere in a query string, with backslashes in
+/// it.
+fn asks_for_the_time(text: &str) -> bool {
+    let text = text.replace('\\', "").to_lowercase();
+    let mut words = text.split(|c: char| !c.is_alphanumeric());
+    words.any(|word| word == "now")
 }
 
 /// As [`any_of`], of queries that are those of roles or made with them: why one cannot be used is logged, and not told.
@@ -123,6 +130,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn only_what_asks_for_the_time_is_not_remembered() {
+        for (query, is_remembered) in [
+            (json!({"term": {"owner": "snow"}}), true),
+            (json!({"term": {"known": "x"}}), true),
+            (json!({"range": {"ts": {"gte": "now-5y"}}}), false),
+            (json!({"range": {"ts": {"lt": "NOW/d"}}}), false),
+            (
+                json!({"query_string": {"query": "ts:[now-1d TO *]"}}),
+                false,
+            ),
+            (json!({"query_string": {"query": "ts:>n\\ow"}}), false),
+        ] {
+            let filter = any_of(&[&query], "i", 0).unwrap();
+            assert_eq!(filter.key().is_some(), is_remembered, "{query}");
+        }
+    }
 
     #[test]
     fn filters_must_parse_and_fit_the_mapping() {

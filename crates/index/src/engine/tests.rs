@@ -86,7 +86,11 @@ fn searchable(shard: &Shard) -> Vec<(String, SeqNo, u64, String)> {
         for doc in segment.docs() {
             let address = tantivy::DocAddress::new(ord as u32, doc);
             let id = searcher.document(address).unwrap().id;
-            let got = shard.get_searchable(&id, &View::whole()).unwrap().unwrap();
+            let got = shard
+                .by_id(&View::whole())
+                .get_searchable(&id)
+                .unwrap()
+                .unwrap();
             let source = String::from_utf8(got.source.to_vec()).unwrap();
             found.push((id, got.seq_no, got.version, source));
         }

@@ -181,10 +181,33 @@ struct Known {
     /// With the time of the last use, in uses.
     passed: HashMap<(SegmentId, String), (u64, Passed)>,
     uses: u64,
+    /// What all of them take.
+    bytes: usize,
 }
 
 /// Filters times segments that one copy remembers.
 const MAX_KNOWN: usize = 1_000;
+/// What they may take: a role whose query names its user has as many filters as users.
+const MAX_BYTES: usize = 16 << 20;
+
+/// Returns about how many bytes an entry takes.
+fn bytes_of(key: &str, passed: &Passed) -> usize {
+    passed.max_value() as usize / 8 + key.len() + 128
+}
+
+impl Known {
+    /// Forgets the half that was used longest ago.
+    fn forget_half(&mut self) {
+        let mut uses: Vec<u64> = self.passed.values().map(|(used, _)| *used).collect();
+        uses.sort_unstable();
+        let half = uses.get(uses.len() / 2).copied().unwrap_or_default();
+        self.passed.retain(|_, (used, _)| *used > half);
+        let left = self.passed.iter();
+        self.bytes = left
+            .map(|((_, key), (_, passed))| bytes_of(key, passed))
+            .sum();
+    }
+}
 
 impl FilterCache {
     fn get(&self, segment: SegmentId, key: &str) -> Option<Passed> {
@@ -197,17 +220,20 @@ impl FilterCache {
     }
 
     fn put(&self, segment: SegmentId, key: &str, passed: Passed) {
+        let bytes = bytes_of(key, &passed);
+        if bytes > MAX_BYTES / 2 {
+            return;
+        }
         let mut known = self.known.lock();
-        if known.passed.len() >= MAX_KNOWN {
-            let mut uses: Vec<u64> = known.passed.values().map(|(used, _)| *used).collect();
-            uses.sort_unstable();
-            let half = uses[uses.len() / 2];
-            known.passed.retain(|_, (used, _)| *used > half);
+        while known.passed.len() >= MAX_KNOWN || known.bytes + bytes > MAX_BYTES {
+            known.forget_half();
         }
         let now = known.uses;
-        known
-            .passed
-            .insert((segment, key.to_owned()), (now, passed));
+        let entry = (now, passed);
+        let before = known.passed.insert((segment, key.to_owned()), entry);
+        if before.is_none() {
+            known.bytes += bytes;
+        }
     }
 }
 
@@ -416,5 +442,30 @@ impl<'a> Leaf<'a> {
             true
         })?;
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_of_filters_is_bounded_in_bytes() {
+        let cache = FilterCache::default();
+        let segment = SegmentId::generate_random();
+        let passed = || Arc::new(BitSet::with_max_value(16 << 20));
+        for user in 0..30 {
+            cache.put(segment, &format!("user {user}"), passed());
+        }
+        let known = cache.known.lock();
+        let entries = known.passed.iter();
+        let bytes: usize = entries
+            .map(|((_, key), (_, passed))| bytes_of(key, passed))
+            .sum();
+        assert_eq!(known.bytes, bytes);
+        assert!(known.bytes <= MAX_BYTES, "{}", known.bytes);
+        drop(known);
+        assert!(cache.get(segment, "user 29").is_some(), "the last is there");
+        assert!(cache.get(segment, "user 0").is_none(), "the first is not");
     }
 }

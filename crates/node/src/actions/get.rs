@@ -230,14 +230,22 @@ async fn read(
     let reading = services.reading(caller, GetRequest::NAME);
     let view = views::for_documents(&state, &message.shard, &message.through, reading, now_ms)?;
     let work = move || -> ApiResult<GetResults> {
-        if message.requests.iter().any(|request| request.refresh) {
+        let requests = message.requests.iter();
+        // Whether a document passes is asked of an index, so that the copy's own had better have all of them.
+        let is_hidden = |request: &GetRequest| {
+            request.realtime
+                && !view.has_all_documents()
+                && shard.engine.is_unrefreshed(&request.id)
+        };
+        if requests.clone().any(|request| request.refresh) || requests.clone().any(is_hidden) {
             shard.refresh()?;
         }
+        let mut by_id = shard.engine.by_id(&view);
         let mut results = Vec::with_capacity(message.requests.len());
         for request in message.requests {
             let document = match request.realtime {
-                true => shard.engine.get(&request.id, &view)?,
-                false => shard.engine.get_searchable(&request.id, &view)?,
+                true => by_id.get(&request.id)?,
+                false => by_id.get_searchable(&request.id)?,
             };
             let result = result(&message.shard.index.name, request, document);
             charged.charge(encoding::size(&result), DOCUMENTS)?;

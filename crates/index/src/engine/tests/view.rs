@@ -93,12 +93,12 @@ fn a_filter_hides_documents_from_searches_and_reads_by_id() {
         if round == 1 {
             assert_eq!(ids(&shard, &only(1)), ["a", "c"]);
             assert_eq!(ids(&shard, &View::whole()), ["a", "b", "c", "d"]);
-            assert!(shard.get_searchable("a", &only(2)).unwrap().is_none());
+            assert!(shard.by_id(&only(2)).get_searchable("a").unwrap().is_none());
             shard.delete(1, "c", Condition::default()).unwrap();
             put(&shard, "d", 1);
             // As searches see it nothing has changed yet; by id it has.
             assert!(seen("d", &only(1)) && !seen("c", &only(1)));
-            assert!(shard.get_searchable("d", &only(1)).unwrap().is_none());
+            assert!(shard.by_id(&only(1)).get_searchable("d").unwrap().is_none());
         }
     }
     assert_eq!(ids(&shard, &only(1)), ["a", "d"]);
