@@ -139,7 +139,8 @@ pub fn read_with(
         }
         (Err(_), KeyPassword::IfSame) => Some(pfx::reopen(content, |_| None)),
         (Err(error), KeyPassword::Same) => {
-            if has_mac(content) && is_wrong_password(error) {
+            let is_garbage = matches!(error, StoreError::InvalidPrivateKey);
+            if has_mac(content) && (is_wrong_password(error) || is_garbage) {
                 return Err(PkiError::WrongKeyPassword {
                     path: path.to_owned(),
                     key_password_given: false,

@@ -31,6 +31,20 @@ pub(crate) fn decrypt_pkcs8(
     content: &[u8],
     passphrase: &SecretString,
 ) -> Result<SecretBytes, DecryptError> {
+    let opened = open(content, passphrase)?;
+    match is_key(opened.expose()) {
+        true => Ok(opened),
+        false => Err(DecryptError::WrongPassphrase),
+    }
+}
+
+/// Returns whether what was decrypted can be a key at all. One wrong passphrase in 256 leaves a padding that looks right.
+pub(crate) fn is_key(opened: &[u8]) -> bool {
+    let mut reader = der::Reader::new(opened);
+    reader.next_if(der::SEQUENCE).is_some() && reader.next().is_none()
+}
+
+fn open(content: &[u8], passphrase: &SecretString) -> Result<SecretBytes, DecryptError> {
     let (algorithm, data) = fields(content).ok_or_else(|| {
         DecryptError::Malformed("not an EncryptedPrivateKeyInfo structure".to_owned())
     })?;
@@ -432,6 +446,18 @@ mod tests {
         ]);
         let oid = der::oid(&[1, 3, 6, 1, 4, 1, 11591, 4, 11]);
         der::sequence(&[&oid, &parameters])
+    }
+
+    /// One of 256 wrong passphrases leaves the end of a padding.
+    #[test]
+    fn garbage_is_a_wrong_passphrase_whatever_it_ends_with() {
+        let salt = der::value(der::OCTET_STRING, SALT);
+        let content = encrypted(SCHEMES[1].oid, &[&salt, &der::unsigned_integer(&[1])]);
+        for guess in 0..3000 {
+            let error = decrypt_pkcs8(&content, &SecretString::from(guess.to_string()));
+            let error = error.unwrap_err();
+            assert!(matches!(error, DecryptError::WrongPassphrase), "{guess}");
+        }
     }
 
     #[test]

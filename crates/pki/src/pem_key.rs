@@ -8,7 +8,7 @@ use ringwall_base::{SecretBytes, SecretString};
 use zeroize::Zeroizing;
 
 use crate::key::{PrivateKey, pkcs1_to_pkcs8, sec1_to_pkcs8};
-use crate::pbe::{DecryptError, decrypt_cbc, decrypt_pkcs8};
+use crate::pbe::{DecryptError, decrypt_cbc, decrypt_pkcs8, is_key};
 use crate::{PkiError, der, pem};
 
 /// Returns the first private key of a PEM file as unencrypted PKCS#8.
@@ -167,6 +167,7 @@ impl KeyFile<'_> {
         let key = md5_chain(passphrase.expose().as_bytes(), &iv[..8]);
         decrypt(&key, &iv, content)
             .map(SecretBytes::new)
+            .filter(|opened| is_key(opened.expose()))
             .ok_or_else(|| self.wrong_password())
     }
 
