@@ -429,7 +429,3 @@ impl Load {
             .is_none_or(|load| load.recovering < self.most_recovering)
     }
 }
-
-#[cfg(test)]
-#[path = "allocation_tests.rs"]
-mod tests;

@@ -26,6 +26,8 @@ pub mod routing;
 mod security;
 mod snapshot;
 pub mod templates;
+#[cfg(test)]
+mod tests;
 pub mod transport_tls;
 
 use std::collections::BTreeMap;
