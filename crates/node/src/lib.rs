@@ -5,6 +5,7 @@ mod actions;
 pub mod bootstrap_checks;
 mod breakers;
 pub mod cluster_service;
+mod configs;
 pub mod disk;
 mod first_password;
 mod follow_settings;
