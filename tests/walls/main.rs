@@ -8,3 +8,4 @@ mod licences;
 mod metadata;
 mod planted;
 mod rust_version;
+mod simulated;
