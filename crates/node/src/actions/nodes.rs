@@ -206,7 +206,7 @@ pub(super) async fn local_stats(services: &Arc<Services>) -> ApiResult<NodeStats
     let shards = services.shards.all();
     let counts = shards.iter().map(|shard| shard.search_counts.read(0));
     let search = SearchCounts {
-        open: services.readers.count(),
+        open: services.readers.count() + services.searches.count(),
         ..counts.fold(SearchCounts::default(), |all, one| all + one)
     };
     let root = services.shards.root().to_owned();

@@ -15,6 +15,7 @@ use ringwall_search::{SearchSource, ShardQueryResult, TrackTotalHits, parse_sort
 use serde_json::Value;
 
 use super::Handler;
+use super::opened::Opened;
 use super::search::{Caller, Gathered, HEAP_FACTOR, Held, ShardFound, gather, shard_failure};
 use crate::search::context_ids::{OpenShard, decode};
 use crate::search::readers::{ReaderId, ReaderKind};
@@ -76,7 +77,11 @@ impl Handler<ScrollRequest> for Services {
             found,
             failures,
         };
-        let mut response = gather(&caller, &context, source.into(), gathered, true, begun).await?;
+        // What is open is the caller's, and stays so.
+        let opened = Opened::new(&services, &context.authentication);
+        let source = source.into();
+        let mut response =
+            gather(&caller, &context, source, gathered, true, begun, &opened).await?;
         // As in Elasticsearch only a call that asks to keep it gets the id again.
         response.scroll_id = request
             .keep_alive_ms

@@ -1,11 +1,10 @@
 //! Searching over shards: one copy of each is asked, answers are added up, hits are read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::future::join_all;
 use ringwall_api::auth::Authentication;
 use ringwall_api::document::ShardCounts;
 use ringwall_api::search::{SearchHit, SearchRequest, SearchResponse, ShardFailure};
@@ -13,8 +12,8 @@ use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext, Through};
 use ringwall_base::{NodeId, ShardId, encoding};
 use ringwall_cluster::ClusterState;
 use ringwall_search::{
-    FetchedHit, ReducedQuery, SearchSource, ShardQueryResult, TrackTotalHits, check_depth,
-    check_scroll, parse_search, reduce,
+    FetchedHit, SearchSource, ShardQueryResult, TrackTotalHits, check_depth, check_scroll,
+    parse_search, reduce,
 };
 use ringwall_security::{Resolved, ResolvedIndices};
 use ringwall_settings::registry::indices::{
@@ -25,8 +24,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+mod fetch;
 mod query;
 
+use self::fetch::FetchPhase;
 use self::query::QueryPhase;
 use super::Handler;
 use super::indices::concrete;
@@ -37,7 +38,6 @@ use crate::preference::Preference;
 use crate::read;
 use crate::search::context_ids::{self, OpenShard};
 use crate::search::control::Waiting;
-use crate::search::messages::{FETCH, FREE, FetchRequest, FetchResponse, FreeRequest};
 use crate::search::readers::{ReaderId, ReaderKind};
 use crate::search::reading::ReadSearch;
 use crate::search::scroll::{FETCH as SCROLL_FETCH, ScrollFetchRequest};
@@ -208,6 +208,7 @@ async fn run_and_note(
         gathered,
         allow_partial,
         begun,
+        opened,
     )
     .await?;
     response.scroll_id = run
@@ -259,6 +260,7 @@ pub(super) async fn gather(
     gathered: Gathered,
     allow_partial: bool,
     begun: Instant,
+    opened: &Opened,
 ) -> ApiResult<SearchResponse> {
     let services = caller.services;
     let Gathered {
@@ -274,7 +276,12 @@ pub(super) async fn gather(
     let reducing = move || reduce(&source, results, max_buckets, control.as_ref());
     let reduced = services.pools.search.run(reducing).await??;
     drop(waiting);
-    let hits = fetch(caller, &reduced, found, &mut failures).await;
+    let phase = FetchPhase {
+        caller,
+        reduced: &reduced,
+        opened,
+    };
+    let hits = phase.read(found, &mut failures).await;
     let bytes = encoding::size(&hits);
     context.account.charge(bytes, "<fetched_hits>")?;
     check_failures(shards, &failures, allow_partial, "fetch")?;
@@ -437,84 +444,6 @@ pub(super) fn shards(
         }
     }
     Ok(shards)
-}
-
-/// Reads the documents of the page, on the nodes that found them.
-async fn fetch(
-    caller: &Caller<'_>,
-    reduced: &ReducedQuery,
-    found: Vec<ShardFound>,
-    failures: &mut Vec<ShardFailure>,
-) -> Vec<SearchHit> {
-    let mut wanted: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (place, winner) in reduced.winners.iter().enumerate() {
-        wanted.entry(winner.shard).or_default().push(place);
-    }
-    let reads = found.into_iter().enumerate().map(|(ordinal, shard)| {
-        let places = wanted.remove(&ordinal).unwrap_or_default();
-        async move {
-            let hits = read_hits(caller, reduced, &shard, &places).await;
-            (shard.shard, shard.node, places, hits)
-        }
-    });
-    let mut page: Vec<Option<SearchHit>> = vec![None; reduced.winners.len()];
-    for (shard, node, places, hits) in join_all(reads).await {
-        match hits {
-            Ok(hits) => {
-                for (place, hit) in places.into_iter().zip(hits) {
-                    let winner = &reduced.winners[place];
-                    page[place] = Some(search_hit(&shard, winner, hit));
-                }
-            }
-            Err(reason) => failures.push(shard_failure(&shard, Some(node), reason)),
-        }
-    }
-    page.into_iter().flatten().collect()
-}
-
-async fn read_hits(
-    caller: &Caller<'_>,
-    reduced: &ReducedQuery,
-    found: &ShardFound,
-    places: &[usize],
-) -> ApiResult<Vec<FetchedHit>> {
-    if let Some(page) = &found.page {
-        return Ok(page.clone());
-    }
-    let addresses = || places.iter().map(|place| reduced.winners[*place].address);
-    let context = match found.held {
-        Held::Context(context) => context,
-        Held::Scroll(reader) if !places.is_empty() => {
-            let request = ScrollFetchRequest {
-                reader,
-                docs: addresses().collect(),
-                time_left_ms: caller.time_left_ms(),
-            };
-            let response: FetchResponse = caller.call(found.node, SCROLL_FETCH, request).await?;
-            return Ok(response.hits);
-        }
-        Held::Scroll(_) | Held::Nothing => return Ok(Vec::new()),
-    };
-    if places.is_empty() {
-        // Nobody waits for this; an unfreed searcher goes with time.
-        let services = caller.services.clone();
-        let (node, user) = (found.node, caller.authentication.clone());
-        tokio::spawn(async move {
-            let request = FreeRequest { context };
-            let freed: ApiResult<()> = services.call_as(&user, node, FREE, request, TIMEOUT).await;
-            if let Err(error) = freed {
-                tracing::debug!(%node, %error, "search context not freed");
-            }
-        });
-        return Ok(Vec::new());
-    }
-    let request = FetchRequest {
-        context,
-        docs: addresses().collect(),
-        time_left_ms: caller.time_left_ms(),
-    };
-    let response: FetchResponse = caller.call(found.node, FETCH, request).await?;
-    Ok(response.hits)
 }
 
 fn search_hit(shard: &ShardId, winner: &ringwall_search::Winner, hit: FetchedHit) -> SearchHit {

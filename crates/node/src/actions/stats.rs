@@ -97,7 +97,7 @@ async fn on_node(services: &Arc<Services>, request: NodeRequest) -> ApiResult<No
     let tasks = request.shards.iter().map(|id| async move {
         let shard = services.shards.require(id)?;
         let local = shard.clone();
-        let open = services.readers.open_on(id);
+        let open = services.readers.open_on(id) + services.searches.open_on(id);
         let run = move || -> ApiResult<CopyStats> {
             match work {
                 Work::Refresh => local.refresh()?,

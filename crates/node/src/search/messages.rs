@@ -17,11 +17,13 @@ pub const QUERY: NodeAction<QueryRequest, Vec<ApiResult<QueryResponse>>> =
     NodeAction::new("indices:data/read/search[query][n]");
 /// What the task of one of these shards is called.
 pub const QUERY_SHARD: &str = "indices:data/read/search[phase/query]";
-/// Reads documents that were found.
-pub const FETCH: NodeAction<FetchRequest, FetchResponse> =
-    NodeAction::new("indices:data/read/search[phase/fetch/id]");
-/// Gives up a searcher that has nothing in the page.
-pub const FREE: NodeAction<FreeRequest, ()> =
+/// Reads the documents of a page that shards of a node have found.
+pub const FETCH: NodeAction<FetchRequest, Vec<ApiResult<FetchResponse>>> =
+    NodeAction::new("indices:data/read/search[fetch][n]");
+/// What the task of one of these shards is called.
+pub const FETCH_SHARD: &str = "indices:data/read/search[phase/fetch/id]";
+/// Gives up searchers of which nothing is read. Returns how many there were.
+pub const FREE: NodeAction<FreeRequest, u64> =
     NodeAction::new("indices:data/read/search[free_context]");
 
 /// See [`QUERY`]. One answer per shard, in order.
@@ -103,12 +105,19 @@ pub struct QueryResponse {
     pub page: Option<Vec<FetchedHit>>,
 }
 
-/// See [`FETCH`].
+/// See [`FETCH`]. One answer per shard, in order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FetchRequest {
+    pub shards: Vec<ShardFetch>,
+    pub time_left_ms: u64,
+}
+
+/// What is read of a shard.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ShardFetch {
+    /// See [`QueryResponse::context`].
     pub context: u64,
     pub docs: Vec<DocAddress>,
-    pub time_left_ms: u64,
 }
 
 /// One per address, in order.
@@ -120,5 +129,5 @@ pub struct FetchResponse {
 /// See [`FREE`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FreeRequest {
-    pub context: u64,
+    pub contexts: Vec<u64>,
 }

@@ -18,7 +18,7 @@ use ringwall_settings::registry::indices::{
 
 use super::SearchContext;
 use super::control::Waiting;
-use super::messages::{Asked, FetchRequest, FetchResponse, QueryResponse, ShardQuery};
+use super::messages::{Asked, FetchResponse, QueryResponse, ShardQuery};
 use super::readers::{ReaderKind, keep_alive};
 use crate::read;
 use crate::services::Services;
@@ -91,7 +91,7 @@ pub async fn query(
                 return Ok((result, Some(page), None));
             }
             let held = (!result.docs.is_empty()).then(|| SearchContext {
-                index: index.clone(),
+                shard: id,
                 searcher,
                 read,
                 now_ms: search.now_ms,
@@ -166,26 +166,26 @@ fn page(source: &SearchSource, docs: &[ringwall_search::ShardDoc]) -> Vec<DocAdd
         .collect()
 }
 
-/// Runs the fetch phase with the searcher of the query phase.
+/// Runs the fetch phase with what the query phase held.
 pub async fn fetch(
     services: &Services,
-    request: FetchRequest,
-    caller: &Authentication,
+    held: Arc<SearchContext>,
+    docs: Vec<DocAddress>,
+    time_left_ms: u64,
 ) -> ApiResult<FetchResponse> {
-    let held = services.searches.take(request.context, caller)?;
     let (begun, counts) = (Instant::now(), held.counts.clone());
-    let waiting = Waiting::new(request.time_left_ms);
+    let waiting = Waiting::new(time_left_ms);
     let control = waiting.control(None).charged_to(held.account.clone());
     let task = tasks::current();
     let read = move || {
         let _task = task;
         let context = ShardContext {
-            index: &held.index,
+            index: &held.shard.index.name,
             now_millis: held.now_ms,
             control: control.begin(None),
             ..ShardContext::default()
         };
-        fetch_phase(&held.searcher, &held.read.source, &request.docs, &context)
+        fetch_phase(&held.searcher, &held.read.source, &docs, &context)
     };
     let hits = services.pools.search.run(read).await??;
     drop(waiting);

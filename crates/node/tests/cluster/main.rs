@@ -14,6 +14,7 @@ mod membership;
 mod memory;
 mod numbers;
 mod options;
+mod pages;
 mod pits;
 mod profiles;
 mod reads;

@@ -169,12 +169,12 @@ fn requests() -> BTreeMap<&'static str, Value> {
         ),
         ("indices:data/read/search[query][n]", search),
         (
-            "indices:data/read/search[phase/fetch/id]",
-            json!({"context": 0, "docs": [], "time_left_ms": 1000}),
+            "indices:data/read/search[fetch][n]",
+            json!({"shards": [], "time_left_ms": 1000}),
         ),
         (
             "indices:data/read/search[free_context]",
-            json!({"context": 0}),
+            json!({"contexts": []}),
         ),
         (
             "indices:data/write/bulk[s]",

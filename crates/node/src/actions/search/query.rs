@@ -25,7 +25,7 @@ pub(super) struct QueryPhase<'a> {
     pub(super) run: &'a Run,
     pub(super) read: &'a Arc<ReadSearch>,
     pub(super) allow_partial: bool,
-    /// Where it is noted what a search that is read on has opened.
+    /// Where it is noted what shards hold open.
     pub(super) opened: &'a Opened,
     /// For the answers.
     pub(super) account: &'a Account,
@@ -157,6 +157,9 @@ impl QueryPhase<'_> {
                 node,
                 reader,
             });
+        }
+        if let Some(context) = response.context {
+            self.opened.note_context(node, context);
         }
         let bytes = encoding::size(&response) * HEAP_FACTOR;
         self.account.charge(bytes, "<reduce_aggs>")?;
