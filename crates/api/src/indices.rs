@@ -285,6 +285,8 @@ pub struct AddIndexBlockRequest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AddIndexBlockResponse {
     pub acknowledged: bool,
+    /// Writes that began before are over.
+    pub shards_acknowledged: bool,
     pub indices: Vec<String>,
 }
 

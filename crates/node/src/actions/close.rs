@@ -2,8 +2,8 @@
 //! index block API".
 //!
 //! A closed index keeps its copies where they are, and they are replaced as those of an open one. What the state says
-//! is all there is to it: from the moment a node has applied it, the node refuses reads and writes. What was
-//! acknowledged before is in the translogs of all copies.
+//! is all there is to it: from the moment a node has applied it, the node refuses reads and writes. Whoever closes or
+//! blocks is answered when all nodes have, and when the writes that began before are over: no write comes after it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::Handler;
 use super::indices::{SettingsChange, concrete, has_active, update_one};
-use super::stats::flush_closed;
+use super::stats::{flush_closed, writes_are_over};
 use crate::acknowledge;
 use crate::services::Services;
 
@@ -43,9 +43,10 @@ impl Handler<CloseIndexRequest> for Services {
             });
         }
         set_closed(&services, &indices, true, timeout).await?;
-        // A node that has not applied it may write meanwhile; what comes after the flush is in the translogs.
-        let acknowledged = acknowledge::by_all(&services, timeout).await;
-        let flushed = flush_closed(&services, &context.authentication, &indices).await;
+        let mut acknowledged = acknowledge::by_all(&services, timeout).await;
+        let user = &context.authentication;
+        acknowledged &= writes_are_over(&services, user, &indices, true).await;
+        let flushed = flush_closed(&services, user, &indices).await;
         let active = are_active(&services, &indices, request.wait_for_active_shards, timeout).await;
         Ok(CloseIndexResponse {
             acknowledged,
@@ -114,7 +115,7 @@ async fn are_active(
 impl Handler<AddIndexBlockRequest> for Services {
     async fn handle(
         services: Arc<Self>,
-        _context: RequestContext,
+        context: RequestContext,
         request: Resolved<AddIndexBlockRequest>,
     ) -> ApiResult<AddIndexBlockResponse> {
         let timeout = Duration::from_millis(request.timeout_ms);
@@ -127,22 +128,27 @@ impl Handler<AddIndexBlockRequest> for Services {
                 .iter()
                 .any(|set| set == (key.as_str(), "true"))
             {
-                indices.push(index.id.name.clone());
+                indices.push(index);
             }
         }
         let mut settings = json!({});
         settings[&key] = Value::Bool(true);
-        for name in &indices {
+        for index in &indices {
             let change = SettingsChange {
                 body: &settings,
                 preserves: false,
                 as_closed: false,
             };
-            update_one(&services, name, &change, timeout).await?;
+            update_one(&services, &index.id.name, &change, timeout).await?;
         }
+        let acknowledged = acknowledge::by_all(&services, timeout).await;
+        let user = &context.authentication;
+        let shards_acknowledged =
+            acknowledged && writes_are_over(&services, user, &indices, false).await;
         Ok(AddIndexBlockResponse {
-            acknowledged: acknowledge::by_all(&services, timeout).await,
-            indices,
+            acknowledged,
+            shards_acknowledged,
+            indices: indices.iter().map(|index| index.id.name.clone()).collect(),
         })
     }
 }

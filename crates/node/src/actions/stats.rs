@@ -9,8 +9,8 @@ use ringwall_api::auth::Authentication;
 use ringwall_api::cluster::{IndexRow, ShardRow, ShardTableRequest, ShardTableResponse};
 use ringwall_api::document::ShardCounts;
 use ringwall_api::indices::{
-    BroadcastResponse, CloseIndexRequest, FlushRequest, IndicesStatsRequest, IndicesStatsResponse,
-    RefreshRequest, RolloverRequest, ShardStats,
+    AddIndexBlockRequest, BroadcastResponse, CloseIndexRequest, FlushRequest, IndicesStatsRequest,
+    IndicesStatsResponse, RefreshRequest, RolloverRequest, ShardStats,
 };
 use ringwall_api::search::{SearchCounts, ShardFailure};
 use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext};
@@ -37,6 +37,10 @@ enum Work {
     Flush,
     /// Flushes what is closed.
     Close,
+    /// Waits for the writes that began before the index was closed.
+    CloseWrites,
+    /// Waits for the writes that began before the index was blocked.
+    BlockWrites,
     Stats,
     /// Statistics, for who may roll over.
     Rollover,
@@ -80,7 +84,8 @@ fn needs(request: &NodeRequest) -> Vec<Needs> {
     let action = match request.work {
         Work::Refresh => RefreshRequest::NAME,
         Work::Flush => FlushRequest::NAME,
-        Work::Close => CloseIndexRequest::NAME,
+        Work::Close | Work::CloseWrites => CloseIndexRequest::NAME,
+        Work::BlockWrites => AddIndexBlockRequest::NAME,
         Work::Stats => IndicesStatsRequest::NAME,
         Work::Rollover => RolloverRequest::NAME,
     };
@@ -96,12 +101,17 @@ async fn on_node(services: &Arc<Services>, request: NodeRequest) -> ApiResult<No
     let work = request.work;
     let tasks = request.shards.iter().map(|id| async move {
         let shard = services.shards.require(id)?;
+        if matches!(work, Work::CloseWrites | Work::BlockWrites) {
+            shard.writes.over().await;
+            return Ok(CopyStats::default());
+        }
         let local = shard.clone();
         let open = services.readers.open_on(id) + services.searches.open_on(id);
         let run = move || -> ApiResult<CopyStats> {
             match work {
                 Work::Refresh => local.refresh()?,
                 Work::Flush | Work::Close => local.engine.flush()?,
+                Work::CloseWrites | Work::BlockWrites => {}
                 Work::Stats | Work::Rollover => {
                     return Ok(CopyStats {
                         search: local.search_counts.read(open),
@@ -254,18 +264,44 @@ impl Handler<FlushRequest> for Services {
 }
 
 /// Has every copy of indices that are closed commit its files, so that nothing of them has to be done again when a node
-/// starts. Returns whether all did.
+/// Waits until the writes are over that began before these indices were closed or blocked, which every node has
+/// applied. Returns whether all copies said so.
+pub(super) async fn writes_are_over(
+    services: &Arc<Services>,
+    user: &Authentication,
+    indices: &[&IndexMetadata],
+    closed: bool,
+) -> bool {
+    let work = if closed {
+        Work::CloseWrites
+    } else {
+        Work::BlockWrites
+    };
+    every_copy(services, user, indices, work, "may have writes under way").await
+}
+
+/// Flushes every copy of closed indices. Returns whether all of them did.
 pub(super) async fn flush_closed(
     services: &Arc<Services>,
     user: &Authentication,
     indices: &[&IndexMetadata],
 ) -> bool {
+    every_copy(services, user, indices, Work::Close, "has not been flushed").await
+}
+
+async fn every_copy(
+    services: &Arc<Services>,
+    user: &Authentication,
+    indices: &[&IndexMetadata],
+    work: Work,
+    otherwise: &str,
+) -> bool {
     let state = services.cluster.state();
-    let answers = broadcast(services, user, &state, indices, Work::Close).await;
+    let answers = broadcast(services, user, &state, indices, work).await;
     let (_, failures) = counts(answers.len(), &answers);
     for failure in &failures {
         let (index, shard, error) = (&failure.index, failure.shard, &failure.reason);
-        tracing::warn!(%index, shard, %error, "a copy of a closed index has not been flushed");
+        tracing::warn!(%index, shard, %error, "a copy of a closed or blocked index {otherwise}");
     }
     failures.is_empty()
 }

@@ -52,8 +52,12 @@ pub async fn shard_bulk(
 ) -> ApiResult<ShardBulkResponse> {
     let shard = services.shards.require(&request.shard)?;
     let term = shard.primary_term()?;
+    let index = &shard.id.index.name;
+    services.cluster.state().check_blocks(index, Level::Write)?;
+    let write = shard.writes.begin().await;
+    // Again: who puts a block on waits for the writes that have begun before it is in force here, and for no others.
     let state = services.cluster.state();
-    state.check_blocks(&shard.id.index.name, Level::Write)?;
+    state.check_blocks(index, Level::Write)?;
     let group = current_group(services, &shard, term)?;
     let metadata = state.index(&shard.id.index);
     let settings = metadata.map(|metadata| &metadata.settings);
@@ -70,6 +74,7 @@ pub async fn shard_bulk(
         let refresh = request.refresh == RefreshPolicy::Immediate;
         replicate(services, &shard, term, &applied.operations, refresh).await?
     };
+    drop(write);
     let wrote = !applied.operations.is_empty();
     let mut forced_refresh = false;
     match request.refresh {

@@ -13,6 +13,7 @@ use ringwall_index::engine::Shard;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::under_way::UnderWay;
 use crate::cluster_service::now_ms;
 use crate::search::counts::Counted;
 
@@ -45,6 +46,8 @@ pub struct LocalShard {
     serving: AtomicBool,
     settled: AtomicBool,
     maintaining: Arc<AtomicBool>,
+    /// Writes on the primary.
+    pub writes: UnderWay,
     persisted_checkpoint: Mutex<(SeqNo, u64)>,
     // Last, and so dropped when the engine is closed for good.
     alive: Arc<()>,
@@ -133,6 +136,7 @@ impl LocalShard {
             serving: AtomicBool::new(false),
             settled: AtomicBool::new(false),
             maintaining: Arc::default(),
+            writes: UnderWay::default(),
             persisted_checkpoint: Mutex::new((persisted, now_ms())),
             alive: Arc::new(()),
         })

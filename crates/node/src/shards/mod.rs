@@ -6,6 +6,7 @@ pub mod reconcile;
 pub mod scrub;
 pub(crate) mod start;
 pub mod sweep;
+pub mod under_way;
 pub mod update;
 pub mod writes;
 

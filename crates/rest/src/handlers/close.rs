@@ -64,7 +64,7 @@ pub async fn add_block(request: RestRequest) -> ApiResult<RestResponse> {
         .collect();
     Ok(RestResponse::json(json!({
         "acknowledged": answer.acknowledged,
-        "shards_acknowledged": answer.acknowledged && !indices.is_empty(),
+        "shards_acknowledged": answer.shards_acknowledged && !indices.is_empty(),
         "indices": indices,
     })))
 }
