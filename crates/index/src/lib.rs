@@ -10,6 +10,7 @@ pub mod document;
 pub mod engine;
 
 pub mod error;
+pub mod field;
 pub mod geo;
 pub mod mapping;
 pub mod schema;

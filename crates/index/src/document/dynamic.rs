@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::scalar::Scalar;
 use crate::dates;
+use crate::field::scalar::Scalar;
 use crate::mapping::{Dynamic, Kind, RootOptions};
 
 /// Returns the definition of the field at `path` for its first value.

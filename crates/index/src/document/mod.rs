@@ -5,7 +5,6 @@
 //! mapping".
 
 mod dynamic;
-mod scalar;
 mod visitor;
 
 use std::sync::Arc;
@@ -16,9 +15,9 @@ use ringwall_base::json;
 use serde_json::Value;
 
 use crate::analysis::{self, Gap};
-use crate::mapping::{Family, FieldMapping, Mapping};
+use crate::field::Family;
+use crate::mapping::{FieldMapping, Mapping};
 use crate::schema;
-pub(crate) use scalar::check_null_value;
 use visitor::Reader;
 
 /// A document that can be indexed, unless it asks for a mapping update first.
@@ -75,13 +74,13 @@ impl Values {
         }
     }
 
-    fn ignore(&mut self, path: &Arc<str>) {
+    pub(crate) fn ignore(&mut self, path: &Arc<str>) {
         if !self.ignored.contains(path) {
             self.ignored.push(path.clone());
         }
     }
 
-    fn number(&mut self, field: &FieldMapping, value: i64) {
+    pub(crate) fn number(&mut self, field: &FieldMapping, value: i64) {
         let column = match field.field_type.family() {
             Some(Family::Long) => &mut self.long,
             Some(Family::Double | Family::Point) => &mut self.double,
@@ -92,12 +91,12 @@ impl Values {
         self.name(&field.path);
     }
 
-    fn keyword(&mut self, field: &FieldMapping, value: String) {
+    pub(crate) fn keyword(&mut self, field: &FieldMapping, value: String) {
         self.keyword.push((field.path.clone(), value));
         self.name(&field.path);
     }
 
-    fn text(&mut self, field: &FieldMapping, text: String) {
+    pub(crate) fn text(&mut self, field: &FieldMapping, text: String) {
         let is_further = self.is_named(&field.path);
         let gap = match (field.position_increment_gap, is_further) {
             (0, _) => Gap::None,

@@ -12,11 +12,11 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
-use super::scalar::{self, Rejection, Scalar};
 use super::{METADATA_FIELDS, Values, dynamic, parsing_error};
+use crate::field::FieldType;
+use crate::field::scalar::{self, Rejection, Scalar};
 use crate::mapping::{
-    Dynamic, FieldMapping, FieldType, MAX_NAME_BYTES, MAX_NAME_PARTS, Mapping, ObjectMapping,
-    Property,
+    Dynamic, FieldMapping, MAX_NAME_BYTES, MAX_NAME_PARTS, Mapping, ObjectMapping, Property,
 };
 
 /// Collects the values of one document.

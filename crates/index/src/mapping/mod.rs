@@ -19,8 +19,9 @@ use ringwall_api::{ApiError, ErrorCode};
 use serde_json::{Map, Value, json};
 
 use crate::dates::DateFormat;
+pub use crate::field::{Family, FieldType};
 pub use compose::lay_over;
-pub use field::{Family, FieldMapping, FieldType};
+pub use field::FieldMapping;
 pub(crate) use templates::{DynamicTemplates, Kind};
 
 /// The mapping of one index.

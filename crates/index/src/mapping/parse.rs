@@ -408,7 +408,7 @@ fn check_null_value(field: &FieldMapping) -> Result<(), ApiError> {
     let Some(value) = &field.null_value else {
         return Ok(());
     };
-    crate::document::check_null_value(field, value).map_err(|reason| {
+    crate::field::scalar::check_null_value(field, value).map_err(|reason| {
         mapping_error(format!(
             "Error parsing [null_value] on field [{}]: {reason}",
             field.path

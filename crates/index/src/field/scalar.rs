@@ -6,14 +6,15 @@ use std::net::IpAddr;
 use ringwall_base::decimal;
 use serde_json::Value;
 
-use super::Values;
+use super::FieldType;
+use crate::document::Values;
 use crate::geo::GeoPoint;
-use crate::mapping::{FieldMapping, FieldType};
+use crate::mapping::FieldMapping;
 use crate::schema::{encode_double, encode_ip, encode_unsigned};
 
 /// A JSON scalar other than null.
 #[derive(Debug, Clone)]
-pub(super) enum Scalar<'a> {
+pub(crate) enum Scalar<'a> {
     Text(Cow<'a, str>),
     Int(i64),
     Unsigned(u64),
@@ -24,7 +25,7 @@ pub(super) enum Scalar<'a> {
 
 /// Why a scalar is not a value of a field.
 #[derive(Debug)]
-pub(super) enum Rejection {
+pub(crate) enum Rejection {
     /// Dropped quietly under `ignore_malformed`.
     Malformed(String),
     /// Refused always.
@@ -33,7 +34,7 @@ pub(super) enum Rejection {
 
 impl Scalar<'_> {
     /// Returns the scalar of a JSON value, or `None` for null, arrays and objects.
-    pub(super) fn of(value: &Value) -> Option<Scalar<'_>> {
+    pub(crate) fn of(value: &Value) -> Option<Scalar<'_>> {
         Some(match value {
             Value::String(text) => Scalar::Text(text.into()),
             Value::Bool(flag) => Scalar::Bool(*flag),
@@ -47,7 +48,7 @@ impl Scalar<'_> {
     }
 
     /// Returns the scalar as text: a number as it is written, which is what a keyword holds.
-    pub(super) fn text(&self) -> Cow<'_, str> {
+    pub(crate) fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Text(text) | Self::Number(text) => Cow::Borrowed(text),
             Self::Int(int) => int.to_string().into(),
@@ -64,7 +65,7 @@ impl Scalar<'_> {
 }
 
 /// Adds the value of a scalar to those of its document.
-pub(super) fn add(
+pub(crate) fn add(
     field: &FieldMapping,
     scalar: &Scalar<'_>,
     values: &mut Values,
@@ -112,7 +113,7 @@ pub(super) fn add(
 }
 
 /// Adds the point that a value is, or the points of a list.
-pub(super) fn add_points(
+pub(crate) fn add_points(
     field: &FieldMapping,
     value: &Value,
     values: &mut Values,
