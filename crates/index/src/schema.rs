@@ -38,7 +38,7 @@ use tantivy::schema::{
 use tantivy::{Index, Term};
 
 use crate::analysis::{DispatchTokenizer, TOKENIZER};
-use crate::mapping::{Family, FieldMapping, Mapping};
+use crate::mapping::{FieldMapping, Mapping};
 
 /// Raw document id, indexed and stored.
 pub const ID: &str = "_id";
@@ -189,13 +189,7 @@ pub fn name_without_tokens(path: &str) -> String {
 /// Returns the name under which `FastFieldReaders` opens the column of a path, or `None` for text,
 /// which has none: `fast_fields().column_opt::<i64>(&name)` or `.str(&name)`.
 pub fn column_name(field: &FieldMapping) -> Option<String> {
-    let family = match field.field_type.family()? {
-        Family::Text => return None,
-        Family::Keyword => KEYWORD,
-        Family::Long => LONG,
-        Family::Double | Family::Point => DOUBLE,
-        Family::Date => DATE,
-    };
+    let family = field.field_type.family()?.column()?;
     Some(format!("{family}.{}", escape(&field.path)))
 }
 

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ringwall_api::{ApiError, ErrorCode};
-use ringwall_base::{decimal, encoding, json};
+use ringwall_base::{encoding, json};
 use ringwall_index::dates::DateFormat;
+use ringwall_index::field::ShownAs;
 use ringwall_index::geo::GeoPoint;
 use ringwall_index::schema::{PRIMARY_TERM, SEQ_NO, VERSION, decode_ip};
-use ringwall_index::{FieldMapping, FieldType, IndexError, Leaf, Mapping, Searcher};
-use serde_json::{Map, Number, Value, json as object};
+use ringwall_index::{FieldMapping, IndexError, Leaf, Mapping, Searcher};
+use serde_json::{Map, Value};
 
 use crate::columns::{Values, text_of};
 use crate::engine_error;
@@ -59,7 +60,7 @@ fn check_formats(shard: &Shard<'_>, source: &SearchSource) -> Result<(), ApiErro
     for wanted in &source.fields {
         fetched_metadata::check(shard, wanted)?;
         for mapping in shard.mapped_matching(&wanted.field) {
-            output_format(mapping, wanted).map_err(|error| ApiError {
+            shown_as(mapping, wanted).map_err(|error| ApiError {
                 reason: format!("error fetching [{}]: {}", mapping.path, error.reason),
                 ..error
             })?;
@@ -68,18 +69,12 @@ fn check_formats(shard: &Shard<'_>, source: &SearchSource) -> Result<(), ApiErro
     Ok(())
 }
 
-/// The format in which a date of `fields` is shown.
-fn output_format(
-    mapping: &FieldMapping,
-    wanted: &FieldAndFormat,
-) -> Result<Option<DateFormat>, ApiError> {
-    if mapping.field_type == FieldType::GeoPoint {
-        return is_well_known_text(wanted.format.as_deref()).map(|_| None);
-    }
-    let is_date = mapping.field_type == FieldType::Date;
-    let pattern = wanted.field.contains('*');
-    let asked = wanted.format.as_deref().filter(|_| !pattern || is_date);
-    date_format(is_date.then_some(&mapping.format), asked)
+/// How `fields` shows a field. A pattern's format is for those that have formats.
+fn shown_as(mapping: &FieldMapping, wanted: &FieldAndFormat) -> Result<ShownAs, ApiError> {
+    let is_pattern = wanted.field.contains('*');
+    let format = wanted.format.as_deref();
+    let format = format.filter(|_| !is_pattern || mapping.field_type.has_formats());
+    mapping.shown_as(format)
 }
 
 /// Refuses more columns than `index.max_docvalue_fields_search`, where names that stand for none do
@@ -349,20 +344,22 @@ fn source_fields<'a>(
     mut left_out: Option<&mut Map<String, Value>>,
 ) -> Result<(), ApiError> {
     for mapping in mapped {
-        if mapping.field_type == FieldType::GeoPoint {
-            let points = points(document, mapping, wanted)?;
-            if !points.is_empty() {
-                fields.insert(mapping.path.to_string(), Value::Array(points));
+        let how = shown_as(mapping, wanted)?;
+        let mut found = Vec::new();
+        if mapping.field_type.reads_whole() {
+            collect_whole(document, &mapping.path, &mut found);
+            let all = found.into_iter().flat_map(|v| mapping.shown_all(v, &how));
+            let all: Vec<Value> = all.collect();
+            if !all.is_empty() {
+                fields.insert(mapping.path.to_string(), all.into());
             }
             continue;
         }
-        let mut found = Vec::new();
         collect(document, source_path(shard.mapping(), mapping), &mut found);
-        let output = output_format(mapping, wanted)?;
         let mut values = Vec::with_capacity(found.len());
         let mut ignored = Vec::new();
         for value in found {
-            match convert(mapping, value, output.as_ref()) {
+            match mapping.shown(value, &how) {
                 Some(value) => values.push(value),
                 None => ignored.push(value.clone()),
             }
@@ -375,35 +372,6 @@ fn source_fields<'a>(
         }
     }
     Ok(())
-}
-
-/// The points of a field, as GeoJSON or as well-known text.
-fn points(
-    document: &Value,
-    mapping: &FieldMapping,
-    wanted: &FieldAndFormat,
-) -> Result<Vec<Value>, ApiError> {
-    let as_text = is_well_known_text(wanted.format.as_deref())?;
-    let mut found = Vec::new();
-    collect_whole(document, &mapping.path, &mut found);
-    let points = found
-        .into_iter()
-        .flat_map(|value| GeoPoint::parse_all(value).unwrap_or_default());
-    let shown = points.map(|GeoPoint { lat, lon }| match as_text {
-        true => format!("POINT ({lon:?} {lat:?})").into(),
-        false => object!({"coordinates": [lon, lat], "type": "Point"}),
-    });
-    Ok(shown.collect())
-}
-
-fn is_well_known_text(format: Option<&str>) -> Result<bool, ApiError> {
-    match format {
-        None | Some("geojson") => Ok(false),
-        Some("wkt") => Ok(true),
-        Some(other) => Err(ApiError::illegal_argument(format!(
-            "Unrecognized geometry format [{other}]."
-        ))),
-    }
 }
 
 /// As [`collect`], for values that are lists or objects themselves.
@@ -497,53 +465,4 @@ fn collect<'v>(value: &'v Value, path: &str, found: &mut Vec<&'v Value>) {
         leaf if path.is_empty() => found.push(leaf),
         _ => {}
     }
-}
-
-/// A value as its field reads it; `None` when the field leaves it out.
-fn convert(mapping: &FieldMapping, value: &Value, dates: Option<&DateFormat>) -> Option<Value> {
-    // A number is shown as it was written, which is also what a keyword is indexed as.
-    let text = || match value {
-        Value::Number(number) => Some(number.to_string()),
-        other => crate::parse::scalar_text(other),
-    };
-    Some(match mapping.field_type {
-        FieldType::Date => {
-            let millis = match value {
-                Value::Number(number) if number.is_i64() => {
-                    mapping.format.parse_number(number.as_i64()?)
-                }
-                _ => mapping.format.parse(&text()?),
-            };
-            match (millis, dates) {
-                (Some(millis), Some(format)) => format.format(millis).into(),
-                _ => return None,
-            }
-        }
-        FieldType::Boolean => match text()?.as_str() {
-            "true" => true.into(),
-            "false" | "" => false.into(),
-            _ => return None,
-        },
-        number if number.is_integer() => match value {
-            Value::Number(n) if n.is_i64() || n.is_u64() => value.clone(),
-            _ => {
-                let whole = decimal::whole(text()?.trim())?.value?;
-                Value::Number(Number::from_i128(whole)?)
-            }
-        },
-        FieldType::Float => text()?.trim().parse::<f32>().ok()?.into(),
-        number if number.is_numeric() => {
-            let number: f64 = text()?.trim().parse().ok()?;
-            number.into()
-        }
-        FieldType::Keyword => {
-            let text = text()?;
-            let limit = mapping.ignore_above.unwrap_or(usize::MAX);
-            if text.chars().count() > limit {
-                return None;
-            }
-            text.into()
-        }
-        _ => text()?.into(),
-    })
 }

@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 
 use ringwall_api::ApiError;
 use ringwall_index::dates::DateFormat;
+use ringwall_index::mapping::Family;
 use ringwall_index::schema::{self, Layout, TextField};
-use ringwall_index::{Analyzer, FieldMapping, FieldType, Leaf, Searcher};
+use ringwall_index::{Analyzer, FieldMapping, Leaf, Searcher};
 use tantivy::Term;
 use tantivy::schema::Field;
 
@@ -46,10 +47,11 @@ pub(crate) enum FieldKind {
     },
     Keyword,
     Ip,
-    /// Integers.
-    Long(FieldType),
+    Long,
+    /// `unsigned_long`.
+    Unsigned,
     /// Floating point.
-    Double(FieldType),
+    Double,
     Boolean,
     Date,
     /// Places on the earth, which have no order.
@@ -57,20 +59,20 @@ pub(crate) enum FieldKind {
 }
 
 impl<'a> FieldRef<'a> {
-    /// Returns the mapped field; `None` for `binary`, which has no values to look at.
+    /// Returns the mapped field; `None` if its type has no values to look at.
     pub(crate) fn mapped(mapping: &'a FieldMapping, layout: &'a Layout) -> Option<Self> {
-        let kind = match mapping.field_type {
-            FieldType::Text => FieldKind::Text {
+        let kind = match mapping.field_type.family()? {
+            Family::Text => FieldKind::Text {
                 analyzer: mapping.search_analyzer,
             },
-            FieldType::Keyword | FieldType::Wildcard => FieldKind::Keyword,
-            FieldType::Ip => FieldKind::Ip,
-            FieldType::Boolean => FieldKind::Boolean,
-            FieldType::Date => FieldKind::Date,
-            FieldType::GeoPoint => FieldKind::Point,
-            FieldType::Binary => return None,
-            integer if integer.is_integer() => FieldKind::Long(integer),
-            double => FieldKind::Double(double),
+            Family::Keyword => FieldKind::Keyword,
+            Family::Ip => FieldKind::Ip,
+            Family::Long => FieldKind::Long,
+            Family::Unsigned => FieldKind::Unsigned,
+            Family::Double => FieldKind::Double,
+            Family::Boolean => FieldKind::Boolean,
+            Family::Date => FieldKind::Date,
+            Family::Point => FieldKind::Point,
         };
         Some(Self {
             name: mapping.path.to_string(),
@@ -100,8 +102,9 @@ impl<'a> FieldRef<'a> {
 
     /// Returns the analyzer of phrases, if the field is a text.
     pub(crate) fn quote_analyzer(&self) -> Option<Analyzer> {
-        let mapping = self.mapping?;
-        (mapping.field_type == FieldType::Text).then_some(mapping.search_quote_analyzer)
+        let is_text = matches!(self.kind, FieldKind::Text { .. });
+        let mapping = self.mapping.filter(|_| is_text)?;
+        Some(mapping.search_quote_analyzer)
     }
 
     /// Returns the name of the type, as mappings have it.
@@ -145,9 +148,16 @@ impl<'a> FieldRef<'a> {
             .map(|mapping| &mapping.format)
     }
 
-    /// Returns `scaling_factor` of a `scaled_float`.
-    pub(crate) fn scaling_factor(&self) -> f64 {
-        self.mapping.map_or(1.0, |mapping| mapping.scaling_factor)
+    /// Returns the number that the field keeps for this one.
+    pub(crate) fn nearest(&self, number: f64) -> f64 {
+        self.mapping
+            .map_or(number, |mapping| mapping.nearest(number))
+    }
+
+    /// Returns whether the ends of a range are rounded as values are.
+    pub(crate) fn rounds_bounds(&self) -> bool {
+        self.mapping
+            .is_some_and(|mapping| mapping.field_type.rounds_bounds())
     }
 
     /// Returns the term of a token or of a whole text.
@@ -198,8 +208,8 @@ impl<'a> FieldRef<'a> {
             return Ok(column.map_or(Values::None, Values::Text));
         }
         let coding = match self.kind {
-            FieldKind::Double(_) => Coding::Double,
-            FieldKind::Long(FieldType::UnsignedLong) => Coding::Unsigned,
+            FieldKind::Double => Coding::Double,
+            FieldKind::Unsigned => Coding::Unsigned,
             _ => Coding::Plain,
         };
         let column = columns
@@ -268,11 +278,11 @@ impl<'a> FieldRef<'a> {
     /// texts.
     pub(crate) fn number_kind(&self) -> Option<NumberKind> {
         match self.kind {
-            FieldKind::Long(FieldType::UnsignedLong) => Some(NumberKind::Unsigned),
-            FieldKind::Long(_) | FieldKind::Boolean | FieldKind::Date | FieldKind::Meta => {
+            FieldKind::Unsigned => Some(NumberKind::Unsigned),
+            FieldKind::Long | FieldKind::Boolean | FieldKind::Date | FieldKind::Meta => {
                 Some(NumberKind::Long)
             }
-            FieldKind::Double(_) => Some(NumberKind::Double),
+            FieldKind::Double => Some(NumberKind::Double),
             _ => None,
         }
     }

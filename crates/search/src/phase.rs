@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use ringwall_api::ApiError;
 use ringwall_base::encoding;
 use ringwall_index::dates::DateFormat;
+use ringwall_index::mapping::Family;
 use ringwall_index::{FieldType, Leaf, Searcher};
 use tantivy::query::Weight;
 use tantivy::{BitSet, DocId, Score};
@@ -120,28 +121,19 @@ fn sort_field<'a>(
                 "No mapping found for [{name}] in order to sort on"
             )));
         };
-        let sort_field = match FieldType::from_name(unmapped) {
-            Some(FieldType::Keyword | FieldType::Wildcard | FieldType::Ip) => SortField::Text,
-            Some(FieldType::Text | FieldType::Binary | FieldType::GeoPoint) | None => {
+        let family = FieldType::from_name(unmapped).and_then(FieldType::family);
+        let number = |kind| SortField::Number { kind, dates: None };
+        let sort_field = match family {
+            Some(Family::Keyword | Family::Ip) => SortField::Text,
+            Some(Family::Text | Family::Point) | None => {
                 return Err(ApiError::illegal_argument(format!(
                     "No mapper found for type [{unmapped}], given as [unmapped_type] of the sort \
                      on [{name}]"
                 )));
             }
-            Some(double) if double.family() == Some(ringwall_index::mapping::Family::Double) => {
-                SortField::Number {
-                    kind: NumberKind::Double,
-                    dates: None,
-                }
-            }
-            Some(FieldType::UnsignedLong) => SortField::Number {
-                kind: NumberKind::Unsigned,
-                dates: None,
-            },
-            Some(_) => SortField::Number {
-                kind: NumberKind::Long,
-                dates: None,
-            },
+            Some(Family::Double) => number(NumberKind::Double),
+            Some(Family::Unsigned) => number(NumberKind::Unsigned),
+            Some(Family::Long | Family::Boolean | Family::Date) => number(NumberKind::Long),
         };
         return Ok((sort_field, None));
     };

@@ -82,10 +82,10 @@ impl Values {
 
     pub(crate) fn number(&mut self, field: &FieldMapping, value: i64) {
         let column = match field.field_type.family() {
-            Some(Family::Long) => &mut self.long,
+            Some(Family::Long | Family::Unsigned | Family::Boolean) => &mut self.long,
             Some(Family::Double | Family::Point) => &mut self.double,
             Some(Family::Date) => &mut self.date,
-            Some(Family::Keyword | Family::Text) | None => return,
+            Some(Family::Keyword | Family::Ip | Family::Text) | None => return,
         };
         column.push((field.path.clone(), value));
         self.name(&field.path);

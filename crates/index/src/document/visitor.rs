@@ -13,8 +13,7 @@ use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
 use super::{METADATA_FIELDS, Values, dynamic, parsing_error};
-use crate::field::FieldType;
-use crate::field::scalar::{self, Rejection, Scalar};
+use crate::field::scalar::{Rejection, Scalar};
 use crate::mapping::{
     Dynamic, FieldMapping, MAX_NAME_BYTES, MAX_NAME_PARTS, Mapping, ObjectMapping, Property,
 };
@@ -260,11 +259,13 @@ impl<'m> Reader<'m> {
         scalar: &Scalar<'_>,
         copy: bool,
     ) -> Result<(), E> {
-        if let Err(rejection) = scalar::add(field, scalar, &mut self.values) {
+        let mapper = field.field_type.mapper();
+        if let Err(rejection) = mapper.add(field, scalar, &mut self.values) {
             self.rejected(field, scalar, rejection)?;
         }
         for sub in field.fields.values() {
-            if let Err(rejection) = scalar::add(sub, scalar, &mut self.values) {
+            let mapper = sub.field_type.mapper();
+            if let Err(rejection) = mapper.add(sub, scalar, &mut self.values) {
                 self.rejected(sub, scalar, rejection)?;
             }
         }
@@ -276,15 +277,16 @@ impl<'m> Reader<'m> {
         Ok(())
     }
 
-    /// Points are read whole: what is a list, an object or a text may be one.
-    fn points<E: Error>(&mut self, field: &'m FieldMapping, value: &Value) -> Result<(), E> {
+    /// Reads a value whose type takes lists and objects.
+    fn whole<E: Error>(&mut self, field: &'m FieldMapping, value: &Value) -> Result<(), E> {
         self.count_numbers(value)?;
         let value = match (value, &field.null_value) {
             (Value::Null, None) => return Ok(()),
             (Value::Null, Some(null)) => null,
             (value, _) => value,
         };
-        match scalar::add_points(field, value, &mut self.values) {
+        let mapper = field.field_type.mapper();
+        match mapper.add_whole(field, value, &mut self.values) {
             Ok(()) => Ok(()),
             Err(Rejection::Malformed(_)) if field.ignore_malformed => {
                 self.values.ignore(&field.path);
@@ -293,7 +295,7 @@ impl<'m> Reader<'m> {
             Err(Rejection::Malformed(reason)) => {
                 Err(self.bad_value(field, &value.to_string(), &reason))
             }
-            Err(Rejection::Immense { .. }) => Ok(()),
+            Err(Rejection::Immense { bytes }) => Err(self.immense(field, bytes)),
         }
     }
 
@@ -343,17 +345,19 @@ impl<'m> Reader<'m> {
                 Ok(())
             }
             Rejection::Malformed(reason) => Err(self.bad_value(field, &scalar.text(), &reason)),
-            Rejection::Immense { bytes } => {
-                let error = ApiError::illegal_argument(format!(
-                    "Document contains at least one immense term in field=\"{}\" (whose UTF8 \
-                     encoding is longer than the max length 32766), all of which were skipped.  \
-                     Please correct the analyzer to not produce such terms. original message: \
-                     bytes can be at most 32766 in length; got {bytes}",
-                    field.path
-                ));
-                Err(self.fail(error))
-            }
+            Rejection::Immense { bytes } => Err(self.immense(field, bytes)),
         }
+    }
+
+    fn immense<E: Error>(&mut self, field: &FieldMapping, bytes: usize) -> E {
+        let error = ApiError::illegal_argument(format!(
+            "Document contains at least one immense term in field=\"{}\" (whose UTF8 encoding is \
+             longer than the max length 32766), all of which were skipped.  Please correct the \
+             analyzer to not produce such terms. original message: bytes can be at most 32766 in \
+             length; got {bytes}",
+            field.path
+        ));
+        self.fail(error)
     }
 
     fn bad_value<E: Error>(&mut self, field: &FieldMapping, preview: &str, reason: &str) -> E {
@@ -628,10 +632,10 @@ impl<'de> DeserializeSeed<'de> for ValueSeed<'_, '_> {
             return reader.exponents.skip(json, &reader.text);
         }
         if let Target::Field(field) = self.target
-            && field.field_type == FieldType::GeoPoint
+            && field.field_type.reads_whole()
         {
             let value = Value::deserialize(json)?;
-            return self.reader.points(field, &value);
+            return self.reader.whole(field, &value);
         }
         json.deserialize_any(self)
     }

@@ -55,13 +55,13 @@ pub struct FieldMapping {
 
 impl FieldMapping {
     pub(crate) fn new(path: &str, field_type: FieldType) -> Self {
-        Self {
+        let mut field = Self {
             path: path.into(),
             field_type,
-            index: field_type != FieldType::Binary,
-            doc_values: !matches!(field_type, FieldType::Text | FieldType::Binary),
+            index: true,
+            doc_values: true,
             store: false,
-            norms: field_type == FieldType::Text,
+            norms: false,
             null_value: None,
             ignore_above: None,
             ignore_malformed: false,
@@ -76,12 +76,14 @@ impl FieldMapping {
             fields: IndexMap::new(),
             text_slot: None,
             definition: Map::new(),
-        }
+        };
+        field_type.mapper().defaults(&mut field);
+        field
     }
 
     /// Applies `index.mapping.ignore_malformed`, to its multi-fields too.
     pub(super) fn ignore_malformed_by_default(&mut self) {
-        if self.field_type.may_ignore_malformed()
+        if self.field_type.parameter("ignore_malformed").is_some()
             && !self.definition.contains_key("ignore_malformed")
         {
             self.ignore_malformed = true;
@@ -95,7 +97,7 @@ impl FieldMapping {
     pub fn metadata(name: &str, doc_values: bool) -> Self {
         Self {
             doc_values,
-            ..Self::new(name, FieldType::Keyword)
+            ..Self::new(name, FieldType::KEYWORD)
         }
     }
 
@@ -116,67 +118,13 @@ impl FieldMapping {
             return Map::new();
         };
         if with_defaults {
-            for (name, value) in self.defaults() {
-                shown.entry(name).or_insert(value);
+            let listed = self.field_type.mapper().parameters().iter();
+            for parameter in listed.filter(|parameter| parameter.is_listed) {
+                let value = || (parameter.value)(self);
+                shown.entry(parameter.name).or_insert_with(value);
             }
         }
         shown
-    }
-
-    fn defaults(&self) -> Vec<(&'static str, Value)> {
-        let mut defaults = vec![
-            ("index", Value::from(self.index)),
-            ("store", self.store.into()),
-        ];
-        let is_text = self.field_type == FieldType::Text;
-        if is_text {
-            let analyzer = |key: &str| {
-                let given = self.definition.get(key).cloned();
-                given.unwrap_or_else(|| "default".into())
-            };
-            let own = analyzer("analyzer");
-            let or_own = |key: &str| {
-                self.definition
-                    .get(key)
-                    .cloned()
-                    .unwrap_or_else(|| own.clone())
-            };
-            let search = or_own("search_analyzer");
-            let quote = self.definition.get("search_quote_analyzer").cloned();
-            defaults.extend([
-                ("analyzer", own.clone()),
-                (
-                    "search_quote_analyzer",
-                    quote.unwrap_or_else(|| search.clone()),
-                ),
-                ("search_analyzer", search),
-                ("position_increment_gap", self.position_increment_gap.into()),
-                ("index_options", "positions".into()),
-                ("norms", self.norms.into()),
-            ]);
-        } else if self.field_type != FieldType::Binary {
-            defaults.push(("doc_values", self.doc_values.into()));
-            defaults.push(("null_value", self.null_value.clone().unwrap_or_default()));
-        }
-        if self.field_type.may_ignore_malformed() {
-            defaults.push(("ignore_malformed", self.ignore_malformed.into()));
-        }
-        if self.field_type.is_numeric() {
-            defaults.push(("coerce", self.coerce.into()));
-        }
-        match self.field_type {
-            FieldType::Keyword => defaults.extend([
-                (
-                    "ignore_above",
-                    self.ignore_above.unwrap_or(i32::MAX as usize).into(),
-                ),
-                ("norms", self.norms.into()),
-                ("index_options", "docs".into()),
-            ]),
-            FieldType::Date => defaults.push(("format", self.format.spec().into())),
-            _ => {}
-        }
-        defaults
     }
 
     /// Returns the definition, `{"type":...}`, with slots when `stored`.

@@ -6,8 +6,9 @@ use ringwall_api::ApiError;
 use serde_json::Value;
 
 use super::{
-    FieldMapping, FieldType, Mapping, MappingLimits, ObjectMapping, Property, RootOptions,
+    FieldMapping, Mapping, MappingLimits, ObjectMapping, Property, RootOptions, java_text,
 };
+use crate::field::parameter::Change;
 
 /// Returns `base` with the update; slots are given to new text fields in the order of their paths.
 pub(super) fn merge(
@@ -131,43 +132,21 @@ fn merge_field(base: &FieldMapping, update: &FieldMapping) -> Result<FieldMappin
 /// Refuses changes of what is baked into the index.
 fn check_fixed_parameters(base: &FieldMapping, update: &FieldMapping) -> Result<(), ApiError> {
     let mut conflicts = Vec::new();
-    let mut check = |name: &str, old: String, new: String| {
-        if old != new {
+    for parameter in base.field_type.mapper().parameters() {
+        let (old, new) = ((parameter.value)(base), (parameter.value)(update));
+        let refused = match parameter.change {
+            Change::Allowed => false,
+            Change::Refused => old != new,
+            Change::OffOnly => old != new && new == Value::Bool(true),
+        };
+        if refused {
             conflicts.push(format!(
-                "\tCannot update parameter [{name}] from [{old}] to [{new}]"
+                "\tCannot update parameter [{}] from [{}] to [{}]",
+                parameter.name,
+                java_text(&old),
+                java_text(&new)
             ));
         }
-    };
-    check("index", base.index.to_string(), update.index.to_string());
-    check(
-        "doc_values",
-        base.doc_values.to_string(),
-        update.doc_values.to_string(),
-    );
-    check("store", base.store.to_string(), update.store.to_string());
-    check("analyzer", analyzer_name(base), analyzer_name(update));
-    check(
-        "format",
-        base.format.spec().to_owned(),
-        update.format.spec().to_owned(),
-    );
-    check(
-        "null_value",
-        shown(&base.null_value),
-        shown(&update.null_value),
-    );
-    check(
-        "scaling_factor",
-        base.scaling_factor.to_string(),
-        update.scaling_factor.to_string(),
-    );
-    check(
-        "position_increment_gap",
-        base.position_increment_gap.to_string(),
-        update.position_increment_gap.to_string(),
-    );
-    if !base.norms && update.norms {
-        check("norms", "false".to_owned(), "true".to_owned());
     }
     if conflicts.is_empty() {
         return Ok(());
@@ -177,21 +156,6 @@ fn check_fixed_parameters(base: &FieldMapping, update: &FieldMapping) -> Result<
         base.path,
         conflicts.join("\n")
     )))
-}
-
-fn analyzer_name(field: &FieldMapping) -> String {
-    match field.definition.get("analyzer").and_then(Value::as_str) {
-        Some(name) => name.to_owned(),
-        None => "default".to_owned(),
-    }
-}
-
-fn shown(value: &Option<Value>) -> String {
-    match value {
-        None => "null".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    }
 }
 
 /// Gives a slot to each indexed text field without one.
@@ -211,13 +175,13 @@ fn assign_slots(object: &mut ObjectMapping, next: &mut u16) {
 
 fn needs_slot(field: &FieldMapping) -> bool {
     let lacks = |field: &FieldMapping| {
-        field.field_type == FieldType::Text && field.index && field.text_slot.is_none()
+        field.field_type.is_text() && field.index && field.text_slot.is_none()
     };
     lacks(field) || field.fields.values().any(|sub| lacks(sub))
 }
 
 fn assign_field_slots(field: &mut FieldMapping, next: &mut u16) {
-    if field.field_type == FieldType::Text && field.index && field.text_slot.is_none() {
+    if field.field_type.is_text() && field.index && field.text_slot.is_none() {
         field.text_slot = Some(*next);
         *next = next.saturating_add(1);
     }

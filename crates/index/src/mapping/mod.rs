@@ -11,6 +11,7 @@ mod parse;
 mod shown;
 pub use shown::shown_of;
 mod templates;
+mod value;
 
 use std::sync::Arc;
 
@@ -23,6 +24,9 @@ pub use crate::field::{Family, FieldType};
 pub use compose::lay_over;
 pub use field::FieldMapping;
 pub(crate) use templates::{DynamicTemplates, Kind};
+pub(crate) use value::{
+    analyzer, boolean, check_meta, java_text, one_of, string, string_list, whole,
+};
 
 /// The mapping of one index.
 #[derive(Debug, Clone)]

@@ -6,12 +6,13 @@ use ringwall_api::ApiError;
 use serde_json::{Map, Value};
 
 use super::field::SLOT_KEY;
+use super::value::{boolean, java_text, kind, object};
 use super::{
     Dynamic, DynamicTemplates, FieldMapping, FieldType, MAX_NAME_BYTES, MAX_NAME_PARTS,
     ObjectMapping, Property, RootOptions, mapping_error,
 };
-use crate::Analyzer;
 use crate::dates::DateFormat;
+use crate::field::parameter::{self, Kept};
 
 /// Who wrote the JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,14 +245,13 @@ fn parse_field(
     multi_fields: bool,
 ) -> Result<FieldMapping, ApiError> {
     let mut field = FieldMapping::new(path, field_type);
-    let mut search_analyzer = None;
-    let mut search_quote_analyzer = None;
     for (key, value) in definition {
         match key.as_str() {
             "type" => continue,
-            "fields" | "copy_to" if field_type == FieldType::GeoPoint => {
+            "fields" if !field_type.mapper().has_multi_fields() => {
                 return Err(mapping_error(format!(
-                    "[{key}] of the geo_point field [{path}] is not supported"
+                    "[fields] of the {} field [{path}] is not supported",
+                    field_type.name()
                 )));
             }
             "fields" if multi_fields => {
@@ -264,156 +264,31 @@ fn parse_field(
             }
             // What is stored was taken before there were bounds.
             "meta" if form == Form::Stored => {}
-            "search_quote_analyzer" if field_type == FieldType::Text => {
-                search_quote_analyzer = Some(analyzer(value, path)?);
-            }
-            "search_analyzer" if field_type == FieldType::Text => {
-                search_analyzer = Some(analyzer(value, path)?);
-            }
-            key => parse_parameter(&mut field, key, value)?,
+            key => match field_type.parameter(key) {
+                Some(parameter) => (parameter.read)(&mut field, key, value)?,
+                None => return Err(parameter::unknown(&field, key)),
+            },
         }
         field.definition.insert(key.clone(), value.clone());
     }
-    field.search_analyzer = search_analyzer.unwrap_or(field.analyzer);
-    field.search_quote_analyzer = search_quote_analyzer.unwrap_or(field.search_analyzer);
-    if field_type == FieldType::ScaledFloat && !definition.contains_key("scaling_factor") {
-        return Err(mapping_error(format!(
-            "Field [{path}] misses required parameter [scaling_factor]"
-        )));
-    }
+    field_type.mapper().finish(&mut field)?;
     drop_defaults(&mut field);
     Ok(field)
 }
 
-fn parse_parameter(field: &mut FieldMapping, key: &str, value: &Value) -> Result<(), ApiError> {
-    use FieldType as T;
-    let field_type = field.field_type;
-    let number = field_type.is_numeric();
-    let path = field.path.clone();
-    match key {
-        "meta" => check_meta(value)?,
-        "store" => field.store = boolean(key, value)?,
-        "copy_to" if field_type != T::Binary => field.copy_to = string_list(key, value, &path)?,
-        "index" if !matches!(field_type, T::Binary | T::Wildcard) => {
-            field.index = boolean(key, value)?;
-        }
-        "doc_values" if !matches!(field_type, T::Text | T::Wildcard) => {
-            field.doc_values = boolean(key, value)?;
-        }
-        "norms" if matches!(field_type, T::Text | T::Keyword) => {
-            field.norms = boolean(key, value)?;
-        }
-        "analyzer" if field_type == T::Text => field.analyzer = analyzer(value, &path)?,
-        "index_options" if matches!(field_type, T::Text | T::Keyword) => {
-            one_of(
-                key,
-                value,
-                &["docs", "freqs", "positions", "offsets"],
-                &path,
-            )?;
-        }
-        "position_increment_gap" if field_type == T::Text => {
-            let gap = u32::try_from(whole(key, value, &path)?).ok();
-            let gap = gap.filter(|gap| *gap <= MAX_POSITION_GAP);
-            field.position_increment_gap = gap.ok_or_else(|| {
-                mapping_error(format!(
-                    "[position_increment_gap] of field [{path}] must be at most [{MAX_POSITION_GAP}]"
-                ))
-            })?;
-        }
-        "eager_global_ordinals" if matches!(field_type, T::Text | T::Keyword) => {
-            boolean(key, value)?;
-        }
-        "split_queries_on_whitespace" if field_type == T::Keyword && value == false => {}
-        "similarity" if matches!(field_type, T::Text | T::Keyword) => {
-            one_of(key, value, &["BM25"], &path)?;
-        }
-        "ignore_above" if matches!(field_type, T::Keyword | T::Wildcard) => {
-            field.ignore_above = Some(whole(key, value, &path)?);
-        }
-        "ignore_malformed" if field_type.may_ignore_malformed() => {
-            field.ignore_malformed = boolean(key, value)?;
-        }
-        // Only whether a height may be there, which nothing looks at.
-        "ignore_z_value" if field_type == T::GeoPoint && boolean(key, value)? => {}
-        "coerce" if number => field.coerce = boolean(key, value)?,
-        "null_value" if !matches!(field_type, T::Text | T::Binary) => {
-            field.null_value = (!value.is_null()).then(|| value.clone());
-            check_null_value(field)?;
-        }
-        "format" if field_type == T::Date => {
-            let spec = string(key, value, &path)?;
-            field.format =
-                DateFormat::compile(spec).map_err(|error| mapping_error(error.reason))?;
-        }
-        "locale" if field_type == T::Date => {
-            one_of(key, value, &["en", "en_US", "en-US", "ROOT", ""], &path)?;
-        }
-        "scaling_factor" if field_type == T::ScaledFloat => {
-            field.scaling_factor = value
-                .as_f64()
-                .filter(|factor| *factor > 0.0 && factor.is_finite())
-                .ok_or_else(|| {
-                    mapping_error(format!(
-                        "[scaling_factor] must be a positive number, got [{}]",
-                        java_text(value)
-                    ))
-                })?;
-        }
-        other => {
-            return Err(mapping_error(format!(
-                "unknown parameter [{other}] on mapper [{}] of type [{}]",
-                field.name(),
-                field_type.name()
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Source: Elasticsearch reference, "meta".
-fn check_meta(value: &Value) -> Result<(), ApiError> {
-    let entries = object("meta", value)?;
-    if entries.len() > 5 {
-        return Err(mapping_error(format!(
-            "[meta] can't have more than 5 entries, but got {}",
-            entries.len()
-        )));
-    }
-    for (name, value) in entries {
-        let (kept, most) = (name.encode_utf16().count(), 20);
-        if kept > most {
-            return Err(mapping_error(format!(
-                "[meta] keys can't be longer than {most} chars, but got [{kept}]"
-            )));
-        }
-        let Value::String(text) = value else {
-            return Err(mapping_error(format!(
-                "[meta] values can only be strings, but got {}[{}]",
-                kind(value),
-                java_text(value)
-            )));
-        };
-        let (kept, most) = (text.encode_utf16().count(), 50);
-        if kept > most {
-            return Err(mapping_error(format!(
-                "[meta] values can't be longer than {most} chars, but got [{kept}] for field [{name}]"
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn check_null_value(field: &FieldMapping) -> Result<(), ApiError> {
-    let Some(value) = &field.null_value else {
-        return Ok(());
-    };
-    crate::field::scalar::check_null_value(field, value).map_err(|reason| {
-        mapping_error(format!(
-            "Error parsing [null_value] on field [{}]: {reason}",
-            field.path
-        ))
-    })
+/// Leaves out of the shown definition what only repeats a default, as Elasticsearch does.
+fn drop_defaults(field: &mut FieldMapping) {
+    let fresh = FieldMapping::new(&field.path, field.field_type);
+    let mut shown = std::mem::take(&mut field.definition);
+    shown.retain(|key, _| match field.field_type.parameter(key) {
+        None => true,
+        Some(parameter) => match parameter.kept {
+            Kept::Always => true,
+            Kept::UnlessDefault => (parameter.value)(field) != (parameter.value)(&fresh),
+            Kept::Unless(drops) => !drops(field),
+        },
+    });
+    field.definition = shown;
 }
 
 fn parse_multi_fields(field: &mut FieldMapping, json: &Value, form: Form) -> Result<(), ApiError> {
@@ -443,35 +318,6 @@ fn parse_multi_fields(field: &mut FieldMapping, json: &Value, form: Form) -> Res
         field.fields.insert(name.clone(), Arc::new(sub));
     }
     Ok(())
-}
-
-/// So that the places of a long array of values stay numbers of 32 bits.
-const MAX_POSITION_GAP: u32 = 10_000;
-
-/// Leaves out of the shown definition what only repeats a default, as Elasticsearch does.
-fn drop_defaults(field: &mut FieldMapping) {
-    let fresh = FieldMapping::new(&field.path, field.field_type);
-    let is_default = |key: &str| match key {
-        "index" => field.index == fresh.index,
-        "doc_values" => field.doc_values == fresh.doc_values,
-        "store" => field.store == fresh.store,
-        "norms" => field.norms == fresh.norms,
-        "coerce" => field.coerce == fresh.coerce,
-        "search_analyzer" => field.search_analyzer == field.analyzer,
-        "search_quote_analyzer" => field.search_quote_analyzer == field.search_analyzer,
-        "position_increment_gap" => field.position_increment_gap == fresh.position_increment_gap,
-        "null_value" => field.null_value.is_none(),
-        _ => false,
-    };
-    let keys: Vec<String> = field
-        .definition
-        .keys()
-        .filter(|key| is_default(key))
-        .cloned()
-        .collect();
-    for key in keys {
-        field.definition.shift_remove(&key);
-    }
 }
 
 fn parse_dynamic(value: &Value) -> Result<Dynamic, ApiError> {
@@ -511,15 +357,6 @@ fn check_name(name: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn analyzer(value: &Value, path: &str) -> Result<Analyzer, ApiError> {
-    let name = string("analyzer", value, path)?;
-    Analyzer::from_name(name).ok_or_else(|| {
-        mapping_error(format!(
-            "analyzer [{name}] has not been configured in mappings"
-        ))
-    })
-}
-
 fn members_or_null(json: &Value) -> Option<&Map<String, Value>> {
     static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
     match json {
@@ -529,94 +366,10 @@ fn members_or_null(json: &Value) -> Option<&Map<String, Value>> {
     }
 }
 
-fn object<'a>(key: &str, value: &'a Value) -> Result<&'a Map<String, Value>, ApiError> {
-    value
-        .as_object()
-        .ok_or_else(|| mapping_error(format!("[{key}] must be an object")))
-}
-
-fn boolean(key: &str, value: &Value) -> Result<bool, ApiError> {
-    match value {
-        Value::Bool(flag) => Ok(*flag),
-        Value::String(text) if text == "true" => Ok(true),
-        Value::String(text) if text == "false" => Ok(false),
-        other => Err(mapping_error(format!(
-            "Could not convert [{key}] to boolean: Failed to parse value [{}] as only [true] or \
-             [false] are allowed.",
-            java_text(other)
-        ))),
-    }
-}
-
-fn whole(key: &str, value: &Value, path: &str) -> Result<usize, ApiError> {
-    let number = match value {
-        Value::String(text) => text.parse().ok(),
-        other => other.as_u64(),
-    };
-    number
-        .and_then(|number| usize::try_from(number).ok())
-        .filter(|number| *number <= i32::MAX as usize)
-        .ok_or_else(|| {
-            mapping_error(format!(
-                "Failed to parse value [{}] of parameter [{key}] on field [{path}]: expected a \
-                 whole number, zero or more",
-                java_text(value)
-            ))
-        })
-}
-
-fn string<'a>(key: &str, value: &'a Value, path: &str) -> Result<&'a str, ApiError> {
-    value.as_str().ok_or_else(|| {
-        mapping_error(format!(
-            "parameter [{key}] on field [{path}] must be a string"
-        ))
-    })
-}
-
-fn one_of(key: &str, value: &Value, allowed: &[&str], path: &str) -> Result<(), ApiError> {
-    let text = string(key, value, path)?;
-    if allowed.contains(&text) {
-        return Ok(());
-    }
-    Err(mapping_error(format!(
-        "Unknown value [{text}] for field [{key}] - accepted values are [{}]",
-        allowed.join(", ")
-    )))
-}
-
-fn string_list(key: &str, value: &Value, path: &str) -> Result<Vec<String>, ApiError> {
-    match value {
-        Value::Array(items) => items
-            .iter()
-            .map(|item| string(key, item, path).map(str::to_owned))
-            .collect(),
-        one => Ok(vec![string(key, one, path)?.to_owned()]),
-    }
-}
-
 fn unknown_metadata(name: &str, field: &str) -> ApiError {
     mapping_error(format!(
         "unknown parameter [{name}] on metadata field [{field}]"
     ))
-}
-
-fn kind(json: &Value) -> &'static str {
-    match json {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "list",
-        Value::Object(_) => "map",
-    }
-}
-
-/// The text Java shows for a value: strings without quotes.
-fn java_text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }
 
 fn join(path: &str, name: &str) -> String {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ringwall_api::field_caps::{FieldCaps, FieldCapsRequest, FieldCapsResponse, FieldKind};
 use ringwall_api::{ActionRequest, ApiResult, RequestContext};
 use ringwall_base::glob::{self, Syntax};
-use ringwall_index::{FieldMapping, FieldMask, FieldType, Mapping};
+use ringwall_index::{FieldMapping, FieldMask, Mapping};
 use ringwall_security::Resolved;
 use serde_json::Value;
 
@@ -78,11 +78,7 @@ fn leaf(field: &FieldMapping, is_multifield: bool) -> Own {
     let definition = field.definition(false);
     let meta = definition.get("meta").and_then(Value::as_object);
     Own {
-        type_name: match field.field_type {
-            // As in Elasticsearch: one is used like the other.
-            FieldType::Wildcard => FieldType::Keyword.name(),
-            other => other.name(),
-        },
+        type_name: field.field_type.family_name(),
         kind: is_multifield.then_some(FieldKind::Multifield),
         searchable: field.is_searchable(),
         aggregatable: field.doc_values,

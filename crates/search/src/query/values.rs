@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::decimal;
-use ringwall_index::FieldType;
 use ringwall_index::dates::{DateFormat, Rounding};
 use ringwall_index::schema::{encode_double, encode_ip, encode_unsigned};
 use serde_json::Value;
@@ -65,7 +64,7 @@ pub(super) fn terms(
         // Answered where queries are compiled.
         FieldKind::Index => none(),
         FieldKind::Ip => ip_terms(shard, field, values)?,
-        FieldKind::Long(_) | FieldKind::Boolean => {
+        FieldKind::Long | FieldKind::Unsigned | FieldKind::Boolean => {
             let mut terms = Vec::with_capacity(values.len());
             for value in values {
                 if let Some(long) = exact_long(field, value)? {
@@ -74,7 +73,7 @@ pub(super) fn terms(
             }
             term_set(terms)
         }
-        FieldKind::Double(_) | FieldKind::Meta => {
+        FieldKind::Double | FieldKind::Meta => {
             let mut wanted = HashSet::new();
             for value in values {
                 wanted.extend(exact_encoded(field, value)?);
@@ -277,7 +276,7 @@ fn exact_long(field: &FieldRef<'_>, value: &Value) -> Result<Option<i64>, ApiErr
 
 fn encode_whole(field: &FieldRef<'_>, whole: i128) -> Option<i64> {
     match field.kind {
-        FieldKind::Long(FieldType::UnsignedLong) => u64::try_from(whole).ok().map(encode_unsigned),
+        FieldKind::Unsigned => u64::try_from(whole).ok().map(encode_unsigned),
         _ => i64::try_from(whole).ok(),
     }
 }
@@ -297,20 +296,9 @@ fn boolean(value: &Value) -> Result<bool, ApiError> {
 fn exact_encoded(field: &FieldRef<'_>, value: &Value) -> Result<Option<i64>, ApiError> {
     let number = number_of(value)?;
     Ok(match field.kind {
-        FieldKind::Double(_) => Some(encode_double(rounded(field, number.double))),
+        FieldKind::Double => Some(encode_double(field.nearest(number.double))),
         _ => number.whole().and_then(|whole| i64::try_from(whole).ok()),
     })
-}
-
-/// A double as precise as the field keeps it.
-fn rounded(field: &FieldRef<'_>, number: f64) -> f64 {
-    match field.kind {
-        FieldKind::Double(FieldType::Float | FieldType::HalfFloat) => f64::from(number as f32),
-        FieldKind::Double(FieldType::ScaledFloat) => {
-            (number * field.scaling_factor()).round() / field.scaling_factor()
-        }
-        _ => number,
-    }
 }
 
 /// Documents whose column has one of the values.
@@ -518,7 +506,7 @@ fn text_range(
 
 /// The least and greatest stored value of a range, both inclusive; empty when low > high.
 fn number_ends(field: &FieldRef<'_>, query: &RangeQuery) -> Result<(i64, i64), ApiError> {
-    if let FieldKind::Double(_) = field.kind {
+    if field.kind == FieldKind::Double {
         return double_ends(field, query);
     }
     let boolean_or_number = |value: &Value| -> Result<Amount, ApiError> {
@@ -532,7 +520,7 @@ fn number_ends(field: &FieldRef<'_>, query: &RangeQuery) -> Result<(i64, i64), A
         }
         number_of(value)
     };
-    let unsigned = field.kind == FieldKind::Long(FieldType::UnsignedLong);
+    let unsigned = field.kind == FieldKind::Unsigned;
     let (least, most) = if unsigned {
         (0, i128::from(u64::MAX))
     } else {
@@ -575,10 +563,7 @@ fn double_ends(field: &FieldRef<'_>, query: &RangeQuery) -> Result<(i64, i64), A
         None => encode_double(f64::INFINITY),
         Some(bound) => encode(bound)?.saturating_sub(i64::from(!bound.inclusive)),
     };
-    if !matches!(
-        field.kind,
-        FieldKind::Double(FieldType::Float | FieldType::HalfFloat)
-    ) {
+    if !field.rounds_bounds() {
         return Ok((low, high));
     }
     // A bound such as 0.1 means the float nearest to it.
@@ -586,7 +571,7 @@ fn double_ends(field: &FieldRef<'_>, query: &RangeQuery) -> Result<(i64, i64), A
         let Some(bound) = bound else { return Ok(end) };
         let number = number_of(&bound.value)?.double;
         let shift = end - encode_double(number);
-        Ok(encode_double(rounded(field, number)) + shift)
+        Ok(encode_double(field.nearest(number)) + shift)
     };
     Ok((snap(&query.lower, low)?, snap(&query.upper, high)?))
 }
