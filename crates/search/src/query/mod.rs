@@ -24,6 +24,7 @@ mod exists;
 mod fuzzy;
 mod geo;
 mod ids;
+mod intervals;
 mod match_all;
 mod match_phrase;
 mod match_query;
@@ -46,6 +47,7 @@ pub use exists::ExistsQuery;
 pub use fuzzy::FuzzyQuery;
 pub use geo::GeoQuery;
 pub use ids::IdsQuery;
+pub use intervals::IntervalsQuery;
 pub use match_all::{MatchAllQuery, MatchNoneQuery};
 pub use match_phrase::PhraseQuery;
 pub use match_query::MatchQuery;
@@ -71,6 +73,7 @@ const QUERIES: &[(&str, Parse)] = &[
     ("geo_bounding_box", geo::parse_bounding_box),
     ("geo_distance", geo::parse_distance),
     ("ids", ids::parse),
+    ("intervals", intervals::parse),
     ("match", |given| match_query::parse(given, false)),
     ("match_all", match_all::parse),
     ("match_bool_prefix", |given| match_query::parse(given, true)),
@@ -106,6 +109,7 @@ pub enum Query {
     Fuzzy(FuzzyQuery),
     Geo(GeoQuery),
     Ids(IdsQuery),
+    Intervals(IntervalsQuery),
     Match(MatchQuery),
     MatchAll(MatchAllQuery),
     MatchNone(MatchNoneQuery),
@@ -129,6 +133,7 @@ impl Query {
             Self::Fuzzy(query) => query,
             Self::Geo(query) => query,
             Self::Ids(query) => query,
+            Self::Intervals(query) => query,
             Self::Match(query) => query,
             Self::MatchAll(query) => query,
             Self::MatchNone(query) => query,

@@ -4,6 +4,7 @@ mod agg_requests;
 mod aggs;
 mod deletes;
 mod harness;
+mod intervals;
 mod limits;
 mod metadata;
 mod numbers;

@@ -25,6 +25,7 @@ fn samples() -> Vec<(&'static str, Value)> {
             json!({"distance": "1km", "f": {"lat": 1, "lon": 1}}),
         ),
         ("ids", json!({"values": ["1"]})),
+        ("intervals", json!({"f": {"match": {"query": "x"}}})),
         ("match", json!({"f": {"query": "x"}})),
         ("match_all", json!({})),
         ("match_bool_prefix", json!({"f": {"query": "x"}})),
