@@ -4,6 +4,7 @@
 //! Synchronous: the node calls it on its own pools. Every document write goes through
 //! [`Shard`]; what is durable and when is described there and in [`translog`].
 
+pub mod address;
 pub mod analysis;
 pub mod dates;
 pub mod document;

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `keyword`, `wildcard` | [`KEYWORD`], JSON, key = path | raw term, no norms, no frequencies; string column |
 //! | `ip` | [`KEYWORD`] | 32 lower-case hex digits of the IPv6 (or v4-mapped) address: sorts as addresses do |
+//! | ranges | [`KEYWORD`] | [`crate::field::RangeOf::term`] |
 //! | `long`, `integer`, `short`, `byte` | [`LONG`], JSON | `i64` term; `i64` column |
 //! | `unsigned_long` | [`LONG`] | [`encode_unsigned`] |
 //! | `boolean` | [`LONG`] | 0 or 1 |

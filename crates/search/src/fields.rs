@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use ringwall_api::ApiError;
 use ringwall_index::dates::DateFormat;
+use ringwall_index::field::RangeOf;
 use ringwall_index::mapping::Family;
 use ringwall_index::schema::{self, Layout, TextField};
 use ringwall_index::{Analyzer, FieldMapping, Leaf, Searcher};
@@ -56,6 +57,8 @@ pub(crate) enum FieldKind {
     Date,
     /// Places on the earth, which have no order.
     Point,
+    /// All between two ends.
+    Range(RangeOf),
 }
 
 impl<'a> FieldRef<'a> {
@@ -73,6 +76,7 @@ impl<'a> FieldRef<'a> {
             Family::Boolean => FieldKind::Boolean,
             Family::Date => FieldKind::Date,
             Family::Point => FieldKind::Point,
+            Family::Range(of) => FieldKind::Range(of),
         };
         Some(Self {
             name: mapping.path.to_string(),
@@ -144,7 +148,7 @@ impl<'a> FieldRef<'a> {
     /// Returns the format of a date field.
     pub(crate) fn dates(&self) -> Option<&'a DateFormat> {
         self.mapping
-            .filter(|_| self.kind == FieldKind::Date)
+            .filter(|_| matches!(self.kind, FieldKind::Date | FieldKind::Range(RangeOf::Date)))
             .map(|mapping| &mapping.format)
     }
 
@@ -254,6 +258,12 @@ impl<'a> FieldRef<'a> {
             )));
         }
         match self.mapping {
+            _ if matches!(self.kind, FieldKind::Range(_)) => {
+                Err(ApiError::illegal_argument(format!(
+                    "Field [{name}] of type [{}] is not supported for sorting and docvalue_fields",
+                    self.type_name()
+                )))
+            }
             _ if matches!(self.kind, FieldKind::Index | FieldKind::Meta) => Ok(()),
             _ if self.kind == FieldKind::Id => Err(ApiError::illegal_argument(
                 "Fielddata access on the _id field is disallowed, you can re-enable it by updating the \

@@ -85,7 +85,7 @@ impl Values {
             Some(Family::Long | Family::Unsigned | Family::Boolean) => &mut self.long,
             Some(Family::Double | Family::Point) => &mut self.double,
             Some(Family::Date) => &mut self.date,
-            Some(Family::Keyword | Family::Ip | Family::Text) | None => return,
+            Some(Family::Keyword | Family::Ip | Family::Range(_) | Family::Text) | None => return,
         };
         column.push((field.path.clone(), value));
         self.name(&field.path);

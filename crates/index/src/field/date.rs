@@ -25,7 +25,7 @@ const PARAMETERS: &[Parameter] = &[
     p::IGNORE_MALFORMED,
 ];
 
-const FORMAT: Parameter = Parameter {
+pub(super) const FORMAT: Parameter = Parameter {
     name: "format",
     read: |field, key, value| {
         let spec = string(key, value, &field.path)?;
@@ -38,7 +38,7 @@ const FORMAT: Parameter = Parameter {
     ..p::PARAMETER
 };
 
-const LOCALE: Parameter = Parameter {
+pub(super) const LOCALE: Parameter = Parameter {
     name: "locale",
     read: |field, key, value| {
         let english = ["en", "en_US", "en-US", "ROOT", ""];
@@ -90,21 +90,31 @@ impl Mapper for Date {
     }
 
     fn shown_as(&self, field: &FieldMapping, format: Option<&str>) -> Result<ShownAs, ApiError> {
-        let format = match format {
-            None => field.format.clone(),
-            Some(spec) => DateFormat::compile(spec)?,
-        };
-        Ok(ShownAs::Dates(format))
+        shown_as(field, format)
     }
 
     fn shown(&self, field: &FieldMapping, value: &Value, how: &ShownAs) -> Option<Value> {
-        let millis = match value {
-            Value::Number(number) if number.is_i64() => field.format.parse_number(number.as_i64()?),
-            _ => field.format.parse(&written(value)?),
-        };
-        match how {
-            ShownAs::Dates(format) => Some(format.format(millis?).into()),
-            ShownAs::Plain | ShownAs::WellKnownText => None,
-        }
+        shown(field, value, how)
     }
+}
+
+/// Reads the format of shown dates.
+pub(super) fn shown_as(field: &FieldMapping, format: Option<&str>) -> Result<ShownAs, ApiError> {
+    let format = match format {
+        None => field.format.clone(),
+        Some(spec) => DateFormat::compile(spec)?,
+    };
+    Ok(ShownAs::Dates(format))
+}
+
+/// Returns a date of a document in the format asked for.
+pub(super) fn shown(field: &FieldMapping, value: &Value, how: &ShownAs) -> Option<Value> {
+    let ShownAs::Dates(format) = how else {
+        return None;
+    };
+    let millis = match value {
+        Value::Number(number) if number.is_i64() => field.format.parse_number(number.as_i64()?),
+        _ => field.format.parse(&written(value)?),
+    };
+    Some(format.format(millis?).into())
 }

@@ -8,7 +8,7 @@ use super::scalar::{Rejection, Scalar, malformed};
 use super::{Family, Mapper, ShownAs};
 use crate::document::Values;
 use crate::geo::GeoPoint;
-use crate::mapping::{FieldMapping, boolean, mapping_error};
+use crate::mapping::{FieldMapping, boolean};
 
 #[derive(Debug)]
 pub(super) struct GeoPointField;
@@ -16,19 +16,13 @@ pub(super) struct GeoPointField;
 const PARAMETERS: &[Parameter] = &[
     p::META,
     p::STORE,
-    COPY_TO,
+    p::UNSUPPORTED_COPY_TO,
     p::INDEX,
     p::DOC_VALUES,
     p::NULL_VALUE,
     p::IGNORE_MALFORMED,
     IGNORE_Z_VALUE,
 ];
-
-const COPY_TO: Parameter = Parameter {
-    name: "copy_to",
-    read: |field, key, _| Err(unsupported(field, key)),
-    ..p::PARAMETER
-};
 
 /// Only whether a height may be there, which nothing looks at.
 const IGNORE_Z_VALUE: Parameter = Parameter {
@@ -123,12 +117,4 @@ impl Mapper for GeoPointField {
         });
         shown.collect()
     }
-}
-
-/// Refuses a parameter that would read the point as a scalar.
-pub(super) fn unsupported(field: &FieldMapping, key: &str) -> ApiError {
-    mapping_error(format!(
-        "[{key}] of the geo_point field [{}] is not supported",
-        field.path
-    ))
 }

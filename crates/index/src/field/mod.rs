@@ -15,6 +15,7 @@ mod ip;
 mod keyword;
 mod number;
 pub(crate) mod parameter;
+mod range;
 pub(crate) mod scalar;
 mod scaled_float;
 mod text;
@@ -31,10 +32,11 @@ use crate::document::Values;
 use crate::mapping::FieldMapping;
 use crate::schema;
 use parameter::Parameter;
+pub use range::RangeOf;
 use scalar::{Rejection, Scalar};
 
 /// Every type. A name stands once.
-static TYPES: [&dyn Mapper; 17] = [
+static TYPES: [&dyn Mapper; 23] = [
     &text::Text,
     &keyword::Keyword,
     &wildcard::Wildcard,
@@ -52,6 +54,12 @@ static TYPES: [&dyn Mapper; 17] = [
     &ip::Ip,
     &binary::Binary,
     &geo_point::GeoPointField,
+    &range::INTEGER_RANGE,
+    &range::LONG_RANGE,
+    &range::FLOAT_RANGE,
+    &range::DOUBLE_RANGE,
+    &range::DATE_RANGE,
+    &range::IP_RANGE,
 ];
 
 /// What is particular to a type of field.
@@ -137,12 +145,7 @@ pub(crate) trait Mapper: fmt::Debug + Sync {
 
     /// Reads the `format` of `fields`.
     fn shown_as(&self, _field: &FieldMapping, format: Option<&str>) -> Result<ShownAs, ApiError> {
-        match format {
-            None => Ok(ShownAs::Plain),
-            Some(_) => Err(ApiError::illegal_argument(
-                "a [format] is supported on date fields only",
-            )),
-        }
+        parameter::no_format(format)
     }
 
     /// Returns a value of a document as the field reads it; `None` when the field leaves it out.
@@ -238,6 +241,11 @@ impl fmt::Debug for FieldType {
 }
 
 impl FieldMapping {
+    /// Returns whether the values can be sorted or aggregated.
+    pub fn is_aggregatable(&self) -> bool {
+        self.doc_values && !matches!(self.field_type.family(), Some(Family::Range(_)))
+    }
+
     /// Returns the number that the field keeps for this one.
     pub fn nearest(&self, number: f64) -> f64 {
         self.field_type.0.nearest(self, number)
@@ -284,6 +292,8 @@ pub enum Family {
     Date,
     /// [`crate::geo::GeoPoint::encode`], `i64` beside the doubles.
     Point,
+    /// [`RangeOf::term`], beside the keywords.
+    Range(RangeOf),
 }
 
 impl Family {
@@ -291,7 +301,7 @@ impl Family {
     pub fn column(self) -> Option<&'static str> {
         match self {
             Self::Text => None,
-            Self::Keyword | Self::Ip => Some(schema::KEYWORD),
+            Self::Keyword | Self::Ip | Self::Range(_) => Some(schema::KEYWORD),
             Self::Long | Self::Unsigned | Self::Boolean => Some(schema::LONG),
             Self::Double | Self::Point => Some(schema::DOUBLE),
             Self::Date => Some(schema::DATE),

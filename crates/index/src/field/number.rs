@@ -147,7 +147,11 @@ impl Mapper for Number {
 }
 
 impl Number {
-    fn encode(&self, field: &FieldMapping, scalar: &Scalar<'_>) -> Result<i64, Rejection> {
+    pub(super) fn encode(
+        &self,
+        field: &FieldMapping,
+        scalar: &Scalar<'_>,
+    ) -> Result<i64, Rejection> {
         match &self.form {
             Form::Whole { .. } => {
                 let whole = self.whole(field, scalar)?;

@@ -3,6 +3,7 @@
 use ringwall_api::ApiError;
 use serde_json::Value;
 
+use super::ShownAs;
 use crate::mapping::{
     FieldMapping, analyzer, boolean, check_meta, mapping_error, one_of, string_list, whole,
 };
@@ -73,6 +74,19 @@ pub(super) const COPY_TO: Parameter = Parameter {
     read: |field, key, value| {
         field.copy_to = string_list(key, value, &field.path)?;
         Ok(())
+    },
+    ..PARAMETER
+};
+
+/// Of types that read lists and objects whole.
+pub(super) const UNSUPPORTED_COPY_TO: Parameter = Parameter {
+    name: "copy_to",
+    read: |field, key, _| {
+        Err(mapping_error(format!(
+            "[{key}] of the {} field [{}] is not supported",
+            field.field_type.name(),
+            field.path
+        )))
     },
     ..PARAMETER
 };
@@ -292,6 +306,16 @@ pub(crate) fn unknown(field: &FieldMapping, key: &str) -> ApiError {
         field.name(),
         field.field_type.name()
     ))
+}
+
+/// Refuses a `format` of a type that has none.
+pub(super) fn no_format(format: Option<&str>) -> Result<ShownAs, ApiError> {
+    match format {
+        None => Ok(ShownAs::Plain),
+        Some(_) => Err(ApiError::illegal_argument(
+            "a [format] is supported on date fields only",
+        )),
+    }
 }
 
 fn own_analyzer(field: &FieldMapping) -> Value {

@@ -81,7 +81,7 @@ fn leaf(field: &FieldMapping, is_multifield: bool) -> Own {
         type_name: field.field_type.family_name(),
         kind: is_multifield.then_some(FieldKind::Multifield),
         searchable: field.is_searchable(),
-        aggregatable: field.doc_values,
+        aggregatable: field.is_aggregatable(),
         meta: meta
             .into_iter()
             .flatten()

@@ -13,7 +13,7 @@ use super::partial::ValueFormat;
 use super::spec::{Agg, ValueSource};
 use crate::columns::Values;
 use crate::engine_error;
-use crate::fields::FieldRef;
+use crate::fields::{FieldKind, FieldRef};
 use crate::parse::{f64_of, whole_of};
 use crate::query::{Query, compile_root, date_value};
 use crate::shard::Shard;
@@ -104,6 +104,9 @@ impl<'a> Builder<'a> {
                 format: ValueFormat::Plain,
             });
         };
+        if let FieldKind::Range(_) = field.kind {
+            return Err(self.unsupported(&field));
+        }
         field.check_doc_values()?;
         Ok(Input {
             values: match self.reader {

@@ -208,19 +208,21 @@ fn metres(value: &Value, unit: &str) -> Result<f64, ApiError> {
         .find(|(number, _)| number.parse::<f64>().is_ok());
     let (number, metres) = match named {
         Some(named) => named,
-        None => {
-            let known = UNITS.iter().find(|(name, _)| *name == unit);
-            let (_, metres) = known.ok_or_else(|| {
-                ApiError::illegal_argument(format!("No distance unit match [{unit}]"))
-            })?;
-            (text.as_str(), *metres)
-        }
+        None => (text.as_str(), geo_unit(unit)?),
     };
     let number: f64 = number.parse().map_err(|_| {
         let reason = format!("For input string: \"{text}\"");
         ApiError::new(ErrorCode::NumberFormat, reason)
     })?;
     Ok(number * metres)
+}
+
+/// Returns the metres of a unit.
+pub(crate) fn geo_unit(unit: &str) -> Result<f64, ApiError> {
+    let known = UNITS.iter().find(|(name, _)| *name == unit);
+    known
+        .map(|(_, metres)| *metres)
+        .ok_or_else(|| ApiError::illegal_argument(format!("No distance unit match [{unit}]")))
 }
 
 /// Metres of each, the longer names before those that they end with.

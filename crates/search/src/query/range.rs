@@ -20,6 +20,7 @@ pub struct RangeQuery {
     pub upper: Option<RangeBound>,
     pub format: Option<String>,
     pub time_zone: Option<String>,
+    pub relation: Relation,
     pub boost: f32,
 }
 
@@ -28,6 +29,17 @@ pub struct RangeQuery {
 pub struct RangeBound {
     pub value: Value,
     pub inclusive: bool,
+}
+
+/// Which ranges of a document match. A single value is the range of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Relation {
+    #[default]
+    Intersects,
+    /// They lie in that of the query.
+    Within,
+    /// That of the query lies in them.
+    Contains,
 }
 
 pub(super) fn parse(given: &Definition<'_>) -> Result<Query, ApiError> {
@@ -52,10 +64,25 @@ pub(super) fn parse(given: &Definition<'_>) -> Result<Query, ApiError> {
         upper,
         format: object.text("format")?,
         time_zone: object.text("time_zone")?,
+        relation: relation(&mut object)?,
         boost: object.boost()?,
     };
     object.finish()?;
     Ok(Query::Range(query))
+}
+
+fn relation(object: &mut Object<'_>) -> Result<Relation, ApiError> {
+    match object.text("relation")?.as_deref() {
+        None => Ok(Relation::default()),
+        Some(name) => match name.to_lowercase().as_str() {
+            "intersects" => Ok(Relation::Intersects),
+            "within" => Ok(Relation::Within),
+            "contains" => Ok(Relation::Contains),
+            _ => Err(ApiError::illegal_argument(format!(
+                "[range] query does not support relation [{name}]"
+            ))),
+        },
+    }
 }
 
 fn bound(

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::decimal;
 use ringwall_index::dates::{DateFormat, Rounding};
+use ringwall_index::field::RangeOf;
 use ringwall_index::schema::{encode_double, encode_ip, encode_unsigned};
 use serde_json::Value;
 use tantivy::Term;
@@ -14,7 +15,8 @@ use tantivy::query::TermSetQuery;
 
 use super::compile::{Compiled, at_least, constant, none};
 use super::custom::SetQuery;
-use super::range::{RangeBound, RangeQuery};
+use super::range::{RangeBound, RangeQuery, Relation};
+use super::ranges;
 use super::text;
 use crate::fields::{FieldKind, FieldRef};
 use crate::parse::{failed_to_create, query_shard, scalar_text, token_name};
@@ -80,6 +82,7 @@ pub(super) fn terms(
             }
             column_values(shard, field, wanted)
         }
+        FieldKind::Range(of) => ranges::terms(shard, field, of, values)?,
         FieldKind::Point => {
             return Err(failed_to_create(format!(
                 "Geometry fields do not support exact searching, use dedicated geometry queries instead: [{}]",
@@ -103,6 +106,7 @@ pub(super) fn terms(
                         upper: bound(true),
                         format: None,
                         time_zone: None,
+                        relation: Relation::default(),
                         boost: 1.0,
                     };
                     date_ends(shard, field, &query)
@@ -120,7 +124,11 @@ pub(super) fn range(
     field: &FieldRef<'_>,
     query: &RangeQuery,
 ) -> Result<Compiled, ApiError> {
-    if field.kind != FieldKind::Date && (query.format.is_some() || query.time_zone.is_some()) {
+    let is_date = matches!(
+        field.kind,
+        FieldKind::Date | FieldKind::Range(RangeOf::Date)
+    );
+    if !is_date && (query.format.is_some() || query.time_zone.is_some()) {
         return Err(query_shard(format!(
             "Field [{}] of type [{}] does not support [format] or [time_zone] in a range",
             field.name,
@@ -134,6 +142,7 @@ pub(super) fn range(
                 field.name
             )));
         }
+        FieldKind::Range(of) => ranges::range(shard, field, of, query)?,
         FieldKind::Id | FieldKind::Index => {
             return Err(query_shard(format!(
                 "Field [{0}] of type [{0}] does not support range queries",
@@ -198,7 +207,7 @@ pub(crate) fn date_value(
     }
 }
 
-fn text_value(value: &Value) -> Result<String, ApiError> {
+pub(super) fn text_value(value: &Value) -> Result<String, ApiError> {
     scalar_text(value).ok_or_else(|| {
         query_shard(format!(
             "failed to create query: a term must be one value, found [{}]",
@@ -222,8 +231,8 @@ fn bad_number(text: &str) -> ApiError {
 }
 
 /// A number of a query.
-struct Amount {
-    double: f64,
+pub(super) struct Amount {
+    pub(super) double: f64,
     /// The greatest whole number that is not greater, as far as integers go.
     floor: i128,
     /// Whether `floor` is the number itself.
@@ -231,7 +240,7 @@ struct Amount {
 }
 
 impl Amount {
-    fn whole(&self) -> Option<i128> {
+    pub(super) fn whole(&self) -> Option<i128> {
         self.exact.then_some(self.floor)
     }
 
@@ -240,7 +249,7 @@ impl Amount {
     }
 }
 
-fn number_of(value: &Value) -> Result<Amount, ApiError> {
+pub(super) fn number_of(value: &Value) -> Result<Amount, ApiError> {
     // The text as it is written: a double in between would lose digits.
     let text = match value {
         Value::Number(number) => number.to_string(),
@@ -577,7 +586,7 @@ fn double_ends(field: &FieldRef<'_>, query: &RangeQuery) -> Result<(i64, i64), A
 }
 
 /// The ends of a range of dates: rounding goes away from the documents that must not match.
-fn date_ends(
+pub(super) fn date_ends(
     shard: &Shard<'_>,
     field: &FieldRef<'_>,
     query: &RangeQuery,

@@ -20,7 +20,7 @@ use crate::query::match_phrase::PhraseQuery;
 use crate::query::match_query::{MatchOptions, MatchQuery, Operator, ZeroTerms};
 use crate::query::min_match::MinimumShouldMatch;
 use crate::query::pattern::{PatternKind, PatternQuery};
-use crate::query::range::RangeQuery;
+use crate::query::range::{RangeQuery, Relation};
 use crate::query::term::TermQuery;
 use crate::query::{Query, text};
 use crate::shard::{Shard, too_many_nested_clauses};
@@ -275,6 +275,7 @@ impl Lowering<'_> {
                     .time_zone
                     .clone()
                     .filter(|_| self.is_date(&leaf_field)),
+                relation: Relation::default(),
                 boost,
             }),
         };
