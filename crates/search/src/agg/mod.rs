@@ -24,8 +24,10 @@ mod table;
 mod cardinality;
 mod date_histogram;
 mod filter;
+mod geo_distance;
 mod global;
 mod histogram;
+mod ip_range;
 mod median_absolute_deviation;
 mod metric;
 mod missing;
@@ -57,8 +59,10 @@ const KINDS: &[(&str, Parse)] = &[
     ("extended_stats", |given| stats::parse(given, true)),
     ("filter", filter::parse),
     ("filters", filter::parse_filters),
+    ("geo_distance", geo_distance::parse),
     ("global", global::parse),
     ("histogram", histogram::parse),
+    ("ip_range", ip_range::parse),
     ("max", |given| metric::parse(given, Value::Max)),
     (
         "median_absolute_deviation",

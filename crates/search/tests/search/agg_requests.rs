@@ -11,6 +11,7 @@ fn mapping() -> Value {
         "k": {"type": "keyword"}, "n": {"type": "long"}, "d": {"type": "double"},
         "at": {"type": "date"}, "ok": {"type": "boolean"}, "t": {"type": "text"},
         "ip": {"type": "ip"}, "seconds": {"type": "date", "format": "epoch_second"},
+        "where": {"type": "geo_point"},
     }})
 }
 
@@ -20,7 +21,8 @@ fn docs() -> Vec<Value> {
             let colors = ["red", "green", "blue"];
             json!({"k": (colors[n as usize % 3]), "n": n * n % 17,
                 "d": n as f64 / 4.0, "at": 1_704_067_200_000 + n * 37 * 3_600_000,
-                "ok": n % 4 == 0, "ip": format!("10.0.0.{}", n % 5)})
+                "ok": n % 4 == 0, "ip": format!("10.0.0.{}", n % 5),
+                "where": {"lat": 0.1 * n as f64, "lon": 0}})
         })
         .collect()
 }
@@ -65,6 +67,9 @@ fn every() -> Value {
         "range": {"range": {"field": "n", "ranges": [{"to": 3}, {"from": 2, "to": 9}]}},
         "dates": {"date_range": {"field": "at", "format": "yyyy-MM-dd", "ranges": [
             {"from": "2024-01-05||-1d", "to": "now/M"}]}},
+        "blocks": {"ip_range": {"field": "ip", "ranges": [{"to": "10.0.0.2"}, {"mask": "10.0.0.0/30"}]}},
+        "rings": {"geo_distance": {"field": "where", "origin": "0,0", "unit": "km",
+            "ranges": [{"to": 200}, {"from": 100}]}},
         "filter": {"filter": {"term": {"k": "red"}}},
         "filters": {"filters": {"other_bucket_key": "rest", "filters": {
             "low": {"range": {"n": {"lt": 4}}}, "red": {"term": {"k": "red"}}}}},

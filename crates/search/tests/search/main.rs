@@ -14,6 +14,7 @@ mod points;
 mod properties;
 mod queries;
 mod query_strings;
+mod ranges;
 mod requests;
 mod scoring;
 mod scrolling;

@@ -135,8 +135,16 @@ fn every_aggregation_refuses_unknown_members() {
         ),
         ("extended_stats", json!({"field": "f"})),
         ("filters", json!({"filters": {"a": {"match_all": {}}}})),
+        (
+            "geo_distance",
+            json!({"field": "f", "origin": "1,2", "ranges": [{"to": 1}]}),
+        ),
         ("global", json!({})),
         ("histogram", json!({"field": "f", "interval": 2})),
+        (
+            "ip_range",
+            json!({"field": "f", "ranges": [{"to": "10.0.0.1"}]}),
+        ),
         ("max", json!({"field": "f"})),
         ("median_absolute_deviation", json!({"field": "f"})),
         ("min", json!({"field": "f"})),
