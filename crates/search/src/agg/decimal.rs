@@ -3,7 +3,7 @@
 use ringwall_api::ApiError;
 
 /// A pattern. Exponents and a second pattern for negative numbers are refused.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Decimal {
     prefix: String,
     suffix: String,

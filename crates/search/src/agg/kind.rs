@@ -10,6 +10,7 @@ use super::build::Builder;
 use super::collector::Collector;
 use super::order::Order;
 use super::partial::Partial;
+use super::pipeline::Pipeline;
 use super::render::Renderer;
 use super::spec::{Agg, ValueSource};
 use super::table::ShardCut;
@@ -82,6 +83,11 @@ pub(crate) trait Kind: Debug + Send + Sync {
         Ok(())
     }
 
+    /// What it makes of the answers of others, once those are whole; it collects nothing then.
+    fn pipeline(&self) -> Option<&dyn Pipeline> {
+        None
+    }
+
     /// The search for the documents that it shows.
     fn hits(&self) -> Option<&SearchSource> {
         None
@@ -99,6 +105,8 @@ pub(crate) enum Shape {
     /// One bucket: the order of other buckets may go through it.
     Bucket,
     Buckets,
+    /// Nothing: it reads what others have made of them.
+    Pipeline,
 }
 
 /// Reads the body of an aggregation.

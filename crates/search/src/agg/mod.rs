@@ -32,6 +32,7 @@ mod median_absolute_deviation;
 mod metric;
 mod missing;
 mod percentiles;
+mod pipeline;
 mod range;
 mod stats;
 mod terms;
@@ -40,6 +41,7 @@ mod value_count;
 
 use self::kind::Parse;
 use self::metric::Value;
+use self::pipeline::bucket_metric::{self, Figure};
 
 pub(crate) use block::{Gatherer, Placed};
 pub(crate) use build::build;
@@ -53,10 +55,19 @@ pub(crate) use top_hits::{resolve, uses_scores};
 /// Every aggregation understood, by its name in a request, in the order of names.
 const KINDS: &[(&str, Parse)] = &[
     ("avg", |given| metric::parse(given, Value::Avg)),
+    ("avg_bucket", |given| {
+        bucket_metric::parse(given, Figure::Avg)
+    }),
+    ("bucket_sort", pipeline::bucket_sort::parse),
     ("cardinality", cardinality::parse),
+    ("cumulative_sum", pipeline::cumulative_sum::parse),
     ("date_histogram", date_histogram::parse),
     ("date_range", |given| range::parse(given, true)),
+    ("derivative", pipeline::derivative::parse),
     ("extended_stats", |given| stats::parse(given, true)),
+    ("extended_stats_bucket", |given| {
+        bucket_metric::parse(given, Figure::ExtendedStats)
+    }),
     ("filter", filter::parse),
     ("filters", filter::parse_filters),
     ("geo_distance", geo_distance::parse),
@@ -64,17 +75,33 @@ const KINDS: &[(&str, Parse)] = &[
     ("histogram", histogram::parse),
     ("ip_range", ip_range::parse),
     ("max", |given| metric::parse(given, Value::Max)),
+    ("max_bucket", |given| {
+        bucket_metric::parse(given, Figure::Max)
+    }),
     (
         "median_absolute_deviation",
         median_absolute_deviation::parse,
     ),
     ("min", |given| metric::parse(given, Value::Min)),
+    ("min_bucket", |given| {
+        bucket_metric::parse(given, Figure::Min)
+    }),
     ("missing", missing::parse),
     ("percentile_ranks", |given| percentiles::parse(given, true)),
     ("percentiles", |given| percentiles::parse(given, false)),
+    ("percentiles_bucket", |given| {
+        bucket_metric::parse(given, Figure::Percentiles)
+    }),
     ("range", |given| range::parse(given, false)),
+    ("serial_diff", pipeline::serial_diff::parse),
     ("stats", |given| stats::parse(given, false)),
+    ("stats_bucket", |given| {
+        bucket_metric::parse(given, Figure::Stats)
+    }),
     ("sum", |given| metric::parse(given, Value::Sum)),
+    ("sum_bucket", |given| {
+        bucket_metric::parse(given, Figure::Sum)
+    }),
     ("terms", terms::parse),
     ("top_hits", top_hits::parse),
     ("value_count", value_count::parse),

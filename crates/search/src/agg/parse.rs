@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::KINDS;
 use super::kind::{Definition, Parse, Shape};
 use super::order;
+use super::pipeline;
 use super::spec::Agg;
 use crate::parse::{did_you_mean, malformed, parsing};
 
@@ -26,10 +27,14 @@ fn parse_at(value: &Value, depth: usize) -> Result<Vec<Agg>, ApiError> {
     let Value::Object(members) = value else {
         return Err(malformed("aggregations", "START_OBJECT", value));
     };
-    members
+    let aggs: Vec<Agg> = members
         .iter()
         .map(|(name, body)| parse_one(name, body, depth))
-        .collect()
+        .collect::<Result<_, _>>()?;
+    if depth == 0 {
+        pipeline::check_level(&aggs, None)?;
+    }
+    Ok(aggs)
 }
 
 fn parse_one(name: &str, body: &Value, depth: usize) -> Result<Agg, ApiError> {
@@ -95,6 +100,12 @@ fn parse_one(name: &str, body: &Value, depth: usize) -> Result<Agg, ApiError> {
 
 /// Checks what concerns the place of an aggregation and its sub-aggregations.
 fn check(agg: &Agg, depth: usize) -> Result<(), ApiError> {
+    if agg.kind.shape() == Shape::Pipeline && !agg.subs.is_empty() {
+        return Err(ApiError::illegal_argument(format!(
+            "Aggregation [{}] cannot define sub-aggregations",
+            agg.name
+        )));
+    }
     if agg.kind.shape() == Shape::Values && !agg.subs.is_empty() {
         return Err(ApiError::new(
             ErrorCode::AggregationExecution,
@@ -116,6 +127,7 @@ fn check(agg: &Agg, depth: usize) -> Result<(), ApiError> {
         )
         .with_status(400));
     }
+    pipeline::check_level(&agg.subs, Some(agg))?;
     let orders = agg.kind.order();
     orders.iter().try_for_each(|order| order::check(agg, order))
 }

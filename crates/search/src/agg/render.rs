@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::decimal::Decimal;
 use super::partial::{Bucket, Key, Partial, ValueFormat};
+use super::pipeline::{self, Answers, BucketList, Own, Place};
 use super::spec::Agg;
 use crate::time::Zone;
 
@@ -52,18 +53,61 @@ impl Renderer {
     fn aggs(&mut self, aggs: &[Agg], partials: &[Partial]) -> Result<Map<String, Value>, ApiError> {
         let mut rendered = Map::new();
         for (index, agg) in aggs.iter().enumerate() {
-            let partial = partials.get(index).unwrap_or(&Partial::Empty);
-            let typed = self
-                .typed_keys
-                .then(|| agg.kind.typed(partial).unwrap_or(agg.type_name));
-            let mut body = Map::new();
-            if let Some(meta) = &agg.meta {
-                body.insert("meta".to_owned(), Value::Object(meta.clone()));
+            if agg.kind.pipeline().is_some() {
+                continue;
             }
+            let partial = partials.get(index).unwrap_or(&Partial::Empty);
+            let mut body = meta_of(agg);
             agg.kind.render(agg, partial, self, &mut body)?;
-            rendered.insert(agg.key(typed), Value::Object(body));
+            self.pipelines_within(agg, &mut body)?;
+            rendered.insert(self.key(agg, partial), Value::Object(body));
+        }
+        for (agg, pipeline) in pipeline::in_order(aggs)? {
+            if pipeline.place() == Place::Sibling {
+                let mut body = meta_of(agg);
+                body.extend(pipeline.of_siblings(&Answers::new(&rendered, self.typed_keys))?);
+                rendered.insert(self.key(agg, &Partial::Empty), Value::Object(body));
+            }
         }
         Ok(rendered)
+    }
+
+    fn key(&self, agg: &Agg, partial: &Partial) -> String {
+        let typed = self
+            .typed_keys
+            .then(|| agg.kind.typed(partial).unwrap_or(agg.type_name));
+        agg.key(typed)
+    }
+
+    /// Has the pipeline aggregations in the buckets of an answer add to them.
+    fn pipelines_within(&self, agg: &Agg, body: &mut Map<String, Value>) -> Result<(), ApiError> {
+        let within = pipeline::in_order(&agg.subs)?;
+        let within = within
+            .into_iter()
+            .filter(|(_, one)| one.place() != Place::Sibling);
+        let within: Vec<_> = within.collect();
+        let Some(buckets) = body.get_mut("buckets").filter(|_| !within.is_empty()) else {
+            return Ok(());
+        };
+        let (names, bodies): (Option<Vec<String>>, Vec<Value>) = match buckets.take() {
+            Value::Object(keyed) => {
+                let (names, bodies) = keyed.into_iter().unzip();
+                (Some(names), bodies)
+            }
+            Value::Array(list) => (None, list),
+            _ => (None, Vec::new()),
+        };
+        let keyed = names.is_some();
+        let mut list = BucketList::new(names, bodies, self.typed_keys);
+        for (sub, pipeline) in within {
+            let own = Own {
+                key: self.key(sub, &Partial::Empty),
+                body: meta_of(sub),
+            };
+            pipeline.of_buckets(&own, &mut list)?;
+        }
+        *buckets = list.into_answer(keyed);
+        Ok(())
     }
 
     /// Counts a bucket of the answer.
@@ -100,6 +144,13 @@ impl Renderer {
     pub(super) fn too_many_buckets(&self) -> ApiError {
         too_many_buckets(self.max_buckets)
     }
+}
+
+fn meta_of(agg: &Agg) -> Map<String, Value> {
+    let meta = agg.meta.clone().map(Value::Object);
+    meta.map(|meta| ("meta".to_owned(), meta))
+        .into_iter()
+        .collect()
 }
 
 /// Returns buckets by their names, or in a list.

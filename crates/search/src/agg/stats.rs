@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ringwall_api::ApiError;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::build::Builder;
 use super::collector::Collector;
@@ -54,9 +54,10 @@ impl Kind for StatsKind {
         body: &mut Map<String, Value>,
     ) -> Result<(), ApiError> {
         let (stats, format) = merged.stats();
-        basic_stats(&stats, &Formatter::new(format)?, body);
+        let text = Formatter::new(format)?;
+        basic_stats(&stats, &text, body);
         if let Some(sigma) = self.sigma {
-            extended_stats(&stats, sigma, body);
+            extended_stats(&stats, sigma, &text, body);
         }
         Ok(())
     }
@@ -94,7 +95,7 @@ const EXTENDED: [&str; 5] = [
     "std_deviation",
 ];
 
-fn basic_stats(stats: &Stats, text: &Formatter, body: &mut Map<String, Value>) {
+pub(super) fn basic_stats(stats: &Stats, text: &Formatter, body: &mut Map<String, Value>) {
     let some = stats.count > 0;
     let values = [
         ("min", stats.min),
@@ -117,37 +118,54 @@ fn basic_stats(stats: &Stats, text: &Formatter, body: &mut Map<String, Value>) {
     }
 }
 
-fn extended_stats(stats: &Stats, sigma: f64, body: &mut Map<String, Value>) {
-    let some = |value: f64| {
-        if stats.count == 0 {
-            Value::Null
-        } else {
+pub(super) fn extended_stats(
+    stats: &Stats,
+    sigma: f64,
+    text: &Formatter,
+    body: &mut Map<String, Value>,
+) {
+    let some = stats.count > 0;
+    let number = |value: f64| {
+        if some {
             double_json(value)
+        } else {
+            Value::Null
         }
     };
+    let written = |value: f64| text.text(value).filter(|_| some);
     let (population, sampling) = (stats.variance(false), stats.variance(true));
-    let bound = |deviation: f64, sign: f64| some(stats.avg() + sign * sigma * deviation);
     let members = [
-        ("sum_of_squares", some(stats.sum_of_squares())),
-        ("variance", some(population)),
-        ("variance_population", some(population)),
-        ("variance_sampling", some(sampling)),
-        ("std_deviation", some(population.sqrt())),
-        ("std_deviation_population", some(population.sqrt())),
-        ("std_deviation_sampling", some(sampling.sqrt())),
+        ("sum_of_squares", stats.sum_of_squares()),
+        ("variance", population),
+        ("variance_population", population),
+        ("variance_sampling", sampling),
+        ("std_deviation", population.sqrt()),
+        ("std_deviation_population", population.sqrt()),
+        ("std_deviation_sampling", sampling.sqrt()),
     ];
-    for (name, value) in members {
-        body.insert(name.to_owned(), value);
-    }
+    let bound = |variance: f64, sign: f64| stats.avg() + sign * sigma * variance.sqrt();
+    let bounds = [
+        ("upper", bound(population, 1.0)),
+        ("lower", bound(population, -1.0)),
+        ("upper_population", bound(population, 1.0)),
+        ("lower_population", bound(population, -1.0)),
+        ("upper_sampling", bound(sampling, 1.0)),
+        ("lower_sampling", bound(sampling, -1.0)),
+    ];
+    let named = |name: &str, value: Value| (name.to_owned(), value);
+    body.extend(members.map(|(name, value)| named(name, number(value))));
+    let numbers = bounds.map(|(name, value)| named(name, number(value)));
     body.insert(
         "std_deviation_bounds".to_owned(),
-        json!({
-            "upper": bound(population.sqrt(), 1.0),
-            "lower": bound(population.sqrt(), -1.0),
-            "upper_population": bound(population.sqrt(), 1.0),
-            "lower_population": bound(population.sqrt(), -1.0),
-            "upper_sampling": bound(sampling.sqrt(), 1.0),
-            "lower_sampling": bound(sampling.sqrt(), -1.0),
-        }),
+        Value::Object(numbers.into_iter().collect()),
     );
+    for (name, value) in members {
+        let as_string = written(value).map(|text| named(&format!("{name}_as_string"), text.into()));
+        body.extend(as_string);
+    }
+    let texts: Option<Map<String, Value>> = bounds
+        .into_iter()
+        .map(|(name, value)| Some(named(name, written(value)?.into())))
+        .collect();
+    body.extend(texts.map(|texts| named("std_deviation_bounds_as_string", Value::Object(texts))));
 }

@@ -75,6 +75,15 @@ fn every() -> Value {
             "low": {"range": {"n": {"lt": 4}}}, "red": {"term": {"k": "red"}}}}},
         "without": {"missing": {"field": "t2"}}, "all": {"global": {}},
         "hits": {"top_hits": {"size": 2, "sort": [{"n": "desc"}, {"d": "asc"}]}},
+        "sums": {"histogram": {"field": "n", "interval": 3}, "aggs": {
+            "sum": {"sum": {"field": "d"}}, "so_far": {"cumulative_sum": {"buckets_path": "sum"}},
+            "step": {"derivative": {"buckets_path": "so_far"}}, "back": {"serial_diff": {"buckets_path": "sum"}},
+            "first": {"bucket_sort": {"size": 2}}}},
+        "most": {"max_bucket": {"buckets_path": "sums>sum"}}, "least": {"min_bucket": {"buckets_path": "sums>sum"}},
+        "mean": {"avg_bucket": {"buckets_path": "sums>sum"}}, "total": {"sum_bucket": {"buckets_path": "sums>sum"}},
+        "all_of": {"stats_bucket": {"buckets_path": "sums>sum"}},
+        "more_of": {"extended_stats_bucket": {"buckets_path": "sums>sum"}},
+        "points": {"percentiles_bucket": {"buckets_path": "sums>sum"}},
     })
 }
 

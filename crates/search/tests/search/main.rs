@@ -10,6 +10,7 @@ mod metadata;
 mod numbers;
 mod paging;
 mod phrases;
+mod pipelines;
 mod points;
 mod properties;
 mod queries;

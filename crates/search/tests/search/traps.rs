@@ -158,9 +158,44 @@ fn every_aggregation_refuses_unknown_members() {
         ("top_hits", json!({"size": 1})),
         ("value_count", json!({"field": "f"})),
     ];
+    // They read others, beside or around them.
+    let of_buckets = [
+        ("avg_bucket", json!({"buckets_path": "h>_count"})),
+        ("bucket_sort", json!({"size": 1})),
+        ("cumulative_sum", json!({"buckets_path": "_count"})),
+        ("derivative", json!({"buckets_path": "_count"})),
+        ("extended_stats_bucket", json!({"buckets_path": "h>_count"})),
+        ("max_bucket", json!({"buckets_path": "h>_count"})),
+        ("min_bucket", json!({"buckets_path": "h>_count"})),
+        ("percentiles_bucket", json!({"buckets_path": "h>_count"})),
+        ("serial_diff", json!({"buckets_path": "_count"})),
+        ("stats_bucket", json!({"buckets_path": "h>_count"})),
+        ("sum_bucket", json!({"buckets_path": "h>_count"})),
+    ];
     // The body of `filter` is a query.
     let named = agg::names().filter(|name| *name != "filter");
-    assert!(named.eq(bodies.iter().map(|(name, _)| *name)));
+    let mut tried: Vec<&str> = bodies
+        .iter()
+        .chain(&of_buckets)
+        .map(|(name, _)| *name)
+        .collect();
+    tried.sort_unstable();
+    assert!(named.eq(tried));
+    for (name, body) in of_buckets {
+        let search = |body: &Value| {
+            let mut agg = json!({});
+            agg[name] = body.clone();
+            let histogram = json!({"field": "f", "interval": 1});
+            parse_search(&match body["buckets_path"] == "h>_count" {
+                true => json!({"aggs": {"h": {"histogram": histogram}, "x": agg}}),
+                false => json!({"aggs": {"h": {"histogram": histogram, "aggs": {"x": agg}}}}),
+            })
+        };
+        search(&body).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut wrong = body;
+        wrong["surprise"] = json!(1);
+        assert!(search(&wrong).is_err(), "{name} ignores a member");
+    }
     for (name, body) in bodies {
         let search = |body: &Value| {
             let mut agg = json!({});
