@@ -202,5 +202,6 @@ fn context() -> RequestContext {
         authentication_type: AuthenticationType::Realm,
         token: None,
         api_key: None,
+        run_by: None,
     })
 }

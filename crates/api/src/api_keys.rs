@@ -1,9 +1,12 @@
 //! API keys. Source: Elasticsearch reference, "Create API key API".
 
+use std::collections::BTreeMap;
+
 use ringwall_base::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::ApiError;
 use crate::auth::{Authentication, AuthenticationType, RealmRef};
 
 /// What is known of a key, beside its secret.
@@ -71,6 +74,27 @@ pub struct CreateApiKeyRequest {
     /// As the caller wrote them.
     pub role_descriptors: Map<String, Value>,
     pub metadata: Map<String, Value>,
+}
+
+/// Credentials of somebody else than the caller.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Grant {
+    Password {
+        username: String,
+        #[serde(with = "crate::secret_text")]
+        password: SecretString,
+    },
+    /// A bearer token.
+    AccessToken(#[serde(with = "crate::secret_text")] SecretString),
+}
+
+/// `POST /_security/api_key/grant`: makes a key for the user whose credentials these are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GrantApiKeyRequest {
+    pub grant: Grant,
+    /// Whom that user acts as, and whose the key will be.
+    pub run_as: Option<String>,
+    pub key: CreateApiKeyRequest,
 }
 
 /// The only time that the secret is told.
@@ -150,4 +174,23 @@ pub struct UpdateApiKeyRequest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UpdateApiKeyResponse {
     pub updated: bool,
+}
+
+/// `POST /_security/api_key/_bulk_update`, for the keys' owner alone. What is `None` stays.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BulkUpdateApiKeysRequest {
+    pub ids: Vec<String>,
+    pub lifetime_ms: Option<u64>,
+    pub role_descriptors: Option<Map<String, Value>>,
+    pub metadata: Option<Map<String, Value>>,
+}
+
+/// What became of each key.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct BulkUpdateApiKeysResponse {
+    pub updated: Vec<String>,
+    /// Those that were so already.
+    pub noops: Vec<String>,
+    /// By id.
+    pub errors: BTreeMap<String, ApiError>,
 }

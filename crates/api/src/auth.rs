@@ -65,6 +65,10 @@ pub struct Authentication {
     /// Of an identity of type [`AuthenticationType::ApiKey`].
     #[serde(default)]
     pub api_key: Option<ApiKeyRef>,
+    /// Who came with the credentials, where it acts as another user (`es-security-runas-user`). Whether it may is
+    /// decided with every action.
+    #[serde(default)]
+    pub run_by: Option<Arc<Authentication>>,
 }
 
 impl Authentication {
@@ -86,6 +90,19 @@ impl Authentication {
             authentication_type: AuthenticationType::Internal,
             token: None,
             api_key: None,
+            run_by: None,
+        }
+    }
+
+    /// Returns the identity of a user that this one acts as. A user that is not there is disabled.
+    pub fn run_as(self, user: Arc<User>, realm: RealmRef) -> Self {
+        Self {
+            user,
+            realm,
+            authentication_type: self.authentication_type,
+            token: None,
+            api_key: None,
+            run_by: Some(Arc::new(self)),
         }
     }
 

@@ -15,6 +15,7 @@ pub mod error;
 pub mod field_caps;
 pub mod indices;
 mod list;
+pub mod listing;
 pub mod membership;
 pub mod privileges;
 pub mod reading_on;

@@ -98,9 +98,17 @@ macro_rules! for_each_action {
             }
             api_keys {
                 CreateApiKeyRequest => CreateApiKeyResponse, "cluster:admin/xpack/security/api_key/create", OwnApiKeys;
+                GrantApiKeyRequest => CreateApiKeyResponse, "cluster:admin/xpack/security/api_key/grant", Cluster;
                 GetApiKeysRequest => GetApiKeysResponse, "cluster:admin/xpack/security/api_key/get", ApiKeys(filter);
                 InvalidateApiKeysRequest => InvalidateApiKeysResponse, "cluster:admin/xpack/security/api_key/invalidate", ApiKeys(filter);
                 UpdateApiKeyRequest => UpdateApiKeyResponse, "cluster:admin/xpack/security/api_key/update", OwnApiKeys;
+                BulkUpdateApiKeysRequest => BulkUpdateApiKeysResponse, "cluster:admin/xpack/security/api_key/bulk_update", OwnApiKeys;
+            }
+            listing {
+                QueryUsersRequest => Listed, "cluster:admin/xpack/security/user/query", Cluster;
+                QueryRolesRequest => Listed, "cluster:admin/xpack/security/role/query", Cluster;
+                // Who may see only its own keys is shown only those.
+                QueryApiKeysRequest => Listed, "cluster:admin/xpack/security/api_key/query", OwnApiKeys;
             }
             service_accounts {
                 GetServiceAccountsRequest => GetServiceAccountsResponse, "cluster:admin/xpack/security/service_account/get", Cluster;

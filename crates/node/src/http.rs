@@ -259,6 +259,7 @@ pub fn authentication(
         pki_realms: pki.realms,
         service_tokens: Some(service_tokens.clone()),
         api_keys: settings.get(&security::API_KEY_ENABLED),
+        run_as: settings.get(&security::RUN_AS_ENABLED),
     };
     let authenticator = Authenticator::with_pool(store, config, pool);
     Ok(Authentication {

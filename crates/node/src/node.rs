@@ -268,6 +268,7 @@ impl Node {
             readers: Readers::default(),
             tasks: Tasks::new(transport.local().id.to_string()),
             authorizer: authorizer.clone(),
+            authenticator: authenticator.clone(),
             passwords,
             service_tokens,
             tls: tls.into_iter().chain(realm_tls).collect(),

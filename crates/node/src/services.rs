@@ -12,7 +12,7 @@ use ringwall_cluster::ClusterState;
 use ringwall_coordination::Coordination;
 use ringwall_rest::ConnectionCounts;
 use ringwall_security::files::{ServiceTokensFile, Watched};
-use ringwall_security::{Authorizer, PasswordService};
+use ringwall_security::{Authenticator, Authorizer, PasswordService};
 use ringwall_tls::{RefusalLog, SslContext};
 use ringwall_transport::{NodeAction, Transport};
 use serde::Serialize;
@@ -47,6 +47,7 @@ pub struct Services {
     pub readers: Readers,
     pub tasks: Tasks,
     pub authorizer: Arc<Authorizer>,
+    pub authenticator: Arc<Authenticator>,
     pub passwords: PasswordService,
     /// Tokens of service accounts in a file of this node; `None` when security is off.
     pub service_tokens: Option<Arc<Watched<ServiceTokensFile>>>,

@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 use http::Method;
 use ringwall_api::ActionRequest;
 use ringwall_api::api_keys::{
-    CreateApiKeyRequest, GetApiKeysRequest, InvalidateApiKeysRequest, UpdateApiKeyRequest,
+    BulkUpdateApiKeysRequest, CreateApiKeyRequest, GetApiKeysRequest, GrantApiKeyRequest,
+    InvalidateApiKeysRequest, UpdateApiKeyRequest,
 };
 use ringwall_api::cluster::{
     ClusterRerouteRequest, ClusterStateRequest, ClusterStatsRequest, GetClusterSettingsRequest,
@@ -24,6 +25,7 @@ use ringwall_api::indices::{
     PutMappingRequest, RefreshRequest, ResolveIndexRequest, RolloverRequest, UpdateAliasesRequest,
     UpdateSettingsRequest,
 };
+use ringwall_api::listing::{QueryApiKeysRequest, QueryRolesRequest, QueryUsersRequest};
 use ringwall_api::membership::{ApproveNodeRequest, ForgetNodeRequest, MembershipRequest};
 use ringwall_api::privileges::{
     DeletePrivilegesRequest, GetPrivilegesRequest, PutPrivilegesRequest,
@@ -60,8 +62,8 @@ use ringwall_api::tls::{
 
 use crate::handlers::{
     aliases, api_keys, bulk, cat, close, cluster, cluster_stats, document, field_caps, indices,
-    membership, nodes, pit, privileges, reroute, resolve_index, role_mappings, roles, rollover,
-    root, scroll, search, security, service_accounts, ssl, tasks, templates,
+    listing, membership, nodes, pit, privileges, reroute, resolve_index, role_mappings, roles,
+    rollover, root, scroll, search, security, service_accounts, ssl, tasks, templates,
 };
 use crate::router::Router;
 pub use crate::router::{Route, TakesBody};
@@ -210,6 +212,11 @@ pub static ROUTES: &[Route] = &[
     route!(security GET ["/_security/api_key"] api_keys::get => [GetApiKeysRequest], "Describes API keys.", api_keys::GET_PARAMS),
     route!(security DELETE ["/_security/api_key"] api_keys::invalidate => [InvalidateApiKeysRequest] body, "Invalidates API keys."),
     route!(security PUT ["/_security/api_key/{id}"] api_keys::update => [UpdateApiKeyRequest] body, "Changes the rights or the metadata of an API key.", security::CHANGE_PARAMS),
+    route!(security POST ["/_security/api_key/grant"] api_keys::grant => [GrantApiKeyRequest] body, "Creates an API key for a user whose credentials are given.", security::CHANGE_PARAMS),
+    route!(security POST ["/_security/api_key/_bulk_update"] api_keys::bulk_update => [BulkUpdateApiKeysRequest] body, "Changes the rights or the metadata of API keys.", security::CHANGE_PARAMS),
+    route!(security GET_POST ["/_security/_query/api_key"] listing::api_keys => [QueryApiKeysRequest] body, "Finds API keys by a query.", listing::API_KEY_PARAMS),
+    route!(security GET_POST ["/_security/_query/role"] listing::roles => [QueryRolesRequest] body, "Finds roles by a query."),
+    route!(security GET_POST ["/_security/_query/user"] listing::users => [QueryUsersRequest] body, "Finds users by a query.", listing::USER_PARAMS),
     route!(security GET ["/_security/service", "/_security/service/{namespace}", "/_security/service/{namespace}/{service}"] service_accounts::get => [GetServiceAccountsRequest], "Describes service accounts."),
     route!(security GET ["/_security/service/{namespace}/{service}/credential"] service_accounts::get_credentials => [GetServiceCredentialsRequest], "Lists the tokens of a service account."),
     route!(security PUT_POST ["/_security/service/{namespace}/{service}/credential/token", "/_security/service/{namespace}/{service}/credential/token/{name}"] service_accounts::create_token => [CreateServiceTokenRequest] body, "Creates a token of a service account.", security::CHANGE_PARAMS),
@@ -330,6 +337,7 @@ mod tests {
         r#"{"actions":[{"add":{"index":"a","alias":"b"}}]}"#,
         r#"{"password":"a-long-password","roles":[]}"#,
         r#"{"password":"a-long-password"}"#,
+        r#"{"grant_type":"password","username":"a","password":"a","api_key":{"name":"a"}}"#,
     ];
 
     #[test]

@@ -238,7 +238,12 @@ impl Service {
             .authenticate(authorization, certificates, uri)
             .await?;
         refuse_unsupported_identity_headers(&parts.headers)?;
-        Ok(authentication)
+        let Some(name) = single(&parts.headers, RUN_AS)? else {
+            return Ok(authentication);
+        };
+        // Bytes that are no text are the name of nobody.
+        let name = std::str::from_utf8(name.as_bytes()).unwrap_or_default();
+        self.authenticator.run_as(authentication, name, uri)
     }
 
     /// Writes an answer. What it takes is charged until its last byte is sent.
@@ -501,5 +506,6 @@ const INTERNAL_HEADERS: &[&str] = &[
     "_cross_cluster_access_subject_info",
 ];
 
-const UNSUPPORTED_IDENTITY_HEADERS: &[&str] =
-    &["es-security-runas-user", "es-secondary-authorization"];
+const RUN_AS: &str = "es-security-runas-user";
+
+const UNSUPPORTED_IDENTITY_HEADERS: &[&str] = &["es-secondary-authorization"];

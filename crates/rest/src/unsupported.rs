@@ -7,6 +7,13 @@ pub fn why(path: &str) -> Option<String> {
     let mut segments = path.split('/').filter(|segment| !segment.is_empty());
     // First of all, or behind an index.
     let api = segments.find(|segment| segment.starts_with('_') && !segment.starts_with("_all"))?;
+    if api == "_security" {
+        let part = segments.next()?;
+        let (name, instead) = OF_SECURITY.iter().find(|(name, _)| *name == part)?;
+        return Some(format!(
+            "[_security/{name}] is not supported by Ringwall; {instead}"
+        ));
+    }
     let (name, instead) = APIS.iter().find(|(name, _)| *name == api)?;
     let mut reason = format!("[{name}] is not supported by Ringwall");
     if !instead.is_empty() {
@@ -99,6 +106,19 @@ const APIS: &[(&str, &str)] = &[
     ("_watcher", ""),
 ];
 
+/// Those of security, by their second segment.
+const OF_SECURITY: &[(&str, &str)] = &[
+    (
+        "cross_cluster",
+        "there are no remote clusters, so that no API key is for one",
+    ),
+    ("delegate_pki", "show the certificate to this server itself"),
+    ("oidc", "there is no realm of type [oidc]"),
+    ("profile", "there are no user profiles"),
+    ("saml", "there is no realm of type [saml]"),
+    ("settings", "security is not kept in an index"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +131,8 @@ mod tests {
             "/_sql/translate",
             "/logs-*/_shrink/",
             "/_all/_forcemerge",
+            "/_security/cross_cluster/api_key",
+            "/_security/saml/prepare",
         ] {
             let reason = why(path).unwrap();
             assert!(reason.contains("is not supported by Ringwall"), "{reason}");

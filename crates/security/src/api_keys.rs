@@ -96,6 +96,7 @@ fn identity(key: &ApiKeyInfo) -> Authentication {
             id: key.id.clone(),
             name: key.name.clone(),
         }),
+        run_by: None,
     }
 }
 

@@ -19,6 +19,7 @@ mod error;
 pub mod file_realm;
 pub mod files;
 pub mod hash;
+pub mod listing;
 mod pki_realm;
 mod pool;
 pub mod reserved;

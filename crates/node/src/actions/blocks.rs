@@ -81,6 +81,9 @@ const MINDS: &[(&str, Mind)] = &[
         Mind::Nothing,
     ),
     ("cluster:admin/xpack/security/api_key/get", Mind::Nothing),
+    ("cluster:admin/xpack/security/api_key/query", Mind::Nothing),
+    ("cluster:admin/xpack/security/role/query", Mind::Nothing),
+    ("cluster:admin/xpack/security/user/query", Mind::Nothing),
     (
         "cluster:admin/xpack/security/service_account/get",
         Mind::Nothing,

@@ -14,6 +14,7 @@ mod field_caps;
 pub mod get;
 pub mod health_report;
 pub mod indices;
+mod listing;
 pub mod membership;
 pub mod metrics;
 pub mod nodes;

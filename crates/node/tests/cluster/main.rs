@@ -1,5 +1,6 @@
 //! Documents in a cluster, through its HTTPS interface.
 
+mod acting;
 mod aliases;
 mod answers;
 mod api_keys;

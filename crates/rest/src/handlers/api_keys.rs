@@ -4,11 +4,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use ringwall_api::api_keys::{
-    ApiKeyFilter, ApiKeyInfo, CreateApiKeyRequest, GetApiKeysRequest, InvalidateApiKeysRequest,
-    UpdateApiKeyRequest,
+    ApiKeyFilter, ApiKeyInfo, BulkUpdateApiKeysRequest, CreateApiKeyRequest, CreateApiKeyResponse,
+    GetApiKeysRequest, Grant, GrantApiKeyRequest, InvalidateApiKeysRequest, UpdateApiKeyRequest,
 };
 use ringwall_api::{ApiError, ApiResult};
-use ringwall_base::TimeValue;
+use ringwall_base::{SecretString, TimeValue};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
@@ -31,21 +31,96 @@ pub const GET_PARAMS: &[&str] = &[
 /// `POST|PUT /_security/api_key`.
 pub async fn create(request: RestRequest) -> ApiResult<RestResponse> {
     visible_at_once(&request)?;
+    let key = new_key(request.body_object()?)?;
+    Ok(created(request.execute(key).await?))
+}
+
+/// `POST /_security/api_key/grant`.
+pub async fn grant(request: RestRequest) -> ApiResult<RestResponse> {
+    visible_at_once(&request)?;
     let mut body = request.body_object()?;
+    check_keys(
+        "grant_api_key_request",
+        &body,
+        &[
+            "grant_type",
+            "username",
+            "password",
+            "access_token",
+            "run_as",
+            "api_key",
+        ],
+    )?;
+    let grant = credentials(&mut body)?;
+    let run_as = text(&mut body, "run_as")?;
+    let key = new_key(object(&mut body, "api_key")?.unwrap_or_default())?;
+    let asked = GrantApiKeyRequest { grant, run_as, key };
+    Ok(created(request.execute(asked).await?))
+}
+
+/// Reads the credentials of a user from a body. Errors: 400 naming each that is missing or too much.
+fn credentials(body: &mut Map<String, Value>) -> ApiResult<Grant> {
+    let grant_type = text(body, "grant_type")?;
+    let username = text(body, "username")?;
+    let password = text(body, "password")?.map(SecretString::from);
+    let token = text(body, "access_token")?.map(SecretString::from);
+    let Some(grant_type) = grant_type else {
+        return Err(ApiError::validation(&["[grant_type] is required"]));
+    };
+    let by_password = match grant_type.as_str() {
+        "password" => true,
+        "access_token" => false,
+        other => {
+            return Err(ApiError::validation(&[format!(
+                "grant_type [{other}] is not supported"
+            )]));
+        }
+    };
+    let mut problems = Vec::new();
+    for (name, is_given, is_needed) in [
+        ("username", username.is_some(), by_password),
+        ("password", password.is_some(), by_password),
+        ("access_token", token.is_some(), !by_password),
+    ] {
+        match (is_given, is_needed) {
+            (false, true) => {
+                problems.push(format!(
+                    "[{name}] is required for grant_type [{grant_type}]"
+                ));
+            }
+            (true, false) => {
+                problems.push(format!(
+                    "[{name}] is not supported for grant_type [{grant_type}]"
+                ));
+            }
+            _ => {}
+        }
+    }
+    match (username, password, token) {
+        (Some(username), Some(password), None) if problems.is_empty() => {
+            Ok(Grant::Password { username, password })
+        }
+        (None, None, Some(token)) if problems.is_empty() => Ok(Grant::AccessToken(token)),
+        _ => Err(ApiError::validation(&problems)),
+    }
+}
+
+fn new_key(mut body: Map<String, Value>) -> ApiResult<CreateApiKeyRequest> {
     check_keys(
         "create_api_key",
         &body,
         &["name", "expiration", "role_descriptors", "metadata"],
     )?;
     let name = text(&mut body, "name")?;
-    let answer = request
-        .execute(CreateApiKeyRequest {
-            name: name.ok_or_else(|| ApiError::validation(&["api key name is required"]))?,
-            lifetime_ms: lifetime(&mut body)?,
-            role_descriptors: object(&mut body, "role_descriptors")?.unwrap_or_default(),
-            metadata: metadata(&mut body)?.unwrap_or_default(),
-        })
-        .await?;
+    Ok(CreateApiKeyRequest {
+        name: name.ok_or_else(|| ApiError::validation(&["api key name is required"]))?,
+        lifetime_ms: lifetime(&mut body)?,
+        role_descriptors: object(&mut body, "role_descriptors")?.unwrap_or_default(),
+        metadata: metadata(&mut body)?.unwrap_or_default(),
+    })
+}
+
+fn created(answer: CreateApiKeyResponse) -> RestResponse {
     let mut json = json!({"id": answer.id, "name": answer.name});
     if let Some(expiration) = answer.expiration_ms {
         json["expiration"] = expiration.into();
@@ -54,7 +129,7 @@ pub async fn create(request: RestRequest) -> ApiResult<RestResponse> {
     json["api_key"] = secret.into();
     let pair = Zeroizing::new(format!("{}:{secret}", answer.id));
     json["encoded"] = STANDARD.encode(pair.as_bytes()).into();
-    Ok(RestResponse::json(json))
+    RestResponse::json(json)
 }
 
 /// `GET /_security/api_key`: 404 when a key asked for by its id does not exist.
@@ -145,6 +220,42 @@ pub async fn update(request: RestRequest) -> ApiResult<RestResponse> {
     Ok(RestResponse::json(json!({"updated": answer.updated})))
 }
 
+/// `POST /_security/api_key/_bulk_update`.
+pub async fn bulk_update(request: RestRequest) -> ApiResult<RestResponse> {
+    visible_at_once(&request)?;
+    let mut body = request.body_object()?;
+    check_keys(
+        "bulk_update_api_key_request",
+        &body,
+        &["ids", "role_descriptors", "metadata", "expiration"],
+    )?;
+    let ids = match body.remove("ids") {
+        Some(ids) => strings("ids", ids)?,
+        None => return Err(ApiError::illegal_argument("Required [ids]")),
+    };
+    let answer = request
+        .execute(BulkUpdateApiKeysRequest {
+            ids,
+            lifetime_ms: lifetime(&mut body)?,
+            role_descriptors: object(&mut body, "role_descriptors")?,
+            metadata: metadata(&mut body)?,
+        })
+        .await?;
+    let mut json = json!({"updated": answer.updated, "noops": answer.noops});
+    if !answer.errors.is_empty() {
+        let count = answer.errors.len();
+        let details = answer.errors.into_iter();
+        let details: Map<String, Value> = details
+            .map(|(id, error)| {
+                let told = json!({"type": error.code.type_name(), "reason": error.reason});
+                (id, told)
+            })
+            .collect();
+        json["errors"] = json!({"count": count, "details": details});
+    }
+    Ok(RestResponse::json(json))
+}
+
 fn lifetime(body: &mut Map<String, Value>) -> ApiResult<Option<u64>> {
     let Some(written) = text(body, "expiration")? else {
         return Ok(None);
@@ -178,7 +289,7 @@ fn object(body: &mut Map<String, Value>, name: &str) -> ApiResult<Option<Map<Str
     }
 }
 
-fn key_json(key: ApiKeyInfo, with_limit: bool) -> Value {
+pub(super) fn key_json(key: ApiKeyInfo, with_limit: bool) -> Value {
     let mut json = json!({
         "id": key.id, "name": key.name, "type": "rest", "creation": key.creation_ms,
     });

@@ -10,6 +10,7 @@ pub mod cluster_stats;
 pub mod document;
 pub mod field_caps;
 pub mod indices;
+pub mod listing;
 pub mod membership;
 pub mod nodes;
 pub mod pit;

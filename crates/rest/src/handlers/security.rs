@@ -199,7 +199,12 @@ fn authentication_json(authentication: &Authentication) -> Value {
         AuthenticationType::Internal => "internal",
     };
     let mut body = user_json(&authentication.user);
-    body.insert("authentication_realm".to_owned(), realm.clone());
+    let by = authentication.run_by.as_ref().map(|by| &by.realm);
+    let by = by.map(|by| json!({"name": by.name, "type": by.realm_type}));
+    body.insert(
+        "authentication_realm".to_owned(),
+        by.unwrap_or_else(|| realm.clone()),
+    );
     body.insert("lookup_realm".to_owned(), realm);
     body.insert("authentication_type".to_owned(), kind.into());
     if let Some(token) = &authentication.token {

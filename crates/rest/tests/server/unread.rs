@@ -42,7 +42,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
     (
         "POST /i/_doc",
-        "es-security-runas-user: u\r\n",
+        "es-secondary-authorization: u\r\n",
         "is not supported",
     ),
     (

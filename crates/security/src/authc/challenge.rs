@@ -16,6 +16,13 @@ pub(super) fn bad_user(username: &str, uri: &str) -> ApiError {
     ))
 }
 
+/// As [`bad_user`], of credentials in the body of a request.
+pub(super) fn bad_user_for(username: &str, action: &str) -> ApiError {
+    unauthorized(format!(
+        "unable to authenticate user [{username}] for action [{action}]"
+    ))
+}
+
 /// A token or key that does not hold, or of a scheme that nothing here accepts. `why` goes into a field of
 /// its own, as with Elasticsearch.
 pub(super) fn bad_token(why: Option<&str>) -> ApiError {

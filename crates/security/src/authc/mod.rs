@@ -8,12 +8,13 @@ mod credential;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ringwall_api::api_keys::Grant;
 use ringwall_api::auth::{Authentication, AuthenticationType, RealmRef, TokenRef, User};
 use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::SecretString;
 
 use self::cache::{SuccessCache, Verifications};
-use self::challenge::{bad_basic, bad_token, bad_user, missing};
+use self::challenge::{bad_basic, bad_token, bad_user, bad_user_for, missing};
 use self::credential::{Basic, Credential};
 use crate::api_keys::ApiKeyCredential;
 use crate::files::{SERVICE_ACCOUNTS, ServiceAccountToken, ServiceTokensFile, Watched};
@@ -47,6 +48,8 @@ pub struct AuthenticatorConfig {
     pub service_tokens: Option<Arc<Watched<ServiceTokensFile>>>,
     /// Setting `xpack.security.authc.api_key.enabled`, on by default.
     pub api_keys: bool,
+    /// Setting `xpack.security.authc.run_as.enabled`, on by default.
+    pub run_as: bool,
 }
 
 impl Default for AuthenticatorConfig {
@@ -64,6 +67,7 @@ impl Default for AuthenticatorConfig {
             pki_realms: Vec::new(),
             service_tokens: None,
             api_keys: true,
+            run_as: true,
         }
     }
 }
@@ -94,6 +98,7 @@ struct Realms {
     role_mappings: RoleMappings,
     service_tokens: Option<Arc<Watched<ServiceTokensFile>>>,
     api_keys: bool,
+    run_as: bool,
     cache: SuccessCache,
     verifications: Verifications,
 }
@@ -125,6 +130,7 @@ impl Authenticator {
                 pki_realms: config.pki_realms,
                 service_tokens: config.service_tokens,
                 api_keys: config.api_keys,
+                run_as: config.run_as,
                 cache: SuccessCache::new(config.cache_ttl, config.cache_max_users),
                 verifications: Verifications::default(),
             }),
@@ -171,6 +177,69 @@ impl Authenticator {
     }
 }
 
+impl Authenticator {
+    /// Returns who has these credentials, which came in the body of a request.
+    ///
+    /// # Errors
+    /// 401 that names the action for those that do not hold, 429 when too many logins wait.
+    pub async fn granted(&self, grant: &Grant, action: &str) -> ApiResult<Authentication> {
+        let Some(realms) = &self.realms else {
+            return Ok(anonymous_superuser());
+        };
+        match grant {
+            Grant::Password { username, password } => {
+                let basic = Basic {
+                    username: username.clone(),
+                    password: password.clone(),
+                };
+                let found = realms.log_in(&basic).await?;
+                found.ok_or_else(|| bad_user_for(username, action))
+            }
+            Grant::AccessToken(token) => realms.service_account(token).await,
+        }
+    }
+
+    /// Returns the identity of the user of that name, for whom has authenticated and wants to act as it. Whether it may
+    /// is for the authorizer to say, who treats a user that is not there as one that may not be acted as.
+    ///
+    /// # Errors
+    /// 401 for no name and for a user who is disabled, 400 where nobody can act as another.
+    pub fn run_as(
+        &self,
+        caller: Authentication,
+        username: &str,
+        uri: &str,
+    ) -> ApiResult<Authentication> {
+        let Some(realms) = self.realms.as_ref().filter(|realms| realms.run_as) else {
+            return Err(ApiError::illegal_argument(
+                "the header [es-security-runas-user] is not supported; send the credentials of the user meant in \
+                 [Authorization]",
+            ));
+        };
+        if username.is_empty() {
+            return Err(bad_user(&caller.user.username, uri));
+        }
+        let (user, realm) = match realms.look_up(username) {
+            Some((user, _)) if !user.enabled => return Err(bad_user(&caller.user.username, uri)),
+            Some(found) => found,
+            None => (nobody_of(username), realm_ref("none", "none")),
+        };
+        Ok(caller.run_as(Arc::new(user), realm))
+    }
+}
+
+/// A user that is not there.
+fn nobody_of(username: &str) -> User {
+    User {
+        username: username.to_owned(),
+        roles: Vec::new(),
+        full_name: None,
+        email: None,
+        metadata: serde_json::Map::new(),
+        enabled: false,
+    }
+}
+
 /// What a realm knows about a name before looking at the password.
 struct Candidate {
     /// `None` when the name cannot log in: unknown, disabled, internal, or without a password.
@@ -188,16 +257,21 @@ enum StoredSecret {
 
 impl Realms {
     async fn authenticate(&self, basic: Basic, uri: &str) -> ApiResult<Authentication> {
+        let found = self.log_in(&basic).await?;
+        found.ok_or_else(|| bad_user(&basic.username, uri))
+    }
+
+    async fn log_in(&self, basic: &Basic) -> ApiResult<Option<Authentication>> {
         let generation = self.generation();
-        if let Some(found) = self.cache.find(&basic, generation) {
-            return Ok(found);
+        if let Some(found) = self.cache.find(basic, generation) {
+            return Ok(Some(found));
         }
         for candidate in self.candidates(&basic.username) {
-            if let Some(found) = self.try_candidate(&basic, candidate, generation).await? {
-                return Ok(found);
+            if let Some(found) = self.try_candidate(basic, candidate, generation).await? {
+                return Ok(Some(found));
             }
         }
-        Err(bad_user(&basic.username, uri))
+        Ok(None)
     }
 
     /// Asks the PKI realms one after the other. A certificate in which none finds a name is as good as none.
@@ -392,6 +466,31 @@ impl Realms {
         }
     }
 
+    /// Returns the user of a name without its credentials, and its realm. Users of certificates are not known before
+    /// they come.
+    fn look_up(&self, username: &str) -> Option<(User, RealmRef)> {
+        if reserved::is_internal(username) {
+            return None;
+        }
+        if reserved::is_reserved(username) {
+            let stored = self.store.reserved_user(username);
+            let enabled = stored.is_none_or(|stored| stored.enabled);
+            return Some((
+                reserved::user(username, enabled)?,
+                realm_ref(RESERVED, RESERVED),
+            ));
+        }
+        self.password_realms.iter().find_map(|realm| match realm {
+            PasswordRealm::File(realm) => {
+                Some((realm.user(username)?.user, realm_ref(realm.name(), FILE)))
+            }
+            PasswordRealm::Native { name } => Some((
+                self.store.native_user(username)?.user,
+                realm_ref(name, NATIVE),
+            )),
+        })
+    }
+
     fn nobody(&self) -> Candidate {
         Candidate {
             user: None,
@@ -475,6 +574,7 @@ fn identity(user: Arc<User>, realm: RealmRef) -> Authentication {
         authentication_type: AuthenticationType::Realm,
         token: None,
         api_key: None,
+        run_by: None,
     }
 }
 
@@ -498,6 +598,7 @@ fn service_account(principal: String, name: String, token_type: &str) -> Authent
             token_type: token_type.to_owned(),
         }),
         api_key: None,
+        run_by: None,
     }
 }
 
@@ -526,6 +627,7 @@ fn anonymous_superuser() -> Authentication {
         authentication_type: AuthenticationType::Anonymous,
         token: None,
         api_key: None,
+        run_by: None,
     }
 }
 

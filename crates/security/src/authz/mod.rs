@@ -166,6 +166,7 @@ impl Authorizer {
         claim: Claim<'_>,
     ) -> ApiResult<Granted> {
         let is_unchecked = self.is_unchecked(authentication);
+        self.authorize_run_as(authentication, action)?;
         match claim {
             Claim::Indices {
                 target,
@@ -224,6 +225,7 @@ impl Authorizer {
         if self.is_unchecked(authentication) {
             return Ok(());
         }
+        self.authorize_run_as(authentication, action.name)?;
         match action.access {
             // A request about keys of the caller's own may pass with less, and this may be one.
             AccessKind::Cluster => {
@@ -376,6 +378,9 @@ impl Authorizer {
     /// Returns the union of the caller's roles; of a service account, its one fixed role; of an API key, its
     /// own roles within those of its owner.
     pub fn effective_role(&self, authentication: &Authentication) -> EffectiveRole {
+        if !self.may_act(authentication) {
+            return EffectiveRole::new(Vec::new(), Vec::new());
+        }
         if is_service_account(authentication) {
             let role = self.service_accounts.get(&authentication.user.username);
             return EffectiveRole::new(role.into_iter().cloned().collect(), Vec::new());
@@ -392,6 +397,44 @@ impl Authorizer {
             }
         }
         EffectiveRole::new(found, not_found)
+    }
+
+    /// Returns whether who came with the credentials may act as whom it acts as.
+    fn may_act(&self, authentication: &Authentication) -> bool {
+        let Some(by) = &authentication.run_by else {
+            return true;
+        };
+        let user = &authentication.user;
+        // It is not there, or nobody may be it.
+        user.enabled && self.effective_role(by).allows_run_as(&user.username)
+    }
+
+    /// Errors: 403 for who may not act as the user that it acts as.
+    fn authorize_run_as(&self, authentication: &Authentication, action: &str) -> ApiResult<()> {
+        let Some(by) = authentication
+            .run_by
+            .as_ref()
+            .filter(|_| !self.may_act(authentication))
+        else {
+            return Ok(());
+        };
+        let (user, wanted) = (&by.user.username, &authentication.user.username);
+        let reason = unauthorized(by, &self.effective_role(by), action);
+        tracing::info!(user.name = %user, user.run_as = %wanted, event.action = %action, "access denied");
+        Err(ApiError::new(
+            ErrorCode::Security,
+            format!("{reason}, because user [{user}] is unauthorized to run as [{wanted}]"),
+        )
+        .with_status(403))
+    }
+
+    /// Returns whether the caller may perform an action of the cluster about whatever there is, and not only about what
+    /// is its own.
+    pub fn sees_all(&self, authentication: &Authentication, action: &str) -> bool {
+        self.is_unchecked(authentication)
+            || self
+                .effective_role(authentication)
+                .allows_cluster(action, false)
     }
 
     /// Returns the descriptors of what the caller may do, by role name, for an API key to be limited by.
@@ -661,24 +704,7 @@ impl Authorizer {
         is_own: bool,
     ) -> ApiError {
         let user = &authentication.user.username;
-        let mut reason = match (&authentication.api_key, is_service_account(authentication)) {
-            (Some(key), _) => {
-                let id = &key.id;
-                format!("action [{action}] is unauthorized for API key id [{id}] of user [{user}]")
-            }
-            (None, true) => {
-                format!("action [{action}] is unauthorized for service account [{user}]")
-            }
-            (None, false) => format!(
-                "action [{action}] is unauthorized for user [{user}] with effective roles [{}]",
-                role.names().join(",")
-            ),
-        };
-        if !role.not_found.is_empty() {
-            let mut missing = role.not_found.clone();
-            missing.sort_unstable();
-            reason += &format!(" (assigned roles [{}] were not found)", missing.join(","));
-        }
+        let mut reason = unauthorized(authentication, role, action);
         reason += &on_indices(indices);
         let (kind, granting) = if is_cluster_action(action) {
             ("cluster", cluster_privileges_granting(action, is_own))
@@ -694,6 +720,38 @@ impl Authorizer {
         tracing::info!(user.name = %user, event.action = %action, "access denied");
         ApiError::new(ErrorCode::Security, reason).with_status(403)
     }
+}
+
+/// Returns the begin of a 403: what is refused to whom, with which roles.
+fn unauthorized(authentication: &Authentication, role: &EffectiveRole, action: &str) -> String {
+    let user = &authentication.user.username;
+    let subject = |authentication: &Authentication| {
+        let user = &authentication.user.username;
+        match (&authentication.api_key, is_service_account(authentication)) {
+            (Some(key), _) => format!("API key id [{}] of user [{user}]", key.id),
+            (None, true) => format!("service account [{user}]"),
+            (None, false) => format!("user [{user}]"),
+        }
+    };
+    let mut reason = match &authentication.run_by {
+        Some(by) => format!(
+            "action [{action}] is unauthorized for {} run as [{user}]",
+            subject(by)
+        ),
+        None => format!(
+            "action [{action}] is unauthorized for {}",
+            subject(authentication)
+        ),
+    };
+    if authentication.api_key.is_none() && !is_service_account(authentication) {
+        reason += &format!(" with effective roles [{}]", role.names().join(","));
+    }
+    if !role.not_found.is_empty() {
+        let mut missing = role.not_found.clone();
+        missing.sort_unstable();
+        reason += &format!(" (assigned roles [{}] were not found)", missing.join(","));
+    }
+    reason
 }
 
 #[expect(

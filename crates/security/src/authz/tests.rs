@@ -147,6 +147,7 @@ fn caller(roles: &[&str]) -> Authentication {
         authentication_type: AuthenticationType::Realm,
         token: None,
         api_key: None,
+        run_by: None,
     }
 }
 

@@ -80,6 +80,14 @@ pub static API_KEY_ENABLED: Setting<bool> = Setting::new(
 .default("true")
 .example("false");
 
+pub static RUN_AS_ENABLED: Setting<bool> = Setting::new(
+    "xpack.security.authc.run_as.enabled",
+    "Whether a user whose role says so may act as another, with the header `es-security-runas-user`. If not, requests \
+     with the header are refused.",
+)
+.default("true")
+.example("false");
+
 pub static API_KEY_RETENTION: Setting<TimeValue> = Setting::new(
     "xpack.security.authc.api_key.delete.retention_period",
     "How long an API key that has expired or was invalidated is still listed.",
@@ -226,6 +234,7 @@ pub(super) static SECTION: Section = Section {
         &BOOTSTRAP_PASSWORD,
         &AUTOCONFIGURATION_PASSWORD_HASH,
         &API_KEY_ENABLED,
+        &RUN_AS_ENABLED,
         &API_KEY_RETENTION,
         &API_KEY_MAX,
         &TOKEN_ENABLED,

@@ -144,7 +144,6 @@ const AS_IT_IS: &[(&str, &str)] = &[
     ("plugin.mandatory", ""),
     ("plugin.mandatory", "[]"),
     ("rest.action.multi.allow_explicit_index", "true"),
-    ("xpack.security.authc.run_as.enabled", "false"),
     ("xpack.security.dls_fls.enabled", "true"),
 ];
 
@@ -294,10 +293,6 @@ const REFUSED: &[(&str, &str)] = &[
     (
         "rest.action.multi.allow_explicit_index",
         "is not supported: requests may always name indices in their bodies; restrict users by their roles",
-    ),
-    (
-        "xpack.security.authc.run_as.",
-        "is not supported: no request is run as another user",
     ),
     (
         "xpack.security.dls_fls.",
