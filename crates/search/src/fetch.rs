@@ -49,7 +49,7 @@ pub fn fetch_phase(
 /// Refuses a format that is none, or not of the field, before any document is read.
 fn check_formats(shard: &Shard<'_>, source: &SearchSource) -> Result<(), ApiError> {
     for wanted in &source.docvalue_fields {
-        for field in docvalue_fields(shard, wanted)? {
+        for (_, field) in docvalue_fields(shard, wanted)? {
             let refused = |_| field.no_formats();
             match field.dates() {
                 None => date_format(None, wanted.format.as_deref()).map_err(refused)?,
@@ -59,7 +59,8 @@ fn check_formats(shard: &Shard<'_>, source: &SearchSource) -> Result<(), ApiErro
     }
     for wanted in &source.fields {
         fetched_metadata::check(shard, wanted)?;
-        for mapping in shard.mapped_matching(&wanted.field) {
+        let mapped = shard.mapped_matching(&wanted.field);
+        for mapping in mapped.filter_map(|field| shard.mapping().resolved(&field.path)) {
             shown_as(mapping, wanted).map_err(|error| ApiError {
                 reason: format!("error fetching [{}]: {}", mapping.path, error.reason),
                 ..error
@@ -234,13 +235,13 @@ fn docvalues(
     wanted: &FieldAndFormat,
     fields: &mut Map<String, Value>,
 ) -> Result<(), ApiError> {
-    for field in docvalue_fields(shard, wanted)? {
+    for (name, field) in docvalue_fields(shard, wanted)? {
         let values = match field.kind {
             FieldKind::Index => vec![shard.context.index.into()],
             _ => column_json(&field, reader, doc, wanted.format.as_deref())?,
         };
         if !values.is_empty() {
-            fields.insert(field.name, Value::Array(values));
+            fields.insert(name, Value::Array(values));
         }
     }
     Ok(())
@@ -251,19 +252,19 @@ fn docvalues(
 fn docvalue_fields<'a>(
     shard: &Shard<'a>,
     wanted: &FieldAndFormat,
-) -> Result<Vec<FieldRef<'a>>, ApiError> {
+) -> Result<Vec<(String, FieldRef<'a>)>, ApiError> {
     if wanted.field.contains('*') {
         return Ok(shard
             .mapped_matching(&wanted.field)
-            .filter_map(|mapping| FieldRef::mapped(mapping, shard.layout()))
-            .filter(|field| field.check_doc_values().is_ok())
+            .filter_map(|mapping| Some((mapping.path.to_string(), shard.field(&mapping.path)?)))
+            .filter(|(_, field)| field.check_doc_values().is_ok())
             .collect());
     }
     let Some(field) = shard.field(&wanted.field) else {
         return Ok(Vec::new());
     };
     field.check_doc_values()?;
-    Ok(vec![field])
+    Ok(vec![(wanted.field.clone(), field)])
 }
 
 fn column_json(
@@ -344,6 +345,10 @@ fn source_fields<'a>(
     mut left_out: Option<&mut Map<String, Value>>,
 ) -> Result<(), ApiError> {
     for mapping in mapped {
+        let Some(named) = shard.mapping().resolved(&mapping.path) else {
+            continue;
+        };
+        let (name, mapping) = (&mapping.path, named);
         let how = shown_as(mapping, wanted)?;
         let mut found = Vec::new();
         if mapping.field_type.reads_whole() {
@@ -351,7 +356,7 @@ fn source_fields<'a>(
             let all = found.into_iter().flat_map(|v| mapping.shown_all(v, &how));
             let all: Vec<Value> = all.collect();
             if !all.is_empty() {
-                fields.insert(mapping.path.to_string(), all.into());
+                fields.insert(name.to_string(), all.into());
             }
             continue;
         }
@@ -365,10 +370,10 @@ fn source_fields<'a>(
             }
         }
         if let (false, Some(left_out)) = (ignored.is_empty(), &mut left_out) {
-            left_out.insert(mapping.path.to_string(), Value::Array(ignored));
+            left_out.insert(name.to_string(), Value::Array(ignored));
         }
         if !values.is_empty() {
-            fields.insert(mapping.path.to_string(), Value::Array(values));
+            fields.insert(name.to_string(), Value::Array(values));
         }
     }
     Ok(())

@@ -158,6 +158,12 @@ impl<'a> FieldRef<'a> {
             .map_or(number, |mapping| mapping.nearest(number))
     }
 
+    /// Returns whether all matches score alike.
+    pub(crate) fn scores_alike(&self) -> bool {
+        self.mapping
+            .is_some_and(|mapping| mapping.field_type.scores_alike())
+    }
+
     /// Returns whether the ends of a range are rounded as values are.
     pub(crate) fn rounds_bounds(&self) -> bool {
         self.mapping

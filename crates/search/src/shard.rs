@@ -197,7 +197,7 @@ impl<'a> Shard<'a> {
 
     /// Returns the mapped or metadata field of this name.
     pub(crate) fn field(&self, name: &str) -> Option<FieldRef<'a>> {
-        match self.mapping().field(name) {
+        match self.mapping().resolved(name) {
             Some(mapping) => FieldRef::mapped(mapping, self.layout()),
             // It would name fields that are hidden.
             None if name == IGNORED && self.searcher.hides_fields() => None,
@@ -266,11 +266,12 @@ impl<'a> Shard<'a> {
         if name.contains('*') {
             return self
                 .mapped_matching(name)
+                .filter_map(|field| self.mapping().resolved(&field.path))
                 .map(|field| field.path.to_string())
                 .collect();
         }
-        if self.mapping().field(name).is_some() {
-            return vec![name.to_owned()];
+        if let Some(field) = self.mapping().resolved(name) {
+            return vec![field.path.to_string()];
         }
         if matches!(name, ROUTING | IGNORED) && self.field(name).is_some() {
             return vec![name.to_owned()];

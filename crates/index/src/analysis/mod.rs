@@ -113,6 +113,18 @@ impl Analyzer {
         }
     }
 
+    /// Returns the number of tokens of a text, with the words that are left out if `with_gaps`.
+    pub(crate) fn count(self, text: &str, with_gaps: bool) -> usize {
+        let counted = match (self, with_gaps) {
+            (Self::Stop, true) => Self::Simple,
+            (Self::English, true) => Self::Standard,
+            (own, _) => own,
+        };
+        let mut count = 0;
+        counted.for_each(text, |_, _, _, _| count += 1);
+        count
+    }
+
     fn code(self) -> char {
         match self {
             Self::Standard => 's',

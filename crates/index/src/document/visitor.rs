@@ -277,6 +277,29 @@ impl<'m> Reader<'m> {
         Ok(())
     }
 
+    /// What stands for null in a field also does in its multi-fields, but for those that have another.
+    fn null<E: Error>(&mut self, field: &'m FieldMapping) -> Result<(), E> {
+        let given = field.null_value.as_ref().and_then(Scalar::of);
+        for known in std::iter::once(field).chain(field.fields.values().map(|sub| &**sub)) {
+            let mapper = known.field_type.mapper();
+            let added = match (known.null_value.as_ref().and_then(Scalar::of), &given) {
+                (Some(own), _) => mapper.add_null(known, &own, &mut self.values),
+                (None, Some(outer)) => mapper.add(known, outer, &mut self.values),
+                (None, None) => continue,
+            };
+            if let Err(rejection) = added {
+                let shown = given.clone().unwrap_or(Scalar::Text("null".into()));
+                self.rejected(known, &shown, rejection)?;
+            }
+        }
+        if let Some(given) = &given {
+            for target in &field.copy_to {
+                self.copy_value(target, given)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Reads a value whose type takes lists and objects.
     fn whole<E: Error>(&mut self, field: &'m FieldMapping, value: &Value) -> Result<(), E> {
         self.count_numbers(value)?;
@@ -295,6 +318,7 @@ impl<'m> Reader<'m> {
             Err(Rejection::Malformed(reason)) => {
                 Err(self.bad_value(field, &value.to_string(), &reason))
             }
+            Err(Rejection::Refused(reason)) => Err(self.fail(parsing_error(reason))),
             Err(Rejection::Immense { bytes }) => Err(self.immense(field, bytes)),
         }
     }
@@ -345,6 +369,7 @@ impl<'m> Reader<'m> {
                 Ok(())
             }
             Rejection::Malformed(reason) => Err(self.bad_value(field, &scalar.text(), &reason)),
+            Rejection::Refused(reason) => Err(self.fail(parsing_error(reason))),
             Rejection::Immense { bytes } => Err(self.immense(field, bytes)),
         }
     }
@@ -669,12 +694,10 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        if let Target::Field(field) = self.target
-            && let Some(scalar) = field.null_value.as_ref().and_then(Scalar::of)
-        {
-            return self.reader.scalar(self.target, &scalar);
+        match self.target {
+            Target::Field(field) => self.reader.null(field),
+            Target::Object(..) | Target::New(_) | Target::Skip => Ok(()),
         }
-        Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {

@@ -4,6 +4,7 @@
 //! how `fields` shows its values. Which queries, sorts and aggregations it answers follows from its [`Family`], see
 //! `docs/decisions/0014-rooms-of-field-types.md`.
 
+mod alias;
 mod binary;
 mod boolean;
 mod date;
@@ -13,12 +14,14 @@ mod half_float;
 mod integer;
 mod ip;
 mod keyword;
+mod match_only_text;
 mod number;
 pub(crate) mod parameter;
 mod range;
 pub(crate) mod scalar;
 mod scaled_float;
 mod text;
+mod token_count;
 mod unsigned_long;
 mod wildcard;
 
@@ -36,7 +39,7 @@ pub use range::RangeOf;
 use scalar::{Rejection, Scalar};
 
 /// Every type. A name stands once.
-static TYPES: [&dyn Mapper; 23] = [
+static TYPES: [&dyn Mapper; 26] = [
     &text::Text,
     &keyword::Keyword,
     &wildcard::Wildcard,
@@ -60,6 +63,9 @@ static TYPES: [&dyn Mapper; 23] = [
     &range::DOUBLE_RANGE,
     &range::DATE_RANGE,
     &range::IP_RANGE,
+    &token_count::TokenCount,
+    &match_only_text::MatchOnlyText,
+    &alias::Alias,
 ];
 
 /// What is particular to a type of field.
@@ -104,6 +110,21 @@ pub(crate) trait Mapper: fmt::Debug + Sync {
         values: &mut Values,
     ) -> Result<(), Rejection>;
 
+    /// Adds the `null_value` that stands for null.
+    fn add_null(
+        &self,
+        field: &FieldMapping,
+        null: &Scalar<'_>,
+        values: &mut Values,
+    ) -> Result<(), Rejection> {
+        self.add(field, null, values)
+    }
+
+    /// Returns the path of the field that this one is another name of.
+    fn target<'f>(&self, _field: &'f FieldMapping) -> Option<&'f str> {
+        None
+    }
+
     /// Adds the value or values that a JSON value is.
     fn add_whole(
         &self,
@@ -121,7 +142,7 @@ pub(crate) trait Mapper: fmt::Debug + Sync {
         };
         match self.add(field, &scalar, &mut Values::default()) {
             Ok(()) => Ok(()),
-            Err(Rejection::Malformed(reason)) => Err(reason),
+            Err(Rejection::Malformed(reason) | Rejection::Refused(reason)) => Err(reason),
             Err(Rejection::Immense { bytes }) => {
                 Err(format!("a term of {bytes} bytes is too long"))
             }
@@ -135,6 +156,11 @@ pub(crate) trait Mapper: fmt::Debug + Sync {
 
     /// Whether [`Mapper::nearest`] holds for the ends of a range too.
     fn rounds_bounds(&self) -> bool {
+        false
+    }
+
+    /// Whether all matches of a text score alike: neither lengths nor frequencies count.
+    fn scores_alike(&self) -> bool {
         false
     }
 
@@ -212,8 +238,14 @@ impl FieldType {
         self.0.rounds_bounds()
     }
 
-    pub(crate) fn is_text(self) -> bool {
-        self.family() == Some(Family::Text)
+    /// Returns whether all matches of a text score alike.
+    pub fn scores_alike(self) -> bool {
+        self.0.scores_alike()
+    }
+
+    /// Returns whether a field has a slot of the schema, which keeps lengths.
+    pub(crate) fn has_slot(self) -> bool {
+        self.family() == Some(Family::Text) && !self.scores_alike()
     }
 
     pub(crate) fn mapper(self) -> &'static dyn Mapper {
@@ -241,6 +273,11 @@ impl fmt::Debug for FieldType {
 }
 
 impl FieldMapping {
+    /// Returns the path of the field that this one is another name of.
+    pub fn alias_of(&self) -> Option<&str> {
+        self.field_type.0.target(self)
+    }
+
     /// Returns whether the values can be sorted or aggregated.
     pub fn is_aggregatable(&self) -> bool {
         self.doc_values && !matches!(self.field_type.family(), Some(Family::Range(_)))
@@ -323,7 +360,9 @@ mod tests {
             let parameters = mapper.parameters();
             let names: BTreeSet<&str> = parameters.iter().map(|p| p.name).collect();
             assert_eq!(names.len(), parameters.len(), "{mapper:?}");
-            assert!(names.contains("meta"), "{mapper:?}");
+            // An alias has nothing of its own.
+            let is_alias = mapper.name() == "alias";
+            assert_eq!(names.contains("meta"), !is_alias, "{mapper:?}");
         }
     }
 }

@@ -119,7 +119,7 @@ impl Mapper for Number {
         }
         match self.encode(field, &scalar) {
             Ok(_) | Err(Rejection::Immense { .. }) => Ok(()),
-            Err(Rejection::Malformed(reason)) => Err(reason),
+            Err(Rejection::Malformed(reason) | Rejection::Refused(reason)) => Err(reason),
         }
     }
 

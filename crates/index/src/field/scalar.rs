@@ -20,6 +20,8 @@ pub(crate) enum Scalar<'a> {
 pub(crate) enum Rejection {
     /// Dropped quietly under `ignore_malformed`.
     Malformed(String),
+    /// Refused always, for the reason.
+    Refused(String),
     /// Refused always.
     Immense { bytes: usize },
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ringwall_api::ApiError;
+use ringwall_api::{ApiError, ErrorCode};
 use serde_json::Value;
 
 use super::{
@@ -25,6 +25,7 @@ pub(super) fn merge(
     let mapping = Mapping::from_parts(merged, merged_options);
     check_limits(&mapping, base, limits)?;
     check_copy_to(&mapping)?;
+    check_aliases(&mapping)?;
     Ok(mapping)
 }
 
@@ -175,13 +176,13 @@ fn assign_slots(object: &mut ObjectMapping, next: &mut u16) {
 
 fn needs_slot(field: &FieldMapping) -> bool {
     let lacks = |field: &FieldMapping| {
-        field.field_type.is_text() && field.index && field.text_slot.is_none()
+        field.field_type.has_slot() && field.index && field.text_slot.is_none()
     };
     lacks(field) || field.fields.values().any(|sub| lacks(sub))
 }
 
 fn assign_field_slots(field: &mut FieldMapping, next: &mut u16) {
-    if field.field_type.is_text() && field.index && field.text_slot.is_none() {
+    if field.field_type.has_slot() && field.index && field.text_slot.is_none() {
         field.text_slot = Some(*next);
         *next = next.saturating_add(1);
     }
@@ -229,6 +230,28 @@ fn depth_exceeded(object: &ObjectMapping, left: usize, path: String) -> Option<S
             }
             Property::Field(_) => None,
         })
+}
+
+fn check_aliases(mapping: &Mapping) -> Result<(), ApiError> {
+    for field in mapping.fields() {
+        let Some(target) = field.alias_of() else {
+            continue;
+        };
+        let wrong = match mapping.field(target) {
+            _ if *target == *field.path => "an alias cannot refer to itself",
+            None => "an alias must refer to an existing field in the mappings",
+            Some(other) if other.alias_of().is_some() => "an alias cannot refer to another alias",
+            Some(_) => continue,
+        };
+        return Err(ApiError::new(
+            ErrorCode::MapperParsing,
+            format!(
+                "Invalid [path] value [{target}] for field alias [{}]: {wrong}.",
+                field.path
+            ),
+        ));
+    }
+    Ok(())
 }
 
 fn check_copy_to(mapping: &Mapping) -> Result<(), ApiError> {

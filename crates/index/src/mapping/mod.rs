@@ -174,6 +174,15 @@ impl Mapping {
         self.index.get(path)
     }
 
+    /// Returns the field that a path or an alias of it names.
+    pub fn resolved(&self, path: &str) -> Option<&Arc<FieldMapping>> {
+        let field = self.field(path)?;
+        match field.alias_of() {
+            None => Some(field),
+            Some(target) => self.field(target),
+        }
+    }
+
     /// Returns every field and multi-field, parents before multi-fields.
     pub fn fields(&self) -> impl Iterator<Item = &Arc<FieldMapping>> {
         self.index.values()

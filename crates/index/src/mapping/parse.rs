@@ -279,16 +279,23 @@ fn parse_field(
 /// Leaves out of the shown definition what only repeats a default, as Elasticsearch does.
 fn drop_defaults(field: &mut FieldMapping) {
     let fresh = FieldMapping::new(&field.path, field.field_type);
-    let mut shown = std::mem::take(&mut field.definition);
-    shown.retain(|key, _| match field.field_type.parameter(key) {
-        None => true,
+    let repeats = |key: &String| match field.field_type.parameter(key) {
+        None => false,
         Some(parameter) => match parameter.kept {
-            Kept::Always => true,
-            Kept::UnlessDefault => (parameter.value)(field) != (parameter.value)(&fresh),
-            Kept::Unless(drops) => !drops(field),
+            Kept::Always => false,
+            Kept::UnlessDefault => (parameter.value)(field) == (parameter.value)(&fresh),
+            Kept::Unless(drops) => drops(field),
         },
-    });
-    field.definition = shown;
+    };
+    let keys: Vec<String> = field
+        .definition
+        .keys()
+        .filter(|key| repeats(key))
+        .cloned()
+        .collect();
+    for key in keys {
+        field.definition.shift_remove(&key);
+    }
 }
 
 fn parse_multi_fields(field: &mut FieldMapping, json: &Value, form: Form) -> Result<(), ApiError> {
@@ -314,6 +321,10 @@ fn parse_multi_fields(field: &mut FieldMapping, json: &Value, form: Form) -> Res
                  Check the documentation."
             ))
         })?;
+        if type_name == "alias" {
+            let reason = "Type [alias] cannot be used in multi field";
+            return Err(mapping_error(reason));
+        }
         let sub = parse_field(field_type, definition, &full, form, false)?;
         field.fields.insert(name.clone(), Arc::new(sub));
     }

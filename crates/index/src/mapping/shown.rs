@@ -57,6 +57,11 @@ fn is_shown(field: &mut Value, path: &str, shows: &dyn Fn(&str) -> bool) -> bool
     let Some(field) = field.as_object_mut() else {
         return true;
     };
+    // It names a field, and there is nothing else to it.
+    if field.get("type").is_some_and(|name| name == "alias") {
+        let target = field.get("path").and_then(Value::as_str);
+        return target.is_none_or(shows);
+    }
     if let Some(Value::Object(multi_fields)) = field.get_mut("fields") {
         retain(multi_fields, path, shows);
     }
@@ -118,5 +123,14 @@ mod tests {
             })
         );
         assert_eq!(mapping.to_json_of(|_| true), mapping.to_json());
+        let mapping = Mapping::parse(&json!({"properties": {"k": {"type": "keyword"},
+            "o": {"properties": {"other": {"type": "alias", "path": "k"}}}}}))
+        .unwrap();
+        let hidden = mapping.to_json_of(|path| path == "o.other");
+        assert_eq!(
+            hidden,
+            json!({"properties": {}}),
+            "an alias names its field"
+        );
     }
 }

@@ -45,6 +45,50 @@ fn shows_what_was_given_without_defaults() {
 }
 
 #[test]
+fn an_alias_names_a_field_that_is_there() {
+    let mapping = parse(
+        json!({"properties": {"k": {"type": "keyword"}, "o": {"properties": {
+        "a": {"type": "alias", "path": "k"}}}}}),
+    );
+    assert_eq!(&*mapping.resolved("o.a").unwrap().path, "k");
+    assert_eq!(
+        Mapping::parse_stored(&mapping.to_stored_json()).unwrap(),
+        mapping
+    );
+    for (path, expected) in [
+        (
+            "nope",
+            "an alias must refer to an existing field in the mappings",
+        ),
+        (
+            "o",
+            "an alias must refer to an existing field in the mappings",
+        ),
+        ("o.a", "an alias cannot refer to another alias"),
+        ("c", "an alias cannot refer to itself"),
+    ] {
+        let update = json!({"properties": {"c": {"type": "alias", "path": path}}});
+        assert_eq!(
+            mapping.merge(&update).unwrap_err().reason,
+            format!("Invalid [path] value [{path}] for field alias [c]: {expected}.")
+        );
+    }
+    for (definition, expected) in [
+        (
+            json!({"type": "alias"}),
+            "The [path] property must be specified for field [c].",
+        ),
+        (
+            json!({"type": "keyword", "fields": {"x": {"type": "alias", "path": "k"}}}),
+            "Type [alias] cannot be used in multi field",
+        ),
+    ] {
+        let reason = refused(json!({"properties": {"k": {"type": "keyword"}, "c": definition}}));
+        assert_eq!(reason, format!("Failed to parse mapping: {expected}"));
+    }
+}
+
+#[test]
 fn stored_form_keeps_slots_and_the_shown_form_hides_them() {
     let first = parse(json!({"properties": {"b": {"type": "text"}, "z": {"type": "text"}}}));
     let grown = first

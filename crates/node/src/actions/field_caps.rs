@@ -58,7 +58,11 @@ fn capabilities(
     let leaves: BTreeMap<&str, &Arc<FieldMapping>> = mapping
         .fields()
         .filter(|field| mask.shows(&field.path))
-        .map(|field| (&*field.path, field))
+        .filter_map(|field| {
+            // An alias is told as the field that it stands for.
+            let told = mapping.resolved(&field.path)?;
+            mask.shows(&told.path).then_some((&*field.path, told))
+        })
         .collect();
     for (path, field) in &leaves {
         let above = || path.rsplit_once('.').map(|(above, _)| above);

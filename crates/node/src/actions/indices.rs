@@ -275,6 +275,7 @@ impl Handler<GetFieldMappingsRequest> for Services {
             let own = mapping
                 .fields()
                 .filter(|field| wanted(&field.path) && mask.shows(&field.path))
+                .filter(|field| field.alias_of().is_none_or(|target| mask.shows(target)))
                 .map(|field| {
                     let definition = field.definition(request.with_defaults);
                     let shown = shown_of(definition, &field.path, |path| mask.shows(path));

@@ -15,7 +15,7 @@ use super::kind::{Definition, Kind};
 use super::match_query::{ZeroTerms, zero_terms};
 use super::parse::{scalar, single_field, slop};
 use super::phrase::LoosePhrase;
-use super::text::{analyzer_of, for_each_term, scored_term, statistics};
+use super::text::{analyzer_of, for_each_term, scored, scored_term, statistics};
 use super::values;
 use crate::fields::FieldRef;
 use crate::parse::{Object, query_shard, scalar_text};
@@ -112,7 +112,7 @@ fn phrase_of(
         .iter()
         .map(|(position, token)| (position - first, field.term(token)))
         .collect();
-    let scored: Vec<Term> = match expansions {
+    let counted: Vec<Term> = match expansions {
         // The prefix itself is not a term to score.
         Some(_) => terms[..terms.len() - 1]
             .iter()
@@ -138,8 +138,11 @@ fn phrase_of(
         }
         None => Box::new(Phrase::new_with_offset(terms)),
     };
-    let statistics = statistics(shard, field, &scored, false)?;
-    Ok(Box::new(StatisticsQuery { inner, statistics }))
+    let statistics = statistics(shard, field, &counted, false)?;
+    Ok(scored(
+        field,
+        Box::new(StatisticsQuery { inner, statistics }),
+    ))
 }
 
 /// A lone prefix of a phrase: its terms, in the order of the dictionary.
@@ -161,5 +164,5 @@ fn prefix_expanded(
         .keys()
         .map(|term| scored_term(shard, field, term))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(at_least(queries, 1))
+    Ok(scored(field, at_least(queries, 1)))
 }

@@ -9,7 +9,7 @@ use tantivy::Term;
 use tantivy::query::TermQuery;
 use tantivy::schema::IndexRecordOption;
 
-use super::compile::{Compiled, at_least, boosted};
+use super::compile::{Compiled, at_least, boosted, constant};
 use super::custom::{FieldStatistics, StatisticsQuery};
 use super::fuzzy::FuzzyOptions;
 use crate::engine_error;
@@ -101,7 +101,7 @@ pub(super) fn fuzzy(
             boosted(Box::new(query), similarity.max(0.0))
         })
         .collect();
-    Ok(at_least(queries, 1))
+    Ok(scored(field, at_least(queries, 1)))
 }
 
 /// A term with the score of its field.
@@ -112,10 +112,19 @@ pub(super) fn scored_term(
 ) -> Result<Compiled, ApiError> {
     let term = field.term(text);
     let statistics = statistics(shard, field, std::slice::from_ref(&term), false)?;
-    Ok(Box::new(StatisticsQuery {
+    let query = StatisticsQuery {
         inner: Box::new(TermQuery::new(term, field.record_option())),
         statistics,
-    }))
+    };
+    Ok(scored(field, Box::new(query)))
+}
+
+/// Takes the score away from a query of a field whose matches score alike.
+pub(super) fn scored(field: &FieldRef<'_>, query: Compiled) -> Compiled {
+    match field.scores_alike() {
+        true => constant(query, 1.0),
+        false => query,
+    }
 }
 
 /// Returns the statistics that the scores of terms are made of.

@@ -3,6 +3,7 @@
 mod agg_requests;
 mod aggs;
 mod deletes;
+mod field_types;
 mod harness;
 mod intervals;
 mod limits;
