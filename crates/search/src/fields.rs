@@ -59,6 +59,8 @@ pub(crate) enum FieldKind {
     Point,
     /// All between two ends.
     Range(RangeOf),
+    /// Nothing is known but whether there is a value.
+    Binary,
 }
 
 impl<'a> FieldRef<'a> {
@@ -77,6 +79,7 @@ impl<'a> FieldRef<'a> {
             Family::Date => FieldKind::Date,
             Family::Point => FieldKind::Point,
             Family::Range(of) => FieldKind::Range(of),
+            Family::Binary => FieldKind::Binary,
         };
         Some(Self {
             name: mapping.path.to_string(),
@@ -264,9 +267,9 @@ impl<'a> FieldRef<'a> {
             )));
         }
         match self.mapping {
-            _ if matches!(self.kind, FieldKind::Range(_)) => {
+            Some(mapping) if mapping.doc_values && !mapping.is_aggregatable() => {
                 Err(ApiError::illegal_argument(format!(
-                    "Field [{name}] of type [{}] is not supported for sorting and docvalue_fields",
+                    "Field [{name}] of type [{}] is not supported for sorting, aggregations and docvalue_fields",
                     self.type_name()
                 )))
             }

@@ -125,7 +125,7 @@ fn sort_field<'a>(
         let number = |kind| SortField::Number { kind, dates: None };
         let sort_field = match family {
             Some(Family::Keyword | Family::Ip) => SortField::Text,
-            Some(Family::Text | Family::Point | Family::Range(_)) | None => {
+            Some(Family::Text | Family::Point | Family::Range(_) | Family::Binary) | None => {
                 return Err(ApiError::illegal_argument(format!(
                     "No mapper found for type [{unmapped}], given as [unmapped_type] of the sort \
                      on [{name}]"

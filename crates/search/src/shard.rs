@@ -213,6 +213,11 @@ impl<'a> Shard<'a> {
         let Some(field) = self.field(name) else {
             return self.unmapped(name).map(|()| None);
         };
+        if field.kind == FieldKind::Binary {
+            return Err(query_shard(
+                "failed to create query: Binary fields do not support searching",
+            ));
+        }
         if !field.is_searchable() {
             return Err(query_shard(format!(
                 "failed to create query: Cannot search on field [{name}] since it is not indexed \

@@ -56,7 +56,7 @@ pub(crate) struct TextValue {
 }
 
 impl Values {
-    fn name(&mut self, path: &Arc<str>) {
+    pub(crate) fn name(&mut self, path: &Arc<str>) {
         if !self.is_named(path) {
             self.names.push(path.clone());
         }
@@ -85,7 +85,10 @@ impl Values {
             Some(Family::Long | Family::Unsigned | Family::Boolean) => &mut self.long,
             Some(Family::Double | Family::Point) => &mut self.double,
             Some(Family::Date) => &mut self.date,
-            Some(Family::Keyword | Family::Ip | Family::Range(_) | Family::Text) | None => return,
+            Some(
+                Family::Keyword | Family::Ip | Family::Range(_) | Family::Binary | Family::Text,
+            )
+            | None => return,
         };
         column.push((field.path.clone(), value));
         self.name(&field.path);

@@ -1,4 +1,4 @@
-//! `binary`: base64, kept in `_source` only.
+//! `binary`: base64, kept in `_source` only. Whether there is a value is known of one with `doc_values` or `store`.
 
 use super::parameter::{self as p, Parameter};
 use super::scalar::{Rejection, Scalar, malformed};
@@ -9,7 +9,7 @@ use crate::mapping::FieldMapping;
 #[derive(Debug)]
 pub(super) struct Binary;
 
-const PARAMETERS: &[Parameter] = &[p::META, p::STORE, p::FIXED_INDEX, p::UNLISTED_DOC_VALUES];
+const PARAMETERS: &[Parameter] = &[p::META, p::STORE, p::COPY_TO, p::DOC_VALUES];
 
 impl Mapper for Binary {
     fn name(&self) -> &'static str {
@@ -17,7 +17,7 @@ impl Mapper for Binary {
     }
 
     fn family(&self) -> Option<Family> {
-        None
+        Some(Family::Binary)
     }
 
     fn parameters(&self) -> &'static [Parameter] {
@@ -31,12 +31,17 @@ impl Mapper for Binary {
 
     fn add(
         &self,
-        _field: &FieldMapping,
+        field: &FieldMapping,
         scalar: &Scalar<'_>,
-        _values: &mut Values,
+        values: &mut Values,
     ) -> Result<(), Rejection> {
         match scalar {
-            Scalar::Text(text) if is_base64(text) => Ok(()),
+            Scalar::Text(text) if is_base64(text) => {
+                if field.doc_values || field.store {
+                    values.name(&field.path);
+                }
+                Ok(())
+            }
             other => Err(malformed(format!("[{}] is not base64 text", other.text()))),
         }
     }

@@ -78,7 +78,7 @@ pub(crate) trait Mapper: fmt::Debug + Sync {
         self.name()
     }
 
-    /// Where values are kept, `None` if in `_source` only.
+    /// Where values are kept, `None` if the field has none of its own.
     fn family(&self) -> Option<Family>;
 
     /// What a definition may have beside `type` and `fields`.
@@ -218,7 +218,7 @@ impl FieldType {
         self.0.family_name()
     }
 
-    /// Returns where values are kept, `None` if in `_source` only.
+    /// Returns where values are kept, `None` if a field has none of its own.
     pub fn family(self) -> Option<Family> {
         self.0.family()
     }
@@ -280,7 +280,11 @@ impl FieldMapping {
 
     /// Returns whether the values can be sorted or aggregated.
     pub fn is_aggregatable(&self) -> bool {
-        self.doc_values && !matches!(self.field_type.family(), Some(Family::Range(_)))
+        self.doc_values
+            && !matches!(
+                self.field_type.family(),
+                Some(Family::Range(_) | Family::Binary)
+            )
     }
 
     /// Returns the number that the field keeps for this one.
@@ -331,13 +335,15 @@ pub enum Family {
     Point,
     /// [`RangeOf::term`], beside the keywords.
     Range(RangeOf),
+    /// In `_source` only.
+    Binary,
 }
 
 impl Family {
-    /// Returns the field of the schema that has the columns, `None` for text, which has none.
+    /// Returns the field of the schema that has the columns, `None` if there are none.
     pub fn column(self) -> Option<&'static str> {
         match self {
-            Self::Text => None,
+            Self::Text | Self::Binary => None,
             Self::Keyword | Self::Ip | Self::Range(_) => Some(schema::KEYWORD),
             Self::Long | Self::Unsigned | Self::Boolean => Some(schema::LONG),
             Self::Double | Self::Point => Some(schema::DOUBLE),

@@ -127,11 +127,6 @@ pub(super) const FIXED_DOC_VALUES: Parameter = Parameter {
     ..DOC_VALUES
 };
 
-pub(super) const UNLISTED_DOC_VALUES: Parameter = Parameter {
-    is_listed: false,
-    ..DOC_VALUES
-};
-
 pub(super) const NULL_VALUE: Parameter = Parameter {
     name: "null_value",
     read: |field, _, value| {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::Analyzer;
 use crate::dates::DateFormat;
-use crate::field::FieldType;
+use crate::field::{Family, FieldType};
 
 /// Source: Elasticsearch reference, `position_increment_gap`.
 const DEFAULT_POSITION_GAP: u32 = 100;
@@ -104,7 +104,7 @@ impl FieldMapping {
     /// Returns whether a query can match values of the field. Since 8.1 a field with doc values
     /// is queryable even when `index` is false.
     pub fn is_searchable(&self) -> bool {
-        self.index || self.doc_values
+        (self.index || self.doc_values) && self.field_type.family() != Some(Family::Binary)
     }
 
     /// Returns the last part of the path.

@@ -63,8 +63,8 @@ pub(super) fn terms(
                 .collect::<Result<Vec<Term>, ApiError>>()?;
             term_set(terms)
         }
-        // Answered where queries are compiled.
-        FieldKind::Index => none(),
+        // Answered where queries are compiled, or refused where fields are looked up.
+        FieldKind::Index | FieldKind::Binary => none(),
         FieldKind::Ip => ip_terms(shard, field, values)?,
         FieldKind::Long | FieldKind::Unsigned | FieldKind::Boolean => {
             let mut terms = Vec::with_capacity(values.len());
@@ -143,6 +143,7 @@ pub(super) fn range(
             )));
         }
         FieldKind::Range(of) => ranges::range(shard, field, of, query)?,
+        FieldKind::Binary => none(),
         FieldKind::Id | FieldKind::Index => {
             return Err(query_shard(format!(
                 "Field [{0}] of type [{0}] does not support range queries",

@@ -202,3 +202,64 @@ fn matches_of_a_text_that_only_matches_score_alike() {
         );
     }
 }
+
+#[test]
+fn of_binary_is_known_whether_it_is_there() {
+    let index = Index::new(
+        json!({"properties": {"b": {"type": "binary"}, "d": {"type": "binary", "doc_values": true},
+            "s": {"type": "binary", "store": true}, "k": {"type": "keyword"}}}),
+        &[
+            json!({"_id": "1", "b": "AAA=", "d": "AAA=", "s": "AAA=", "k": "x"}),
+            json!({"_id": "2", "b": ["AAA="]}),
+        ],
+    );
+    for (query, ids) in [
+        (json!({"exists": {"field": "b"}}), &[][..]),
+        (json!({"exists": {"field": "d"}}), &["1"]),
+        (json!({"exists": {"field": "s"}}), &["1"]),
+        (
+            json!({"multi_match": {"query": "x", "fields": ["*"]}}),
+            &["1"],
+        ),
+        (json!({"query_string": {"query": "x"}}), &["1"]),
+    ] {
+        assert_eq!(index.set(query.clone()), ids, "{query}");
+    }
+    for (body, expected) in [
+        (
+            json!({"query": {"term": {"b": "AAA="}}}),
+            "Binary fields do not support searching",
+        ),
+        (
+            json!({"query": {"range": {"d": {"gte": "AAA="}}}}),
+            "Binary fields do not support searching",
+        ),
+        (
+            json!({"query": {"match": {"d": "AAA="}}}),
+            "Binary fields do not support searching",
+        ),
+        (json!({"sort": ["b"]}), "Can't load fielddata on [b]"),
+        (
+            json!({"docvalue_fields": ["b"]}),
+            "Can't load fielddata on [b]",
+        ),
+        (
+            json!({"sort": ["d"]}),
+            "[d] of type [binary] is not supported for sorting",
+        ),
+        (
+            json!({"docvalue_fields": ["d"]}),
+            "[d] of type [binary] is not supported for sorting",
+        ),
+        (
+            json!({"aggs": {"a": {"terms": {"field": "d"}}}}),
+            "[d] of type [binary] is not supported",
+        ),
+    ] {
+        let reason = index.error(body.clone()).reason;
+        assert!(reason.contains(expected), "{body}: {reason}");
+    }
+    let found = index.search(json!({"fields": ["*"], "query": {"term": {"k": "x"}}}));
+    let shown = json!({"b": ["AAA="], "d": ["AAA="], "s": ["AAA="], "k": ["x"]});
+    assert_eq!(found["hits"][0]["fields"], shown);
+}

@@ -111,11 +111,11 @@ fn what_ranges_do_not_answer_is_refused() {
         ),
         (
             json!({"sort": ["i"]}),
-            "Field [i] of type [integer_range] is not supported for sorting and docvalue_fields",
+            "Field [i] of type [integer_range] is not supported for sorting, aggregations and docvalue_fields",
         ),
         (
             json!({"docvalue_fields": ["i"]}),
-            "Field [i] of type [integer_range] is not supported for sorting and docvalue_fields",
+            "Field [i] of type [integer_range] is not supported for sorting, aggregations and docvalue_fields",
         ),
         (
             json!({"aggs": {"a": {"terms": {"field": "i"}}}}),
