@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use crate::console::registry as console;
 use crate::registry::ssl::{HTTP_SSL, TRANSPORT_SSL};
 use crate::registry::{SECTIONS, cluster, network, node, security};
 use crate::setting::{Scope, SettingSpec};
@@ -30,6 +31,32 @@ pub fn annotated_yml() -> String {
         }
     }
     yml
+}
+
+/// Returns the content of a new kibana.yml: the usual settings, all commented out.
+pub fn annotated_console_yml() -> String {
+    let mut yml = String::from(CONSOLE_YML_INTRO);
+    for (title, settings) in CONSOLE_COMMON {
+        let _ = write!(yml, "\n# ---- {title} ----\n");
+        for spec in *settings {
+            yml.push_str(&yml_entry(*spec));
+        }
+    }
+    yml
+}
+
+/// Returns the reference of the console's settings as Markdown.
+pub fn console_markdown() -> String {
+    let mut page = String::from(CONSOLE_INTRO);
+    page.push_str("| Setting | Type | Default | Meaning |\n|---|---|---|---|\n");
+    for spec in console::all() {
+        page.push_str(&reference_row(spec).replace("Not in Elasticsearch.", "Not in Kibana."));
+    }
+    page.push_str("\nSettings of Kibana that are refused, with all below them:\n\n");
+    for (name, why) in console::NOT_HERE {
+        let _ = writeln!(page, "- `{name}`: {why}.");
+    }
+    page
 }
 
 fn reference_row(spec: &dyn SettingSpec) -> String {
@@ -161,6 +188,51 @@ static COMMON: &[(&str, &[&dyn SettingSpec])] = &[
         &[&HTTP_SSL.enabled, &HTTP_SSL.keystore_path],
     ),
 ];
+
+static CONSOLE_COMMON: &[(&str, &[&dyn SettingSpec])] = &[
+    (
+        "Where browsers find the console",
+        &[
+            &console::SERVER_HOST,
+            &console::SERVER_PORT,
+            &console::SERVER_PUBLIC_BASE_URL,
+        ],
+    ),
+    (
+        "HTTPS for browsers",
+        &[
+            &console::SERVER_SSL_ENABLED,
+            &console::SERVER_SSL.certificate,
+            &console::SERVER_SSL.key,
+        ],
+    ),
+    (
+        "The cluster; passwords are for kibana-keystore",
+        &[
+            &console::HOSTS,
+            &console::ELASTICSEARCH_SSL.certificate_authorities,
+            &console::VERIFICATION_MODE,
+            &console::USERNAME,
+        ],
+    ),
+];
+
+const CONSOLE_INTRO: &str = "\
+# Settings of the console
+
+Generated from the settings registry; do not edit.
+
+They are in `kibana.yml` in the configuration directory, nested or with dots. The keystore (`kibana-keystore add`) wins over
+the file, and `-E key=value` on the command line over both. `${NAME}` and `${NAME:default}` are replaced by another setting or
+an environment variable. Relative paths start at the configuration directory. What is not listed here stops the console, with
+the nearest name. Reloadable are files, which are read again when their content changes.
+
+";
+
+const CONSOLE_YML_INTRO: &str = "\
+# Settings of the console. Lines that start with # are comments: every setting here has its default.
+# Secrets do not belong here: use kibana-keystore. All mistakes in this file are reported at start, with their lines.
+";
 
 const REFERENCE_INTRO: &str = "\
 # Settings

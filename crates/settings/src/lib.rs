@@ -10,6 +10,7 @@
 //! (crate `cluster`).
 
 mod allocation_types;
+pub mod console;
 pub mod docs;
 pub mod host;
 pub mod keystore;

@@ -16,6 +16,9 @@ use crate::rules;
 use crate::setting::{AffixSetting, SecureAffixSetting, SecureSetting, Setting, SettingSpec};
 use crate::types::SettingValue;
 
+const MISSING: &str = "the file does not exist; set ES_PATH_CONF to the configuration directory, or make a home with \
+                       `ringwall init DIR`";
+
 /// Bound of elasticsearch.yml: 4 MiB.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
@@ -362,7 +365,7 @@ impl fmt::Debug for Settings {
 
 fn read_values(config_dir: &Path, problems: &mut Problems) -> RawSettings {
     let path = raw::yml_path(config_dir);
-    match read_text(&path) {
+    match read_text(&path, MISSING) {
         Ok(text) => raw::read_yml(&path, &text, problems),
         Err(reason) => {
             problems.push(Problem::Unreadable { path, reason });
@@ -511,7 +514,7 @@ fn is_unset(key: &str, value: &RawValue) -> bool {
 }
 
 /// The environment; `HOSTNAME` is always there, as Elasticsearch's scripts export it.
-fn environment(name: &str) -> Option<String> {
+pub(crate) fn environment(name: &str) -> Option<String> {
     match std::env::var(name) {
         Ok(value) => Some(value),
         Err(_) if name == "HOSTNAME" => Some(crate::host::name()),
@@ -519,12 +522,11 @@ fn environment(name: &str) -> Option<String> {
     }
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
+/// Reads a configuration file whole; `missing` says what to do where there is none.
+pub(crate) fn read_text(path: &Path, missing: &str) -> Result<String, String> {
     use std::io::Read;
     let file = std::fs::File::open(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => "the file does not exist; \
-            set ES_PATH_CONF to the configuration directory, or make a home with `ringwall init DIR`"
-            .to_owned(),
+        std::io::ErrorKind::NotFound => missing.to_owned(),
         _ => error.to_string(),
     })?;
     let mut text = String::new();
