@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::metadata;
 
 /// Libraries, the crates whose code may name them, and the way out for others.
-const WALLS: [(&[&str], &[&str], &str); 16] = [
+const WALLS: [(&[&str], &[&str], &str); 17] = [
     (
         &["rustls", "tokio-rustls", "rustls-webpki"],
         &["tls"],
@@ -38,8 +38,13 @@ const WALLS: [(&[&str], &[&str], &str); 16] = [
     ),
     (
         &["hyper", "hyper-util"],
-        &["rest", "transport"],
+        &["rest", "transport", "console"],
         "serve clients in `rest`, speak to nodes by `transport`; tools use `ringwall_rest::http_client`",
+    ),
+    (
+        &["maud"],
+        &["console"],
+        "pages are made in `ringwall_console`",
     ),
     (
         &["bcrypt", "moka"],
@@ -56,6 +61,7 @@ const WALLS: [(&[&str], &[&str], &str); 16] = [
         &[
             "cli",
             "node",
+            "console",
             "rest",
             "transport",
             "coordination",
@@ -76,7 +82,9 @@ const WALLS: [(&[&str], &[&str], &str); 16] = [
     ),
     (
         &["jiff"],
-        &["cli", "node", "rest", "search", "index", "tls", "pki"],
+        &[
+            "cli", "console", "node", "rest", "search", "index", "tls", "pki",
+        ],
         "the time is an argument here",
     ),
     (

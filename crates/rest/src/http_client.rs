@@ -59,6 +59,7 @@ pub struct HttpClient {
     tls: Option<Arc<SslContext>>,
     authorization: Option<HeaderValue>,
     timeout: Duration,
+    max_answer: usize,
     connection: Mutex<Option<SendRequest<Full<Bytes>>>>,
 }
 
@@ -87,6 +88,7 @@ impl HttpClient {
             tls,
             authorization,
             timeout: DEFAULT_TIMEOUT,
+            max_answer: MAX_ANSWER_BYTES,
             connection: Mutex::new(None),
         })
     }
@@ -105,6 +107,12 @@ impl HttpClient {
     /// Sets the time that connecting and each request may take; 60 seconds by default.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Sets the bytes that the body of an answer may have; 256 MiB by default. A longer one is a failed exchange.
+    pub fn with_max_answer(mut self, bytes: usize) -> Self {
+        self.max_answer = bytes;
         self
     }
 
@@ -163,7 +171,7 @@ impl HttpClient {
             .await
             .map_err(|error| self.failed(&error))?;
         let (parts, body) = answer.into_parts();
-        let body = Limited::new(body, MAX_ANSWER_BYTES)
+        let body = Limited::new(body, self.max_answer)
             .collect()
             .await
             .map_err(|error| HttpClientError::Exchange {

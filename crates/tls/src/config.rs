@@ -189,9 +189,10 @@ impl SslConfig {
         changed
     }
 
-    /// Returns whether this is the HTTP layer's context, whose log sentences differ.
+    /// Returns whether this is a context of HTTPS, whose log sentences differ: of a node, or either of the console.
     pub(crate) fn is_http(&self) -> bool {
         self.name.starts_with("xpack.security.http.")
+            || ["server.ssl", "elasticsearch.ssl"].contains(&self.name.as_str())
     }
 
     /// Reads everything in the context's keystore, from its file. Errors: the context has no keystore, or

@@ -1,0 +1,186 @@
+//! What a page is given: the request, who asks, and a way to ask the cluster as that user.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, LOCATION};
+use http::{HeaderValue, Method, Response, StatusCode};
+use http_body_util::Full;
+use maud::Markup;
+use parking_lot::Mutex;
+use ringwall_tls::SslContext;
+use serde_json::{Value, json};
+
+use crate::cluster::{Answer, Call, Cluster, Unreachable};
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::request::Request;
+use crate::sessions::{Session, Sessions};
+use crate::throttle::Throttle;
+
+pub type PageResponse = Response<Full<Bytes>>;
+pub type PageResult = Result<PageResponse, Failure>;
+
+/// What all requests share.
+pub struct App {
+    pub config: Config,
+    pub cluster: Cluster,
+    pub sessions: Sessions,
+    pub throttle: Throttle,
+    /// TLS towards browsers.
+    pub server_tls: Option<Arc<SslContext>>,
+}
+
+/// One request on its way.
+pub struct Context<'a> {
+    pub app: &'a App,
+    pub request: &'a Request,
+    pub session: Option<Arc<Session>>,
+    /// The parts of the path that the route leaves open, decoded.
+    pub captures: Vec<String>,
+    /// What was asked of the cluster for this page.
+    calls: Mutex<Vec<Call>>,
+}
+
+impl<'a> Context<'a> {
+    pub fn new(
+        app: &'a App,
+        request: &'a Request,
+        session: Option<Arc<Session>>,
+        captures: Vec<String>,
+    ) -> Self {
+        Self {
+            app,
+            request,
+            session,
+            captures,
+            calls: Mutex::default(),
+        }
+    }
+
+    /// Returns the session; the routes let nobody to a page that needs one without.
+    pub fn session(&self) -> Result<&Session, Failure> {
+        self.session.as_deref().ok_or(Failure::LoggedOut)
+    }
+
+    /// Returns a part of the path that the route leaves open.
+    pub fn capture(&self, number: usize) -> Result<&str, Failure> {
+        let found = self.captures.get(number).map(String::as_str);
+        found.ok_or(Failure::NotFound)
+    }
+
+    /// Asks the cluster as the user; any answer but a success is a failure of the page.
+    pub async fn ask(&self, call: Call) -> Result<Value, Failure> {
+        let answer = self.send(call).await?;
+        match answer.status {
+            status if status.is_success() => Ok(answer.json()),
+            StatusCode::FORBIDDEN => Err(Failure::Forbidden(answer.reason())),
+            StatusCode::NOT_FOUND => Err(Failure::Refused(StatusCode::NOT_FOUND, answer.reason())),
+            status if status.is_client_error() => Err(Failure::Refused(status, answer.reason())),
+            _ => Err(Failure::Refused(StatusCode::BAD_GATEWAY, answer.reason())),
+        }
+    }
+
+    /// As [`Context::ask`], for a request or an answer with a secret: it is not among those that the page shows.
+    pub async fn ask_quietly(&self, call: Call) -> Result<Value, Failure> {
+        let before = self.calls.lock().len();
+        let answer = self.ask(call).await;
+        self.calls.lock().truncate(before);
+        answer
+    }
+
+    /// Asks the cluster as the user and returns any answer but the one that the user is not known.
+    pub async fn send(&self, call: Call) -> Result<Answer, Failure> {
+        let session = self.session()?;
+        let sent = self.app.cluster.send(Some(&session.authorization), &call);
+        let answer = sent
+            .await
+            .map_err(|Unreachable(reason)| Failure::Unreachable(reason))?;
+        self.calls.lock().push(call);
+        match answer.status {
+            StatusCode::UNAUTHORIZED => Err(Failure::LoggedOut),
+            _ => Ok(answer),
+        }
+    }
+
+    /// Returns what was asked of the cluster for the page so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.calls.lock().clone()
+    }
+
+    /// Returns which of [`PRIVILEGES`] the user has, as found a moment ago. It decides what is linked; the cluster
+    /// decides what is done.
+    pub async fn privileges(&self) -> Arc<BTreeSet<String>> {
+        let Some(session) = &self.session else {
+            return Arc::default();
+        };
+        let now = Instant::now();
+        let known = session.privileges();
+        if let Some((at, known)) = &known
+            && now.saturating_duration_since(*at) < PRIVILEGES_FOR
+        {
+            return Arc::clone(known);
+        }
+        let body = json!({"cluster": PRIVILEGES});
+        let call = Call::json(Method::POST, "/_security/user/_has_privileges", &body);
+        let sent = self
+            .app
+            .cluster
+            .send(Some(&session.authorization), &call)
+            .await;
+        let answer = match sent {
+            Ok(answer) if answer.status.is_success() => answer.json(),
+            // Said by the page itself, which asks for more.
+            _ => return known.map(|(_, known)| known).unwrap_or_default(),
+        };
+        let has = |name: &&str| answer["cluster"][name] == Value::Bool(true);
+        let found = PRIVILEGES.iter().copied().filter(has).map(str::to_owned);
+        let found = Arc::new(found.collect());
+        session.set_privileges(now, Arc::clone(&found));
+        found
+    }
+
+    /// Returns a path of the console as links have it.
+    pub fn link(&self, path: &str) -> String {
+        format!("{}{path}", self.app.config.server.base_path)
+    }
+
+    /// Sends the browser on to a page of the console.
+    pub fn redirect(&self, path: &str) -> PageResponse {
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::SEE_OTHER;
+        // Paths are made of encoded segments.
+        if let Ok(location) = HeaderValue::try_from(self.link(path)) {
+            response.headers_mut().insert(LOCATION, location);
+        }
+        response
+    }
+
+    /// As [`Context::redirect`], with a line about what was done.
+    pub fn done(&self, path: &str, notice: String) -> PageResult {
+        self.session()?.set_notice(notice);
+        Ok(self.redirect(path))
+    }
+}
+
+/// Returns a page.
+pub fn html(status: StatusCode, markup: Markup) -> PageResponse {
+    let mut response = Response::new(Full::new(Bytes::from(markup.into_string())));
+    *response.status_mut() = status;
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, html);
+    response
+}
+
+/// Cluster privileges that pages need.
+pub const PRIVILEGES: &[&str] = &[
+    "monitor",
+    "read_security",
+    "manage_security",
+    "manage_api_key",
+    "manage_own_api_key",
+];
+
+const PRIVILEGES_FOR: Duration = Duration::from_secs(30);

@@ -1,0 +1,10 @@
+//! A file for each page. Each reads its request, asks the cluster as the user, and returns markup.
+
+pub mod api_keys;
+pub mod certificates;
+pub mod dev_tools;
+pub mod home;
+pub mod login;
+pub mod overview;
+pub mod roles;
+pub mod users;

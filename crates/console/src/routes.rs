@@ -1,0 +1,260 @@
+//! Every page: its method, its path, who may ask, what answers. And the way of a request through this table.
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Response};
+use http_body_util::Full;
+
+use crate::context::{App, Context, PageResponse, PageResult};
+use crate::failure::Failure;
+use crate::request::Request;
+use crate::{forms, headers, layout, pages, urlencoded};
+
+/// Who may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Everybody,
+    /// Who is logged in; a POST needs the token of the session, which is checked before the page is called.
+    User,
+}
+
+/// One row of the table.
+struct Route {
+    method: Method,
+    /// A segment `{}` is open: the page gets its text.
+    path: &'static str,
+    access: Access,
+    page: Page,
+}
+
+type Page = for<'a> fn(&'a Context<'a>) -> Pin<Box<dyn Future<Output = PageResult> + Send + 'a>>;
+
+macro_rules! route {
+    ($method:ident $path:literal $access:ident $($page:ident)::+) => {
+        Route {
+            method: Method::$method,
+            path: $path,
+            access: Access::$access,
+            page: |context| Box::pin(pages::$($page)::+(context)),
+        }
+    };
+}
+
+static ROUTES: &[Route] = &[
+    route!(GET "/" User home::show),
+    route!(GET "/login" Everybody login::show),
+    route!(POST "/login" Everybody login::submit),
+    route!(POST "/logout" User login::leave),
+    route!(GET "/overview" User overview::show),
+    route!(GET "/certificates" User certificates::show),
+    route!(GET "/users" User users::list),
+    route!(GET "/new-user" User users::new),
+    route!(POST "/new-user" User users::create),
+    route!(GET "/users/{}" User users::show),
+    route!(POST "/users/{}/save" User users::save),
+    route!(POST "/users/{}/password" User users::password),
+    route!(POST "/users/{}/enable" User users::enable),
+    route!(POST "/users/{}/disable" User users::disable),
+    route!(POST "/users/{}/delete" User users::delete),
+    route!(GET "/roles" User roles::list),
+    route!(GET "/new-role" User roles::new),
+    route!(POST "/new-role" User roles::create),
+    route!(GET "/roles/{}" User roles::show),
+    route!(POST "/roles/{}/save" User roles::save),
+    route!(POST "/roles/{}/delete" User roles::delete),
+    route!(GET "/api-keys" User api_keys::list),
+    route!(GET "/new-api-key" User api_keys::new),
+    route!(POST "/new-api-key" User api_keys::create),
+    route!(POST "/api-keys/invalidate" User api_keys::invalidate),
+    route!(GET "/dev-tools" User dev_tools::show),
+    route!(POST "/dev-tools" User dev_tools::send),
+];
+
+/// The pages that are linked on each page, with the cluster privileges of which one is needed; none for everybody.
+static LINKED: &[(&str, &str, &[&str])] = &[
+    ("/overview", "Overview", &["monitor"]),
+    ("/certificates", "Certificates", &["monitor"]),
+    ("/users", "Users", &["read_security", "manage_security"]),
+    ("/roles", "Roles", &["read_security", "manage_security"]),
+    (
+        "/api-keys",
+        "API keys",
+        &["manage_api_key", "manage_own_api_key"],
+    ),
+    ("/dev-tools", "Dev tools", &[]),
+];
+
+/// Returns path and name of the pages that a user with these privileges may use.
+pub fn linked(privileges: &BTreeSet<String>) -> impl Iterator<Item = (&'static str, &'static str)> {
+    LINKED
+        .iter()
+        .filter(|(_, _, needed)| {
+            needed.is_empty() || needed.iter().any(|needed| privileges.contains(*needed))
+        })
+        .map(|(path, name, _)| (*path, *name))
+}
+
+/// The one file that pages load.
+pub const STYLE_SHEET: &str = "/assets/console.css";
+
+/// The cookie of a session.
+pub const SESSION: &str = "session";
+
+/// Answers a request. Never fails: a failure is a page.
+pub async fn answer(app: &App, request: Option<Request>) -> PageResponse {
+    let mut response = match &request {
+        Some(request) if request.path == STYLE_SHEET => style_sheet(request),
+        Some(request) => answer_page(app, request).await,
+        None => plain(&Failure::NotFound),
+    };
+    headers::secure(&mut response, &app.config.server);
+    response
+}
+
+async fn answer_page(app: &App, request: &Request) -> PageResponse {
+    let cookie = headers::cookie_name(&app.config.server, SESSION);
+    let id = request.cookie(&cookie);
+    let session = id.and_then(|id| app.sessions.find(id, Instant::now()));
+    let (found, captures) = match find(&request.method, &request.path) {
+        Ok((route, captures)) => (Ok(route), captures),
+        Err(failure) => (Err(failure), Vec::new()),
+    };
+    let context = Context::new(app, request, session, captures);
+    let made = match found {
+        Ok(route) => run(route, &context).await,
+        Err(failure) => Err(failure),
+    };
+    match made {
+        Ok(response) => response,
+        Err(Failure::LoggedOut) => {
+            if let Some(id) = id {
+                app.sessions.end(id);
+            }
+            pages::login::send_there(&context)
+        }
+        Err(failure) => layout::failure(&context, &failure).await,
+    }
+}
+
+async fn run(route: &Route, context: &Context<'_>) -> PageResult {
+    if route.access == Access::User {
+        context.session()?;
+        if route.method != Method::GET {
+            forms::check_token(context)?;
+        }
+    }
+    (route.page)(context).await
+}
+
+fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<String>), Failure> {
+    // The answer to HEAD is that to GET, of which the server leaves out the body.
+    let method = match *method {
+        Method::HEAD => &Method::GET,
+        _ => method,
+    };
+    let mut is_known = false;
+    for route in ROUTES {
+        if let Some(captures) = captures(route.path, path) {
+            if route.method == *method {
+                return Ok((route, captures));
+            }
+            is_known = true;
+        }
+    }
+    Err(match is_known {
+        true => Failure::MethodNotAllowed,
+        false => Failure::NotFound,
+    })
+}
+
+/// Returns the texts of the open segments, if the path is of this form.
+fn captures(form: &str, path: &str) -> Option<Vec<String>> {
+    let (form, path): (Vec<&str>, Vec<&str>) =
+        (form.split('/').collect(), path.split('/').collect());
+    if form.len() != path.len() {
+        return None;
+    }
+    let mut captures = Vec::new();
+    for (form, segment) in form.into_iter().zip(path) {
+        match form {
+            "{}" if segment.is_empty() => return None,
+            "{}" => captures.push(urlencoded::decode(segment)?),
+            fixed if fixed == segment => {}
+            _ => return None,
+        }
+    }
+    Some(captures)
+}
+
+fn style_sheet(request: &Request) -> PageResponse {
+    if request.method != Method::GET && request.method != Method::HEAD {
+        return plain(&Failure::MethodNotAllowed);
+    }
+    let css = include_str!("../assets/console.css");
+    let mut response = Response::new(Full::new(Bytes::from_static(css.as_bytes())));
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/css; charset=utf-8"),
+    );
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("public, max-age=600"),
+    );
+    response
+}
+
+/// Returns a failure as text, where no page can be made.
+pub fn plain(failure: &Failure) -> PageResponse {
+    let text = format!("{}. {}\n", failure.title(), failure.detail());
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = failure.status();
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, text);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_found_by_their_segments() {
+        assert_eq!(
+            captures("/users/{}/delete", "/users/a%2Fb/delete"),
+            Some(vec!["a/b".into()])
+        );
+        assert_eq!(captures("/users/{}", "/users/"), None);
+        assert_eq!(captures("/users/{}", "/users/%ff"), None);
+        assert_eq!(captures("/users", "/users/"), None);
+        assert!(matches!(
+            find(&Method::GET, "/nothing"),
+            Err(Failure::NotFound)
+        ));
+        assert!(matches!(
+            find(&Method::GET, "/logout"),
+            Err(Failure::MethodNotAllowed)
+        ));
+        assert!(find(&Method::HEAD, "/login").is_ok());
+    }
+
+    #[test]
+    fn what_changes_something_is_not_open_to_everybody() {
+        for route in ROUTES
+            .iter()
+            .filter(|route| route.access == Access::Everybody)
+        {
+            assert_eq!(route.path, "/login");
+        }
+        for (path, ..) in LINKED {
+            assert!(
+                find(&Method::GET, path).is_ok(),
+                "{path} is linked and no page"
+            );
+        }
+    }
+}
