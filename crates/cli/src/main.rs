@@ -24,7 +24,7 @@ use clap::{Args, FromArgMatches, Parser};
 
 use crate::arguments::CommonArgs;
 use crate::commands::{
-    certutil, doctor, enrollment, init, keystore, nodes, quickstart, reconfigure_node,
+    certutil, console, doctor, enrollment, init, keystore, nodes, quickstart, reconfigure_node,
     reset_password, service_tokens, settings, setup_passwords, start, users,
 };
 use crate::error::CommandError;
@@ -88,6 +88,26 @@ const TOOLS: &[Tool] = &[
         run: |name, arguments, terminal| {
             let (common, args) = parse::<start::StartArgs>(name, arguments, terminal)?;
             args.map_or(Ok(()), |args| start::run(&args, &common, terminal))
+        },
+    },
+    Tool {
+        word: "console",
+        link: Some("kibana"),
+        about: "runs the console: pages about a cluster for a browser",
+        command: command::<console::ConsoleArgs>,
+        run: |name, arguments, terminal| {
+            let (common, args) = parse::<console::ConsoleArgs>(name, arguments, terminal)?;
+            args.map_or(Ok(()), |args| console::run(&args, &common, terminal))
+        },
+    },
+    Tool {
+        word: "console-keystore",
+        link: Some("kibana-keystore"),
+        about: "manages the secrets of the console",
+        command: command::<keystore::ConsoleKeystoreArgs>,
+        run: |name, arguments, terminal| {
+            let (_, args) = parse(name, arguments, terminal)?;
+            args.map_or(Ok(()), |args| keystore::run_console(args, terminal))
         },
     },
     Tool {

@@ -99,6 +99,26 @@ impl Paths {
     }
 }
 
+/// Returns the configuration directory of the console: `KBN_PATH_CONF`, else `config` in the home. Source: Kibana
+/// reference, "Configure Kibana".
+pub fn console_config() -> Result<PathBuf, CommandError> {
+    if let Some(given) = set(&std::env::var_os("KBN_PATH_CONF")) {
+        return std::path::absolute(given)
+            .map(|path| normalized(&path))
+            .map_err(|error| CommandError::io(Path::new(given), &error));
+    }
+    match Paths::resolve() {
+        Ok(paths) => Ok(paths.home()?.join("config")),
+        Err(_) => Err(CommandError::config(
+            "cannot find the home directory of the console",
+        )
+        .with_hint(
+            "call the program by its link in the bin directory of a home, as bin/kibana, or set KBN_PATH_CONF to the \
+             directory that has kibana.yml",
+        )),
+    }
+}
+
 /// What the paths are found from.
 struct Environment {
     home: Option<OsString>,

@@ -47,6 +47,10 @@ pub fn lay_out(home: &Path) -> Result<bool, CommandError> {
     if !is_renewed {
         write_atomic(&yml, ringwall_settings::annotated_yml().as_bytes(), 0o660)
             .map_err(|error| CommandError::io(&yml, &error))?;
+        let console = home.join("config").join(ringwall_settings::console::FILE);
+        let text = ringwall_settings::docs::annotated_console_yml();
+        write_atomic(&console, text.as_bytes(), 0o660)
+            .map_err(|error| CommandError::io(&console, &error))?;
         for name in EMPTY_FILES {
             let file = home.join("config").join(name);
             write_atomic(&file, b"", 0o600).map_err(|error| CommandError::io(&file, &error))?;
@@ -163,4 +167,6 @@ const PROGRAMS: &[&str] = &[
     "elasticsearch-service-tokens",
     "elasticsearch-setup-passwords",
     "elasticsearch-users",
+    "kibana",
+    "kibana-keystore",
 ];

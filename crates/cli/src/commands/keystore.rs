@@ -1,7 +1,10 @@
 //! `elasticsearch-keystore`: manages the secure settings of a node. Source: Elasticsearch reference,
 //! "elasticsearch-keystore".
 
+mod console;
 mod import;
+
+pub use console::{ConsoleKeystoreArgs, run as run_console};
 
 use std::path::{Path, PathBuf};
 
@@ -168,6 +171,7 @@ pub fn run(args: KeystoreArgs, terminal: &mut Terminal) -> Result<(), CommandErr
     let paths = Paths::resolve()?;
     let mut tool = Tool {
         path: paths.keystore(),
+        owner: Owner::Node,
         password_file: args.password_file,
         format: args.format.map(format_version).transpose()?,
         terminal,
@@ -205,8 +209,36 @@ pub fn run(args: KeystoreArgs, terminal: &mut Terminal) -> Result<(), CommandErr
     }
 }
 
+/// Whose keystore it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Node,
+    Console,
+}
+
+impl Owner {
+    /// Returns a sentence about the keystore of a node as one about this one's.
+    fn words(self, text: &str) -> String {
+        match self {
+            Self::Node => text.to_owned(),
+            Self::Console => text
+                .replace("An elasticsearch keystore", "A Kibana keystore")
+                .replace("elasticsearch keystore", "Kibana keystore"),
+        }
+    }
+
+    /// Warns of a name that it would refuse.
+    fn name_warning(self, name: &str) -> Option<String> {
+        match self {
+            Self::Node => name_warning(name),
+            Self::Console => console::name_warning(name),
+        }
+    }
+}
+
 struct Tool<'a> {
     path: PathBuf,
+    owner: Owner,
     password_file: Option<PathBuf>,
     /// `None` for the format that suits the password.
     format: Option<FormatVersion>,
@@ -219,14 +251,14 @@ impl Tool<'_> {
             true => self.new_password()?,
             false => SecretString::default(),
         };
-        if self.path.exists() && !self.confirm(OVERWRITE_KEYSTORE)? {
+        if self.path.exists() && !self.confirm(&self.owner.words(OVERWRITE_KEYSTORE))? {
             self.terminal.out(NOT_CREATED);
             return Ok(());
         }
         self.save(&Keystore::create(password))?;
         let path = self.path.display().to_string();
-        self.terminal
-            .out(format!("Created elasticsearch keystore in {path}"));
+        let created = format!("Created elasticsearch keystore in {path}");
+        self.terminal.out(self.owner.words(&created));
         Ok(())
     }
 
@@ -507,7 +539,7 @@ impl Tool<'_> {
         if self.path.exists() {
             return self.open().map(Some);
         }
-        if !force && !self.confirm(CREATE_KEYSTORE)? {
+        if !force && !self.confirm(&self.owner.words(CREATE_KEYSTORE))? {
             self.terminal.out(NOT_CREATED);
             return Ok(None);
         }
@@ -523,7 +555,7 @@ impl Tool<'_> {
         name: &str,
         force: bool,
     ) -> Result<bool, CommandError> {
-        if let Some(warning) = name_warning(name) {
+        if let Some(warning) = self.owner.name_warning(name) {
             self.terminal.err(warning);
         }
         let question = format!("Setting {name} already exists. Overwrite?");

@@ -2,6 +2,7 @@
 
 mod auto_configuration;
 pub mod certutil;
+pub mod console;
 pub mod doctor;
 pub mod enrollment;
 mod ephemeral;

@@ -2,7 +2,7 @@
 
 mod daemon;
 mod pid_file;
-mod supervisor;
+pub(super) mod supervisor;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -226,14 +226,14 @@ async fn announce(node: &Node, announcement: Option<Announcement>, terminal: &mu
 }
 
 /// What may end a node. From the moment this is made none of them does so by itself.
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
 }
 
 impl Signals {
-    fn listen() -> io::Result<Self> {
+    pub(super) fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -250,7 +250,8 @@ impl Signals {
     }
 }
 
-async fn wait(mut signals: Signals, input_end: Option<oneshot::Receiver<()>>) {
+/// Completes when the process is told to end, or its terminal or who started it is gone.
+pub(super) async fn wait(mut signals: Signals, input_end: Option<oneshot::Receiver<()>>) {
     let input_ended = async {
         match input_end {
             // Either answer means that nobody reads the input any more.
@@ -269,7 +270,7 @@ async fn wait(mut signals: Signals, input_end: Option<oneshot::Receiver<()>>) {
                 if io::stdin().is_terminal() {
                     return;
                 }
-                tracing::info!("SIGHUP is ignored: SIGTERM stops this node, and changed TLS files are noticed");
+                tracing::info!("SIGHUP is ignored: SIGTERM stops this process, and changed TLS files are noticed");
             }
             () = &mut input_ended => {
                 tracing::info!("standard input ended, and with it who started this node");
@@ -283,7 +284,7 @@ async fn wait(mut signals: Signals, input_end: Option<oneshot::Receiver<()>>) {
 ///
 /// A thread of its own reads it: one of the runtime's would keep the process from ending. It uses a
 /// second handle because the terminal holds the lock of the first.
-fn input_end() -> Result<oneshot::Receiver<()>, CommandError> {
+pub(super) fn input_end() -> Result<oneshot::Receiver<()>, CommandError> {
     let unreadable = |error| CommandError::io(Path::new("/dev/stdin"), &error);
     let input = io::stdin()
         .as_fd()

@@ -91,5 +91,8 @@ pub fn link_target(path: &Path) -> PathBuf {
 }
 
 fn clean(command: &mut Command) -> &mut Command {
-    command.env_remove("ES_HOME").env_remove("ES_PATH_CONF")
+    command
+        .env_remove("ES_HOME")
+        .env_remove("ES_PATH_CONF")
+        .env_remove("KBN_PATH_CONF")
 }

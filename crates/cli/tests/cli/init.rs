@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::home::{Home, link_target, ringwall, run};
 
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: [&str; 11] = [
     "elasticsearch",
     "elasticsearch-certutil",
     "elasticsearch-create-enrollment-token",
@@ -14,6 +14,8 @@ const PROGRAMS: [&str; 9] = [
     "elasticsearch-service-tokens",
     "elasticsearch-setup-passwords",
     "elasticsearch-users",
+    "kibana",
+    "kibana-keystore",
 ];
 
 #[test]
@@ -34,6 +36,9 @@ fn lays_out_a_home() {
     let yml = fs::read_to_string(home.join("config/elasticsearch.yml")).unwrap();
     assert!(yml.contains("\n#cluster.name: "));
     ringwall_settings::Settings::load(&home.join("config"), &[], None).unwrap();
+    let console = fs::read_to_string(home.join("config/kibana.yml")).unwrap();
+    assert!(console.contains("\n#elasticsearch.hosts: "));
+    ringwall_settings::console::ConsoleSettings::load(&home.join("config"), &[], None).unwrap();
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod certutil_jks;
 mod certutil_mistakes;
 mod certutil_renew;
 mod certutil_rotate;
+mod console;
 mod doctor;
 mod failures;
 mod first_start;

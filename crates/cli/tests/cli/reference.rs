@@ -7,6 +7,8 @@ const TOOLS: &[(&str, &[&str])] = &[
     ("quickstart", &[]),
     ("init", &[]),
     ("start", &[]),
+    ("console", &[]),
+    ("console-keystore", &["create", "list", "add", "remove"]),
     ("doctor", &[]),
     (
         "certutil",

@@ -134,6 +134,23 @@ impl Quickstart {
             .unwrap()
     }
 
+    /// Asks the first node with another `Authorization` header than that of a user.
+    pub fn ask_with(&self, authorization: &str, path: &str) -> HttpResponse {
+        let ca = self.told["ca"].as_str().unwrap().into();
+        let tls =
+            SslContext::for_tools("test", ToolTrust::CaFiles(vec![ca]), VerificationMode::Full)
+                .unwrap();
+        let client = HttpClient::new(self.url(0), Some(tls), None)
+            .unwrap()
+            .with_authorization(&authorization.into());
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(client.request(Method::GET, path, None, ""))
+            .unwrap()
+    }
+
     /// Sends SIGTERM and returns what it printed; all nodes are gone by then.
     #[track_caller]
     pub fn stop(mut self) -> Outcome {
