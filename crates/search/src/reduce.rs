@@ -58,6 +58,7 @@ pub fn reduce(
             &partials,
             source.typed_keys,
             max_buckets,
+            control,
         )?);
     }
     Ok(reduced)

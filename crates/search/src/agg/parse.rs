@@ -33,6 +33,7 @@ fn parse_at(value: &Value, depth: usize) -> Result<Vec<Agg>, ApiError> {
         .collect::<Result<_, _>>()?;
     if depth == 0 {
         pipeline::check_level(&aggs, None)?;
+        pipeline::in_order(&aggs)?;
     }
     Ok(aggs)
 }
@@ -87,11 +88,13 @@ fn parse_one(name: &str, body: &Value, depth: usize) -> Result<Agg, ApiError> {
         kind: type_name,
         body,
     })?;
+    let subs = subs.unwrap_or_default();
     let agg = Agg {
         name: name.to_owned(),
         type_name,
         kind,
-        subs: subs.unwrap_or_default(),
+        pipelines: pipeline::in_order(&subs)?,
+        subs,
         meta,
     };
     check(&agg, depth)?;

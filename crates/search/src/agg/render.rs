@@ -7,26 +7,30 @@ use serde_json::{Map, Value};
 
 use super::decimal::Decimal;
 use super::partial::{Bucket, Key, Partial, ValueFormat};
-use super::pipeline::{self, Answers, BucketList, Own, Place};
+use super::pipeline::{self, Answers, BucketList, Own, Pipeline, Place};
 use super::spec::Agg;
+use crate::control::{Interrupt, SearchControl, cancelled};
 use crate::time::Zone;
 
 /// Returns the `aggregations` object for merged partials, one for each aggregation.
 ///
 /// # Errors
-/// `too_many_buckets_exception` when there are more than `max_buckets` in all.
+/// `too_many_buckets_exception` when there are more than `max_buckets` in all; `task_cancelled_exception` when `control` says so.
 pub fn render(
     aggs: &[Agg],
     partials: &[Partial],
     typed_keys: bool,
     max_buckets: usize,
+    control: &dyn SearchControl,
 ) -> Result<Value, ApiError> {
+    let pipelines = pipeline::in_order(aggs)?;
     let mut renderer = Renderer {
+        control,
         typed_keys,
         max_buckets,
         buckets: 0,
     };
-    renderer.aggs(aggs, partials).map(Value::Object)
+    renderer.aggs(aggs, &pipelines, partials).map(Value::Object)
 }
 
 /// Returns the 400 of an answer with too many buckets.
@@ -43,14 +47,21 @@ fn too_many_buckets(max_buckets: usize) -> ApiError {
 }
 
 /// Makes the answer; counts buckets.
-pub(crate) struct Renderer {
+pub(crate) struct Renderer<'a> {
+    control: &'a dyn SearchControl,
     typed_keys: bool,
     max_buckets: usize,
     buckets: usize,
 }
 
-impl Renderer {
-    fn aggs(&mut self, aggs: &[Agg], partials: &[Partial]) -> Result<Map<String, Value>, ApiError> {
+impl Renderer<'_> {
+    /// `pipelines`: see [`Agg::pipelines`].
+    fn aggs(
+        &mut self,
+        aggs: &[Agg],
+        pipelines: &[usize],
+        partials: &[Partial],
+    ) -> Result<Map<String, Value>, ApiError> {
         let mut rendered = Map::new();
         for (index, agg) in aggs.iter().enumerate() {
             if agg.kind.pipeline().is_some() {
@@ -62,8 +73,9 @@ impl Renderer {
             self.pipelines_within(agg, &mut body)?;
             rendered.insert(self.key(agg, partial), Value::Object(body));
         }
-        for (agg, pipeline) in pipeline::in_order(aggs)? {
+        for (agg, pipeline) in pipelines_of(aggs, pipelines) {
             if pipeline.place() == Place::Sibling {
+                self.go_on()?;
                 let mut body = meta_of(agg);
                 body.extend(pipeline.of_siblings(&Answers::new(&rendered, self.typed_keys))?);
                 rendered.insert(self.key(agg, &Partial::Empty), Value::Object(body));
@@ -81,9 +93,7 @@ impl Renderer {
 
     /// Has the pipeline aggregations in the buckets of an answer add to them.
     fn pipelines_within(&self, agg: &Agg, body: &mut Map<String, Value>) -> Result<(), ApiError> {
-        let within = pipeline::in_order(&agg.subs)?;
-        let within = within
-            .into_iter()
+        let within = pipelines_of(&agg.subs, &agg.pipelines)
             .filter(|(_, one)| one.place() != Place::Sibling);
         let within: Vec<_> = within.collect();
         let Some(buckets) = body.get_mut("buckets").filter(|_| !within.is_empty()) else {
@@ -100,6 +110,7 @@ impl Renderer {
         let keyed = names.is_some();
         let mut list = BucketList::new(names, bodies, self.typed_keys);
         for (sub, pipeline) in within {
+            self.go_on()?;
             let own = Own {
                 key: self.key(sub, &Partial::Empty),
                 body: meta_of(sub),
@@ -110,8 +121,16 @@ impl Renderer {
         Ok(())
     }
 
+    fn go_on(&self) -> Result<(), ApiError> {
+        match self.control.state() {
+            Interrupt::Cancelled => Err(cancelled()),
+            Interrupt::Continue | Interrupt::TimedOut => Ok(()),
+        }
+    }
+
     /// Counts a bucket of the answer.
     pub(super) fn count_bucket(&mut self) -> Result<(), ApiError> {
+        self.go_on()?;
         self.buckets += 1;
         if self.buckets > self.max_buckets {
             return Err(too_many_buckets(self.max_buckets));
@@ -131,7 +150,7 @@ impl Renderer {
             None => (0, [].as_slice()),
         };
         body.insert("doc_count".to_owned(), count.into());
-        body.extend(self.aggs(&agg.subs, subs)?);
+        body.extend(self.aggs(&agg.subs, &agg.pipelines, subs)?);
         Ok(())
     }
 
@@ -144,6 +163,17 @@ impl Renderer {
     pub(super) fn too_many_buckets(&self) -> ApiError {
         too_many_buckets(self.max_buckets)
     }
+}
+
+fn pipelines_of<'a>(
+    level: &'a [Agg],
+    places: &'a [usize],
+) -> impl Iterator<Item = (&'a Agg, &'a dyn Pipeline)> {
+    let agg = |place: &usize| {
+        let agg = level.get(*place)?;
+        Some((agg, agg.kind.pipeline()?))
+    };
+    places.iter().filter_map(agg)
 }
 
 fn meta_of(agg: &Agg) -> Map<String, Value> {

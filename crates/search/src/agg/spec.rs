@@ -17,6 +17,8 @@ pub struct Agg {
     /// What it computes.
     pub(crate) kind: Arc<dyn Kind>,
     pub subs: Vec<Agg>,
+    /// Places of those of `subs` that read answers, each after what it reads.
+    pub(super) pipelines: Vec<usize>,
     /// Echoed in the answer.
     pub meta: Option<Map<String, Value>>,
 }

@@ -440,3 +440,23 @@ fn names_with_types_are_found() {
     assert_eq!(last["simple_value#c"]["value"], 123.0, "{last}");
     assert_eq!(last["derivative#d"]["value"], 100.0, "{last}");
 }
+
+#[test]
+fn a_long_chain_is_ordered_at_once() {
+    // Each reads the one that is written after it.
+    let chain: serde_json::Map<String, Value> = (0..20_000)
+        .map(|n| {
+            let path = match n {
+                19_999 => "_count".to_owned(),
+                n => format!("p{}", n + 1),
+            };
+            (
+                format!("p{n}"),
+                json!({"cumulative_sum": {"buckets_path": path}}),
+            )
+        })
+        .collect();
+    let histogram = json!({"field": "n", "interval": 1});
+    let body = json!({"aggs": {"h": {"histogram": histogram, "aggs": chain}}});
+    ringwall_search::parse_search(&body).unwrap();
+}

@@ -11,6 +11,8 @@ pub(super) mod cumulative_sum;
 pub(super) mod derivative;
 pub(super) mod serial_diff;
 
+use std::collections::HashMap;
+
 use ringwall_api::ApiError;
 use serde_json::{Map, Value};
 
@@ -223,6 +225,7 @@ pub(super) fn insert_value(
 /// # Errors
 /// 400 when there is no such aggregation, or two wait for one another.
 pub(super) fn check_level(level: &[Agg], around: Option<&Agg>) -> Result<(), ApiError> {
+    let named: HashMap<&str, &Agg> = level.iter().map(|agg| (agg.name.as_str(), agg)).collect();
     for agg in level {
         let Some(pipeline) = agg.kind.pipeline() else {
             continue;
@@ -231,7 +234,7 @@ pub(super) fn check_level(level: &[Agg], around: Option<&Agg>) -> Result<(), Api
         let kind = agg.type_name;
         let is_histogram = |around: &Agg| around.type_name.ends_with("histogram");
         for path in pipeline.paths() {
-            path.check(level, name, pipeline.place())?;
+            path.check(&named, name, pipeline.place())?;
         }
         match (pipeline.place(), around) {
             (Place::Sibling, _) | (Place::InBuckets, Some(_)) => {}
@@ -249,36 +252,48 @@ pub(super) fn check_level(level: &[Agg], around: Option<&Agg>) -> Result<(), Api
             }
         }
     }
-    in_order(level).map(|_| ())
+    Ok(())
 }
 
-/// Returns the pipeline aggregations of a level, each after those that it reads.
+/// Returns the places of the pipeline aggregations of a level, each after those that it reads.
 ///
 /// # Errors
 /// 400 for a circle.
-pub(super) fn in_order(level: &[Agg]) -> Result<Vec<(&Agg, &dyn Pipeline)>, ApiError> {
-    let mut waiting: Vec<(&Agg, &dyn Pipeline)> = level
-        .iter()
-        .filter_map(|agg| Some((agg, agg.kind.pipeline()?)))
+pub(super) fn in_order(level: &[Agg]) -> Result<Vec<usize>, ApiError> {
+    let pipelines = || {
+        let each = level.iter().enumerate();
+        each.filter_map(|(place, agg)| Some((place, agg.kind.pipeline()?)))
+    };
+    let named: HashMap<&str, usize> = pipelines()
+        .map(|(place, _)| (level[place].name.as_str(), place))
         .collect();
-    let mut ordered = Vec::with_capacity(waiting.len());
-    while !waiting.is_empty() {
-        let waits = |(_, pipeline): &(&Agg, &dyn Pipeline)| {
-            pipeline
-                .paths()
-                .iter()
-                .any(|path| waiting.iter().any(|(other, _)| path.begins_at(&other.name)))
-        };
-        let (later, now): (Vec<_>, Vec<_>) = waiting.iter().copied().partition(waits);
-        if now.is_empty() {
-            let (agg, _) = later[0];
-            return Err(ApiError::validation(&[format!(
-                "Cyclical dependency found with pipeline aggregator [{}]",
-                agg.name
-            )]));
+    let mut waits: Vec<usize> = vec![0; level.len()];
+    let mut readers: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (place, pipeline) in pipelines() {
+        for read in pipeline.paths() {
+            if let Some(read) = read.first().and_then(|name| named.get(name)) {
+                waits[place] += 1;
+                readers.entry(*read).or_default().push(place);
+            }
         }
-        ordered.extend(now);
-        waiting = later;
     }
-    Ok(ordered)
+    let begin = pipelines().map(|(place, _)| place);
+    let mut ordered: Vec<usize> = begin.filter(|place| waits[*place] == 0).collect();
+    let mut next = 0;
+    while let Some(place) = ordered.get(next) {
+        for reader in readers.remove(place).unwrap_or_default() {
+            waits[reader] -= 1;
+            if waits[reader] == 0 {
+                ordered.push(reader);
+            }
+        }
+        next += 1;
+    }
+    match pipelines().find(|(place, _)| waits[*place] > 0) {
+        None => Ok(ordered),
+        Some((place, _)) => Err(ApiError::validation(&[format!(
+            "Cyclical dependency found with pipeline aggregator [{}]",
+            level[place].name
+        )])),
+    }
 }

@@ -1,5 +1,7 @@
 //! `buckets_path`. Source: Elasticsearch reference, "Pipeline aggregations" (buckets_path syntax).
 
+use std::collections::HashMap;
+
 use ringwall_api::{ApiError, ErrorCode};
 use serde_json::{Map, Value};
 
@@ -60,22 +62,32 @@ impl BucketsPath {
         self.steps.last().is_some_and(|step| step.name == "_count")
     }
 
-    pub(super) fn begins_at(&self, name: &str) -> bool {
-        self.steps.first().is_some_and(|step| step.name == name)
+    /// Returns the aggregation that it begins at.
+    pub(super) fn first(&self) -> Option<&str> {
+        self.steps.first().map(|step| step.name.as_str())
     }
 
     /// Refuses a way to what is not there.
-    pub(super) fn check(&self, level: &[Agg], agg: &str, place: Place) -> Result<(), ApiError> {
+    pub(super) fn check(
+        &self,
+        level: &HashMap<&str, &Agg>,
+        agg: &str,
+        place: Place,
+    ) -> Result<(), ApiError> {
         let text = &self.text;
-        let (mut inside, mut has_buckets) = (level, false);
-        let mut last = None;
+        let mut has_buckets = false;
+        let mut last: Option<&Agg> = None;
         for (number, step) in self.steps.iter().enumerate() {
             if step.name.starts_with('_') {
                 break;
             }
-            let Some(found) = inside.iter().find(|one| one.name == step.name) else {
+            let found = match last {
+                None => level.get(step.name.as_str()).copied(),
+                Some(last) => last.subs.iter().find(|one| one.name == step.name),
+            };
+            let Some(found) = found else {
                 // A value of the last aggregation.
-                let is_value = last.is_some_and(|last: &Agg| last.kind.shape() == Shape::Values)
+                let is_value = last.is_some_and(|last| last.kind.shape() == Shape::Values)
                     && number + 1 == self.steps.len();
                 let is_named = self.text.contains(&format!(".{}", step.name));
                 if is_value && is_named {
@@ -88,7 +100,6 @@ impl BucketsPath {
                 return Err(ApiError::validation(&[problem]));
             };
             has_buckets |= found.kind.shape() == Shape::Buckets && step.key.is_none();
-            inside = &found.subs;
             last = Some(found);
         }
         if place == Place::Sibling && !has_buckets {
@@ -226,12 +237,12 @@ impl<'a> Answers<'a> {
     }
 
     fn find(&self, name: &str) -> Option<&'a Map<String, Value>> {
-        let is_it = |key: &&String| match self.typed {
-            true => key.split_once('#').is_some_and(|(_, plain)| plain == name),
-            false => *key == name,
-        };
-        let key = self.body.keys().find(is_it)?;
-        self.body.get(key)?.as_object()
+        if !self.typed {
+            return self.body.get(name)?.as_object();
+        }
+        let is_it = |key: &str| key.split_once('#').is_some_and(|(_, plain)| plain == name);
+        let found = self.body.iter().find(|(key, _)| is_it(key))?;
+        found.1.as_object()
     }
 }
 
