@@ -285,7 +285,7 @@ impl Range {
             let code = self.code(field, value, rounding)?;
             let moved = match (is_inclusive, is_lower) {
                 (true, _) => Some(code),
-                (false, true) => Some(code + 1).filter(|code| *code <= greatest),
+                (false, true) => code.checked_add(1).filter(|code| *code <= greatest),
                 (false, false) => code.checked_sub(1).filter(|code| *code >= least),
             };
             *end = moved.ok_or_else(|| malformed(format!("no value is beyond [{value}]")))?;
