@@ -14,6 +14,10 @@ pub struct Fields {
     pub known: &'static [&'static str],
     /// Those that order a list.
     pub sortable: &'static [&'static str],
+    /// Those whose values are numbers. The values of all others are compared as texts.
+    pub numbers: &'static [&'static str],
+    /// Those of which `match` looks for words; of others it is `term`.
+    pub words: &'static [&'static str],
     /// Those that `simple_query_string` looks into when it names none.
     pub text: &'static [&'static str],
 }
@@ -72,9 +76,11 @@ pub fn list(items: Vec<Item>, fields: &Fields, request: &ListRequest) -> ApiResu
         .map(|item| (sort_values(&item, &request.sort), item))
         .collect();
     let total = found.len() as u64;
-    found.sort_by(|(a, _), (b, _)| compare(a, b, &request.sort));
+    found.sort_by(|(a, _), (b, _)| compare(a, b, &request.sort, fields));
     if let Some(after) = &request.search_after {
-        found.retain(|(values, _)| compare(values, after, &request.sort) == Ordering::Greater);
+        found.retain(|(values, _)| {
+            compare(values, after, &request.sort, fields) == Ordering::Greater
+        });
     }
     let page = found.into_iter().skip(request.from).take(request.size);
     let shown = page.map(|(values, item)| {
@@ -90,19 +96,33 @@ pub fn list(items: Vec<Item>, fields: &Fields, request: &ListRequest) -> ApiResu
     })
 }
 
+/// Returns what an item is sorted by; of several values the first in the order that is asked for.
 fn sort_values(item: &Item, sort: &[SortKey]) -> Vec<Value> {
-    let value = |key: &SortKey| item.fields.get(&key.field).cloned().unwrap_or_default();
+    let value = |key: &SortKey| match item.fields.get(&key.field) {
+        Some(Value::Array(values)) => {
+            let best = |a: &&Value, b: &&Value| by_value(a, b);
+            let values = values.iter().filter(|value| text(value).is_some());
+            let first = match key.descending {
+                true => values.max_by(best),
+                false => values.min_by(best),
+            };
+            first.cloned().unwrap_or_default()
+        }
+        Some(value) if text(value).is_some() => value.clone(),
+        _ => Value::Null,
+    };
     sort.iter().map(value).collect()
 }
 
 /// What has no value comes last.
-fn compare(a: &[Value], b: &[Value], sort: &[SortKey]) -> Ordering {
+fn compare(a: &[Value], b: &[Value], sort: &[SortKey], fields: &Fields) -> Ordering {
     for ((a, b), key) in a.iter().zip(b).zip(sort) {
         let order = match (a, b) {
             (Value::Null, Value::Null) => Ordering::Equal,
             (Value::Null, _) => return Ordering::Greater,
             (_, Value::Null) => return Ordering::Less,
-            (a, b) => by_value(a, b).unwrap_or(Ordering::Equal),
+            (a, b) if fields.numbers.contains(&key.field.as_str()) => by_number(a, b),
+            (a, b) => by_value(a, b),
         };
         let order = if key.descending {
             order.reverse()
@@ -116,15 +136,13 @@ fn compare(a: &[Value], b: &[Value], sort: &[SortKey]) -> Ordering {
     Ordering::Equal
 }
 
-fn by_value(a: &Value, b: &Value) -> Option<Ordering> {
-    match (number(a), number(b)) {
-        (Some(a), Some(b)) => a.partial_cmp(&b),
-        _ => Some(text(a)?.cmp(&text(b)?)),
-    }
+fn by_number(a: &Value, b: &Value) -> Ordering {
+    let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+    number(a).total_cmp(&number(b))
 }
 
-fn number(value: &Value) -> Option<f64> {
-    value.as_f64()
+fn by_value(a: &Value, b: &Value) -> Ordering {
+    text(a).cmp(&text(b))
 }
 
 fn text(value: &Value) -> Option<String> {
@@ -143,7 +161,13 @@ enum Query {
     /// A pattern with `*` and `?`.
     Wildcard(String, String),
     Exists(String),
-    Range(String, Vec<(Bound, Value)>),
+    Range {
+        field: String,
+        is_number: bool,
+        bounds: Vec<(Bound, Value)>,
+    },
+    /// Any of these words is in the text of a field.
+    Words(String, Vec<String>),
     /// All of a list, at least so many of the next, none of the third.
     Bool {
         must: Vec<Query>,
@@ -175,7 +199,13 @@ impl Query {
                     Value::Object(options) => options.get("value").or(options.get("query")),
                     value => Some(value),
                 };
-                Ok(Self::Terms(field, vec![required(kind, value)?]))
+                let value = required(kind, value)?;
+                Ok(
+                    match kind == "match" && fields.words.contains(&field.as_str()) {
+                        true => Self::Words(field, words(&value)),
+                        false => Self::Terms(field, vec![value]),
+                    },
+                )
             }
             "terms" => {
                 let (field, values) = of_field(body, fields)?;
@@ -220,6 +250,15 @@ impl Query {
                         other => return Err(unsupported_option(kind, other)),
                     };
                     match value {
+                        Value::String(text) if fields.numbers.contains(&field.as_str()) => {
+                            let number: Option<i64> = text.parse().ok();
+                            let number = number.ok_or_else(|| {
+                                ApiError::illegal_argument(format!(
+                                    "[{text}] is not supported as a bound of [{field}]: give milliseconds since the epoch"
+                                ))
+                            })?;
+                            Ok((bound, number.into()))
+                        }
                         Value::Number(_) => Ok((bound, value.clone())),
                         Value::String(text) if !text.starts_with("now") => {
                             Ok((bound, value.clone()))
@@ -229,7 +268,13 @@ impl Query {
                         ))),
                     }
                 });
-                Ok(Self::Range(field, read.collect::<ApiResult<_>>()?))
+                let bounds = read.collect::<ApiResult<_>>()?;
+                let is_number = fields.numbers.contains(&field.as_str());
+                Ok(Self::Range {
+                    field,
+                    is_number,
+                    bounds,
+                })
             }
             "bool" => Self::parse_bool(body, fields, depth),
             "simple_query_string" => Self::parse_simple(body, fields),
@@ -343,16 +388,29 @@ impl Query {
                 text(value).is_some_and(|value| glob::matches(pattern, &value, Syntax::Wildcard))
             }),
             Self::Exists(field) => any(field, &|value| !value.is_null()),
-            Self::Range(field, bounds) => any(field, &|value| {
-                bounds.iter().all(|(bound, limit)| {
-                    let order = by_value(value, limit);
-                    order.is_some_and(|order| match bound {
-                        Bound::Gt => order == Ordering::Greater,
-                        Bound::Gte => order != Ordering::Less,
-                        Bound::Lt => order == Ordering::Less,
-                        Bound::Lte => order != Ordering::Greater,
+            Self::Range {
+                field,
+                is_number,
+                bounds,
+            } => any(field, &|value| {
+                let has_value = !value.is_null();
+                has_value
+                    && bounds.iter().all(|(bound, limit)| {
+                        let order = match is_number {
+                            true => by_number(value, limit),
+                            false => by_value(value, limit),
+                        };
+                        match bound {
+                            Bound::Gt => order == Ordering::Greater,
+                            Bound::Gte => order != Ordering::Less,
+                            Bound::Lt => order == Ordering::Less,
+                            Bound::Lte => order != Ordering::Greater,
+                        }
                     })
-                })
+            }),
+            Self::Words(field, wanted) => any(field, &|value| {
+                text(value)
+                    .is_some_and(|value| words(&value).iter().any(|word| wanted.contains(word)))
             }),
             Self::Bool {
                 must,
@@ -366,6 +424,15 @@ impl Query {
             }
         }
     }
+}
+
+/// The words of a text, in small letters.
+fn words(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_alphanumeric());
+    words
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
 }
 
 fn only(written: &Value) -> ApiResult<(&str, &Value)> {
@@ -440,14 +507,16 @@ mod tests {
     use super::*;
 
     const FIELDS: Fields = Fields {
-        known: &["name", "n", "on", "metadata."],
-        sortable: &["name", "n"],
+        known: &["name", "n", "on", "full", "metadata."],
+        sortable: &["name", "n", "metadata."],
+        numbers: &["n"],
+        words: &["full"],
         text: &["name"],
     };
 
     fn ask(request: Value) -> ApiResult<Vec<String>> {
         let items = [
-            json!({"_id": "1", "name": "ann", "n": 3, "on": true, "metadata.a": ["x", "y"]}),
+            json!({"_id": "1", "name": "ann", "n": 3, "on": true, "metadata.a": ["x", "y"], "full": "Ann Bell"}),
             json!({"_id": "2", "name": "bob", "n": 1, "on": false}),
             json!({"_id": "3", "name": "a*b", "n": 2, "on": true, "metadata.a": "z"}),
         ];
@@ -486,6 +555,9 @@ mod tests {
             (json!({"wildcard": {"name": "?nn"}}), "ann"),
             (json!({"exists": {"field": "metadata.a"}}), "a*b ann"),
             (json!({"range": {"n": {"gte": 2}}}), "a*b ann"),
+            (json!({"range": {"n": {"gte": "2"}}}), "a*b ann"),
+            (json!({"match": {"full": "bell x"}}), "ann"),
+            (json!({"term": {"full": "bell"}}), ""),
             (json!({"range": {"n": {"gt": 1, "lt": 3}}}), "a*b"),
             (json!({"bool": {"must_not": {"term": {"on": true}}}}), "bob"),
             (
@@ -536,6 +608,65 @@ mod tests {
                 error.status == 400 && error.reason.contains(told),
                 "{query}: {}",
                 error.reason
+            );
+        }
+    }
+
+    #[test]
+    fn a_date_is_no_bound_of_a_number() {
+        let refused = by(json!({"range": {"n": {"lt": "2020-01-01"}}})).unwrap_err();
+        assert!(refused.reason.contains("give milliseconds"), "{refused}");
+    }
+
+    #[test]
+    fn values_of_all_kinds_have_one_order() {
+        let values = [
+            json!(9),
+            json!("5"),
+            json!(100),
+            json!([7, "1"]),
+            json!(true),
+            json!({"x": 1}),
+            json!([]),
+        ];
+        let item = |value: &Value| Item {
+            fields: json!({"metadata.x": value}).as_object().unwrap().clone(),
+            shown: json!({"v": value}),
+        };
+        for descending in [false, true] {
+            let sort = json!([{"field": "metadata.x", "descending": descending}]);
+            let request =
+                json!({"query": null, "from": 0, "size": 1000, "sort": sort, "search_after": null});
+            let request: ListRequest = serde_json::from_value(request).unwrap();
+            // As many as sorting looks at closely.
+            let items = (0..140).map(|n| item(&values[n % values.len()])).collect();
+            let found = list(items, &FIELDS, &request).unwrap();
+            let shown: Vec<&Value> = found
+                .items
+                .iter()
+                .step_by(20)
+                .map(|item| &item["v"])
+                .collect();
+            let expected = match descending {
+                false => [
+                    json!([7, "1"]),
+                    json!(100),
+                    json!("5"),
+                    json!(9),
+                    json!(true),
+                ],
+                true => [
+                    json!(true),
+                    json!(9),
+                    json!([7, "1"]),
+                    json!("5"),
+                    json!(100),
+                ],
+            };
+            assert_eq!(
+                shown[..5],
+                expected.iter().collect::<Vec<_>>(),
+                "{descending}"
             );
         }
     }

@@ -18,12 +18,16 @@ use ringwall_security::Resolved;
 const USERS: Fields = Fields {
     known: &["username", "roles", "full_name", "email", "enabled"],
     sortable: &["username", "roles", "enabled"],
+    numbers: &[],
+    words: &["full_name"],
     text: &["username", "roles", "full_name", "email"],
 };
 
 const ROLES: Fields = Fields {
     known: &["name", "description", "metadata.", "applications."],
     sortable: &["name", "metadata."],
+    numbers: &[],
+    words: &["description"],
     text: &["name", "description"],
 };
 
@@ -52,6 +56,8 @@ const API_KEYS: Fields = Fields {
         "realm",
         "metadata.",
     ],
+    numbers: &["creation", "expiration", "invalidation"],
+    words: &[],
     text: &["id", "name", "username", "realm"],
 };
 
