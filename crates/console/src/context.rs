@@ -83,6 +83,19 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Refuses to go on unless the cluster says that there is no such thing: what was meant for a new one must not replace
+    /// another, also when the cluster cannot tell.
+    pub async fn is_new(&self, path: String, what: &str) -> Result<(), Failure> {
+        match self.ask(Call::get(path)).await {
+            Ok(_) => {
+                let reason = format!("There is a {what} already.");
+                Err(Failure::Refused(StatusCode::CONFLICT, reason))
+            }
+            Err(Failure::Refused(StatusCode::NOT_FOUND, _)) => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// As [`Context::ask`], for a request or an answer with a secret: it is not among those that the page shows.
     pub async fn ask_quietly(&self, call: Call) -> Result<Value, Failure> {
         let before = self.calls.lock().len();

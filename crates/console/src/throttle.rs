@@ -27,6 +27,8 @@ struct Who {
 struct Count {
     failures: u32,
     last: Instant,
+    /// What `last` was before.
+    before: Instant,
 }
 
 impl Throttle {
@@ -61,12 +63,13 @@ impl Throttle {
             let count = counts.entry(who).or_insert(Count {
                 failures: 0,
                 last: now,
+                before: now,
             });
             if self.is_forgotten(*count, now) {
                 count.failures = 0;
             }
             count.failures = count.failures.saturating_add(1);
-            count.last = now;
+            (count.before, count.last) = (count.last, now);
         }
         Ok(())
     }
@@ -81,6 +84,8 @@ impl Throttle {
         for who in [alone, named] {
             if let Some(count) = counts.get_mut(&who) {
                 count.failures = count.failures.saturating_sub(1);
+                // Others at the address do not wait longer for it.
+                count.last = count.before;
             }
         }
     }
@@ -185,6 +190,22 @@ mod tests {
         }
         assert!(throttle.begin(HERE, "another", now).is_err());
         assert_eq!(throttle.begin(ELSEWHERE, "another", now), Ok(()));
+    }
+
+    #[test]
+    fn a_success_makes_nobody_wait_longer() {
+        let throttle = throttle();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for number in 0..8 {
+            assert_eq!(
+                throttle.begin(HERE, &format!("user-{number}"), start),
+                Ok(())
+            );
+        }
+        assert_eq!(throttle.begin(HERE, "ann", at(1)), Ok(()));
+        throttle.forgive(HERE, "ann", true);
+        assert_eq!(throttle.begin(HERE, "bob", at(1)), Ok(()));
     }
 
     #[test]

@@ -63,11 +63,7 @@ pub async fn create(context: &Context<'_>) -> PageResult {
             "A role needs a name.".into(),
         ));
     }
-    let known = context.send(Call::get(api(name))).await?;
-    if known.status.is_success() {
-        let reason = format!("There is a role [{name}] already.");
-        return Err(Failure::Refused(StatusCode::CONFLICT, reason));
-    }
+    context.is_new(api(name), &format!("role [{name}]")).await?;
     put(context, name).await?;
     context.done("/roles", format!("The role {name} has been created."))
 }

@@ -65,11 +65,7 @@ pub async fn create(context: &Context<'_>) -> PageResult {
     let mut body = entered(context);
     body["password"] = context.request.form("password").into();
     // An existing user is not replaced by a form that was meant for a new one.
-    let known = context.send(Call::get(api(name))).await?;
-    if known.status.is_success() {
-        let reason = format!("There is a user [{name}] already.");
-        return Err(Failure::Refused(StatusCode::CONFLICT, reason));
-    }
+    context.is_new(api(name), &format!("user [{name}]")).await?;
     context
         .ask_quietly(Call::json(Method::POST, api(name), &body))
         .await?;
