@@ -76,6 +76,7 @@ error_codes! {
     CircuitBreaking = "circuit_breaking_exception", 429;
     Rejected = "es_rejected_execution_exception", 429;
     ReceiveTimeout = "receive_timeout_transport_exception", 503;
+    NoSuchNode = "no_such_node_exception", 500;
     NodeNotConnected = "node_not_connected_exception", 503;
     /// The node asked does not know the asking one as a member (yet, or any more), and has done nothing.
     NotAMember = "not_a_member_exception", 503;

@@ -9,6 +9,7 @@ pub mod access;
 pub mod action;
 pub mod api_keys;
 pub mod auth;
+pub mod by_query;
 pub mod cluster;
 pub mod document;
 pub mod error;

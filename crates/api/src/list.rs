@@ -26,6 +26,13 @@ macro_rules! for_each_action {
                 GetRequest => GetResult, "indices:data/read/get", Indices(index);
                 MultiGetRequest => MultiGetResponse, "indices:data/read/mget", Items;
             }
+            by_query {
+                DeleteByQueryRequest => ByQueryResponse, "indices:data/write/delete/byquery", Indices(indices);
+                UpdateByQueryRequest => ByQueryResponse, "indices:data/write/update/byquery", Indices(indices);
+                // What it reads and what it writes are requests of their own.
+                ReindexRequest => ByQueryResponse, "indices:data/write/reindex", Items;
+                RethrottleRequest => TasksResponse, "cluster:admin/reindex/rethrottle", Cluster;
+            }
             indices {
                 CreateIndexRequest => CreateIndexResponse, "indices:admin/create", IndicesAndAliases(index, alias_names);
                 DeleteIndexRequest => Acknowledged, "indices:admin/delete", Indices(indices);

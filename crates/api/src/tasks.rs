@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::by_query::{ByQueryResult, ByQueryStatus};
 use crate::{ApiError, ApiResult};
 
 /// The number of a task on a node, written `node:number`.
@@ -45,6 +46,8 @@ pub struct TaskInfo {
     pub action: String,
     /// Present when asked for in detail.
     pub description: Option<String>,
+    /// How far it is, where it tells and that was asked for in detail.
+    pub status: Option<ByQueryStatus>,
     pub start_time_ms: u64,
     pub running_time_ns: u64,
     pub cancellable: bool,
@@ -118,6 +121,8 @@ pub struct GetTaskRequest {
 pub struct GetTaskResponse {
     pub completed: bool,
     pub task: TaskInfo,
+    /// Of a task whose result is kept.
+    pub outcome: Option<Result<ByQueryResult, ApiError>>,
 }
 
 #[cfg(test)]

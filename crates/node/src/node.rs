@@ -418,6 +418,7 @@ impl Node {
         };
         let services = &self.services;
         self.stopping.cancel();
+        services.tasks.cancel_steered("the node stops");
         within(2, "background work", Box::pin(self.background.wait())).await;
         within(5, "the shards", Box::pin(maintenance::close_all(services))).await;
         services.disk.stop();

@@ -154,6 +154,11 @@ const GENERAL: &[(&str, Kind, &str)] = &[
     ("categories", List, "Which parts are returned."),
     ("cause", Text, "Taken and without effect."),
     ("ccs_minimize_roundtrips", Flag, "Taken and without effect."),
+    (
+        "conflicts",
+        Choice(&["abort", "proceed"]),
+        "What is done about a document that was changed meanwhile.",
+    ),
     ("create", Flag, "Whether one that is there is an error."),
     (
         "default_operator",
@@ -312,6 +317,7 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         Number,
         "Taken and without effect.",
     ),
+    ("max_docs", Number, "How many documents are done at most."),
     ("metric", List, "Which parts are returned."),
     (
         "metric_of_indices",
@@ -379,6 +385,11 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         "Whether open indices are closed for the change, if it needs that, and opened again.",
     ),
     ("request_cache", Flag, "Taken and without effect."),
+    (
+        "requests_per_second",
+        Number,
+        "How many documents are done in a second; -1 for as many as go.",
+    ),
     ("require_alias", Flag, "Whether the index must be an alias."),
     (
         "rest_total_hits_as_int",
@@ -425,6 +436,8 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         Text,
         "What was returned with the page before, as `_scroll_id`.",
     ),
+    ("scroll_size", Number, "How many documents a batch has."),
+    ("search_timeout", Time, "How long a shard searches at most."),
     (
         "search_type",
         Choice(&["query_then_fetch"]),
@@ -437,6 +450,11 @@ const GENERAL: &[(&str, Kind, &str)] = &[
     ),
     ("service", Text, "The name of a service."),
     ("size", Number, "How many hits are returned."),
+    (
+        "slices",
+        Text,
+        "Into how many parts the work is divided; `auto` for as many as there are shards.",
+    ),
     (
         "sort",
         List,

@@ -57,6 +57,14 @@ pub fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// Returns a value as text, a string without quotes.
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
 /// Writes a value on one line.
 pub fn compact(value: &Value) -> Vec<u8> {
     value.to_string().into_bytes()

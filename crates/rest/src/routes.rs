@@ -12,6 +12,9 @@ use ringwall_api::api_keys::{
     BulkUpdateApiKeysRequest, CreateApiKeyRequest, GetApiKeysRequest, GrantApiKeyRequest,
     InvalidateApiKeysRequest, UpdateApiKeyRequest,
 };
+use ringwall_api::by_query::{
+    DeleteByQueryRequest, ReindexRequest, RethrottleRequest, UpdateByQueryRequest,
+};
 use ringwall_api::cluster::{
     ClusterRerouteRequest, ClusterStateRequest, ClusterStatsRequest, GetClusterSettingsRequest,
     HealthRequest, MainRequest, NodesInfoRequest, NodesStatsRequest, PendingTasksRequest,
@@ -61,9 +64,10 @@ use ringwall_api::tls::{
 };
 
 use crate::handlers::{
-    aliases, api_keys, bulk, cat, close, cluster, cluster_stats, document, field_caps, indices,
-    listing, membership, nodes, pit, privileges, reroute, resolve_index, role_mappings, roles,
-    rollover, root, scroll, search, security, service_accounts, ssl, tasks, templates,
+    aliases, api_keys, bulk, by_query, cat, close, cluster, cluster_stats, document, field_caps,
+    indices, listing, membership, nodes, pit, privileges, reindex, reroute, resolve_index,
+    role_mappings, roles, rollover, root, scroll, search, security, service_accounts, ssl, tasks,
+    templates,
 };
 use crate::router::Router;
 pub use crate::router::{Route, TakesBody};
@@ -154,6 +158,10 @@ pub static ROUTES: &[Route] = &[
     route!(cat GET ["/_cat/thread_pool", "/_cat/thread_pool/{thread_pools}"] cat::table::<cat::ThreadPools> => [NodesStatsRequest], "A table of the pools of threads of nodes.", cat::CAT_PARAMS),
 
     route!(document PUT_POST ["/_bulk", "/{index}/_bulk"] bulk::bulk => [BulkRequest] body, "Writes many documents.", bulk::PARAMS),
+    route!(document POST ["/{index}/_delete_by_query"] by_query::delete => [DeleteByQueryRequest] body, "Deletes the documents that a query matches.", by_query::DELETE_PARAMS),
+    route!(document POST ["/{index}/_update_by_query"] by_query::update => [UpdateByQueryRequest] body, "Indexes the documents that a query matches again, as they are.", by_query::DELETE_PARAMS, by_query::UPDATE_PARAMS),
+    route!(document POST ["/_reindex"] reindex::reindex => [ReindexRequest] body, "Copies documents from indices into another.", by_query::REINDEX_PARAMS),
+    route!(document POST ["/_delete_by_query/{task_id}/_rethrottle", "/_update_by_query/{task_id}/_rethrottle", "/_reindex/{task_id}/_rethrottle"] by_query::rethrottle => [RethrottleRequest], "Makes a task by query faster or slower.", by_query::RETHROTTLE_PARAMS),
     route!(document POST ["/{index}/_doc"] document::index => [BulkRequest] body, "Writes a document.", document::WRITE_PARAMS),
     route!(document PUT_POST ["/{index}/_doc/{id}"] document::index => [BulkRequest] body, "Writes a document.", document::WRITE_PARAMS),
     route!(document GET_HEAD ["/{index}/_doc/{id}"] document::get => [GetRequest], "Returns a document.", document::READ_PARAMS),
@@ -332,6 +340,8 @@ mod tests {
         r#"{"index_patterns":["a*"]}"#,
         r#"{"roles":{}}"#,
         r#"{"names":[]}"#,
+        r#"{"query":{"match_all":{}}}"#,
+        r#"{"source":{"index":"a"},"dest":{"index":"b"}}"#,
         r#"{"cluster":[]}"#,
         r#"{"commands":[]}"#,
         r#"{"actions":[{"add":{"index":"a","alias":"b"}}]}"#,
@@ -368,6 +378,7 @@ mod tests {
             "/_membership/{node_id}/_approve" => "key=a",
             "/{index}/_pit" => "keep_alive=1m",
             "/_field_caps" => "fields=a",
+            "/_delete_by_query/{task_id}/_rethrottle" => "requests_per_second=1",
             _ => "",
         };
         let mut bodies = BODIES.iter().copied();
@@ -441,5 +452,6 @@ mod tests {
         "normal",
         "b",
         "d",
+        "proceed",
     ];
 }

@@ -39,10 +39,6 @@ const APIS: &[(&str, &str)] = &[
     ("_create_from", ""),
     ("_dangling", ""),
     ("_data_stream", "write to an index or an alias"),
-    (
-        "_delete_by_query",
-        "search for the ids and delete them with [_bulk]",
-    ),
     ("_disk_usage", ""),
     ("_enrich", ""),
     ("_eql", ""),
@@ -74,7 +70,6 @@ const APIS: &[(&str, &str)] = &[
     ("_query_rules", ""),
     ("_rank_eval", ""),
     ("_recovery", "use [GET /_cat/shards]"),
-    ("_reindex", "read with [_search] and write with [_bulk]"),
     ("_reload_search_analyzers", ""),
     ("_remote", ""),
     ("_render", ""),
@@ -98,10 +93,6 @@ const APIS: &[(&str, &str)] = &[
     ("_text_structure", ""),
     ("_transform", ""),
     ("_unfreeze", ""),
-    (
-        "_update_by_query",
-        "search for the documents and write them with [_bulk]",
-    ),
     ("_validate", ""),
     ("_watcher", ""),
 ];

@@ -53,6 +53,7 @@ const MINDS: &[(&str, Mind)] = &[
     ("cluster:admin/nodes/", Mind::Nothing),
     ("cluster:admin/indices/scroll/", Mind::Nothing),
     ("cluster:admin/tasks/", Mind::Nothing),
+    ("cluster:admin/reindex/", Mind::Nothing),
     (
         "cluster:admin/xpack/security/user/authenticate",
         Mind::Nothing,

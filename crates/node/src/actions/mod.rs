@@ -5,6 +5,7 @@ pub mod aliases;
 mod api_keys;
 mod blocks;
 pub mod bulk;
+mod by_query;
 mod close;
 pub mod cluster;
 pub mod cluster_settings;
@@ -102,6 +103,28 @@ where
         blocks::check(&services.cluster.state(), &request)?;
         let response = Services::handle(services, context, request).await?;
         Ok(Box::new(response) as AnyMessage)
+    })
+}
+
+/// Performs a request of a user that is a part of another request of theirs: authorized like any other, and a task of its
+/// own.
+fn perform<R: ActionRequest>(
+    services: &Arc<Services>,
+    context: RequestContext,
+    request: R,
+) -> BoxFuture<'static, ApiResult<R::Response>>
+where
+    Services: Handler<R>,
+{
+    let services = services.clone();
+    // Boxed: one request within another would take too much of the stack.
+    Box::pin(async move {
+        let authorizer = &services.authorizer;
+        let request = authorizer.authorize(&context.authentication, request)?;
+        blocks::check(&services.cluster.state(), &request)?;
+        let task = services.tasks.begin(R::NAME, Origin::current().as_ref());
+        task.run(Services::handle(services.clone(), context, request))
+            .await
     })
 }
 

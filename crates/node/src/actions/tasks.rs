@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use ringwall_api::by_query::RethrottleRequest;
 use ringwall_api::tasks::{
     CancelTasksRequest, GetTaskRequest, GetTaskResponse, ListTasksRequest, TaskFilter, TaskInfo,
     TaskNode, TasksResponse,
@@ -18,13 +19,15 @@ use super::Handler;
 use super::nodes::selected;
 use crate::node_actions::{Needs, for_users};
 use crate::services::Services;
-use crate::tasks::Task;
+use crate::tasks::{KeptResult, Task};
 use ringwall_security::Resolved;
 
 const LIST: NodeAction<ListTasksRequest, Vec<TaskInfo>> =
     NodeAction::new("cluster:monitor/tasks/lists[n]");
 const CANCEL: NodeAction<CancelTasksRequest, Vec<TaskInfo>> =
     NodeAction::new("cluster:admin/tasks/cancel[n]");
+const RETHROTTLE: NodeAction<RethrottleRequest, Vec<TaskInfo>> =
+    NodeAction::new("cluster:admin/reindex/rethrottle[n]");
 const GET: NodeAction<GetTaskRequest, GetTaskResponse> =
     NodeAction::new("cluster:monitor/task/get[n]");
 
@@ -41,6 +44,12 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
         CANCEL,
         |_: &CancelTasksRequest| vec![Needs::Cluster(CancelTasksRequest::NAME)],
         async |services, _, request| cancel_here(&services, &request).await,
+    )?;
+    for_users(
+        services,
+        RETHROTTLE,
+        |_: &RethrottleRequest| vec![Needs::Cluster(RethrottleRequest::NAME)],
+        async |services, _, request| rethrottle_here(&services, &request),
     )?;
     for_users(
         services,
@@ -79,6 +88,18 @@ impl Handler<CancelTasksRequest> for Services {
         };
         let user = &context.authentication;
         Ok(ask_nodes(&services, user, CANCEL, &request.filter, &request, wait).await)
+    }
+}
+
+impl Handler<RethrottleRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        context: RequestContext,
+        request: Resolved<RethrottleRequest>,
+    ) -> ApiResult<TasksResponse> {
+        let request = request.into_request();
+        let user = &context.authentication;
+        Ok(ask_nodes(&services, user, RETHROTTLE, &request.filter, &request, 0).await)
     }
 }
 
@@ -130,6 +151,13 @@ async fn ask_nodes<Q: Serialize + Clone + Send + 'static>(
         (node, answer)
     });
     let mut response = TasksResponse::default();
+    if let Some(id) = its_node
+        && !state.nodes.keys().any(|node| node.to_string() == id)
+    {
+        let error = ApiError::new(ErrorCode::NoSuchNode, format!("No such node [{id}]"));
+        let error = error.with("node_id", id);
+        response.node_failures.push((id.to_owned(), error));
+    }
     for (node, answer) in join_all(asked).await {
         match answer {
             Ok(tasks) => {
@@ -208,6 +236,32 @@ async fn cancel_here(
     Ok(infos)
 }
 
+fn rethrottle_here(services: &Services, request: &RethrottleRequest) -> ApiResult<Vec<TaskInfo>> {
+    let tasks = services.tasks.matching(&request.filter);
+    match (&request.filter.task, tasks.first()) {
+        (Some(id), None) => {
+            return Err(ApiError::new(
+                ErrorCode::ResourceNotFound,
+                format!("task [{id}] is missing"),
+            ));
+        }
+        (Some(id), Some(task)) if task.steering().is_none() => {
+            return Err(ApiError::illegal_argument(format!(
+                "task [{id}] doesn't support this operation"
+            )));
+        }
+        _ => {}
+    }
+    let mut changed = Vec::new();
+    for task in tasks {
+        if let Some(steering) = task.steering() {
+            steering.rethrottle(request.requests_per_second);
+            changed.push(task.info(true));
+        }
+    }
+    Ok(changed)
+}
+
 async fn get_here(services: &Services, request: &GetTaskRequest) -> ApiResult<GetTaskResponse> {
     let filter = TaskFilter {
         task: Some(request.task.clone()),
@@ -215,6 +269,9 @@ async fn get_here(services: &Services, request: &GetTaskRequest) -> ApiResult<Ge
     };
     let found = services.tasks.matching(&filter).pop();
     let Some(task) = found else {
+        if let Some(kept) = services.tasks.kept(&request.task) {
+            return Ok(ended(kept));
+        }
         return Err(ApiError::new(
             ErrorCode::ResourceNotFound,
             format!(
@@ -228,6 +285,7 @@ async fn get_here(services: &Services, request: &GetTaskRequest) -> ApiResult<Ge
     let mut response = GetTaskResponse {
         completed: false,
         task: info,
+        outcome: None,
     };
     if request.wait_for_completion {
         let within = Duration::from_millis(request.timeout_ms);
@@ -240,9 +298,20 @@ async fn get_here(services: &Services, request: &GetTaskRequest) -> ApiResult<Ge
                 ),
             ));
         }
+        if let Some(kept) = services.tasks.kept(&request.task) {
+            return Ok(ended(kept));
+        }
         response.completed = true;
     }
     Ok(response)
+}
+
+fn ended(kept: KeptResult) -> GetTaskResponse {
+    GetTaskResponse {
+        completed: true,
+        task: kept.task,
+        outcome: Some(Arc::unwrap_or_clone(kept.outcome)),
+    }
 }
 
 /// How long a node may take that is to wait for so long itself.

@@ -130,6 +130,10 @@ impl UpdateBody {
 
     /// Merges `doc` into a document.
     pub fn merge(&self, current: &[u8]) -> ApiResult<Updated> {
+        // Nothing changes, so that every byte stays.
+        if !self.detect_noop && self.doc().is_some_and(Map::is_empty) {
+            return Ok(Updated::Source(Bytes::copy_from_slice(current)));
+        }
         let current = json::parse(current)
             .map_err(|error| ApiError::internal(format!("stored document: {error}")))?;
         let mut merged = current.clone();

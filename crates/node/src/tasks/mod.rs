@@ -7,6 +7,7 @@
 //! cancels it, the client hangs up or the node that asked is gone.
 
 mod observer;
+mod results;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -15,6 +16,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use ringwall_api::by_query::ByQueryStatus;
 use ringwall_api::tasks::{TaskFilter, TaskId, TaskInfo};
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::glob::{self, Syntax};
@@ -23,6 +25,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use self::observer::TransportObserver;
+use self::results::Results;
+pub use self::results::{KeptResult, ResultLimits};
 use crate::cluster_service::now_ms;
 
 /// The tasks of a node. Cheap to clone.
@@ -35,6 +39,8 @@ struct Inner {
     running: Mutex<BTreeMap<u64, Weak<Task>>>,
     /// Counts tasks that ended.
     ended: watch::Sender<u64>,
+    /// Of tasks that nobody waited for.
+    results: Mutex<Results>,
 }
 
 /// One task, which ends when the last holder lets go of it.
@@ -43,12 +49,23 @@ pub struct Task {
     id: u64,
     action: String,
     description: OnceLock<Describe>,
+    steering: OnceLock<Arc<dyn Steering>>,
     started: Instant,
     started_ms: u64,
     parent: Option<TaskId>,
     opaque_id: Option<String>,
     cancelled: CancellationToken,
     reason: OnceLock<&'static str>,
+}
+
+/// Work of many steps that tells how far it is, and is done faster or slower when asked to. Cancelled, it ends by itself
+/// between two steps.
+pub trait Steering: Send + Sync {
+    /// Returns how far it is.
+    fn status(&self) -> ByQueryStatus;
+
+    /// Sets how many documents a second it may do; `None`: as fast as it goes.
+    fn rethrottle(&self, requests_per_second: Option<f64>);
 }
 
 /// Words for a task, made when somebody asks.
@@ -78,6 +95,7 @@ impl Tasks {
             next: AtomicU64::new(1),
             running: Mutex::default(),
             ended: watch::Sender::new(0),
+            results: Mutex::default(),
         }))
     }
 
@@ -89,6 +107,7 @@ impl Tasks {
             id: self.0.next.fetch_add(1, Ordering::Relaxed),
             action: action.to_owned(),
             description: OnceLock::new(),
+            steering: OnceLock::new(),
             started: Instant::now(),
             started_ms: now_ms(),
             parent,
@@ -101,11 +120,39 @@ impl Tasks {
         task
     }
 
+    /// Begins a task of the same action that is a part of another.
+    pub fn begin_part(&self, whole: &Task) -> Arc<Task> {
+        let origin = Origin {
+            task: Some(whole.task_id().to_string()),
+            opaque_id: whole.opaque_id.clone(),
+        };
+        self.begin(&whole.action, Some(&origin))
+    }
+
     /// Returns the tasks that a filter means, but for its nodes, the oldest first.
     pub fn matching(&self, filter: &TaskFilter) -> Vec<Arc<Task>> {
         let running: Vec<Weak<Task>> = self.0.running.lock().values().cloned().collect();
         let running = running.iter().filter_map(Weak::upgrade);
         running.filter(|task| task.is_meant(filter)).collect()
+    }
+
+    /// Cancels what goes on although nobody may wait for it.
+    pub fn cancel_steered(&self, reason: &'static str) {
+        let all = self.matching(&TaskFilter::default());
+        let steered = all.iter().filter(|task| task.steering().is_some());
+        steered.for_each(|task| {
+            task.cancel(reason);
+        });
+    }
+
+    /// Keeps the result of a task that nobody waited for, in place of the oldest ones where there is no room.
+    pub fn keep(&self, result: KeptResult, limits: &ResultLimits) {
+        self.0.results.lock().keep(result, limits);
+    }
+
+    /// Returns the result of a task that is kept.
+    pub fn kept(&self, task: &TaskId) -> Option<KeptResult> {
+        self.0.results.lock().get(task)
     }
 
     /// Waits until tasks of these numbers have ended. Returns whether they did in time.
@@ -146,6 +193,10 @@ impl Task {
                 let words = self.description.get();
                 words.map_or_else(String::new, |words| cut(words()))
             }),
+            status: self
+                .steering()
+                .filter(|_| detailed)
+                .map(|steering| steering.status()),
             start_time_ms: self.started_ms,
             running_time_ns: u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX),
             cancellable: self.is_cancellable(),
@@ -155,9 +206,36 @@ impl Task {
         }
     }
 
-    /// Returns whether it can be given up half done: what only reads can.
+    /// Returns whether it can be cancelled.
     pub fn is_cancellable(&self) -> bool {
+        self.only_reads() || self.steering.get().is_some()
+    }
+
+    /// Returns whether it can be given up half done at any moment.
+    fn only_reads(&self) -> bool {
         self.action.starts_with("indices:data/read/") || self.action.contains(":monitor/")
+    }
+
+    /// Says by what the task is steered.
+    pub fn steered_by(&self, steering: Arc<dyn Steering>) {
+        let _ = self.steering.set(steering);
+    }
+
+    /// Returns by what it is steered, if by anything.
+    pub fn steering(&self) -> Option<&Arc<dyn Steering>> {
+        self.steering.get()
+    }
+
+    /// Completes when it is cancelled, with why.
+    pub async fn cancelled(&self) -> &'static str {
+        self.cancelled.cancelled().await;
+        self.reason.get().copied().unwrap_or_default()
+    }
+
+    /// Returns why it was cancelled, if it was.
+    pub fn is_cancelled(&self) -> Option<&'static str> {
+        let cancelled = self.cancelled.is_cancelled();
+        cancelled.then(|| self.reason.get().copied().unwrap_or_default())
     }
 
     /// Cancels it. Returns whether it can be.
@@ -172,19 +250,31 @@ impl Task {
 
     /// Runs the work of the task, until it is cancelled. What it sends is a part of it.
     pub async fn run<T>(self: Arc<Self>, work: impl Future<Output = ApiResult<T>>) -> ApiResult<T> {
+        let mut abandoned = Abandoned(Some(Arc::clone(&self)));
+        let work = Arc::clone(&self).within(work);
+        let given_up = async {
+            self.cancelled.cancelled().await;
+            // What is steered ends by itself.
+            if !self.only_reads() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let result = tokio::select! {
+            biased;
+            result = work => result,
+            () = given_up => Err(self.cancelled_error()),
+        };
+        abandoned.0 = None;
+        result
+    }
+
+    /// Runs work as that of the task, whatever becomes of the task. What it sends is a part of it.
+    pub async fn within<T>(self: Arc<Self>, work: impl Future<Output = T>) -> T {
         let origin = Origin {
             task: Some(self.task_id().to_string()),
             opaque_id: self.opaque_id.clone(),
         };
-        let mut abandoned = Abandoned(Some(Arc::clone(&self)));
-        let work = CURRENT.scope(Arc::clone(&self), origin.scope(work));
-        let result = tokio::select! {
-            biased;
-            result = work => result,
-            () = self.cancelled.cancelled() => Err(self.cancelled_error()),
-        };
-        abandoned.0 = None;
-        result
+        CURRENT.scope(self, origin.scope(work)).await
     }
 
     fn cancelled_error(&self) -> ApiError {
@@ -195,7 +285,8 @@ impl Task {
         )
     }
 
-    fn task_id(&self) -> TaskId {
+    /// Returns its id in the cluster.
+    pub fn task_id(&self) -> TaskId {
         TaskId {
             node: self.inner.node.clone(),
             id: self.id,
@@ -229,7 +320,8 @@ struct Abandoned(Option<Arc<Task>>);
 
 impl Drop for Abandoned {
     fn drop(&mut self) {
-        if let Some(task) = &self.0 {
+        // What writes goes on, as Elasticsearch does.
+        if let Some(task) = self.0.as_ref().filter(|task| task.only_reads()) {
             task.cancel("nobody waits for the answer");
         }
     }

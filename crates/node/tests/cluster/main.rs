@@ -4,6 +4,7 @@ mod acting;
 mod aliases;
 mod answers;
 mod api_keys;
+mod by_query;
 mod cat;
 mod certificates;
 mod close;

@@ -128,6 +128,10 @@ fn requests() -> BTreeMap<&'static str, Value> {
             "cluster:admin/tasks/cancel[n]",
             json!({"filter": filter, "wait_for_completion": false, "timeout_ms": 0}),
         ),
+        (
+            "cluster:admin/reindex/rethrottle[n]",
+            json!({"filter": filter, "requests_per_second": null}),
+        ),
         ("cluster:monitor/nodes/info[n]", nothing.clone()),
         ("cluster:monitor/nodes/membership[m]", nothing.clone()),
         ("cluster:monitor/nodes/ssl[n]", nothing.clone()),

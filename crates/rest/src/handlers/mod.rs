@@ -3,6 +3,7 @@
 pub mod aliases;
 pub mod api_keys;
 pub mod bulk;
+pub mod by_query;
 pub mod cat;
 pub mod close;
 pub mod cluster;
@@ -15,6 +16,7 @@ pub mod membership;
 pub mod nodes;
 pub mod pit;
 pub mod privileges;
+pub mod reindex;
 pub mod reroute;
 pub mod resolve_index;
 pub mod role_mappings;

@@ -284,7 +284,7 @@ fn read_hints(params: &Params) -> ApiResult<()> {
 }
 
 /// Scores with the term statistics of all shards need a phase that is not there.
-fn check_search_type(given: Option<&str>) -> ApiResult<()> {
+pub(super) fn check_search_type(given: Option<&str>) -> ApiResult<()> {
     match given {
         None | Some("query_then_fetch") => Ok(()),
         Some("dfs_query_then_fetch") => Err(ApiError::illegal_argument(
@@ -345,7 +345,7 @@ fn merge_search_params(params: &Params, body: &mut Map<String, Value>) -> ApiRes
 }
 
 /// Turns `q` and its companions into a `query_string` query.
-fn merge_query(params: &Params, body: &mut Map<String, Value>) -> ApiResult<()> {
+pub(super) fn merge_query(params: &Params, body: &mut Map<String, Value>) -> ApiResult<()> {
     let Some(text) = params.text("q") else {
         let lone = params
             .names()
@@ -380,7 +380,7 @@ fn merge_query(params: &Params, body: &mut Map<String, Value>) -> ApiResult<()> 
 }
 
 /// `f1:desc,f2` becomes `[{"f1":"desc"},"f2"]`.
-fn sort_from_param(text: &str) -> Value {
+pub(super) fn sort_from_param(text: &str) -> Value {
     split_list(text)
         .into_iter()
         .map(|part| match part.rsplit_once(':') {
@@ -508,7 +508,7 @@ impl Header<'_> {
             Some(Value::String(text)) if text == "false" => Ok(Some(false)),
             Some(other) => Err(ApiError::illegal_argument(format!(
                 "Failed to parse value [{}] of [{name}] as only [true] or [false] are allowed.",
-                plain(other)
+                json::plain(other)
             ))),
         }
     }
@@ -539,13 +539,6 @@ impl Header<'_> {
             }
             _ => Ok(self.text(name)?.map(|text| split_list(&text))),
         }
-    }
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
     }
 }
 

@@ -9,6 +9,7 @@ use ringwall_api::tasks::{
 use ringwall_api::{ApiError, ApiResult};
 use serde_json::{Map, Value, json};
 
+use super::by_query::{result_json, status_json};
 use crate::params::Params;
 use crate::render::humanize;
 use crate::request::{RestRequest, RestResponse};
@@ -65,10 +66,16 @@ pub async fn get(request: RestRequest) -> ApiResult<RestResponse> {
         timeout_ms: params.time_ms("timeout", TIMEOUT_MS)?,
     };
     let response = request.execute(get).await?;
-    Ok(RestResponse::json(json!({
+    let mut body = json!({
         "completed": response.completed,
         "task": task_json(&response.task),
-    })))
+    });
+    match &response.outcome {
+        None => {}
+        Some(Ok(result)) => body["response"] = result_json(result),
+        Some(Err(error)) => body["error"] = error.object_with_cause().into(),
+    }
+    Ok(RestResponse::json(body))
 }
 
 /// `POST /_tasks/_cancel` and `POST /_tasks/{task_id}/_cancel`.
@@ -98,14 +105,14 @@ pub(super) fn filter(params: &Params) -> ApiResult<TaskFilter> {
 }
 
 #[derive(Clone, Copy)]
-enum Grouping {
+pub(super) enum Grouping {
     Nodes,
     Parents,
     None,
 }
 
 impl Grouping {
-    fn of(params: &Params) -> ApiResult<Self> {
+    pub(super) fn of(params: &Params) -> ApiResult<Self> {
         match params.text("group_by") {
             None | Some("nodes") => Ok(Self::Nodes),
             Some("parents") => Ok(Self::Parents),
@@ -117,7 +124,7 @@ impl Grouping {
     }
 }
 
-fn grouped(response: &TasksResponse, grouping: Grouping) -> Value {
+pub(super) fn grouped(response: &TasksResponse, grouping: Grouping) -> Value {
     let mut body = Map::new();
     if !response.node_failures.is_empty() {
         let failures = response.node_failures.iter().map(|(node, reason)| {
@@ -200,6 +207,9 @@ fn task_json(task: &TaskInfo) -> Value {
         "type": "transport",
         "action": task.action,
     });
+    if let Some(status) = &task.status {
+        body["status"] = status_json(status);
+    }
     if let Some(description) = &task.description {
         body["description"] = description.as_str().into();
     }
@@ -232,6 +242,7 @@ mod tests {
             task: id.parse().unwrap(),
             action: "indices:data/read/search".to_owned(),
             description: None,
+            status: None,
             start_time_ms: 1,
             running_time_ns: 2,
             cancellable: true,

@@ -140,6 +140,32 @@ pub static SEARCH_MAX_OPEN_PITS: Setting<usize> = Setting::new(
 .dynamic()
 .ours();
 
+pub static TASK_RESULTS_MAX_COUNT: Setting<usize> = Setting::new(
+    "task.results.max_count",
+    "How many results of tasks begun with `wait_for_completion=false` a node keeps; the newest ones.",
+)
+.default("1000")
+.at_least(0)
+.dynamic()
+.ours();
+
+pub static TASK_RESULTS_MEMORY: Setting<MemorySize> = Setting::new(
+    "task.results.memory.limit",
+    "Bound on the bytes of the results that are kept of such tasks.",
+)
+.default("16mb")
+.dynamic()
+.ours();
+
+pub static TASK_RESULTS_KEEP: Setting<TimeValue> = Setting::new(
+    "task.results.keep",
+    "For how long the results of such tasks are kept; a node that stops forgets them.",
+)
+.default("7d")
+.at_least(0)
+.dynamic()
+.ours();
+
 pub static SEARCH_DEFAULT_ALLOW_PARTIAL_RESULTS: Setting<bool> = Setting::new(
     "search.default_allow_partial_results",
     "Whether a search that lacks shards, or ran out of time, is answered with what there is when a \
@@ -225,6 +251,9 @@ pub(super) static SECTION: Section = Section {
         &SEARCH_MAX_OPEN_SCROLLS,
         &SEARCH_MAX_OPEN_PITS,
         &SEARCH_DEFAULT_ALLOW_PARTIAL_RESULTS,
+        &TASK_RESULTS_MAX_COUNT,
+        &TASK_RESULTS_MEMORY,
+        &TASK_RESULTS_KEEP,
         &MAX_CLAUSE_COUNT,
         &MAX_NESTED_DEPTH,
         &INDEXING_MEMORY_LIMIT,
