@@ -80,6 +80,24 @@ const SPECIAL: &[(&str, &str, Kind, &str)] = &[
         "The owner of API keys.",
     ),
     (
+        "/_reindex",
+        "refresh",
+        Flag,
+        "Whether the indices that were written to are refreshed in the end.",
+    ),
+    (
+        "/{index}/_delete_by_query",
+        "refresh",
+        Flag,
+        "Whether the indices that were written to are refreshed in the end.",
+    ),
+    (
+        "/{index}/_update_by_query",
+        "refresh",
+        Flag,
+        "Whether the indices that were written to are refreshed in the end.",
+    ),
+    (
         "/_security",
         "refresh",
         Choice(&["true", "false", "wait_for"]),

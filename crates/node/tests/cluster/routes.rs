@@ -103,6 +103,8 @@ async fn send(
     let mut path = parts.collect::<Vec<_>>().join("/");
     if template.ends_with("/_approve") {
         path += "?key=a";
+    } else if template.ends_with("/_rethrottle") {
+        path += "?requests_per_second=1";
     } else if route.takes("timeout") {
         // Health would wait for an index that is not there.
         path += "?timeout=1s";

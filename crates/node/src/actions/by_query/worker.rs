@@ -17,6 +17,7 @@ use ringwall_api::{
     ActionRequest, ApiError, ApiResult, ErrorCode, IndicesTarget, RequestContext, Unauthorized,
 };
 use ringwall_base::breaker::{Account, Purpose};
+use ringwall_settings::registry::indices::SEARCH_MAX_KEEP_ALIVE;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -209,9 +210,18 @@ impl Worker {
     /// A page that fails is not asked for again: what of it was read on the way would be lost.
     async fn next_page(&self, scroll_id: &str, delay: Duration) -> ApiResult<Page> {
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        let keep_alive_ms = self.job.read.scroll_ms.saturating_add(delay_ms);
+        let most = self
+            .services
+            .settings
+            .get(&SEARCH_MAX_KEEP_ALIVE)
+            .duration();
+        let most_ms = most.map_or(u64::MAX, |most| {
+            u64::try_from(most.as_millis()).unwrap_or(u64::MAX)
+        });
         let request = ScrollRequest {
             scroll_id: scroll_id.to_owned(),
-            keep_alive_ms: Some(self.job.read.scroll_ms.saturating_add(delay_ms)),
+            keep_alive_ms: Some(keep_alive_ms.min(most_ms)),
         };
         self.page(request).await
     }
@@ -341,11 +351,14 @@ impl Worker {
                 return;
             }
         }
-        ended.failures.push(ByQueryFailure::Write {
-            index: answer.index,
-            id: answer.id,
-            cause,
-        });
+        // All of them end the work, and are counted; what is told of them is bounded.
+        if ended.failures.len() < MAX_FAILURES {
+            ended.failures.push(ByQueryFailure::Write {
+                index: answer.index,
+                id: answer.id,
+                cause,
+            });
+        }
     }
 }
 
@@ -374,3 +387,5 @@ fn backoff(attempt: u32) -> Duration {
 
 const UNCHANGED: &[u8] = br#"{"doc":{},"detect_noop":false}"#;
 const MAX_RETRIES: u32 = 11;
+/// Told of each slice.
+const MAX_FAILURES: usize = 200;
