@@ -103,9 +103,11 @@ mod tests {
 
     #[test]
     fn the_newest_are_kept_by_number_size_and_age() {
+        // Room for a long one alone.
+        let long = result(3, 900);
         let limits = ResultLimits {
             count: 2,
-            bytes: 1_000,
+            bytes: ringwall_base::encoding::size(&(&long.task, &*long.outcome)),
             age: Duration::from_secs(3_600),
         };
         let mut results = Results::default();
@@ -121,7 +123,7 @@ mod tests {
             results.keep(result(id, 1), &limits);
         }
         assert_eq!(kept(&mut results), [1, 2]);
-        results.keep(result(3, 900), &limits);
+        results.keep(long, &limits);
         assert_eq!(kept(&mut results), [3]);
         // What has no room at all is not kept.
         results.keep(result(4, 2_000), &limits);
