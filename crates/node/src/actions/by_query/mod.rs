@@ -345,11 +345,10 @@ fn current_task() -> ApiResult<Arc<Task>> {
 
 /// Keeps a result for whoever asks for the task.
 fn keep(services: &Services, task: &Task, outcome: &ApiResult<ByQueryResult>) {
-    let settings = &services.settings;
-    let age = settings.get(&TASK_RESULTS_KEEP).duration();
+    let age = services.settings.get(&TASK_RESULTS_KEEP).duration();
     let limits = ResultLimits {
-        count: settings.get(&TASK_RESULTS_MAX_COUNT),
-        bytes: settings.get(&TASK_RESULTS_MEMORY).bytes(),
+        count: services.settings.get(&TASK_RESULTS_MAX_COUNT),
+        bytes: services.settings.get(&TASK_RESULTS_MEMORY).bytes(),
         age: age.unwrap_or(Duration::MAX),
     };
     let result = KeptResult {
