@@ -12,8 +12,8 @@ use super::buckets::Keyer;
 use super::build::Builder;
 use super::collector::Collector;
 use super::kind::{Definition, Kind, Parsed, Shape};
-use super::partial::{Key, Partial};
-use super::render::{Renderer, keyed_or_list};
+use super::partial::Partial;
+use super::render::Renderer;
 use super::spec::{Agg, ValueSource};
 use crate::columns::Numbers;
 use crate::fields::FieldKind;
@@ -141,25 +141,14 @@ impl Kind for GeoDistance {
         renderer: &mut Renderer,
         body: &mut Map<String, Value>,
     ) -> Result<(), ApiError> {
-        let merged = partial.buckets();
-        let mut named = Vec::with_capacity(self.rings.len());
-        for (slot, ring) in (0..).zip(&self.rings) {
-            renderer.count_bucket()?;
-            let mut object = Map::new();
-            if !self.keyed {
-                object.insert("key".to_owned(), ring.key.clone().into());
-            }
-            object.insert("from".to_owned(), ring.from.into());
+        let rings = self.rings.iter().enumerate().map(|(number, ring)| {
+            let mut ends = Map::from_iter([("from".to_owned(), ring.from.into())]);
             if ring.to.is_finite() {
-                object.insert("to".to_owned(), ring.to.into());
+                ends.insert("to".to_owned(), ring.to.into());
             }
-            let mut buckets = merged.buckets.iter();
-            let bucket = buckets.find(|bucket| bucket.key == Key::Long(slot));
-            renderer.bucket_body(agg, bucket, &mut object)?;
-            named.push((ring.key.clone(), Value::Object(object)));
-        }
-        body.insert("buckets".to_owned(), keyed_or_list(self.keyed, named));
-        Ok(())
+            (number, ring.key.clone(), ends)
+        });
+        renderer.ranges(agg, partial.buckets(), self.keyed, rings.collect(), body)
     }
 }
 

@@ -13,8 +13,8 @@ use super::buckets::Keyer;
 use super::build::Builder;
 use super::collector::Collector;
 use super::kind::{Definition, Kind, Parsed, Shape};
-use super::partial::{Key, Partial};
-use super::render::{Renderer, keyed_or_list};
+use super::partial::Partial;
+use super::render::Renderer;
 use super::spec::{Agg, ValueSource};
 use crate::columns::{Values, text_of};
 use crate::fields::FieldKind;
@@ -171,26 +171,12 @@ impl Kind for IpRange {
         renderer: &mut Renderer,
         body: &mut Map<String, Value>,
     ) -> Result<(), ApiError> {
-        let merged = partial.buckets();
-        let mut named = Vec::with_capacity(self.ranges.len());
-        for (slot, range) in (0..).zip(&self.ranges) {
-            renderer.count_bucket()?;
-            let mut object = Map::new();
-            if !self.keyed {
-                object.insert("key".to_owned(), range.key.clone().into());
-            }
-            for (name, end) in [("from", range.from), ("to", range.to)] {
-                if let Some(end) = end {
-                    object.insert(name.to_owned(), shown(end).into());
-                }
-            }
-            let mut buckets = merged.buckets.iter();
-            let bucket = buckets.find(|bucket| bucket.key == Key::Long(slot));
-            renderer.bucket_body(agg, bucket, &mut object)?;
-            named.push((range.key.clone(), Value::Object(object)));
-        }
-        body.insert("buckets".to_owned(), keyed_or_list(self.keyed, named));
-        Ok(())
+        let ranges = self.ranges.iter().enumerate().map(|(number, range)| {
+            let ends = [("from", range.from), ("to", range.to)].into_iter();
+            let ends = ends.filter_map(|(name, end)| Some((name.to_owned(), shown(end?).into())));
+            (number, range.key.clone(), ends.collect())
+        });
+        renderer.ranges(agg, partial.buckets(), self.keyed, ranges.collect(), body)
     }
 }
 

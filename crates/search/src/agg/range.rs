@@ -10,8 +10,8 @@ use super::buckets::Keyer;
 use super::build::Builder;
 use super::collector::{Collector, each_number};
 use super::kind::{Definition, Kind, Parsed, Shape};
-use super::partial::{Key, Partial, ValueFormat};
-use super::render::{Formatter, Renderer, keyed_or_list};
+use super::partial::{Partial, ValueFormat};
+use super::render::{Formatter, Renderer};
 use super::spec::{Agg, ValueSource};
 use crate::columns::Numbers;
 use crate::parse::{Object, f64_of};
@@ -156,32 +156,23 @@ impl Kind for Range {
                 .total_cmp(&from(right.1))
                 .then(to(left.2).total_cmp(&to(right.2)))
         });
-        let mut named = Vec::with_capacity(order.len());
-        for (index, from, to) in order {
-            renderer.count_bucket()?;
+        let ranges = order.into_iter().map(|(index, from, to)| {
             let end = |end: Option<f64>| end.map_or_else(|| "*".to_owned(), |v| text.number(v));
             let name = match &self.ranges[index].key {
                 Some(key) => key.clone(),
                 None => format!("{}-{}", end(from), end(to)),
             };
-            let mut object = Map::new();
-            if !self.keyed {
-                object.insert("key".to_owned(), name.clone().into());
-            }
+            let mut ends = Map::new();
             for (field, value) in [("from", from), ("to", to)] {
                 let Some(value) = value else { continue };
-                object.insert(field.to_owned(), value.into());
+                ends.insert(field.to_owned(), value.into());
                 if let Some(text) = text.text(value) {
-                    object.insert(format!("{field}_as_string"), text.into());
+                    ends.insert(format!("{field}_as_string"), text.into());
                 }
             }
-            let slot = Key::Long(i64::try_from(index).unwrap_or(i64::MAX));
-            let bucket = merged.buckets.iter().find(|bucket| bucket.key == slot);
-            renderer.bucket_body(agg, bucket, &mut object)?;
-            named.push((name, Value::Object(object)));
-        }
-        body.insert("buckets".to_owned(), keyed_or_list(self.keyed, named));
-        Ok(())
+            (index, name, ends)
+        });
+        renderer.ranges(agg, merged, self.keyed, ranges.collect(), body)
     }
 }
 

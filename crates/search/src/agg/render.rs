@@ -1,12 +1,14 @@
 //! The final step on the coordinating node: order, gaps, cuts, and the JSON that clients parse.
 //! Source: Elasticsearch reference, "Metrics aggregations" and "Bucket aggregations".
 
+use std::collections::HashMap;
+
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_index::dates::DateFormat;
 use serde_json::{Map, Value};
 
 use super::decimal::Decimal;
-use super::partial::{Bucket, Key, Partial, ValueFormat};
+use super::partial::{Bucket, Buckets, Key, Partial, ValueFormat};
 use super::pipeline::{self, Answers, BucketList, Own, Pipeline, Place};
 use super::spec::Agg;
 use crate::control::{Interrupt, SearchControl, cancelled};
@@ -151,6 +153,36 @@ impl Renderer<'_> {
         };
         body.insert("doc_count".to_owned(), count.into());
         body.extend(self.aggs(&agg.subs, &agg.pipelines, subs)?);
+        Ok(())
+    }
+
+    /// Adds `buckets` for ranges: the number of each in the request, its name, and the members that say its ends.
+    pub(super) fn ranges(
+        &mut self,
+        agg: &Agg,
+        merged: &Buckets,
+        keyed: bool,
+        ranges: Vec<(usize, String, Map<String, Value>)>,
+        body: &mut Map<String, Value>,
+    ) -> Result<(), ApiError> {
+        let by_key: HashMap<&Key, &Bucket> = merged
+            .buckets
+            .iter()
+            .map(|bucket| (&bucket.key, bucket))
+            .collect();
+        let mut named = Vec::with_capacity(ranges.len());
+        for (number, name, ends) in ranges {
+            self.count_bucket()?;
+            let mut object = Map::new();
+            if !keyed {
+                object.insert("key".to_owned(), name.clone().into());
+            }
+            object.extend(ends);
+            let slot = Key::Long(i64::try_from(number).unwrap_or(i64::MAX));
+            self.bucket_body(agg, by_key.get(&slot).copied(), &mut object)?;
+            named.push((name, Value::Object(object)));
+        }
+        body.insert("buckets".to_owned(), keyed_or_list(keyed, named));
         Ok(())
     }
 

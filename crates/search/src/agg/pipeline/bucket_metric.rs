@@ -7,13 +7,10 @@ use ringwall_api::ApiError;
 use serde_json::{Map, Value, json};
 
 use super::{Answers, BucketsPath, GapPolicy, Pipeline, Place, insert_value, simple_value};
-use crate::agg::build::Builder;
-use crate::agg::collector::{Collector, Nothing};
 use crate::agg::decimal::Decimal;
-use crate::agg::kind::{Definition, Kind, Parsed, Shape};
-use crate::agg::partial::{Partial, Stats};
-use crate::agg::render::{Formatter, Renderer, double_json, java_double};
-use crate::agg::spec::Agg;
+use crate::agg::kind::{Definition, Parsed};
+use crate::agg::partial::Stats;
+use crate::agg::render::{Formatter, double_json, java_double};
 use crate::agg::stats::{basic_stats, extended_stats};
 use crate::parse::f64_of;
 
@@ -84,12 +81,8 @@ pub(in crate::agg) fn parse(given: &Definition<'_>, figure: Figure) -> Parsed {
     }))
 }
 
-impl Kind for BucketMetric {
-    fn shape(&self) -> Shape {
-        Shape::Pipeline
-    }
-
-    fn typed(&self, _: &Partial) -> Option<&'static str> {
+impl Pipeline for BucketMetric {
+    fn typed(&self) -> Option<&'static str> {
         match self.figure {
             Figure::Avg | Figure::Sum => Some("simple_value"),
             Figure::Max | Figure::Min => Some("bucket_metric_value"),
@@ -97,26 +90,6 @@ impl Kind for BucketMetric {
         }
     }
 
-    fn collector(&self, _: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {
-        Ok(Box::new(Nothing))
-    }
-
-    fn render(
-        &self,
-        _: &Agg,
-        _: &Partial,
-        _: &mut Renderer,
-        _: &mut Map<String, Value>,
-    ) -> Result<(), ApiError> {
-        Ok(())
-    }
-
-    fn pipeline(&self) -> Option<&dyn Pipeline> {
-        Some(self)
-    }
-}
-
-impl Pipeline for BucketMetric {
     fn place(&self) -> Place {
         Place::Sibling
     }

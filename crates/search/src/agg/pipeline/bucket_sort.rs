@@ -4,15 +4,10 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use ringwall_api::ApiError;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{BucketList, BucketsPath, GapPolicy, NamedBucket, Own, Pipeline, Place};
-use crate::agg::build::Builder;
-use crate::agg::collector::{Collector, Nothing};
-use crate::agg::kind::{Definition, Kind, Parsed, Shape};
-use crate::agg::partial::Partial;
-use crate::agg::render::Renderer;
-use crate::agg::spec::Agg;
+use crate::agg::kind::{Definition, Parsed};
 use crate::parse::{malformed, parsing, scalar_text};
 
 #[derive(Debug)]
@@ -87,30 +82,6 @@ fn key(value: &Value) -> Result<Key, ApiError> {
     };
     let path = BucketsPath::parse(path)?;
     Ok(Key { path, descending })
-}
-
-impl Kind for BucketSort {
-    fn shape(&self) -> Shape {
-        Shape::Pipeline
-    }
-
-    fn collector(&self, _: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {
-        Ok(Box::new(Nothing))
-    }
-
-    fn render(
-        &self,
-        _: &Agg,
-        _: &Partial,
-        _: &mut Renderer,
-        _: &mut Map<String, Value>,
-    ) -> Result<(), ApiError> {
-        Ok(())
-    }
-
-    fn pipeline(&self) -> Option<&dyn Pipeline> {
-        Some(self)
-    }
 }
 
 impl Pipeline for BucketSort {

@@ -3,16 +3,10 @@
 use std::sync::Arc;
 
 use ringwall_api::ApiError;
-use serde_json::{Map, Value};
 
 use super::{BucketList, BucketsPath, GapPolicy, Own, Pipeline, Place, simple_value};
-use crate::agg::build::Builder;
-use crate::agg::collector::{Collector, Nothing};
 use crate::agg::decimal::Decimal;
-use crate::agg::kind::{Definition, Kind, Parsed, Shape};
-use crate::agg::partial::Partial;
-use crate::agg::render::Renderer;
-use crate::agg::spec::Agg;
+use crate::agg::kind::{Definition, Parsed};
 
 #[derive(Debug)]
 struct CumulativeSum {
@@ -30,35 +24,11 @@ pub(in crate::agg) fn parse(given: &Definition<'_>) -> Parsed {
     Ok(Arc::new(sum))
 }
 
-impl Kind for CumulativeSum {
-    fn shape(&self) -> Shape {
-        Shape::Pipeline
-    }
-
-    fn typed(&self, _: &Partial) -> Option<&'static str> {
+impl Pipeline for CumulativeSum {
+    fn typed(&self) -> Option<&'static str> {
         Some("simple_value")
     }
 
-    fn collector(&self, _: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {
-        Ok(Box::new(Nothing))
-    }
-
-    fn render(
-        &self,
-        _: &Agg,
-        _: &Partial,
-        _: &mut Renderer,
-        _: &mut Map<String, Value>,
-    ) -> Result<(), ApiError> {
-        Ok(())
-    }
-
-    fn pipeline(&self) -> Option<&dyn Pipeline> {
-        Some(self)
-    }
-}
-
-impl Pipeline for CumulativeSum {
     fn place(&self) -> Place {
         Place::InHistogram
     }

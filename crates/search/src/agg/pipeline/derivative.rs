@@ -4,16 +4,11 @@ use std::sync::Arc;
 
 use ringwall_api::ApiError;
 use ringwall_base::TimeValue;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{BucketList, BucketsPath, GapPolicy, Own, Pipeline, Place, insert_value, simple_value};
-use crate::agg::build::Builder;
-use crate::agg::collector::{Collector, Nothing};
 use crate::agg::decimal::Decimal;
-use crate::agg::kind::{Definition, Kind, Parsed, Shape};
-use crate::agg::partial::Partial;
-use crate::agg::render::Renderer;
-use crate::agg::spec::Agg;
+use crate::agg::kind::{Definition, Parsed};
 
 #[derive(Debug)]
 struct Derivative {
@@ -38,35 +33,11 @@ pub(in crate::agg) fn parse(given: &Definition<'_>) -> Parsed {
     Ok(Arc::new(diff))
 }
 
-impl Kind for Derivative {
-    fn shape(&self) -> Shape {
-        Shape::Pipeline
-    }
-
-    fn typed(&self, _: &Partial) -> Option<&'static str> {
+impl Pipeline for Derivative {
+    fn typed(&self) -> Option<&'static str> {
         Some("derivative")
     }
 
-    fn collector(&self, _: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {
-        Ok(Box::new(Nothing))
-    }
-
-    fn render(
-        &self,
-        _: &Agg,
-        _: &Partial,
-        _: &mut Renderer,
-        _: &mut Map<String, Value>,
-    ) -> Result<(), ApiError> {
-        Ok(())
-    }
-
-    fn pipeline(&self) -> Option<&dyn Pipeline> {
-        Some(self)
-    }
-}
-
-impl Pipeline for Derivative {
     fn place(&self) -> Place {
         Place::InHistogram
     }

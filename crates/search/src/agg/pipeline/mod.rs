@@ -12,19 +12,28 @@ pub(super) mod derivative;
 pub(super) mod serial_diff;
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 
 use ringwall_api::ApiError;
 use serde_json::{Map, Value};
 
 pub(super) use self::path::{Answers, BucketsPath};
+use super::build::Builder;
+use super::collector::{Collector, Nothing};
 use super::decimal::Decimal;
-use super::kind::Definition;
-use super::render::{double_json, keyed_or_list};
+use super::kind::{Definition, Kind, Shape};
+use super::partial::Partial;
+use super::render::{Renderer, double_json, keyed_or_list};
 use super::spec::Agg;
 use crate::parse::{Object, parsing, token_name};
 
 /// What a kind reads of answers.
-pub(crate) trait Pipeline {
+pub(crate) trait Pipeline: Debug + Send + Sync {
+    /// Returns the type in `type#name`, where it is not the name in the request.
+    fn typed(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Where it stands.
     fn place(&self) -> Place;
 
@@ -41,6 +50,35 @@ pub(crate) trait Pipeline {
     fn of_buckets(&self, own: &Own, buckets: &mut BucketList) -> Result<(), ApiError> {
         let _ = (own, buckets);
         Ok(())
+    }
+}
+
+/// To all that collects and shows aggregations they are alike: nothing comes of them there.
+impl<P: Pipeline> Kind for P {
+    fn shape(&self) -> Shape {
+        Shape::Pipeline
+    }
+
+    fn typed(&self, _: &Partial) -> Option<&'static str> {
+        Pipeline::typed(self)
+    }
+
+    fn collector(&self, _: &Builder<'_>) -> Result<Box<dyn Collector>, ApiError> {
+        Ok(Box::new(Nothing))
+    }
+
+    fn render(
+        &self,
+        _: &Agg,
+        _: &Partial,
+        _: &mut Renderer,
+        _: &mut Map<String, Value>,
+    ) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    fn pipeline(&self) -> Option<&dyn Pipeline> {
+        Some(self)
     }
 }
 
