@@ -7,29 +7,17 @@
 
 pub mod access;
 pub mod action;
-pub mod api_keys;
 pub mod auth;
-pub mod by_query;
 pub mod cluster;
 pub mod document;
 pub mod error;
-pub mod field_caps;
 pub mod indices;
 mod list;
-pub mod listing;
-pub mod membership;
-pub mod privileges;
-pub mod reading_on;
-pub mod role_mappings;
-pub mod roles;
+pub mod nodes;
 pub mod search;
 mod secret_text;
 pub mod security;
-pub mod service_accounts;
 mod target;
-pub mod tasks;
-pub mod templates;
-pub mod tls;
 mod unauthorized;
 
 pub use access::{Access, AccessKind, Claim};

@@ -15,25 +15,24 @@ macro_rules! for_each_action {
                 ClusterStateRequest => ClusterStateResponse, "cluster:monitor/state", Named(indices);
                 ClusterStatsRequest => ClusterStatsResponse, "cluster:monitor/stats", Cluster;
                 PendingTasksRequest => PendingTasksResponse, "cluster:monitor/task", Cluster;
+                MembershipRequest => MembershipResponse, "cluster:monitor/nodes/membership", Cluster;
+                ApproveNodeRequest => MembershipChanged, "cluster:admin/xpack/security/node/approve", Cluster;
+                ForgetNodeRequest => MembershipChanged, "cluster:admin/xpack/security/node/forget", Cluster;
+                ListTasksRequest => TasksResponse, "cluster:monitor/tasks/lists", Cluster;
+                CancelTasksRequest => TasksResponse, "cluster:admin/tasks/cancel", Cluster;
+                GetTaskRequest => GetTaskResponse, "cluster:monitor/task/get", Cluster;
+                HealthReportRequest => HealthReportResponse, "cluster:monitor/health_api", Cluster;
+                MetricsRequest => MetricsResponse, "cluster:monitor/prometheus/metrics", Cluster;
+            }
+            nodes {
                 NodesInfoRequest => NodesInfoResponse, "cluster:monitor/nodes/info", Cluster;
                 NodesStatsRequest => NodesStatsResponse, "cluster:monitor/nodes/stats", Cluster;
-                // Of `_cat/shards` and `_cat/indices`, which tell of nodes beside indices.
-                ShardTableRequest => ShardTableResponse, "indices:monitor/stats", IndicesBeside(indices, "cluster:monitor/state");
-                SslCertificatesRequest => SslCertificatesResponse, "cluster:monitor/xpack/ssl/certificates/get", Cluster;
-            }
-            document {
-                BulkRequest => BulkResponse, "indices:data/write/bulk", Items;
-                GetRequest => GetResult, "indices:data/read/get", Indices(index);
-                MultiGetRequest => MultiGetResponse, "indices:data/read/mget", Items;
-            }
-            by_query {
-                DeleteByQueryRequest => ByQueryResponse, "indices:data/write/delete/byquery", Indices(indices);
-                UpdateByQueryRequest => ByQueryResponse, "indices:data/write/update/byquery", Indices(indices);
-                // What it reads and what it writes are requests of their own.
-                ReindexRequest => ByQueryResponse, "indices:data/write/reindex", Items;
-                RethrottleRequest => TasksResponse, "cluster:admin/reindex/rethrottle", Cluster;
+                NodesTlsRequest => NodesTlsResponse, "cluster:monitor/nodes/ssl", Cluster;
+                ReloadSecureSettingsRequest => ReloadSecureSettingsResponse, "cluster:admin/nodes/reload_secure_settings", Cluster;
             }
             indices {
+                // Of `_cat/shards` and `_cat/indices`, which tell of nodes beside indices.
+                ShardTableRequest => ShardTableResponse, "indices:monitor/stats", IndicesBeside(indices, "cluster:monitor/state");
                 CreateIndexRequest => CreateIndexResponse, "indices:admin/create", IndicesAndAliases(index, alias_names);
                 DeleteIndexRequest => Acknowledged, "indices:admin/delete", Indices(indices);
                 GetIndexRequest => GetIndexResponse, "indices:admin/get", Indices(indices);
@@ -49,8 +48,6 @@ macro_rules! for_each_action {
                 RolloverRequest => RolloverResponse, "indices:admin/rollover", IndicesAndAliases(target, alias_names);
                 ResolveIndexRequest => ResolveIndexResponse, "indices:admin/resolve/index", Indices(indices);
                 IndicesStatsRequest => IndicesStatsResponse, "indices:monitor/stats", Indices(indices);
-            }
-            templates {
                 PutComponentTemplateRequest => Acknowledged, "cluster:admin/component_template/put", Cluster;
                 GetComponentTemplatesRequest => TemplatesResponse, "cluster:admin/component_template/get", Cluster;
                 DeleteComponentTemplatesRequest => Acknowledged, "cluster:admin/component_template/delete", Cluster;
@@ -63,7 +60,17 @@ macro_rules! for_each_action {
                 SimulateIndexRequest => SimulateResponse, "indices:admin/index_template/simulate_index", Cluster;
                 SimulateTemplateRequest => SimulateResponse, "indices:admin/index_template/simulate", Cluster;
             }
+            document {
+                BulkRequest => BulkResponse, "indices:data/write/bulk", Items;
+                GetRequest => GetResult, "indices:data/read/get", Indices(index);
+                MultiGetRequest => MultiGetResponse, "indices:data/read/mget", Items;
+            }
             search {
+                DeleteByQueryRequest => ByQueryResponse, "indices:data/write/delete/byquery", Indices(indices);
+                UpdateByQueryRequest => ByQueryResponse, "indices:data/write/update/byquery", Indices(indices);
+                // What it reads and what it writes are requests of their own.
+                ReindexRequest => ByQueryResponse, "indices:data/write/reindex", Items;
+                RethrottleRequest => TasksResponse, "cluster:admin/reindex/rethrottle", Cluster;
                 SearchRequest => SearchResponse, "indices:data/read/search", Indices(indices);
                 // Of what is open the nodes that hold it look at the caller's right to each of its names.
                 ScrollRequest => SearchResponse, "indices:data/read/scroll", Items;
@@ -72,19 +79,16 @@ macro_rules! for_each_action {
                 OpenPitRequest => OpenPitResponse, "indices:data/read/open_point_in_time", Indices(indices);
                 ClosePitRequest => ClearedContexts, "indices:data/read/close_point_in_time", Items;
                 PitSearchRequest => SearchResponse, "indices:data/read/search", Items;
-            }
-            field_caps {
                 FieldCapsRequest => FieldCapsResponse, "indices:data/read/field_caps", Indices(indices);
             }
             security {
+                SslCertificatesRequest => SslCertificatesResponse, "cluster:monitor/xpack/ssl/certificates/get", Cluster;
                 AuthenticateRequest => AuthenticateResponse, "cluster:admin/xpack/security/user/authenticate", Everyone;
                 ChangePasswordRequest => Empty, "cluster:admin/xpack/security/user/change_password", User(username);
                 PutUserRequest => PutUserResponse, "cluster:admin/xpack/security/user/put", Cluster;
                 DeleteUserRequest => DeleteUserResponse, "cluster:admin/xpack/security/user/delete", Cluster;
                 GetUsersRequest => GetUsersResponse, "cluster:admin/xpack/security/user/get", Cluster;
                 SetUserEnabledRequest => Empty, "cluster:admin/xpack/security/user/set_enabled", Cluster;
-            }
-            roles {
                 PutRolesRequest => PutRolesResponse, "cluster:admin/xpack/security/role/put", Cluster;
                 DeleteRolesRequest => DeleteRolesResponse, "cluster:admin/xpack/security/role/delete", Cluster;
                 GetRolesRequest => GetRolesResponse, "cluster:admin/xpack/security/role/get", Cluster;
@@ -92,54 +96,28 @@ macro_rules! for_each_action {
                 HasPrivilegesRequest => HasPrivilegesResponse, "cluster:admin/xpack/security/user/has_privileges", Everyone;
                 GetUserPrivilegesRequest => GetUserPrivilegesResponse, "cluster:admin/xpack/security/user/list_privileges", Everyone;
                 ClearSecurityCacheRequest => ClearSecurityCacheResponse, "cluster:admin/xpack/security/realm/cache/clear", Cluster;
-            }
-            role_mappings {
                 PutRoleMappingRequest => PutRoleMappingResponse, "cluster:admin/xpack/security/role_mapping/put", Cluster;
                 DeleteRoleMappingRequest => DeleteRoleMappingResponse, "cluster:admin/xpack/security/role_mapping/delete", Cluster;
                 GetRoleMappingsRequest => GetRoleMappingsResponse, "cluster:admin/xpack/security/role_mapping/get", Cluster;
-            }
-            privileges {
                 PutPrivilegesRequest => PutPrivilegesResponse, "cluster:admin/xpack/security/privilege/put", Applications(applications);
                 DeletePrivilegesRequest => DeletePrivilegesResponse, "cluster:admin/xpack/security/privilege/delete", Applications(applications);
                 GetPrivilegesRequest => GetPrivilegesResponse, "cluster:admin/xpack/security/privilege/get", Applications(applications);
-            }
-            api_keys {
                 CreateApiKeyRequest => CreateApiKeyResponse, "cluster:admin/xpack/security/api_key/create", OwnApiKeys;
                 GrantApiKeyRequest => CreateApiKeyResponse, "cluster:admin/xpack/security/api_key/grant", Cluster;
                 GetApiKeysRequest => GetApiKeysResponse, "cluster:admin/xpack/security/api_key/get", ApiKeys(filter);
                 InvalidateApiKeysRequest => InvalidateApiKeysResponse, "cluster:admin/xpack/security/api_key/invalidate", ApiKeys(filter);
                 UpdateApiKeyRequest => UpdateApiKeyResponse, "cluster:admin/xpack/security/api_key/update", OwnApiKeys;
                 BulkUpdateApiKeysRequest => BulkUpdateApiKeysResponse, "cluster:admin/xpack/security/api_key/bulk_update", OwnApiKeys;
-            }
-            listing {
                 QueryUsersRequest => Listed, "cluster:admin/xpack/security/user/query", Cluster;
                 QueryRolesRequest => Listed, "cluster:admin/xpack/security/role/query", Cluster;
                 // Who may see only its own keys is shown only those.
                 QueryApiKeysRequest => Listed, "cluster:admin/xpack/security/api_key/query", OwnApiKeys;
-            }
-            service_accounts {
                 GetServiceAccountsRequest => GetServiceAccountsResponse, "cluster:admin/xpack/security/service_account/get", Cluster;
                 CreateServiceTokenRequest => CreateServiceTokenResponse, "cluster:admin/xpack/security/service_account/token/create", Cluster;
                 DeleteServiceTokenRequest => DeleteServiceTokenResponse, "cluster:admin/xpack/security/service_account/token/delete", Cluster;
                 GetServiceCredentialsRequest => GetServiceCredentialsResponse, "cluster:admin/xpack/security/service_account/credential/get", Cluster;
                 EnrollNodeRequest => EnrollNodeResponse, "cluster:admin/xpack/security/enroll/node", Cluster;
                 EnrollKibanaRequest => EnrollKibanaResponse, "cluster:admin/xpack/security/enroll/kibana", Cluster;
-            }
-            membership {
-                MembershipRequest => MembershipResponse, "cluster:monitor/nodes/membership", Cluster;
-                ApproveNodeRequest => MembershipChanged, "cluster:admin/xpack/security/node/approve", Cluster;
-                ForgetNodeRequest => MembershipChanged, "cluster:admin/xpack/security/node/forget", Cluster;
-            }
-            tasks {
-                ListTasksRequest => TasksResponse, "cluster:monitor/tasks/lists", Cluster;
-                CancelTasksRequest => TasksResponse, "cluster:admin/tasks/cancel", Cluster;
-                GetTaskRequest => GetTaskResponse, "cluster:monitor/task/get", Cluster;
-            }
-            tls {
-                NodesTlsRequest => NodesTlsResponse, "cluster:monitor/nodes/ssl", Cluster;
-                ReloadSecureSettingsRequest => ReloadSecureSettingsResponse, "cluster:admin/nodes/reload_secure_settings", Cluster;
-                HealthReportRequest => HealthReportResponse, "cluster:monitor/health_api", Cluster;
-                MetricsRequest => MetricsResponse, "cluster:monitor/prometheus/metrics", Cluster;
             }
         }
     };

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringwall_api::ApiError;
-use ringwall_api::api_keys::{ApiKeyOwner, StoredApiKey};
 use ringwall_api::auth::User;
 use ringwall_api::cluster::RerouteCommand;
-use ringwall_api::privileges::{OfApplication, StoredPrivilege};
-use ringwall_api::role_mappings::StoredRoleMapping;
-use ringwall_api::roles::StoredRole;
+use ringwall_api::security::StoredRole;
+use ringwall_api::security::StoredRoleMapping;
+use ringwall_api::security::{ApiKeyOwner, StoredApiKey};
+use ringwall_api::security::{OfApplication, StoredPrivilege};
 use ringwall_base::{AllocationId, IndexId, NodeId, NodeKey, ShardId, Term};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -1,7 +1,7 @@
 //! Changes of users and keys that race: whatever order consensus gives them, none undoes another.
 
-use ringwall_api::api_keys::{ApiKeyInfo, ApiKeyOwner};
 use ringwall_api::auth::RealmRef;
+use ringwall_api::security::{ApiKeyInfo, ApiKeyOwner};
 use serde_json::{Map, json};
 
 use super::*;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use ringwall_api::cluster::PendingTask;
-use ringwall_api::membership::WaitingNode;
+use ringwall_api::cluster::WaitingNode;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::{NodeId, NodeKey, encoding, random_uuid};
 use ringwall_cluster::{Change, ClusterSettings, ClusterState, Command, NodeRecord, Outcome};

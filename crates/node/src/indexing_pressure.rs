@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ringwall_api::cluster::IndexingPressureStats;
+use ringwall_api::nodes::IndexingPressureStats;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 
 /// The bytes of a node. Cheap to clone; all clones are the same.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use ringwall_api::membership::WaitingNode;
+use ringwall_api::cluster::WaitingNode;
 use ringwall_base::{NodeId, NodeKey};
 use ringwall_cluster::{ClusterState, known};
 use ringwall_coordination::{NotAdmitted, PeerInfo};

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use ringwall_api::api_keys::StoredApiKey;
-use ringwall_api::privileges::{OfApplication, StoredPrivilege};
-use ringwall_api::role_mappings::StoredRoleMapping;
-use ringwall_api::roles::StoredRole;
+use ringwall_api::security::StoredApiKey;
+use ringwall_api::security::StoredRole;
+use ringwall_api::security::StoredRoleMapping;
+use ringwall_api::security::{OfApplication, StoredPrivilege};
 use ringwall_security::{IndexNameInfo, IndexNames, SecurityStore, StoredReserved, StoredUser};
 
 use crate::cluster_service::AppliedState;

@@ -45,7 +45,7 @@ fn families() -> BTreeMap<&'static str, Vec<&'static Route>> {
     families
 }
 
-fn section(route: &Route) -> String {
+pub(crate) fn section(route: &Route) -> String {
     let methods: Vec<&str> = route.methods.iter().map(|method| method.as_str()).collect();
     let mut text = format!("\n### {}\n\n", route.summary.trim_end_matches('.'));
     for path in route.paths {

@@ -8,67 +8,61 @@ use std::sync::LazyLock;
 
 use http::Method;
 use ringwall_api::ActionRequest;
-use ringwall_api::api_keys::{
-    BulkUpdateApiKeysRequest, CreateApiKeyRequest, GetApiKeysRequest, GrantApiKeyRequest,
-    InvalidateApiKeysRequest, UpdateApiKeyRequest,
-};
-use ringwall_api::by_query::{
-    DeleteByQueryRequest, ReindexRequest, RethrottleRequest, UpdateByQueryRequest,
-};
+use ringwall_api::cluster::{ApproveNodeRequest, ForgetNodeRequest, MembershipRequest};
+use ringwall_api::cluster::{CancelTasksRequest, GetTaskRequest, ListTasksRequest};
 use ringwall_api::cluster::{
     ClusterRerouteRequest, ClusterStateRequest, ClusterStatsRequest, GetClusterSettingsRequest,
-    HealthRequest, MainRequest, NodesInfoRequest, NodesStatsRequest, PendingTasksRequest,
-    PutClusterSettingsRequest, ShardTableRequest, SslCertificatesRequest,
+    HealthRequest, MainRequest, PendingTasksRequest, PutClusterSettingsRequest,
 };
+use ringwall_api::cluster::{HealthReportRequest, MetricsRequest};
 use ringwall_api::document::{BulkRequest, GetRequest, MultiGetRequest};
-use ringwall_api::field_caps::FieldCapsRequest;
+use ringwall_api::indices::ShardTableRequest;
 use ringwall_api::indices::{
     AddIndexBlockRequest, CloseIndexRequest, CreateIndexRequest, DeleteIndexRequest, FlushRequest,
     GetFieldMappingsRequest, GetIndexRequest, IndicesStatsRequest, OpenIndexRequest,
     PutMappingRequest, RefreshRequest, ResolveIndexRequest, RolloverRequest, UpdateAliasesRequest,
     UpdateSettingsRequest,
 };
-use ringwall_api::listing::{QueryApiKeysRequest, QueryRolesRequest, QueryUsersRequest};
-use ringwall_api::membership::{ApproveNodeRequest, ForgetNodeRequest, MembershipRequest};
-use ringwall_api::privileges::{
-    DeletePrivilegesRequest, GetPrivilegesRequest, PutPrivilegesRequest,
-};
-use ringwall_api::role_mappings::{
-    DeleteRoleMappingRequest, GetRoleMappingsRequest, PutRoleMappingRequest,
-};
-use ringwall_api::roles::{
-    ClearSecurityCacheRequest, DeleteRolesRequest, GetBuiltinPrivilegesRequest, GetRolesRequest,
-    GetUserPrivilegesRequest, HasPrivilegesRequest, PutRolesRequest,
-};
-use ringwall_api::search::{
-    ClearAllScrollsRequest, ClearScrollRequest, ClosePitRequest, OpenPitRequest, PitSearchRequest,
-    ScrollRequest, SearchRequest,
-};
-use ringwall_api::security::{
-    AuthenticateRequest, ChangePasswordRequest, DeleteUserRequest, GetUsersRequest, PutUserRequest,
-    SetUserEnabledRequest,
-};
-use ringwall_api::service_accounts::{
-    CreateServiceTokenRequest, DeleteServiceTokenRequest, EnrollKibanaRequest, EnrollNodeRequest,
-    GetServiceAccountsRequest, GetServiceCredentialsRequest,
-};
-use ringwall_api::tasks::{CancelTasksRequest, GetTaskRequest, ListTasksRequest};
-use ringwall_api::templates::{
+use ringwall_api::indices::{
     DeleteComponentTemplatesRequest, DeleteIndexTemplatesRequest, DeleteLegacyTemplatesRequest,
     GetComponentTemplatesRequest, GetIndexTemplatesRequest, GetLegacyTemplatesRequest,
     PutComponentTemplateRequest, PutIndexTemplateRequest, PutLegacyTemplateRequest,
     SimulateIndexRequest, SimulateTemplateRequest,
 };
-use ringwall_api::tls::{
-    HealthReportRequest, MetricsRequest, NodesTlsRequest, ReloadSecureSettingsRequest,
+use ringwall_api::nodes::{NodesInfoRequest, NodesStatsRequest};
+use ringwall_api::nodes::{NodesTlsRequest, ReloadSecureSettingsRequest};
+use ringwall_api::search::FieldCapsRequest;
+use ringwall_api::search::{
+    ClearAllScrollsRequest, ClearScrollRequest, ClosePitRequest, OpenPitRequest, PitSearchRequest,
+    ScrollRequest, SearchRequest,
 };
+use ringwall_api::search::{
+    DeleteByQueryRequest, ReindexRequest, RethrottleRequest, UpdateByQueryRequest,
+};
+use ringwall_api::security::SslCertificatesRequest;
+use ringwall_api::security::{
+    AuthenticateRequest, ChangePasswordRequest, DeleteUserRequest, GetUsersRequest, PutUserRequest,
+    SetUserEnabledRequest,
+};
+use ringwall_api::security::{
+    BulkUpdateApiKeysRequest, CreateApiKeyRequest, GetApiKeysRequest, GrantApiKeyRequest,
+    InvalidateApiKeysRequest, UpdateApiKeyRequest,
+};
+use ringwall_api::security::{
+    ClearSecurityCacheRequest, DeleteRolesRequest, GetBuiltinPrivilegesRequest, GetRolesRequest,
+    GetUserPrivilegesRequest, HasPrivilegesRequest, PutRolesRequest,
+};
+use ringwall_api::security::{
+    CreateServiceTokenRequest, DeleteServiceTokenRequest, EnrollKibanaRequest, EnrollNodeRequest,
+    GetServiceAccountsRequest, GetServiceCredentialsRequest,
+};
+use ringwall_api::security::{DeletePrivilegesRequest, GetPrivilegesRequest, PutPrivilegesRequest};
+use ringwall_api::security::{
+    DeleteRoleMappingRequest, GetRoleMappingsRequest, PutRoleMappingRequest,
+};
+use ringwall_api::security::{QueryApiKeysRequest, QueryRolesRequest, QueryUsersRequest};
 
-use crate::handlers::{
-    aliases, api_keys, bulk, by_query, cat, close, cluster, cluster_stats, document, field_caps,
-    indices, listing, membership, nodes, pit, privileges, reindex, reroute, resolve_index,
-    role_mappings, roles, rollover, root, scroll, search, security, service_accounts, ssl, tasks,
-    templates,
-};
+use crate::handlers::{cat, cluster, document, indices, nodes, search, security};
 use crate::router::Router;
 pub use crate::router::{Route, TakesBody};
 
@@ -109,34 +103,34 @@ pub static ROUTER: LazyLock<Router> = LazyLock::new(|| Router::new(ROUTES));
 /// All routes.
 #[rustfmt::skip]
 pub static ROUTES: &[Route] = &[
-    route!(cluster GET_HEAD ["/"] root::main => [MainRequest], "Names the node, its cluster and its version."),
-    route!(cluster GET ["/_license"] root::license => [MainRequest], "Tells of a licence that does not end: nothing here needs one.", &["local", "accept_enterprise"]),
-    route!(cluster GET ["/_xpack"] root::xpack => [MainRequest], "Lists the features of Elasticsearch with whether they are here.", &["categories", "accept_enterprise"]),
-    route!(tls GET ["/_ssl/certificates"] ssl::certificates => [SslCertificatesRequest], "Lists the certificates in use by the node that answers."),
-    route!(tls GET ["/_ssl/nodes", "/_ssl/nodes/{node_id}"] ssl::nodes => [NodesTlsRequest], "Tells what each node uses for TLS: certificates, links, files that did not load.", &["timeout"]),
-    route!(membership GET ["/_membership"] membership::get => [MembershipRequest], "Lists the nodes that are known by their keys, and those that wait to be."),
-    route!(membership POST ["/_membership/{node_id}/_approve"] membership::approve => [ApproveNodeRequest], "Lets a node that waits become a member.", &["key", "timeout"]),
-    route!(membership DELETE ["/_membership/{node_id}"] membership::forget => [ForgetNodeRequest], "Forgets the key of a node that has left.", &["timeout"]),
-    route!(cluster GET ["/_prometheus/metrics"] ssl::metrics => [MetricsRequest], "Tells the numbers of the cluster in the text format of Prometheus."),
+    route!(cluster GET_HEAD ["/"] cluster::root::main => [MainRequest], "Names the node, its cluster and its version."),
+    route!(cluster GET ["/_license"] cluster::root::license => [MainRequest], "Tells of a licence that does not end: nothing here needs one.", &["local", "accept_enterprise"]),
+    route!(cluster GET ["/_xpack"] cluster::root::xpack => [MainRequest], "Lists the features of Elasticsearch with whether they are here.", &["categories", "accept_enterprise"]),
+    route!(tls GET ["/_ssl/certificates"] security::certificates => [SslCertificatesRequest], "Lists the certificates in use by the node that answers."),
+    route!(tls GET ["/_ssl/nodes", "/_ssl/nodes/{node_id}"] nodes::tls => [NodesTlsRequest], "Tells what each node uses for TLS: certificates, links, files that did not load.", &["timeout"]),
+    route!(membership GET ["/_membership"] cluster::membership::get => [MembershipRequest], "Lists the nodes that are known by their keys, and those that wait to be."),
+    route!(membership POST ["/_membership/{node_id}/_approve"] cluster::membership::approve => [ApproveNodeRequest], "Lets a node that waits become a member.", &["key", "timeout"]),
+    route!(membership DELETE ["/_membership/{node_id}"] cluster::membership::forget => [ForgetNodeRequest], "Forgets the key of a node that has left.", &["timeout"]),
+    route!(cluster GET ["/_prometheus/metrics"] cluster::metrics => [MetricsRequest], "Tells the numbers of the cluster in the text format of Prometheus."),
     route!(cluster GET ["/_health_report", "/_health_report/{indicator}"] cluster::report => [HealthReportRequest], "Tells what is wrong, what it means and what to do.", cluster::REPORT_PARAMS),
 
     route!(cluster GET ["/_cluster/health", "/_cluster/health/{index}"] cluster::health => [HealthRequest], "Tells whether every shard has its copies, and waits until it has.", cluster::HEALTH_PARAMS),
     route!(cluster GET ["/_cluster/settings"] cluster::settings => [GetClusterSettingsRequest], "Returns the settings of the cluster that are set, and the defaults.", cluster::SETTINGS_PARAMS),
     route!(cluster PUT ["/_cluster/settings"] cluster::put_settings => [PutClusterSettingsRequest] body, "Changes dynamic settings of all nodes.", cluster::PUT_SETTINGS_PARAMS),
-    route!(cluster POST ["/_cluster/reroute"] reroute::reroute => [ClusterRerouteRequest, ClusterStateRequest] body, "Moves, allocates or cancels copies of shards.", reroute::PARAMS),
+    route!(cluster POST ["/_cluster/reroute"] cluster::reroute::reroute => [ClusterRerouteRequest, ClusterStateRequest] body, "Moves, allocates or cancels copies of shards.", cluster::reroute::PARAMS),
     route!(cluster GET ["/_cluster/state", "/_cluster/state/{metrics}", "/_cluster/state/{metrics}/{index}"] cluster::state => [ClusterStateRequest], "Returns the state of the cluster as the node that answers has it.", cluster::STATE_PARAMS),
 
-    route!(cluster GET ["/_cluster/stats", "/_cluster/stats/nodes/{node_id}"] cluster_stats::stats => [ClusterStatsRequest], "Returns the numbers of the whole cluster.", cluster_stats::PARAMS),
+    route!(cluster GET ["/_cluster/stats", "/_cluster/stats/nodes/{node_id}"] cluster::stats::stats => [ClusterStatsRequest], "Returns the numbers of the whole cluster.", cluster::stats::PARAMS),
     route!(cluster GET ["/_cluster/pending_tasks"] cluster::pending_tasks => [PendingTasksRequest], "Lists the changes of the cluster state that are not made yet.", indices::LOCAL_PARAMS),
 
     route!(nodes GET ["/_nodes", "/_nodes/{node_id}", "/_nodes/{node_id}/{metric}"] nodes::info => [NodesInfoRequest], "Describes nodes: names, addresses, roles, versions, settings.", nodes::INFO_PARAMS),
     route!(nodes GET ["/_nodes/stats", "/_nodes/stats/{metric}", "/_nodes/{node_id}/stats", "/_nodes/{node_id}/stats/{metric}", "/_nodes/stats/{metric}/{metric_of_indices}", "/_nodes/{node_id}/stats/{metric}/{metric_of_indices}"] nodes::stats => [NodesStatsRequest], "Returns the numbers of nodes: memory, disks, threads, breakers, indices.", nodes::STATS_PARAMS),
 
-    route!(nodes POST ["/_nodes/reload_secure_settings", "/_nodes/{node_id}/reload_secure_settings"] ssl::reload_secure_settings => [ReloadSecureSettingsRequest] body, "Has nodes read their keystores again.", &["timeout"]),
+    route!(nodes POST ["/_nodes/reload_secure_settings", "/_nodes/{node_id}/reload_secure_settings"] nodes::reload_secure_settings => [ReloadSecureSettingsRequest] body, "Has nodes read their keystores again.", &["timeout"]),
 
-    route!(tasks GET ["/_tasks"] tasks::list => [ListTasksRequest], "Lists what nodes are doing.", tasks::LIST_PARAMS),
-    route!(tasks GET ["/_tasks/{task_id}"] tasks::get => [GetTaskRequest], "Describes one task.", tasks::GET_PARAMS),
-    route!(tasks POST ["/_tasks/_cancel", "/_tasks/{task_id}/_cancel"] tasks::cancel => [CancelTasksRequest], "Cancels tasks.", tasks::CANCEL_PARAMS),
+    route!(tasks GET ["/_tasks"] cluster::tasks::list => [ListTasksRequest], "Lists what nodes are doing.", cluster::tasks::LIST_PARAMS),
+    route!(tasks GET ["/_tasks/{task_id}"] cluster::tasks::get => [GetTaskRequest], "Describes one task.", cluster::tasks::GET_PARAMS),
+    route!(tasks POST ["/_tasks/_cancel", "/_tasks/{task_id}/_cancel"] cluster::tasks::cancel => [CancelTasksRequest], "Cancels tasks.", cluster::tasks::CANCEL_PARAMS),
 
     route!(cat GET ["/_cat"] cat::overview => [], "Lists the tables."),
     route!(cat GET ["/_cat/aliases", "/_cat/aliases/{name}"] cat::table::<cat::Aliases> => [GetIndexRequest], "A table of aliases.", cat::CAT_PARAMS, indices::INDICES_PARAMS),
@@ -157,11 +151,11 @@ pub static ROUTES: &[Route] = &[
     route!(cat GET ["/_cat/templates", "/_cat/templates/{name}"] cat::table::<cat::Templates> => [GetLegacyTemplatesRequest, GetIndexTemplatesRequest], "A table of templates.", cat::CAT_PARAMS),
     route!(cat GET ["/_cat/thread_pool", "/_cat/thread_pool/{thread_pools}"] cat::table::<cat::ThreadPools> => [NodesStatsRequest], "A table of the pools of threads of nodes.", cat::CAT_PARAMS),
 
-    route!(document PUT_POST ["/_bulk", "/{index}/_bulk"] bulk::bulk => [BulkRequest] body, "Writes many documents.", bulk::PARAMS),
-    route!(document POST ["/{index}/_delete_by_query"] by_query::delete => [DeleteByQueryRequest] body, "Deletes the documents that a query matches.", by_query::DELETE_PARAMS),
-    route!(document POST ["/{index}/_update_by_query"] by_query::update => [UpdateByQueryRequest] body, "Indexes the documents that a query matches again, as they are.", by_query::DELETE_PARAMS, by_query::UPDATE_PARAMS),
-    route!(document POST ["/_reindex"] reindex::reindex => [ReindexRequest] body, "Copies documents from indices into another.", by_query::REINDEX_PARAMS),
-    route!(document POST ["/_delete_by_query/{task_id}/_rethrottle", "/_update_by_query/{task_id}/_rethrottle", "/_reindex/{task_id}/_rethrottle"] by_query::rethrottle => [RethrottleRequest], "Makes a task by query faster or slower.", by_query::RETHROTTLE_PARAMS),
+    route!(document PUT_POST ["/_bulk", "/{index}/_bulk"] document::bulk::bulk => [BulkRequest] body, "Writes many documents.", document::bulk::PARAMS),
+    route!(document POST ["/{index}/_delete_by_query"] search::by_query::delete => [DeleteByQueryRequest] body, "Deletes the documents that a query matches.", search::by_query::DELETE_PARAMS),
+    route!(document POST ["/{index}/_update_by_query"] search::by_query::update => [UpdateByQueryRequest] body, "Indexes the documents that a query matches again, as they are.", search::by_query::DELETE_PARAMS, search::by_query::UPDATE_PARAMS),
+    route!(document POST ["/_reindex"] search::reindex::reindex => [ReindexRequest] body, "Copies documents from indices into another.", search::by_query::REINDEX_PARAMS),
+    route!(document POST ["/_delete_by_query/{task_id}/_rethrottle", "/_update_by_query/{task_id}/_rethrottle", "/_reindex/{task_id}/_rethrottle"] search::by_query::rethrottle => [RethrottleRequest], "Makes a task by query faster or slower.", search::by_query::RETHROTTLE_PARAMS),
     route!(document POST ["/{index}/_doc"] document::index => [BulkRequest] body, "Writes a document.", document::WRITE_PARAMS),
     route!(document PUT_POST ["/{index}/_doc/{id}"] document::index => [BulkRequest] body, "Writes a document.", document::WRITE_PARAMS),
     route!(document GET_HEAD ["/{index}/_doc/{id}"] document::get => [GetRequest], "Returns a document.", document::READ_PARAMS),
@@ -171,13 +165,13 @@ pub static ROUTES: &[Route] = &[
     route!(document GET_HEAD ["/{index}/_source/{id}"] document::source => [GetRequest], "Returns the source of a document alone.", document::READ_PARAMS),
     route!(document GET_POST ["/_mget", "/{index}/_mget"] document::mget => [MultiGetRequest] body, "Returns many documents.", document::MGET_PARAMS),
 
-    route!(search GET_POST ["/_field_caps", "/{index}/_field_caps"] field_caps::field_caps => [FieldCapsRequest] body, "Tells what can be done with fields.", indices::INDICES_PARAMS, field_caps::PARAMS),
+    route!(search GET_POST ["/_field_caps", "/{index}/_field_caps"] search::field_caps::field_caps => [FieldCapsRequest] body, "Tells what can be done with fields.", indices::INDICES_PARAMS, search::field_caps::PARAMS),
     route!(search GET_POST ["/_search", "/{index}/_search"] search::search => [SearchRequest, PitSearchRequest] body, "Finds documents, and aggregates them.", search::SEARCH_PARAMS),
-    route!(search GET_POST ["/_search/scroll", "/_search/scroll/{scroll_id}"] scroll::next => [ScrollRequest] body, "Returns the next page of a search that was begun with `scroll`.", scroll::PARAMS),
-    route!(search DELETE ["/_search/scroll/_all"] scroll::clear_all => [ClearAllScrollsRequest], "Ends every scroll of the cluster."),
-    route!(search DELETE ["/_search/scroll", "/_search/scroll/{scroll_id}"] scroll::clear => [ClearScrollRequest, ClearAllScrollsRequest] body, "Ends scrolls of the caller."),
-    route!(search POST ["/{index}/_pit"] pit::open => [OpenPitRequest] body, "Opens a point in time, in which searches see the same documents.", pit::OPEN_PARAMS),
-    route!(search DELETE ["/_pit"] pit::close => [ClosePitRequest] body, "Ends a point in time of the caller."),
+    route!(search GET_POST ["/_search/scroll", "/_search/scroll/{scroll_id}"] search::scroll::next => [ScrollRequest] body, "Returns the next page of a search that was begun with `scroll`.", search::scroll::PARAMS),
+    route!(search DELETE ["/_search/scroll/_all"] search::scroll::clear_all => [ClearAllScrollsRequest], "Ends every scroll of the cluster."),
+    route!(search DELETE ["/_search/scroll", "/_search/scroll/{scroll_id}"] search::scroll::clear => [ClearScrollRequest, ClearAllScrollsRequest] body, "Ends scrolls of the caller."),
+    route!(search POST ["/{index}/_pit"] search::pit::open => [OpenPitRequest] body, "Opens a point in time, in which searches see the same documents.", search::pit::OPEN_PARAMS),
+    route!(search DELETE ["/_pit"] search::pit::close => [ClosePitRequest] body, "Ends a point in time of the caller."),
     route!(search GET_POST ["/_msearch", "/{index}/_msearch"] search::msearch => [SearchRequest, PitSearchRequest] body, "Makes many searches at once.", search::MSEARCH_PARAMS),
     route!(search GET_POST ["/_count", "/{index}/_count"] search::count => [SearchRequest] body, "Counts the documents that match.", search::COUNT_PARAMS),
 
@@ -189,63 +183,63 @@ pub static ROUTES: &[Route] = &[
     route!(indices PUT_POST ["/{index}/_mapping", "/{index}/_mappings"] indices::put_mapping => [PutMappingRequest] body, "Adds fields to the mappings of indices.", indices::INDICES_PARAMS, indices::MASTER_PARAMS),
     route!(indices GET ["/_settings", "/_settings/{name}", "/{index}/_settings", "/{index}/_settings/{name}"] indices::settings => [GetIndexRequest], "Returns the settings of indices.", indices::INDICES_PARAMS, indices::LOCAL_PARAMS, indices::SETTINGS_PARAMS),
     route!(indices PUT ["/_settings", "/{index}/_settings"] indices::put_settings => [UpdateSettingsRequest] body, "Changes dynamic settings of indices.", indices::PUT_SETTINGS_PARAMS, indices::INDICES_PARAMS, indices::MASTER_PARAMS),
-    route!(indices GET ["/_alias", "/_aliases", "/{index}/_alias"] aliases::get => [GetIndexRequest], "Returns aliases.", indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
-    route!(indices POST ["/_aliases"] aliases::actions => [UpdateAliasesRequest] body, "Adds and removes aliases, all at once.", indices::MASTER_PARAMS),
-    route!(indices GET_HEAD ["/_alias/{name}", "/{index}/_alias/{name}"] aliases::get => [GetIndexRequest], "Returns aliases.", indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
-    route!(indices PUT_POST ["/{index}/_alias/{name}", "/{index}/_aliases/{name}"] aliases::put => [UpdateAliasesRequest] body, "Adds an alias.", indices::MASTER_PARAMS),
-    route!(indices DELETE ["/{index}/_alias/{name}", "/{index}/_aliases/{name}"] aliases::delete => [UpdateAliasesRequest], "Removes aliases.", indices::MASTER_PARAMS),
-    route!(indices POST ["/{index}/_close"] close::close => [CloseIndexRequest], "Closes indices: nothing in them is read or written.", indices::MASTER_PARAMS, indices::INDICES_PARAMS, &["wait_for_active_shards"]),
-    route!(indices POST ["/{index}/_open"] close::open => [OpenIndexRequest], "Opens closed indices.", indices::MASTER_PARAMS, indices::INDICES_PARAMS, &["wait_for_active_shards"]),
-    route!(indices PUT ["/{index}/_block/{block}"] close::add_block => [AddIndexBlockRequest], "Puts a block on indices.", indices::MASTER_PARAMS, indices::INDICES_PARAMS),
-    route!(indices POST ["/{alias}/_rollover", "/{alias}/_rollover/{new_index}"] rollover::rollover => [RolloverRequest] body, "Makes a new index, and has an alias write to it.", indices::MASTER_PARAMS, rollover::PARAMS),
-    route!(indices GET ["/_resolve/index/{index}"] resolve_index::resolve => [ResolveIndexRequest], "Tells what index expressions stand for.", indices::INDICES_PARAMS),
+    route!(indices GET ["/_alias", "/_aliases", "/{index}/_alias"] indices::aliases::get => [GetIndexRequest], "Returns aliases.", indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
+    route!(indices POST ["/_aliases"] indices::aliases::actions => [UpdateAliasesRequest] body, "Adds and removes aliases, all at once.", indices::MASTER_PARAMS),
+    route!(indices GET_HEAD ["/_alias/{name}", "/{index}/_alias/{name}"] indices::aliases::get => [GetIndexRequest], "Returns aliases.", indices::INDICES_PARAMS, indices::LOCAL_PARAMS),
+    route!(indices PUT_POST ["/{index}/_alias/{name}", "/{index}/_aliases/{name}"] indices::aliases::put => [UpdateAliasesRequest] body, "Adds an alias.", indices::MASTER_PARAMS),
+    route!(indices DELETE ["/{index}/_alias/{name}", "/{index}/_aliases/{name}"] indices::aliases::delete => [UpdateAliasesRequest], "Removes aliases.", indices::MASTER_PARAMS),
+    route!(indices POST ["/{index}/_close"] indices::close::close => [CloseIndexRequest], "Closes indices: nothing in them is read or written.", indices::MASTER_PARAMS, indices::INDICES_PARAMS, &["wait_for_active_shards"]),
+    route!(indices POST ["/{index}/_open"] indices::close::open => [OpenIndexRequest], "Opens closed indices.", indices::MASTER_PARAMS, indices::INDICES_PARAMS, &["wait_for_active_shards"]),
+    route!(indices PUT ["/{index}/_block/{block}"] indices::close::add_block => [AddIndexBlockRequest], "Puts a block on indices.", indices::MASTER_PARAMS, indices::INDICES_PARAMS),
+    route!(indices POST ["/{alias}/_rollover", "/{alias}/_rollover/{new_index}"] indices::rollover::rollover => [RolloverRequest] body, "Makes a new index, and has an alias write to it.", indices::MASTER_PARAMS, indices::rollover::PARAMS),
+    route!(indices GET ["/_resolve/index/{index}"] indices::resolve::resolve => [ResolveIndexRequest], "Tells what index expressions stand for.", indices::INDICES_PARAMS),
     route!(indices GET_POST ["/_refresh", "/{index}/_refresh"] indices::refresh => [RefreshRequest], "Makes every acknowledged write visible to search.", indices::INDICES_PARAMS),
     route!(indices GET_POST ["/_flush", "/{index}/_flush"] indices::flush => [FlushRequest], "Commits the files of indices, and begins new translogs.", indices::INDICES_PARAMS, &["force", "wait_if_ongoing"]),
     route!(indices GET ["/_stats", "/{index}/_stats", "/_stats/{metric}", "/{index}/_stats/{metric}"] indices::stats => [IndicesStatsRequest], "Returns the numbers of indices.", indices::INDICES_PARAMS, &["forbid_closed_indices", "level"]),
 
-    route!(templates GET_HEAD ["/_component_template", "/_component_template/{name}"] templates::get_component => [GetComponentTemplatesRequest], "Returns component templates.", templates::GET_PARAMS),
-    route!(templates PUT_POST ["/_component_template/{name}"] templates::put_component => [PutComponentTemplateRequest] body, "Creates or replaces a component template.", indices::MASTER_PARAMS, templates::PUT_PARAMS),
-    route!(templates DELETE ["/_component_template/{name}"] templates::delete_component => [DeleteComponentTemplatesRequest], "Deletes component templates.", indices::MASTER_PARAMS),
-    route!(templates GET_HEAD ["/_index_template", "/_index_template/{name}"] templates::get_index => [GetIndexTemplatesRequest], "Returns index templates.", templates::GET_PARAMS),
-    route!(templates PUT_POST ["/_index_template/{name}"] templates::put_index => [PutIndexTemplateRequest] body, "Creates or replaces an index template.", indices::MASTER_PARAMS, templates::PUT_PARAMS),
-    route!(templates DELETE ["/_index_template/{name}"] templates::delete_index => [DeleteIndexTemplatesRequest], "Deletes index templates.", indices::MASTER_PARAMS),
-    route!(templates POST ["/_index_template/_simulate_index/{index}"] templates::simulate_index => [SimulateIndexRequest], "Tells what an index of a name would be made of.", templates::GET_PARAMS),
-    route!(templates POST ["/_index_template/_simulate", "/_index_template/_simulate/{name}"] templates::simulate_template => [SimulateTemplateRequest] body, "Tells what an index template gives.", templates::GET_PARAMS),
-    route!(templates GET_HEAD ["/_template", "/_template/{name}"] templates::get_legacy => [GetLegacyTemplatesRequest], "Returns templates of the older kind.", templates::GET_PARAMS),
-    route!(templates PUT_POST ["/_template/{name}"] templates::put_legacy => [PutLegacyTemplateRequest] body, "Creates or replaces a template of the older kind.", indices::MASTER_PARAMS, templates::PUT_PARAMS, &["order"]),
-    route!(templates DELETE ["/_template/{name}"] templates::delete_legacy => [DeleteLegacyTemplatesRequest], "Deletes templates of the older kind.", indices::MASTER_PARAMS),
+    route!(templates GET_HEAD ["/_component_template", "/_component_template/{name}"] indices::templates::get_component => [GetComponentTemplatesRequest], "Returns component templates.", indices::templates::GET_PARAMS),
+    route!(templates PUT_POST ["/_component_template/{name}"] indices::templates::put_component => [PutComponentTemplateRequest] body, "Creates or replaces a component template.", indices::MASTER_PARAMS, indices::templates::PUT_PARAMS),
+    route!(templates DELETE ["/_component_template/{name}"] indices::templates::delete_component => [DeleteComponentTemplatesRequest], "Deletes component templates.", indices::MASTER_PARAMS),
+    route!(templates GET_HEAD ["/_index_template", "/_index_template/{name}"] indices::templates::get_index => [GetIndexTemplatesRequest], "Returns index templates.", indices::templates::GET_PARAMS),
+    route!(templates PUT_POST ["/_index_template/{name}"] indices::templates::put_index => [PutIndexTemplateRequest] body, "Creates or replaces an index template.", indices::MASTER_PARAMS, indices::templates::PUT_PARAMS),
+    route!(templates DELETE ["/_index_template/{name}"] indices::templates::delete_index => [DeleteIndexTemplatesRequest], "Deletes index templates.", indices::MASTER_PARAMS),
+    route!(templates POST ["/_index_template/_simulate_index/{index}"] indices::templates::simulate_index => [SimulateIndexRequest], "Tells what an index of a name would be made of.", indices::templates::GET_PARAMS),
+    route!(templates POST ["/_index_template/_simulate", "/_index_template/_simulate/{name}"] indices::templates::simulate_template => [SimulateTemplateRequest] body, "Tells what an index template gives.", indices::templates::GET_PARAMS),
+    route!(templates GET_HEAD ["/_template", "/_template/{name}"] indices::templates::get_legacy => [GetLegacyTemplatesRequest], "Returns templates of the older kind.", indices::templates::GET_PARAMS),
+    route!(templates PUT_POST ["/_template/{name}"] indices::templates::put_legacy => [PutLegacyTemplateRequest] body, "Creates or replaces a template of the older kind.", indices::MASTER_PARAMS, indices::templates::PUT_PARAMS, &["order"]),
+    route!(templates DELETE ["/_template/{name}"] indices::templates::delete_legacy => [DeleteLegacyTemplatesRequest], "Deletes templates of the older kind.", indices::MASTER_PARAMS),
 
     route!(security GET ["/_security/_authenticate"] security::authenticate => [AuthenticateRequest], "Tells who the caller is."),
-    route!(security PUT_POST ["/_security/api_key"] api_keys::create => [CreateApiKeyRequest] body, "Creates an API key.", security::CHANGE_PARAMS),
-    route!(security GET ["/_security/api_key"] api_keys::get => [GetApiKeysRequest], "Describes API keys.", api_keys::GET_PARAMS),
-    route!(security DELETE ["/_security/api_key"] api_keys::invalidate => [InvalidateApiKeysRequest] body, "Invalidates API keys."),
-    route!(security PUT ["/_security/api_key/{id}"] api_keys::update => [UpdateApiKeyRequest] body, "Changes the rights or the metadata of an API key.", security::CHANGE_PARAMS),
-    route!(security POST ["/_security/api_key/grant"] api_keys::grant => [GrantApiKeyRequest] body, "Creates an API key for a user whose credentials are given.", security::CHANGE_PARAMS),
-    route!(security POST ["/_security/api_key/_bulk_update"] api_keys::bulk_update => [BulkUpdateApiKeysRequest] body, "Changes the rights or the metadata of API keys.", security::CHANGE_PARAMS),
-    route!(security GET_POST ["/_security/_query/api_key"] listing::api_keys => [QueryApiKeysRequest] body, "Finds API keys by a query.", listing::API_KEY_PARAMS),
-    route!(security GET_POST ["/_security/_query/role"] listing::roles => [QueryRolesRequest] body, "Finds roles by a query."),
-    route!(security GET_POST ["/_security/_query/user"] listing::users => [QueryUsersRequest] body, "Finds users by a query.", listing::USER_PARAMS),
-    route!(security GET ["/_security/service", "/_security/service/{namespace}", "/_security/service/{namespace}/{service}"] service_accounts::get => [GetServiceAccountsRequest], "Describes service accounts."),
-    route!(security GET ["/_security/service/{namespace}/{service}/credential"] service_accounts::get_credentials => [GetServiceCredentialsRequest], "Lists the tokens of a service account."),
-    route!(security PUT_POST ["/_security/service/{namespace}/{service}/credential/token", "/_security/service/{namespace}/{service}/credential/token/{name}"] service_accounts::create_token => [CreateServiceTokenRequest] body, "Creates a token of a service account.", security::CHANGE_PARAMS),
-    route!(security DELETE ["/_security/service/{namespace}/{service}/credential/token/{name}"] service_accounts::delete_token => [DeleteServiceTokenRequest], "Deletes a token of a service account.", security::CHANGE_PARAMS),
-    route!(security GET ["/_security/enroll/node"] service_accounts::enroll_node => [EnrollNodeRequest], "Gives a new node what it needs to join."),
-    route!(security GET ["/_security/enroll/kibana"] service_accounts::enroll_kibana => [EnrollKibanaRequest], "Gives Kibana what it needs to connect."),
-    route!(security GET ["/_security/role", "/_security/role/{name}"] roles::get => [GetRolesRequest], "Describes roles."),
-    route!(security POST ["/_security/role"] roles::put_many => [PutRolesRequest] body, "Creates or replaces roles.", security::CHANGE_PARAMS),
-    route!(security DELETE ["/_security/role"] roles::delete_many => [DeleteRolesRequest] body, "Deletes roles.", security::CHANGE_PARAMS),
-    route!(security PUT_POST ["/_security/role/{name}"] roles::put => [PutRolesRequest] body, "Creates or replaces a role.", security::CHANGE_PARAMS),
-    route!(security DELETE ["/_security/role/{name}"] roles::delete => [DeleteRolesRequest], "Deletes a role.", security::CHANGE_PARAMS),
-    route!(security GET ["/_security/role_mapping", "/_security/role_mapping/{name}"] role_mappings::get => [GetRoleMappingsRequest], "Describes role mappings."),
-    route!(security PUT_POST ["/_security/role_mapping/{name}"] role_mappings::put => [PutRoleMappingRequest] body, "Creates or replaces a role mapping.", security::CHANGE_PARAMS),
-    route!(security DELETE ["/_security/role_mapping/{name}"] role_mappings::delete => [DeleteRoleMappingRequest], "Deletes a role mapping.", security::CHANGE_PARAMS),
-    route!(security GET ["/_security/privilege", "/_security/privilege/{application}", "/_security/privilege/{application}/{privilege}"] privileges::get => [GetPrivilegesRequest], "Describes privileges of applications."),
-    route!(security PUT_POST ["/_security/privilege"] privileges::put => [PutPrivilegesRequest] body, "Creates or replaces privileges of applications.", security::CHANGE_PARAMS),
-    route!(security DELETE ["/_security/privilege/{application}/{privilege}"] privileges::delete => [DeletePrivilegesRequest], "Deletes privileges of an application.", security::CHANGE_PARAMS),
-    route!(security GET ["/_security/privilege/_builtin"] roles::builtin_privileges => [GetBuiltinPrivilegesRequest], "Lists the privileges that roles can have."),
-    route!(security GET ["/_security/user/_privileges"] roles::user_privileges => [GetUserPrivilegesRequest], "Tells what the caller may do."),
-    route!(security GET_POST ["/_security/user/_has_privileges", "/_security/user/{username}/_has_privileges"] roles::has_privileges => [HasPrivilegesRequest] open, "Tells whether the caller has privileges."),
-    route!(security POST ["/_security/role/{name}/_clear_cache", "/_security/realm/{realms}/_clear_cache", "/_security/api_key/{ids}/_clear_cache", "/_security/privilege/{application}/_clear_cache", "/_security/service/{namespace}/{service}/credential/token/{name}/_clear_cache"] roles::clear_cache => [ClearSecurityCacheRequest], "Forgets what is cached of logins and roles."),
+    route!(security PUT_POST ["/_security/api_key"] security::api_keys::create => [CreateApiKeyRequest] body, "Creates an API key.", security::CHANGE_PARAMS),
+    route!(security GET ["/_security/api_key"] security::api_keys::get => [GetApiKeysRequest], "Describes API keys.", security::api_keys::GET_PARAMS),
+    route!(security DELETE ["/_security/api_key"] security::api_keys::invalidate => [InvalidateApiKeysRequest] body, "Invalidates API keys."),
+    route!(security PUT ["/_security/api_key/{id}"] security::api_keys::update => [UpdateApiKeyRequest] body, "Changes the rights or the metadata of an API key.", security::CHANGE_PARAMS),
+    route!(security POST ["/_security/api_key/grant"] security::api_keys::grant => [GrantApiKeyRequest] body, "Creates an API key for a user whose credentials are given.", security::CHANGE_PARAMS),
+    route!(security POST ["/_security/api_key/_bulk_update"] security::api_keys::bulk_update => [BulkUpdateApiKeysRequest] body, "Changes the rights or the metadata of API keys.", security::CHANGE_PARAMS),
+    route!(security GET_POST ["/_security/_query/api_key"] security::query::api_keys => [QueryApiKeysRequest] body, "Finds API keys by a query.", security::query::API_KEY_PARAMS),
+    route!(security GET_POST ["/_security/_query/role"] security::query::roles => [QueryRolesRequest] body, "Finds roles by a query."),
+    route!(security GET_POST ["/_security/_query/user"] security::query::users => [QueryUsersRequest] body, "Finds users by a query.", security::query::USER_PARAMS),
+    route!(security GET ["/_security/service", "/_security/service/{namespace}", "/_security/service/{namespace}/{service}"] security::service_accounts::get => [GetServiceAccountsRequest], "Describes service accounts."),
+    route!(security GET ["/_security/service/{namespace}/{service}/credential"] security::service_accounts::get_credentials => [GetServiceCredentialsRequest], "Lists the tokens of a service account."),
+    route!(security PUT_POST ["/_security/service/{namespace}/{service}/credential/token", "/_security/service/{namespace}/{service}/credential/token/{name}"] security::service_accounts::create_token => [CreateServiceTokenRequest] body, "Creates a token of a service account.", security::CHANGE_PARAMS),
+    route!(security DELETE ["/_security/service/{namespace}/{service}/credential/token/{name}"] security::service_accounts::delete_token => [DeleteServiceTokenRequest], "Deletes a token of a service account.", security::CHANGE_PARAMS),
+    route!(security GET ["/_security/enroll/node"] security::service_accounts::enroll_node => [EnrollNodeRequest], "Gives a new node what it needs to join."),
+    route!(security GET ["/_security/enroll/kibana"] security::service_accounts::enroll_kibana => [EnrollKibanaRequest], "Gives Kibana what it needs to connect."),
+    route!(security GET ["/_security/role", "/_security/role/{name}"] security::roles::get => [GetRolesRequest], "Describes roles."),
+    route!(security POST ["/_security/role"] security::roles::put_many => [PutRolesRequest] body, "Creates or replaces roles.", security::CHANGE_PARAMS),
+    route!(security DELETE ["/_security/role"] security::roles::delete_many => [DeleteRolesRequest] body, "Deletes roles.", security::CHANGE_PARAMS),
+    route!(security PUT_POST ["/_security/role/{name}"] security::roles::put => [PutRolesRequest] body, "Creates or replaces a role.", security::CHANGE_PARAMS),
+    route!(security DELETE ["/_security/role/{name}"] security::roles::delete => [DeleteRolesRequest], "Deletes a role.", security::CHANGE_PARAMS),
+    route!(security GET ["/_security/role_mapping", "/_security/role_mapping/{name}"] security::role_mappings::get => [GetRoleMappingsRequest], "Describes role mappings."),
+    route!(security PUT_POST ["/_security/role_mapping/{name}"] security::role_mappings::put => [PutRoleMappingRequest] body, "Creates or replaces a role mapping.", security::CHANGE_PARAMS),
+    route!(security DELETE ["/_security/role_mapping/{name}"] security::role_mappings::delete => [DeleteRoleMappingRequest], "Deletes a role mapping.", security::CHANGE_PARAMS),
+    route!(security GET ["/_security/privilege", "/_security/privilege/{application}", "/_security/privilege/{application}/{privilege}"] security::privileges::get => [GetPrivilegesRequest], "Describes privileges of applications."),
+    route!(security PUT_POST ["/_security/privilege"] security::privileges::put => [PutPrivilegesRequest] body, "Creates or replaces privileges of applications.", security::CHANGE_PARAMS),
+    route!(security DELETE ["/_security/privilege/{application}/{privilege}"] security::privileges::delete => [DeletePrivilegesRequest], "Deletes privileges of an application.", security::CHANGE_PARAMS),
+    route!(security GET ["/_security/privilege/_builtin"] security::roles::builtin_privileges => [GetBuiltinPrivilegesRequest], "Lists the privileges that roles can have."),
+    route!(security GET ["/_security/user/_privileges"] security::roles::user_privileges => [GetUserPrivilegesRequest], "Tells what the caller may do."),
+    route!(security GET_POST ["/_security/user/_has_privileges", "/_security/user/{username}/_has_privileges"] security::roles::has_privileges => [HasPrivilegesRequest] open, "Tells whether the caller has privileges."),
+    route!(security POST ["/_security/role/{name}/_clear_cache", "/_security/realm/{realms}/_clear_cache", "/_security/api_key/{ids}/_clear_cache", "/_security/privilege/{application}/_clear_cache", "/_security/service/{namespace}/{service}/credential/token/{name}/_clear_cache"] security::roles::clear_cache => [ClearSecurityCacheRequest], "Forgets what is cached of logins and roles."),
     route!(security GET ["/_security/user", "/_security/user/{username}"] security::get_users => [GetUsersRequest], "Describes users.", security::GET_PARAMS),
     route!(security PUT_POST ["/_security/user/{username}"] security::put_user => [PutUserRequest] body, "Creates or replaces a user.", security::CHANGE_PARAMS),
     route!(security DELETE ["/_security/user/{username}"] security::delete_user => [DeleteUserRequest], "Deletes a user.", security::CHANGE_PARAMS),

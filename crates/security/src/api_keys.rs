@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use ringwall_api::api_keys::{ApiKeyInfo, ApiKeyOwner, StoredApiKey};
 use ringwall_api::auth::{ApiKeyRef, Authentication, AuthenticationType, RealmRef, User};
+use ringwall_api::security::{ApiKeyInfo, ApiKeyOwner, StoredApiKey};
 use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::SecretString;
 use ringwall_base::ids::random_bytes;

@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use ringwall_api::listing::{ListRequest, Listed, SortKey};
+use ringwall_api::security::{ListRequest, Listed, SortKey};
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::glob::{self, Syntax};
 use serde_json::{Map, Value};

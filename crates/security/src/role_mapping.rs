@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ringwall_api::auth::User;
-use ringwall_api::role_mappings::StoredRoleMapping;
+use ringwall_api::security::StoredRoleMapping;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::json;
 use ringwall_pki::DistinguishedName;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ringwall_api::api_keys::StoredApiKey;
 use ringwall_api::auth::User;
-use ringwall_api::privileges::{OfApplication, StoredPrivilege};
-use ringwall_api::role_mappings::StoredRoleMapping;
-use ringwall_api::roles::StoredRole;
+use ringwall_api::security::StoredApiKey;
+use ringwall_api::security::StoredRole;
+use ringwall_api::security::StoredRoleMapping;
+use ringwall_api::security::{OfApplication, StoredPrivilege};
 
 /// Users and index names, as of the node's current cluster state. Every call is answered from
 /// memory.

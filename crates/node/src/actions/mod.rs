@@ -1,41 +1,12 @@
 //! What each action does. The registry is the inner client: only the secured client in front of
-//! it is handed to the HTTP edge.
+//! it is handed to the HTTP edge. One folder per family of endpoints, one file per endpoint.
 
-pub mod aliases;
-mod api_keys;
-mod blocks;
-pub mod bulk;
-mod by_query;
-mod close;
-pub mod cluster;
-pub mod cluster_settings;
-mod cluster_stats;
-pub mod enroll;
-mod field_caps;
-pub mod get;
-pub mod health_report;
-pub mod indices;
-mod listing;
-pub mod membership;
-pub mod metrics;
-pub mod nodes;
-mod opened;
-mod pit;
-mod privileges;
-pub mod reload_secure_settings;
-pub mod reroute;
-mod resolve_index;
-mod role_mappings;
-mod roles;
-mod rollover;
-mod scroll;
-pub mod search;
-pub mod security;
-pub mod service_accounts;
-pub mod stats;
-pub mod tasks;
-mod templates;
-pub mod tls;
+mod cluster;
+mod document;
+mod indices;
+mod nodes;
+mod search;
+mod security;
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -100,7 +71,7 @@ where
 {
     Box::pin(async move {
         let request = request.into_typed::<R>()?;
-        blocks::check(&services.cluster.state(), &request)?;
+        indices::blocks::check(&services.cluster.state(), &request)?;
         let response = Services::handle(services, context, request).await?;
         Ok(Box::new(response) as AnyMessage)
     })
@@ -121,7 +92,7 @@ where
     Box::pin(async move {
         let authorizer = &services.authorizer;
         let request = authorizer.authorize(&context.authentication, request)?;
-        blocks::check(&services.cluster.state(), &request)?;
+        indices::blocks::check(&services.cluster.state(), &request)?;
         let task = services.tasks.begin(R::NAME, Origin::current().as_ref());
         task.run(Services::handle(services.clone(), context, request))
             .await
@@ -130,16 +101,18 @@ where
 
 /// Registers what the actions of other nodes ask of this one.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
-    cluster::register_transport(services)?;
-    cluster_stats::register_transport(services)?;
-    tasks::register_transport(services)?;
-    get::register_transport(services)?;
-    nodes::register_transport(services)?;
-    service_accounts::register_transport(services)?;
-    tls::register_transport(services)?;
-    reload_secure_settings::register_transport(services)?;
-    membership::register_transport(services)?;
-    stats::register_transport(services)
+    cluster::health::register_transport(services)?;
+    cluster::membership::register_transport(services)?;
+    cluster::pending_tasks::register_transport(services)?;
+    cluster::stats::register_transport(services)?;
+    cluster::tasks::register_transport(services)?;
+    document::get::register_transport(services)?;
+    indices::broadcast::register_transport(services)?;
+    nodes::info::register_transport(services)?;
+    nodes::reload_secure_settings::register_transport(services)?;
+    nodes::stats::register_transport(services)?;
+    nodes::tls::register_transport(services)?;
+    security::service_accounts::register_transport(services)
 }
 
 impl Executor for ActionRegistry {

@@ -5,7 +5,7 @@ mod lane;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use ringwall_api::cluster::ThreadPoolStats;
+use ringwall_api::nodes::ThreadPoolStats;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use tokio::sync::Semaphore;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ringwall_api::reading_on::OpenPitRequest;
+use ringwall_api::search::OpenPitRequest;
 use ringwall_api::search::SearchRequest;
 use ringwall_api::{ActionRequest, ApiResult, Authentication, Through};
 use ringwall_base::ShardId;

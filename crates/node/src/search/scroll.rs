@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ringwall_api::reading_on::{ClearAllScrollsRequest, ScrollRequest};
 use ringwall_api::search::SearchRequest;
+use ringwall_api::search::{ClearAllScrollsRequest, ScrollRequest};
 use ringwall_api::{ActionRequest, ApiError, ApiResult, Authentication, ErrorCode};
 use ringwall_base::breaker::{Account, Purpose};
 use ringwall_search::{
@@ -119,7 +119,7 @@ pub fn register(services: &Arc<Services>) -> Result<(), DuplicateAction> {
         FREE,
         |_: &FreeRequest| {
             vec![Needs::Own(
-                &ringwall_api::reading_on::ClearScrollRequest::ACTION,
+                &ringwall_api::search::ClearScrollRequest::ACTION,
             )]
         },
         async |services, caller, request| {

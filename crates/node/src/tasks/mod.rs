@@ -16,8 +16,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use ringwall_api::by_query::ByQueryStatus;
-use ringwall_api::tasks::{TaskFilter, TaskId, TaskInfo};
+use ringwall_api::cluster::{TaskFilter, TaskId, TaskInfo};
+use ringwall_api::search::ByQueryStatus;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::glob::{self, Syntax};
 use ringwall_transport::Origin;

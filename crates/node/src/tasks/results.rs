@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringwall_api::ApiError;
-use ringwall_api::by_query::ByQueryResult;
-use ringwall_api::tasks::{TaskId, TaskInfo};
+use ringwall_api::cluster::{TaskId, TaskInfo};
+use ringwall_api::search::ByQueryResult;
 
 /// The task as it was when it ended, and its result.
 #[derive(Debug, Clone)]

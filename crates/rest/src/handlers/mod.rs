@@ -1,36 +1,13 @@
-//! One module per family of endpoints. A handler translates and nothing else.
+//! One folder per family of endpoints, one file per endpoint. A handler translates and nothing else.
 
-pub mod aliases;
-pub mod api_keys;
-pub mod bulk;
-pub mod by_query;
 pub mod cat;
-pub mod close;
 pub mod cluster;
-pub mod cluster_stats;
 pub mod document;
-pub mod field_caps;
 pub mod indices;
-pub mod listing;
-pub mod membership;
 pub mod nodes;
-pub mod pit;
-pub mod privileges;
-pub mod reindex;
-pub mod reroute;
-pub mod resolve_index;
-pub mod role_mappings;
-pub mod roles;
-pub mod rollover;
-pub mod root;
-pub mod scroll;
 pub mod search;
 pub mod security;
-pub mod service_accounts;
-pub mod ssl;
 mod stats_metrics;
-pub mod tasks;
-pub mod templates;
 
 use ringwall_api::document::ShardCounts;
 use ringwall_api::search::{SearchCounts, ShardFailure};

@@ -8,8 +8,8 @@ mod credential;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ringwall_api::api_keys::Grant;
 use ringwall_api::auth::{Authentication, AuthenticationType, RealmRef, TokenRef, User};
+use ringwall_api::security::Grant;
 use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::SecretString;
 

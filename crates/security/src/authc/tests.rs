@@ -5,8 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use ringwall_api::ErrorCode;
-use ringwall_api::api_keys::{ApiKeyInfo, StoredApiKey};
-use ringwall_api::roles::StoredRole;
+use ringwall_api::security::StoredRole;
+use ringwall_api::security::{ApiKeyInfo, StoredApiKey};
 use serde_json::json;
 
 use super::*;
@@ -79,16 +79,15 @@ impl SecurityStore for FakeStore {
         None
     }
 
-    fn role_mappings(&self) -> Vec<(String, Arc<ringwall_api::role_mappings::StoredRoleMapping>)> {
+    fn role_mappings(&self) -> Vec<(String, Arc<ringwall_api::security::StoredRoleMapping>)> {
         Vec::new()
     }
 
     fn application_privileges(
         &self,
         _: &str,
-    ) -> Option<
-        Arc<ringwall_api::privileges::OfApplication<ringwall_api::privileges::StoredPrivilege>>,
-    > {
+    ) -> Option<Arc<ringwall_api::security::OfApplication<ringwall_api::security::StoredPrivilege>>>
+    {
         None
     }
 

@@ -1,7 +1,7 @@
 //! What applications may call their privileges. Source: Elasticsearch reference, "Create or update application
 //! privileges API".
 
-use ringwall_api::privileges::PutPrivilegesRequest;
+use ringwall_api::security::PutPrivilegesRequest;
 use ringwall_api::{ApiError, ApiResult};
 
 /// Checks privileges that are to be stored.
@@ -93,7 +93,7 @@ fn action_problem(action: &str) -> Option<String> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use ringwall_api::privileges::StoredPrivilege;
+    use ringwall_api::security::StoredPrivilege;
     use serde_json::json;
 
     use super::*;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ringwall_api::privileges::{OfApplication, StoredPrivilege};
-use ringwall_api::roles::{
+use ringwall_api::security::{
     HasPrivilegesRequest, HasPrivilegesResponse, Held, IndexPrivilegesCheck,
 };
+use ringwall_api::security::{OfApplication, StoredPrivilege};
 use ringwall_api::{ApiError, ApiResult};
 
 use super::application::is_privilege_name;

@@ -25,9 +25,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ringwall_api::access::RequestItem;
 use ringwall_api::action::ErasedRequest;
-use ringwall_api::api_keys::StoredApiKey;
 use ringwall_api::auth::{Authentication, AuthenticationType};
-use ringwall_api::roles::{HasPrivilegesRequest, HasPrivilegesResponse};
+use ringwall_api::security::StoredApiKey;
+use ringwall_api::security::{HasPrivilegesRequest, HasPrivilegesResponse};
 use ringwall_api::{
     AccessKind, ActionRequest, ActionSpec, ApiError, ApiResult, Claim, ErrorCode, IndicesTarget,
     Unauthorized,

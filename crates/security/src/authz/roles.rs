@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use ringwall_api::roles::StoredRole;
+use ringwall_api::security::StoredRole;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use serde_json::{Map, Value, json};
 

@@ -3,9 +3,9 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
-use ringwall_api::api_keys::StoredApiKey;
 use ringwall_api::auth::AuthenticationType;
-use ringwall_api::roles::StoredRole;
+use ringwall_api::security::StoredApiKey;
+use ringwall_api::security::StoredRole;
 use ringwall_pki::{CaParams, CertificateAuthority, KeySpec, NodeCertParams};
 
 use super::*;
@@ -67,16 +67,15 @@ impl SecurityStore for NoUsers {
         None
     }
 
-    fn role_mappings(&self) -> Vec<(String, Arc<ringwall_api::role_mappings::StoredRoleMapping>)> {
+    fn role_mappings(&self) -> Vec<(String, Arc<ringwall_api::security::StoredRoleMapping>)> {
         Vec::new()
     }
 
     fn application_privileges(
         &self,
         _: &str,
-    ) -> Option<
-        Arc<ringwall_api::privileges::OfApplication<ringwall_api::privileges::StoredPrivilege>>,
-    > {
+    ) -> Option<Arc<ringwall_api::security::OfApplication<ringwall_api::security::StoredPrivilege>>>
+    {
         None
     }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ringwall_api::cluster::{ClusterStateRequest, NodeStats, NodesStatsRequest};
+use ringwall_api::cluster::ClusterStateRequest;
+use ringwall_api::nodes::{NodeStats, NodesStatsRequest};
 use ringwall_api::{ApiResult, IndicesTarget};
 use serde_json::Value;
 

@@ -1,10 +1,10 @@
 //! `GET /_cat/certificates`: one table of all nodes.
 
 use ringwall_api::ApiResult;
-use ringwall_api::tls::{NodesTlsRequest, TlsCertificate};
+use ringwall_api::nodes::{NodesTlsRequest, TlsCertificate};
 
-use super::super::ssl::{days_left, time};
 use super::{CatTable, Column, column, extra};
+use crate::handlers::nodes::{days_left, time};
 use crate::request::RestRequest;
 
 /// The certificates in use by all nodes.

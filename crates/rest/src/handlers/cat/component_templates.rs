@@ -1,9 +1,7 @@
 //! `GET /_cat/component_templates[/{name}]`.
 
 use ringwall_api::ApiResult;
-use ringwall_api::templates::{
-    GetComponentTemplatesRequest, GetIndexTemplatesRequest, GetTemplates,
-};
+use ringwall_api::indices::{GetComponentTemplatesRequest, GetIndexTemplatesRequest, GetTemplates};
 use serde_json::{Map, Value, json};
 
 use super::super::indices::flattened;

@@ -2,7 +2,7 @@
 //! built in memory.
 
 use ringwall_api::ApiResult;
-use ringwall_api::cluster::NodesStatsRequest;
+use ringwall_api::nodes::NodesStatsRequest;
 
 use super::{CatTable, Column, column};
 use crate::request::RestRequest;

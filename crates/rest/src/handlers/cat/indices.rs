@@ -1,7 +1,7 @@
 //! `GET /_cat/indices[/{index}]`.
 
 use ringwall_api::ApiResult;
-use ringwall_api::cluster::IndexRow;
+use ringwall_api::indices::IndexRow;
 
 use super::super::cluster::health_status;
 use super::{CatTable, Cell, Column, column, shard_table};

@@ -1,7 +1,7 @@
 //! `GET /_cat/master`.
 
 use ringwall_api::ApiResult;
-use ringwall_api::cluster::NodeInfo;
+use ringwall_api::nodes::NodeInfo;
 
 use super::super::nodes::host_of;
 use super::{CatTable, Column, all_nodes, column};

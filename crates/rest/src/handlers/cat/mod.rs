@@ -20,10 +20,12 @@ mod tasks;
 mod templates;
 mod thread_pool;
 
-use ringwall_api::cluster::{
-    NodesInfoRequest, NodesInfoResponse, ShardTableRequest, ShardTableResponse,
-};
+use ringwall_api::indices::{ShardTableRequest, ShardTableResponse};
+use ringwall_api::nodes::{NodesInfoRequest, NodesInfoResponse};
 use ringwall_api::{ApiResult, IndicesOptions};
+
+use self::table::{Cell, Column, column, extra};
+use crate::request::{RestRequest, RestResponse};
 
 pub use self::aliases::Aliases;
 pub use self::allocation::Allocation;
@@ -40,11 +42,9 @@ pub use self::pending_tasks::PendingTasks;
 pub use self::plugins::Plugins;
 pub use self::shards::{SHARDS_PARAMS, Shards};
 pub use self::table::{CAT_PARAMS, CatTable, table};
-use self::table::{Cell, Column, column, extra};
 pub use self::tasks::{TASKS_PARAMS, Tasks};
 pub use self::templates::Templates;
 pub use self::thread_pool::ThreadPools;
-use crate::request::{RestRequest, RestResponse};
 
 /// `GET /_cat`: nothing but the list of paths.
 pub async fn overview(_: RestRequest) -> ApiResult<RestResponse> {

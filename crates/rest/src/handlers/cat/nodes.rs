@@ -1,7 +1,7 @@
 //! `GET /_cat/nodes`.
 
 use ringwall_api::ApiResult;
-use ringwall_api::cluster::{NodeInfo, NodeStats, NodesStatsRequest};
+use ringwall_api::nodes::{NodeInfo, NodeStats, NodesStatsRequest};
 
 use super::super::nodes::{host_of, percent};
 use super::{CatTable, Cell, Column, all_nodes, column, extra, role_letters};

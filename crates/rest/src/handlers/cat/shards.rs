@@ -1,7 +1,7 @@
 //! `GET /_cat/shards[/{index}]`.
 
 use ringwall_api::ApiResult;
-use ringwall_api::cluster::ShardRow;
+use ringwall_api::indices::ShardRow;
 
 use super::{CatTable, Cell, Column, column, extra, shard_table};
 use crate::request::RestRequest;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use ringwall_api::ApiResult;
-use ringwall_api::tasks::{ListTasksRequest, TaskInfo, TaskNode};
+use ringwall_api::cluster::{ListTasksRequest, TaskInfo, TaskNode};
 
 use super::super::nodes::host_of;
-use super::super::tasks::{TIMEOUT_MS, filter};
 use super::{CatTable, Cell, Column, column, extra};
+use crate::handlers::cluster::tasks::{TIMEOUT_MS, filter};
 use crate::request::RestRequest;
 
 pub const TASKS_PARAMS: &[&str] = &[

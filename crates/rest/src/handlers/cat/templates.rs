@@ -1,7 +1,7 @@
 //! `GET /_cat/templates[/{name}]`: those of the older kind, then composable ones, as in Elasticsearch.
 
 use ringwall_api::ApiResult;
-use ringwall_api::templates::{
+use ringwall_api::indices::{
     GetIndexTemplatesRequest, GetLegacyTemplatesRequest, GetTemplates, TemplatesResponse,
 };
 use serde_json::{Map, Value};

@@ -1,7 +1,7 @@
 //! `GET /_cat/thread_pool[/{thread_pools}]`.
 
 use ringwall_api::ApiResult;
-use ringwall_api::cluster::{NodeStats, NodesStatsRequest, ThreadPoolStats};
+use ringwall_api::nodes::{NodeStats, NodesStatsRequest, ThreadPoolStats};
 use ringwall_base::glob::{self, Syntax};
 
 use super::super::nodes::host_of;

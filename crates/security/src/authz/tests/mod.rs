@@ -6,19 +6,20 @@ mod roles;
 
 use std::collections::BTreeMap;
 
-use ringwall_api::api_keys::{
-    ApiKeyFilter, ApiKeyInfo, CreateApiKeyRequest, GetApiKeysRequest, StoredApiKey,
-};
 use ringwall_api::auth::{RealmRef, User};
-use ringwall_api::cluster::{HealthRequest, MainRequest, ShardTableRequest};
+use ringwall_api::cluster::{HealthRequest, MainRequest};
 use ringwall_api::document::{
     BulkRequest, GetRequest, OpType, RefreshPolicy, SourceFilter, WriteItem,
 };
+use ringwall_api::indices::ShardTableRequest;
 use ringwall_api::indices::{CreateIndexRequest, DeleteIndexRequest, GetIndexRequest};
-use ringwall_api::privileges::{OfApplication, StoredPrivilege};
-use ringwall_api::roles::{ApplicationPrivilegesCheck, IndexPrivilegesCheck, StoredRole};
 use ringwall_api::search::SearchRequest;
+use ringwall_api::security::{
+    ApiKeyFilter, ApiKeyInfo, CreateApiKeyRequest, GetApiKeysRequest, StoredApiKey,
+};
+use ringwall_api::security::{ApplicationPrivilegesCheck, IndexPrivilegesCheck, StoredRole};
 use ringwall_api::security::{AuthenticateRequest, ChangePasswordRequest, NewPassword};
+use ringwall_api::security::{OfApplication, StoredPrivilege};
 use ringwall_api::{ActionRequest, IndicesOptions};
 use serde_json::json;
 
@@ -55,16 +56,15 @@ impl SecurityStore for FakeStore {
         self.2.lock().get(name).cloned()
     }
 
-    fn role_mappings(&self) -> Vec<(String, Arc<ringwall_api::role_mappings::StoredRoleMapping>)> {
+    fn role_mappings(&self) -> Vec<(String, Arc<ringwall_api::security::StoredRoleMapping>)> {
         Vec::new()
     }
 
     fn application_privileges(
         &self,
         application: &str,
-    ) -> Option<
-        Arc<ringwall_api::privileges::OfApplication<ringwall_api::privileges::StoredPrivilege>>,
-    > {
+    ) -> Option<Arc<ringwall_api::security::OfApplication<ringwall_api::security::StoredPrivilege>>>
+    {
         self.3.get(application).cloned()
     }
 

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn who_may_do_nothing_of_the_kind_is_refused_before_the_request_is_read() {
-    use ringwall_api::api_keys::InvalidateApiKeysRequest;
+    use ringwall_api::security::InvalidateApiKeysRequest;
     use ringwall_api::security::PutUserRequest;
 
     let authorizer = authorizer();

@@ -199,7 +199,7 @@ fn privileges_are_held_as_elasticsearch_has_them() {
     let held = authorizer
         .held_privileges(&caller(&["t1", "gone"]), &asked)
         .unwrap();
-    let yes = |answers: &ringwall_api::roles::Held| {
+    let yes = |answers: &ringwall_api::security::Held| {
         let held = answers.iter().filter(|(_, held)| **held);
         held.map(|(name, _)| name.clone())
             .collect::<Vec<_>>()

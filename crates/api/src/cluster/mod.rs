@@ -1,0 +1,25 @@
+//! The cluster as a whole.
+
+mod health;
+mod health_report;
+mod membership;
+mod metrics;
+mod pending_tasks;
+mod reroute;
+mod root;
+mod settings;
+mod state;
+mod stats;
+mod tasks;
+
+pub use health::*;
+pub use health_report::*;
+pub use membership::*;
+pub use metrics::*;
+pub use pending_tasks::*;
+pub use reroute::*;
+pub use root::*;
+pub use settings::*;
+pub use state::*;
+pub use stats::*;
+pub use tasks::*;

@@ -1,0 +1,13 @@
+//! The cluster as a whole.
+
+pub mod health;
+pub mod health_report;
+pub mod membership;
+pub mod metrics;
+pub mod pending_tasks;
+pub mod reroute;
+pub mod root;
+pub mod settings;
+pub mod state;
+pub mod stats;
+pub mod tasks;

@@ -1,0 +1,41 @@
+//! Creating, describing and maintaining indices.
+
+pub mod aliases;
+pub mod blocks;
+pub mod broadcast;
+pub mod close;
+pub mod create;
+pub mod delete;
+pub mod get;
+pub mod mapping;
+pub mod refresh;
+pub mod resolve;
+pub mod rollover;
+pub mod settings;
+pub mod shard_table;
+pub mod stats;
+pub mod templates;
+
+use ringwall_api::{ApiError, ApiResult};
+use ringwall_cluster::{ClusterState, IndexMetadata};
+use ringwall_security::ResolvedIndices;
+
+/// Returns the indices of a resolved target.
+///
+/// # Errors
+/// One has been deleted since it was resolved.
+pub(crate) fn concrete<'a>(
+    state: &'a ClusterState,
+    target: &ResolvedIndices,
+) -> ApiResult<Vec<&'a IndexMetadata>> {
+    target
+        .names()
+        .iter()
+        .map(|name| {
+            state
+                .indices
+                .get(name)
+                .ok_or_else(|| ApiError::index_not_found(name))
+        })
+        .collect()
+}

@@ -1,0 +1,88 @@
+//! Settings of indices changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringwall_api::indices::{Acknowledged, UpdateSettingsRequest};
+use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
+use ringwall_cluster::Change;
+use ringwall_cluster::index_settings::Updated;
+use ringwall_security::Resolved;
+use serde_json::Value;
+
+use crate::actions::Handler;
+use crate::actions::indices::concrete;
+use crate::actions::indices::delete::acknowledged;
+use crate::services::Services;
+
+impl Handler<UpdateSettingsRequest> for Services {
+    async fn handle(
+        services: Arc<Self>,
+        _context: RequestContext,
+        request: Resolved<UpdateSettingsRequest>,
+    ) -> ApiResult<Acknowledged> {
+        let timeout = Duration::from_millis(request.timeout_ms);
+        let (settings, preserves) = (&request.settings, request.preserve_existing);
+        let state = services.cluster.state();
+        for index in concrete(&state, request.indices())? {
+            let changed = SettingsChange {
+                body: settings,
+                preserves,
+                // None of the settings that a closed index takes needs its copies to be opened anew.
+                as_closed: request.reopen,
+            };
+            update_one(&services, &index.id.name, &changed, timeout).await?;
+        }
+        acknowledged(&services, timeout).await
+    }
+}
+
+/// A change of settings as it was asked for.
+pub(crate) struct SettingsChange<'a> {
+    pub(crate) body: &'a Value,
+    /// Settings that are set already stay as they are.
+    pub(crate) preserves: bool,
+    /// An open index takes what a closed one takes.
+    pub(crate) as_closed: bool,
+}
+
+pub(crate) async fn update_one(
+    services: &Services,
+    name: &str,
+    changed: &SettingsChange<'_>,
+    timeout: Duration,
+) -> ApiResult<()> {
+    for _ in 0..ATTEMPTS {
+        let state = services.cluster.state();
+        let index = state
+            .indices
+            .get(name)
+            .ok_or_else(|| ApiError::index_not_found(name))?;
+        let change = Change::PutIndexSettings {
+            index: index.id.clone(),
+            base_version: index.settings_version,
+            settings: index.settings.updated(
+                changed.body,
+                &Updated {
+                    index: &index.id,
+                    as_closed: index.is_closed || changed.as_closed,
+                    preserves: changed.preserves,
+                },
+            )?,
+        };
+        let result = services.cluster.submit(change, timeout).await;
+        let newest = services.cluster.state();
+        let version = newest.index(&index.id).map(|index| index.settings_version);
+        match result {
+            // Somebody else's change came first: apply this one to its result.
+            Err(_) if version.is_some() && version != Some(index.settings_version) => {}
+            result => return result,
+        }
+    }
+    Err(ApiError::new(
+        ErrorCode::ProcessClusterEventTimeout,
+        format!("the settings of [{name}] change too often; retry"),
+    ))
+}
+
+const ATTEMPTS: usize = 16;

@@ -1,0 +1,20 @@
+//! The cluster as a whole.
+
+mod health;
+mod health_report;
+pub mod membership;
+mod metrics;
+mod pending_tasks;
+pub mod reroute;
+pub mod root;
+mod settings;
+mod state;
+pub mod stats;
+pub mod tasks;
+
+pub use health::*;
+pub use health_report::*;
+pub use metrics::*;
+pub use pending_tasks::*;
+pub use settings::*;
+pub use state::*;

@@ -1,0 +1,10 @@
+//! Writing and reading documents by id.
+
+pub mod bulk;
+mod get;
+mod mget;
+mod write;
+
+pub use get::*;
+pub use mget::*;
+pub use write::*;
