@@ -51,5 +51,5 @@ fn has_password(state: &ClusterState) -> bool {
     elastic.is_some_and(|user| user.password_hash.is_some())
 }
 
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_secs(1);

@@ -327,7 +327,7 @@ fn wish(headers: &HeaderMap) -> Option<String> {
     text(headers, &ACCEPT).filter(|accept| !is_list(accept))
 }
 
-pub(crate) fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let value = headers.get(name)?;
     Some(String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase())
 }
