@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::glossary::{Kind, meaning};
 use crate::router::{COMMON_PARAMS, Route, TakesBody};
 use crate::routes::ROUTES;
+use crate::unsupported;
 
 /// Returns `docs/api.md`.
 pub fn markdown() -> String {
@@ -24,8 +25,20 @@ pub fn markdown() -> String {
             text.push_str(&section(route));
         }
     }
+    text.push_str(REFUSED);
+    for name in unsupported::names() {
+        let _ = writeln!(text, "- `{name}`");
+    }
     text
 }
+
+const REFUSED: &str = "
+## Refused by name
+
+These APIs of Elasticsearch are not here. A request to one is answered with 400 and `[...] is not supported by Ringwall`,
+and with what to do instead where there is something. `docs/compatibility.md` tells how answers differ.
+
+";
 
 const HEAD: &str = "# The HTTP API
 
@@ -45,7 +58,7 @@ fn families() -> BTreeMap<&'static str, Vec<&'static Route>> {
     families
 }
 
-pub(crate) fn section(route: &Route) -> String {
+fn section(route: &Route) -> String {
     let methods: Vec<&str> = route.methods.iter().map(|method| method.as_str()).collect();
     let mut text = format!("\n### {}\n\n", route.summary.trim_end_matches('.'));
     for path in route.paths {

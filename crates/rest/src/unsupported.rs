@@ -23,6 +23,14 @@ pub fn why(path: &str) -> Option<String> {
     Some(reason)
 }
 
+/// Returns what [`why`] knows, for the reference.
+pub fn names() -> impl Iterator<Item = String> {
+    let of_security = OF_SECURITY.iter();
+    APIS.iter()
+        .map(|(name, _)| (*name).to_owned())
+        .chain(of_security.map(|(name, _)| format!("_security/{name}")))
+}
+
 /// By their first segment that begins with `_`, with what to do instead.
 const APIS: &[(&str, &str)] = &[
     ("_analyze", ""),
