@@ -1,6 +1,5 @@
-//! Connections of browsers: accepting, TLS, and reading requests, all within bounds.
+//! The server of the pages. Its connections are those of the REST API: waiting ones give way, within the same bounds.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,20 +9,16 @@ use bytes::Bytes;
 use http::header::CONNECTION;
 use http::{HeaderValue, Method};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use ringwall_tls::{
-    MaybeTlsStream, PlaintextKind, RefusalLog, SslContext, SslError, detect_plaintext, listen,
-    spawn_expiry_warnings,
+use hyper::body::{Body, Incoming};
+use ringwall_base::SharedIpFilter;
+use ringwall_rest::{
+    Answered, ClientCertificates, HttpConfig, HttpServer, HttpService, ServerHandle, SettingNames,
 };
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use ringwall_tls::{
+    HandshakeFailure, RefusalLog, SslContext, SslError, listen, spawn_expiry_warnings,
+};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::cluster::Cluster;
 use crate::config::{Config, ServerConfig};
@@ -53,7 +48,7 @@ impl From<SslError> for ConsoleError {
 
 /// A console that is bound and does not serve yet.
 pub struct Console {
-    listeners: Vec<TcpListener>,
+    server: HttpServer,
     app: App,
 }
 
@@ -70,11 +65,10 @@ impl Console {
         }
         spawn_expiry_warnings(&contexts);
         let addresses = resolve(&config.server).await?;
-        let port = config.server.port;
-        let listeners = listen::bind(&addresses, &(port..=port)).await?;
+        let server = HttpServer::bind(connections(&config.server, addresses, &server_tls)).await?;
         let cluster = Cluster::new(config.cluster.clone(), cluster_tls);
         Ok(Self {
-            listeners,
+            server,
             app: App {
                 cluster,
                 sessions: Sessions::new(config.sessions),
@@ -89,7 +83,7 @@ impl Console {
     pub fn url(&self) -> String {
         let server = &self.app.config.server;
         let origin = server.public_origin.clone().unwrap_or_else(|| {
-            let bound = self.listeners.first().and_then(|l| l.local_addr().ok());
+            let bound = self.server.addresses().first();
             let scheme = if server.tls.is_some() {
                 "https"
             } else {
@@ -106,43 +100,68 @@ impl Console {
 
     /// Starts to serve, and to look after the cluster.
     pub fn serve(self) -> ConsoleHandle {
-        let shared = Arc::new(Shared {
-            places: Arc::new(Semaphore::new(self.app.config.server.max_connections)),
-            refusals: RefusalLog::new(REFUSALS_EVERY),
-            stop: CancellationToken::new(),
-            tasks: TaskTracker::new(),
-            app: self.app,
-        });
-        for listener in self.listeners {
-            shared.tasks.spawn(accept(listener, Arc::clone(&shared)));
+        let pages = Arc::new(Pages { app: self.app });
+        let stop = CancellationToken::new();
+        tokio::spawn(
+            stop.clone()
+                .run_until_cancelled_owned(look_after(Arc::clone(&pages))),
+        );
+        ConsoleHandle {
+            server: self.server.serve(pages),
+            stop,
         }
-        shared.tasks.spawn(look_after(Arc::clone(&shared)));
-        shared.tasks.close();
-        ConsoleHandle { shared }
     }
 }
 
 /// A console that serves. Dropping it leaves it running.
 pub struct ConsoleHandle {
-    shared: Arc<Shared>,
+    server: ServerHandle,
+    stop: CancellationToken,
 }
 
 impl ConsoleHandle {
     /// Accepts nothing new, lets requests under way finish for at most `drain`, and ends.
     pub async fn shutdown(self, drain: Duration) {
-        self.shared.stop.cancel();
-        if timeout(drain, self.shared.tasks.wait()).await.is_err() {
+        self.stop.cancel();
+        if !self.server.shutdown(drain).await {
             tracing::info!("requests were still under way after {drain:?}");
         }
     }
 }
 
-struct Shared {
+/// Answers browsers.
+struct Pages {
     app: App,
-    places: Arc<Semaphore>,
-    refusals: RefusalLog,
-    stop: CancellationToken,
-    tasks: TaskTracker,
+}
+
+fn connections(
+    config: &ServerConfig,
+    addresses: Vec<IpAddr>,
+    tls: &Option<Arc<SslContext>>,
+) -> HttpConfig {
+    let patience = config.socket_timeout;
+    HttpConfig {
+        addresses,
+        ports: config.port..=config.port,
+        filter: SharedIpFilter::default(),
+        tls: tls.clone(),
+        max_header_bytes: MAX_HEAD,
+        max_head_bytes: MAX_HEAD,
+        max_unread: config.max_payload as u64,
+        max_connections: config.max_connections,
+        handshake_timeout: patience,
+        header_timeout: patience,
+        idle_timeout: patience,
+        body_timeout: patience,
+        discard_timeout: patience,
+        distrust_grace: Duration::ZERO,
+        refusal_interval: REFUSALS_EVERY,
+        names: SettingNames {
+            tls: "server.ssl.enabled",
+            max_connections: "server.maxConnections",
+            handshake_timeout: "server.socketTimeout",
+        },
+    }
 }
 
 async fn load(
@@ -171,147 +190,77 @@ async fn resolve(config: &ServerConfig) -> Result<Vec<IpAddr>, ConsoleError> {
 }
 
 /// Asks at intervals whether the cluster can be used; the log then has why not, also while nobody looks.
-async fn look_after(shared: Arc<Shared>) {
+async fn look_after(pages: Arc<Pages>) {
     loop {
-        tokio::select! {
-            () = shared.stop.cancelled() => return,
-            () = async {
-                shared.app.cluster.probe().await;
-                sleep(LOOK_EVERY).await;
-            } => {}
-        }
+        pages.app.cluster.probe().await;
+        sleep(LOOK_EVERY).await;
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    loop {
-        let accepted = tokio::select! {
-            () = shared.stop.cancelled() => return,
-            accepted = async {
-                let place = Arc::clone(&shared.places).acquire_owned().await;
-                (place, listener.accept().await)
-            } => accepted,
+impl HttpService for Pages {
+    async fn handle(
+        &self,
+        request: http::Request<Incoming>,
+        _certificates: Option<&ClientCertificates>,
+        peer: SocketAddr,
+    ) -> Answered {
+        let config = &self.app.config.server;
+        let (parts, body) = request.into_parts();
+        if body.size_hint().lower() > config.max_payload as u64 {
+            return Answered {
+                response: refusal(&Failure::TooLarge, config),
+                unread: Some(body),
+            };
+        }
+        let body = match parts.method == Method::POST {
+            true => read(body, config).await,
+            false => Ok(Bytes::new()),
         };
-        match accepted {
-            (Ok(place), Ok((tcp, peer))) => {
-                let serving = Arc::clone(&shared);
-                shared.tasks.spawn(async move {
-                    serve(&serving, tcp, peer).await;
-                    drop(place);
-                });
+        let response = match body {
+            Ok(body) => {
+                let request = Request::new(parts, &body, peer.ip(), config);
+                routes::answer(&self.app, request).await
             }
-            (_, Err(error)) => {
-                // Out of file descriptors, most likely.
-                tracing::warn!(%error, "cannot accept a connection");
-                sleep(ACCEPT_PAUSE).await;
+            // What is left of the body is not read.
+            Err(failure) => {
+                let mut response = refusal(&failure, config);
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+                response
             }
-            (Err(_), _) => return,
+        };
+        Answered {
+            response,
+            unread: None,
         }
     }
-}
 
-async fn serve(shared: &Shared, tcp: TcpStream, peer: SocketAddr) {
-    let limit = shared.app.config.server.socket_timeout;
-    let opened = tokio::select! {
-        () = shared.stop.cancelled() => return,
-        opened = timeout(limit, open(shared, tcp, peer, limit)) => opened,
-    };
-    let Ok(Some(stream)) = opened else {
-        return;
-    };
-    let service = service_fn(|request| handle(shared, request, peer));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limit)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    // A browser that reads no further holds its place no longer than this.
-    let life = sleep(CONNECTION_LIFE);
-    tokio::pin!(life);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shared.stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-        () = life => {
-            connection.as_mut().graceful_shutdown();
-            timeout(limit, connection).await.unwrap_or(Ok(()))
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "connection ended");
+    fn no_longer_trusted(&self) -> PageResponse {
+        let said = "The certificate that your browser showed is no longer trusted.".to_owned();
+        let failure = Failure::Refused(http::StatusCode::FORBIDDEN, said);
+        refusal(&failure, &self.app.config.server)
     }
-}
 
-/// Completes the TLS handshake, if TLS is on.
-async fn open(
-    shared: &Shared,
-    tcp: TcpStream,
-    peer: SocketAddr,
-    limit: Duration,
-) -> Option<MaybeTlsStream> {
-    // Only speed is lost.
-    let _ = tcp.set_nodelay(true);
-    let Some(tls) = &shared.app.server_tls else {
-        return Some(tcp.into());
-    };
-    if let Ok(Some(PlaintextKind::Http | PlaintextKind::Http2)) = detect_plaintext(&tcp).await {
-        let line = "a browser talked HTTP where HTTPS is on; it was told to use https://";
-        shared.refusals.inbound(peer, "plaintext", line);
-        refuse_plaintext(tcp).await;
-        return None;
+    fn plaintext(&self) -> String {
+        let said = "This console talks HTTPS: use https:// please\n";
+        format!(
+            "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{said}",
+            said.len()
+        )
     }
-    match tls.accept(tcp, peer, limit).await {
-        Ok(stream) => Some(stream.into()),
-        Err(failure) if failure.is_routine() => None,
-        Err(failure) => {
+
+    fn refused(&self, failure: &HandshakeFailure, refusals: &RefusalLog) {
+        if !failure.is_routine() {
             let line = words::of_console(&failure.to_string());
-            shared.refusals.inbound(peer, failure.reason().kind(), line);
-            None
+            refusals.inbound(failure.peer(), failure.reason().kind(), line);
         }
     }
 }
 
-async fn refuse_plaintext(mut tcp: TcpStream) {
-    let answer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 46\r\nConnection: close\r\n\r\n\
-                  This console talks HTTPS: use https:// please\n";
-    // It is on its way out.
-    let _ = tcp.write_all(answer.as_bytes()).await;
-    let _ = tcp.shutdown().await;
-}
-
-async fn handle(
-    shared: &Shared,
-    request: http::Request<Incoming>,
-    peer: SocketAddr,
-) -> Result<PageResponse, Infallible> {
-    let config = &shared.app.config.server;
-    let (parts, body) = request.into_parts();
-    let is_form = parts.method == Method::POST;
-    let body = match is_form {
-        true => read(body, config).await,
-        false => Ok(Bytes::new()),
-    };
-    let mut response = match body {
-        Ok(body) => {
-            let request = Request::new(parts, &body, peer.ip(), config);
-            routes::answer(&shared.app, request).await
-        }
-        Err(failure) => {
-            let mut response = routes::plain(&failure);
-            headers::secure(&mut response, config);
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(CONNECTION, close);
-            response
-        }
-    };
-    if shared.stop.is_cancelled() {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
-    }
-    Ok(response)
+fn refusal(failure: &Failure, config: &ServerConfig) -> PageResponse {
+    let mut response = routes::plain(failure);
+    headers::secure(&mut response, config);
+    response
 }
 
 async fn read(body: Incoming, config: &ServerConfig) -> Result<Bytes, Failure> {
@@ -330,6 +279,4 @@ async fn read(body: Incoming, config: &ServerConfig) -> Result<Bytes, Failure> {
 const RELOAD_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 const REFUSALS_EVERY: Duration = Duration::from_secs(30);
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-const CONNECTION_LIFE: Duration = Duration::from_secs(3600);
 const MAX_HEAD: usize = 64 << 10;

@@ -26,4 +26,8 @@ mod service;
 mod unsupported;
 
 pub use cors::{Cors, CorsSettings};
-pub use http::{ConnectionCounts, RestConfig, RestError, RestServer, ServerHandle};
+pub use http::{
+    Answered, ConnectionCounts, HttpConfig, HttpServer, HttpService, RestConfig, RestError,
+    RestServer, ServerHandle, SettingNames,
+};
+pub use ringwall_security::ClientCertificates;

@@ -1,5 +1,6 @@
 //! One request, from its head to its answer.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use serde_json::json;
 use crate::cors::Cors;
 use crate::http::body::{BodyLimits, read_body};
 use crate::http::discard::Discard;
+use crate::http::{Answered, HttpService};
 use crate::json::did_you_mean;
 use crate::memory::Parsed;
 use crate::params::Params;
@@ -143,12 +145,12 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> ApiResult<Option<&'a Header
     }
 }
 
-impl Service {
-    /// Answers a request on a connection whose client showed these certificates, if any. Failures are answers too.
-    pub async fn handle(
+impl HttpService for Service {
+    async fn handle(
         &self,
         request: Request<Incoming>,
         certificates: Option<&ClientCertificates>,
+        _peer: SocketAddr,
     ) -> Answered {
         let (parts, mut body) = request.into_parts();
         let refused = self.cors.as_ref().and_then(|cors| cors.answer(&parts));
@@ -180,6 +182,29 @@ impl Service {
         Answered { response, unread }
     }
 
+    fn no_longer_trusted(&self) -> Response<Full<Bytes>> {
+        let reason = "the client certificate of this connection is no longer trusted";
+        Rendering::default().error(&ApiError::new(ErrorCode::Security, reason))
+    }
+
+    fn plaintext(&self) -> String {
+        let reason = "this port speaks HTTPS: use an https:// URL, and the CA certificate of the cluster (for curl: \
+                      --cacert http_ca.crt)";
+        let cause = json!({"type": "plaintext_on_https_port", "reason": reason});
+        let body = json!({
+            "error": {"root_cause": [cause], "type": "plaintext_on_https_port", "reason": reason},
+            "status": 400,
+        })
+        .to_string();
+        format!(
+            "HTTP/1.1 400 Bad Request\r\nx-elastic-product: Elasticsearch\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        )
+    }
+}
+
+impl Service {
     async fn answer(
         &self,
         parts: &Parts,
@@ -331,24 +356,6 @@ fn with_names(
         }
     }
     Ok(variables)
-}
-
-/// An answer, and what it did not wait for.
-pub struct Answered {
-    pub response: Response<Full<Bytes>>,
-    /// The body of the request, if the client has yet to send some of it.
-    pub unread: Option<Incoming>,
-}
-
-impl Answered {
-    /// Returns an answer to a request that was not looked at.
-    pub fn unseen(request: Request<Incoming>, response: Response<Full<Bytes>>) -> Self {
-        let body = request.into_body();
-        Self {
-            response,
-            unread: (!body.is_end_stream()).then_some(body),
-        }
-    }
 }
 
 /// The answer to a `HEAD` is that to a `GET`, with its length and without its body. HTTP/2 leaves that to us.

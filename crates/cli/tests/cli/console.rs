@@ -38,6 +38,7 @@ fn a_secured_cluster_in_a_browser() {
     a_wrong_ca_is_told_with_its_cure(&site, &cluster);
     no_verification_is_warned_of(&site);
     a_refused_account_is_told(&site);
+    sockets_that_ask_nothing_give_way(&site);
 }
 
 fn set_up_users(cluster: &Quickstart) {
@@ -518,6 +519,15 @@ fn a_refused_account_is_told(site: &Site) {
         .browser()
         .log_in("ann", "another-password")
         .goes_to("/");
+    console.stop();
+}
+
+fn sockets_that_ask_nothing_give_way(site: &Site) {
+    let console = site.start(&[("server.maxConnections", "4")]);
+    let idle: Vec<_> = (0..12).map(|_| console.connect()).collect();
+    let page = console.browser().get("/login");
+    assert!(page.text.contains("assword"), "{}", page.text);
+    drop(idle);
     console.stop();
 }
 

@@ -6,21 +6,17 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::HeaderValue;
 use http::header::CONNECTION;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use ringwall_api::{ApiError, ErrorCode};
 use ringwall_security::ClientCertificates;
 use ringwall_tls::{
     MaybeTlsStream, PeerIdentity, PeerRole, PlaintextKind, RefusalLog, SslContext, UnexpectedTls,
     detect_plaintext, explain_io_error, with_certificate,
 };
-use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
@@ -32,14 +28,12 @@ use super::activity::{Activity, Waiting};
 use super::discard::Afterwards;
 use super::guard::{Guard, Patience};
 use super::linger::Linger;
-use super::server::RestConfig;
-use crate::render::Rendering;
-use crate::service::{Answered, Service};
+use super::listener::{Answered, HttpConfig, HttpService};
 
 /// What all connections share.
-pub(super) struct Connections {
-    pub config: RestConfig,
-    pub service: Arc<Service>,
+pub(super) struct Connections<S> {
+    pub config: HttpConfig,
+    pub service: Arc<S>,
     pub places: Arc<Semaphore>,
     pub waiting: Arc<Waiting>,
     pub refusals: Arc<RefusalLog>,
@@ -54,8 +48,8 @@ pub(super) struct Connections {
 ///
 /// What a handshake or a request needs is on the heap and gone when it is over: most connections wait
 /// most of the time.
-pub(super) async fn serve(
-    shared: Arc<Connections>,
+pub(super) async fn serve<S: HttpService>(
+    shared: Arc<Connections<S>>,
     tcp: TcpStream,
     peer: SocketAddr,
     activity: Arc<Activity>,
@@ -82,7 +76,7 @@ pub(super) async fn serve(
         () = shared.drain.cancelled() => return,
         () = distrusted.as_mut() => return,
         () = activity.idle_for(shared.config.idle_timeout) => return,
-        first = first_byte(&mut stream, &shared.refusals, peer) => first,
+        first = first_byte(&mut stream, &shared, peer) => first,
     };
     let Some(first) = first else {
         return;
@@ -103,15 +97,15 @@ enum Protocol {
 }
 
 /// Finds out what the client speaks, and completes the TLS handshake if TLS is on, all within one deadline.
-async fn open(
-    shared: &Connections,
+async fn open<S: HttpService>(
+    shared: &Connections<S>,
     tcp: TcpStream,
     peer: SocketAddr,
 ) -> Option<(MaybeTlsStream, Protocol)> {
     let deadline = Instant::now() + shared.config.handshake_timeout;
     let opened = match &shared.config.tls {
         Some(tls) => open_tls(shared, tls, tcp, peer, deadline).await,
-        None => timeout_at(deadline, open_plain(&shared.refusals, tcp, peer))
+        None => timeout_at(deadline, open_plain(shared, tcp, peer))
             .await
             .unwrap_or(Err(Closed::Silent)),
     };
@@ -124,7 +118,8 @@ async fn open(
             }
             Closed::Silent => tracing::debug!(
                 %peer,
-                "http connection [{peer}] said nothing within [http.handshake_timeout]"
+                "http connection [{peer}] said nothing within [{}]",
+                shared.config.names.handshake_timeout
             ),
         })
         .ok()
@@ -138,8 +133,8 @@ enum Closed {
     Silent,
 }
 
-async fn open_plain(
-    refusals: &RefusalLog,
+async fn open_plain<S>(
+    shared: &Connections<S>,
     tcp: TcpStream,
     peer: SocketAddr,
 ) -> Result<(MaybeTlsStream, Protocol), Closed> {
@@ -152,8 +147,8 @@ async fn open_plain(
                 first_bytes: first,
                 peer,
             };
-            let line = format!("{unexpected} (xpack.security.http.ssl.enabled)");
-            refusals.inbound(peer, "unexpected_tls", line);
+            let line = format!("{unexpected} ({})", shared.config.names.tls);
+            shared.refusals.inbound(peer, "unexpected_tls", line);
             Err(Closed::Told)
         }
         [b'P', b'R', b'I', b' '] => Ok((tcp.into(), Protocol::Http2)),
@@ -161,8 +156,8 @@ async fn open_plain(
     }
 }
 
-async fn open_tls(
-    shared: &Connections,
+async fn open_tls<S: HttpService>(
+    shared: &Connections<S>,
     tls: &SslContext,
     tcp: TcpStream,
     peer: SocketAddr,
@@ -178,7 +173,7 @@ async fn open_tls(
              request: the client must use https://"
         );
         shared.refusals.inbound(peer, "plaintext", line);
-        answer_plaintext(tcp).await;
+        answer_plaintext(tcp, &shared.service.plaintext()).await;
         return Err(Closed::Told);
     }
     let left = deadline.saturating_duration_since(Instant::now());
@@ -193,7 +188,7 @@ async fn open_tls(
             Ok((stream.into(), protocol))
         }
         Err(failure) => {
-            shared.refusals.handshake(&failure, None);
+            shared.service.refused(&failure, &shared.refusals);
             Err(Closed::Told)
         }
     }
@@ -201,9 +196,9 @@ async fn open_tls(
 
 /// Waits for the first byte of the first request. In TLS 1.3 a client that does not trust this server says so
 /// here, after its handshake.
-async fn first_byte(
+async fn first_byte<S: HttpService>(
     stream: &mut MaybeTlsStream,
-    refusals: &RefusalLog,
+    shared: &Connections<S>,
     peer: SocketAddr,
 ) -> Option<u8> {
     let mut first = [0; 1];
@@ -212,7 +207,7 @@ async fn first_byte(
         Ok(_) => Some(first[0]),
         Err(error) => {
             match explain_io_error(&error) {
-                Some(failure) => refusals.handshake(failure, None),
+                Some(failure) => shared.service.refused(failure, &shared.refusals),
                 None => tracing::debug!(%error, %peer, "http connection ended before a request"),
             }
             None
@@ -221,8 +216,8 @@ async fn first_byte(
 }
 
 /// Completes when the trust of the day refuses the certificate that a client has shown.
-async fn distrusted(
-    shared: &Connections,
+async fn distrusted<S>(
+    shared: &Connections<S>,
     trust: Option<watch::Receiver<u64>>,
     identity: Option<&PeerIdentity>,
     peer: SocketAddr,
@@ -247,20 +242,7 @@ async fn distrusted(
 }
 
 /// Tells a client that speaks plain HTTP to an HTTPS port what to do.
-async fn answer_plaintext(mut tcp: TcpStream) {
-    let reason = "this port speaks HTTPS: use an https:// URL, and the CA certificate of the cluster (for curl: \
-                  --cacert http_ca.crt)";
-    let cause = json!({"type": "plaintext_on_https_port", "reason": reason});
-    let body = json!({
-        "error": {"root_cause": [cause], "type": "plaintext_on_https_port", "reason": reason},
-        "status": 400,
-    })
-    .to_string();
-    let answer = format!(
-        "HTTP/1.1 400 Bad Request\r\nx-elastic-product: Elasticsearch\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    );
+async fn answer_plaintext(mut tcp: TcpStream, answer: &str) {
     let exchange = async {
         // Read first: closing over unread bytes would reset the connection under the answer.
         let mut request = [0; 4096];
@@ -277,14 +259,14 @@ async fn answer_plaintext(mut tcp: TcpStream) {
 }
 
 /// A connection whose client has begun to ask.
-struct Connection {
-    shared: Arc<Connections>,
+struct Connection<S> {
+    shared: Arc<Connections<S>>,
     activity: Arc<Activity>,
     protocol: Protocol,
     peer: SocketAddr,
 }
 
-impl Connection {
+impl<S: HttpService> Connection<S> {
     async fn run(self, stream: MaybeTlsStream, first: u8, distrusted: impl Future<Output = ()>) {
         let config = &self.shared.config;
         let patience = Patience {
@@ -299,15 +281,14 @@ impl Connection {
             .peer_identity()
             .and_then(|peer| ClientCertificates::new(peer.chain.clone()));
         let afterwards = Afterwards {
-            // Room for who sends too much, but not for everything.
-            max_bytes: config.max_content_length.saturating_mul(2),
+            max_bytes: config.max_unread,
             pause: config.discard_timeout,
             time: config.body_timeout,
         };
         let linger = Linger::new(afterwards, self.shared.drain.clone());
         let stream = Guard::new(stream, first, patience, Arc::clone(&self.activity), linger);
         let (service, activity) = (Arc::clone(&self.shared.service), Arc::clone(&self.activity));
-        let protocol = self.protocol;
+        let (protocol, peer) = (self.protocol, self.peer);
         let goodbye = CancellationToken::new();
         let asked_to_leave = goodbye.clone();
         let distrusted_since = Arc::new(OnceLock::new());
@@ -322,9 +303,9 @@ impl Connection {
                 .is_some_and(|since: &Instant| since.elapsed() > GOODBYE);
             async move {
                 let answered = match is_late {
-                    true => Answered::unseen(request, no_longer_trusted()),
+                    true => Answered::unseen(request, service.no_longer_trusted()),
                     // hyper keeps the room of an answering future for as long as the connection lives.
-                    false => Box::pin(service.handle(request, certificates.as_ref())).await,
+                    false => Box::pin(service.handle(request, certificates.as_ref(), peer)).await,
                 };
                 drop(answering);
                 let Answered {
@@ -378,13 +359,7 @@ impl Connection {
     }
 }
 
-/// Answers what a client still asks that was told to stop.
-fn no_longer_trusted() -> http::Response<Full<Bytes>> {
-    let reason = "the client certificate of this connection is no longer trusted";
-    Rendering::default().error(&ApiError::new(ErrorCode::Security, reason))
-}
-
-fn builder(config: &RestConfig, protocol: Protocol) -> Builder<TokioExecutor> {
+fn builder(config: &HttpConfig, protocol: Protocol) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -392,7 +367,7 @@ fn builder(config: &RestConfig, protocol: Protocol) -> Builder<TokioExecutor> {
         // The guard's, which tells waiting from sending.
         .header_read_timeout(None)
         .max_headers(MAX_HEADERS)
-        .max_buf_size(config.max_head_bytes().max(MIN_BUFFER_BYTES));
+        .max_buf_size(config.max_head_bytes.max(MIN_BUFFER_BYTES));
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -1,4 +1,4 @@
-//! Binding, accepting, and shutting down.
+//! The server of the REST API.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -8,20 +8,15 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use ringwall_api::Client;
+use ringwall_base::SharedIpFilter;
 use ringwall_base::breaker::Breakers;
-use ringwall_base::{Decision, Denied, SharedIpFilter};
 use ringwall_security::Authenticator;
-use ringwall_tls::listen;
-use ringwall_tls::{RefusalLog, SslContext};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use ringwall_tls::{RefusalLog, SslContext, listen};
 
-use super::activity::{ConnectionCounts, Waiting};
+use super::activity::ConnectionCounts;
 use super::body::BodyLimits;
-use super::connection::{Connections, serve};
 use super::discard::Discard;
+use super::listener::{HttpConfig, HttpServer, ServerHandle, SettingNames};
 use crate::cors::Cors;
 use crate::request::NameMath;
 use crate::service::{HeadLimits, Service};
@@ -80,9 +75,31 @@ pub struct RestConfig {
 }
 
 impl RestConfig {
-    /// Returns the bytes that a request may have before its body.
-    pub(super) fn max_head_bytes(&self) -> usize {
-        self.max_header_bytes.saturating_add(self.max_line_bytes)
+    /// Returns the part of it that is about connections.
+    fn connections(&self) -> HttpConfig {
+        HttpConfig {
+            addresses: self.addresses.clone(),
+            ports: self.ports.clone(),
+            filter: self.filter.clone(),
+            tls: self.tls.clone(),
+            max_header_bytes: self.max_header_bytes,
+            max_head_bytes: self.max_header_bytes.saturating_add(self.max_line_bytes),
+            // Room for who sends too much, but not for everything.
+            max_unread: self.max_content_length.saturating_mul(2),
+            max_connections: self.max_connections,
+            handshake_timeout: self.handshake_timeout,
+            header_timeout: self.header_timeout,
+            idle_timeout: self.idle_timeout,
+            body_timeout: self.body_timeout,
+            discard_timeout: self.discard_timeout,
+            distrust_grace: self.distrust_grace,
+            refusal_interval: self.refusal_interval,
+            names: SettingNames {
+                tls: "xpack.security.http.ssl.enabled",
+                max_connections: "http.max_connections",
+                handshake_timeout: "http.handshake_timeout",
+            },
+        }
     }
 }
 
@@ -132,11 +149,8 @@ pub enum RestError {
 
 /// A server that is bound but not yet serving.
 pub struct RestServer {
-    listeners: Vec<TcpListener>,
-    addresses: Vec<SocketAddr>,
+    server: HttpServer,
     config: RestConfig,
-    counts: Arc<ConnectionCounts>,
-    refusals: Arc<RefusalLog>,
 }
 
 impl RestServer {
@@ -145,34 +159,23 @@ impl RestServer {
         if config.addresses.is_empty() {
             return Err(RestError::NoAddress);
         }
-        let mut listeners = Vec::new();
-        let mut addresses = Vec::new();
-        for listener in listen::bind(&config.addresses, &config.ports).await? {
-            addresses.push(listener.local_addr()?);
-            listeners.push(listener);
-        }
-        Ok(Self {
-            listeners,
-            addresses,
-            refusals: Arc::new(RefusalLog::new(config.refusal_interval)),
-            config,
-            counts: Arc::default(),
-        })
+        let server = HttpServer::bind(config.connections()).await?;
+        Ok(Self { server, config })
     }
 
     /// Returns the addresses bound, in the order of the configuration.
     pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        self.server.addresses()
     }
 
     /// Returns the number of clients, also of those to come.
     pub fn counts(&self) -> Arc<ConnectionCounts> {
-        Arc::clone(&self.counts)
+        self.server.counts()
     }
 
     /// Returns the log of clients that are refused.
     pub fn refusals(&self) -> Arc<RefusalLog> {
-        Arc::clone(&self.refusals)
+        self.server.refusals()
     }
 
     /// Starts to serve. `client` is the one that authorizes
@@ -208,152 +211,9 @@ impl RestServer {
                 .then(|| HeaderValue::try_from(no_security()).ok())
                 .flatten(),
         };
-        self.refusals.spawn_summaries();
-        let connections = Arc::new(Connections {
-            places: Arc::new(Semaphore::new(config.max_connections.max(1))),
-            waiting: Arc::new(Waiting::new(self.counts)),
-            refusals: self.refusals,
-            config,
-            service: Arc::new(service),
-            drain: CancellationToken::new(),
-            abort: CancellationToken::new(),
-            tasks: TaskTracker::new(),
-        });
-        for listener in self.listeners {
-            let shared = Arc::clone(&connections);
-            connections.tasks.spawn(accept_loop(listener, shared));
-        }
-        connections.tasks.close();
-        ServerHandle {
-            addresses: self.addresses,
-            connections,
-        }
+        self.server.serve(Arc::new(service))
     }
 }
-
-/// A running server. Dropping it leaves the server running; see [`ServerHandle::shutdown`].
-pub struct ServerHandle {
-    addresses: Vec<SocketAddr>,
-    connections: Arc<Connections>,
-}
-
-impl ServerHandle {
-    /// Returns the addresses bound.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
-    }
-
-    /// Stops accepting, lets requests under way finish for at most `drain`, then closes the rest.
-    /// Returns whether all finished by themselves.
-    pub async fn shutdown(self, drain: Duration) -> bool {
-        self.connections.drain.cancel();
-        let finished = tokio::time::timeout(drain, self.connections.tasks.wait())
-            .await
-            .is_ok();
-        if !finished {
-            self.connections.abort.cancel();
-            self.connections.tasks.wait().await;
-        }
-        finished
-    }
-}
-
-async fn accept_loop(listener: TcpListener, connections: Arc<Connections>) {
-    loop {
-        let accepted = tokio::select! {
-            () = connections.drain.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let (tcp, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, most likely: another must end first.
-                tracing::warn!(%error, "cannot accept an http connection");
-                connections.waiting.shed_longest();
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let refusals = &connections.refusals;
-        let decision = connections.config.filter.decide(peer.ip());
-        if let Decision::Denied(denied) = &decision {
-            refuse_denied(refusals, peer, denied);
-            continue;
-        }
-        let by_name = decision == Decision::ByName;
-        match place(&connections).await {
-            Some(place) => spawn_connection(&connections, tcp, peer, place, by_name),
-            None => {
-                let line = format!(
-                    "closing http connection from [{peer}]: all [{}] connections of [http.max_connections] carry \
-                     requests",
-                    connections.config.max_connections
-                );
-                refusals.inbound(peer, "too_many_connections", line);
-            }
-        }
-    }
-}
-
-/// Returns a place for a connection. When there is none, who has waited longest for its client gives way.
-async fn place(connections: &Connections) -> Option<OwnedSemaphorePermit> {
-    if let Ok(place) = Arc::clone(&connections.places).try_acquire_owned() {
-        return Some(place);
-    }
-    if !connections.waiting.shed_longest() {
-        return None;
-    }
-    let free = Arc::clone(&connections.places).acquire_owned();
-    tokio::time::timeout(SHED_TIMEOUT, free).await.ok()?.ok()
-}
-
-fn spawn_connection(
-    connections: &Arc<Connections>,
-    tcp: TcpStream,
-    peer: SocketAddr,
-    place: OwnedSemaphorePermit,
-    by_name: bool,
-) {
-    let shared = Arc::clone(connections);
-    let activity = shared.waiting.enter(peer.ip());
-    connections.tasks.spawn(async move {
-        let (abort, given_up) = (shared.abort.clone(), Arc::clone(&activity));
-        tokio::select! {
-            () = abort.cancelled() => {}
-            () = given_up.shed() => {
-                tracing::debug!(%peer, "http connection gave its place to a new one");
-            }
-            () = async {
-                if !by_name || is_let_in(&shared, peer).await {
-                    serve(shared, tcp, peer, activity).await;
-                }
-            } => {}
-        }
-        drop(place);
-    });
-}
-
-/// Decides by the name of the peer, which takes time. Nothing is said to it meanwhile.
-async fn is_let_in(connections: &Connections, peer: SocketAddr) -> bool {
-    let decided = connections.config.filter.denied_by_name(peer.ip());
-    match connections.drain.run_until_cancelled(decided).await {
-        None => false,
-        Some(None) => true,
-        Some(Some(denied)) => {
-            refuse_denied(&connections.refusals, peer, &denied);
-            false
-        }
-    }
-}
-
-fn refuse_denied(refusals: &RefusalLog, peer: SocketAddr, denied: &Denied) {
-    let line = format!("closing http connection from [{peer}]: {denied}");
-    refusals.inbound(peer, "ip_filter", line);
-}
-
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// A connection that was told to end does so at once.
-const SHED_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The value of the header `Warning`. Source: RFC 7234 section 5.5, and what Elasticsearch 8 sends.
 fn no_security() -> String {

@@ -56,7 +56,7 @@ pub static SERVER_SOCKET_TIMEOUT: Setting<Milliseconds> = Setting::new(
 
 pub static SERVER_MAX_CONNECTIONS: Setting<usize> = Setting::new(
     "server.maxConnections",
-    "Connections of browsers at once; one more waits until another ends.",
+    "Connections of browsers at once. For one more, the one that has waited longest for its browser is closed.",
 )
 .default("256")
 .between(1, 100_000)

@@ -165,9 +165,14 @@ impl ConsoleProcess {
         Browser::new(HttpClient::new(&url, Some(tls), None).unwrap())
     }
 
+    /// Connects and says nothing.
+    pub fn connect(&self) -> TcpStream {
+        TcpStream::connect(("localhost", self.port)).unwrap()
+    }
+
     /// Talks HTTP and returns what comes.
     pub fn plain_get(&self) -> String {
-        let mut stream = TcpStream::connect(("localhost", self.port)).unwrap();
+        let mut stream = self.connect();
         write!(stream, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         let mut said = String::new();
         // A reset after the answer is no matter.
