@@ -1,7 +1,7 @@
 //! Shared vocabulary of every Ringwall crate: identifiers, units, secrets, the document routing
 //! hash, the wire encoding and atomic file writes.
 //!
-//! No async runtime, no sockets, no settings. Anything here is used by at least three crates.
+//! No async runtime, no sockets, no settings. Anything here is used by several crates.
 
 pub mod breaker;
 pub mod bytesize;
@@ -15,6 +15,7 @@ pub mod ip_filter;
 pub mod java;
 pub mod json;
 pub mod json_size;
+pub mod login_throttle;
 pub mod node_key;
 pub mod reserve;
 pub mod routing;

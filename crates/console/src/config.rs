@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ringwall_base::login_throttle::LoginLimits;
 use ringwall_base::{SecretString, TimeValue};
 use ringwall_settings::console::registry::{self as settings, ConsoleSsl};
 use ringwall_settings::console::{ConsoleSettings, Milliseconds};
@@ -14,7 +15,7 @@ pub struct Config {
     pub(crate) server: ServerConfig,
     pub(crate) cluster: ClusterConfig,
     pub(crate) sessions: SessionConfig,
-    pub(crate) login: LoginConfig,
+    pub(crate) login: LoginLimits,
 }
 
 /// The side of the browsers.
@@ -72,16 +73,10 @@ pub(crate) struct SessionConfig {
     pub max: usize,
 }
 
-/// What failed logins cost.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LoginConfig {
-    pub free_failures: u32,
-    pub max_wait: Duration,
-}
-
 impl Config {
     /// Returns what the settings say; reads no file.
     pub fn from_settings(given: &ConsoleSettings) -> Self {
+        let free_failures = given.get(&settings::LOGIN_FREE_FAILURES) as u32;
         let Milliseconds(socket_timeout) = given.get(&settings::SERVER_SOCKET_TIMEOUT);
         let base_path = given.get(&settings::SERVER_BASE_PATH).unwrap_or_default();
         let public = given.get(&settings::SERVER_PUBLIC_BASE_URL);
@@ -108,8 +103,9 @@ impl Config {
                 lifespan: given.get(&settings::SESSION_LIFESPAN).duration(),
                 max: given.get(&settings::MAX_SESSIONS),
             },
-            login: LoginConfig {
-                free_failures: given.get(&settings::LOGIN_FREE_FAILURES) as u32,
+            login: LoginLimits {
+                free_failures,
+                free_of_address: free_failures.saturating_mul(4),
                 max_wait: wait(given.get(&settings::LOGIN_MAX_WAIT)),
             },
         }

@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 use maud::Markup;
 use parking_lot::Mutex;
+use ringwall_base::login_throttle::LoginThrottle;
 use ringwall_tls::SslContext;
 use serde_json::{Value, json};
 
@@ -18,7 +19,6 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::request::Request;
 use crate::sessions::{Session, Sessions};
-use crate::throttle::Throttle;
 
 pub type PageResponse = Response<Full<Bytes>>;
 pub type PageResult = Result<PageResponse, Failure>;
@@ -28,7 +28,7 @@ pub struct App {
     pub config: Config,
     pub cluster: Cluster,
     pub sessions: Sessions,
-    pub throttle: Throttle,
+    pub throttle: LoginThrottle,
     /// TLS towards browsers.
     pub server_tls: Option<Arc<SslContext>>,
 }

@@ -26,7 +26,6 @@ mod request;
 mod routes;
 mod server;
 mod sessions;
-mod throttle;
 mod urlencoded;
 mod words;
 

@@ -11,6 +11,7 @@ use http::{HeaderValue, Method};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Incoming};
 use ringwall_base::SharedIpFilter;
+use ringwall_base::login_throttle::LoginThrottle;
 use ringwall_rest::{
     Answered, ClientCertificates, HttpConfig, HttpServer, HttpService, ServerHandle, SettingNames,
 };
@@ -26,7 +27,6 @@ use crate::context::{App, PageResponse};
 use crate::failure::Failure;
 use crate::request::Request;
 use crate::sessions::Sessions;
-use crate::throttle::Throttle;
 use crate::{headers, routes, words};
 
 /// Why the console does not start.
@@ -72,7 +72,7 @@ impl Console {
             app: App {
                 cluster,
                 sessions: Sessions::new(config.sessions),
-                throttle: Throttle::new(config.login),
+                throttle: LoginThrottle::new(config.login),
                 server_tls,
                 config,
             },

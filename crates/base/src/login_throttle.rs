@@ -6,14 +6,23 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::config::LoginConfig;
+/// What failed logins cost.
+#[derive(Debug, Clone, Copy)]
+pub struct LoginLimits {
+    /// Failures of a name at an address before each further try waits, twice as long each time.
+    pub free_failures: u32,
+    /// The same of an address, whatever the names.
+    pub free_of_address: u32,
+    /// The longest wait. A count is forgotten after twice that time.
+    pub max_wait: Duration,
+}
 
 /// Counts the logins that failed, by address and by name at that address.
 ///
 /// By name alone nobody is held up: who fails on purpose would lock others out. The cluster bounds what all logins
 /// together cost.
-pub struct Throttle {
-    config: LoginConfig,
+pub struct LoginThrottle {
+    limits: LoginLimits,
     counts: Mutex<HashMap<Who, Count>>,
 }
 
@@ -31,10 +40,11 @@ struct Count {
     before: Instant,
 }
 
-impl Throttle {
-    pub fn new(config: LoginConfig) -> Self {
+impl LoginThrottle {
+    /// Returns a count of nothing.
+    pub fn new(limits: LoginLimits) -> Self {
         Self {
-            config,
+            limits,
             counts: Mutex::default(),
         }
     }
@@ -74,7 +84,7 @@ impl Throttle {
         Ok(())
     }
 
-    /// Takes back what [`Throttle::begin`] counted: the login succeeded, or the cluster did not answer.
+    /// Takes back what [`LoginThrottle::begin`] counted: the login succeeded, or the cluster did not answer.
     pub fn forgive(&self, address: IpAddr, name: &str, succeeded: bool) {
         let mut counts = self.counts.lock();
         let [alone, named] = keys(address, name);
@@ -95,18 +105,18 @@ impl Throttle {
             return Duration::ZERO;
         };
         let free = match who.name {
-            Some(_) => self.config.free_failures,
-            None => self.config.free_failures.saturating_mul(4),
+            Some(_) => self.limits.free_failures,
+            None => self.limits.free_of_address,
         };
         let Some(over) = count.failures.checked_sub(free) else {
             return Duration::ZERO;
         };
-        let wait = Duration::from_secs(1 << over.min(20)).min(self.config.max_wait);
+        let wait = Duration::from_secs(1 << over.min(20)).min(self.limits.max_wait);
         (count.last + wait).saturating_duration_since(now)
     }
 
     fn is_forgotten(&self, count: Count, now: Instant) -> bool {
-        now.saturating_duration_since(count.last) > self.config.max_wait * 2
+        now.saturating_duration_since(count.last) > self.limits.max_wait * 2
     }
 }
 
@@ -145,9 +155,10 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
-    fn throttle() -> Throttle {
-        Throttle::new(LoginConfig {
+    fn throttle() -> LoginThrottle {
+        LoginThrottle::new(LoginLimits {
             free_failures: 2,
+            free_of_address: 8,
             max_wait: Duration::from_secs(3),
         })
     }
