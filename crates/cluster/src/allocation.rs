@@ -13,7 +13,7 @@ use ringwall_base::{AllocationId, NodeId, ShardId};
 use crate::ClusterState;
 use crate::deciders::Deciders;
 use crate::index_settings::IndexSettings;
-use crate::metadata::IndexMetadata;
+use crate::metadata::{IndexMetadata, ShardMetadata};
 use crate::routing::{
     CopyState, RecoverySource, ShardCopy, ShardRouting, UnassignedInfo, UnassignedReason,
 };
@@ -151,33 +151,41 @@ impl ClusterState {
 /// Takes note of the waits that are over without a node for the copy: what changes next is told of anyway, and a
 /// copy that failed before waits longer for its next try.
 pub(crate) fn end_waits(state: &mut ClusterState, now_ms: u64) {
-    let shards = state
-        .indices
-        .values_mut()
-        .flat_map(|index| &mut index.shards);
-    for shard in shards {
-        shard.no_move_before_ms = shard.no_move_before_ms.filter(|at| now_ms < *at);
-    }
-    let retries: BTreeMap<String, u32> = state
-        .indices
-        .iter()
-        .map(|(name, metadata)| (name.clone(), metadata.settings.max_allocation_retries()))
-        .collect();
-    for (name, routing) in &mut state.routing {
-        let retries = retries.get(name).copied().unwrap_or_default();
-        let copies = routing
-            .shards
-            .iter_mut()
-            .flat_map(|shard| &mut shard.copies);
-        let waiting = copies.filter(|copy| copy.state == CopyState::Unassigned);
-        for info in waiting.filter_map(|copy| copy.unassigned.as_mut()) {
-            info.delayed_until_ms = info.delayed_until_ms.filter(|until| now_ms < *until);
-            if retried_at_ms(info, retries).is_some_and(|at| at <= now_ms) {
-                info.failed_allocations += 1;
-                info.since_ms = now_ms;
+    let is_over = |shard: &ShardMetadata| shard.no_move_before_ms.is_some_and(|at| at <= now_ms);
+    state.indices.change_where(
+        |_, index| index.shards.iter().any(is_over),
+        |_, index| {
+            for shard in index.shards.iter_mut().filter(|shard| is_over(shard)) {
+                shard.no_move_before_ms = None;
             }
-        }
-    }
+        },
+    );
+    let ClusterState {
+        indices, routing, ..
+    } = state;
+    let retries = |name: &str| {
+        let index = indices.get(name);
+        index.map_or(0, |index| index.settings.max_allocation_retries())
+    };
+    routing.change_where(
+        |_, routing| {
+            let mut copies = routing.shards.iter().flat_map(|shard| &shard.copies);
+            copies.any(|copy| copy.state == CopyState::Unassigned && copy.unassigned.is_some())
+        },
+        |name, routing| {
+            let retries = retries(name);
+            let shards = routing.shards.iter_mut();
+            let copies = shards.flat_map(|shard| &mut shard.copies);
+            let waiting = copies.filter(|copy| copy.state == CopyState::Unassigned);
+            for info in waiting.filter_map(|copy| copy.unassigned.as_mut()) {
+                info.delayed_until_ms = info.delayed_until_ms.filter(|until| now_ms < *until);
+                if retried_at_ms(info, retries).is_some_and(|at| at <= now_ms) {
+                    info.failed_allocations += 1;
+                    info.since_ms = now_ms;
+                }
+            }
+        },
+    );
 }
 
 /// Returns when a copy that failed too often in a row is tried again; `None` for one that may be tried at once.

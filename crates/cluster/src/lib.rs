@@ -24,6 +24,7 @@ pub mod render;
 mod reroute;
 pub mod routing;
 mod security;
+mod shared_map;
 mod snapshot;
 pub mod templates;
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub use known::{KnownNode, KnownNodes};
 pub use metadata::{ClusterSettings, IndexMetadata, SecurityMetadata};
 pub use nodes::NodeRecord;
 pub use routing::{CopyState, IndexRouting, RecoverySource, ShardCopy, ShardRouting};
+pub use shared_map::SharedMap;
 pub use snapshot::SnapshotError;
 pub use templates::Templates;
 
@@ -59,9 +61,9 @@ pub struct ClusterState {
     #[serde(default)]
     pub known_nodes: KnownNodes,
     /// By index name.
-    pub indices: BTreeMap<String, IndexMetadata>,
+    pub indices: SharedMap<String, IndexMetadata>,
     /// By index name; has an entry for exactly the names in `indices`.
-    pub routing: BTreeMap<String, IndexRouting>,
+    pub routing: SharedMap<String, IndexRouting>,
     pub security: SecurityMetadata,
     #[serde(default)]
     pub templates: Templates,

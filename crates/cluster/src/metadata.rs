@@ -12,6 +12,7 @@ use ringwall_base::{AllocationId, IndexId, NodeId, Term};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::SharedMap;
 use crate::aliases::Aliases;
 use crate::index_settings::IndexSettings;
 
@@ -76,20 +77,23 @@ impl ClusterSettings {
 /// Users, API keys and tokens, with the hashes of their secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SecurityMetadata {
-    pub native_users: BTreeMap<String, NativeUser>,
+    pub native_users: SharedMap<String, NativeUser>,
     pub reserved_users: BTreeMap<String, ReservedUser>,
     /// By id. Those that have ended are kept for a while.
     #[serde(default)]
-    pub api_keys: BTreeMap<String, Arc<StoredApiKey>>,
+    pub api_keys: SharedMap<String, Arc<StoredApiKey>>,
+    /// When keys that had ended were looked for; milliseconds since the epoch.
+    #[serde(default)]
+    pub api_keys_swept_ms: u64,
     /// Hashes of the tokens of service accounts, by `namespace/service/name`.
     #[serde(default)]
-    pub service_tokens: BTreeMap<String, String>,
+    pub service_tokens: SharedMap<String, String>,
     /// Roles made through the API, by name.
     #[serde(default)]
-    pub roles: BTreeMap<String, Arc<StoredRole>>,
+    pub roles: SharedMap<String, Arc<StoredRole>>,
     /// Role mappings, by name.
     #[serde(default)]
-    pub role_mappings: BTreeMap<String, Arc<StoredRoleMapping>>,
+    pub role_mappings: SharedMap<String, Arc<StoredRoleMapping>>,
     /// Privileges of applications, by application and name.
     #[serde(default)]
     pub privileges: BTreeMap<String, Arc<OfApplication<StoredPrivilege>>>,

@@ -237,11 +237,16 @@ fn put_api_key(
     now_ms: u64,
 ) -> Result<(), ApiError> {
     let keys = &mut security.api_keys;
-    keys.retain(|_, key| {
-        let ends = [key.info.expiration_ms, key.info.invalidation_ms];
-        let end = ends.into_iter().flatten().min();
-        end.is_none_or(|end| end.saturating_add(retention_ms) > now_ms)
-    });
+    // Looking at each of a hundred thousand keys whenever one is made would cost more than the rest.
+    let is_due = now_ms >= security.api_keys_swept_ms.saturating_add(SWEEP_EVERY_MS);
+    if is_due || keys.len() >= limit {
+        security.api_keys_swept_ms = now_ms;
+        keys.retain(|_, key| {
+            let ends = [key.info.expiration_ms, key.info.invalidation_ms];
+            let end = ends.into_iter().flatten().min();
+            end.is_none_or(|end| end.saturating_add(retention_ms) > now_ms)
+        });
+    }
     if keys.len() >= limit && !keys.contains_key(&key.info.id) {
         return Err(ApiError::illegal_argument(format!(
             "this cluster has [{}] API keys, which is the limit of [xpack.security.authc.api_key.max_keys]; \
@@ -252,6 +257,9 @@ fn put_api_key(
     keys.insert(key.info.id.clone(), Arc::new(key));
     Ok(())
 }
+
+/// How often keys are looked at of which the retention is over.
+const SWEEP_EVERY_MS: u64 = 60_000;
 
 fn update_api_key(
     security: &mut SecurityMetadata,

@@ -11,7 +11,7 @@ use crate::disks::DiskLevel;
 use crate::known::{self, KnownNodes};
 use crate::metadata::ClusterSettings;
 use crate::nodes::NodeRecord;
-use crate::routing::{CopyState, UnassignedReason};
+use crate::routing::{CopyState, ShardCopy, UnassignedReason};
 
 impl Step<'_> {
     pub(super) fn bootstrap(&mut self, name: String, uuid: String) -> Result<(), ApiError> {
@@ -110,17 +110,28 @@ impl Step<'_> {
 
     /// A node that comes may hold what was missing, so copies given up on are tried again.
     pub(super) fn forget_failures(&mut self) {
-        let copies = self
-            .state
-            .routing
-            .values_mut()
-            .flat_map(|routing| &mut routing.shards)
-            .flat_map(|shard| &mut shard.copies);
-        for copy in copies.filter(|copy| copy.state == CopyState::Unassigned) {
-            if let Some(info) = &mut copy.unassigned {
-                info.failed_allocations = 0;
-            }
-        }
+        let has_failed = |copy: &ShardCopy| {
+            copy.state == CopyState::Unassigned
+                && copy
+                    .unassigned
+                    .as_ref()
+                    .is_some_and(|info| info.failed_allocations > 0)
+        };
+        self.state.routing.change_where(
+            |_, routing| {
+                let mut copies = routing.shards.iter().flat_map(|shard| &shard.copies);
+                copies.any(has_failed)
+            },
+            |_, routing| {
+                let shards = routing.shards.iter_mut();
+                let copies = shards.flat_map(|shard| &mut shard.copies);
+                for copy in copies.filter(|copy| has_failed(copy)) {
+                    if let Some(info) = &mut copy.unassigned {
+                        info.failed_allocations = 0;
+                    }
+                }
+            },
+        );
     }
 
     pub(super) fn leave(
