@@ -18,6 +18,7 @@ use crate::cluster::{Answer, Call, Cluster, Unreachable};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::request::Request;
+use crate::rights::{self, Needs};
 use crate::sessions::{Session, Sessions};
 
 pub type PageResponse = Response<Full<Bytes>>;
@@ -73,14 +74,13 @@ impl<'a> Context<'a> {
 
     /// Asks the cluster as the user; any answer but a success is a failure of the page.
     pub async fn ask(&self, call: Call) -> Result<Value, Failure> {
-        let answer = self.send(call).await?;
-        match answer.status {
-            status if status.is_success() => Ok(answer.json()),
-            StatusCode::FORBIDDEN => Err(Failure::Forbidden(answer.reason())),
-            StatusCode::NOT_FOUND => Err(Failure::Refused(StatusCode::NOT_FOUND, answer.reason())),
-            status if status.is_client_error() => Err(Failure::Refused(status, answer.reason())),
-            _ => Err(Failure::Refused(StatusCode::BAD_GATEWAY, answer.reason())),
-        }
+        success(&self.send(call).await?)
+    }
+
+    /// As [`Context::ask`], for a request or an answer with a secret, or one of the console's own: it is not among those that
+    /// the page shows.
+    pub async fn ask_unshown(&self, call: Call) -> Result<Value, Failure> {
+        success(&self.send_unshown(&call).await?)
     }
 
     /// Refuses to go on unless the cluster says that there is no such thing: what was meant for a new one must not replace
@@ -96,25 +96,22 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// As [`Context::ask`], for a request or an answer with a secret: it is not among those that the page shows.
-    pub async fn ask_quietly(&self, call: Call) -> Result<Value, Failure> {
-        let before = self.calls.lock().len();
-        let answer = self.ask(call).await;
-        self.calls.lock().truncate(before);
+    /// Asks the cluster as the user and returns any answer but the one that the user is not known.
+    pub async fn send(&self, call: Call) -> Result<Answer, Failure> {
+        let answer = self.send_unshown(&call).await;
+        if !matches!(answer, Err(Failure::Unreachable(_))) {
+            self.calls.lock().push(call);
+        }
         answer
     }
 
-    /// Asks the cluster as the user and returns any answer but the one that the user is not known.
-    pub async fn send(&self, call: Call) -> Result<Answer, Failure> {
+    async fn send_unshown(&self, call: &Call) -> Result<Answer, Failure> {
         let session = self.session()?;
-        let sent = self.app.cluster.send(Some(&session.authorization), &call);
-        let answer = sent
-            .await
-            .map_err(|Unreachable(reason)| Failure::Unreachable(reason))?;
-        self.calls.lock().push(call);
-        match answer.status {
-            StatusCode::UNAUTHORIZED => Err(Failure::LoggedOut),
-            _ => Ok(answer),
+        let sent = self.app.cluster.send(Some(&session.authorization), call);
+        match sent.await {
+            Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => Err(Failure::LoggedOut),
+            Ok(answer) => Ok(answer),
+            Err(Unreachable(reason)) => Err(Failure::Unreachable(reason)),
         }
     }
 
@@ -123,36 +120,47 @@ impl<'a> Context<'a> {
         self.calls.lock().clone()
     }
 
-    /// Returns which of [`PRIVILEGES`] the user has, as found a moment ago. It decides what is linked; the cluster
-    /// decides what is done.
+    /// Returns what the user may do of what pages need, as found a moment ago; what was known before where the cluster does
+    /// not answer.
     pub async fn privileges(&self) -> Arc<BTreeSet<String>> {
+        match self.current_privileges().await {
+            Ok(found) => found,
+            // Said by the page itself, which asks for more.
+            Err(_) => {
+                let known = self
+                    .session
+                    .as_ref()
+                    .and_then(|session| session.privileges());
+                known.map(|(_, known)| known).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Refuses who lacks what a page needs, before anything else is asked.
+    pub async fn require(&self, needs: Needs) -> Result<(), Failure> {
+        match rights::suffice(&*self.current_privileges().await?, needs) {
+            true => Ok(()),
+            false => Err(Failure::Forbidden(rights::told(needs))),
+        }
+    }
+
+    async fn current_privileges(&self) -> Result<Arc<BTreeSet<String>>, Failure> {
         let Some(session) = &self.session else {
-            return Arc::default();
+            return Ok(Arc::default());
         };
         let now = Instant::now();
-        let known = session.privileges();
-        if let Some((at, known)) = &known
-            && now.saturating_duration_since(*at) < PRIVILEGES_FOR
+        if let Some((at, known)) = session.privileges()
+            && now.saturating_duration_since(at) < PRIVILEGES_FOR
         {
-            return Arc::clone(known);
+            return Ok(known);
         }
-        let body = json!({"cluster": PRIVILEGES});
-        let call = Call::json(Method::POST, "/_security/user/_has_privileges", &body);
-        let sent = self
-            .app
-            .cluster
-            .send(Some(&session.authorization), &call)
-            .await;
-        let answer = match sent {
-            Ok(answer) if answer.status.is_success() => answer.json(),
-            // Said by the page itself, which asks for more.
-            _ => return known.map(|(_, known)| known).unwrap_or_default(),
-        };
-        let has = |name: &&str| answer["cluster"][name] == Value::Bool(true);
-        let found = PRIVILEGES.iter().copied().filter(has).map(str::to_owned);
-        let found = Arc::new(found.collect());
+        let body = json!({"cluster": rights::CLUSTER});
+        let has = Call::json(Method::POST, "/_security/user/_has_privileges", &body);
+        let own = Call::get("/_security/user/_privileges");
+        let (has, own) = futures::try_join!(self.ask_unshown(has), self.ask_unshown(own))?;
+        let found = Arc::new(rights::found(&has, &own));
         session.set_privileges(now, Arc::clone(&found));
-        found
+        Ok(found)
     }
 
     /// Returns a path of the console as links have it.
@@ -178,6 +186,16 @@ impl<'a> Context<'a> {
     }
 }
 
+/// Returns what a success says, else the failure that it is.
+fn success(answer: &Answer) -> Result<Value, Failure> {
+    match answer.status {
+        status if status.is_success() => Ok(answer.json()),
+        StatusCode::FORBIDDEN => Err(Failure::Forbidden(answer.reason())),
+        status if status.is_client_error() => Err(Failure::Refused(status, answer.reason())),
+        _ => Err(Failure::Refused(StatusCode::BAD_GATEWAY, answer.reason())),
+    }
+}
+
 /// Returns a page.
 pub fn html(status: StatusCode, markup: Markup) -> PageResponse {
     let mut response = Response::new(Full::new(Bytes::from(markup.into_string())));
@@ -186,14 +204,5 @@ pub fn html(status: StatusCode, markup: Markup) -> PageResponse {
     response.headers_mut().insert(CONTENT_TYPE, html);
     response
 }
-
-/// Cluster privileges that pages need.
-pub const PRIVILEGES: &[&str] = &[
-    "monitor",
-    "read_security",
-    "manage_security",
-    "manage_api_key",
-    "manage_own_api_key",
-];
 
 const PRIVILEGES_FOR: Duration = Duration::from_secs(30);

@@ -9,7 +9,6 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::request::Request;
 use crate::sessions::Session;
-use crate::urlencoded::encode;
 
 /// The hidden field that every form of a session has.
 pub fn token(session: &Session) -> Markup {
@@ -87,64 +86,64 @@ pub fn join(list: &Value) -> String {
     texts.join(", ")
 }
 
+/// Returns the beginning of a text that is too long to be shown, and how long it is.
+pub fn cut(text: String, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some((end, _)) => format!("{}\n… {} bytes in all", &text[..end], text.len()),
+        None => text,
+    }
+}
+
+/// Returns a number of bytes with a unit, as tables of the cluster have it.
+pub fn bytes(count: u64) -> String {
+    let mut unit = 0;
+    let mut rest = count as f64;
+    while rest >= 1024.0 && unit + 1 < UNITS.len() {
+        rest /= 1024.0;
+        unit += 1;
+    }
+    match unit {
+        0 => format!("{count} B"),
+        _ => format!("{rest:.1} {}", UNITS[unit]),
+    }
+}
+
+const UNITS: &[&str] = &["B", "kB", "MB", "GB", "TB", "PB"];
+
+/// Returns milliseconds as a time for a reader, in its two largest units.
+pub fn duration(millis: u64) -> String {
+    let seconds = millis / 1000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes, seconds) {
+        (0, 0, 0, 0) => format!("{millis} ms"),
+        (0, 0, 0, _) => format!("{seconds} s"),
+        (0, 0, _, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, _, _, _) => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
 /// Returns the texts between commas.
 pub fn split(text: &str) -> Vec<&str> {
     let parts = text.split(',').map(str::trim);
     parts.filter(|part| !part.is_empty()).collect()
 }
 
-/// Returns the part of a list that a page shows: what has the words of `q` in its name, from `from` on.
-pub struct Listed<T> {
-    pub page: Vec<T>,
-    found: usize,
-    from: usize,
-    filter: String,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<T> Listed<T> {
-    pub fn of(request: &Request, all: impl Iterator<Item = T>, name: impl Fn(&T) -> &str) -> Self {
-        let filter = request.query("q").to_lowercase();
-        let mut found: Vec<T> = all
-            .filter(|item| name(item).to_lowercase().contains(&filter))
-            .collect();
-        found.sort_by(|a, b| name(a).cmp(name(b)));
-        let from = request.query("from").parse().unwrap_or(0).min(found.len());
-        let count = found.len();
-        Self {
-            page: found.into_iter().skip(from).take(PAGE).collect(),
-            found: count,
-            from,
-            filter: request.query("q").to_owned(),
-        }
+    #[test]
+    fn figures_have_units() {
+        let sizes = [0, 1023, 1024, 1_572_864, u64::MAX].map(bytes);
+        assert_eq!(sizes, ["0 B", "1023 B", "1.0 kB", "1.5 MB", "16384.0 PB"]);
+        let times = [5, 5_000, 65_000, 3_660_000, 90_000_000].map(duration);
+        assert_eq!(times, ["5 ms", "5 s", "1 min 5 s", "1 h 1 min", "1 d 1 h"]);
     }
 
-    /// The field that narrows the list.
-    pub fn filter(&self, context: &Context<'_>, path: &str) -> Markup {
-        html! {
-            form.bar method="get" action=(context.link(path)) role="search" {
-                label for="q" { "Name" }
-                input id="q" name="q" value=(self.filter) type="search";
-                button { "Filter" }
-            }
-        }
-    }
-
-    /// What is shown of how much, and the way on.
-    pub fn pager(&self, context: &Context<'_>, path: &str) -> Markup {
-        let link = |from: usize| {
-            let filter = encode(&self.filter);
-            context.link(&format!("{path}?q={filter}&from={from}"))
-        };
-        let end = self.from + self.page.len();
-        html! {
-            p {
-                @if self.found == 0 { "None." } @else { (self.from + 1) " to " (end) " of " (self.found) ". " }
-                @if self.from > 0 { a href=(link(self.from.saturating_sub(PAGE))) { "Back" } " " }
-                @if end < self.found { a href=(link(end)) { "On" } }
-            }
-        }
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(cut("äöü".to_owned(), 3), "äöü");
+        assert_eq!(cut("äöü".to_owned(), 2), "äö\n… 6 bytes in all");
     }
 }
-
-/// Rows of a page.
-const PAGE: usize = 50;

@@ -12,6 +12,10 @@ use http_body_util::Full;
 use crate::context::{App, Context, PageResponse, PageResult};
 use crate::failure::Failure;
 use crate::request::Request;
+use crate::rights::{
+    self, API_KEYS, CREATE_INDICES, DISCOVER, INDICES, MANAGE_SECURITY, MANAGE_SERVICE_TOKENS,
+    MONITOR, NOTHING, Needs, READ_SECURITY, SERVICE_TOKENS, TEMPLATES,
+};
 use crate::{forms, headers, layout, pages, urlencoded};
 
 /// Who may ask.
@@ -20,6 +24,9 @@ enum Access {
     Everybody,
     /// Who is logged in; a POST needs the token of the session, which is checked before the page is called.
     User,
+    /// Of these, who may do what it is for, checked before the page is called. For pages that offer something without asking
+    /// the cluster, which refuses by itself, and for links to be left out.
+    Holder(Needs),
 }
 
 /// One row of the table.
@@ -34,11 +41,11 @@ struct Route {
 type Page = for<'a> fn(&'a Context<'a>) -> Pin<Box<dyn Future<Output = PageResult> + Send + 'a>>;
 
 macro_rules! route {
-    ($method:ident $path:literal $access:ident $($page:ident)::+) => {
+    ($method:ident $path:literal $access:ident$(($needs:expr))? $($page:ident)::+) => {
         Route {
             method: Method::$method,
             path: $path,
-            access: Access::$access,
+            access: Access::$access$(($needs))?,
             page: |context| Box::pin(pages::$($page)::+(context)),
         }
     };
@@ -52,7 +59,7 @@ static ROUTES: &[Route] = &[
     route!(GET "/overview" User overview::show),
     route!(GET "/certificates" User certificates::show),
     route!(GET "/users" User users::list),
-    route!(GET "/new-user" User users::new),
+    route!(GET "/new-user" Holder(MANAGE_SECURITY) users::new),
     route!(POST "/new-user" User users::create),
     route!(GET "/users/{}" User users::show),
     route!(POST "/users/{}/save" User users::save),
@@ -61,41 +68,61 @@ static ROUTES: &[Route] = &[
     route!(POST "/users/{}/disable" User users::disable),
     route!(POST "/users/{}/delete" User users::delete),
     route!(GET "/roles" User roles::list),
-    route!(GET "/new-role" User roles::new),
+    route!(GET "/new-role" Holder(MANAGE_SECURITY) roles::new),
     route!(POST "/new-role" User roles::create),
     route!(GET "/roles/{}" User roles::show),
     route!(POST "/roles/{}/save" User roles::save),
     route!(POST "/roles/{}/delete" User roles::delete),
+    route!(GET "/role-mappings" User role_mappings::list),
+    route!(GET "/new-role-mapping" Holder(MANAGE_SECURITY) role_mappings::new),
+    route!(POST "/new-role-mapping" User role_mappings::create),
+    route!(GET "/role-mappings/{}" User role_mappings::show),
+    route!(POST "/role-mappings/{}/save" User role_mappings::save),
+    route!(POST "/role-mappings/{}/enable" User role_mappings::enable),
+    route!(POST "/role-mappings/{}/disable" User role_mappings::disable),
+    route!(POST "/role-mappings/{}/delete" User role_mappings::delete),
+    route!(GET "/service-tokens" User service_tokens::list),
+    route!(GET "/new-service-token" Holder(MANAGE_SERVICE_TOKENS) service_tokens::new),
+    route!(POST "/new-service-token" User service_tokens::create),
+    route!(GET "/service-tokens/{}/{}/{}" Holder(MANAGE_SERVICE_TOKENS) service_tokens::show),
+    route!(POST "/service-tokens/{}/{}/{}/delete" User service_tokens::delete),
     route!(GET "/api-keys" User api_keys::list),
-    route!(GET "/new-api-key" User api_keys::new),
+    route!(GET "/new-api-key" Holder(API_KEYS) api_keys::new),
     route!(POST "/new-api-key" User api_keys::create),
     route!(POST "/api-keys/invalidate" User api_keys::invalidate),
     route!(GET "/dev-tools" User dev_tools::show),
     route!(POST "/dev-tools" User dev_tools::send),
 ];
 
-/// The pages that are linked on each page, with the cluster privileges of which one is needed; none for everybody.
-static LINKED: &[(&str, &str, &[&str])] = &[
-    ("/overview", "Overview", &["monitor"]),
-    ("/certificates", "Certificates", &["monitor"]),
-    ("/users", "Users", &["read_security", "manage_security"]),
-    ("/roles", "Roles", &["read_security", "manage_security"]),
-    (
-        "/api-keys",
-        "API keys",
-        &["manage_api_key", "manage_own_api_key"],
-    ),
-    ("/dev-tools", "Dev tools", &[]),
+/// The pages that are linked on each page, with what they need.
+static LINKED: &[(&str, &str, Needs)] = &[
+    ("/overview", "Overview", MONITOR),
+    ("/certificates", "Certificates", MONITOR),
+    ("/users", "Users", READ_SECURITY),
+    ("/roles", "Roles", READ_SECURITY),
+    ("/role-mappings", "Role mappings", READ_SECURITY),
+    ("/api-keys", "API keys", API_KEYS),
+    ("/service-tokens", "Service tokens", SERVICE_TOKENS),
+    ("/dev-tools", "Dev tools", NOTHING),
 ];
 
 /// Returns path and name of the pages that a user with these privileges may use.
 pub fn linked(privileges: &BTreeSet<String>) -> impl Iterator<Item = (&'static str, &'static str)> {
     LINKED
         .iter()
-        .filter(|(_, _, needed)| {
-            needed.is_empty() || needed.iter().any(|needed| privileges.contains(*needed))
-        })
+        .filter(|(_, _, needs)| rights::suffice(privileges, needs))
         .map(|(path, name, _)| (*path, *name))
+}
+
+/// Returns whether the page at a path is one that a user with these privileges may open, as far as the table tells.
+pub fn may_open(path: &str, privileges: &BTreeSet<String>) -> bool {
+    match find(&Method::GET, path) {
+        Ok((route, _)) => match route.access {
+            Access::Holder(needs) => rights::suffice(privileges, needs),
+            Access::User | Access::Everybody => true,
+        },
+        Err(_) => false,
+    }
 }
 
 /// The one file that pages load.
@@ -141,11 +168,14 @@ async fn answer_page(app: &App, request: &Request) -> PageResponse {
 }
 
 async fn run(route: &Route, context: &Context<'_>) -> PageResult {
-    if route.access == Access::User {
+    if route.access != Access::Everybody {
         context.session()?;
         if route.method != Method::GET {
             forms::check_token(context)?;
         }
+    }
+    if let Access::Holder(needs) = route.access {
+        context.require(needs).await?;
     }
     (route.page)(context).await
 }

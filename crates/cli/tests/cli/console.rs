@@ -2,6 +2,7 @@
 
 mod browser;
 mod process;
+mod security_pages;
 
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -29,6 +30,7 @@ fn a_secured_cluster_in_a_browser() {
     a_superuser_sees_the_cluster(&console, &cluster);
     forms_of_others_are_refused(&console, &cluster);
     users_roles_and_keys_are_made(&console, &cluster);
+    security_pages::keep_mappings_tokens_and_copies(&console, &cluster);
     text_of_others_stays_text(&console, &cluster);
     who_may_not_gets_403(&console);
     sessions_end(&site, &console, &cluster);
@@ -130,10 +132,17 @@ const PAGES: &[&str] = &[
     "/roles",
     "/new-role",
     "/roles/monitoring_only",
+    "/role-mappings",
+    "/new-role-mapping",
     "/api-keys",
     "/new-api-key",
+    "/service-tokens",
+    "/new-service-token",
     "/dev-tools",
 ];
+
+/// Of them, those that need no right.
+const OF_ALL: &[&str] = &["/", "/dev-tools"];
 
 fn a_wrong_password_is_refused_and_then_waits(console: &ConsoleProcess) {
     let mut browser = console.browser();
@@ -391,7 +400,14 @@ fn who_may_not_gets_403(console: &ConsoleProcess) {
     assert!(!page.text.contains("href=\"/users\"") && !page.text.contains("href=\"/roles\""));
     let mut nobody = console.browser();
     nobody.log_in("nobody", "nobody-password").goes_to("/");
-    for path in ["/users", "/users/ann", "/roles", "/api-keys"] {
+    for path in [
+        "/users",
+        "/users/ann",
+        "/roles",
+        "/role-mappings",
+        "/api-keys",
+        "/service-tokens",
+    ] {
         let page = ann.get(path);
         assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}: {}", page.text);
         assert!(
@@ -400,16 +416,23 @@ fn who_may_not_gets_403(console: &ConsoleProcess) {
             page.text
         );
     }
-    for path in [
-        "/overview",
-        "/certificates",
-        "/users",
-        "/roles",
-        "/api-keys",
-    ] {
+        let page = ann.get(path);
+        assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}: {}", page.text);
+        assert!(
+            page.text.contains("None of your roles has"),
+            "{}",
+            page.text
+        );
+    }
+    for path in PAGES.iter().filter(|path| !OF_ALL.contains(path)) {
         assert_eq!(nobody.get(path).status, StatusCode::FORBIDDEN, "{path}");
     }
     nobody.get("/").goes_to("/dev-tools");
+    let page = nobody.get("/dev-tools");
+    for path in PAGES.iter().filter(|path| !OF_ALL.contains(path)) {
+        let link = format!("href=\"{path}\"");
+        assert!(!page.text.contains(&link), "{link} in {}", page.text);
+    }
     ann.get("/dev-tools");
     let page = ann.post(
         "/new-user",

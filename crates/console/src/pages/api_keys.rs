@@ -5,55 +5,54 @@ use base64::engine::general_purpose::STANDARD;
 use http::{Method, StatusCode};
 use maud::html;
 use ringwall_base::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::overview::text;
 use crate::cluster::Call;
 use crate::context::{Context, PageResult};
 use crate::failure::Failure;
-use crate::forms::{self, Listed};
-use crate::layout;
+use crate::listing::{Listed, Listing};
+use crate::{forms, layout};
 
 pub async fn list(context: &Context<'_>) -> PageResult {
     let sees_all = sees_all(context).await;
     let call = Call::get(format!("/_security/api_key?owner={}", !sees_all));
     let answer = context.ask(call).await?;
-    let keys = answer["api_keys"].as_array().cloned().unwrap_or_default();
-    let listed = Listed::of(context.request, keys.iter(), |key| {
+    let keys = answer["api_keys"].as_array().into_iter().flatten();
+    let listed = Listed::of(context.request, keys, |key| {
         key["name"].as_str().unwrap_or_default()
     });
+    let listing = Listing {
+        title: "API keys",
+        path: "/api-keys",
+        caption: "API keys",
+        heads: &["Name", "Id", "Of", "Made", "Ends", "State", ""],
+        create: Some(("/new-api-key", "Create an API key")),
+        switch: None,
+    };
     let session = context.session()?;
-    let rows = html! {
-        @for key in &listed.page {
-            @let is_active = key["invalidated"] != true;
-            tr {
-                th scope="row" { (text(&key["name"])) }
-                td { code { (text(&key["id"])) } }
-                td { (text(&key["username"])) }
-                td { (date(&key["creation"])) }
-                td { (date(&key["expiration"])) }
-                td { @if is_active { "active" } @else { span.status.yellow { "invalidated" } } }
-                td {
-                    @if is_active {
-                        form method="post" action=(context.link("/api-keys/invalidate")) {
-                            (forms::token(session))
-                            input type="hidden" name="id" value=(text(&key["id"]));
-                            button.danger aria-label={ "Invalidate the key " (text(&key["name"])) } { "Invalidate" }
-                        }
+    let row = |key: &&Value| {
+        let is_active = key["invalidated"] != true;
+        html! {
+            th scope="row" { (text(&key["name"])) }
+            td { code { (text(&key["id"])) } }
+            td { (text(&key["username"])) }
+            td { (date(&key["creation"])) }
+            td { (date(&key["expiration"])) }
+            td { @if is_active { "active" } @else { span.status.yellow { "invalidated" } } }
+            td {
+                @if is_active {
+                    form method="post" action=(context.link("/api-keys/invalidate")) {
+                        (forms::token(session))
+                        input type="hidden" name="id" value=(text(&key["id"]));
+                        button.danger aria-label={ "Invalidate the key " (text(&key["name"])) } { "Invalidate" }
                     }
                 }
             }
         }
     };
-    let heads = ["Name", "Id", "Of", "Made", "Ends", "State", ""];
-    let content = html! {
-        p { a href=(context.link("/new-api-key")) { "Create an API key" } }
-        @if !sees_all { p.hint { "Your own keys." } }
-        (listed.filter(context, "/api-keys"))
-        (forms::table("API keys", &heads, rows))
-        (listed.pager(context, "/api-keys"))
-    };
-    Ok(layout::page(context, "API keys", content).await)
+    let above = html! { @if !sees_all { p.hint { "Your own keys." } } };
+    listing.page(context, &listed, above, row).await
 }
 
 pub async fn new(context: &Context<'_>) -> PageResult {
@@ -90,7 +89,7 @@ pub async fn create(context: &Context<'_>) -> PageResult {
         time => body["expiration"] = time.into(),
     }
     let made = context
-        .ask_quietly(Call::json(Method::POST, "/_security/api_key", &body))
+        .ask_unshown(Call::json(Method::POST, "/_security/api_key", &body))
         .await?;
     let (id, key) = (text(&made["id"]), SecretString::new(text(&made["api_key"])));
     let pair = SecretString::new(format!("{id}:{}", key.expose()));
@@ -134,7 +133,7 @@ async fn sees_all(context: &Context<'_>) -> bool {
 }
 
 /// Returns milliseconds since 1970 as a date and time; empty where there are none.
-fn date(millis: &serde_json::Value) -> String {
+pub fn date(millis: &Value) -> String {
     let time = millis
         .as_i64()
         .and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());

@@ -93,10 +93,7 @@ fn readable(answer: &Answer) -> String {
         true => serde_json::to_string_pretty(&answer.json()).unwrap_or_default(),
         false => String::from_utf8_lossy(&answer.body).into_owned(),
     };
-    match text.char_indices().nth(SHOWN_CHARS) {
-        Some((end, _)) => format!("{}\n… {} bytes in all", &text[..end], answer.body.len()),
-        None => text,
-    }
+    forms::cut(text, SHOWN_CHARS)
 }
 
 const METHODS: &[Method] = &[

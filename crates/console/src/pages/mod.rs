@@ -6,5 +6,7 @@ pub mod dev_tools;
 pub mod home;
 pub mod login;
 pub mod overview;
+pub mod role_mappings;
 pub mod roles;
+pub mod service_tokens;
 pub mod users;

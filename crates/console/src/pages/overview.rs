@@ -138,7 +138,7 @@ pub fn text(value: &Value) -> String {
 }
 
 /// Returns the class of a status; never text of others.
-fn status_class(status: &str) -> &'static str {
+pub fn status_class(status: &str) -> &'static str {
     match status {
         "green" => "green",
         "yellow" => "yellow",

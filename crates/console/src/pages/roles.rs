@@ -1,142 +1,124 @@
 //! `/roles`: what users may do.
 
-use http::{Method, StatusCode};
+use http::Method;
 use maud::{Markup, html};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::role_mappings::MAPPINGS;
 use crate::cluster::Call;
 use crate::context::{Context, PageResult};
+use crate::definitions::{Kind, is_reserved};
 use crate::failure::Failure;
-use crate::forms::{self, Listed};
-use crate::layout;
-use crate::urlencoded::encode;
+use crate::forms;
+use crate::listing::{Listed, Listing};
 
 pub async fn list(context: &Context<'_>) -> PageResult {
     let answer = context.ask(Call::get("/_security/role")).await?;
-    let roles = answer.as_object().cloned().unwrap_or_default();
-    let listed = Listed::of(context.request, roles.iter(), |(name, _)| name.as_str());
-    let rows = html! {
-        @for (name, role) in &listed.page {
-            tr {
-                th scope="row" { a href=(context.link(&path(name))) { (name) } }
-                td { (forms::join(&role["cluster"])) }
-                td {
-                    @for index in role["indices"].as_array().into_iter().flatten() {
-                        div {
-                            code { (forms::join(&index["names"])) } ": " (forms::join(&index["privileges"]))
-                            @if !index["query"].is_null() { " " span.tag { "documents" } }
-                            @if !index["field_security"].is_null() { " " span.tag { "fields" } }
-                        }
+    let roles = answer.as_object().into_iter().flatten();
+    let listed = Listed::of(context.request, roles, |(name, _)| name.as_str());
+    let listing = Listing {
+        title: "Roles",
+        path: "/roles",
+        caption: "Roles of the cluster",
+        heads: &["Name", "Cluster privileges", "Index privileges", ""],
+        create: Some(("/new-role", "Create a role")),
+        switch: None,
+    };
+    let row = |(name, role): &(&String, &Value)| {
+        html! {
+            th scope="row" { a href=(context.link(&ROLES.page(name))) { (name) } }
+            td { (forms::join(&role["cluster"])) }
+            td {
+                @for index in role["indices"].as_array().into_iter().flatten() {
+                    div {
+                        code { (forms::join(&index["names"])) } ": " (forms::join(&index["privileges"]))
+                        @if !index["query"].is_null() { " " span.tag { "documents" } }
+                        @if !index["field_security"].is_null() { " " span.tag { "fields" } }
                     }
                 }
-                td { @if is_reserved(role) { span.tag { "reserved" } } }
             }
+            td { @if is_reserved(role) { span.tag { "reserved" } } }
         }
     };
-    let content = html! {
-        p { a href=(context.link("/new-role")) { "Create a role" } }
-        (listed.filter(context, "/roles"))
-        (forms::table("Roles of the cluster", &["Name", "Cluster privileges", "Index privileges", ""], rows))
-        (listed.pager(context, "/roles"))
-    };
-    Ok(layout::page(context, "Roles", content).await)
+    listing.page(context, &listed, html! {}, row).await
 }
 
 pub async fn new(context: &Context<'_>) -> PageResult {
-    let content = html! {
-        form.stack method="post" action=(context.link("/new-role")) {
-            (forms::token(context.session()?))
-            label for="name" { "Name" }
-            input id="name" name="name" required autocomplete="off";
-            (editor(EXAMPLE))
-            button.primary { "Create" }
-        }
-    };
-    Ok(layout::page(context, "Create a role", content).await)
+    ROLES.form(context).await
 }
 
 pub async fn create(context: &Context<'_>) -> PageResult {
-    let name = context.request.form("name").trim();
-    if name.is_empty() {
-        return Err(Failure::Refused(
-            StatusCode::BAD_REQUEST,
-            "A role needs a name.".into(),
-        ));
-    }
-    context.is_new(api(name), &format!("role [{name}]")).await?;
-    put(context, name).await?;
-    context.done("/roles", format!("The role {name} has been created."))
+    ROLES.create(context).await
 }
 
 pub async fn show(context: &Context<'_>) -> PageResult {
     let name = context.capture(0)?;
-    let answer = context.ask(Call::get(api(name))).await?;
-    let role = &answer[name];
-    let mut definition = role.clone();
-    if let Some(fields) = definition.as_object_mut() {
-        // It is told, not set.
-        fields.shift_remove("transient_metadata");
-    }
-    let shown = serde_json::to_string_pretty(&definition).unwrap_or_default();
-    let action = |what: &str| context.link(&format!("{}/{what}", path(name)));
-    let content = html! {
-        @if is_reserved(role) {
-            p { "This role is built in and cannot be changed." }
-            pre { (shown) }
-        } @else {
-            form.stack method="post" action=(action("save")) {
-                (forms::token(context.session()?))
-                (editor(&shown))
-                button.primary { "Save" }
-            }
-            h2 { "Delete" }
-            (forms::delete(context, &action("delete"), name)?)
-        }
-    };
-    Ok(layout::page(context, &format!("Role {name}"), content).await)
+    let found = ROLES.find(context, name).await?;
+    let used_by = used_by(context, name).await?;
+    ROLES.show(context, name, &found, used_by).await
 }
 
 pub async fn save(context: &Context<'_>) -> PageResult {
-    let name = context.capture(0)?;
-    put(context, name).await?;
-    context.done(&path(name), "The role has been saved.".into())
+    ROLES.save(context).await
 }
 
 pub async fn delete(context: &Context<'_>) -> PageResult {
-    let name = context.capture(0)?;
-    forms::check_name(context, name)?;
-    context
-        .ask(Call::new(Method::DELETE, api(name), String::new()))
-        .await?;
-    context.done("/roles", format!("The role {name} has been deleted."))
+    ROLES.delete(context).await
 }
 
-async fn put(context: &Context<'_>, name: &str) -> Result<Value, Failure> {
-    let definition = forms::json(context.request, "definition")?;
-    context
-        .ask(Call::json(Method::PUT, api(name), &definition))
-        .await
+/// Returns who has the role: users, and the mappings that give it.
+async fn used_by(context: &Context<'_>, name: &str) -> Result<Markup, Failure> {
+    let query = json!({"query": {"term": {"roles": name}}, "sort": ["username"], "size": USERS});
+    let (users, mappings) = futures::try_join!(
+        context.ask(Call::json(Method::POST, "/_security/_query/user", &query)),
+        context.ask(Call::get("/_security/role_mapping")),
+    )?;
+    let mappings: Vec<&String> = mappings
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, mapping)| {
+            let mut roles = mapping["roles"].as_array().into_iter().flatten();
+            roles.any(|role| role == name)
+        })
+        .map(|(name, _)| name)
+        .take(USERS)
+        .collect();
+    let total = users["total"].as_u64().unwrap_or_default();
+    let users: Vec<&str> = users["users"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|user| user["username"].as_str())
+        .collect();
+    Ok(html! {
+        h2 { "Used by" }
+        @if users.is_empty() && mappings.is_empty() { p { "No user and no role mapping." } }
+        @if !users.is_empty() {
+            h3 { "Users" }
+            ul { @for user in &users { li { a href=(context.link(&super::users::path(user))) { (user) } } } }
+            @if total > users.len() as u64 { p.hint { "The first " (users.len()) " of " (total) "." } }
+        }
+        @if !mappings.is_empty() {
+            h3 { "Role mappings" }
+            ul { @for mapping in mappings { li { a href=(context.link(&MAPPINGS.page(mapping))) { (mapping) } } } }
+        }
+        p.hint { "Built-in users, which have the roles of their names, and API keys are not counted." }
+    })
 }
 
-fn editor(definition: &str) -> Markup {
-    html! {
-        label for="definition" { "Definition" }
-        textarea id="definition" name="definition" spellcheck="false" aria-describedby="definition-hint" { (definition) }
-        p.hint id="definition-hint" { "JSON, as PUT _security/role takes it." }
-    }
-}
+const ROLES: Kind = Kind {
+    what: "role",
+    path: "/roles",
+    new: "/new-role",
+    api: "/_security/role",
+    hint: "JSON, as PUT _security/role takes it.",
+    example: EXAMPLE,
+    only_told: Some("transient_metadata"),
+};
 
-fn is_reserved(role: &Value) -> bool {
-    role["metadata"]["_reserved"] == true
-}
-
-fn path(name: &str) -> String {
-    format!("/roles/{}", encode(name))
-}
-
-fn api(name: &str) -> String {
-    format!("/_security/role/{}", encode(name))
-}
+/// Users and mappings that are listed.
+const USERS: usize = 50;
 
 const EXAMPLE: &str = r#"{
   "cluster": [ "monitor" ],

@@ -7,45 +7,54 @@ use serde_json::{Value, json};
 use super::overview::text;
 use crate::cluster::Call;
 use crate::context::{Context, PageResult};
+use crate::definitions::is_reserved;
 use crate::failure::Failure;
-use crate::forms::{self, Listed};
-use crate::layout;
+use crate::listing::{Listed, Listing};
+use crate::rights::{self, MANAGE_SECURITY};
 use crate::urlencoded::encode;
+use crate::{forms, layout};
 
 pub async fn list(context: &Context<'_>) -> PageResult {
     let answer = context.ask(Call::get("/_security/user")).await?;
-    let users = answer.as_object().cloned().unwrap_or_default();
-    let listed = Listed::of(context.request, users.iter(), |(name, _)| name.as_str());
-    let rows = html! {
-        @for (name, user) in &listed.page {
-            tr {
-                th scope="row" { a href=(context.link(&path(name))) { (name) } }
-                td { (text(&user["full_name"])) }
-                td { (text(&user["email"])) }
-                td { (forms::join(&user["roles"])) }
-                td { @if user["enabled"] == false { span.status.yellow { "disabled" } } @else { "enabled" } }
-                td { @if is_reserved(user) { span.tag { "reserved" } } }
-            }
+    let users = answer.as_object().into_iter().flatten();
+    let listed = Listed::of(context.request, users, |(name, _)| name.as_str());
+    let listing = Listing {
+        title: "Users",
+        path: "/users",
+        caption: "Users of the cluster",
+        heads: &["Name", "Full name", "Email", "Roles", "State", ""],
+        create: Some(("/new-user", "Create a user")),
+        switch: None,
+    };
+    let row = |(name, user): &(&String, &Value)| {
+        html! {
+            th scope="row" { a href=(context.link(&path(name))) { (name) } }
+            td { (text(&user["full_name"])) }
+            td { (text(&user["email"])) }
+            td { (forms::join(&user["roles"])) }
+            td { @if user["enabled"] == false { span.status.yellow { "disabled" } } @else { "enabled" } }
+            td { @if is_reserved(user) { span.tag { "reserved" } } }
         }
     };
-    let heads = ["Name", "Full name", "Email", "Roles", "State", ""];
-    let content = html! {
-        p { a href=(context.link("/new-user")) { "Create a user" } }
-        (listed.filter(context, "/users"))
-        (forms::table("Users of the cluster", &heads, rows))
-        (listed.pager(context, "/users"))
-    };
-    Ok(layout::page(context, "Users", content).await)
+    listing.page(context, &listed, html! {}, row).await
 }
 
-/// The form of a new user.
+/// The form of a new user; with `like`, of one that begins with the roles of another.
 pub async fn new(context: &Context<'_>) -> PageResult {
+    let like = match context.request.query("like") {
+        "" => Value::Null,
+        like => {
+            let answer = context.ask(Call::get(api(like))).await?;
+            let user = answer.get(like).ok_or(Failure::NotFound)?;
+            json!({"roles": user["roles"]})
+        }
+    };
     let content = html! {
         form.stack method="post" action=(context.link("/new-user")) {
             (forms::token(context.session()?))
             label for="name" { "Name" }
             input id="name" name="name" required autocomplete="off";
-            (fields(&Value::Null))
+            (fields(&like))
             label for="password" { "Password" }
             input id="password" name="password" type="password" required autocomplete="new-password";
             button.primary { "Create" }
@@ -67,7 +76,7 @@ pub async fn create(context: &Context<'_>) -> PageResult {
     // An existing user is not replaced by a form that was meant for a new one.
     context.is_new(api(name), &format!("user [{name}]")).await?;
     context
-        .ask_quietly(Call::json(Method::POST, api(name), &body))
+        .ask_unshown(Call::json(Method::POST, api(name), &body))
         .await?;
     context.done("/users", format!("The user {name} has been created."))
 }
@@ -76,12 +85,40 @@ pub async fn create(context: &Context<'_>) -> PageResult {
 pub async fn show(context: &Context<'_>) -> PageResult {
     let name = context.capture(0)?;
     let answer = context.ask(Call::get(api(name))).await?;
-    let user = &answer[name];
+    // Commas and stars in a name would find others.
+    let user = answer.get(name).ok_or(Failure::NotFound)?;
+    let may_change = rights::suffice(&*context.privileges().await, MANAGE_SECURITY);
+    let content = match may_change {
+        true => change(context, name, user)?,
+        false => told(user),
+    };
+    Ok(layout::page(context, &format!("User {name}"), content).await)
+}
+
+/// What somebody sees who may look and not change.
+fn told(user: &Value) -> Markup {
+    html! {
+        dl.diagnosis {
+            @for (title, value) in [
+                ("Full name", text(&user["full_name"])),
+                ("Email", text(&user["email"])),
+                ("Roles", forms::join(&user["roles"])),
+            ] {
+                dt { (title) }
+                dd { @if value.is_empty() { "-" } @else { (value) } }
+            }
+            dt { "State" }
+            dd { @if user["enabled"] == false { "disabled" } @else { "enabled" } }
+        }
+    }
+}
+
+fn change(context: &Context<'_>, name: &str, user: &Value) -> Result<Markup, Failure> {
     let session = context.session()?;
     let place = path(name);
     let action = |what: &str| context.link(&format!("{place}/{what}"));
     let is_enabled = user["enabled"] != false;
-    let content = html! {
+    Ok(html! {
         @if is_reserved(user) {
             p { "This user is built in: only its password and whether it is enabled can be changed." }
         } @else {
@@ -91,6 +128,7 @@ pub async fn show(context: &Context<'_>) -> PageResult {
                 (fields(user))
                 button.primary { "Save" }
             }
+            p { a href=(context.link(&format!("/new-user?like={}", encode(name)))) { "Create another with these roles" } }
         }
         h2 { "Password" }
         form.stack method="post" action=(action("password")) {
@@ -109,8 +147,7 @@ pub async fn show(context: &Context<'_>) -> PageResult {
             h2 { "Delete" }
             (forms::delete(context, &action("delete"), name)?)
         }
-    };
-    Ok(layout::page(context, &format!("User {name}"), content).await)
+    })
 }
 
 pub async fn save(context: &Context<'_>) -> PageResult {
@@ -130,7 +167,7 @@ pub async fn password(context: &Context<'_>) -> PageResult {
     let name = context.capture(0)?;
     let body = json!({"password": context.request.form("password")});
     let call = Call::json(Method::POST, format!("{}/_password", api(name)), &body);
-    context.ask_quietly(call).await?;
+    context.ask_unshown(call).await?;
     context.done(&path(name), "The password has been set.".into())
 }
 
@@ -182,11 +219,8 @@ fn entered(context: &Context<'_>) -> Value {
     })
 }
 
-fn is_reserved(user: &Value) -> bool {
-    user["metadata"]["_reserved"] == true
-}
-
-fn path(name: &str) -> String {
+/// Returns where the page of a user is.
+pub fn path(name: &str) -> String {
     format!("/users/{}", encode(name))
 }
 
