@@ -58,6 +58,14 @@ static ROUTES: &[Route] = &[
     route!(POST "/logout" User login::leave),
     route!(GET "/overview" User overview::show),
     route!(GET "/certificates" User certificates::show),
+    route!(GET "/indices" User indices::list),
+    route!(GET "/new-index" Holder(CREATE_INDICES) indices::new),
+    route!(POST "/new-index" User indices::create),
+    route!(GET "/indices/{}" User index::show),
+    route!(POST "/indices/{}/close" User index::close),
+    route!(POST "/indices/{}/open" User index::open),
+    route!(POST "/indices/{}/delete" User index::delete),
+    route!(GET "/templates" User templates::list),
     route!(GET "/users" User users::list),
     route!(GET "/new-user" Holder(MANAGE_SECURITY) users::new),
     route!(POST "/new-user" User users::create),
@@ -97,6 +105,8 @@ static ROUTES: &[Route] = &[
 /// The pages that are linked on each page, with what they need.
 static LINKED: &[(&str, &str, Needs)] = &[
     ("/overview", "Overview", MONITOR),
+    ("/indices", "Indices", INDICES),
+    ("/templates", "Templates", TEMPLATES),
     ("/certificates", "Certificates", MONITOR),
     ("/users", "Users", READ_SECURITY),
     ("/roles", "Roles", READ_SECURITY),

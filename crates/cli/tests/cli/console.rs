@@ -1,6 +1,7 @@
 //! `bin/kibana`: the console before a real cluster, HTTPS on both sides.
 
 mod browser;
+mod indices;
 mod process;
 mod security_pages;
 
@@ -30,6 +31,7 @@ fn a_secured_cluster_in_a_browser() {
     a_superuser_sees_the_cluster(&console, &cluster);
     forms_of_others_are_refused(&console, &cluster);
     users_roles_and_keys_are_made(&console, &cluster);
+    indices::are_made_and_deleted(&console, &cluster);
     security_pages::keep_mappings_tokens_and_copies(&console, &cluster);
     text_of_others_stays_text(&console, &cluster);
     who_may_not_gets_403(&console);
@@ -125,6 +127,10 @@ fn nobody_sees_a_page_without_login(console: &ConsoleProcess) {
 const PAGES: &[&str] = &[
     "/",
     "/overview",
+    "/indices",
+    "/new-index",
+    "/indices/one",
+    "/templates",
     "/certificates",
     "/users",
     "/new-user",
@@ -407,6 +413,8 @@ fn who_may_not_gets_403(console: &ConsoleProcess) {
         "/role-mappings",
         "/api-keys",
         "/service-tokens",
+        "/indices",
+        "/indices/one",
     ] {
         let page = ann.get(path);
         assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}: {}", page.text);
