@@ -1,6 +1,7 @@
 //! `bin/kibana`: the console before a real cluster, HTTPS on both sides.
 
 mod browser;
+mod cluster_pages;
 mod indices;
 mod process;
 mod security_pages;
@@ -32,6 +33,7 @@ fn a_secured_cluster_in_a_browser() {
     forms_of_others_are_refused(&console, &cluster);
     users_roles_and_keys_are_made(&console, &cluster);
     indices::are_made_and_deleted(&console, &cluster);
+    cluster_pages::show_nodes_tasks_settings_and_shards(&console, &cluster);
     security_pages::keep_mappings_tokens_and_copies(&console, &cluster);
     text_of_others_stays_text(&console, &cluster);
     who_may_not_gets_403(&console);
@@ -131,6 +133,10 @@ const PAGES: &[&str] = &[
     "/new-index",
     "/indices/one",
     "/templates",
+    "/cluster",
+    "/cluster/tasks",
+    "/cluster/settings",
+    "/cluster/allocation",
     "/certificates",
     "/users",
     "/new-user",
@@ -424,6 +430,7 @@ fn who_may_not_gets_403(console: &ConsoleProcess) {
             page.text
         );
     }
+    for path in ["/cluster/allocation", "/new-user"] {
         let page = ann.get(path);
         assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}: {}", page.text);
         assert!(

@@ -2,6 +2,7 @@
 
 pub mod api_keys;
 pub mod certificates;
+pub mod cluster;
 pub mod dev_tools;
 pub mod home;
 pub mod index;
