@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::header::{COOKIE, HOST, ORIGIN};
+use http::header::{COOKIE, HOST, ORIGIN, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method};
 use ringwall_base::SecretString;
@@ -68,6 +68,13 @@ impl Request {
             .filter_map(|pair| pair.trim().split_once('='))
             .find(|(found, _)| *found == name)
             .map(|(_, value)| value)
+    }
+
+    /// Returns what the browser calls itself, cut to what a table holds.
+    pub fn agent(&self) -> String {
+        let agent = self.headers.get(USER_AGENT);
+        let agent = agent.and_then(|agent| agent.to_str().ok());
+        agent.unwrap_or_default().chars().take(200).collect()
     }
 
     /// Returns whether a form may have been sent by a page of ours. Browsers say where a form comes from; who is no

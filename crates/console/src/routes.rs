@@ -104,6 +104,8 @@ static ROUTES: &[Route] = &[
     route!(GET "/new-api-key" Holder(API_KEYS) api_keys::new),
     route!(POST "/new-api-key" User api_keys::create),
     route!(POST "/api-keys/invalidate" User api_keys::invalidate),
+    route!(GET "/sessions" User sessions::list),
+    route!(POST "/sessions/end" User sessions::end),
     route!(GET "/dev-tools" User dev_tools::show),
     route!(POST "/dev-tools" User dev_tools::send),
 ];
@@ -121,6 +123,7 @@ static LINKED: &[(&str, &str, Needs)] = &[
     ("/api-keys", "API keys", API_KEYS),
     ("/service-tokens", "Service tokens", SERVICE_TOKENS),
     ("/dev-tools", "Dev tools", NOTHING),
+    ("/sessions", "Sessions", NOTHING),
 ];
 
 /// Returns path and name of the pages that a user with these privileges may use.

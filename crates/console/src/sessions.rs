@@ -4,8 +4,9 @@
 //! credentials themselves is worth stealing.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,9 +16,20 @@ use sha2::{Digest, Sha256};
 
 use crate::config::SessionConfig;
 
+/// Where a login comes from, as its user is told.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    pub client: IpAddr,
+    /// What the browser calls itself, cut.
+    pub agent: String,
+}
+
 /// One login.
 pub struct Session {
+    /// Tells it apart on pages; it opens nothing.
+    pub handle: SecretString,
     pub user: String,
+    pub origin: Origin,
     /// The `Authorization` header of the user's requests.
     pub authorization: SecretString,
     /// What forms of this session carry.
@@ -35,6 +47,12 @@ struct State {
 }
 
 impl Session {
+    /// Returns how long ago it began and how long ago it was used.
+    pub fn ages(&self, now: Instant) -> (Duration, Duration) {
+        let since = |then| now.saturating_duration_since(then);
+        (since(self.started), since(self.state.lock().used))
+    }
+
     pub fn set_notice(&self, text: String) {
         self.state.lock().notice = Some(text);
     }
@@ -69,10 +87,18 @@ impl Sessions {
 
     /// Begins a session and returns its id for the browser. The one that was used least recently ends where there are
     /// too many.
-    pub fn begin(&self, user: String, authorization: SecretString, now: Instant) -> SecretString {
+    pub fn begin(
+        &self,
+        user: String,
+        authorization: SecretString,
+        origin: Origin,
+        now: Instant,
+    ) -> SecretString {
         let id = random_id();
         let session = Arc::new(Session {
+            handle: random_id(),
             user,
+            origin,
             authorization,
             form_token: random_id(),
             started: now,
@@ -106,6 +132,24 @@ impl Sessions {
         }
         session.state.lock().used = now;
         Some(session)
+    }
+
+    /// Returns the sessions of a user, those used last first.
+    pub fn of(&self, user: &str, now: Instant) -> Vec<Arc<Session>> {
+        let mut sessions = self.by_hash.lock();
+        sessions.retain(|_, session| !self.has_ended(session, now));
+        let own = sessions.values().filter(|session| session.user == user);
+        let mut own: Vec<Arc<Session>> = own.cloned().collect();
+        own.sort_by_key(|session| session.ages(now).1);
+        own
+    }
+
+    /// Ends the session of a user that pages tell apart by this handle; returns whether there was one.
+    pub fn end_of(&self, user: &str, handle: &SecretString) -> bool {
+        let mut sessions = self.by_hash.lock();
+        let before = sessions.len();
+        sessions.retain(|_, session| session.user != user || session.handle != *handle);
+        sessions.len() < before
     }
 
     /// Ends one session.
@@ -144,9 +188,14 @@ fn hash(id: &str) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    fn origin() -> Origin {
+        Origin {
+            client: IpAddr::from([127, 0, 0, 1]),
+            agent: String::new(),
+        }
+    }
 
     fn sessions(max: usize) -> Sessions {
         Sessions::new(SessionConfig {
@@ -161,10 +210,10 @@ mod tests {
         let sessions = sessions(10);
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let idle = sessions.begin("ann".into(), "x".into(), start);
+        let idle = sessions.begin("ann".into(), "x".into(), origin(), start);
         assert!(sessions.find(idle.expose(), at(10)).is_some());
         assert!(sessions.find(idle.expose(), at(21)).is_none());
-        let busy = sessions.begin("ann".into(), "x".into(), start);
+        let busy = sessions.begin("ann".into(), "x".into(), origin(), start);
         for seconds in [9, 18, 25] {
             assert!(sessions.find(busy.expose(), at(seconds)).is_some());
         }
@@ -178,7 +227,7 @@ mod tests {
         let sessions = sessions(10);
         let now = Instant::now();
         let ids: Vec<SecretString> = ["ann", "ann", "bob"]
-            .map(|user| sessions.begin(user.into(), "x".into(), now))
+            .map(|user| sessions.begin(user.into(), "x".into(), origin(), now))
             .into();
         sessions.end(ids[0].expose());
         assert!(sessions.find(ids[0].expose(), now).is_none());
@@ -189,14 +238,32 @@ mod tests {
     }
 
     #[test]
+    fn a_user_lists_and_ends_the_own_ones_only() {
+        let sessions = sessions(10);
+        let now = Instant::now();
+        let id = sessions.begin("ann".into(), "x".into(), origin(), now);
+        let other = sessions.begin("bob".into(), "x".into(), origin(), now);
+        let own = sessions.of("ann", now);
+        assert_eq!(own.len(), 1);
+        assert_ne!(own[0].handle, id);
+        assert!(sessions.find(own[0].handle.expose(), now).is_none());
+        let of_other = &sessions.of("bob", now)[0].handle;
+        assert!(!sessions.end_of("ann", of_other));
+        assert!(sessions.find(other.expose(), now).is_some());
+        assert!(sessions.end_of("ann", &own[0].handle));
+        assert!(sessions.find(id.expose(), now).is_none());
+        assert!(sessions.of("bob", now + Duration::from_secs(11)).is_empty());
+    }
+
+    #[test]
     fn one_too_many_ends_the_one_used_least_recently() {
         let sessions = sessions(2);
         let now = Instant::now();
-        let first = sessions.begin("a".into(), "x".into(), now);
-        let second = sessions.begin("b".into(), "x".into(), now);
+        let first = sessions.begin("a".into(), "x".into(), origin(), now);
+        let second = sessions.begin("b".into(), "x".into(), origin(), now);
         let later = now + Duration::from_secs(1);
         assert!(sessions.find(first.expose(), later).is_some());
-        sessions.begin("c".into(), "x".into(), later);
+        sessions.begin("c".into(), "x".into(), origin(), later);
         assert!(sessions.find(first.expose(), later).is_some());
         assert!(sessions.find(second.expose(), later).is_none());
     }

@@ -151,10 +151,11 @@ const PAGES: &[&str] = &[
     "/service-tokens",
     "/new-service-token",
     "/dev-tools",
+    "/sessions",
 ];
 
 /// Of them, those that need no right.
-const OF_ALL: &[&str] = &["/", "/dev-tools"];
+const OF_ALL: &[&str] = &["/", "/dev-tools", "/sessions"];
 
 fn a_wrong_password_is_refused_and_then_waits(console: &ConsoleProcess) {
     let mut browser = console.browser();
@@ -471,6 +472,7 @@ fn sessions_end(site: &Site, console: &ConsoleProcess, cluster: &Quickstart) {
         .get("/overview");
     assert_eq!(replayed.status, StatusCode::SEE_OTHER);
     assert_eq!(second.get("/overview").status, StatusCode::OK);
+    sessions_are_listed_and_ended(console, cluster);
     let mut third = superuser(console, cluster);
     third.get("/overview");
     third.post("/logout", &[("all", "true")]).goes_to("/login");
@@ -486,6 +488,27 @@ fn sessions_end(site: &Site, console: &ConsoleProcess, cluster: &Quickstart) {
             .starts_with("/login?next=%2Foverview")
     );
     brief.stop();
+}
+
+/// Of one user, by each of them; those of another are not there.
+fn sessions_are_listed_and_ended(console: &ConsoleProcess, cluster: &Quickstart) {
+    let mut ann = console.browser();
+    ann.log_in("ann", "ann-password").goes_to("/");
+    let (mut here, mut there) = (superuser(console, cluster), superuser(console, cluster));
+    let page = here.get("/sessions");
+    let ended = page.between("name=\"session\" value=\"", "\"");
+    assert!(page.text.contains("this one"), "{}", page.text);
+    for secret in [&here, &there].map(|browser| browser.cookie("__Host-ringwall-session")) {
+        assert!(!page.text.contains(&secret));
+    }
+    // It was used last before this one.
+    ann.get("/sessions");
+    let page = ann.post("/sessions/end", &[("session", &ended)]);
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    here.post("/sessions/end", &[("session", &ended)])
+        .goes_to("/sessions");
+    assert_eq!(there.get("/overview").status, StatusCode::SEE_OTHER);
+    assert_eq!(here.get("/overview").status, StatusCode::OK);
 }
 
 fn a_changed_password_ends_the_session(console: &ConsoleProcess, cluster: &Quickstart) {

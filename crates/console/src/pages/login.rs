@@ -11,7 +11,7 @@ use crate::cluster::{Call, Health, Unreachable, basic};
 use crate::context::{self, Context, PageResponse, PageResult};
 use crate::failure::Failure;
 use crate::routes::SESSION;
-use crate::sessions::random_id;
+use crate::sessions::{Origin, random_id};
 use crate::{forms, headers, layout, urlencoded};
 
 /// The cookie of the login form.
@@ -90,7 +90,13 @@ fn begin(
     {
         app.sessions.end(id);
     }
-    let id = app.sessions.begin(user, authorization, Instant::now());
+    let origin = Origin {
+        client: context.request.client,
+        agent: context.request.agent(),
+    };
+    let id = app
+        .sessions
+        .begin(user, authorization, origin, Instant::now());
     let mut response = context.redirect(if is_local(next) { next } else { "/" });
     headers::set_cookie(&mut response, server, SESSION, Some(id.expose()));
     headers::set_cookie(&mut response, server, FORM, None);

@@ -12,5 +12,6 @@ pub mod overview;
 pub mod role_mappings;
 pub mod roles;
 pub mod service_tokens;
+pub mod sessions;
 pub mod templates;
 pub mod users;
