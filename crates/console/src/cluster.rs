@@ -61,9 +61,15 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// Returns the reason that an error gives, else its status.
+    /// Returns the reason that an error gives, else its status. That all shards failed is none: the first one tells it.
     pub fn reason(&self) -> String {
         let json = self.json();
+        let of_shard = json.pointer("/error/root_cause/0/reason");
+        if json["error"]["type"] == "search_phase_execution_exception"
+            && let Some(reason) = of_shard.and_then(Value::as_str)
+        {
+            return reason.to_owned();
+        }
         let error = json.get("error");
         let found = error.and_then(|error| error.get("reason").or(Some(error)));
         match found.and_then(Value::as_str) {

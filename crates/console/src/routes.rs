@@ -66,6 +66,9 @@ static ROUTES: &[Route] = &[
     route!(POST "/indices/{}/open" User index::open),
     route!(POST "/indices/{}/delete" User index::delete),
     route!(GET "/templates" User templates::list),
+    route!(GET "/discover" Holder(DISCOVER) discover::show),
+    route!(GET "/discover.csv" Holder(DISCOVER) discover::csv::export),
+    route!(GET "/documents/{}/{}" User discover::document::show),
     route!(GET "/cluster" Holder(MONITOR) cluster::nodes::list),
     route!(GET "/cluster/tasks" Holder(MONITOR) cluster::tasks::list),
     route!(POST "/cluster/tasks/cancel" User cluster::tasks::cancel),
@@ -113,6 +116,7 @@ static ROUTES: &[Route] = &[
 /// The pages that are linked on each page, with what they need.
 static LINKED: &[(&str, &str, Needs)] = &[
     ("/overview", "Overview", MONITOR),
+    ("/discover", "Discover", DISCOVER),
     ("/indices", "Indices", INDICES),
     ("/templates", "Templates", TEMPLATES),
     ("/cluster", "Cluster", MONITOR),

@@ -2,6 +2,7 @@
 
 mod browser;
 mod cluster_pages;
+mod discover;
 mod indices;
 mod process;
 mod security_pages;
@@ -34,6 +35,7 @@ fn a_secured_cluster_in_a_browser() {
     users_roles_and_keys_are_made(&console, &cluster);
     indices::are_made_and_deleted(&console, &cluster);
     cluster_pages::show_nodes_tasks_settings_and_shards(&console, &cluster);
+    discover::finds_documents_by_query_and_time(&console, &cluster);
     security_pages::keep_mappings_tokens_and_copies(&console, &cluster);
     text_of_others_stays_text(&console, &cluster);
     who_may_not_gets_403(&console);
@@ -129,6 +131,8 @@ fn nobody_sees_a_page_without_login(console: &ConsoleProcess) {
 const PAGES: &[&str] = &[
     "/",
     "/overview",
+    "/discover",
+    "/discover?index=one",
     "/indices",
     "/new-index",
     "/indices/one",
@@ -431,7 +435,7 @@ fn who_may_not_gets_403(console: &ConsoleProcess) {
             page.text
         );
     }
-    for path in ["/cluster/allocation", "/new-user"] {
+    for path in ["/cluster/allocation", "/discover", "/new-user"] {
         let page = ann.get(path);
         assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}: {}", page.text);
         assert!(

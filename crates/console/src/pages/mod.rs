@@ -4,6 +4,7 @@ pub mod api_keys;
 pub mod certificates;
 pub mod cluster;
 pub mod dev_tools;
+pub mod discover;
 pub mod home;
 pub mod index;
 pub mod indices;
