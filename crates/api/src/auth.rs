@@ -107,17 +107,18 @@ impl Authentication {
     }
 
     /// Returns whether what belongs to one identity belongs to the other: the same user of the same realm, whatever
-    /// its roles are by now; or the same API key.
+    /// its roles are by now, and whether a password or a token was shown; or the same API key.
     pub fn is_same_owner(&self, other: &Self) -> bool {
         match (&self.api_key, &other.api_key) {
             (Some(one), Some(two)) => one.id == two.id,
-            (None, None) => {
-                self.user.username == other.user.username
-                    && self.realm == other.realm
-                    && self.authentication_type == other.authentication_type
-            }
+            (None, None) => self.user.username == other.user.username && self.realm == other.realm,
             _ => false,
         }
+    }
+
+    /// Returns whether it all goes back to an API key: shown, behind an access token, or acting as a user.
+    pub fn is_by_api_key(&self) -> bool {
+        self.api_key.is_some() || self.run_by.as_ref().is_some_and(|by| by.is_by_api_key())
     }
 
     /// Returns whether a node acts for itself.

@@ -88,6 +88,7 @@ error_codes! {
     Timeout = "timeout_exception", 503;
     /// 401 unless [`ApiError::with_status`] says 403.
     Security = "security_exception", 401;
+    FeatureNotEnabled = "feature_not_enabled_exception", 400;
     MediaTypeHeader = "media_type_header_exception", 400;
     TooLongHttpLine = "too_long_http_line_exception", 400;
     TooLongHttpHeader = "too_long_http_header_exception", 400;

@@ -89,6 +89,9 @@ macro_rules! for_each_action {
                 DeleteUserRequest => DeleteUserResponse, "cluster:admin/xpack/security/user/delete", Cluster;
                 GetUsersRequest => GetUsersResponse, "cluster:admin/xpack/security/user/get", Cluster;
                 SetUserEnabledRequest => Empty, "cluster:admin/xpack/security/user/set_enabled", Cluster;
+                CreateTokenRequest => IssuedTokens, "cluster:admin/xpack/security/token/create", Cluster;
+                RefreshTokenRequest => RefreshTokenResponse, "cluster:admin/xpack/security/token/refresh", Cluster;
+                InvalidateTokensRequest => InvalidateTokensResponse, "cluster:admin/xpack/security/token/invalidate", Cluster;
                 PutRolesRequest => PutRolesResponse, "cluster:admin/xpack/security/role/put", Cluster;
                 DeleteRolesRequest => DeleteRolesResponse, "cluster:admin/xpack/security/role/delete", Cluster;
                 GetRolesRequest => GetRolesResponse, "cluster:admin/xpack/security/role/get", Cluster;

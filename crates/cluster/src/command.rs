@@ -7,6 +7,7 @@ use ringwall_api::auth::User;
 use ringwall_api::cluster::RerouteCommand;
 use ringwall_api::security::StoredRole;
 use ringwall_api::security::StoredRoleMapping;
+use ringwall_api::security::StoredToken;
 use ringwall_api::security::{ApiKeyOwner, StoredApiKey};
 use ringwall_api::security::{OfApplication, StoredPrivilege};
 use ringwall_base::{AllocationId, IndexId, NodeId, NodeKey, ShardId, Term};
@@ -20,6 +21,7 @@ use crate::known::KnownNodes;
 use crate::metadata::{NativeUser, ReservedUser};
 use crate::nodes::NodeRecord;
 use crate::templates::TemplateChange;
+use crate::tokens::TokensMeant;
 
 /// A change, with the time and the randomness it may use: both chosen by the proposer, so that
 /// every node applies it alike.
@@ -239,6 +241,24 @@ pub enum Change {
     DeleteServiceToken {
         name: String,
     },
+    /// Adds a pair of access and refresh tokens.
+    CreateToken {
+        token: Box<StoredToken>,
+        /// Refused when there are as many pairs already.
+        limit: usize,
+        /// Whom the tokens are for.
+        login: Option<Login>,
+    },
+    /// Gives a new pair for a refresh token that was not used before.
+    RefreshToken {
+        id: String,
+        into: Box<StoredToken>,
+        /// As in [`ringwall_api::security::Refreshed`].
+        nonce: String,
+        limit: usize,
+    },
+    /// Ends access and refresh tokens for good.
+    InvalidateTokens(TokensMeant),
     Templates(TemplateChange),
     /// Stores roles, each whole.
     PutRoles {
@@ -333,7 +353,10 @@ impl Change {
             | Self::UpdateApiKey { .. }
             | Self::InvalidateApiKeys { .. }
             | Self::PutServiceToken { .. }
-            | Self::DeleteServiceToken { .. } => "update-credentials".to_owned(),
+            | Self::DeleteServiceToken { .. }
+            | Self::CreateToken { .. }
+            | Self::RefreshToken { .. }
+            | Self::InvalidateTokens(_) => "update-credentials".to_owned(),
         }
     }
 }

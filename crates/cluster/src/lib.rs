@@ -29,6 +29,7 @@ mod snapshot;
 pub mod templates;
 #[cfg(test)]
 mod tests;
+pub mod tokens;
 pub mod transport_tls;
 
 use std::collections::BTreeMap;

@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::SharedMap;
 use crate::aliases::Aliases;
 use crate::index_settings::IndexSettings;
+use crate::tokens::Tokens;
 
 /// An index: its settings, mapping, aliases, and per shard the term and the in-sync copies.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,6 +89,9 @@ pub struct SecurityMetadata {
     /// Hashes of the tokens of service accounts, by `namespace/service/name`.
     #[serde(default)]
     pub service_tokens: SharedMap<String, String>,
+    /// Access and refresh tokens. Those that have ended are kept for a while.
+    #[serde(default)]
+    pub tokens: Tokens,
     /// Roles made through the API, by name.
     #[serde(default)]
     pub roles: SharedMap<String, Arc<StoredRole>>,

@@ -46,6 +46,7 @@ pub(crate) fn apply(state: &mut ClusterState, change: Change, now_ms: u64) -> Re
             if security.native_users.remove(&username).is_none() {
                 return Err(no_user(&username));
             }
+            security.tokens.forget_user(&username, NATIVE);
             security.generation += 1;
             Ok(())
         }
@@ -89,6 +90,24 @@ pub(crate) fn apply(state: &mut ClusterState, change: Change, now_ms: u64) -> Re
         }
         Change::PutServiceToken { name, hash } => put_service_token(security, name, hash),
         Change::DeleteServiceToken { name } => delete_service_token(security, &name),
+        Change::CreateToken {
+            token,
+            limit,
+            login,
+        } => {
+            check_login(security, login.as_ref())?;
+            security.tokens.create(*token, limit, now_ms)
+        }
+        Change::RefreshToken {
+            id,
+            into,
+            nonce,
+            limit,
+        } => security.tokens.refresh(&id, *into, nonce, limit, now_ms),
+        Change::InvalidateTokens(meant) => {
+            security.tokens.invalidate(&meant);
+            Ok(())
+        }
         Change::PutRoles { roles, existing } => put_roles(security, roles, &existing),
         Change::DeleteRoles { names } => delete_roles(security, &names),
         Change::PutRoleMapping {
@@ -442,6 +461,9 @@ fn delete_privileges(
     }
     Ok(())
 }
+
+/// Type of the realm of the users that the cluster keeps.
+const NATIVE: &str = "native";
 
 #[cfg(test)]
 #[path = "security_tests.rs"]

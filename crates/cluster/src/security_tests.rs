@@ -364,3 +364,48 @@ fn privileges_of_applications_are_stored_and_answers_stay_true() {
     assert!(state.security.privileges.is_empty());
     assert!(run(&mut state, delete(&["read"])).is_err());
 }
+
+fn token(id: &str, as_of: u64) -> Change {
+    let who = ringwall_api::security::Principal {
+        username: "jo".to_owned(),
+        realm: owner().realm,
+        api_key: None,
+    };
+    Change::CreateToken {
+        token: Box::new(ringwall_api::security::StoredToken {
+            id: id.to_owned(),
+            client: who.clone(),
+            holder: ringwall_api::security::TokenHolder {
+                who,
+                user: None,
+                run_by: None,
+            },
+            access: ringwall_api::security::StoredSecret {
+                hash: "h".to_owned(),
+                expires_ms: 1000,
+                is_invalidated: false,
+            },
+            refresh: None,
+            refreshed: None,
+        }),
+        limit: 10,
+        login: Some(Login { user: jo(), as_of }),
+    }
+}
+
+#[test]
+fn a_deleted_user_leaves_no_tokens_and_gets_none_by_a_request_that_came_before() {
+    let mut state = with_jo();
+    let as_of = state.security.generation;
+    run(&mut state, token("a1", as_of)).unwrap();
+    run(&mut state, delete()).unwrap();
+    assert!(state.security.tokens.is_empty());
+    assert!(run(&mut state, token("a2", as_of)).is_err());
+    run(&mut state, put(&["viewer"], Some("other"), false)).unwrap();
+    assert!(run(&mut state, token("a2", as_of)).is_err());
+    let as_of = state.security.generation;
+    run(&mut state, token("a2", as_of)).unwrap();
+    // Who was disabled meanwhile, too.
+    run(&mut state, enabled(false)).unwrap();
+    assert!(run(&mut state, token("a3", as_of)).is_err());
+}

@@ -238,12 +238,6 @@ pub fn authentication(
         true => duration(settings, &security::SUCCESS_CACHE_EXPIRE).unwrap_or(defaults.cache_ttl),
         false => Duration::ZERO,
     };
-    if settings.is_set(security::TOKEN_ENABLED.key()) && settings.get(&security::TOKEN_ENABLED) {
-        tracing::warn!(
-            "[{}] gives no tokens: there is no token service yet",
-            security::TOKEN_ENABLED.key()
-        );
-    }
     let service_tokens = service_tokens(settings);
     let pki = pki_realms::open(settings, https)?;
     let config = AuthenticatorConfig {
@@ -260,6 +254,7 @@ pub fn authentication(
         service_tokens: Some(service_tokens.clone()),
         api_keys: settings.get(&security::API_KEY_ENABLED),
         run_as: settings.get(&security::RUN_AS_ENABLED),
+        tokens: settings.get(&security::TOKEN_ENABLED),
     };
     let authenticator = Authenticator::with_pool(store, config, pool);
     Ok(Authentication {

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use ringwall_api::security::StoredApiKey;
 use ringwall_api::security::StoredRole;
 use ringwall_api::security::StoredRoleMapping;
+use ringwall_api::security::StoredToken;
 use ringwall_api::security::{OfApplication, StoredPrivilege};
 use ringwall_security::{IndexNameInfo, IndexNames, SecurityStore, StoredReserved, StoredUser};
 
@@ -59,6 +60,10 @@ impl SecurityStore for ClusterSecurityStore {
             .service_tokens
             .get(&name)
             .cloned()
+    }
+
+    fn token(&self, id: &str) -> Option<Arc<StoredToken>> {
+        self.applied.load().security.tokens.get(id).cloned()
     }
 
     fn role(&self, name: &str) -> Option<Arc<StoredRole>> {

@@ -56,6 +56,7 @@ use ringwall_api::security::{
     CreateServiceTokenRequest, DeleteServiceTokenRequest, EnrollKibanaRequest, EnrollNodeRequest,
     GetServiceAccountsRequest, GetServiceCredentialsRequest,
 };
+use ringwall_api::security::{CreateTokenRequest, InvalidateTokensRequest, RefreshTokenRequest};
 use ringwall_api::security::{DeletePrivilegesRequest, GetPrivilegesRequest, PutPrivilegesRequest};
 use ringwall_api::security::{
     DeleteRoleMappingRequest, GetRoleMappingsRequest, PutRoleMappingRequest,
@@ -225,6 +226,9 @@ pub static ROUTES: &[Route] = &[
     route!(security DELETE ["/_security/service/{namespace}/{service}/credential/token/{name}"] security::service_accounts::delete_token => [DeleteServiceTokenRequest], "Deletes a token of a service account.", security::CHANGE_PARAMS),
     route!(security GET ["/_security/enroll/node"] security::service_accounts::enroll_node => [EnrollNodeRequest], "Gives a new node what it needs to join."),
     route!(security GET ["/_security/enroll/kibana"] security::service_accounts::enroll_kibana => [EnrollKibanaRequest], "Gives Kibana what it needs to connect."),
+    // Who may refresh only is admitted, too.
+    route!(security POST ["/_security/oauth2/token"] security::tokens::create => [RefreshTokenRequest, CreateTokenRequest] body, "Gives an access token for a password, a refresh token or the caller's own credentials."),
+    route!(security DELETE ["/_security/oauth2/token"] security::tokens::invalidate => [InvalidateTokensRequest] body, "Invalidates access and refresh tokens."),
     route!(security GET ["/_security/role", "/_security/role/{name}"] security::roles::get => [GetRolesRequest], "Describes roles."),
     route!(security POST ["/_security/role"] security::roles::put_many => [PutRolesRequest] body, "Creates or replaces roles.", security::CHANGE_PARAMS),
     route!(security DELETE ["/_security/role"] security::roles::delete_many => [DeleteRolesRequest] body, "Deletes roles.", security::CHANGE_PARAMS),
@@ -341,6 +345,8 @@ mod tests {
         r#"{"actions":[{"add":{"index":"a","alias":"b"}}]}"#,
         r#"{"password":"a-long-password","roles":[]}"#,
         r#"{"password":"a-long-password"}"#,
+        r#"{"grant_type":"refresh_token","refresh_token":"a"}"#,
+        r#"{"token":"a"}"#,
         r#"{"grant_type":"password","username":"a","password":"a","api_key":{"name":"a"}}"#,
     ];
 

@@ -75,7 +75,7 @@ impl ApiKeyCredential {
     }
 }
 
-fn identity(key: &ApiKeyInfo) -> Authentication {
+pub(crate) fn identity(key: &ApiKeyInfo) -> Authentication {
     let owner = &key.owner;
     Authentication {
         user: Arc::new(User {
@@ -150,7 +150,7 @@ pub fn role_descriptors(
         is_powerless &= descriptor.is_empty();
         normal.insert(name.clone(), descriptor.to_json());
     }
-    if caller.authentication_type == AuthenticationType::ApiKey && !is_powerless {
+    if caller.is_by_api_key() && !is_powerless {
         return Err(ApiError::illegal_argument(
             "creating derived api keys requires an explicit role descriptor that is empty (has no privileges)",
         ));

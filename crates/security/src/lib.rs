@@ -27,6 +27,7 @@ pub mod role_mapping;
 mod store;
 pub mod system;
 pub mod token_hash;
+pub mod tokens;
 pub mod users;
 
 pub use authc::{Authenticator, AuthenticatorConfig, PasswordRealm};

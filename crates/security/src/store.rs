@@ -7,6 +7,7 @@ use ringwall_api::auth::User;
 use ringwall_api::security::StoredApiKey;
 use ringwall_api::security::StoredRole;
 use ringwall_api::security::StoredRoleMapping;
+use ringwall_api::security::StoredToken;
 use ringwall_api::security::{OfApplication, StoredPrivilege};
 
 /// Users and index names, as of the node's current cluster state. Every call is answered from
@@ -23,6 +24,9 @@ pub trait SecurityStore: Send + Sync + 'static {
 
     /// Returns the hash of a token that was made through the API for a service account.
     fn service_token(&self, principal: &str, name: &str) -> Option<String>;
+
+    /// Returns a pair of access and refresh tokens; also one that has ended, for as long as it is kept.
+    fn token(&self, id: &str) -> Option<Arc<StoredToken>>;
 
     /// Returns a role made through the API.
     fn role(&self, name: &str) -> Option<Arc<StoredRole>>;

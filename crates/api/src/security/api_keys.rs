@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ApiError;
-use crate::auth::{Authentication, AuthenticationType, RealmRef};
+use crate::auth::{Authentication, RealmRef};
 
 /// What is known of a key, beside its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +85,13 @@ pub enum Grant {
         password: SecretString,
     },
     /// A bearer token.
-    AccessToken(#[serde(with = "crate::secret_text")] SecretString),
+    AccessToken {
+        #[serde(with = "crate::secret_text")]
+        token: SecretString,
+        /// What the client proves itself with, for tokens that others have issued.
+        #[serde(with = "crate::secret_text::optional")]
+        client_secret: Option<SecretString>,
+    },
 }
 
 /// `POST /_security/api_key/grant`: makes a key for the user whose credentials these are.
@@ -129,8 +135,7 @@ impl ApiKeyFilter {
         if let Some(key) = &caller.api_key {
             return self.ids == [key.id.as_str()];
         }
-        caller.authentication_type == AuthenticationType::Realm
-            && self.username.as_deref() == Some(&caller.user.username)
+        self.username.as_deref() == Some(&caller.user.username)
             && self.realm_name.as_deref() == Some(&caller.realm.name)
     }
 }

@@ -8,6 +8,7 @@ mod query;
 mod role_mappings;
 mod roles;
 mod service_accounts;
+mod tokens;
 mod users;
 
 pub use api_keys::*;
@@ -18,4 +19,5 @@ pub use query::*;
 pub use role_mappings::*;
 pub use roles::*;
 pub use service_accounts::*;
+pub use tokens::*;
 pub use users::*;

@@ -32,6 +32,7 @@ mod storage;
 mod tasks;
 mod templates;
 mod tls_view;
+mod tokens;
 mod users;
 
 use ringwall_testkit::Cluster;

@@ -4,17 +4,18 @@
 mod cache;
 mod challenge;
 mod credential;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ringwall_api::auth::{Authentication, AuthenticationType, RealmRef, TokenRef, User};
-use ringwall_api::security::Grant;
-use ringwall_api::{ApiError, ApiResult};
+use ringwall_api::security::{Grant, TokenHolder};
+use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::SecretString;
 
 use self::cache::{SuccessCache, Verifications};
-use self::challenge::{bad_basic, bad_token, bad_user, bad_user_for, missing};
+use self::challenge::Challenges;
 use self::credential::{Basic, Credential};
 use crate::api_keys::ApiKeyCredential;
 use crate::files::{SERVICE_ACCOUNTS, ServiceAccountToken, ServiceTokensFile, Watched};
@@ -50,6 +51,8 @@ pub struct AuthenticatorConfig {
     pub api_keys: bool,
     /// Setting `xpack.security.authc.run_as.enabled`, on by default.
     pub run_as: bool,
+    /// Whether there are access tokens. Setting `xpack.security.authc.token.enabled`.
+    pub tokens: bool,
 }
 
 impl Default for AuthenticatorConfig {
@@ -68,6 +71,7 @@ impl Default for AuthenticatorConfig {
             service_tokens: None,
             api_keys: true,
             run_as: true,
+            tokens: false,
         }
     }
 }
@@ -99,6 +103,8 @@ struct Realms {
     service_tokens: Option<Arc<Watched<ServiceTokensFile>>>,
     api_keys: bool,
     run_as: bool,
+    tokens: bool,
+    challenges: Challenges,
     cache: SuccessCache,
     verifications: Verifications,
 }
@@ -131,6 +137,10 @@ impl Authenticator {
                 service_tokens: config.service_tokens,
                 api_keys: config.api_keys,
                 run_as: config.run_as,
+                tokens: config.tokens,
+                challenges: Challenges {
+                    bearer: config.tokens,
+                },
                 cache: SuccessCache::new(config.cache_ttl, config.cache_max_users),
                 verifications: Verifications::default(),
             }),
@@ -167,11 +177,11 @@ impl Authenticator {
             // A header that holds no credential is a login that failed, not one by certificate.
             Credential::None => match certificates.filter(|_| authorization.is_none()) {
                 Some(certificates) => realms.certificates(certificates, uri),
-                None => Err(missing(uri)),
+                None => Err(realms.challenges.missing(uri)),
             },
             Credential::ApiKey(key) => realms.api_key(&key),
-            Credential::Bearer(bearer) => realms.service_account(&bearer).await,
-            Credential::BadBasic(reason) => Err(bad_basic(reason)),
+            Credential::Bearer(bearer) => realms.bearer(&bearer).await,
+            Credential::BadBasic(reason) => Err(realms.challenges.bad_basic(reason)),
             Credential::Basic(basic) => realms.authenticate(basic, uri).await,
         }
     }
@@ -193,10 +203,38 @@ impl Authenticator {
                     password: password.clone(),
                 };
                 let found = realms.log_in(&basic).await?;
-                found.ok_or_else(|| bad_user_for(username, action))
+                found.ok_or_else(|| realms.challenges.bad_user_for(username, action))
             }
-            Grant::AccessToken(token) => realms.service_account(token).await,
+            Grant::AccessToken {
+                client_secret: Some(_),
+                ..
+            } => Err(client_secret_unused()),
+            Grant::AccessToken { token, .. } => {
+                let found = realms.bearer(token).await;
+                found.map_err(|error| challenge::for_action(error, action))
+            }
         }
+    }
+
+    /// Returns what to keep of an identity that a token is made for.
+    ///
+    /// # Errors
+    /// 400 for service accounts, which have tokens of their own.
+    pub fn token_holder(&self, identity: &Authentication) -> ApiResult<TokenHolder> {
+        tokens::holder(identity)
+    }
+
+    /// Returns the identity that a token stands for, as it is now. Errors: why it stands for nobody any more.
+    pub fn present(&self, holder: &TokenHolder) -> Result<Authentication, String> {
+        match &self.realms {
+            Some(realms) => realms.present(holder),
+            None => Err("there are no users".to_owned()),
+        }
+    }
+
+    /// Returns whether there are access tokens.
+    pub fn has_tokens(&self) -> bool {
+        self.realms.as_ref().is_some_and(|realms| realms.tokens)
     }
 
     /// Returns the identity of the user of that name, for whom has authenticated and wants to act as it. Whether it may
@@ -216,16 +254,32 @@ impl Authenticator {
                  [Authorization]",
             ));
         };
+        if caller.run_by.is_some() {
+            return Err(ApiError::illegal_argument(
+                "the header [es-security-runas-user] is not supported with an access token that was itself made by \
+                 acting as another user",
+            ));
+        }
+        let bad_user = || realms.challenges.bad_user(&caller.user.username, uri);
         if username.is_empty() {
-            return Err(bad_user(&caller.user.username, uri));
+            return Err(bad_user());
         }
         let (user, realm) = match realms.look_up(username) {
-            Some((user, _)) if !user.enabled => return Err(bad_user(&caller.user.username, uri)),
+            Some((user, _)) if !user.enabled => return Err(bad_user()),
             Some(found) => found,
             None => (nobody_of(username), realm_ref("none", "none")),
         };
         Ok(caller.run_as(Arc::new(user), realm))
     }
+}
+
+/// Elasticsearch's words.
+fn client_secret_unused() -> ApiError {
+    ApiError::new(
+        ErrorCode::Security,
+        "[client_authentication] not supported with the supplied access_token type",
+    )
+    .with_status(400)
 }
 
 /// A user that is not there.
@@ -258,7 +312,7 @@ enum StoredSecret {
 impl Realms {
     async fn authenticate(&self, basic: Basic, uri: &str) -> ApiResult<Authentication> {
         let found = self.log_in(&basic).await?;
-        found.ok_or_else(|| bad_user(&basic.username, uri))
+        found.ok_or_else(|| self.challenges.bad_user(&basic.username, uri))
     }
 
     async fn log_in(&self, basic: &Basic) -> ApiResult<Option<Authentication>> {
@@ -301,8 +355,8 @@ impl Realms {
             }
         }
         Err(match refused {
-            Some(username) => bad_user(&username, uri),
-            None => missing(uri),
+            Some(username) => self.challenges.bad_user(&username, uri),
+            None => self.challenges.missing(uri),
         })
     }
 
@@ -325,7 +379,7 @@ impl Realms {
     /// Checks an API key. Its hash is a fast one, so nothing is remembered.
     fn api_key(&self, encoded: &SecretString) -> ApiResult<Authentication> {
         let Some(key) = ApiKeyCredential::parse(encoded.expose()).filter(|_| self.api_keys) else {
-            return Err(bad_token(None));
+            return Err(self.challenges.bad_token(None));
         };
         let stored = self.store.api_key(&key.id);
         key.check(stored.as_deref(), now_ms()).map_err(|why| {
@@ -334,15 +388,20 @@ impl Realms {
                 why,
                 "authentication with an API key failed"
             );
-            bad_token(Some(&format!("API key: {why}")))
+            self.challenges.bad_token(Some(&format!("API key: {why}")))
         })
     }
 
+    /// Checks a token of a service account, or an access token; no text is both.
+    async fn bearer(&self, bearer: &SecretString) -> ApiResult<Authentication> {
+        match ServiceAccountToken::parse_bearer(bearer.expose()) {
+            Some(token) => self.service_account(token).await,
+            None => self.access_token(bearer),
+        }
+    }
+
     /// Checks the token of a service account. Source: Elasticsearch reference, "Service accounts".
-    async fn service_account(&self, bearer: &SecretString) -> ApiResult<Authentication> {
-        let Some(token) = ServiceAccountToken::parse_bearer(bearer.expose()) else {
-            return Err(bad_token(None));
-        };
+    async fn service_account(&self, token: ServiceAccountToken) -> ApiResult<Authentication> {
         let ServiceAccountToken {
             principal,
             name,
@@ -378,7 +437,7 @@ impl Realms {
                 known = is_known,
                 "authentication of a service account failed"
             );
-            return Err(bad_token(Some(&format!(
+            return Err(self.challenges.bad_token(Some(&format!(
                 "failed to authenticate service account [{principal}] with token name [{name}]"
             ))));
         }
@@ -473,12 +532,8 @@ impl Realms {
             return None;
         }
         if reserved::is_reserved(username) {
-            let stored = self.store.reserved_user(username);
-            let enabled = stored.is_none_or(|stored| stored.enabled);
-            return Some((
-                reserved::user(username, enabled)?,
-                realm_ref(RESERVED, RESERVED),
-            ));
+            let user = self.reserved_user(username)?;
+            return Some((user, realm_ref(RESERVED, RESERVED)));
         }
         self.password_realms.iter().find_map(|realm| match realm {
             PasswordRealm::File(realm) => {
@@ -489,6 +544,11 @@ impl Realms {
                 realm_ref(name, NATIVE),
             )),
         })
+    }
+
+    fn reserved_user(&self, username: &str) -> Option<User> {
+        let stored = self.store.reserved_user(username);
+        reserved::user(username, stored.is_none_or(|stored| stored.enabled))
     }
 
     fn nobody(&self) -> Candidate {

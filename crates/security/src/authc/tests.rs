@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use ringwall_api::ErrorCode;
 use ringwall_api::security::StoredRole;
-use ringwall_api::security::{ApiKeyInfo, StoredApiKey};
+use ringwall_api::security::{ApiKeyInfo, Principal, StoredApiKey, StoredToken};
 use serde_json::json;
 
 use super::*;
@@ -21,6 +21,7 @@ struct FakeStore {
     api_key: Mutex<Option<Arc<StoredApiKey>>>,
     /// Its full name and hash.
     service_token: Mutex<Option<(String, String)>>,
+    access_token: Mutex<Option<Arc<StoredToken>>>,
     lookups: AtomicU64,
 }
 
@@ -73,6 +74,13 @@ impl SecurityStore for FakeStore {
         let token = self.service_token.lock();
         let (known, hash) = token.as_ref()?;
         (*known == format!("{principal}/{name}")).then(|| hash.clone())
+    }
+
+    fn token(&self, id: &str) -> Option<Arc<StoredToken>> {
+        self.access_token
+            .lock()
+            .clone()
+            .filter(|token| token.id == id)
     }
 
     fn role(&self, _: &str) -> Option<Arc<StoredRole>> {
@@ -521,6 +529,158 @@ async fn stored_tokens_and_api_keys_are_accepted() {
         (found.user.username.as_str(), found.realm.name.as_str()),
         ("ann", "_es_api_key")
     );
+}
+
+/// Lets the store know an access token of that identity, and returns what to send.
+fn issue(store: &FakeStore, auth: &Authenticator, identity: &Authentication) -> String {
+    let holder = auth.token_holder(identity).unwrap();
+    let made = crate::tokens::issue(holder, Principal::of(identity), false, now_ms(), 60_000);
+    *store.access_token.lock() = Some(Arc::new(made.stored));
+    format!("Bearer {}", made.access.expose())
+}
+
+fn with_tokens(store: &Arc<FakeStore>, file_realm: Option<Arc<FileRealm>>) -> Authenticator {
+    let config = AuthenticatorConfig {
+        hasher: CHEAP,
+        password_realms: file_realm
+            .map(PasswordRealm::File)
+            .into_iter()
+            .chain([native()])
+            .collect(),
+        tokens: true,
+        ..AuthenticatorConfig::default()
+    };
+    Authenticator::new(Arc::clone(store) as Arc<dyn SecurityStore>, config)
+}
+
+#[tokio::test]
+async fn an_access_token_is_worth_what_its_user_is_by_then() {
+    let store = Arc::new(FakeStore::default());
+    store.put("ann", "right-1", true);
+    let auth = with_tokens(&store, None);
+    let ann = login(&auth, "ann", "right-1").await.unwrap();
+    let header = issue(&store, &auth, &ann);
+    let show = async || auth.authenticate(Some(&header), None, "/").await;
+    let found = show().await.unwrap();
+    assert_eq!(found.authentication_type, AuthenticationType::Token);
+    assert_eq!((&found.user, &found.realm), (&ann.user, &ann.realm));
+    let mut roles = store.users.lock().get("ann").unwrap().clone();
+    roles.user.roles = vec!["less".to_owned()];
+    store.users.lock().insert("ann".to_owned(), roles);
+    assert_eq!(show().await.unwrap().user.roles, ["less"]);
+    store.put("ann", "right-1", false);
+    let why = "oauth2 token: the user [ann] of the realm [native1] is disabled or gone";
+    let refused = show().await.unwrap_err();
+    assert_eq!(refused.metadata["additional_unsuccessful_credentials"], why);
+    store.users.lock().remove("ann");
+    assert_eq!(show().await.unwrap_err().status, 401);
+    store.put("ann", "right-1", true);
+    show().await.unwrap();
+    // Without the setting nobody comes with one, and nobody is asked for one.
+    let off = authenticator(&store, None);
+    let refused = off
+        .authenticate(Some(&header), None, "/")
+        .await
+        .unwrap_err();
+    assert_eq!(refused.status, 401);
+    assert!(!refused.to_json().to_string().contains("Bearer"));
+    let asked = auth.authenticate(None, None, "/").await.unwrap_err();
+    assert!(
+        asked
+            .to_json()
+            .to_string()
+            .contains(r#"Bearer realm=\"security\""#)
+    );
+    // Nor once it has ended.
+    let mut ended = StoredToken::clone(store.access_token.lock().as_ref().unwrap());
+    ended.access.is_invalidated = true;
+    *store.access_token.lock() = Some(Arc::new(ended));
+    let refused = show().await.unwrap_err();
+    assert_eq!((refused.status, &*refused.reason), (401, "token expired"));
+}
+
+#[tokio::test]
+async fn a_token_is_of_the_user_of_its_realm_and_of_nobody_of_that_name() {
+    let store = Arc::new(FakeStore::default());
+    store.put("ann", "right-1", true);
+    let auth = with_tokens(&store, None);
+    let mut other = login(&auth, "ann", "right-1").await.unwrap();
+    for realm in [
+        realm_ref("file1", FILE),
+        realm_ref("native2", NATIVE),
+        realm_ref("pki1", PKI),
+        realm_ref(RESERVED, RESERVED),
+    ] {
+        other.realm = realm;
+        let header = issue(&store, &auth, &other);
+        let refused = auth.authenticate(Some(&header), None, "/").await;
+        assert_eq!(refused.unwrap_err().status, 401, "{:?}", other.realm);
+    }
+    // A user that the cluster keeps cannot have the name of a built-in one.
+    store.put("kibana_system", "right-1", true);
+    other.realm = realm_ref("native1", NATIVE);
+    other.user = Arc::new(nobody_of("kibana_system"));
+    let header = issue(&store, &auth, &other);
+    assert!(auth.authenticate(Some(&header), None, "/").await.is_err());
+}
+
+#[tokio::test]
+async fn a_token_made_by_acting_as_another_needs_both() {
+    let store = Arc::new(FakeStore::default());
+    store.put("boss", "right-1", true);
+    store.put("ann", "right-2", true);
+    let auth = with_tokens(&store, None);
+    let boss = login(&auth, "boss", "right-1").await.unwrap();
+    let acting = auth.run_as(boss, "ann", "/").unwrap();
+    let header = issue(&store, &auth, &acting);
+    let show = async || auth.authenticate(Some(&header), None, "/").await;
+    let found = show().await.unwrap();
+    assert_eq!(found.user.username, "ann");
+    assert_eq!(found.run_by.as_ref().unwrap().user.username, "boss");
+    // Another act on top of it would hide who began.
+    assert_eq!(auth.run_as(found, "boss", "/").unwrap_err().status, 400);
+    store.put("boss", "right-1", false);
+    assert!(show().await.is_err());
+}
+
+#[tokio::test]
+async fn a_token_of_an_api_key_ends_with_it_and_stays_one_of_a_key() {
+    let store = Arc::new(FakeStore::default());
+    let auth = with_tokens(&store, None);
+    let key = ApiKeyCredential::generate();
+    let info = ApiKeyInfo {
+        id: key.id.clone(),
+        name: "k".to_owned(),
+        creation_ms: 0,
+        expiration_ms: None,
+        invalidation_ms: None,
+        role_descriptors: serde_json::Map::new(),
+        limited_by: serde_json::Map::new(),
+        metadata: serde_json::Map::new(),
+        owner: crate::api_keys::owner(&native_ann(), None),
+    };
+    let mut stored = StoredApiKey {
+        info,
+        hash: key.hash(),
+    };
+    *store.api_key.lock() = Some(Arc::new(stored.clone()));
+    let identity = key.check(Some(&stored), 1).unwrap();
+    let header = issue(&store, &auth, &identity);
+    let found = auth.authenticate(Some(&header), None, "/").await.unwrap();
+    assert_eq!(found.authentication_type, AuthenticationType::Token);
+    assert_eq!(found.api_key, identity.api_key);
+    // The keys that it makes have no rights, as those that the key itself makes.
+    let written = serde_json::Map::new();
+    assert!(crate::api_keys::role_descriptors(&written, &found).is_err());
+    stored.info.invalidation_ms = Some(1);
+    *store.api_key.lock() = Some(Arc::new(stored));
+    assert!(auth.authenticate(Some(&header), None, "/").await.is_err());
+    let kibana = service_account(
+        "elastic/kibana".to_owned(),
+        "t".to_owned(),
+        "_service_account_file",
+    );
+    assert_eq!(auth.token_holder(&kibana).unwrap_err().status, 400);
 }
 
 fn native_ann() -> Authentication {

@@ -63,6 +63,10 @@ impl SecurityStore for NoUsers {
         None
     }
 
+    fn token(&self, _: &str) -> Option<Arc<ringwall_api::security::StoredToken>> {
+        None
+    }
+
     fn role(&self, _: &str) -> Option<Arc<StoredRole>> {
         None
     }

@@ -104,10 +104,26 @@ pub static API_KEY_MAX: Setting<usize> = Setting::new(
 
 pub static TOKEN_ENABLED: Setting<bool> = Setting::new(
     "xpack.security.authc.token.enabled",
-    "Whether there is a token service. There is none yet; `true` still requires HTTPS, as bearer tokens do.",
+    "Whether there are access and refresh tokens (`_security/oauth2/token`). They need HTTPS.",
 )
 .fallback(&["xpack.security.http.ssl.enabled"])
 .default("false");
+
+pub static TOKEN_TIMEOUT: Setting<TimeValue> = Setting::new(
+    "xpack.security.authc.token.timeout",
+    "How long an access token is good. A refresh token is good for 24 hours, once.",
+)
+.default("20m")
+.between(1000, 3_600_000);
+
+pub static TOKEN_MAX: Setting<usize> = Setting::new(
+    "xpack.security.authc.token.max_tokens",
+    "Number of pairs of access and refresh tokens that the cluster keeps at most; more are refused until some have ended. \
+     They are part of the cluster state, in the memory of every node: about 1 KB each.",
+)
+.default("20000")
+.at_least(1)
+.ours();
 
 pub static ENROLLMENT_ENABLED: Setting<bool> = Setting::new(
     "xpack.security.enrollment.enabled",
@@ -238,6 +254,8 @@ pub(super) static SECTION: Section = Section {
         &API_KEY_RETENTION,
         &API_KEY_MAX,
         &TOKEN_ENABLED,
+        &TOKEN_TIMEOUT,
+        &TOKEN_MAX,
         &ENROLLMENT_ENABLED,
         &AUTOCONFIGURATION_ENABLED,
     ],

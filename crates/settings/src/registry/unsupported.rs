@@ -526,9 +526,10 @@ const IGNORED: &[(&str, &str)] = &[
     ("xpack.searchable.snapshot.", NO_FEATURE),
     ("xpack.license.", "is ignored: there is nothing to license"),
     (
-        "xpack.security.authc.token.",
-        "is ignored: there is no token service yet",
+        "xpack.security.authc.token.delete.",
+        "is ignored: tokens that have ended go as new ones are made",
     ),
+    ("xpack.security.authc.token.thread_pool.", NO_EFFECT),
     ("xpack.security.authc.api_key.", NO_EFFECT),
     ("xpack.security.authc.service_token.", NO_EFFECT),
     (

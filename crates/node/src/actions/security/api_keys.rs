@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ringwall_api::auth::AuthenticationType;
 use ringwall_api::security::{
     ApiKeyFilter, ApiKeyInfo, AuthenticateRequest, BulkUpdateApiKeysRequest,
     BulkUpdateApiKeysResponse, CreateApiKeyRequest, CreateApiKeyResponse, GetApiKeysRequest,
@@ -102,11 +101,11 @@ impl Handler<GrantApiKeyRequest> for Services {
         if let Some(name) = run_as {
             let on_behalf = authenticator.run_as(granted, &name, GrantApiKeyRequest::NAME);
             granted = on_behalf.map_err(refused)?;
-            // Whether it may act as that user.
-            services
-                .authorizer
-                .authorize(&granted, AuthenticateRequest)?;
         }
+        // Whether it may act as that user, by the request or by its token.
+        services
+            .authorizer
+            .authorize(&granted, AuthenticateRequest)?;
         let context = RequestContext {
             authentication: granted,
             authenticated_as_of: as_of,
@@ -221,11 +220,11 @@ impl Handler<BulkUpdateApiKeysRequest> for Services {
 
 /// Nor may a key change one as the user that it acts as: what it changes would outlive it.
 fn refuse_keys(context: &RequestContext) -> ApiResult<()> {
-    match context.authentication.authentication_type {
-        AuthenticationType::ApiKey => Err(ApiError::illegal_argument(
+    match context.authentication.is_by_api_key() {
+        true => Err(ApiError::illegal_argument(
             "authentication via API key not supported: only the owner user can update an API key",
         )),
-        _ => Ok(()),
+        false => Ok(()),
     }
 }
 

@@ -9,4 +9,5 @@ pub mod query;
 pub mod role_mappings;
 pub mod roles;
 pub mod service_accounts;
+pub mod tokens;
 pub mod users;

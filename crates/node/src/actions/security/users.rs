@@ -49,7 +49,13 @@ impl Handler<ChangePasswordRequest> for Services {
 /// own credentials.
 pub(crate) fn login(context: &RequestContext) -> Option<Login> {
     let caller = &context.authentication;
-    if caller.authentication_type != AuthenticationType::Realm {
+    let is_user = match caller.authentication_type {
+        AuthenticationType::Realm => true,
+        // The user of an access token is looked up with each use of it.
+        AuthenticationType::Token => !caller.is_by_api_key(),
+        _ => false,
+    };
+    if !is_user {
         return None;
     }
     let name = caller.user.username.clone();

@@ -47,6 +47,7 @@ pub async fn grant(request: RestRequest) -> ApiResult<RestResponse> {
             "username",
             "password",
             "access_token",
+            "client_authentication",
             "run_as",
             "api_key",
         ],
@@ -64,6 +65,7 @@ fn credentials(body: &mut Map<String, Value>) -> ApiResult<Grant> {
     let username = text(body, "username")?;
     let password = text(body, "password")?.map(SecretString::from);
     let token = text(body, "access_token")?.map(SecretString::from);
+    let client = client_authentication(body)?;
     let Some(grant_type) = grant_type else {
         return Err(ApiError::validation(&["[grant_type] is required"]));
     };
@@ -81,6 +83,12 @@ fn credentials(body: &mut Map<String, Value>) -> ApiResult<Grant> {
         ("username", username.is_some(), by_password),
         ("password", password.is_some(), by_password),
         ("access_token", token.is_some(), !by_password),
+        // May be there, and need not.
+        (
+            "client_authentication",
+            client.is_some(),
+            client.is_some() && !by_password,
+        ),
     ] {
         match (is_given, is_needed) {
             (false, true) => {
@@ -100,8 +108,30 @@ fn credentials(body: &mut Map<String, Value>) -> ApiResult<Grant> {
         (Some(username), Some(password), None) if problems.is_empty() => {
             Ok(Grant::Password { username, password })
         }
-        (None, None, Some(token)) if problems.is_empty() => Ok(Grant::AccessToken(token)),
+        (None, None, Some(token)) if problems.is_empty() => Ok(Grant::AccessToken {
+            token,
+            client_secret: client,
+        }),
         _ => Err(ApiError::validation(&problems)),
+    }
+}
+
+/// Reads what a client proves itself with.
+fn client_authentication(body: &mut Map<String, Value>) -> ApiResult<Option<SecretString>> {
+    let Some(mut client) = object(body, "client_authentication")? else {
+        return Ok(None);
+    };
+    check_keys("client_authentication", &client, &["scheme", "value"])?;
+    let required = |value: Option<String>, name| {
+        value.ok_or_else(|| ApiError::illegal_argument(format!("Required [{name}]")))
+    };
+    let scheme = required(text(&mut client, "scheme")?, "scheme")?;
+    let value = required(text(&mut client, "value")?, "value")?;
+    match scheme.eq_ignore_ascii_case("SharedSecret") {
+        true => Ok(Some(value.into())),
+        false => Err(ApiError::validation(&[
+            "[client_authentication.scheme] must be set to [SharedSecret]",
+        ])),
     }
 }
 

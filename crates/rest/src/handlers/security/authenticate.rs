@@ -16,7 +16,7 @@ pub async fn authenticate(request: RestRequest) -> ApiResult<RestResponse> {
     )))
 }
 
-fn authentication_json(authentication: &Authentication) -> Value {
+pub(crate) fn authentication_json(authentication: &Authentication) -> Value {
     let realm = json!({
         "name": authentication.realm.name,
         "type": authentication.realm.realm_type,

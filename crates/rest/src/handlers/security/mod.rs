@@ -9,6 +9,7 @@ pub mod query;
 pub mod role_mappings;
 pub mod roles;
 pub mod service_accounts;
+pub mod tokens;
 mod users;
 
 pub use authenticate::*;

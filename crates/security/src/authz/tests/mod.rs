@@ -52,6 +52,10 @@ impl SecurityStore for FakeStore {
         None
     }
 
+    fn token(&self, _: &str) -> Option<Arc<ringwall_api::security::StoredToken>> {
+        None
+    }
+
     fn role(&self, name: &str) -> Option<Arc<StoredRole>> {
         self.2.lock().get(name).cloned()
     }
