@@ -8,8 +8,8 @@ use ringwall_base::ByteSizeValue;
 use ringwall_rest::{Cors, CorsSettings, RestConfig};
 use ringwall_security::files::{RolesFile, ServiceTokensFile, Watched};
 use ringwall_security::{
-    Authenticator, AuthenticatorConfig, FileRealm, HashPool, HashPoolConfig, Hasher, PasswordRealm,
-    PasswordService, SecurityStore,
+    AnonymousAccess, Authenticator, AuthenticatorConfig, FileRealm, HashPool, HashPoolConfig,
+    Hasher, PasswordRealm, PasswordService, SecurityStore,
 };
 use ringwall_settings::realms::{self, Realm, RealmType};
 use ringwall_settings::registry::{network, node, security, ssl};
@@ -204,6 +204,17 @@ async fn poll_forever<T: Send + Sync + 'static>(
     }
 }
 
+/// Returns who comes without credentials, if anybody may.
+fn anonymous(settings: &Settings) -> Option<AnonymousAccess> {
+    let roles = settings.get(&security::ANONYMOUS_ROLES);
+    if roles.is_empty() {
+        return None;
+    }
+    let username = settings.get(&security::ANONYMOUS_USERNAME);
+    tracing::warn!(user.name = username, user.roles = ?roles, "requests without credentials are let in as this user");
+    Some(AnonymousAccess { username, roles })
+}
+
 /// Who checks credentials, and what else the actions need of it.
 pub struct Authentication {
     pub authenticator: Arc<Authenticator>,
@@ -255,6 +266,7 @@ pub fn authentication(
         api_keys: settings.get(&security::API_KEY_ENABLED),
         run_as: settings.get(&security::RUN_AS_ENABLED),
         tokens: settings.get(&security::TOKEN_ENABLED),
+        anonymous: anonymous(settings),
     };
     let authenticator = Authenticator::with_pool(store, config, pool);
     Ok(Authentication {

@@ -222,7 +222,15 @@ impl Node {
         let roles_file =
             ringwall_coordination::blocking::spawn(move || http::roles_file(&configured)).await?;
         let authorizer = match settings.get(&security::SECURITY_ENABLED) {
-            true => Authorizer::new(store.clone(), Some(roles_file))?,
+            true => {
+                let authorizer = Authorizer::new(store.clone(), Some(roles_file))?;
+                match settings.get(&security::ANONYMOUS_AUTHZ_EXCEPTION) {
+                    true => authorizer,
+                    false => {
+                        authorizer.challenging_anonymous(settings.get(&security::TOKEN_ENABLED))
+                    }
+                }
+            }
             false => Authorizer::disabled(store.clone()),
         };
         let authorizer = Arc::new(authorizer);

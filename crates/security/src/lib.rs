@@ -30,7 +30,7 @@ pub mod token_hash;
 pub mod tokens;
 pub mod users;
 
-pub use authc::{Authenticator, AuthenticatorConfig, PasswordRealm};
+pub use authc::{AnonymousAccess, Authenticator, AuthenticatorConfig, PasswordRealm};
 pub use authz::{
     AnyResolved, Authorized, Authorizer, Existing, NamedIndices, Refused, Resolved, ResolvedIndices,
 };

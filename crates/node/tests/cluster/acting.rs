@@ -344,3 +344,78 @@ async fn a_key_is_granted_to_who_gives_credentials() {
     }
     cluster.stop().await;
 }
+
+/// Requests without credentials have the rights of their roles, and so has every user beside its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_without_credentials_have_the_roles_configured() {
+    let roles = ("xpack.security.authc.anonymous.roles", "lobby");
+    let name = ("xpack.security.authc.anonymous.username", "guest");
+    let exception = ("xpack.security.authc.anonymous.authz_exception", "false");
+    for (settings, refusal) in [
+        (vec![roles, name], 403),
+        (vec![roles, name, exception], 401),
+    ] {
+        let cluster = Cluster::start_with(1, &settings).await;
+        cluster
+            .put(0, "/logs/_doc/1?refresh=true", json!({"n": 1}))
+            .await;
+        let lobby = json!({"indices": [{"names": ["logs"], "privileges": ["read"]}]});
+        cluster.put(0, "/_security/role/lobby", lobby).await;
+        let user = json!({"password": "a-password", "roles": []});
+        cluster.put(0, "/_security/user/ann", user).await;
+        let ask = async |login: Option<(&str, &str)>, path: &str| {
+            cluster
+                .send_as(login, 0, Method::GET, path, Value::Null)
+                .await
+        };
+        let who = ask(None, "/_security/_authenticate").await.json();
+        assert_eq!(
+            (&who["username"], &who["roles"]),
+            (&json!("guest"), &json!(["lobby"])),
+            "{who}"
+        );
+        assert_eq!(who["authentication_type"], "anonymous");
+        assert_eq!(
+            who["authentication_realm"],
+            json!({"name": "__anonymous", "type": "__anonymous"})
+        );
+        assert_eq!(ask(None, "/logs/_count").await.status.as_u16(), 200);
+        for path in ["/_cluster/health", "/other/_count", "/_security/user"] {
+            let refused = ask(None, path).await;
+            assert_eq!(refused.status.as_u16(), refusal, "{path}");
+            assert_eq!(
+                refused.headers.contains_key("www-authenticate"),
+                refusal == 401,
+                "{path}"
+            );
+        }
+        let ann = Some(("ann", "a-password"));
+        assert_eq!(ask(ann, "/logs/_count").await.status.as_u16(), 200);
+        // Who logs in knows what it may do: its refusals stay as they are.
+        assert_eq!(ask(ann, "/_cluster/health").await.status.as_u16(), 403);
+        assert_eq!(
+            ask(Some(("ann", "wrong")), "/logs/_count")
+                .await
+                .status
+                .as_u16(),
+            401
+        );
+        let (_, xpack) = cluster.get(0, "/_xpack").await;
+        assert_eq!(xpack["features"]["security"]["enabled"], true);
+        let (_, found) = cluster.get(0, "/_security/user/guest").await;
+        assert_eq!(found["guest"]["metadata"]["_reserved"], true, "{found}");
+        let (status, refused) = cluster
+            .put(
+                0,
+                "/_security/user/guest",
+                json!({"password": "a-password", "roles": []}),
+            )
+            .await;
+        let told =
+            "Validation Failed: 1: user [guest] is anonymous and cannot be modified via the API;";
+        assert_eq!((status, &refused["error"]["reason"]), (400, &json!(told)));
+        let (status, _) = cluster.delete(0, "/_security/user/guest").await;
+        assert_eq!(status, 400);
+        cluster.stop().await;
+    }
+}

@@ -77,6 +77,26 @@ async fn every_row_is_answered_to_who_may_do_everything() {
     cluster.stop().await;
 }
 
+/// Whoever comes without credentials, where that is allowed, is a user without rights, and changes no password.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_row_refuses_who_comes_without_credentials_as_a_user_without_rights() {
+    let lobby = ("xpack.security.authc.anonymous.roles", "lobby");
+    let cluster = Cluster::start_with(1, &[lobby]).await;
+    let (status, answer) = cluster.put(0, "/_security/role/lobby", json!({})).await;
+    assert_eq!(status, 200, "{answer}");
+    let stranger = cluster.client(0, None);
+    for (route, path) in paths() {
+        for method in route.methods {
+            let answer = send(&stranger, method, (route, path), NOBODY.1).await;
+            let open = OPEN.iter().find(|(open, _)| *open == path);
+            let open = open.filter(|(open, _)| !open.ends_with("_password"));
+            let expected = open.map_or(403, |(_, status)| *status);
+            assert_eq!(answer.status, expected, "{method} {path} {}", text(&answer));
+        }
+    }
+    cluster.stop().await;
+}
+
 fn paths() -> impl Iterator<Item = (&'static Route, &'static str)> {
     let rows = ROUTES.iter();
     rows.flat_map(|route| route.paths.iter().map(move |path| (route, *path)))

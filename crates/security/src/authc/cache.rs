@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::OnceCell;
 
 use super::credential::Basic;
-use super::verify_stored;
+use super::passwords::verify_stored;
 use crate::HashPool;
 
 /// The last good password of each user, as a fast salted hash, with what it was checked against.

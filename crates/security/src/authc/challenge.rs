@@ -4,9 +4,9 @@ use ringwall_api::{ApiError, ErrorCode};
 
 /// What a stranger is asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Challenges {
+pub(crate) struct Challenges {
     /// Whether access tokens can be had.
-    pub bearer: bool,
+    pub(crate) bearer: bool,
 }
 
 impl Challenges {
@@ -49,6 +49,11 @@ impl Challenges {
     /// A `Basic` value that cannot be read.
     pub(super) fn bad_basic(self, reason: &str) -> ApiError {
         self.unauthorized(reason.to_owned())
+    }
+
+    /// An action that takes credentials.
+    pub(crate) fn required(self, action: &str) -> ApiError {
+        self.unauthorized(format!("action [{action}] requires authentication"))
     }
 
     fn unauthorized(self, reason: String) -> ApiError {

@@ -1,9 +1,11 @@
 //! Authentication: from an `Authorization` header or a client certificate to an identity. Source: Elasticsearch
 //! reference, "User authentication".
 
+mod anonymous;
 mod cache;
 mod challenge;
 mod credential;
+mod passwords;
 mod tokens;
 
 use std::sync::Arc;
@@ -14,16 +16,17 @@ use ringwall_api::security::{Grant, TokenHolder};
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::SecretString;
 
+pub use self::anonymous::AnonymousAccess;
 use self::cache::{SuccessCache, Verifications};
-use self::challenge::Challenges;
+pub(crate) use self::challenge::Challenges;
 use self::credential::{Basic, Credential};
 use crate::api_keys::ApiKeyCredential;
 use crate::files::{SERVICE_ACCOUNTS, ServiceAccountToken, ServiceTokensFile, Watched};
-use crate::hash::{Hasher, verify};
+use crate::hash::Hasher;
 use crate::pki_realm::{ClientCertificates, PKI_DN, PkiRealm, PkiVerdict};
 use crate::role_mapping::{RoleMappings, Subject};
 use crate::token_hash;
-use crate::{FileRealm, HashPool, HashPoolConfig, SecurityStore, StoredUser, reserved};
+use crate::{FileRealm, HashPool, HashPoolConfig, SecurityStore, reserved};
 
 /// How logins are checked and remembered.
 #[derive(Clone)]
@@ -53,6 +56,8 @@ pub struct AuthenticatorConfig {
     pub run_as: bool,
     /// Whether there are access tokens. Setting `xpack.security.authc.token.enabled`.
     pub tokens: bool,
+    /// Who comes without credentials; `None` where nobody may.
+    pub anonymous: Option<AnonymousAccess>,
 }
 
 impl Default for AuthenticatorConfig {
@@ -72,6 +77,7 @@ impl Default for AuthenticatorConfig {
             api_keys: true,
             run_as: true,
             tokens: false,
+            anonymous: None,
         }
     }
 }
@@ -105,6 +111,7 @@ struct Realms {
     run_as: bool,
     tokens: bool,
     challenges: Challenges,
+    anonymous: Option<Arc<User>>,
     cache: SuccessCache,
     verifications: Verifications,
 }
@@ -141,6 +148,9 @@ impl Authenticator {
                 challenges: Challenges {
                     bearer: config.tokens,
                 },
+                anonymous: config
+                    .anonymous
+                    .map(|access| Arc::new(anonymous::user(access))),
                 cache: SuccessCache::new(config.cache_ttl, config.cache_max_users),
                 verifications: Verifications::default(),
             }),
@@ -159,6 +169,11 @@ impl Authenticator {
         Some(realms.store.generation())
     }
 
+    /// Returns the user of requests without credentials, where they are allowed.
+    pub fn anonymous_user(&self) -> Option<&User> {
+        self.realms.as_ref()?.anonymous.as_deref()
+    }
+
     /// Returns the identity behind an `Authorization` header value, or else behind the certificates of the
     /// connection: who sends a credential means it, so one that fails is never made up for by a certificate.
     ///
@@ -173,17 +188,19 @@ impl Authenticator {
         let Some(realms) = &self.realms else {
             return Ok(anonymous_superuser());
         };
-        match credential::parse(authorization) {
-            // A header that holds no credential is a login that failed, not one by certificate.
-            Credential::None => match certificates.filter(|_| authorization.is_none()) {
+        let found = match credential::parse(authorization) {
+            // A header that holds no credential is a login that failed, not one by certificate or of nobody.
+            Credential::None if authorization.is_some() => Err(realms.challenges.missing(uri)),
+            Credential::None => match certificates {
                 Some(certificates) => realms.certificates(certificates, uri),
-                None => Err(realms.challenges.missing(uri)),
+                None => realms.without_credentials(uri),
             },
             Credential::ApiKey(key) => realms.api_key(&key),
             Credential::Bearer(bearer) => realms.bearer(&bearer).await,
             Credential::BadBasic(reason) => Err(realms.challenges.bad_basic(reason)),
             Credential::Basic(basic) => realms.authenticate(basic, uri).await,
-        }
+        }?;
+        Ok(realms.with_anonymous_roles(found))
     }
 }
 
@@ -203,7 +220,8 @@ impl Authenticator {
                     password: password.clone(),
                 };
                 let found = realms.log_in(&basic).await?;
-                found.ok_or_else(|| realms.challenges.bad_user_for(username, action))
+                let refused = || realms.challenges.bad_user_for(username, action);
+                Ok(realms.with_anonymous_roles(found.ok_or_else(refused)?))
             }
             Grant::AccessToken {
                 client_secret: Some(_),
@@ -211,7 +229,8 @@ impl Authenticator {
             } => Err(client_secret_unused()),
             Grant::AccessToken { token, .. } => {
                 let found = realms.bearer(token).await;
-                found.map_err(|error| challenge::for_action(error, action))
+                let found = found.map_err(|error| challenge::for_action(error, action))?;
+                Ok(realms.with_anonymous_roles(found))
             }
         }
     }
@@ -260,6 +279,9 @@ impl Authenticator {
                  acting as another user",
             ));
         }
+        if caller.authentication_type == AuthenticationType::Anonymous {
+            return Err(realms.challenges.missing(uri));
+        }
         let bad_user = || realms.challenges.bad_user(&caller.user.username, uri);
         if username.is_empty() {
             return Err(bad_user());
@@ -269,7 +291,8 @@ impl Authenticator {
             Some(found) => found,
             None => (nobody_of(username), realm_ref("none", "none")),
         };
-        Ok(caller.run_as(Arc::new(user), realm))
+        let user = realms.with_roles_of_anonymous(Arc::new(user));
+        Ok(caller.run_as(user, realm))
     }
 }
 
@@ -294,38 +317,10 @@ fn nobody_of(username: &str) -> User {
     }
 }
 
-/// What a realm knows about a name before looking at the password.
-struct Candidate {
-    /// `None` when the name cannot log in: unknown, disabled, internal, or without a password.
-    user: Option<Arc<User>>,
-    realm: RealmRef,
-    secret: StoredSecret,
-}
-
-#[derive(Clone)]
-enum StoredSecret {
-    Hash(Arc<str>),
-    /// Compared as it is, in constant time.
-    Bootstrap(SecretString),
-}
-
 impl Realms {
     async fn authenticate(&self, basic: Basic, uri: &str) -> ApiResult<Authentication> {
         let found = self.log_in(&basic).await?;
         found.ok_or_else(|| self.challenges.bad_user(&basic.username, uri))
-    }
-
-    async fn log_in(&self, basic: &Basic) -> ApiResult<Option<Authentication>> {
-        let generation = self.generation();
-        if let Some(found) = self.cache.find(basic, generation) {
-            return Ok(Some(found));
-        }
-        for candidate in self.candidates(&basic.username) {
-            if let Some(found) = self.try_candidate(basic, candidate, generation).await? {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
     }
 
     /// Asks the PKI realms one after the other. A certificate in which none finds a name is as good as none.
@@ -356,7 +351,7 @@ impl Realms {
         }
         Err(match refused {
             Some(username) => self.challenges.bad_user(&username, uri),
-            None => self.challenges.missing(uri),
+            None => return self.without_credentials(uri),
         })
     }
 
@@ -456,79 +451,10 @@ impl Realms {
         files.fold(self.store.generation(), u64::wrapping_add)
     }
 
-    async fn try_candidate(
-        &self,
-        basic: &Basic,
-        candidate: Candidate,
-        generation: u64,
-    ) -> ApiResult<Option<Authentication>> {
-        let Candidate {
-            user,
-            realm,
-            secret,
-        } = candidate;
-        let remember = |user: Arc<User>, hash: &Arc<str>| {
-            let authentication = identity(user, realm.clone());
-            self.cache
-                .remember(basic, hash, generation, authentication.clone());
-            authentication
-        };
-        if let (Some(user), StoredSecret::Hash(hash)) = (&user, &secret)
-            && self.cache.still_holds(basic, hash)
-        {
-            return Ok(Some(remember(Arc::clone(user), hash)));
-        }
-        let matches = self.verify(basic, &secret).await?;
-        match (user, &secret) {
-            (Some(user), StoredSecret::Hash(hash)) if matches => Ok(Some(remember(user, hash))),
-            (Some(user), StoredSecret::Bootstrap(_)) if matches => Ok(Some(identity(user, realm))),
-            (user, _) => {
-                tracing::info!(
-                    user.name = %basic.username,
-                    realm = realm.name,
-                    known = user.is_some(),
-                    "authentication failed"
-                );
-                Ok(None)
-            }
-        }
-    }
-
-    /// Looks the name up in each realm, in their order. The reserved realm terminates: a user of a
-    /// reserved name in another realm is never reached. A name that cannot log in anywhere gets the
-    /// dummy hash, so that refusing it takes as long.
-    fn candidates(&self, username: &str) -> Vec<Candidate> {
-        if reserved::is_internal(username) {
-            return vec![self.nobody()];
-        }
-        if reserved::is_reserved(username) {
-            return vec![self.reserved_candidate(username)];
-        }
-        let found: Vec<Candidate> = self
-            .password_realms
-            .iter()
-            .filter_map(|realm| match realm {
-                PasswordRealm::File(realm) => {
-                    let stored = realm.user(username)?;
-                    Some(candidate(stored, realm_ref(realm.name(), FILE)))
-                }
-                PasswordRealm::Native { name } => {
-                    let stored = self.store.native_user(username)?;
-                    let enabled = stored.user.enabled;
-                    enabled.then(|| candidate(stored, realm_ref(name, NATIVE)))
-                }
-            })
-            .collect();
-        match found.is_empty() {
-            true => vec![self.nobody()],
-            false => found,
-        }
-    }
-
     /// Returns the user of a name without its credentials, and its realm. Users of certificates are not known before
     /// they come.
     fn look_up(&self, username: &str) -> Option<(User, RealmRef)> {
-        if reserved::is_internal(username) {
+        if reserved::is_internal(username) || self.is_anonymous(username) {
             return None;
         }
         if reserved::is_reserved(username) {
@@ -550,81 +476,11 @@ impl Realms {
         let stored = self.store.reserved_user(username);
         reserved::user(username, stored.is_none_or(|stored| stored.enabled))
     }
-
-    fn nobody(&self) -> Candidate {
-        Candidate {
-            user: None,
-            realm: realm_ref("none", "none"),
-            secret: StoredSecret::Hash(Arc::clone(&self.dummy_hash)),
-        }
-    }
-
-    fn reserved_candidate(&self, username: &str) -> Candidate {
-        let stored = self.store.reserved_user(username);
-        let enabled = stored.as_ref().is_none_or(|stored| stored.enabled);
-        let hash = stored.and_then(|stored| stored.password_hash);
-        let secret = match hash {
-            Some(hash) => Some(StoredSecret::Hash(hash.into())),
-            None if username == reserved::ELASTIC => self.first_password(),
-            None => None,
-        };
-        let user = reserved::user(username, true).filter(|_| enabled && secret.is_some());
-        Candidate {
-            user: user.map(Arc::new),
-            realm: realm_ref(RESERVED, RESERVED),
-            secret: secret.unwrap_or_else(|| StoredSecret::Hash(Arc::clone(&self.dummy_hash))),
-        }
-    }
-
-    /// Returns what `elastic` logs in with while no password is stored.
-    fn first_password(&self) -> Option<StoredSecret> {
-        if let Some(hash) = &self.autoconfiguration_hash {
-            return Some(StoredSecret::Hash(hash.expose().into()));
-        }
-        let bootstrap = self.bootstrap_password.as_ref()?;
-        Some(StoredSecret::Bootstrap(bootstrap.clone()))
-    }
-
-    async fn verify(&self, basic: &Basic, secret: &StoredSecret) -> ApiResult<bool> {
-        match secret {
-            StoredSecret::Hash(hash) => {
-                self.verifications
-                    .verify(&self.pool, basic, Arc::clone(hash))
-                    .await
-            }
-            StoredSecret::Bootstrap(bootstrap) => {
-                if basic.password == *bootstrap {
-                    return Ok(true);
-                }
-                // A guess at the bootstrap password must not be cheaper than one at a stored one.
-                self.verifications
-                    .verify(&self.pool, basic, Arc::clone(&self.dummy_hash))
-                    .await?;
-                Ok(false)
-            }
-        }
-    }
-}
-
-/// Verifies on the calling (blocking) thread. A stored hash that cannot be read verifies nothing.
-fn verify_stored(username: &str, password: &SecretString, hash: &str) -> bool {
-    verify(password, hash).unwrap_or_else(|_| {
-        tracing::error!(user.name = %username, "stored password hash is not of a supported algorithm");
-        false
-    })
 }
 
 fn now_ms() -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
     since_epoch.map_or(0, |elapsed| elapsed.as_millis() as u64)
-}
-
-fn candidate(stored: StoredUser, realm: RealmRef) -> Candidate {
-    Candidate {
-        user: Some(Arc::new(stored.user)),
-        realm,
-        secret: StoredSecret::Hash(stored.password_hash.into()),
-    }
 }
 
 fn identity(user: Arc<User>, realm: RealmRef) -> Authentication {
@@ -680,10 +536,7 @@ fn anonymous_superuser() -> Authentication {
             metadata: serde_json::Map::new(),
             enabled: true,
         }),
-        realm: RealmRef {
-            name: "__anonymous".to_owned(),
-            realm_type: "__anonymous".to_owned(),
-        },
+        realm: realm_ref(ANONYMOUS, ANONYMOUS),
         authentication_type: AuthenticationType::Anonymous,
         token: None,
         api_key: None,
@@ -696,6 +549,8 @@ pub fn tampered_request(uri: &str) -> ApiError {
     challenge::tampered(uri)
 }
 
+/// Name and type of the realm of who comes without credentials.
+const ANONYMOUS: &str = "__anonymous";
 const FILE: &str = "file";
 const NATIVE: &str = "native";
 const PKI: &str = "pki";

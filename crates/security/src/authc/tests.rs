@@ -694,3 +694,58 @@ fn native_ann() -> Authentication {
     };
     identity(Arc::new(user), realm_ref("native1", NATIVE))
 }
+
+/// Who sends no credentials is somebody where that is configured; who sends some that fail is not.
+#[tokio::test]
+async fn who_comes_without_credentials_is_let_in_where_it_may() {
+    let store = Arc::new(FakeStore::default());
+    store.put("ann", "secret-1", true);
+    let config = AuthenticatorConfig {
+        hasher: Hasher::Bcrypt { cost: 4 },
+        anonymous: Some(AnonymousAccess {
+            username: "guest".to_owned(),
+            roles: vec!["lobby".to_owned(), "viewer".to_owned()],
+        }),
+        tokens: true,
+        ..AuthenticatorConfig::default()
+    };
+    // Nobody logs in under that name, whoever had it before.
+    store.put("guest", "secret-2", true);
+    let authenticator = Authenticator::new(store.clone(), config);
+    let guest = authenticator.authenticate(None, None, "/").await.unwrap();
+    assert_eq!(guest.authentication_type, AuthenticationType::Anonymous);
+    assert_eq!(
+        (&*guest.user.username, &*guest.realm.name),
+        ("guest", "__anonymous")
+    );
+    for header in [
+        "",
+        "Basic",
+        "Negotiate x",
+        "Bearer x",
+        "ApiKey x",
+        "Basic YW5uOndyb25n",
+        "Basic Z3Vlc3Q6",
+        "Basic Z3Vlc3Q6c2VjcmV0LTI=",
+    ] {
+        let refused = authenticator.authenticate(Some(header), None, "/").await;
+        assert_eq!(refused.unwrap_err().status, 401, "{header}");
+    }
+    // Whom nobody knows acts as nobody, and gets no token.
+    assert_eq!(authenticator.token_holder(&guest).unwrap_err().status, 400);
+    assert_eq!(
+        authenticator.run_as(guest, "ann", "/").unwrap_err().status,
+        401
+    );
+    let login = format!("Basic {}", STANDARD.encode("ann:secret-1"));
+    let ann = authenticator
+        .authenticate(Some(&login), None, "/")
+        .await
+        .unwrap();
+    assert_eq!(ann.user.roles, ["viewer", "lobby"]);
+    let boss = authenticator.run_as(ann.clone(), "guest", "/").unwrap();
+    assert!(!boss.user.enabled, "nobody acts as it");
+    let header = issue(&store, &authenticator, &ann);
+    let by_token = authenticator.authenticate(Some(&header), None, "/").await;
+    assert_eq!(by_token.unwrap().user.roles, ["viewer", "lobby"]);
+}

@@ -8,7 +8,7 @@ use ringwall_api::security::{Principal, TokenHolder, TokenKind};
 use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::SecretString;
 
-use super::{FILE, NATIVE, PKI, PasswordRealm, RESERVED, Realms, SERVICE_ACCOUNT};
+use super::{ANONYMOUS, FILE, NATIVE, PKI, PasswordRealm, RESERVED, Realms, SERVICE_ACCOUNT};
 use super::{identity, now_ms, realm_ref};
 use crate::api_keys;
 use crate::reserved;
@@ -17,13 +17,18 @@ use crate::tokens::Token;
 /// Returns what to keep of the identity that a token is made for.
 ///
 /// # Errors
-/// 400 for service accounts, which have tokens of their own.
+/// 400 for service accounts, which have tokens of their own, and for who came without credentials.
 pub(super) fn holder(identity: &Authentication) -> ApiResult<TokenHolder> {
     let realm_type = identity.realm.realm_type.as_str();
-    if realm_type == SERVICE_ACCOUNT {
-        return Err(ApiError::illegal_argument(
-            "OAuth2 token creation is not supported for service accounts",
-        ));
+    let without = match realm_type {
+        SERVICE_ACCOUNT => Some("service accounts"),
+        ANONYMOUS => Some("anonymous users"),
+        _ => None,
+    };
+    if let Some(whom) = without {
+        return Err(ApiError::illegal_argument(format!(
+            "OAuth2 token creation is not supported for {whom}"
+        )));
     }
     let is_asked_again =
         identity.api_key.is_some() || [RESERVED, FILE, NATIVE].contains(&realm_type);
@@ -109,6 +114,7 @@ impl Realms {
 
     fn look_up_in(&self, username: &str, realm: &RealmRef) -> Option<User> {
         if reserved::is_internal(username)
+            || self.is_anonymous(username)
             || reserved::is_reserved(username) != (realm.realm_type == RESERVED)
         {
             return None;

@@ -55,7 +55,7 @@ pub use self::role_query::RoleQuery;
 use self::roles::Roles;
 pub use self::roles::{check_delete_role, check_put_role, is_reserved_role, privileges_json};
 pub use self::sight::Sight;
-use crate::authc::SERVICE_ACCOUNT;
+use crate::authc::{Challenges, SERVICE_ACCOUNT};
 use crate::files::{RolesFile, Watched};
 use crate::{SecurityError, SecurityStore};
 
@@ -68,6 +68,8 @@ pub struct Authorizer {
     /// Roles of API keys, by id, compiled when first used.
     api_keys: moka::sync::Cache<String, Arc<ApiKeyRole>>,
     enabled: bool,
+    /// How who came without credentials is asked for some where it is refused; `None` where it is told so.
+    anonymous_challenge: Option<Challenges>,
     destructive_requires_name: AtomicBool,
 }
 
@@ -84,8 +86,19 @@ impl Authorizer {
             service_accounts: compile(service_account_roles())?,
             api_keys: moka::sync::Cache::new(MAX_COMPILED_KEYS),
             enabled: true,
+            anonymous_challenge: None,
             destructive_requires_name: AtomicBool::new(true),
         })
+    }
+
+    /// Has whom came without credentials asked for some where it is refused; with tokens, for those too. Setting
+    /// `xpack.security.authc.anonymous.authz_exception`, the other way round.
+    #[must_use]
+    pub fn challenging_anonymous(self, tokens: bool) -> Self {
+        Self {
+            anonymous_challenge: Some(Challenges { bearer: tokens }),
+            ..self
+        }
     }
 
     /// Sets whether indices are only deleted by their names. Setting
@@ -104,6 +117,7 @@ impl Authorizer {
             service_accounts: HashMap::new(),
             api_keys: moka::sync::Cache::new(0),
             enabled: false,
+            anonymous_challenge: None,
             destructive_requires_name: AtomicBool::new(true),
         }
     }
@@ -704,6 +718,12 @@ impl Authorizer {
         is_own: bool,
     ) -> ApiError {
         let user = &authentication.user.username;
+        tracing::info!(user.name = %user, event.action = %action, "access denied");
+        if let Some(challenge) = self.anonymous_challenge
+            && authentication.authentication_type == AuthenticationType::Anonymous
+        {
+            return challenge.required(action);
+        }
         let mut reason = unauthorized(authentication, role, action);
         reason += &on_indices(indices);
         let (kind, granting) = if is_cluster_action(action) {
@@ -717,7 +737,6 @@ impl Authorizer {
                 granting.join(",")
             );
         }
-        tracing::info!(user.name = %user, event.action = %action, "access denied");
         ApiError::new(ErrorCode::Security, reason).with_status(403)
     }
 }

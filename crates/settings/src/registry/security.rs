@@ -88,6 +88,27 @@ pub static RUN_AS_ENABLED: Setting<bool> = Setting::new(
 .default("true")
 .example("false");
 
+pub static ANONYMOUS_ROLES: Setting<Vec<String>> = Setting::new(
+    "xpack.security.authc.anonymous.roles",
+    "Roles of requests without credentials; empty refuses such requests. Every user has these roles beside its own.",
+)
+.default("")
+.example("viewer");
+
+pub static ANONYMOUS_USERNAME: Setting<String> = Setting::new(
+    "xpack.security.authc.anonymous.username",
+    "Name under which requests without credentials are made. Nobody logs in as it and it cannot be changed.",
+)
+.default("_anonymous");
+
+pub static ANONYMOUS_AUTHZ_EXCEPTION: Setting<bool> = Setting::new(
+    "xpack.security.authc.anonymous.authz_exception",
+    "Whether a request without credentials is refused with 403 where its roles do not allow it. With `false` it is \
+     refused with 401, so that browsers ask for a password.",
+)
+.default("true")
+.example("false");
+
 pub static API_KEY_RETENTION: Setting<TimeValue> = Setting::new(
     "xpack.security.authc.api_key.delete.retention_period",
     "How long an API key that has expired or was invalidated is still listed.",
@@ -251,6 +272,9 @@ pub(super) static SECTION: Section = Section {
         &AUTOCONFIGURATION_PASSWORD_HASH,
         &API_KEY_ENABLED,
         &RUN_AS_ENABLED,
+        &ANONYMOUS_ROLES,
+        &ANONYMOUS_USERNAME,
+        &ANONYMOUS_AUTHZ_EXCEPTION,
         &API_KEY_RETENTION,
         &API_KEY_MAX,
         &TOKEN_ENABLED,

@@ -321,10 +321,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("xpack.security.fips_mode.", "is not supported"),
     ("xpack.security.operator_privileges.", "is not supported"),
     (
-        "xpack.security.authc.anonymous.",
-        "is not supported: every request must be authenticated",
-    ),
-    (
         "xpack.security.authc.realms.",
         "is not supported: only realms of the types native, file and pki are",
     ),

@@ -24,6 +24,11 @@ impl Handler<ChangePasswordRequest> for Services {
         request: Resolved<ChangePasswordRequest>,
     ) -> ApiResult<Empty> {
         let request = request.into_request();
+        refuse_anonymous(
+            &services,
+            &request.username,
+            "cannot be modified via the API",
+        )?;
         let password_hash = services.passwords.stored_hash(request.password).await?;
         let name = request.username;
         // Who changes its own password must still be who it was when it logged in; an administrator
@@ -42,6 +47,16 @@ impl Handler<ChangePasswordRequest> for Services {
         }
         acknowledge::by_all(&services, TIMEOUT).await;
         Ok(Empty)
+    }
+}
+
+/// The user of requests without credentials is made by settings.
+fn refuse_anonymous(services: &Services, name: &str, rule: &str) -> ApiResult<()> {
+    match services.authenticator.anonymous_user() {
+        Some(user) if user.username == name => Err(ApiError::illegal_argument(format!(
+            "user [{name}] is anonymous and {rule}"
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -84,6 +99,13 @@ impl Handler<PutUserRequest> for Services {
         request: Resolved<PutUserRequest>,
     ) -> ApiResult<PutUserResponse> {
         let request = request.into_request();
+        let refused = refuse_anonymous(
+            &services,
+            &request.username,
+            "cannot be modified via the API",
+        );
+        // Elasticsearch has it among the problems of the request itself.
+        refused.map_err(|error| ApiError::validation(&[error.reason]))?;
         users::check_put_user(&request)?;
         let password_hash = match request.password {
             Some(password) => Some(services.passwords.stored_hash(password).await?),
@@ -135,6 +157,7 @@ impl Handler<DeleteUserRequest> for Services {
         request: Resolved<DeleteUserRequest>,
     ) -> ApiResult<DeleteUserResponse> {
         let request = request.into_request();
+        refuse_anonymous(&services, &request.username, "cannot be deleted")?;
         users::check_delete_user(&request.username)?;
         let change = Change::DeleteUser {
             username: request.username,
@@ -176,8 +199,10 @@ impl Handler<GetUsersRequest> for Services {
             .values()
             .filter(|user| wanted(&user.user.username))
             .map(|user| user.user.clone());
+        let anonymous = services.authenticator.anonymous_user();
+        let anonymous = anonymous.filter(|user| wanted(&user.username)).cloned();
         Ok(GetUsersResponse {
-            users: reserved.flatten().chain(native).collect(),
+            users: reserved.flatten().chain(anonymous).chain(native).collect(),
         })
     }
 }
@@ -190,6 +215,7 @@ impl Handler<SetUserEnabledRequest> for Services {
     ) -> ApiResult<Empty> {
         let request = request.into_request();
         let name = request.username;
+        refuse_anonymous(&services, &name, "cannot be modified using the api")?;
         users::check_set_enabled(&context.authentication, &name)?;
         let change = Change::SetUserEnabled {
             user: user_name(&name),

@@ -1,6 +1,5 @@
 //! `GET /`, and the licence endpoints that clients probe at start.
 
-use ringwall_api::auth::AuthenticationType;
 use ringwall_api::cluster::MainRequest;
 use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::COMPATIBLE_VERSION;
@@ -52,8 +51,8 @@ pub async fn license(request: RestRequest) -> ApiResult<RestResponse> {
 
 /// `GET /_xpack`.
 pub async fn xpack(request: RestRequest) -> ApiResult<RestResponse> {
-    let identity = request.context.authentication.authentication_type;
-    let secured = identity != AuthenticationType::Anonymous;
+    // Without security nobody's credentials are looked at.
+    let secured = request.context.authenticated_as_of.is_some();
     request.params.hint_flags(&["accept_enterprise"])?;
     let categories = request.params.list("categories");
     let is_unknown = |name: &&String| !["build", "license", "features"].contains(&name.as_str());
