@@ -58,6 +58,8 @@ macro_rules! for_each_action {
                 GetLegacyTemplatesRequest => TemplatesResponse, "indices:admin/template/get", Cluster;
                 DeleteLegacyTemplatesRequest => Acknowledged, "indices:admin/template/delete", Cluster;
                 SimulateIndexRequest => SimulateResponse, "indices:admin/index_template/simulate_index", Cluster;
+                AnalyzeRequest => AnalyzeResponse, "cluster:admin/analyze", Cluster;
+                AnalyzeInIndexRequest => AnalyzeResponse, "indices:admin/analyze", Indices(indices);
                 SimulateTemplateRequest => SimulateResponse, "indices:admin/index_template/simulate", Cluster;
             }
             document {

@@ -121,7 +121,7 @@ impl<'a> Deciders<'a> {
                 .settings
                 .iter()
                 .filter_map(|(name, value)| Some((name.strip_prefix("index.")?, value)))
-                .filter_map(|(name, value)| Some((name.strip_prefix(key)?, split(value))));
+                .filter_map(|(name, value)| Some((name.strip_prefix(key)?, split(value.text()))));
             filters.push((rule, texts.collect()));
         }
         for (_, attributes) in &mut filters {

@@ -17,7 +17,33 @@ use crate::deciders::{ENABLE, INDEX_ALLOCATION_ENABLE, check_node_attribute};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IndexSettings {
-    values: BTreeMap<String, String>,
+    values: BTreeMap<String, Given>,
+}
+
+/// The value of a setting as it was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Given {
+    Text(String),
+    /// Only settings of analysis have lists.
+    List(Vec<String>),
+}
+
+impl Given {
+    /// Returns the text; a list has none.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::List(_) => "",
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
+        match self {
+            Self::Text(text) => text.as_str().into(),
+            Self::List(items) => items.as_slice().into(),
+        }
+    }
 }
 
 /// How the text of a setting is checked.
@@ -37,6 +63,8 @@ enum Kind {
     ActiveShards,
     /// Values of an attribute of nodes, whose name ends the key.
     NodeAttribute,
+    /// Parts of analyzers, or similarities, whose names and parameters end the key. They are read by who makes them.
+    Analysis,
     Text,
 }
 
@@ -89,6 +117,11 @@ const COUNT: Kind = Kind::Int {
     max: i32::MAX as i64,
 };
 
+const ANALYSIS: &str = "index.analysis.";
+const SIMILARITY: &str = "index.similarity.";
+/// All that defines the analyzers of an index.
+const MAX_ANALYSIS_BYTES: usize = 4 << 20;
+
 static SPECS: &[Spec] = &[
     last(
         "index.number_of_shards",
@@ -110,6 +143,13 @@ static SPECS: &[Spec] = &[
         "default",
     ),
     last("index.provided_name", Kind::Text, ""),
+    fixed(ANALYSIS, Kind::Analysis, ""),
+    fixed(SIMILARITY, Kind::Analysis, ""),
+    // What the log and the copies hold was taken by the one that was in force.
+    last("index.mapping.analyzed_bytes.limit", Kind::Bytes, "64mb"),
+    dynamic("index.max_ngram_diff", COUNT, "1"),
+    dynamic("index.max_shingle_diff", COUNT, "3"),
+    dynamic("index.analyze.max_token_count", COUNT, "10000"),
     dynamic(
         "index.number_of_replicas",
         Kind::Int { min: 0, max: 1024 },
@@ -222,7 +262,7 @@ impl IndexSettings {
             check(spec, &key, &value)?;
             settings.values.insert(key, value);
         }
-        settings.check_routing_shards()?;
+        settings.check_all()?;
         Ok(settings)
     }
 
@@ -242,7 +282,7 @@ impl IndexSettings {
                 None => drop(settings.values.remove(&key)),
             }
         }
-        settings.check_routing_shards()?;
+        settings.check_all()?;
         Ok(settings)
     }
 
@@ -251,7 +291,7 @@ impl IndexSettings {
         let mut nested = serde_json::Map::new();
         for (key, value) in self.iter() {
             let key = key.strip_prefix("index.").unwrap_or(key);
-            crate::render::insert_nested(&mut nested, key, value.to_owned());
+            crate::render::insert_nested(&mut nested, key, value.to_json());
         }
         match nested.is_empty() {
             true => Value::Object(nested),
@@ -294,6 +334,7 @@ impl IndexSettings {
                 }
             }
         }
+        settings.check_analysis()?;
         Ok(settings)
     }
 
@@ -304,13 +345,15 @@ impl IndexSettings {
 
     /// Returns the value of a key that someone set.
     pub(crate) fn value(&self, key: &str) -> Option<&str> {
-        self.values.get(key).map(String::as_str)
+        self.values.get(key).map(Given::text)
     }
 
     /// Turns a switch on, or takes it out.
     pub(crate) fn set_flag(&mut self, key: &str, on: bool) {
         match on {
-            true => self.values.insert(key.to_owned(), "true".to_owned()),
+            true => self
+                .values
+                .insert(key.to_owned(), Given::Text("true".to_owned())),
             false => self.values.remove(key),
         };
     }
@@ -441,10 +484,57 @@ impl IndexSettings {
     }
 
     /// Returns the set keys with their values; for rendering.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.values
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Given)> {
+        self.values.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// Returns what defines the analyzers: `{"analyzer": {...}, "filter": {...}, ...}`; null for nothing.
+    pub fn analysis(&self) -> Value {
+        self.nested(ANALYSIS)
+    }
+
+    /// Returns what defines the similarities: `{"name": {"type": ..., ...}, ...}`; null for nothing.
+    pub fn similarities(&self) -> Value {
+        self.nested(SIMILARITY)
+    }
+
+    /// Returns whether texts are analyzed and scored alike.
+    pub fn reads_texts_as(&self, other: &Self) -> bool {
+        self.analysis() == other.analysis() && self.similarities() == other.similarities()
+    }
+
+    fn nested(&self, prefix: &str) -> Value {
+        let mut nested = Map::new();
+        for (key, value) in &self.values {
+            if let Some(key) = key.strip_prefix(prefix) {
+                crate::render::insert_nested(&mut nested, key, value.to_json());
+            }
+        }
+        match nested.is_empty() {
+            true => Value::Null,
+            false => Value::Object(nested),
+        }
+    }
+
+    /// Returns what each part of an analyzer may make of one text, bytes.
+    pub fn analyzed_bytes_limit(&self) -> usize {
+        let bytes = self.bytes("index.mapping.analyzed_bytes.limit");
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
+    /// Returns `index.max_ngram_diff`.
+    pub fn max_ngram_diff(&self) -> usize {
+        self.int("index.max_ngram_diff") as usize
+    }
+
+    /// Returns `index.max_shingle_diff`.
+    pub fn max_shingle_diff(&self) -> usize {
+        self.int("index.max_shingle_diff") as usize
+    }
+
+    /// Returns `index.analyze.max_token_count`.
+    pub fn max_analyzed_tokens(&self) -> usize {
+        self.int("index.analyze.max_token_count") as usize
     }
 
     fn text(&self, key: &str) -> &str {
@@ -455,7 +545,7 @@ impl IndexSettings {
                     .find(|spec| spec.key == key)
                     .map_or("", |spec| spec.default)
             },
-            String::as_str,
+            Given::text,
         )
     }
 
@@ -477,6 +567,34 @@ impl IndexSettings {
             .map_or(0, ByteSizeValue::bytes)
     }
 
+    fn check_all(&self) -> Result<(), ApiError> {
+        self.check_routing_shards()?;
+        self.check_analysis()
+    }
+
+    /// Analyzers are part of the cluster state, and every node makes them.
+    fn check_analysis(&self) -> Result<(), ApiError> {
+        let sizes = self.values.iter().map(|(key, value)| {
+            let bytes = match value {
+                Given::Text(text) => text.len(),
+                Given::List(items) => items.iter().map(|item| item.len() + 2).sum(),
+            };
+            if key.starts_with(ANALYSIS) || key.starts_with(SIMILARITY) {
+                key.len() + bytes
+            } else {
+                0
+            }
+        });
+        let bytes: usize = sizes.sum();
+        if bytes > MAX_ANALYSIS_BYTES {
+            return Err(ApiError::illegal_argument(format!(
+                "settings of [index.analysis] of more than [{MAX_ANALYSIS_BYTES}] bytes are not supported by Ringwall: there \
+                 are [{bytes}]"
+            )));
+        }
+        Ok(())
+    }
+
     fn check_routing_shards(&self) -> Result<(), ApiError> {
         let (shards, slots) = (self.number_of_shards(), self.number_of_routing_shards());
         if slots < shards || !slots.is_multiple_of(shards) {
@@ -490,7 +608,9 @@ impl IndexSettings {
 
 fn find(key: &str) -> Result<&'static Spec, ApiError> {
     let is_meant = |spec: &&Spec| match spec.kind {
-        Kind::NodeAttribute => key.len() > spec.key.len() && key.starts_with(spec.key),
+        Kind::NodeAttribute | Kind::Analysis => {
+            key.len() > spec.key.len() && key.starts_with(spec.key)
+        }
         _ => spec.key == key,
     };
     if let Some(spec) = SPECS.iter().find(is_meant) {
@@ -508,7 +628,16 @@ fn find(key: &str) -> Result<&'static Spec, ApiError> {
     )))
 }
 
-fn check(spec: &Spec, key: &str, value: &str) -> Result<(), ApiError> {
+fn check(spec: &Spec, key: &str, value: &Given) -> Result<(), ApiError> {
+    let value = match value {
+        _ if spec.kind == Kind::Analysis => return Ok(()),
+        Given::Text(text) => text.as_str(),
+        Given::List(_) => {
+            return Err(ApiError::illegal_argument(format!(
+                "setting [{key}] takes one value, not a list"
+            )));
+        }
+    };
     match spec.kind {
         Kind::Int { min, max } => {
             let number: i64 = value.parse().map_err(|_| {
@@ -560,7 +689,7 @@ fn check(spec: &Spec, key: &str, value: &str) -> Result<(), ApiError> {
         Kind::ActiveShards => Err(ApiError::illegal_argument(format!(
             "cannot parse ActiveShardCount[{value}]"
         ))),
-        Kind::Text => Ok(()),
+        Kind::Text | Kind::Analysis => Ok(()),
     }
 }
 
@@ -571,7 +700,7 @@ pub(crate) fn keys(body: &Value) -> Option<Vec<String>> {
 }
 
 /// Returns `index.`-prefixed flat keys with text values; `None` for `null`.
-fn flatten(body: &Value) -> Result<Vec<(String, Option<String>)>, ApiError> {
+fn flatten(body: &Value) -> Result<Vec<(String, Option<Given>)>, ApiError> {
     let mut flat = Vec::new();
     match body {
         Value::Null => {}
@@ -598,7 +727,7 @@ fn flatten(body: &Value) -> Result<Vec<(String, Option<String>)>, ApiError> {
 fn flatten_into(
     object: &Map<String, Value>,
     prefix: &str,
-    flat: &mut Vec<(String, Option<String>)>,
+    flat: &mut Vec<(String, Option<Given>)>,
 ) -> Result<(), ApiError> {
     for (name, value) in object {
         let key = if prefix.is_empty() {
@@ -612,24 +741,46 @@ fn flatten_into(
                 continue;
             }
             Value::Null => None,
-            Value::String(text) => Some(text.clone()),
-            Value::Bool(flag) => Some(flag.to_string()),
-            Value::Number(number) => Some(number.to_string()),
-            Value::Array(_) => {
-                return Err(ApiError::illegal_argument(format!(
-                    "setting [{key}] takes one value, not a list"
-                )));
+            Value::Array(items) => {
+                let items = items.iter().map(|item| scalar(&key, item));
+                Some(Given::List(items.collect::<Result<_, _>>()?))
             }
+            one => Some(Given::Text(scalar(&key, one)?)),
         };
         flat.push((key, text));
     }
     Ok(())
 }
 
+fn scalar(key: &str, value: &Value) -> Result<String, ApiError> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Bool(flag) => Ok(flag.to_string()),
+        Value::Number(number) => Ok(number.to_string()),
+        _ => Err(ApiError::illegal_argument(format!(
+            "the list of setting [{key}] may have texts only, not [{value}]"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn analyzers_are_kept_as_they_are_given() {
+        let body = json!({"analysis": {"analyzer": {"a": {"tokenizer": "standard", "filter": ["lowercase", "f"]}},
+            "filter": {"f": {"type": "length", "max": 3}}}});
+        let settings = IndexSettings::parse(&body).unwrap();
+        let kept = serde_json::to_value(&settings).unwrap();
+        let settings: IndexSettings = serde_json::from_value(kept).unwrap();
+        let given = json!({"analyzer": {"a": {"tokenizer": "standard", "filter": ["lowercase", "f"]}},
+            "filter": {"f": {"type": "length", "max": "3"}}});
+        assert_eq!(settings.analysis(), given);
+        assert_eq!(settings.to_json(), json!({"index": {"analysis": given}}));
+        assert_eq!(IndexSettings::default().analysis(), Value::Null);
+    }
 
     #[test]
     fn every_spelling_means_the_same() {

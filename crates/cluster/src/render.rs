@@ -152,11 +152,11 @@ pub fn render_settings(index: &IndexMetadata) -> Value {
         ("version.created", internal_version()),
     ];
     for (key, value) in facts {
-        insert_nested(&mut nested, key, value);
+        insert_nested(&mut nested, key, value.into());
     }
     for (key, value) in settings.iter() {
         let key = key.strip_prefix("index.").unwrap_or(key);
-        insert_nested(&mut nested, key, value.to_owned());
+        insert_nested(&mut nested, key, value.to_json());
     }
     json!({"index": nested})
 }
@@ -166,15 +166,15 @@ pub fn render_default_settings(index: &IndexMetadata) -> Value {
     let mut nested = Map::new();
     for (key, value) in index.settings.defaults() {
         let key = key.strip_prefix("index.").unwrap_or(key);
-        insert_nested(&mut nested, key, value.to_owned());
+        insert_nested(&mut nested, key, value.into());
     }
     json!({"index": nested})
 }
 
-pub(crate) fn insert_nested(object: &mut Map<String, Value>, key: &str, value: String) {
+pub(crate) fn insert_nested(object: &mut Map<String, Value>, key: &str, value: Value) {
     match key.split_once('.') {
         None => {
-            object.insert(key.to_owned(), value.into());
+            object.insert(key.to_owned(), value);
         }
         Some((head, rest)) => {
             let inner = object

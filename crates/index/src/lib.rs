@@ -15,10 +15,15 @@ pub mod field;
 pub mod geo;
 pub mod mapping;
 pub mod schema;
+mod similarity;
 pub mod translog;
 
-pub use analysis::Analyzer;
+pub use analysis::{
+    Analysis, Analyzed, AnalyzedToken, Analyzer, Assembly, Chain, Exceeded,
+    Limits as AnalysisLimits, Stages,
+};
 pub use document::{METADATA_FIELDS, ParsedDocument, parse_document};
+pub use similarity::{Similarities, Similarity};
 
 pub use engine::{
     Applied, CommitInfo, Condition, DocumentFilter, FieldMask, GetDocument, Leaf, NewShard,

@@ -26,6 +26,8 @@
 //!   term query on it, and its document frequency is the *N* of a field in BM25. A text field
 //!   whose analysis gives no token is listed as [`name_without_tokens`].
 //! * Routing and the paths of [`IGNORED`] are keywords too, of the paths `_routing` and `_ignored`.
+//! * A text that an analyzer of settings made words of has its length in a column of its own, see [`length_column`]: words that
+//!   stand at the place of others do not count.
 //! * A text field is one real field per slot, so its norms and average length are its own. A slot
 //!   costs one byte per document and copy even when unused.
 //! * Values of an array are values of the path in order; values of one path follow one another.
@@ -192,6 +194,17 @@ pub fn name_without_tokens(path: &str) -> String {
 pub fn column_name(field: &FieldMapping) -> Option<String> {
     let family = field.field_type.family()?.column()?;
     Some(format!("{family}.{}", escape(&field.path)))
+}
+
+/// Returns the path of the lengths of a text in [`DOUBLE`]. No field has such a name.
+pub(crate) fn length_path(path: &str) -> String {
+    format!("\u{2}{path}")
+}
+
+/// Returns the name of the `i64` column of the lengths of a text, whole numbers as Lucene keeps them. Documents have one whose
+/// words an analyzer of settings made; the others are as long as their words are many.
+pub fn length_column(field: &FieldMapping) -> String {
+    format!("{DOUBLE}.{}", escape(&length_path(&field.path)))
 }
 
 /// Returns an integer that sorts as the double does: by total order, with `-0.0` taken as `0.0`.

@@ -18,10 +18,10 @@ use ringwall_api::cluster::{HealthReportRequest, MetricsRequest};
 use ringwall_api::document::{BulkRequest, GetRequest, MultiGetRequest};
 use ringwall_api::indices::ShardTableRequest;
 use ringwall_api::indices::{
-    AddIndexBlockRequest, CloseIndexRequest, CreateIndexRequest, DeleteIndexRequest, FlushRequest,
-    GetFieldMappingsRequest, GetIndexRequest, IndicesStatsRequest, OpenIndexRequest,
-    PutMappingRequest, RefreshRequest, ResolveIndexRequest, RolloverRequest, UpdateAliasesRequest,
-    UpdateSettingsRequest,
+    AddIndexBlockRequest, AnalyzeInIndexRequest, AnalyzeRequest, CloseIndexRequest,
+    CreateIndexRequest, DeleteIndexRequest, FlushRequest, GetFieldMappingsRequest, GetIndexRequest,
+    IndicesStatsRequest, OpenIndexRequest, PutMappingRequest, RefreshRequest, ResolveIndexRequest,
+    RolloverRequest, UpdateAliasesRequest, UpdateSettingsRequest,
 };
 use ringwall_api::indices::{
     DeleteComponentTemplatesRequest, DeleteIndexTemplatesRequest, DeleteLegacyTemplatesRequest,
@@ -193,6 +193,7 @@ pub static ROUTES: &[Route] = &[
     route!(indices POST ["/{index}/_open"] indices::close::open => [OpenIndexRequest], "Opens closed indices.", indices::MASTER_PARAMS, indices::INDICES_PARAMS, &["wait_for_active_shards"]),
     route!(indices PUT ["/{index}/_block/{block}"] indices::close::add_block => [AddIndexBlockRequest], "Puts a block on indices.", indices::MASTER_PARAMS, indices::INDICES_PARAMS),
     route!(indices POST ["/{alias}/_rollover", "/{alias}/_rollover/{new_index}"] indices::rollover::rollover => [RolloverRequest] body, "Makes a new index, and has an alias write to it.", indices::MASTER_PARAMS, indices::rollover::PARAMS),
+    route!(indices GET_POST ["/_analyze", "/{index}/_analyze"] indices::analyze::analyze => [AnalyzeRequest, AnalyzeInIndexRequest] body, "Tells what analyzers make of texts."),
     route!(indices GET ["/_resolve/index/{index}"] indices::resolve::resolve => [ResolveIndexRequest], "Tells what index expressions stand for.", indices::INDICES_PARAMS),
     route!(indices GET_POST ["/_refresh", "/{index}/_refresh"] indices::refresh => [RefreshRequest], "Makes every acknowledged write visible to search.", indices::INDICES_PARAMS),
     route!(indices GET_POST ["/_flush", "/{index}/_flush"] indices::flush => [FlushRequest], "Commits the files of indices, and begins new translogs.", indices::INDICES_PARAMS, &["force", "wait_if_ongoing"]),

@@ -33,7 +33,6 @@ pub fn names() -> impl Iterator<Item = String> {
 
 /// By their first segment that begins with `_`, with what to do instead.
 const APIS: &[(&str, &str)] = &[
-    ("_analyze", ""),
     ("_application", ""),
     (
         "_async_search",

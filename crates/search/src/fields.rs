@@ -1,14 +1,15 @@
 //! A mapped field as queries, sorts and aggregations use it: the only place that knows how the
 //! `index` crate lays out values.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use ringwall_api::ApiError;
 use ringwall_index::dates::DateFormat;
 use ringwall_index::field::RangeOf;
-use ringwall_index::mapping::Family;
+use ringwall_index::mapping::{Family, IndexOptions};
 use ringwall_index::schema::{self, Layout, TextField};
-use ringwall_index::{Analyzer, FieldMapping, Leaf, Searcher};
+use ringwall_index::{Analyzer, FieldMapping, Leaf, Searcher, Similarity};
 use tantivy::Term;
 use tantivy::schema::Field;
 
@@ -43,9 +44,7 @@ pub(crate) enum FieldKind {
     Index,
     /// `_seq_no` or `_version`: a `u64` column of numbers that a long can hold.
     Meta,
-    Text {
-        analyzer: Analyzer,
-    },
+    Text,
     Keyword,
     Ip,
     Long,
@@ -67,9 +66,7 @@ impl<'a> FieldRef<'a> {
     /// Returns the mapped field; `None` if its type has no values to look at.
     pub(crate) fn mapped(mapping: &'a FieldMapping, layout: &'a Layout) -> Option<Self> {
         let kind = match mapping.field_type.family()? {
-            Family::Text => FieldKind::Text {
-                analyzer: mapping.search_analyzer,
-            },
+            Family::Text => FieldKind::Text,
             Family::Keyword => FieldKind::Keyword,
             Family::Ip => FieldKind::Ip,
             Family::Long => FieldKind::Long,
@@ -107,11 +104,16 @@ impl<'a> FieldRef<'a> {
         })
     }
 
+    /// Returns the analyzer of texts that are searched for, if the field is a text.
+    pub(crate) fn search_analyzer(&self) -> Option<&'a Analyzer> {
+        let mapping = self.mapping.filter(|_| self.kind == FieldKind::Text)?;
+        Some(&mapping.search_analyzer)
+    }
+
     /// Returns the analyzer of phrases, if the field is a text.
-    pub(crate) fn quote_analyzer(&self) -> Option<Analyzer> {
-        let is_text = matches!(self.kind, FieldKind::Text { .. });
-        let mapping = self.mapping.filter(|_| is_text)?;
-        Some(mapping.search_quote_analyzer)
+    pub(crate) fn quote_analyzer(&self) -> Option<&'a Analyzer> {
+        let mapping = self.mapping.filter(|_| self.kind == FieldKind::Text)?;
+        Some(&mapping.search_quote_analyzer)
     }
 
     /// Returns the name of the type, as mappings have it.
@@ -139,7 +141,7 @@ impl<'a> FieldRef<'a> {
     pub(crate) fn has_terms(&self) -> bool {
         matches!(
             self.kind,
-            FieldKind::Text { .. } | FieldKind::Keyword | FieldKind::Id
+            FieldKind::Text | FieldKind::Keyword | FieldKind::Id
         )
     }
 
@@ -163,8 +165,20 @@ impl<'a> FieldRef<'a> {
 
     /// Returns whether all matches score alike.
     pub(crate) fn scores_alike(&self) -> bool {
+        self.mapping.is_some_and(|mapping| {
+            mapping.field_type.scores_alike() || mapping.similarity == Similarity::Boolean
+        })
+    }
+
+    /// Returns whether the places of words are known.
+    pub(crate) fn has_positions(&self) -> bool {
         self.mapping
-            .is_some_and(|mapping| mapping.field_type.scores_alike())
+            .is_none_or(|mapping| mapping.index_options >= IndexOptions::Positions)
+    }
+
+    /// Returns the definition of a field that is mapped.
+    pub(crate) fn mapping(&self) -> Option<&'a FieldMapping> {
+        self.mapping
     }
 
     /// Returns whether the ends of a range are rounded as values are.
@@ -176,9 +190,20 @@ impl<'a> FieldRef<'a> {
     /// Returns the term of a token or of a whole text.
     pub(crate) fn term(&self, text: &str) -> Term {
         match (self.kind, self.mapping) {
-            (FieldKind::Text { .. }, Some(mapping)) => self.layout.text_term(mapping, text),
+            (FieldKind::Text, Some(mapping)) => self.layout.text_term(mapping, text),
             (FieldKind::Id, _) => self.layout.id_term(text),
             _ => self.layout.keyword_term(&self.name, text),
+        }
+    }
+
+    /// Returns an exact text as the field keeps it.
+    ///
+    /// # Errors
+    /// The normalizer makes more of it than it may.
+    pub(crate) fn normalized<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, ApiError> {
+        match self.mapping {
+            Some(mapping) => Ok(mapping.normalized(text)?),
+            None => Ok(text.into()),
         }
     }
 
@@ -196,7 +221,7 @@ impl<'a> FieldRef<'a> {
     /// Tells whether the engine keeps lengths of this field.
     pub(crate) fn has_norms(&self) -> bool {
         match (self.kind, self.mapping) {
-            (FieldKind::Text { .. }, Some(mapping)) => {
+            (FieldKind::Text, Some(mapping)) => {
                 matches!(self.layout.text(mapping), TextField::Slot(_))
             }
             _ => false,
@@ -259,7 +284,7 @@ impl<'a> FieldRef<'a> {
     /// Refuses fields whose values cannot be sorted or aggregated on.
     pub(crate) fn check_doc_values(&self) -> Result<(), ApiError> {
         let name = &self.name;
-        if let FieldKind::Text { .. } = self.kind {
+        if let FieldKind::Text = self.kind {
             return Err(ApiError::illegal_argument(format!(
                 "Fielddata is disabled on [{name}] in [{name}]. Text fields are not optimised for \
                  operations that require per-document field data like aggregations and sorting, so \

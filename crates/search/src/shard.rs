@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ringwall_api::{ApiError, ErrorCode};
 use ringwall_index::schema::{IGNORED, Layout, ROUTING, SEQ_NO, name_without_tokens};
-use ringwall_index::{FieldMapping, Leaf, Mapping, Searcher};
+use ringwall_index::{Analyzer, FieldMapping, Leaf, Mapping, Searcher};
 use serde::{Deserialize, Serialize};
 use tantivy::Term;
 
@@ -239,12 +239,9 @@ impl<'a> Shard<'a> {
 
     /// Tells whether terms of the field are lower case.
     pub(crate) fn lowercases(&self, name: &str) -> bool {
-        use ringwall_index::Analyzer;
-        matches!(
-            self.field(name).map(|field| field.kind),
-            Some(FieldKind::Text { analyzer })
-                if !matches!(analyzer, Analyzer::Keyword | Analyzer::Whitespace)
-        )
+        let field = self.field(name);
+        let analyzer = field.and_then(|field| field.search_analyzer());
+        analyzer.is_some_and(Analyzer::lowercases)
     }
 
     /// Returns the names of searchable fields that match a pattern, in the mapping's order.
@@ -296,7 +293,7 @@ impl<'a> Shard<'a> {
     pub(crate) fn exists_terms(&self, name: &str) -> Vec<Term> {
         let mut terms = vec![self.exists_term(name)];
         let field = self.field(name);
-        if matches!(field.map(|field| field.kind), Some(FieldKind::Text { .. })) {
+        if matches!(field.map(|field| field.kind), Some(FieldKind::Text)) {
             terms.push(self.exists_term(&name_without_tokens(name)));
         }
         terms

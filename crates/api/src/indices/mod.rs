@@ -2,6 +2,7 @@
 
 mod acknowledged;
 mod aliases;
+mod analyze;
 mod blocks;
 mod close;
 mod create;
@@ -18,6 +19,7 @@ mod templates;
 
 pub use acknowledged::*;
 pub use aliases::*;
+pub use analyze::*;
 pub use blocks::*;
 pub use close::*;
 pub use create::*;

@@ -206,6 +206,10 @@ impl Step<'_> {
         // Put on by a user it stays until a user takes it off.
         let key = blocks::FLOOD_KEY;
         metadata.is_flooded &= metadata.settings.is_true(key) && settings.is_true(key);
+        // Who has made the analyzers that fields name makes them anew.
+        if !metadata.settings.reads_texts_as(&settings) {
+            metadata.mapping_version += 1;
+        }
         metadata.settings = settings;
         metadata.settings_version += 1;
         let replicas = metadata.settings.number_of_replicas() as usize;

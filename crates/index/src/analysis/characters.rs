@@ -32,6 +32,10 @@ impl CharSet {
 /// Letters, without the marks that Rust calls alphabetic: `Character.isLetter` of Java.
 pub(super) static LETTERS: LazyLock<CharSet> = LazyLock::new(|| CharSet::new(r"\p{L}"));
 
+pub(super) static PUNCTUATION: LazyLock<CharSet> = LazyLock::new(|| CharSet::new(r"\p{P}"));
+
+pub(super) static SYMBOLS: LazyLock<CharSet> = LazyLock::new(|| CharSet::new(r"\p{S}"));
+
 /// What is written without blanks between words and needs a dictionary to be split: runs of it are one token.
 pub(super) static COMPLEX: LazyLock<CharSet> = LazyLock::new(|| {
     CharSet::new(

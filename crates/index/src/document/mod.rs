@@ -7,6 +7,7 @@
 mod dynamic;
 mod visitor;
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,7 +17,8 @@ use serde_json::Value;
 
 use crate::analysis::{self, Gap};
 use crate::field::Family;
-use crate::mapping::{FieldMapping, Mapping};
+use crate::field::scalar::Rejection;
+use crate::mapping::{FieldMapping, IndexOptions, Mapping};
 use crate::schema;
 use visitor::Reader;
 
@@ -44,6 +46,10 @@ pub(crate) struct Values {
     /// Leaf paths with a value, each once.
     pub names: Vec<Arc<str>>,
     pub ignored: Vec<Arc<str>>,
+    /// Lengths of texts by path, where the search index counts too many words.
+    pub lengths: BTreeMap<Arc<str>, usize>,
+    /// Words of fields that keep each once.
+    once: BTreeMap<Arc<str>, HashSet<String>>,
 }
 
 /// One value of a text field.
@@ -99,7 +105,9 @@ impl Values {
         self.name(&field.path);
     }
 
-    pub(crate) fn text(&mut self, field: &FieldMapping, text: String) {
+    /// # Errors
+    /// Its analyzer makes too much of the text.
+    pub(crate) fn text(&mut self, field: &FieldMapping, text: String) -> Result<(), Rejection> {
         let is_further = self.is_named(&field.path);
         let gap = match (field.position_increment_gap, is_further) {
             (0, _) => Gap::None,
@@ -107,7 +115,15 @@ impl Values {
             (gap, true) => Gap::Wider(gap - 1),
             (_, false) => Gap::Wider(0),
         };
-        let marked = analysis::mark(field.analyzer, gap, text);
+        let once = match field.index_options {
+            IndexOptions::Docs => Some(self.once.entry(field.path.clone()).or_default()),
+            _ => None,
+        };
+        let marked = analysis::mark(&field.analyzer, gap, text, once)?;
+        if let Some(length) = marked.length.filter(|_| field.norms) {
+            *self.lengths.entry(field.path.clone()).or_default() += length;
+        }
+        let marked = marked.text;
         if !is_further {
             match analysis::has_tokens(&marked) {
                 true => self.names.push(field.path.clone()),
@@ -119,6 +135,7 @@ impl Values {
             slot: field.text_slot,
             marked,
         });
+        Ok(())
     }
 }
 

@@ -194,7 +194,13 @@ fn values_go_to_their_families() {
         .map(|t| (&*t.path, t.marked.as_str()))
         .collect();
     // Further values stand apart from the first.
-    let longer = analysis::mark(Analyzer::Standard, Gap::Wider(99), "longer text".to_owned());
+    let longer = analysis::mark(
+        &Analyzer::Standard,
+        Gap::Wider(99),
+        "longer text".to_owned(),
+        None,
+    );
+    let longer = longer.unwrap().text;
     assert_eq!(
         texts,
         [

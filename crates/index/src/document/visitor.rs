@@ -277,19 +277,16 @@ impl<'m> Reader<'m> {
         Ok(())
     }
 
-    /// What stands for null in a field also does in its multi-fields, but for those that have another.
+    /// What stands for null in a field is its own: its multi-fields have theirs, or nothing.
     fn null<E: Error>(&mut self, field: &'m FieldMapping) -> Result<(), E> {
         let given = field.null_value.as_ref().and_then(Scalar::of);
         for known in std::iter::once(field).chain(field.fields.values().map(|sub| &**sub)) {
             let mapper = known.field_type.mapper();
-            let added = match (known.null_value.as_ref().and_then(Scalar::of), &given) {
-                (Some(own), _) => mapper.add_null(known, &own, &mut self.values),
-                (None, Some(outer)) => mapper.add(known, outer, &mut self.values),
-                (None, None) => continue,
+            let Some(own) = known.null_value.as_ref().and_then(Scalar::of) else {
+                continue;
             };
-            if let Err(rejection) = added {
-                let shown = given.clone().unwrap_or(Scalar::Text("null".into()));
-                self.rejected(known, &shown, rejection)?;
+            if let Err(rejection) = mapper.add_null(known, &own, &mut self.values) {
+                self.rejected(known, &own, rejection)?;
             }
         }
         if let Some(given) = &given {

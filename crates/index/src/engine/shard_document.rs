@@ -11,7 +11,8 @@ use tantivy::schema::document::{
 };
 
 use crate::document::{ParsedDocument, Values};
-use crate::schema::{IGNORED, Layout, ROUTING};
+use crate::schema::{IGNORED, Layout, ROUTING, length_path};
+use crate::similarity::kept_length;
 
 /// What the engine knows of an operation on a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,9 @@ impl ShardDocument {
         if !values.keyword.is_empty() {
             fields.push((layout.keyword, Item::Texts(values.keyword)));
         }
+        let lengths = values.lengths.iter();
+        let kept = lengths.map(|(path, length)| (length_path(path).into(), kept_length(*length)));
+        values.double.extend(kept);
         for (field, numbers) in [
             (layout.long, values.long),
             (layout.double, values.double),

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::parameter::{self as p, Parameter};
+use super::parameter::{self as p, Change, Parameter};
 use super::scalar::{self, Rejection, Scalar};
 use super::{Family, Mapper, ShownAs};
 use crate::document::Values;
-use crate::mapping::FieldMapping;
+use crate::mapping::{FieldMapping, boolean, string};
 
 #[derive(Debug)]
 pub(super) struct Keyword;
@@ -18,13 +18,40 @@ const PARAMETERS: &[Parameter] = &[
     p::INDEX,
     p::DOC_VALUES,
     p::NULL_VALUE,
-    p::NORMS,
+    KEYWORD_NORMS,
     p::KEYWORD_INDEX_OPTIONS,
     p::EAGER_GLOBAL_ORDINALS,
+    NORMALIZER,
     p::SPLIT_QUERIES_ON_WHITESPACE,
     p::SIMILARITY,
     p::LISTED_IGNORE_ABOVE,
 ];
+
+/// Keywords have no lengths.
+const KEYWORD_NORMS: Parameter = Parameter {
+    read: |field, key, value| match boolean(key, value)? {
+        false => Ok(()),
+        true => Err(p::unsupported(field, key, value)),
+    },
+    ..p::NORMS
+};
+
+/// What is made of values, and of what is looked for. Whether there is one of the name is known when the normalizers of the
+/// index are.
+const NORMALIZER: Parameter = Parameter {
+    name: "normalizer",
+    read: |field, key, value| string(key, value, &field.path).map(drop),
+    value: |field| {
+        field
+            .definition
+            .get("normalizer")
+            .cloned()
+            .unwrap_or_default()
+    },
+    is_listed: true,
+    change: Change::Refused,
+    ..p::PARAMETER
+};
 
 impl Mapper for Keyword {
     fn name(&self) -> &'static str {
@@ -51,7 +78,9 @@ impl Mapper for Keyword {
     fn shown(&self, field: &FieldMapping, value: &Value, _how: &ShownAs) -> Option<Value> {
         let text = scalar::written(value)?;
         let limit = field.ignore_above.unwrap_or(usize::MAX);
-        (text.chars().count() <= limit).then(|| text.into())
+        let is_kept = text.encode_utf16().count() <= limit;
+        let shown = is_kept.then(|| field.normalized(&text).ok()).flatten();
+        shown.map(|text| text.into_owned().into())
     }
 }
 
@@ -72,6 +101,7 @@ pub(super) fn add(
     if !field.is_searchable() {
         return Ok(());
     }
+    let text = field.normalized(&text)?;
     if text.len() > MAX_TERM_BYTES {
         return Err(Rejection::Immense { bytes: text.len() });
     }

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::ShownAs;
 use crate::mapping::{
-    FieldMapping, analyzer, boolean, check_meta, mapping_error, one_of, string_list, whole,
+    FieldMapping, IndexOptions, analyzer, boolean, check_meta, java_text, mapping_error, one_of,
+    string, string_list, whole,
 };
 
 /// A parameter that a type takes.
@@ -192,17 +193,44 @@ pub(super) const NORMS: Parameter = Parameter {
 pub(super) const TEXT_INDEX_OPTIONS: Parameter = Parameter {
     name: "index_options",
     read: |field, key, value| {
-        let known = ["docs", "freqs", "positions", "offsets"];
-        one_of(key, value, &known, &field.path)
+        let known = ["positions", "docs", "freqs", "offsets"];
+        one_of(key, value, &known, &field.path)?;
+        field.index_options = match value.as_str() {
+            Some("docs") => IndexOptions::Docs,
+            Some("freqs") => IndexOptions::Freqs,
+            Some("offsets") => IndexOptions::Offsets,
+            _ => IndexOptions::Positions,
+        };
+        Ok(())
     },
-    value: |_| "positions".into(),
+    value: |field| {
+        let name = match field.index_options {
+            IndexOptions::Docs => "docs",
+            IndexOptions::Freqs => "freqs",
+            IndexOptions::Positions => "positions",
+            IndexOptions::Offsets => "offsets",
+        };
+        name.into()
+    },
     is_listed: true,
-    ..PARAMETER
+    kept: Kept::UnlessDefault,
+    change: Change::Refused,
 };
 
+/// Keywords keep no frequencies.
 pub(super) const KEYWORD_INDEX_OPTIONS: Parameter = Parameter {
+    name: "index_options",
+    read: |field, key, value| {
+        one_of(key, value, &["docs", "freqs"], &field.path)?;
+        match value.as_str() {
+            Some("docs") => Ok(()),
+            _ => Err(unsupported(field, key, value)),
+        }
+    },
     value: |_| "docs".into(),
-    ..TEXT_INDEX_OPTIONS
+    is_listed: true,
+    kept: Kept::UnlessDefault,
+    change: Change::Refused,
 };
 
 pub(super) const EAGER_GLOBAL_ORDINALS: Parameter = Parameter {
@@ -220,11 +248,70 @@ pub(super) const SPLIT_QUERIES_ON_WHITESPACE: Parameter = Parameter {
     ..PARAMETER
 };
 
+/// Whether there is one of the name is known when the similarities of the index are.
 pub(super) const SIMILARITY: Parameter = Parameter {
     name: "similarity",
-    read: |field, key, value| one_of(key, value, &["BM25"], &field.path),
+    read: |field, key, value| string(key, value, &field.path).map(drop),
+    value: |field| {
+        field
+            .definition
+            .get("similarity")
+            .cloned()
+            .unwrap_or_default()
+    },
+    is_listed: true,
+    change: Change::Refused,
     ..PARAMETER
 };
+
+/// Words of a text are kept as terms only, not as values of documents.
+pub(super) const FIELDDATA: Parameter = Parameter {
+    name: "fielddata",
+    read: |field, key, value| match boolean(key, value)? {
+        false => Ok(()),
+        true => Err(unsupported(field, key, value)),
+    },
+    value: |_| false.into(),
+    is_listed: true,
+    kept: Kept::UnlessDefault,
+    ..PARAMETER
+};
+
+/// Vectors of terms are asked for by nothing that there is.
+pub(super) const TERM_VECTOR: Parameter = Parameter {
+    name: "term_vector",
+    read: |field, key, value| {
+        one_of(key, value, &TERM_VECTORS, &field.path)?;
+        match value.as_str() {
+            Some("no") => Ok(()),
+            _ => Err(unsupported(field, key, value)),
+        }
+    },
+    value: |_| "no".into(),
+    is_listed: true,
+    kept: Kept::UnlessDefault,
+    change: Change::Refused,
+};
+
+const TERM_VECTORS: [&str; 7] = [
+    "no",
+    "yes",
+    "with_positions",
+    "with_offsets",
+    "with_positions_offsets",
+    "with_positions_payloads",
+    "with_positions_offsets_payloads",
+];
+
+/// Refuses a value that Elasticsearch takes.
+pub(super) fn unsupported(field: &FieldMapping, key: &str, value: &Value) -> ApiError {
+    mapping_error(format!(
+        "[{key}={}] of the {} field [{}] is not supported by Ringwall",
+        java_text(value),
+        field.field_type.name(),
+        field.name()
+    ))
+}
 
 pub(super) const ANALYZER: Parameter = Parameter {
     name: "analyzer",
@@ -287,10 +374,10 @@ pub(super) const POSITION_INCREMENT_GAP: Parameter = Parameter {
 /// Gives the analyzers that nobody set.
 pub(super) fn settle_analyzers(field: &mut FieldMapping) {
     if !field.definition.contains_key("search_analyzer") {
-        field.search_analyzer = field.analyzer;
+        field.search_analyzer = field.analyzer.clone();
     }
     if !field.definition.contains_key("search_quote_analyzer") {
-        field.search_quote_analyzer = field.search_analyzer;
+        field.search_quote_analyzer = field.search_analyzer.clone();
     }
 }
 

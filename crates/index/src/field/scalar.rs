@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
+use ringwall_api::ApiError;
 use serde_json::Value;
+
+use crate::analysis::{Exceeded, Unfit};
 
 /// A JSON scalar other than null.
 #[derive(Debug, Clone)]
@@ -24,6 +27,21 @@ pub(crate) enum Rejection {
     Refused(String),
     /// Refused always.
     Immense { bytes: usize },
+}
+
+impl From<Exceeded> for Rejection {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::Refused(ApiError::from(exceeded).reason)
+    }
+}
+
+impl From<Unfit> for Rejection {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::Exceeded(exceeded) => exceeded.into(),
+            Unfit::Immense(bytes) => Self::Immense { bytes },
+        }
+    }
 }
 
 impl Scalar<'_> {

@@ -1,12 +1,13 @@
 //! `text`: analyzed.
 
 use ringwall_api::ApiError;
+use serde_json::Value;
 
-use super::parameter::{self as p, Parameter};
+use super::parameter::{self as p, Kept, Parameter};
 use super::scalar::{Rejection, Scalar};
 use super::{Family, Mapper};
 use crate::document::Values;
-use crate::mapping::FieldMapping;
+use crate::mapping::{FieldMapping, IndexOptions, mapping_error};
 
 #[derive(Debug)]
 pub(super) struct Text;
@@ -24,7 +25,29 @@ const PARAMETERS: &[Parameter] = &[
     p::TEXT_INDEX_OPTIONS,
     p::EAGER_GLOBAL_ORDINALS,
     p::SIMILARITY,
+    p::FIELDDATA,
+    p::TERM_VECTOR,
+    ABSENT_FREQUENCY_FILTER,
+    ABSENT_PHRASES,
+    ABSENT_PREFIXES,
 ];
+
+const ABSENT_FREQUENCY_FILTER: Parameter = absent("fielddata_frequency_filter");
+const ABSENT_PHRASES: Parameter = absent("index_phrases");
+const ABSENT_PREFIXES: Parameter = absent("index_prefixes");
+
+/// A parameter that Elasticsearch has; what it does by default may be said.
+const fn absent(name: &'static str) -> Parameter {
+    Parameter {
+        name,
+        read: |field, key, value| match value {
+            Value::Null | Value::Bool(false) => Ok(()),
+            other => Err(p::unsupported(field, key, other)),
+        },
+        kept: Kept::Unless(|_| true),
+        ..p::PARAMETER
+    }
+}
 
 impl Mapper for Text {
     fn name(&self) -> &'static str {
@@ -46,6 +69,13 @@ impl Mapper for Text {
 
     fn finish(&self, field: &mut FieldMapping) -> Result<(), ApiError> {
         p::settle_analyzers(field);
+        let given = |key| field.definition.contains_key(key);
+        if given("position_increment_gap") && field.index_options < IndexOptions::Positions {
+            return Err(mapping_error(format!(
+                "Cannot set position_increment_gap on field [{}] without positions enabled",
+                field.name()
+            )));
+        }
         Ok(())
     }
 
@@ -55,9 +85,9 @@ impl Mapper for Text {
         scalar: &Scalar<'_>,
         values: &mut Values,
     ) -> Result<(), Rejection> {
-        if field.index {
-            values.text(field, scalar.text().into_owned());
+        match field.index {
+            true => values.text(field, scalar.text().into_owned()),
+            false => Ok(()),
         }
-        Ok(())
     }
 }

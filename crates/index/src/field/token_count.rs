@@ -7,6 +7,7 @@ use super::integer::INTEGER;
 use super::parameter::{self as p, Change, Kept, Parameter};
 use super::scalar::{Rejection, Scalar, written};
 use super::{Family, Mapper, ShownAs};
+use crate::analysis::Exceeded;
 use crate::document::Values;
 use crate::mapping::{FieldMapping, boolean, mapping_error};
 
@@ -71,7 +72,7 @@ impl Mapper for TokenCount {
         values: &mut Values,
     ) -> Result<(), Rejection> {
         if field.is_searchable() {
-            values.number(field, count(field, &scalar.text()));
+            values.number(field, count(field, &scalar.text())?);
         }
         Ok(())
     }
@@ -90,7 +91,7 @@ impl Mapper for TokenCount {
     }
 
     fn shown(&self, field: &FieldMapping, value: &Value, _how: &ShownAs) -> Option<Value> {
-        Some(count(field, &written(value)?).into())
+        count(field, &written(value)?).ok().map(Value::from)
     }
 }
 
@@ -100,7 +101,7 @@ fn counts_gaps(field: &FieldMapping) -> bool {
     !given.is_some_and(|flag| flag == false || flag == "false")
 }
 
-fn count(field: &FieldMapping, text: &str) -> i64 {
-    let tokens = field.analyzer.count(text, counts_gaps(field));
-    i64::try_from(tokens).unwrap_or(i64::MAX)
+fn count(field: &FieldMapping, text: &str) -> Result<i64, Exceeded> {
+    let tokens = field.analyzer.count(text, counts_gaps(field))?;
+    Ok(i64::try_from(tokens).unwrap_or(i64::MAX))
 }

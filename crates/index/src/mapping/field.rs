@@ -1,16 +1,31 @@
 //! One mapped field: its type and parameters.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use crate::Analyzer;
+use crate::analysis::{Analyzer, Chain, Exceeded};
 use crate::dates::DateFormat;
 use crate::field::{Family, FieldType};
+use crate::similarity::Similarity;
 
 /// Source: Elasticsearch reference, `position_increment_gap`.
 const DEFAULT_POSITION_GAP: u32 = 100;
+
+/// What is kept of each word of a text. Source: Elasticsearch reference, `index_options`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum IndexOptions {
+    /// That it is there.
+    Docs,
+    /// How often it is.
+    Freqs,
+    /// Where it is.
+    Positions,
+    /// Where it is in the text, too. Texts tell that themselves.
+    Offsets,
+}
 
 /// A leaf field with its parameters.
 #[derive(Debug, Clone)]
@@ -25,6 +40,9 @@ pub struct FieldMapping {
     pub store: bool,
     /// Text: whether the length of a value counts in its score.
     pub norms: bool,
+    /// Text: what is kept of each word.
+    pub index_options: IndexOptions,
+    pub similarity: Similarity,
     /// Replaces an explicit `null`.
     pub null_value: Option<Value>,
     /// Longer keywords, in characters, are left out of the index.
@@ -37,6 +55,8 @@ pub struct FieldMapping {
     pub search_analyzer: Analyzer,
     /// Of phrases.
     pub search_quote_analyzer: Analyzer,
+    /// Keywords: what is made of values.
+    pub normalizer: Option<Arc<Chain>>,
     /// Text: places between two values of a document, so that no phrase reaches from one into the next.
     pub position_increment_gap: u32,
     /// Dates only.
@@ -62,6 +82,8 @@ impl FieldMapping {
             doc_values: true,
             store: false,
             norms: false,
+            index_options: IndexOptions::Positions,
+            similarity: Similarity::default(),
             null_value: None,
             ignore_above: None,
             ignore_malformed: false,
@@ -69,6 +91,7 @@ impl FieldMapping {
             analyzer: Analyzer::Standard,
             search_analyzer: Analyzer::Standard,
             search_quote_analyzer: Analyzer::Standard,
+            normalizer: None,
             position_increment_gap: DEFAULT_POSITION_GAP,
             format: DateFormat::default(),
             scaling_factor: 1.0,
@@ -105,6 +128,17 @@ impl FieldMapping {
     /// is queryable even when `index` is false.
     pub fn is_searchable(&self) -> bool {
         (self.index || self.doc_values) && self.field_type.family() != Some(Family::Binary)
+    }
+
+    /// Returns a text as the normalizer of the field writes it.
+    ///
+    /// # Errors
+    /// The normalizer makes more of it than it may.
+    pub fn normalized<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Exceeded> {
+        match &self.normalizer {
+            None => Ok(text.into()),
+            Some(normalizer) => normalizer.normalized(text).map(Cow::Owned),
+        }
     }
 
     /// Returns the last part of the path.

@@ -22,7 +22,10 @@ pub(super) fn merge(
     let merged_options = merge_options(&base.options, options);
     let mut next_slot = base.text_slots();
     assign_slots(&mut merged, &mut next_slot);
-    let mapping = Mapping::from_parts(merged, merged_options);
+    let mapping = Mapping {
+        analysis: base.analysis.clone(),
+        ..Mapping::from_parts(merged, merged_options)
+    };
     check_limits(&mapping, base, limits)?;
     check_copy_to(&mapping)?;
     check_aliases(&mapping)?;

@@ -4,6 +4,7 @@
 //! stored form ([`Mapping::to_stored_json`]) also carries which text slot of the search index each
 //! text field has, so that every copy of every shard agrees; clients never see slots.
 
+mod analyzed;
 mod compose;
 mod field;
 mod merge;
@@ -19,10 +20,11 @@ use indexmap::IndexMap;
 use ringwall_api::{ApiError, ErrorCode};
 use serde_json::{Map, Value, json};
 
+use crate::analysis::Analysis;
 use crate::dates::DateFormat;
 pub use crate::field::{Family, FieldType};
 pub use compose::lay_over;
-pub use field::FieldMapping;
+pub use field::{FieldMapping, IndexOptions};
 pub(crate) use templates::{DynamicTemplates, Kind};
 pub(crate) use value::{
     analyzer, boolean, check_meta, java_text, one_of, string, string_list, whole,
@@ -36,6 +38,8 @@ pub struct Mapping {
     /// Every leaf and multi-field by path.
     index: IndexMap<Arc<str>, Arc<FieldMapping>>,
     object_count: usize,
+    /// The analyzers of the index.
+    analysis: Arc<Analysis>,
 }
 
 /// What happens to a field that the mapping does not know. Source: Elasticsearch reference, "dynamic".
@@ -145,6 +149,31 @@ impl Mapping {
         Ok(Self::from_parts(root, options))
     }
 
+    /// Returns an empty mapping of an index with these analyzers.
+    pub fn with_analysis(analysis: Arc<Analysis>) -> Self {
+        Self {
+            analysis,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the mapping with the analyzers that its fields name.
+    ///
+    /// # Errors
+    /// One is not there.
+    pub fn analyzed(mut self, analysis: Arc<Analysis>) -> Result<Self, ApiError> {
+        analyzed::resolve(&mut self.root, &analysis)?;
+        Ok(Self {
+            analysis,
+            ..Self::from_parts(self.root, self.options)
+        })
+    }
+
+    /// Returns the analyzers of the index.
+    pub fn analysis(&self) -> &Arc<Analysis> {
+        &self.analysis
+    }
+
     /// Returns the mapping as clients see it.
     pub fn to_json(&self) -> Value {
         self.render(false)
@@ -165,7 +194,8 @@ impl Mapping {
 
     /// Returns this mapping with an update applied, under the limits of the index.
     pub fn merge_limited(&self, update: &Value, limits: &MappingLimits) -> Result<Self, ApiError> {
-        let (root, options) = parse::parse_root(update, parse::Form::Client)?;
+        let (mut root, options) = parse::parse_root(update, parse::Form::Client)?;
+        analyzed::resolve(&mut root, &self.analysis)?;
         merge::merge(self, root, options, limits)
     }
 
@@ -199,7 +229,10 @@ impl Mapping {
     /// what they cannot read. What it renders is not changed.
     pub fn ignoring_malformed(mut self) -> Self {
         ignore_malformed(&mut self.root);
-        Self::from_parts(self.root, self.options)
+        Self {
+            analysis: self.analysis,
+            ..Self::from_parts(self.root, self.options)
+        }
     }
 
     /// Returns whether the path is an object of the mapping.
@@ -252,6 +285,7 @@ impl Mapping {
             options,
             index,
             object_count,
+            analysis: Analysis::none().clone(),
         }
     }
 

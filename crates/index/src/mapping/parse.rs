@@ -264,6 +264,9 @@ fn parse_field(
             }
             // What is stored was taken before there were bounds.
             "meta" if form == Form::Stored => {}
+            // Older versions took what had no effect.
+            "index_options" | "norms"
+                if form == Form::Stored && field_type == FieldType::KEYWORD => {}
             key => match field_type.parameter(key) {
                 Some(parameter) => (parameter.read)(&mut field, key, value)?,
                 None => return Err(parameter::unknown(&field, key)),
@@ -359,7 +362,7 @@ fn check_name(name: &str) -> Result<(), ApiError> {
              empty parts"
         )));
     }
-    if name.contains(['\0', '\u{1}']) {
+    if name.contains(['\0', '\u{1}', '\u{2}']) {
         return Err(mapping_error(format!(
             "field name [{}] contains a control character",
             name.escape_default()

@@ -253,3 +253,65 @@ fn limits_hold() {
         "{reason}"
     );
 }
+
+/// What Elasticsearch's reference lists for texts and keywords is shown as it was given, or refused by its name.
+#[test]
+fn every_parameter_of_texts_is_in_force_or_refused() {
+    for (kind, parameter, value, is_there) in [
+        ("text", "analyzer", json!("whitespace"), true),
+        ("text", "copy_to", json!(["b"]), true),
+        ("text", "eager_global_ordinals", json!(true), true),
+        ("text", "fielddata", json!(true), false),
+        (
+            "text",
+            "fielddata_frequency_filter",
+            json!({"min": 0.1}),
+            false,
+        ),
+        ("text", "fields", json!({"k": {"type": "keyword"}}), true),
+        ("text", "index", json!(false), true),
+        ("text", "index_options", json!("docs"), true),
+        ("text", "index_options", json!("freqs"), true),
+        ("text", "index_options", json!("offsets"), true),
+        ("text", "index_phrases", json!(true), false),
+        ("text", "index_prefixes", json!({}), false),
+        ("text", "meta", json!({"unit": "m"}), true),
+        ("text", "norms", json!(false), true),
+        ("text", "position_increment_gap", json!(5), true),
+        ("text", "search_analyzer", json!("whitespace"), true),
+        ("text", "search_quote_analyzer", json!("whitespace"), true),
+        ("text", "similarity", json!("boolean"), true),
+        ("text", "similarity", json!("classic"), false),
+        ("text", "store", json!(true), true),
+        ("text", "term_vector", json!("yes"), false),
+        ("text", "null_value", json!("x"), false),
+        ("keyword", "doc_values", json!(false), true),
+        ("keyword", "eager_global_ordinals", json!(true), true),
+        ("keyword", "ignore_above", json!(5), true),
+        ("keyword", "index_options", json!("freqs"), false),
+        ("keyword", "index_options", json!("positions"), false),
+        ("keyword", "norms", json!(true), false),
+        ("keyword", "null_value", json!("x"), true),
+        ("keyword", "normalizer", json!("lowercase"), true),
+        ("keyword", "similarity", json!("boolean"), true),
+        ("keyword", "split_queries_on_whitespace", json!(true), false),
+        ("keyword", "script", json!("x"), false),
+        ("keyword", "time_series_dimension", json!(true), false),
+    ] {
+        let mapping = json!({"properties": {"a": {"type": kind, parameter: value}}});
+        match Mapping::parse(&mapping) {
+            Ok(mapping) => {
+                assert!(is_there, "{kind} {parameter} {value}");
+                let stored = Mapping::parse_stored(&mapping.to_stored_json()).unwrap();
+                for mapping in [mapping, stored] {
+                    assert_eq!(mapping.to_json()["properties"]["a"][parameter], value);
+                }
+            }
+            Err(error) => {
+                assert!(!is_there, "{kind} {parameter} {value}: {}", error.reason);
+                let named = error.reason.to_lowercase();
+                assert!(named.contains(parameter), "{parameter}: {}", error.reason);
+            }
+        }
+    }
+}

@@ -41,11 +41,8 @@ pub(crate) fn check_meta(value: &Value) -> Result<(), ApiError> {
 
 pub(crate) fn analyzer(value: &Value, path: &str) -> Result<Analyzer, ApiError> {
     let name = string("analyzer", value, path)?;
-    Analyzer::from_name(name).ok_or_else(|| {
-        mapping_error(format!(
-            "analyzer [{name}] has not been configured in mappings"
-        ))
-    })
+    // Whether there is one is known when the analyzers of the index are.
+    Ok(Analyzer::from_name(name).unwrap_or_else(|| Analyzer::Named(name.into())))
 }
 
 pub(crate) fn object<'a>(key: &str, value: &'a Value) -> Result<&'a Map<String, Value>, ApiError> {

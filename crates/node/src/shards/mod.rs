@@ -1,5 +1,6 @@
 //! The shard copies that this node serves, and the mappings of their indices.
 
+mod analyses;
 pub mod local;
 pub mod maintenance;
 pub mod reconcile;
@@ -24,6 +25,7 @@ use ringwall_index::mapping::MappingLimits;
 use serde_json::Value;
 
 use crate::cluster_service::ClusterService;
+use analyses::Analyses;
 pub use local::LocalShard;
 
 /// The open copies of this node.
@@ -35,6 +37,7 @@ pub struct Shards {
     /// Engines that were taken out of service but may still be in somebody's hands.
     closing: Mutex<BTreeMap<ShardId, Weak<()>>>,
     mappings: Mutex<BTreeMap<String, (u64, Arc<Mapping>)>>,
+    analyses: Analyses,
     /// Held by whoever works in the directory of a copy.
     places: Mutex<BTreeMap<ShardId, Place>>,
     /// Something on disk may no longer belong here.
@@ -52,6 +55,7 @@ impl Shards {
             open: RwLock::default(),
             closing: Mutex::default(),
             mappings: Mutex::default(),
+            analyses: Analyses::default(),
             places: Mutex::default(),
             sweep_wanted: tokio::sync::Notify::new(),
         }
@@ -185,7 +189,8 @@ impl Shards {
         {
             return Ok((version, mapping.clone()));
         }
-        let mut mapping = Mapping::parse_stored(&metadata.mapping)?;
+        let analysis = self.analyses.of(metadata)?;
+        let mut mapping = Mapping::parse_stored(&metadata.mapping)?.analyzed(analysis)?;
         if metadata.settings.ignore_malformed() {
             mapping = mapping.ignoring_malformed();
         }
@@ -203,6 +208,7 @@ impl Shards {
     fn forget_mappings(&self, state: &ClusterState) {
         let known = |uuid: &String| state.indices.values().any(|index| index.id.uuid == *uuid);
         self.mappings.lock().retain(|uuid, _| known(uuid));
+        self.analyses.forget(state);
     }
 
     /// Gives a copy the mapping of its index if the copy's is older.

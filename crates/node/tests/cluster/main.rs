@@ -2,6 +2,7 @@
 
 mod acting;
 mod aliases;
+mod analysis;
 mod answers;
 mod api_keys;
 mod by_query;

@@ -148,7 +148,7 @@ pub(super) fn parse_fuzziness(value: &Value) -> Result<Fuzziness, ApiError> {
 impl Kind for FuzzyQuery {
     fn compile(&self, shard: &Shard<'_>) -> Result<Compiled, ApiError> {
         with_field(shard, &self.field, |field| {
-            fuzzy(shard, field, &self.value, &self.options)
+            fuzzy(shard, field, &field.normalized(&self.value)?, &self.options)
                 .map(|compiled| boosted(compiled, self.boost))
         })
     }

@@ -7,18 +7,20 @@ use ringwall_api::ApiError;
 use serde_json::Value;
 use tantivy::Term;
 use tantivy::query::{PhrasePrefixQuery, PhraseQuery as Phrase};
+use tantivy::tokenizer::Token;
 
 use super::Query;
 use super::compile::{Compiled, all, at_least, boosted, none, with_field};
 use super::custom::StatisticsQuery;
+use super::graph;
 use super::kind::{Definition, Kind};
 use super::match_query::{ZeroTerms, zero_terms};
 use super::parse::{scalar, single_field, slop};
 use super::phrase::LoosePhrase;
-use super::text::{analyzer_of, for_each_term, scored, scored_term, statistics};
+use super::text::{self, analyzer_of, for_each_term, scored, scored_term, statistics};
 use super::values;
 use crate::fields::FieldRef;
-use crate::parse::{Object, query_shard, scalar_text};
+use crate::parse::{Object, failed_to_create, query_shard, scalar_text};
 use crate::shard::Shard;
 
 /// `match_phrase` and `match_phrase_prefix`.
@@ -70,8 +72,8 @@ impl Kind for PhraseQuery {
         with_field(shard, &self.field, |field| {
             let text = scalar_text(&self.value).unwrap_or_default();
             let analyzer = match (self.analyzer.as_deref(), field.quote_analyzer()) {
-                (None, Some(analyzer)) => Some(analyzer),
-                (named, _) => analyzer_of(field, named)?,
+                (None, Some(analyzer)) => Some(analyzer.clone()),
+                (named, _) => analyzer_of(shard, field, named)?,
             };
             let Some(analyzer) = analyzer else {
                 let compiled = match values::term(shard, field, &self.value, 1.0) {
@@ -80,27 +82,59 @@ impl Kind for PhraseQuery {
                 };
                 return Ok(boosted(compiled, self.boost));
             };
-            let tokens: Vec<(usize, String)> = analyzer
-                .tokens(&text)
-                .into_iter()
-                .map(|token| (token.position, token.text))
-                .collect();
-            let compiled = match (tokens.as_slice(), self.prefix_expansions) {
-                ([], _) if self.zero_terms == ZeroTerms::All => all(1.0),
-                ([], _) => none(),
-                ([(_, token)], None) => scored_term(shard, field, token)?,
-                ([(_, token)], Some(limit)) => prefix_expanded(shard, field, token, limit)?,
-                (tokens, expansions) => phrase_of(shard, field, tokens, self.slop, expansions)?,
-            };
-            Ok(boosted(compiled, self.boost))
+            // Words of a phrase are no clauses; what an analyzer makes of a text is bounded.
+            let tokens = analyzer.search_tokens(&text, usize::MAX)?;
+            if let Some(places) = self.choices(&tokens) {
+                let compiled = phrase_of_choices(shard, field, &places, self.slop)?;
+                return Ok(boosted(compiled, self.boost));
+            }
+            let ways = graph::whole(shard, &tokens)?;
+            let phrases = ways.iter().map(|way| self.phrase(shard, field, way));
+            let phrases = phrases.collect::<Result<Vec<_>, _>>()?;
+            Ok(boosted(at_least(phrases, 1), self.boost))
         })
+    }
+}
+
+impl PhraseQuery {
+    /// Returns the words of each place, if there are several of one, several places, and no ways beside others.
+    fn choices(&self, tokens: &[Token]) -> Option<Vec<(usize, Vec<String>)>> {
+        let has_ways = tokens.iter().any(|token| token.position_length > 1);
+        if has_ways || self.prefix_expansions.is_some() {
+            return None;
+        }
+        let first = tokens.first()?.position;
+        let places = tokens.chunk_by(|one, next| one.position == next.position);
+        let places: Vec<(usize, Vec<String>)> = places
+            .map(|place| {
+                let words = place.iter().map(|token| token.text.clone());
+                (place[0].position - first, words.collect())
+            })
+            .collect();
+        let is_choice = places.len() > 1 && places.iter().any(|(_, words)| words.len() > 1);
+        is_choice.then_some(places)
+    }
+
+    fn phrase(
+        &self,
+        shard: &Shard<'_>,
+        field: &FieldRef<'_>,
+        tokens: &[(usize, String)],
+    ) -> Result<Compiled, ApiError> {
+        match (tokens, self.prefix_expansions) {
+            ([], _) if self.zero_terms == ZeroTerms::All => Ok(all(1.0)),
+            ([], _) => Ok(none()),
+            ([(_, token)], None) => scored_term(shard, field, token),
+            ([(_, token)], Some(limit)) => prefix_expanded(shard, field, token, limit),
+            (tokens, expansions) => phrase_of(shard, field, tokens, self.slop, expansions),
+        }
     }
 }
 
 /// Words of a phrase that the engine's own scorer takes.
 const MAX_STRICT_WORDS: usize = 16;
 
-fn phrase_of(
+pub(super) fn phrase_of(
     shard: &Shard<'_>,
     field: &FieldRef<'_>,
     tokens: &[(usize, String)],
@@ -120,6 +154,9 @@ fn phrase_of(
             .collect(),
         None => terms.iter().map(|t| t.1.clone()).collect(),
     };
+    check_positions(field)?;
+    let scoring = text::scoring(field);
+    let is_engines = text::is_engines(field, &scoring);
     let inner: Compiled = match expansions {
         Some(_) if slop > 0 => {
             return Err(query_shard(format!(
@@ -133,8 +170,14 @@ fn phrase_of(
             query.set_max_expansions(u32::try_from(limit).unwrap_or(u32::MAX));
             Box::new(query)
         }
-        None if slop > 0 || terms.len() > MAX_STRICT_WORDS => {
-            Box::new(LoosePhrase::new(terms, slop, &shard.pulse))
+        None if slop > 0 || terms.len() > MAX_STRICT_WORDS || !is_engines => {
+            let terms = terms.into_iter().map(|(at, term)| (at, vec![term]));
+            Box::new(LoosePhrase::new(
+                terms.collect(),
+                slop,
+                scoring,
+                &shard.pulse,
+            ))
         }
         None => Box::new(Phrase::new_with_offset(terms)),
     };
@@ -143,6 +186,38 @@ fn phrase_of(
         field,
         Box::new(StatisticsQuery { inner, statistics }),
     ))
+}
+
+/// A phrase that has one of several words at some places.
+fn phrase_of_choices(
+    shard: &Shard<'_>,
+    field: &FieldRef<'_>,
+    places: &[(usize, Vec<String>)],
+    slop: u32,
+) -> Result<Compiled, ApiError> {
+    check_positions(field)?;
+    let terms: Vec<(usize, Vec<Term>)> = places
+        .iter()
+        .map(|(at, words)| (*at, words.iter().map(|word| field.term(word)).collect()))
+        .collect();
+    let every: Vec<Term> = terms.iter().flat_map(|(_, terms)| terms.clone()).collect();
+    let statistics = statistics(shard, field, &every, false)?;
+    let phrase = LoosePhrase::new(terms, slop, text::scoring(field), &shard.pulse);
+    let inner: Compiled = Box::new(phrase);
+    Ok(scored(
+        field,
+        Box::new(StatisticsQuery { inner, statistics }),
+    ))
+}
+
+fn check_positions(field: &FieldRef<'_>) -> Result<(), ApiError> {
+    if field.has_positions() {
+        return Ok(());
+    }
+    Err(failed_to_create(format!(
+        "field:[{}] was indexed without position data; cannot run PhraseQuery",
+        field.name
+    )))
 }
 
 /// A lone prefix of a phrase: its terms, in the order of the dictionary.

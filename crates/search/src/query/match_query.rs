@@ -7,12 +7,14 @@ use tantivy::query::{BooleanQuery, Occur};
 use super::Query;
 use super::compile::{Compiled, all, at_least, boosted, constant, index_name, none, with_field};
 use super::fuzzy::{FuzzyOptions, fuzzy_options};
+use super::graph;
 use super::kind::{Definition, Kind};
+use super::match_phrase::phrase_of;
 use super::min_match::MinimumShouldMatch;
 use super::parse::{scalar, single_field};
 use super::pattern::{PatternKind, terms_matching};
 use super::regexp::TermPattern;
-use super::text::{analyzer_of, fuzzy, scored_term};
+use super::text::{self, analyzer_of, fuzzy, scored_term, scored_words};
 use super::values;
 use crate::fields::{FieldRef, INDEX};
 use crate::parse::{Object, parsing, scalar_text};
@@ -46,7 +48,7 @@ pub enum ZeroTerms {
 }
 
 /// The options that `match` and the queries built on it share.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MatchOptions {
     pub operator: Operator,
     pub minimum_should_match: Option<MinimumShouldMatch>,
@@ -55,6 +57,22 @@ pub struct MatchOptions {
     pub zero_terms: ZeroTerms,
     /// A value of the wrong type matches nothing instead of being an error.
     pub lenient: bool,
+    /// Several words that stand for others are a phrase; otherwise each must be there.
+    pub phrases_of_synonyms: bool,
+}
+
+impl Default for MatchOptions {
+    fn default() -> Self {
+        Self {
+            operator: Operator::default(),
+            minimum_should_match: None,
+            fuzziness: None,
+            analyzer: None,
+            zero_terms: ZeroTerms::default(),
+            lenient: false,
+            phrases_of_synonyms: true,
+        }
+    }
 }
 
 pub(super) fn parse(given: &Definition<'_>, last_is_prefix: bool) -> Result<Query, ApiError> {
@@ -92,8 +110,9 @@ pub(super) fn match_options(object: &mut Object<'_>) -> Result<MatchOptions, Api
         .map(MinimumShouldMatch::parse)
         .transpose()?;
     let fuzziness = fuzzy_options(object, false)?;
-    object.bool("auto_generate_synonyms_phrase_query")?;
+    let phrases_of_synonyms = object.bool("auto_generate_synonyms_phrase_query")?;
     Ok(MatchOptions {
+        phrases_of_synonyms: phrases_of_synonyms.unwrap_or(true),
         operator,
         minimum_should_match,
         fuzziness,
@@ -151,29 +170,54 @@ fn match_field(
 ) -> Result<Compiled, ApiError> {
     let options = &query.options;
     let text = scalar_text(&query.value).unwrap_or_default();
-    let analyzer = analyzer_of(field, options.analyzer.as_deref())?;
+    let analyzer = analyzer_of(shard, field, options.analyzer.as_deref())?;
     let Some(analyzer) = analyzer else {
         return exact(shard, field, query, &text);
     };
-    let tokens: Vec<String> = analyzer.tokens(&text).into_iter().map(|t| t.text).collect();
-    shard.check_clauses(tokens.len())?;
-    let last = tokens.len().saturating_sub(1);
-    let queries = tokens
-        .iter()
-        .enumerate()
-        .map(|(index, token)| match &options.fuzziness {
-            _ if query.last_is_prefix && index == last => {
+    let tokens = text::tokens(shard, &analyzer, &text)?;
+    let segments = graph::segments(shard, &tokens)?;
+    let last = segments.len().saturating_sub(1);
+    let one = |index: usize, token: &str| match &options.fuzziness {
+        _ if query.last_is_prefix && index == last => {
+            shard.count_clause()?;
+            let pattern = TermPattern::compile(PatternKind::Prefix, token, false)?;
+            Ok(constant(terms_matching(shard, field, pattern), 1.0))
+        }
+        Some(fuzzy_options) => fuzzy(shard, field, token, fuzzy_options),
+        None => {
+            shard.count_clause()?;
+            scored_term(shard, field, token)
+        }
+    };
+    let mut queries = Vec::new();
+    for (index, segment) in segments.iter().enumerate() {
+        // Words that stand for each other are as one.
+        if let Some(words) = segment.words()
+            && words.len() > 1
+            && options.fuzziness.is_none()
+            && !(query.last_is_prefix && index == last)
+        {
+            shard.count_clause()?;
+            queries.push(scored_words(shard, field, &words)?);
+            continue;
+        }
+        let ways = segment.ways.iter().map(|way| match way.as_slice() {
+            [(_, word)] => one(index, word),
+            way if options.phrases_of_synonyms => {
                 shard.count_clause()?;
-                let pattern = TermPattern::compile(PatternKind::Prefix, token, false)?;
-                Ok(constant(terms_matching(shard, field, pattern), 1.0))
+                phrase_of(shard, field, way, 0, None)
             }
-            Some(fuzzy_options) => fuzzy(shard, field, token, fuzzy_options),
-            None => {
-                shard.count_clause()?;
-                scored_term(shard, field, token)
+            way => {
+                let words = way.iter().map(|(_, word)| one(index, word));
+                let words = words.map(|query| Ok((Occur::Must, query?)));
+                let words = words.collect::<Result<Vec<_>, ApiError>>()?;
+                let all: Compiled = Box::new(BooleanQuery::new(words));
+                Ok(all)
             }
-        })
-        .collect::<Result<Vec<Compiled>, ApiError>>()?;
+        });
+        let ways = ways.collect::<Result<Vec<Compiled>, ApiError>>()?;
+        queries.push(at_least(ways, 1));
+    }
     Ok(combine(queries, options))
 }
 
@@ -216,13 +260,14 @@ fn exact(
 ) -> Result<Compiled, ApiError> {
     shard.count_clause()?;
     if query.last_is_prefix && field.has_terms() {
-        let pattern = TermPattern::compile(PatternKind::Prefix, text, false)?;
+        let text = field.normalized(text)?;
+        let pattern = TermPattern::compile(PatternKind::Prefix, &text, false)?;
         return Ok(constant(terms_matching(shard, field, pattern), 1.0));
     }
     if let Some(options) = &query.options.fuzziness
         && field.has_terms()
     {
-        return fuzzy(shard, field, text, options);
+        return fuzzy(shard, field, &field.normalized(text)?, options);
     }
     match values::term(shard, field, &query.value, 1.0) {
         Err(_) if query.options.lenient => Ok(none()),

@@ -7,14 +7,17 @@
 mod compile;
 mod custom;
 mod edits;
+mod graph;
 mod kind;
 pub mod min_match;
 mod parse;
 mod phrase;
 mod ranges;
 mod regexp;
+mod similarity;
 mod text;
 mod values;
+mod words;
 
 // The rooms.
 mod bool_query;

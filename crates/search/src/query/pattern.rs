@@ -1,5 +1,7 @@
 //! `prefix`, `wildcard` and `regexp`. Source: Elasticsearch reference, "Prefix query", "Wildcard query" and "Regexp query".
 
+use std::borrow::Cow;
+
 use ringwall_api::ApiError;
 use tantivy::Score;
 
@@ -68,7 +70,8 @@ pub(super) fn parse(given: &Definition<'_>, kind: PatternKind) -> Result<Query, 
 impl Kind for PatternQuery {
     fn compile(&self, shard: &Shard<'_>) -> Result<Compiled, ApiError> {
         regexp::check_length(self, shard.context.limits.max_regex_length)?;
-        let pattern = TermPattern::compile(self.kind, &self.value, self.case_insensitive)?;
+        let compiled = |value: &str| TermPattern::compile(self.kind, value, self.case_insensitive);
+        let pattern = compiled(&self.value)?;
         if self.field == INDEX {
             let matches = pattern.is_match(shard.context.index);
             return Ok(if matches { all(self.boost) } else { none() });
@@ -87,6 +90,10 @@ impl Kind for PatternQuery {
                     field.type_name()
                 )));
             }
+            let pattern = match field.normalized(&self.value)? {
+                Cow::Owned(value) => compiled(&value)?,
+                Cow::Borrowed(_) => pattern,
+            };
             Ok(constant(terms_matching(shard, field, pattern), self.boost))
         })
     }

@@ -5,25 +5,31 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use tantivy::fieldnorm::FieldNormReader;
 use tantivy::postings::{Postings, SegmentPostings};
 use tantivy::query::{EmptyScorer, EnableScoring, Explanation, Query, Scorer, Weight};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocId, DocSet, Score, SegmentReader, TERMINATED, TantivyError, Term};
 
+use super::similarity::{Lengths, Scoring, Similarity};
 use crate::control::{Beat, Pulse};
 
 /// Words at their places, which may be moved by `slop` places in all.
 #[derive(Clone)]
 pub(super) struct LoosePhrase {
-    /// Each with its distance from the first, at least two, in order.
-    terms: Vec<(u32, Term)>,
+    /// Each with its distance from the first, at least two, in order. Words of one place stand for each other.
+    terms: Vec<(u32, Vec<Term>)>,
     slop: u32,
+    scoring: Scoring,
     pulse: Pulse,
 }
 
 impl LoosePhrase {
-    pub(super) fn new(terms: Vec<(usize, Term)>, slop: u32, pulse: &Pulse) -> Self {
+    pub(super) fn new(
+        terms: Vec<(usize, Vec<Term>)>,
+        slop: u32,
+        scoring: Scoring,
+        pulse: &Pulse,
+    ) -> Self {
         let place = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
         Self {
             terms: terms
@@ -31,6 +37,7 @@ impl LoosePhrase {
                 .map(|(at, term)| (place(at), term))
                 .collect(),
             slop,
+            scoring,
             pulse: pulse.clone(),
         }
     }
@@ -51,7 +58,12 @@ impl Query for LoosePhrase {
             EnableScoring::Enabled {
                 statistics_provider,
                 ..
-            } => Some(Similarity::of(&self.terms, statistics_provider)?),
+            } => Some(Similarity::of(
+                self.terms.iter().flat_map(|(_, terms)| terms),
+                self.terms[0].1[0].field(),
+                &self.scoring,
+                statistics_provider,
+            )?),
             EnableScoring::Disabled { .. } => None,
         };
         Ok(Box::new(PhraseWeight {
@@ -61,47 +73,11 @@ impl Query for LoosePhrase {
     }
 
     fn query_terms<'a>(&'a self, visitor: &mut dyn FnMut(&'a Term, bool)) {
-        for (_, term) in &self.terms {
+        for term in self.terms.iter().flat_map(|(_, terms)| terms) {
             visitor(term, true);
         }
     }
 }
-
-/// BM25 for frequencies that are no whole numbers.
-#[derive(Clone, Copy)]
-struct Similarity {
-    /// The sum over the terms, with the boost.
-    idf: Score,
-    average_length: Score,
-}
-
-impl Similarity {
-    fn of(
-        terms: &[(u32, Term)],
-        statistics: &dyn tantivy::query::Bm25StatisticsProvider,
-    ) -> tantivy::Result<Self> {
-        let docs = statistics.total_num_docs()?;
-        let mut idf = 0.0;
-        for (_, term) in terms {
-            let frequency = statistics.doc_freq(term)? as Score;
-            let without = docs as Score - frequency;
-            idf += (1.0 + (without + 0.5) / (frequency + 0.5)).ln();
-        }
-        let tokens = statistics.total_num_tokens(terms[0].1.field())?;
-        Ok(Self {
-            idf,
-            average_length: tokens as Score / docs.max(1) as Score,
-        })
-    }
-
-    fn score(self, frequency: Score, length: u32) -> Score {
-        let norm = K1 * (1.0 - B + B * length as Score / self.average_length);
-        self.idf * (1.0 + K1) * frequency / (frequency + norm)
-    }
-}
-
-const K1: Score = 1.2;
-const B: Score = 0.75;
 
 struct PhraseWeight {
     phrase: LoosePhrase,
@@ -115,24 +91,28 @@ impl PhraseWeight {
         boost: Score,
     ) -> tantivy::Result<Option<PhraseScorer>> {
         let terms = &self.phrase.terms;
-        let field = terms[0].1.field();
+        let field = terms[0].1[0].field();
         let inverted = reader.inverted_index(field)?;
         let mut beat = self.phrase.pulse.beat();
-        let mut places: HashMap<&Term, usize> = HashMap::new();
+        let mut places: HashMap<&[Term], usize> = HashMap::new();
         let mut words: Vec<Word> = Vec::new();
         let mut instances = Vec::with_capacity(terms.len());
-        for (offset, term) in terms {
-            let place = match places.get(term) {
+        for (offset, alike) in terms {
+            let place = match places.get(alike.as_slice()) {
                 Some(place) => *place,
                 None => {
                     beat.engine_steps(16)?;
                     let option = IndexRecordOption::WithFreqsAndPositions;
-                    let Some(postings) = inverted.read_postings(term, option)? else {
+                    let mut found = Vec::with_capacity(alike.len());
+                    for term in alike {
+                        found.extend(inverted.read_postings(term, option)?);
+                    }
+                    if found.is_empty() {
                         return Ok(None);
-                    };
-                    places.insert(term, words.len());
+                    }
+                    places.insert(alike, words.len());
                     words.push(Word {
-                        postings,
+                        postings: AnyOf::new(found),
                         positions: Vec::new(),
                         instances: Vec::new(),
                     });
@@ -148,21 +128,14 @@ impl PhraseWeight {
             });
         }
         let lead = (0..words.len()).min_by_key(|place| words[*place].postings.size_hint());
-        let norms = match self.similarity {
-            Some(_) => reader.fieldnorms_readers().get_field(field)?,
-            None => None,
-        };
         let mut scorer = PhraseScorer {
             lead: lead.unwrap_or(0),
             words,
             instances,
             queue: BinaryHeap::new(),
             slop: i64::from(self.phrase.slop),
-            similarity: self.similarity.map(|similarity| Similarity {
-                idf: similarity.idf * boost,
-                ..similarity
-            }),
-            norms: norms.unwrap_or_else(|| FieldNormReader::constant(reader.max_doc(), 1)),
+            similarity: self.similarity.map(|similarity| similarity.boosted(boost)),
+            lengths: self.phrase.scoring.lengths.open(reader, field)?,
             frequency: 0.0,
             doc: 0,
             beat,
@@ -196,11 +169,77 @@ impl Weight for PhraseWeight {
 
 /// A word of the phrase, however often it stands there.
 struct Word {
-    postings: SegmentPostings,
+    postings: AnyOf,
     /// In the document that is looked at.
     positions: Vec<u32>,
     /// Where the phrase has it, in order.
     instances: Vec<usize>,
+}
+
+/// The postings of words that stand for each other, at least one.
+struct AnyOf {
+    postings: Vec<SegmentPostings>,
+    doc: DocId,
+    /// Positions of one of them.
+    more: Vec<u32>,
+}
+
+impl AnyOf {
+    fn new(postings: Vec<SegmentPostings>) -> Self {
+        let mut any = Self {
+            postings,
+            doc: 0,
+            more: Vec::new(),
+        };
+        any.settle();
+        any
+    }
+
+    fn settle(&mut self) -> DocId {
+        let docs = self.postings.iter().map(DocSet::doc);
+        self.doc = docs.min().unwrap_or(TERMINATED);
+        self.doc
+    }
+
+    fn doc(&self) -> DocId {
+        self.doc
+    }
+
+    fn advance(&mut self) -> DocId {
+        let doc = self.doc;
+        for postings in self.postings.iter_mut().filter(|p| p.doc() == doc) {
+            postings.advance();
+        }
+        self.settle()
+    }
+
+    fn seek(&mut self, target: DocId) -> DocId {
+        for postings in self.postings.iter_mut().filter(|p| p.doc() < target) {
+            postings.seek(target);
+        }
+        self.settle()
+    }
+
+    fn size_hint(&self) -> u32 {
+        let hints = self.postings.iter().map(DocSet::size_hint);
+        hints.fold(0, u32::saturating_add)
+    }
+
+    /// Writes the positions in the document at hand, in order.
+    fn positions(&mut self, positions: &mut Vec<u32>) {
+        if let [one] = self.postings.as_mut_slice() {
+            one.positions(positions);
+            return;
+        }
+        positions.clear();
+        let doc = self.doc;
+        for postings in self.postings.iter_mut().filter(|p| p.doc() == doc) {
+            postings.positions(&mut self.more);
+            positions.append(&mut self.more);
+        }
+        positions.sort_unstable();
+        positions.dedup();
+    }
 }
 
 /// A word at one of its places in the phrase.
@@ -223,7 +262,7 @@ struct PhraseScorer {
     queue: BinaryHeap<Reverse<(i64, usize, usize)>>,
     slop: i64,
     similarity: Option<Similarity>,
-    norms: FieldNormReader,
+    lengths: Lengths,
     /// Of the phrase in the current document.
     frequency: Score,
     doc: DocId,
@@ -413,7 +452,7 @@ impl DocSet for PhraseScorer {
 impl Scorer for PhraseScorer {
     fn score(&mut self) -> Score {
         match self.similarity {
-            Some(similarity) => similarity.score(self.frequency, self.norms.fieldnorm(self.doc)),
+            Some(similarity) => similarity.score(self.frequency, self.lengths.of(self.doc)),
             None => 1.0,
         }
     }

@@ -79,7 +79,7 @@ fn term_ignoring_case(
     }
     let (tantivy_field, path) = field.dictionary();
     let path_len = path.len();
-    let wanted = text.to_lowercase();
+    let wanted = field.normalized(&text)?.to_lowercase();
     let query = SetQuery::terms(&shard.pulse, tantivy_field, path, path_len, move |term| {
         term.to_lowercase() == wanted
     });

@@ -4,14 +4,18 @@
 use std::collections::BTreeMap;
 
 use ringwall_api::ApiError;
-use ringwall_index::Analyzer;
+use ringwall_index::schema::length_column;
+use ringwall_index::{Analyzer, Similarity};
 use tantivy::Term;
 use tantivy::query::TermQuery;
 use tantivy::schema::IndexRecordOption;
+use tantivy::tokenizer::Token;
 
 use super::compile::{Compiled, at_least, boosted, constant};
 use super::custom::{FieldStatistics, StatisticsQuery};
 use super::fuzzy::FuzzyOptions;
+use super::similarity::{LengthsOf, Scoring};
+use super::words::WordsQuery;
 use crate::engine_error;
 use crate::fields::{FieldKind, FieldRef};
 use crate::parse::query_shard;
@@ -94,11 +98,8 @@ pub(super) fn fuzzy(
         .map(|((distance, term), engine_term)| {
             let shorter = wanted.len().min(term.chars().count()).max(1);
             let similarity = 1.0 - *distance as f32 / shorter as f32;
-            let query = StatisticsQuery {
-                inner: Box::new(TermQuery::new(engine_term, field.record_option())),
-                statistics,
-            };
-            boosted(Box::new(query), similarity.max(0.0))
+            let query = of_statistics(field, vec![engine_term], statistics);
+            boosted(query, similarity.max(0.0))
         })
         .collect();
     Ok(scored(field, at_least(queries, 1)))
@@ -110,13 +111,60 @@ pub(super) fn scored_term(
     field: &FieldRef<'_>,
     text: &str,
 ) -> Result<Compiled, ApiError> {
-    let term = field.term(text);
-    let statistics = statistics(shard, field, std::slice::from_ref(&term), false)?;
-    let query = StatisticsQuery {
-        inner: Box::new(TermQuery::new(term, field.record_option())),
-        statistics,
+    scored_words(shard, field, &[text])
+}
+
+/// Terms that stand for each other, with the score of their field.
+pub(super) fn scored_words(
+    shard: &Shard<'_>,
+    field: &FieldRef<'_>,
+    texts: &[&str],
+) -> Result<Compiled, ApiError> {
+    let terms: Vec<Term> = texts.iter().map(|text| field.term(text)).collect();
+    let statistics = statistics(shard, field, &terms, false)?;
+    Ok(scored(field, of_statistics(field, terms, statistics)))
+}
+
+/// The engine has a way of its own for one term of a field that scores as most do.
+fn of_statistics(field: &FieldRef<'_>, terms: Vec<Term>, statistics: FieldStatistics) -> Compiled {
+    let scoring = scoring(field);
+    let inner: Compiled = match terms.as_slice() {
+        [term] if is_engines(field, &scoring) => {
+            Box::new(TermQuery::new(term.clone(), field.record_option()))
+        }
+        _ => Box::new(WordsQuery::new(terms, scoring)),
     };
-    Ok(scored(field, Box::new(query)))
+    Box::new(StatisticsQuery { inner, statistics })
+}
+
+/// Returns how matches of a field score.
+pub(super) fn scoring(field: &FieldRef<'_>) -> Scoring {
+    let (FieldKind::Text | FieldKind::Keyword, Some(mapping)) = (&field.kind, field.mapping())
+    else {
+        return Scoring::default();
+    };
+    let (k1, b) = match mapping.similarity {
+        Similarity::Bm25 { k1, b } => (k1, b),
+        Similarity::Boolean => return Scoring::default(),
+    };
+    let lengths = match (mapping.norms, &mapping.analyzer) {
+        (false, _) => LengthsOf::Nothing,
+        (true, Analyzer::Custom(_)) => LengthsOf::Column(length_column(mapping)),
+        (true, _) => LengthsOf::Engine,
+    };
+    Scoring { k1, b, lengths }
+}
+
+/// Returns whether the engine scores the field alike.
+pub(super) fn is_engines(field: &FieldRef<'_>, scoring: &Scoring) -> bool {
+    let default = Scoring::default();
+    let lengths = match scoring.lengths {
+        LengthsOf::Engine => true,
+        // It has none to count.
+        LengthsOf::Nothing => !field.has_norms(),
+        LengthsOf::Column(_) => false,
+    };
+    lengths && (scoring.k1, scoring.b) == (default.k1, default.b)
 }
 
 /// Takes the score away from a query of a field whose matches score alike.
@@ -187,25 +235,48 @@ pub(super) fn for_each_term(
     }
 }
 
+/// Returns the tokens of a text that is searched for.
+///
+/// # Errors
+/// There are more than a query may have clauses, or the analyzer makes more than it may.
+pub(super) fn tokens(
+    shard: &Shard<'_>,
+    analyzer: &Analyzer,
+    text: &str,
+) -> Result<Vec<Token>, ApiError> {
+    let most = shard.context.limits.max_clause_count;
+    let tokens = analyzer.search_tokens(text, most.saturating_add(1))?;
+    shard.check_clauses(tokens.len())?;
+    Ok(tokens)
+}
+
 /// The analyzer of a text field, or the one named in the query; `None` for other fields.
 pub(super) fn analyzer_of(
+    shard: &Shard<'_>,
     field: &FieldRef<'_>,
     named: Option<&str>,
 ) -> Result<Option<Analyzer>, ApiError> {
     match (&field.kind, named) {
-        (FieldKind::Text { analyzer }, None) => Ok(Some(*analyzer)),
-        (FieldKind::Text { .. } | FieldKind::Keyword, Some(name)) => Analyzer::from_name(name)
-            .map(Some)
-            .ok_or_else(|| query_shard(format!("[match] analyzer [{name}] not found"))),
+        (FieldKind::Text, None) => Ok(field.search_analyzer().cloned()),
+        (FieldKind::Text | FieldKind::Keyword, Some(name)) => named_analyzer(shard, name).map(Some),
         _ => Ok(None),
     }
+}
+
+/// Returns the analyzer that a query names.
+///
+/// # Errors
+/// The index does not have it.
+pub(super) fn named_analyzer(shard: &Shard<'_>, name: &str) -> Result<Analyzer, ApiError> {
+    let found = shard.mapping().analysis().analyzer(name);
+    found.ok_or_else(|| query_shard(format!("[match] analyzer [{name}] not found")))
 }
 
 impl FieldRef<'_> {
     /// What postings of the field record.
     pub(crate) fn record_option(&self) -> IndexRecordOption {
         match self.kind {
-            FieldKind::Text { .. } => IndexRecordOption::WithFreqs,
+            FieldKind::Text => IndexRecordOption::WithFreqs,
             _ => IndexRecordOption::Basic,
         }
     }

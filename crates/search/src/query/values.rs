@@ -31,8 +31,8 @@ pub(super) fn term(
     boost: f32,
 ) -> Result<Compiled, ApiError> {
     let compiled = match field.kind {
-        FieldKind::Text { .. } | FieldKind::Keyword => {
-            text::scored_term(shard, field, &text_value(value)?)?
+        FieldKind::Text | FieldKind::Keyword => {
+            text::scored_term(shard, field, &field.normalized(&text_value(value)?)?)?
         }
         _ => return terms(shard, field, std::slice::from_ref(value), boost),
     };
@@ -56,10 +56,10 @@ pub(super) fn terms(
         )));
     }
     let compiled = match field.kind {
-        FieldKind::Text { .. } | FieldKind::Keyword | FieldKind::Id => {
+        FieldKind::Text | FieldKind::Keyword | FieldKind::Id => {
             let terms = values
                 .iter()
-                .map(|value| Ok(field.term(&text_value(value)?)))
+                .map(|value| Ok(field.term(&field.normalized(&text_value(value)?)?)))
                 .collect::<Result<Vec<Term>, ApiError>>()?;
             term_set(terms)
         }
@@ -150,7 +150,9 @@ pub(super) fn range(
                 field.name
             )));
         }
-        FieldKind::Text { .. } | FieldKind::Keyword => text_range(shard, field, query, Ok)?,
+        FieldKind::Text | FieldKind::Keyword => text_range(shard, field, query, |text| {
+            Ok(field.normalized(&text)?.into_owned())
+        })?,
         FieldKind::Ip => text_range(shard, field, query, |text| parse_ip(field, &text))?,
         FieldKind::Date => {
             let (low, high) = date_ends(shard, field, query)?;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ringwall_api::ApiError;
 use ringwall_base::encoding;
-use ringwall_index::{Mapping, Searcher, View, parse_document};
+use ringwall_index::{
+    Analysis, AnalysisLimits, Mapping, Searcher, Similarities, View, parse_document,
+};
 use ringwall_search::{
     MAX_BUCKETS, SearchSource, ShardContext, ShardQueryResult, Unlimited, fetch_phase,
     parse_search, query_phase, reduce,
@@ -27,7 +29,24 @@ impl Index {
 
     /// Shards of segments of documents. A document's `_id` is taken out, or is its number.
     pub fn split(mapping: Value, shards: &[&[&[Value]]]) -> Self {
-        let mapping = Arc::new(Mapping::parse(&mapping).unwrap());
+        Self::of_mapping(Mapping::parse(&mapping).unwrap(), shards)
+    }
+
+    /// One shard of one segment, of an index with these settings of `analysis` and `similarity`.
+    pub fn with_settings(settings: &Value, mapping: &Value, docs: &[Value]) -> Self {
+        let limits = AnalysisLimits {
+            ngrams: 10,
+            ..AnalysisLimits::default()
+        };
+        let analysis = Analysis::parse(&settings["analysis"], limits).unwrap();
+        let similarities = Similarities::parse(&settings["similarity"]).unwrap();
+        let analysis = Arc::new(analysis.scored_by(similarities));
+        let mapping = Mapping::with_analysis(analysis).merge(mapping).unwrap();
+        Self::of_mapping(mapping, &[&[docs]])
+    }
+
+    fn of_mapping(mapping: Mapping, shards: &[&[&[Value]]]) -> Self {
+        let mapping = Arc::new(mapping);
         let mut number = 0;
         let shards = shards
             .iter()

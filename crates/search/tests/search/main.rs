@@ -2,6 +2,7 @@
 
 mod agg_requests;
 mod aggs;
+mod analysis;
 mod deletes;
 mod field_types;
 mod harness;
@@ -20,6 +21,7 @@ mod ranges;
 mod requests;
 mod scoring;
 mod scrolling;
+mod text_parameters;
 mod traps;
 mod views;
 mod wire;

@@ -30,6 +30,7 @@ const MINDS: &[(&str, Mind)] = &[
     ("indices:admin/refresh", Mind::Nothing),
     ("indices:admin/flush", Mind::Nothing),
     ("indices:admin/resolve/", Mind::Nothing),
+    ("indices:admin/analyze", Mind::Indices(Level::Read)),
     ("indices:admin/get", Mind::Indices(Level::MetadataRead)),
     (
         "indices:admin/mappings/fields/get",
@@ -49,6 +50,7 @@ const MINDS: &[(&str, Mind)] = &[
     ),
     ("indices:admin/", Mind::Indices(Level::MetadataWrite)),
     ("cluster:monitor/", Mind::Nothing),
+    ("cluster:admin/analyze", Mind::Nothing),
     ("cluster:admin/component_template/get", Mind::Nothing),
     ("cluster:admin/nodes/", Mind::Nothing),
     ("cluster:admin/indices/scroll/", Mind::Nothing),

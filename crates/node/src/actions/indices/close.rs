@@ -128,7 +128,7 @@ impl Handler<AddIndexBlockRequest> for Services {
             if !index
                 .settings
                 .iter()
-                .any(|set| set == (key.as_str(), "true"))
+                .any(|(set, value)| set == key && value.text() == "true")
             {
                 indices.push(index);
             }

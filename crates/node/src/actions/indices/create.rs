@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::acknowledge;
 use crate::actions::Handler;
+use crate::actions::indices::analyze;
 use crate::actions::indices::templates::{self, Asked, Composed};
 use crate::services::Services;
 
@@ -112,7 +113,9 @@ pub(crate) async fn checked(
         total_fields: composed.settings.total_fields_limit(),
         depth: composed.settings.mapping_depth_limit(),
     };
-    let mapping = Arc::new(Mapping::default().merge_limited(&composed.mappings, &limits)?);
+    let analysis = analyze::of_settings(services, &composed.settings).await?;
+    let empty = Mapping::with_analysis(analysis);
+    let mapping = Arc::new(empty.merge_limited(&composed.mappings, &limits)?);
     check_filters(services, name, &mapping, &composed.aliases).await?;
     Ok(mapping.to_stored_json())
 }

@@ -1,6 +1,7 @@
 //! Creating, describing and maintaining indices.
 
 pub mod aliases;
+pub mod analyze;
 pub mod blocks;
 pub mod broadcast;
 pub mod close;

@@ -7,12 +7,13 @@ use ringwall_api::indices::{Acknowledged, UpdateSettingsRequest};
 use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
 use ringwall_cluster::Change;
 use ringwall_cluster::index_settings::Updated;
+use ringwall_index::Mapping;
 use ringwall_security::Resolved;
 use serde_json::Value;
 
 use crate::actions::Handler;
-use crate::actions::indices::concrete;
 use crate::actions::indices::delete::acknowledged;
+use crate::actions::indices::{analyze, concrete};
 use crate::services::Services;
 
 impl Handler<UpdateSettingsRequest> for Services {
@@ -28,7 +29,7 @@ impl Handler<UpdateSettingsRequest> for Services {
             let changed = SettingsChange {
                 body: settings,
                 preserves,
-                // None of the settings that a closed index takes needs its copies to be opened anew.
+                // What a closed index takes its copies take when they are told of it, without being opened anew.
                 as_closed: request.reopen,
             };
             update_one(&services, &index.id.name, &changed, timeout).await?;
@@ -58,17 +59,21 @@ pub(crate) async fn update_one(
             .indices
             .get(name)
             .ok_or_else(|| ApiError::index_not_found(name))?;
+        let of = Updated {
+            index: &index.id,
+            as_closed: index.is_closed || changed.as_closed,
+            preserves: changed.preserves,
+        };
+        let settings = index.settings.updated(changed.body, &of)?;
+        if !settings.reads_texts_as(&index.settings) {
+            // Fields that name an analyzer must find it.
+            let analysis = analyze::of_settings(services, &settings).await?;
+            Mapping::parse_stored(&index.mapping)?.analyzed(analysis)?;
+        }
         let change = Change::PutIndexSettings {
             index: index.id.clone(),
             base_version: index.settings_version,
-            settings: index.settings.updated(
-                changed.body,
-                &Updated {
-                    index: &index.id,
-                    as_closed: index.is_closed || changed.as_closed,
-                    preserves: changed.preserves,
-                },
-            )?,
+            settings,
         };
         let result = services.cluster.submit(change, timeout).await;
         let newest = services.cluster.state();

@@ -27,6 +27,7 @@ use serde_json::{Map, Value, json};
 
 use crate::acknowledge;
 use crate::actions::Handler;
+use crate::actions::indices::analyze;
 use crate::actions::indices::create::check_filters;
 use crate::services::Services;
 
@@ -151,7 +152,9 @@ async fn check_layers(services: &Services, layers: &[&Template]) -> ApiResult<()
         total_fields: composed.settings.total_fields_limit(),
         depth: composed.settings.mapping_depth_limit(),
     };
-    let mapping = Arc::new(Mapping::default().merge_limited(&composed.mappings, &limits)?);
+    let analysis = analyze::of_settings(services, &composed.settings).await?;
+    let empty = Mapping::with_analysis(analysis);
+    let mapping = Arc::new(empty.merge_limited(&composed.mappings, &limits)?);
     check_filters(services, "validate-template", &mapping, &composed.aliases).await
 }
 
@@ -356,7 +359,7 @@ impl Handler<SimulateIndexRequest> for Services {
             }
             None => Vec::new(),
         };
-        let template = simulated(&resolved.layers, &request.index, overlapping)?;
+        let template = simulated(&services, &resolved.layers, &request.index, overlapping).await?;
         Ok(SimulateResponse {
             template: Some(template),
         })
@@ -397,14 +400,16 @@ impl Handler<SimulateTemplateRequest> for Services {
         };
         let overlapping = templates.overlapping(name.as_deref(), &template.index_patterns)?;
         let layers = templates.layers(&template);
-        let template = simulated(&layers, "simulate_template_index", overlapping)?;
+        let template =
+            simulated(&services, &layers, "simulate_template_index", overlapping).await?;
         Ok(SimulateResponse {
             template: Some(template),
         })
     }
 }
 
-fn simulated(
+async fn simulated(
+    services: &Services,
     layers: &[&Template],
     index: &str,
     overlapping: Vec<(String, Vec<String>)>,
@@ -416,7 +421,8 @@ fn simulated(
         aliases: &nothing,
     };
     let composed = compose_layers(layers, index, &asked)?;
-    let mapping = Mapping::default().merge(&composed.mappings)?;
+    let analysis = analyze::of_settings(services, &composed.settings).await?;
+    let mapping = Mapping::with_analysis(analysis).merge(&composed.mappings)?;
     Ok(Simulated {
         settings: composed.settings.to_json(),
         mappings: mapping.to_json(),

@@ -14,7 +14,7 @@ use crate::query::compile::{Compiled, boosted, none};
 use crate::query::edits;
 use crate::query::pattern::{PatternKind, PatternQuery};
 use crate::query::regexp::{self, TermPattern};
-use crate::query::text::{analyzer_of, for_each_term};
+use crate::query::text::{analyzer_of, for_each_term, tokens};
 use crate::shard::Shard;
 
 /// Terms that a pattern may stand for. Source: Elasticsearch reference, "Intervals query" (`prefix`).
@@ -117,8 +117,13 @@ impl Compiler<'_> {
         let Some(field) = shard.searchable(name)? else {
             return Ok(Vec::new());
         };
-        if !matches!(field.kind, FieldKind::Text { .. }) {
+        if !matches!(field.kind, FieldKind::Text) {
             return Err(refused(field.type_name()));
+        }
+        if !field.has_positions() {
+            return Err(failed_to_create(format!(
+                "Cannot create intervals over field [{name}] with no positions indexed"
+            )));
         }
         with(self, &field)
     }
@@ -136,11 +141,11 @@ impl Compiler<'_> {
     /// Words of a text: those of one position are a choice, and where the analyzer left some out there is a hole.
     fn text(&mut self, text: &str, near: Near, by: &By) -> Result<Vec<Source>, ApiError> {
         self.of_field(by.field.as_deref(), |this, field| {
-            let Some(analyzer) = analyzer_of(field, by.analyzer.as_deref())? else {
+            let Some(analyzer) = analyzer_of(this.shard, field, by.analyzer.as_deref())? else {
                 return Ok(Vec::new());
             };
             let mut places: BTreeMap<usize, Vec<Source>> = BTreeMap::new();
-            for token in analyzer.tokens(text) {
+            for token in tokens(this.shard, &analyzer, text)? {
                 this.shard.pulse.proceed()?;
                 let word = this.word(field, &token.text);
                 places.entry(token.position).or_default().push(word);
@@ -172,7 +177,7 @@ impl Compiler<'_> {
             let pattern = match kind {
                 PatternKind::Regexp => pattern.to_owned(),
                 PatternKind::Prefix | PatternKind::Wildcard => {
-                    normalized(field, pattern, by.analyzer.as_deref())?
+                    normalized(this.shard, field, pattern, by.analyzer.as_deref())?
                 }
             };
             let checked = PatternQuery {
@@ -222,7 +227,7 @@ impl Compiler<'_> {
         by: &By,
     ) -> Result<Vec<Source>, ApiError> {
         self.of_field(by.field.as_deref(), |this, field| {
-            let term = normalized(field, term, by.analyzer.as_deref())?;
+            let term = normalized(this.shard, field, term, by.analyzer.as_deref())?;
             let wanted: Vec<char> = term.chars().collect();
             let prefix: String = wanted.iter().take(prefix_length).collect();
             this.expand(field, &prefix, &term, |term| {
@@ -299,11 +304,12 @@ fn combine(parts: Vec<Vec<Source>>, most: usize) -> Result<Vec<Vec<Source>>, Api
 
 /// A word or pattern with its letters as the analyzer writes them.
 fn normalized(
+    shard: &Shard<'_>,
     field: &FieldRef<'_>,
     text: &str,
     analyzer: Option<&str>,
 ) -> Result<String, ApiError> {
-    let analyzer = analyzer_of(field, analyzer)?;
+    let analyzer = analyzer_of(shard, field, analyzer)?;
     let lowers = analyzer.is_some_and(|analyzer| {
         let written = analyzer.tokens("QX");
         written.first().is_some_and(|token| token.text == "qx")

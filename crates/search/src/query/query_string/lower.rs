@@ -209,16 +209,19 @@ impl Lowering<'_> {
             return false;
         };
         self.analyzer(field)
-            .is_some_and(|analyzer| analyzer.tokens(text).is_empty())
+            .is_some_and(|analyzer| analyzer.search_tokens(text, 1).is_ok_and(|t| t.is_empty()))
     }
 
     /// The analyzer of a text field, or the one that the query names.
     fn analyzer(&self, field: &str) -> Option<Analyzer> {
-        let FieldKind::Text { analyzer } = self.shard.field(field)?.kind else {
-            return None;
-        };
+        let own = self.shard.field(field)?.search_analyzer().cloned()?;
         let named = self.query.options.analyzer.as_deref();
-        Some(named.and_then(Analyzer::from_name).unwrap_or(analyzer))
+        let analysis = self.shard.mapping().analysis();
+        Some(
+            named
+                .and_then(|name| analysis.analyzer(name))
+                .unwrap_or(own),
+        )
     }
 
     /// The query of a leaf on one field; `None` when a pattern chose a field that cannot take it.
@@ -299,7 +302,10 @@ impl Lowering<'_> {
         let Some(analyzer) = analyzer else {
             return self.pattern(PatternKind::Prefix, field, text, boost);
         };
-        let mut tokens: Vec<String> = analyzer.tokens(text).into_iter().map(|t| t.text).collect();
+        let most = self.shard.context.limits.max_clause_count;
+        // Where there are more the query is refused for its clauses, and what an analyzer does not make finds nothing.
+        let tokens = analyzer.search_tokens(text, most + 1).unwrap_or_default();
+        let mut tokens: Vec<String> = tokens.into_iter().map(|t| t.text).collect();
         let Some(last) = tokens.pop() else {
             return Query::MatchNone(MatchNoneQuery);
         };

@@ -107,7 +107,7 @@ fn common(name: &str, object: &mut Object<'_>) -> Result<QueryStringQuery, ApiEr
     };
     let analyze_wildcard = object.bool("analyze_wildcard")?.unwrap_or(false);
     object.only("quote_field_suffix", "")?;
-    object.bool("auto_generate_synonyms_phrase_query")?;
+    let phrases_of_synonyms = object.bool("auto_generate_synonyms_phrase_query")?;
     let default_operator = operator(object, "default_operator")?;
     Ok(QueryStringQuery {
         query,
@@ -125,6 +125,7 @@ fn common(name: &str, object: &mut Object<'_>) -> Result<QueryStringQuery, ApiEr
                 .transpose()?,
             analyzer: object.text("analyzer")?,
             lenient: object.bool("lenient")?.unwrap_or(false),
+            phrases_of_synonyms: phrases_of_synonyms.unwrap_or(true),
             ..MatchOptions::default()
         },
         most_fields: false,
