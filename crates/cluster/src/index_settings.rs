@@ -167,6 +167,19 @@ static SPECS: &[Spec] = &[
     ),
     dynamic("index.max_docvalue_fields_search", COUNT, "100"),
     dynamic(
+        "index.highlight.max_analyzed_offset",
+        Kind::Int {
+            min: 1,
+            max: i32::MAX as i64,
+        },
+        "1000000",
+    ),
+    dynamic(
+        "index.highlight.weight_matches_mode.enabled",
+        Kind::Bool,
+        "true",
+    ),
+    dynamic(
         "index.max_slices_per_scroll",
         Kind::Int {
             min: 1,
@@ -420,6 +433,16 @@ impl IndexSettings {
     /// Returns `index.max_docvalue_fields_search`.
     pub fn max_docvalue_fields(&self) -> usize {
         self.int("index.max_docvalue_fields_search") as usize
+    }
+
+    /// Returns `index.highlight.max_analyzed_offset`, characters.
+    pub fn max_analyzed_offset(&self) -> usize {
+        self.int("index.highlight.max_analyzed_offset") as usize
+    }
+
+    /// Returns whether a match is highlighted as a whole, `index.highlight.weight_matches_mode.enabled`.
+    pub fn highlights_whole_matches(&self) -> bool {
+        self.text("index.highlight.weight_matches_mode.enabled") == "true"
     }
 
     /// Returns `index.max_slices_per_scroll`.

@@ -17,6 +17,8 @@ use crate::columns::{Values, text_of};
 use crate::engine_error;
 use crate::fetched_metadata;
 use crate::fields::{FieldKind, FieldRef};
+use crate::highlight::Highlighter;
+use crate::query::Query;
 use crate::request::{FieldAndFormat, SearchSource};
 use crate::result::{DocAddress, FetchedHit};
 use crate::shard::{Shard, ShardContext};
@@ -34,12 +36,14 @@ pub fn fetch_phase(
     docs: &[DocAddress],
     context: &ShardContext<'_>,
 ) -> Result<Vec<FetchedHit>, ApiError> {
+    let context = &context.however_late();
     let shard = Shard::new(searcher, context)?;
+    let highlighter = Highlighter::of(&shard, source, &source.query)?;
     let read = |doc: &DocAddress| {
         shard.pulse.check();
         // What was found in time is shown, however late it is.
         shard.pulse.outcome()?;
-        let hit = fetch(&shard, source, *doc)?;
+        let hit = fetch(&shard, source, highlighter.as_ref(), *doc)?;
         shard.pulse.charge(encoding::size(&hit))?;
         Ok(hit)
     };
@@ -99,13 +103,15 @@ pub(crate) fn check_shown_fields(shard: &Shard<'_>, source: &SearchSource) -> Re
     )))
 }
 
-/// Reads a document as the hit of a `top_hits` aggregation, without score and sort values.
+/// Reads a document as the hit of a `top_hits` aggregation, without score and sort values. `query` is that of the search.
 pub(crate) fn hit_object(
     shard: &Shard<'_>,
     source: &SearchSource,
+    query: &Query,
     address: DocAddress,
 ) -> Result<Map<String, Value>, ApiError> {
-    let hit = fetch(shard, source, address)?;
+    let highlighter = Highlighter::of(shard, source, query)?;
+    let hit = fetch(shard, source, highlighter.as_ref(), address)?;
     let mut object = Map::new();
     object.insert("_index".to_owned(), shard.context.index.into());
     object.insert("_id".to_owned(), hit.id.into());
@@ -120,6 +126,7 @@ pub(crate) fn hit_object(
         ),
         ("fields", hit.fields),
         ("ignored_field_values", hit.ignored_values),
+        ("highlight", hit.highlight),
     ];
     for (name, value) in optional {
         if let Some(value) = value {
@@ -137,6 +144,7 @@ pub(crate) fn hit_object(
 fn fetch(
     shard: &Shard<'_>,
     source: &SearchSource,
+    highlighter: Option<&Highlighter<'_>>,
     address: DocAddress,
 ) -> Result<FetchedHit, ApiError> {
     let segment = shard
@@ -168,6 +176,7 @@ fn fetch(
         fields: None,
         ignored: stored.ignored,
         ignored_values: None,
+        highlight: None,
     };
     if source.version {
         hit.version = Some(number(reader, VERSION, address.doc)?);
@@ -182,7 +191,7 @@ fn fetch(
         docvalues(shard, reader, address.doc, wanted, &mut fields)?;
     }
     let stored_fields = source.stored_fields.as_deref().unwrap_or_default();
-    if !(source.fields.is_empty() && stored_fields.is_empty()) {
+    if !(source.fields.is_empty() && stored_fields.is_empty() && highlighter.is_none()) {
         let document: Value = json::parse(&stored.source)
             .map_err(|_| ApiError::internal("the stored _source is not JSON"))?;
         for wanted in &source.fields {
@@ -206,6 +215,9 @@ fn fetch(
             };
             let mapped = shard.mapped_matching(pattern).filter(|field| field.store);
             source_fields(shard, &document, &wanted, mapped, &mut fields, None)?;
+        }
+        if let Some(highlighter) = highlighter {
+            hit.highlight = highlighter.of_document(reader, address.doc, &document)?;
         }
     }
     // Asked for but without values, the member is absent.
@@ -442,7 +454,7 @@ fn unmapped(
 }
 
 /// A multi-field has the values of the field around it.
-fn source_path<'a>(mapping: &Mapping, field: &'a FieldMapping) -> &'a str {
+pub(crate) fn source_path<'a>(mapping: &Mapping, field: &'a FieldMapping) -> &'a str {
     match field.path.rsplit_once('.') {
         Some((parent, _)) if mapping.field(parent).is_some() => parent,
         _ => &field.path,
@@ -450,7 +462,7 @@ fn source_path<'a>(mapping: &Mapping, field: &'a FieldMapping) -> &'a str {
 }
 
 /// Gathers the values at a path, through arrays and names that contain dots.
-fn collect<'v>(value: &'v Value, path: &str, found: &mut Vec<&'v Value>) {
+pub(crate) fn collect<'v>(value: &'v Value, path: &str, found: &mut Vec<&'v Value>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| collect(item, path, found)),
         Value::Object(members) if !path.is_empty() => {

@@ -9,7 +9,7 @@
 //!
 //! A search that is read on is a [`Scroll`]; the node keeps the searcher open.
 //!
-//! Absent on purpose: scripts, nested documents, highlighting, suggesters.
+//! Absent on purpose: scripts, nested documents, suggesters.
 
 pub mod agg;
 mod best;
@@ -19,6 +19,7 @@ mod fetch;
 mod fetched_metadata;
 mod fields;
 pub mod filter;
+mod highlight;
 mod index_name;
 mod parse;
 mod phase;
@@ -37,6 +38,7 @@ mod visit;
 
 pub use control::{Interrupt, SearchControl, Unlimited};
 pub use fetch::fetch_phase;
+pub use highlight::Highlight;
 pub use index_name::resolve_index_name;
 pub use phase::query_phase;
 pub use query::{Query, check_query_depth, parse_query, query_names};

@@ -463,8 +463,10 @@ impl<'a> Phase<'a> {
         };
         // The hits that a stopped search has found are read all the same; a cancelled one has none.
         self.shard.pulse.outcome()?;
-        agg::resolve(&source.aggs, &mut result.aggs, &|source, address| {
-            crate::fetch::hit_object(self.shard, source, address)
+        let late = self.shard.context.however_late();
+        let shard = Shard::new(self.shard.searcher(), &late)?;
+        agg::resolve(&source.aggs, &mut result.aggs, &|hits, address| {
+            crate::fetch::hit_object(&shard, hits, &source.query, address)
         })?;
         Ok(result)
     }

@@ -8,6 +8,7 @@ use ringwall_base::TimeValue;
 use serde_json::Value;
 
 use crate::agg::{Agg, parse_aggs};
+use crate::highlight::{self, Highlight};
 use crate::parse::{Object, did_you_mean, i64_of, malformed, parsing, text_of, token_name};
 use crate::query::{Query, check_query_depth, parse_query};
 use crate::slice::{Slice, parse_slice};
@@ -37,6 +38,7 @@ pub struct SearchSource {
     pub fields: Vec<FieldAndFormat>,
     /// `None`: not given. Values come from `_source`, of fields mapped with `store`.
     pub stored_fields: Option<Vec<String>>,
+    pub highlight: Option<Highlight>,
     /// Stop after so long and answer with what was found.
     pub timeout: Option<Duration>,
     /// Stop each shard after so many matching documents.
@@ -67,6 +69,7 @@ impl Default for SearchSource {
             docvalue_fields: Vec::new(),
             fields: Vec::new(),
             stored_fields: None,
+            highlight: None,
             timeout: None,
             terminate_after: None,
             slice: None,
@@ -253,7 +256,8 @@ pub fn check_window(source: &SearchSource, max_result_window: usize) -> Result<(
 /// the request.
 pub fn check_depth(source: &SearchSource, most: usize) -> Result<(), ApiError> {
     let queries = [Some(&source.query), source.post_filter.as_ref()];
-    for query in queries.into_iter().flatten() {
+    let highlighted = source.highlight.iter().flat_map(Highlight::queries);
+    for query in queries.into_iter().flatten().chain(highlighted) {
         check_query_depth(query, most)?;
     }
     for agg in &source.aggs {
@@ -265,7 +269,7 @@ pub fn check_depth(source: &SearchSource, most: usize) -> Result<(), ApiError> {
 const DEFAULT_SIZE: usize = 10;
 const MAX_TOP_HITS: usize = 100;
 
-const TOP_HITS_MEMBERS: [&str; 11] = [
+const TOP_HITS_MEMBERS: [&str; 12] = [
     "from",
     "size",
     "sort",
@@ -277,13 +281,13 @@ const TOP_HITS_MEMBERS: [&str; 11] = [
     "stored_fields",
     "track_scores",
     "explain",
+    "highlight",
 ];
 
 /// Members of a search body that exist but that this implementation refuses.
-const UNSUPPORTED: [&str; 13] = [
+const UNSUPPORTED: [&str; 12] = [
     "collapse",
     "ext",
-    "highlight",
     "indices_boost",
     "knn",
     "profile",
@@ -296,7 +300,7 @@ const UNSUPPORTED: [&str; 13] = [
     "suggest",
 ];
 
-const SUPPORTED: [&str; 23] = [
+const SUPPORTED: [&str; 24] = [
     "query",
     "from",
     "size",
@@ -314,6 +318,7 @@ const SUPPORTED: [&str; 23] = [
     "docvalue_fields",
     "fields",
     "stored_fields",
+    "highlight",
     "timeout",
     "terminate_after",
     "slice",
@@ -343,6 +348,7 @@ fn read_member(source: &mut SearchSource, key: &str, value: &Value) -> Result<()
         "docvalue_fields" => source.docvalue_fields = field_list("docvalue_fields", value)?,
         "fields" => source.fields = field_list("fields", value)?,
         "stored_fields" => source.stored_fields = Some(stored_fields(value)?),
+        "highlight" => source.highlight = Some(highlight::parse(value)?),
         "timeout" => source.timeout = timeout(value)?,
         "terminate_after" => {
             let count = window_part("terminate_after", value)? as u64;

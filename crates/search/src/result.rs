@@ -90,4 +90,7 @@ pub struct FetchedHit {
     /// The values that `fields` asks for and that were left out: lists by path.
     #[serde(default)]
     pub ignored_values: Option<Value>,
+    /// Fragments by field, JSON.
+    #[serde(default)]
+    pub highlight: Option<Value>,
 }

@@ -9,7 +9,7 @@ use ringwall_index::{Analyzer, FieldMapping, Leaf, Mapping, Searcher};
 use serde::{Deserialize, Serialize};
 use tantivy::Term;
 
-use crate::control::{Pulse, SearchControl, Unlimited};
+use crate::control::{Interrupt, Pulse, SearchControl, Unlimited};
 use crate::engine_error;
 use crate::fields::{FieldKind, FieldRef};
 use crate::parse::query_shard;
@@ -58,6 +58,10 @@ pub struct SearchLimits {
     pub max_docvalue_fields: usize,
     /// `index.max_slices_per_scroll`.
     pub max_slices_per_scroll: usize,
+    /// `index.highlight.max_analyzed_offset`, in characters.
+    pub max_analyzed_offset: usize,
+    /// `index.highlight.weight_matches_mode.enabled`: a match is highlighted as a whole.
+    pub weight_matches: bool,
 }
 
 impl Default for SearchLimits {
@@ -69,7 +73,42 @@ impl Default for SearchLimits {
             max_regex_length: 1_000,
             max_docvalue_fields: 100,
             max_slices_per_scroll: 1_024,
+            max_analyzed_offset: 1_000_000,
+            weight_matches: true,
         }
+    }
+}
+
+impl ShardContext<'_> {
+    /// Returns the context of work that is done however late it is, unless nobody waits for it any more.
+    pub(crate) fn however_late(&self) -> Self {
+        Self {
+            control: Arc::new(HoweverLate(Arc::clone(&self.control))),
+            ..self.clone()
+        }
+    }
+}
+
+struct HoweverLate(Arc<dyn SearchControl>);
+
+impl SearchControl for HoweverLate {
+    fn state(&self) -> Interrupt {
+        match self.0.state() {
+            Interrupt::TimedOut => Interrupt::Continue,
+            other => other,
+        }
+    }
+
+    fn refusal(&self) -> Option<ApiError> {
+        self.0.refusal()
+    }
+
+    fn charge(&self, bytes: u64) -> Result<(), ApiError> {
+        self.0.charge(bytes)
+    }
+
+    fn release(&self, bytes: u64) {
+        self.0.release(bytes);
     }
 }
 
@@ -225,6 +264,12 @@ impl<'a> Shard<'a> {
             )));
         }
         Ok(Some(field))
+    }
+
+    /// Returns a field whose words a query may look for; `None` when it is not mapped or has none.
+    pub(crate) fn field_of_words(&self, name: &str) -> Option<FieldRef<'a>> {
+        let field = self.field(name)?;
+        (field.has_terms() && field.kind != FieldKind::Id).then_some(field)
     }
 
     /// Fails where every field must be known.

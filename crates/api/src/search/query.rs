@@ -75,6 +75,9 @@ pub struct SearchHit {
     /// The `ignored_field_values` object: what `fields` asks for and was left out.
     #[serde(default)]
     pub ignored_values: Option<Value>,
+    /// Fragments by field, from `highlight`.
+    #[serde(default)]
+    pub highlight: Option<Value>,
     /// The sort values of the hit, when the search sorts explicitly.
     pub sort: Option<Vec<Value>>,
 }

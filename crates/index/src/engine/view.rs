@@ -408,6 +408,12 @@ impl<'a> Leaf<'a> {
         })
     }
 
+    /// Tells whether a document that is there to be seen matches.
+    pub fn matches(&self, weight: &dyn Weight, doc: DocId) -> tantivy::Result<bool> {
+        let mut scorer = weight.scorer(self.reader, 1.0)?;
+        Ok(self.sees(doc) && scorer.doc() <= doc && scorer.seek(doc) == doc)
+    }
+
     /// Visits the ids of the segment until `each` says stop (`false`), each with a document that has it and
     /// is there to be seen.
     pub fn visit_ids(

@@ -287,6 +287,18 @@ impl FieldMapping {
             )
     }
 
+    /// Returns whether the terms of each document can be told with their places. They are found again in `_source`.
+    pub fn has_term_vectors(&self) -> bool {
+        let asked = self.definition.get("term_vector").and_then(Value::as_str);
+        asked.is_some_and(|asked| asked.starts_with("with_positions_offsets"))
+    }
+
+    /// Returns whether places in the text are told with the postings or the terms of each document.
+    pub fn has_offsets(&self) -> bool {
+        let options = self.definition.get("index_options").and_then(Value::as_str);
+        options == Some("offsets") || self.has_term_vectors()
+    }
+
     /// Returns the number that the field keeps for this one.
     pub fn nearest(&self, number: f64) -> f64 {
         self.field_type.0.nearest(self, number)

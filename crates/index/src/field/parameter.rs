@@ -277,17 +277,14 @@ pub(super) const FIELDDATA: Parameter = Parameter {
     ..PARAMETER
 };
 
-/// Vectors of terms are asked for by nothing that there is.
+/// Of what is asked for nothing is kept: terms and their places are found again in `_source`.
 pub(super) const TERM_VECTOR: Parameter = Parameter {
     name: "term_vector",
-    read: |field, key, value| {
-        one_of(key, value, &TERM_VECTORS, &field.path)?;
-        match value.as_str() {
-            Some("no") => Ok(()),
-            _ => Err(unsupported(field, key, value)),
-        }
+    read: |field, key, value| one_of(key, value, &TERM_VECTORS, &field.path),
+    value: |field| {
+        let given = field.definition.get("term_vector").cloned();
+        given.unwrap_or_else(|| "no".into())
     },
-    value: |_| "no".into(),
     is_listed: true,
     kept: Kept::UnlessDefault,
     change: Change::Refused,

@@ -23,6 +23,7 @@ const PARAMETERS: &[Parameter] = &[
     p::POSITION_INCREMENT_GAP,
     p::NORMS,
     p::TEXT_INDEX_OPTIONS,
+    p::TERM_VECTOR,
     p::EAGER_GLOBAL_ORDINALS,
     p::SIMILARITY,
     p::FIELDDATA,

@@ -283,7 +283,7 @@ fn every_parameter_of_texts_is_in_force_or_refused() {
         ("text", "similarity", json!("boolean"), true),
         ("text", "similarity", json!("classic"), false),
         ("text", "store", json!(true), true),
-        ("text", "term_vector", json!("yes"), false),
+        ("text", "term_vector", json!("yes"), true),
         ("text", "null_value", json!("x"), false),
         ("keyword", "doc_values", json!(false), true),
         ("keyword", "eager_global_ordinals", json!(true), true),

@@ -23,6 +23,7 @@ use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, Through, searc
 use ringwall_base::breaker::Account;
 use ringwall_base::{ShardId, encoding};
 use ringwall_index::Searcher;
+use ringwall_search::SearchLimits;
 use ringwall_settings::registry::network::TRANSPORT_MAX_MESSAGE_SIZE;
 use ringwall_transport::DuplicateAction;
 use serde::Serialize;
@@ -56,6 +57,7 @@ pub struct SearchContext {
     pub searcher: Searcher,
     pub read: Arc<ReadSearch>,
     pub now_ms: i64,
+    pub limits: SearchLimits,
     /// For what is held meanwhile.
     pub account: Account,
     pub counts: Arc<counts::Counted>,

@@ -8,7 +8,7 @@ use ringwall_api::search::{ClearAllScrollsRequest, ScrollRequest};
 use ringwall_api::{ActionRequest, ApiError, ApiResult, Authentication, ErrorCode};
 use ringwall_base::breaker::{Account, Purpose};
 use ringwall_search::{
-    DocAddress, FetchedHit, Scroll, SearchSource, ShardContext, ShardDoc, ShardPlace,
+    DocAddress, FetchedHit, Scroll, SearchLimits, SearchSource, ShardContext, ShardDoc, ShardPlace,
     ShardQueryResult, fetch_phase,
 };
 use ringwall_settings::registry::indices::SEARCH_DEFAULT_TIMEOUT;
@@ -82,6 +82,7 @@ pub struct ScrollState {
     found: Vec<ShardDoc>,
     sort: Value,
     place: ShardPlace,
+    limits: SearchLimits,
     /// Whether a page may lack what there was no time for.
     allow_partial: bool,
 }
@@ -192,6 +193,7 @@ pub async fn begin(
                 found: result.docs.clone(),
                 sort: read.sort.clone(),
                 place: shard_place,
+                limits,
                 allow_partial,
             };
             let page = match fetches {
@@ -313,6 +315,7 @@ async fn fetch(
         let context = ShardContext {
             index: &reader.shard.index.name,
             now_millis: reader.now_ms,
+            limits: state.limits,
             control: control.begin(None),
             ..ShardContext::default()
         };

@@ -95,6 +95,7 @@ pub async fn query(
                 searcher,
                 read,
                 now_ms: search.now_ms,
+                limits,
                 account,
                 counts: held_counts,
             });
@@ -182,6 +183,7 @@ pub async fn fetch(
         let context = ShardContext {
             index: &held.shard.index.name,
             now_millis: held.now_ms,
+            limits: held.limits,
             control: control.begin(None),
             ..ShardContext::default()
         };
@@ -231,5 +233,7 @@ pub(super) fn limits(services: &Services, shard: &ShardId) -> ApiResult<SearchLi
         max_regex_length: index.max_regex_length(),
         max_docvalue_fields: index.max_docvalue_fields(),
         max_slices_per_scroll: index.max_slices_per_scroll(),
+        max_analyzed_offset: index.max_analyzed_offset(),
+        weight_matches: index.highlights_whole_matches(),
     })
 }

@@ -262,6 +262,7 @@ impl Asker<'_> {
         }
         self.check_queries(name, seen, why).await;
         self.check_fields(name, seen, why).await;
+        self.check_highlights(name, seen, why).await;
         self.check_reading_on(name, seen, why).await;
         self.check_aggregations(name, seen, why).await;
         self.check_mapping(name, seen, why).await;
@@ -329,6 +330,36 @@ impl Asker<'_> {
             let n = &seen.docs[hit["_id"].as_str().unwrap()]["n"];
             let is_shown = seen.leaves.contains("n");
             assert_eq!(hit["sort"][0] == *n, is_shown, "sort: {hit}: {why}");
+        }
+    }
+
+    /// Every text is shown where nothing is found in it, by each name that there is.
+    async fn check_highlights(&self, name: &str, seen: &Seen, why: &str) {
+        let names = ["k", "n", "t", "t.raw", "o.a", "o.b"];
+        let fields: serde_json::Map<String, Value> = names
+            .iter()
+            .map(|name| ((*name).to_owned(), json!({})))
+            .collect();
+        let body = json!({"size": 100, "_source": false, "highlight": {
+            "no_match_size": 20, "require_field_match": false, "fields": fields}});
+        let found = self.post(&format!("/{name}/_search"), body).await;
+        for hit in found["hits"]["hits"].as_array().unwrap() {
+            let source = seen.source(hit["_id"].as_str().unwrap());
+            let text = |name: &str| {
+                let path = name.trim_end_matches(".raw").replace('.', "/");
+                let value = source.pointer(&format!("/{path}"))?;
+                seen.leaves.contains(name).then(|| {
+                    let text = value.as_str().map(str::to_owned);
+                    (
+                        name.to_owned(),
+                        json!([text.unwrap_or_else(|| value.to_string())]),
+                    )
+                })
+            };
+            let expected: serde_json::Map<String, Value> =
+                names.iter().filter_map(|name| text(name)).collect();
+            let shown = hit.get("highlight").cloned().unwrap_or(json!({}));
+            assert_eq!(shown, Value::Object(expected), "highlight: {why}");
         }
     }
 

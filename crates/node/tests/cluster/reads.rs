@@ -48,6 +48,57 @@ async fn a_search_finds_what_was_refreshed_while_replicas_recover() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn texts_are_highlighted_where_they_are_read_under_the_limits_of_their_index() {
+    let cluster = Cluster::start(2).await;
+    let body = json!({
+        "settings": {"number_of_shards": 2, "number_of_replicas": 0, "highlight": {"max_analyzed_offset": 20}},
+        "mappings": {"properties": {"t": {"type": "text"}}},
+    });
+    let (status, body) = cluster.put(0, "/h", body).await;
+    assert_eq!(status, 200, "{body}");
+    for id in 0..6 {
+        let (status, body) = cluster
+            .put(
+                0,
+                &format!("/h/_doc/{id}?refresh=true"),
+                json!({"t": "a red fox"}),
+            )
+            .await;
+        assert_eq!(status, 201, "{body}");
+    }
+    let asked = json!({"query": {"match": {"t": "fox"}}, "highlight": {"fields": {"t": {}}}});
+    let all_lit = |found: &Value| {
+        let hits = found["hits"]["hits"].as_array().unwrap();
+        let lit = |hit: &&Value| hit["highlight"] == json!({"t": ["a red <em>fox</em>"]});
+        hits.len() == 6 && hits.iter().filter(lit).count() == 6
+    };
+    for path in ["/h/_search", "/h/_search?scroll=1m"] {
+        let (status, found) = cluster.post(1, path, asked.clone()).await;
+        assert!(status == 200 && all_lit(&found), "{found}");
+    }
+    // Hits of both shards, so that they are read apart from the query.
+    let long = json!({"t": "a fox that is longer than may be read"});
+    for id in 0..6 {
+        let (status, body) = cluster
+            .put(0, &format!("/h/_doc/{id}?refresh=true"), long.clone())
+            .await;
+        assert_eq!(status, 200, "{body}");
+    }
+    for path in ["/h/_search", "/h/_search?scroll=1m"] {
+        let (status, failed) = cluster.post(1, path, asked.clone()).await;
+        let reason = failed["error"]["root_cause"][0]["reason"]
+            .as_str()
+            .unwrap_or_default();
+        assert_eq!(status, 400, "{failed}");
+        assert!(
+            reason.contains("exceeds the [index.highlight.max_analyzed_offset] limit [20]"),
+            "{failed}"
+        );
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shard_without_a_copy_is_no_missing_document() {
     let mut cluster = Cluster::start(3).await;
     let settings = json!({"settings": {"number_of_shards": 6, "number_of_replicas": 0}});

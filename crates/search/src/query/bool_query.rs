@@ -9,6 +9,7 @@ use super::compile::{Compiled, all, boosted, compile, constant, none};
 use super::kind::{Definition, Kind};
 use super::min_match::MinimumShouldMatch;
 use super::parse::clauses;
+use crate::highlight::Sought;
 use crate::parse::Object;
 use crate::shard::Shard;
 
@@ -59,6 +60,22 @@ impl Kind for BoolQuery {
             && self.should.is_empty()
             && !(self.filter.is_empty() && self.must_not.is_empty());
         only_filters.then_some(0.0)
+    }
+
+    fn seek(&self, shard: &Shard<'_>, sought: &mut Sought) -> Result<(), ApiError> {
+        sought.boosted(self.boost.unwrap_or(1.0), |sought| {
+            for required in self.must.iter().chain(&self.filter) {
+                required.seek(shard, sought)?;
+            }
+            let mut optional = self.should.iter();
+            optional.try_for_each(|part| sought.part(shard, part))
+        })
+    }
+
+    fn needs_several(&self) -> bool {
+        let required = self.must.len() + self.filter.len();
+        let alone = required + self.should.len() == 1 && self.must_not.is_empty();
+        !alone || self.parts().into_iter().any(Query::needs_several)
     }
 
     fn compile(&self, shard: &Shard<'_>) -> Result<Compiled, ApiError> {

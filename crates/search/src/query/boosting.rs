@@ -6,6 +6,7 @@ use super::compile::{Compiled, boosted, compile};
 use super::kind::{Definition, Kind};
 use super::parse::parse_at;
 use super::{Query, custom};
+use crate::highlight::Sought;
 use crate::parse::{Object, f64_of};
 use crate::shard::Shard;
 
@@ -51,6 +52,10 @@ impl Kind for BoostingQuery {
             factor: self.negative_boost,
         };
         Ok(boosted(Box::new(query), self.boost))
+    }
+
+    fn seek(&self, shard: &Shard<'_>, sought: &mut Sought) -> Result<(), ApiError> {
+        sought.boosted(self.boost, |sought| self.positive.seek(shard, sought))
     }
 
     fn parts(&self) -> Vec<&Query> {

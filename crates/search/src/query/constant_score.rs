@@ -7,6 +7,7 @@ use super::Query;
 use super::compile::{Compiled, compile, constant};
 use super::kind::{Definition, Kind};
 use super::parse::parse_at;
+use crate::highlight::Sought;
 use crate::parse::Object;
 use crate::shard::Shard;
 
@@ -28,6 +29,10 @@ pub(super) fn parse(given: &Definition<'_>) -> Result<Query, ApiError> {
 impl Kind for ConstantScoreQuery {
     fn compile(&self, shard: &Shard<'_>) -> Result<Compiled, ApiError> {
         Ok(constant(compile(shard, &self.filter)?, self.boost))
+    }
+
+    fn seek(&self, shard: &Shard<'_>, sought: &mut Sought) -> Result<(), ApiError> {
+        sought.boosted(self.boost, |sought| self.filter.seek(shard, sought))
     }
 
     fn parts(&self) -> Vec<&Query> {

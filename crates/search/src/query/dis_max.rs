@@ -6,6 +6,7 @@ use super::Query;
 use super::compile::{Compiled, boosted, compile, dis_max};
 use super::kind::{Definition, Kind};
 use super::parse::clauses;
+use crate::highlight::Sought;
 use crate::parse::{Object, parsing};
 use crate::shard::Shard;
 
@@ -43,6 +44,13 @@ impl Kind for DisMaxQuery {
             .map(|query| compile(shard, query))
             .collect::<Result<_, _>>()?;
         Ok(boosted(dis_max(disjuncts, self.tie_breaker), self.boost))
+    }
+
+    fn seek(&self, shard: &Shard<'_>, sought: &mut Sought) -> Result<(), ApiError> {
+        sought.boosted(self.boost, |sought| {
+            let mut parts = self.queries.iter();
+            parts.try_for_each(|part| sought.part(shard, part))
+        })
     }
 
     fn parts(&self) -> Vec<&Query> {

@@ -7,7 +7,8 @@ use super::Query;
 use super::compile::{Compiled, boosted, with_field};
 use super::kind::{Definition, Kind};
 use super::parse::{scalar, single_field};
-use super::text::fuzzy;
+use super::text::{fuzzy, near_word};
+use crate::highlight::{Sought, What};
 use crate::parse::{Object, scalar_text, text_of};
 use crate::shard::Shard;
 
@@ -150,6 +151,16 @@ impl Kind for FuzzyQuery {
         with_field(shard, &self.field, |field| {
             fuzzy(shard, field, &field.normalized(&self.value)?, &self.options)
                 .map(|compiled| boosted(compiled, self.boost))
+        })
+    }
+
+    fn seek(&self, shard: &Shard<'_>, sought: &mut Sought) -> Result<(), ApiError> {
+        let Some(field) = shard.field_of_words(&self.field) else {
+            return Ok(());
+        };
+        let test = near_word(&field.normalized(&self.value)?, &self.options);
+        sought.boosted(self.boost, |sought| {
+            sought.add(shard, &field.name, What::Word(test))
         })
     }
 }

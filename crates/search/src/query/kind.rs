@@ -6,6 +6,7 @@ use tantivy::Score;
 
 use super::Query;
 use super::compile::Compiled;
+use crate::highlight::Sought;
 use crate::shard::Shard;
 
 /// A query as it was asked for.
@@ -19,6 +20,20 @@ pub(super) trait Kind {
     /// The queries inside it.
     fn parts(&self) -> Vec<&Query> {
         Vec::new()
+    }
+
+    /// Adds what a document that matches is found by: the words that highlighting shows. By default what its parts add.
+    ///
+    /// # Errors
+    /// As [`Kind::compile`].
+    fn seek(&self, shard: &Shard<'_>, sought: &mut Sought) -> Result<(), ApiError> {
+        let mut parts = self.parts().into_iter();
+        parts.try_for_each(|part| part.seek(shard, sought))
+    }
+
+    /// Whether a document may have some of what it looks for and yet not match.
+    fn needs_several(&self) -> bool {
+        self.parts().into_iter().any(Query::needs_several)
     }
 
     /// Whether its clauses are counted where its parts are compiled; else it is one.

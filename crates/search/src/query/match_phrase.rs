@@ -20,6 +20,7 @@ use super::phrase::LoosePhrase;
 use super::text::{self, analyzer_of, for_each_term, scored, scored_term, statistics};
 use super::values;
 use crate::fields::FieldRef;
+use crate::highlight::{Sought, Test, What};
 use crate::parse::{Object, failed_to_create, query_shard, scalar_text};
 use crate::shard::Shard;
 
@@ -93,6 +94,54 @@ impl Kind for PhraseQuery {
             let phrases = phrases.collect::<Result<Vec<_>, _>>()?;
             Ok(boosted(at_least(phrases, 1), self.boost))
         })
+    }
+
+    fn seek(&self, shard: &Shard<'_>, sought: &mut Sought) -> Result<(), ApiError> {
+        let Some(field) = shard.field_of_words(&self.field) else {
+            return Ok(());
+        };
+        let text = scalar_text(&self.value).unwrap_or_default();
+        let analyzer = match (self.analyzer.as_deref(), field.quote_analyzer()) {
+            (None, Some(analyzer)) => Some(analyzer.clone()),
+            (named, _) => analyzer_of(shard, &field, named)?,
+        };
+        // Words of one place are a choice.
+        let mut places: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        match &analyzer {
+            Some(analyzer) => {
+                for token in analyzer.search_tokens(&text, usize::MAX)? {
+                    places.entry(token.position).or_default().push(token.text);
+                }
+            }
+            None => {
+                let text = field.normalized(&text)?.into_owned();
+                places.insert(0, vec![text]);
+            }
+        }
+        let ends_in_prefix = self.prefix_expansions.is_some() && analyzer.is_some();
+        let last = places.keys().last().copied();
+        let tests = places.into_iter();
+        let mut tests: Vec<(u32, Test)> = tests
+            .map(|(position, mut words)| {
+                let test = match ends_in_prefix && Some(position) == last {
+                    true => Test::passes(move |term| {
+                        words.iter().any(|word| term.starts_with(word.as_str()))
+                    }),
+                    false if words.len() == 1 => Test::Is(words.remove(0)),
+                    false => Test::passes(move |term| words.iter().any(|word| word == term)),
+                };
+                (u32::try_from(position).unwrap_or(u32::MAX), test)
+            })
+            .collect();
+        let what = match tests.len() {
+            0 => return Ok(()),
+            1 => What::Word(tests.remove(0).1),
+            _ => What::Phrase {
+                words: tests,
+                slop: self.slop,
+            },
+        };
+        sought.boosted(self.boost, |sought| sought.add(shard, &field.name, what))
     }
 }
 

@@ -14,9 +14,10 @@ use super::min_match::MinimumShouldMatch;
 use super::parse::{scalar, single_field};
 use super::pattern::{PatternKind, terms_matching};
 use super::regexp::TermPattern;
-use super::text::{self, analyzer_of, fuzzy, scored_term, scored_words};
+use super::text::{self, analyzer_of, fuzzy, near_word, scored_term, scored_words};
 use super::values;
 use crate::fields::{FieldRef, INDEX};
+use crate::highlight::{Sought, Test, What};
 use crate::parse::{Object, parsing, scalar_text};
 use crate::shard::Shard;
 
@@ -160,6 +161,39 @@ impl Kind for MatchQuery {
 
     fn counts_its_clauses(&self) -> bool {
         true
+    }
+
+    fn needs_several(&self) -> bool {
+        self.options.operator == Operator::And || self.options.minimum_should_match.is_some()
+    }
+
+    fn seek(&self, shard: &Shard<'_>, sought: &mut Sought) -> Result<(), ApiError> {
+        let Some(field) = shard.field_of_words(&self.field) else {
+            return Ok(());
+        };
+        let text = scalar_text(&self.value).unwrap_or_default();
+        let analyzer = analyzer_of(shard, &field, self.options.analyzer.as_deref())?;
+        let words: Vec<String> = match analyzer {
+            Some(analyzer) => {
+                let tokens = analyzer.search_tokens(&text, usize::MAX)?.into_iter();
+                tokens.map(|token| token.text).collect()
+            }
+            None => vec![field.normalized(&text)?.into_owned()],
+        };
+        let last = words.len().saturating_sub(1);
+        sought.boosted(self.boost, |sought| {
+            for (place, word) in words.into_iter().enumerate() {
+                let test = match &self.options.fuzziness {
+                    _ if self.last_is_prefix && place == last => {
+                        Test::passes(move |term| term.starts_with(&word))
+                    }
+                    Some(options) => near_word(&word, options),
+                    None => Test::Is(word),
+                };
+                sought.add(shard, &field.name, What::Word(test))?;
+            }
+            Ok(())
+        })
     }
 }
 

@@ -157,6 +157,20 @@ impl Query {
         Self::MatchAll(MatchAllQuery { boost })
     }
 
+    /// See [`Kind::seek`].
+    pub(crate) fn seek(
+        &self,
+        shard: &crate::shard::Shard<'_>,
+        sought: &mut crate::highlight::Sought,
+    ) -> Result<(), ringwall_api::ApiError> {
+        self.kind().seek(shard, sought)
+    }
+
+    /// See [`Kind::needs_several`].
+    pub(crate) fn needs_several(&self) -> bool {
+        self.kind().needs_several()
+    }
+
     /// Returns how deep the query nests; 1 for a leaf.
     pub(crate) fn depth(&self) -> usize {
         let parts = self.kind().parts().into_iter();

@@ -7,9 +7,10 @@ use super::Query;
 use super::compile::{Compiled, boosted, dis_max};
 use super::kind::{Definition, Kind};
 use super::match_phrase::PhraseQuery;
-use super::match_query::{MatchOptions, MatchQuery, match_options};
+use super::match_query::{MatchOptions, MatchQuery, Operator, match_options};
 use super::parse::{field_list, scalar, slop};
 use super::text::expand_fields;
+use crate::highlight::Sought;
 use crate::parse::{Object, f64_of, parsing};
 use crate::shard::{Shard, too_many_nested_clauses};
 
@@ -89,40 +90,9 @@ pub(super) fn parse(given: &Definition<'_>) -> Result<Query, ApiError> {
 
 impl Kind for MultiMatchQuery {
     fn compile(&self, shard: &Shard<'_>) -> Result<Compiled, ApiError> {
-        let fields = expand_fields(shard, &self.fields);
-        let most = shard.context.limits.max_clause_count;
-        if fields.len() > most {
-            return Err(too_many_nested_clauses(most));
-        }
-        let mut queries = Vec::with_capacity(fields.len());
-        for (field, boost, from_pattern) in fields {
-            let lenient = self.options.lenient || from_pattern;
-            let compiled = match self.kind {
-                MultiMatchKind::Phrase | MultiMatchKind::PhrasePrefix => PhraseQuery {
-                    field,
-                    value: self.value.clone(),
-                    slop: self.slop,
-                    analyzer: self.options.analyzer.clone(),
-                    zero_terms: self.options.zero_terms,
-                    prefix_expansions: (self.kind == MultiMatchKind::PhrasePrefix)
-                        .then_some(self.max_expansions),
-                    lenient,
-                    boost,
-                }
-                .compile(shard)?,
-                _ => MatchQuery {
-                    field,
-                    value: self.value.clone(),
-                    options: MatchOptions {
-                        lenient,
-                        ..self.options.clone()
-                    },
-                    last_is_prefix: self.kind == MultiMatchKind::BoolPrefix,
-                    boost,
-                }
-                .compile(shard)?,
-            };
-            queries.push(compiled);
+        let mut queries = Vec::new();
+        for query in self.of_fields(shard)? {
+            queries.push(query.kind().compile(shard)?);
         }
         let tie_breaker = self.tie_breaker.unwrap_or(match self.kind {
             MultiMatchKind::MostFields | MultiMatchKind::BoolPrefix => 1.0,
@@ -133,5 +103,57 @@ impl Kind for MultiMatchQuery {
 
     fn counts_its_clauses(&self) -> bool {
         true
+    }
+
+    fn needs_several(&self) -> bool {
+        self.options.operator == Operator::And || self.options.minimum_should_match.is_some()
+    }
+
+    fn seek(&self, shard: &Shard<'_>, sought: &mut Sought) -> Result<(), ApiError> {
+        let queries = self.of_fields(shard)?;
+        sought.boosted(self.boost, |sought| {
+            let mut queries = queries.iter();
+            queries.try_for_each(|query| sought.part(shard, query))
+        })
+    }
+}
+
+impl MultiMatchQuery {
+    /// The query of each field.
+    fn of_fields(&self, shard: &Shard<'_>) -> Result<Vec<Query>, ApiError> {
+        let fields = expand_fields(shard, &self.fields);
+        let most = shard.context.limits.max_clause_count;
+        if fields.len() > most {
+            return Err(too_many_nested_clauses(most));
+        }
+        let query = |(field, boost, from_pattern): (String, f32, bool)| {
+            let lenient = self.options.lenient || from_pattern;
+            match self.kind {
+                MultiMatchKind::Phrase | MultiMatchKind::PhrasePrefix => {
+                    Query::MatchPhrase(PhraseQuery {
+                        field,
+                        value: self.value.clone(),
+                        slop: self.slop,
+                        analyzer: self.options.analyzer.clone(),
+                        zero_terms: self.options.zero_terms,
+                        prefix_expansions: (self.kind == MultiMatchKind::PhrasePrefix)
+                            .then_some(self.max_expansions),
+                        lenient,
+                        boost,
+                    })
+                }
+                _ => Query::Match(MatchQuery {
+                    field,
+                    value: self.value.clone(),
+                    options: MatchOptions {
+                        lenient,
+                        ..self.options.clone()
+                    },
+                    last_is_prefix: self.kind == MultiMatchKind::BoolPrefix,
+                    boost,
+                }),
+            }
+        };
+        Ok(fields.into_iter().map(query).collect())
     }
 }

@@ -12,6 +12,7 @@ use super::kind::{Definition, Kind};
 use super::parse::{constant_rewrite, scalar, single_field};
 use super::regexp::{self, TermPattern};
 use crate::fields::{FieldRef, INDEX};
+use crate::highlight::{Sought, Test, What};
 use crate::parse::{Object, query_shard, text_of};
 use crate::shard::Shard;
 
@@ -95,6 +96,19 @@ impl Kind for PatternQuery {
                 Cow::Borrowed(_) => pattern,
             };
             Ok(constant(terms_matching(shard, field, pattern), self.boost))
+        })
+    }
+
+    fn seek(&self, shard: &Shard<'_>, sought: &mut Sought) -> Result<(), ApiError> {
+        let Some(field) = shard.field_of_words(&self.field) else {
+            return Ok(());
+        };
+        regexp::check_length(self, shard.context.limits.max_regex_length)?;
+        let value = field.normalized(&self.value)?;
+        let pattern = TermPattern::compile(self.kind, &value, self.case_insensitive)?;
+        let test = Test::passes(move |term| pattern.is_match(term));
+        sought.boosted(self.boost, |sought| {
+            sought.add(shard, &field.name, What::Word(test))
         })
     }
 

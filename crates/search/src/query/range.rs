@@ -9,7 +9,8 @@ use super::compile::{Compiled, with_field};
 use super::kind::{Definition, Kind};
 use super::parse::{scalar, single_field};
 use super::values;
-use crate::parse::{Object, parsing};
+use crate::highlight::{Sought, Test, What};
+use crate::parse::{Object, parsing, scalar_text};
 use crate::shard::Shard;
 
 /// `range`.
@@ -113,6 +114,35 @@ impl Kind for RangeQuery {
     fn compile(&self, shard: &Shard<'_>) -> Result<Compiled, ApiError> {
         with_field(shard, &self.field, |field| {
             values::range(shard, field, self)
+        })
+    }
+
+    fn seek(&self, shard: &Shard<'_>, sought: &mut Sought) -> Result<(), ApiError> {
+        let Some(field) = shard.field_of_words(&self.field) else {
+            return Ok(());
+        };
+        let end = |bound: &Option<RangeBound>| {
+            let text = |bound: &RangeBound| Some((scalar_text(&bound.value)?, bound.inclusive));
+            bound.as_ref().and_then(text)
+        };
+        let (lower, upper) = (end(&self.lower), end(&self.upper));
+        let test = Test::passes(move |term| {
+            let above = lower
+                .as_ref()
+                .is_none_or(|(low, inclusive)| match inclusive {
+                    true => term >= low.as_str(),
+                    false => term > low.as_str(),
+                });
+            above
+                && upper
+                    .as_ref()
+                    .is_none_or(|(high, inclusive)| match inclusive {
+                        true => term <= high.as_str(),
+                        false => term < high.as_str(),
+                    })
+        });
+        sought.boosted(self.boost, |sought| {
+            sought.add(shard, &field.name, What::Word(test))
         })
     }
 

@@ -10,6 +10,7 @@ use super::kind::{Definition, Kind};
 use super::parse::{scalar, single_field};
 use super::values;
 use crate::fields::{FieldRef, INDEX};
+use crate::highlight::{Sought, Test, What};
 use crate::parse::{Object, query_shard, scalar_text};
 use crate::shard::Shard;
 
@@ -59,6 +60,23 @@ impl Kind for TermQuery {
             } else {
                 values::term(shard, field, &self.value, self.boost)
             }
+        })
+    }
+
+    fn seek(&self, shard: &Shard<'_>, sought: &mut Sought) -> Result<(), ApiError> {
+        let Some(field) = shard.field_of_words(&self.field) else {
+            return Ok(());
+        };
+        let text = scalar_text(&self.value).unwrap_or_default();
+        let test = match self.case_insensitive {
+            true => {
+                let wanted = text.to_lowercase();
+                Test::passes(move |term| term.to_lowercase() == wanted)
+            }
+            false => Test::Is(field.normalized(&text)?.into_owned()),
+        };
+        sought.boosted(self.boost, |sought| {
+            sought.add(shard, &field.name, What::Word(test))
         })
     }
 }

@@ -1,5 +1,7 @@
 //! `terms`. Source: Elasticsearch reference, "Terms query".
 
+use std::collections::HashSet;
+
 use ringwall_api::ApiError;
 use serde_json::Value;
 use tantivy::Score;
@@ -10,7 +12,8 @@ use super::kind::{Definition, Kind};
 use super::parse::scalar;
 use super::values;
 use crate::fields::INDEX;
-use crate::parse::{Object, parsing, token_name};
+use crate::highlight::{Sought, Test, What};
+use crate::parse::{Object, parsing, scalar_text, token_name};
 use crate::shard::Shard;
 
 /// `terms`.
@@ -59,6 +62,20 @@ impl Kind for TermsQuery {
         }
         with_field(shard, &self.field, |field| {
             values::terms(shard, field, &self.values, self.boost)
+        })
+    }
+
+    fn seek(&self, shard: &Shard<'_>, sought: &mut Sought) -> Result<(), ApiError> {
+        let Some(field) = shard.field_of_words(&self.field) else {
+            return Ok(());
+        };
+        let mut terms: HashSet<String> = HashSet::new();
+        for text in self.values.iter().filter_map(scalar_text) {
+            terms.insert(field.normalized(&text)?.into_owned());
+        }
+        let test = Test::passes(move |term| terms.contains(term));
+        sought.boosted(self.boost, |sought| {
+            sought.add(shard, &field.name, What::Word(test))
         })
     }
 

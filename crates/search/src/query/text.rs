@@ -18,6 +18,7 @@ use super::similarity::{LengthsOf, Scoring};
 use super::words::WordsQuery;
 use crate::engine_error;
 use crate::fields::{FieldKind, FieldRef};
+use crate::highlight::Test;
 use crate::parse::query_shard;
 use crate::shard::Shard;
 
@@ -103,6 +104,21 @@ pub(super) fn fuzzy(
         })
         .collect();
     Ok(scored(field, at_least(queries, 1)))
+}
+
+/// What finds the words that a fuzzy term stands for.
+pub(super) fn near_word(text: &str, options: &FuzzyOptions) -> Test {
+    let edits = usize::from(options.fuzziness.edits(text));
+    if edits == 0 {
+        return Test::Is(text.to_owned());
+    }
+    let wanted: Vec<char> = text.chars().collect();
+    let prefix: String = wanted.iter().take(options.prefix_length).collect();
+    let transpositions = options.transpositions;
+    Test::passes(move |term| {
+        term.starts_with(&prefix)
+            && super::edits::distance(&wanted, term, edits, transpositions).is_some()
+    })
 }
 
 /// A term with the score of its field.

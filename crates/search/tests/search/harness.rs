@@ -172,6 +172,7 @@ impl Index {
                 ("sort", winner.sort.map(Value::Array)),
                 ("fields", hit.fields),
                 ("ignored_field_values", hit.ignored_values),
+                ("highlight", hit.highlight),
                 ("_version", hit.version.map(Value::from)),
                 ("_seq_no", hit.seq_no.map(Value::from)),
                 ("_primary_term", hit.primary_term.map(Value::from)),

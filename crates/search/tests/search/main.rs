@@ -6,6 +6,7 @@ mod analysis;
 mod deletes;
 mod field_types;
 mod harness;
+mod highlight;
 mod intervals;
 mod limits;
 mod metadata;

@@ -260,7 +260,8 @@ fn nothing_of_a_body_is_ignored() {
     for body in [
         json!({"quer": null}),
         json!({"match": {"name": "x"}}),
-        json!({"highlight": {"fields": {"name": {}}}}),
+        json!({"highlight": {"options": {"a": 1}}}),
+        json!({"highlight": {"boundary_scanner_locale": "th-TH"}}),
         json!({"script_fields": {"x": {}}}),
         json!({"runtime_mappings": {"x": {"type": "long"}}}),
         json!({"indices_boost": [{"a": 2}]}),

@@ -92,6 +92,7 @@ fn results_round_trip() {
         fields: Some(json!({"a": [1, 1.0, u64::MAX, i64::MIN, "x", null, true, {"b": []}]})),
         ignored: vec!["a.b".into()],
         ignored_values: Some(json!({"a.b": ["x"]})),
+        highlight: Some(json!({"a": ["<em>x</em>"]})),
     };
     assert_eq!(decode::<FetchedHit>(&encode(&hit)).unwrap(), hit);
 }

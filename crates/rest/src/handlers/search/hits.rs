@@ -99,6 +99,9 @@ fn write_hit(out: &mut Vec<u8>, hit: &SearchHit) {
     if let Some(values) = &hit.ignored_values {
         out.extend_from_slice(format!(",\"ignored_field_values\":{values}").as_bytes());
     }
+    if let Some(highlight) = &hit.highlight {
+        out.extend_from_slice(format!(",\"highlight\":{highlight}").as_bytes());
+    }
     if let Some(sort) = &hit.sort {
         out.extend_from_slice(format!(",\"sort\":{}", Value::Array(sort.clone())).as_bytes());
     }

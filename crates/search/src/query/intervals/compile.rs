@@ -6,9 +6,11 @@ use std::sync::Arc;
 use ringwall_api::ApiError;
 use tantivy::Term;
 
-use super::source::{IntervalsOf, Source};
+use super::source::{IntervalsOf, Source, WordsOfText};
 use super::{Bound, By, IntervalsQuery, Near, Rule, What};
+use crate::control::Beat;
 use crate::fields::{FieldKind, FieldRef};
+use crate::highlight::{Positions, Sought, What as Sighted};
 use crate::parse::failed_to_create;
 use crate::query::compile::{Compiled, boosted, none};
 use crate::query::edits;
@@ -24,12 +26,7 @@ pub(super) fn compile_rule(
     shard: &Shard<'_>,
     query: &IntervalsQuery,
 ) -> Result<Compiled, ApiError> {
-    let mut compiler = Compiler {
-        shard,
-        field: &query.field,
-        words: Vec::new(),
-        numbers: HashMap::new(),
-    };
+    let mut compiler = Compiler::new(shard, &query.field);
     let source = Source::any(compiler.alternatives(&query.rule)?);
     if compiler.words.is_empty() {
         return Ok(none());
@@ -42,14 +39,62 @@ pub(super) fn compile_rule(
     Ok(boosted(Box::new(intervals), query.boost))
 }
 
+/// Adds what the rules of a query look for.
+pub(super) fn seek_rule(
+    shard: &Shard<'_>,
+    query: &IntervalsQuery,
+    sought: &mut Sought,
+) -> Result<(), ApiError> {
+    let Some(field) = shard.field_of_words(&query.field) else {
+        return Ok(());
+    };
+    let mut compiler = Compiler::new(shard, &query.field);
+    let source = Source::any(compiler.alternatives(&query.rule)?);
+    let shown = source.shown();
+    let texts = compiler.texts;
+    let words = shown.iter().map(|word| texts[*word].clone()).collect();
+    let test = move |positions: &Positions<'_>, beat: &mut Beat| {
+        let mut words = WordsOfText {
+            texts: &texts,
+            positions,
+        };
+        let spans = source.spans(&mut words, beat);
+        // They come in order, and each position counts once.
+        let mut next = 0;
+        let ends = spans.iter().map(|span| {
+            let start = span.start.max(next);
+            next = next.max(span.end.saturating_add(1));
+            start..=span.end
+        });
+        ends.flatten().collect()
+    };
+    let what = Sighted::Near {
+        words,
+        test: Arc::new(test),
+    };
+    sought.boosted(query.boost, |sought| sought.add(shard, &field.name, what))
+}
+
 struct Compiler<'a> {
     shard: &'a Shard<'a>,
     field: &'a str,
     words: Vec<Term>,
+    /// The same, as texts have them.
+    texts: Vec<String>,
     numbers: HashMap<Term, usize>,
 }
 
-impl Compiler<'_> {
+impl<'a> Compiler<'a> {
+    fn new(shard: &'a Shard<'a>, field: &'a str) -> Self {
+        Self {
+            shard,
+            field,
+            words: Vec::new(),
+            texts: Vec::new(),
+            numbers: HashMap::new(),
+        }
+    }
+
     /// Returns what a rule may be: an interval of any of them is one of the rule. Choices of parts become choices of the
     /// whole, as a shorter interval of a part hides a longer one that alone may fit with the other parts.
     fn alternatives(&mut self, rule: &Rule) -> Result<Vec<Source>, ApiError> {
@@ -130,9 +175,10 @@ impl Compiler<'_> {
 
     fn word(&mut self, field: &FieldRef<'_>, text: &str) -> Source {
         let term = field.term(text);
-        let words = &mut self.words;
+        let (words, texts) = (&mut self.words, &mut self.texts);
         let number = self.numbers.entry(term).or_insert_with_key(|term| {
             words.push(term.clone());
+            texts.push(text.to_owned());
             words.len() - 1
         });
         Source::Word(*number)

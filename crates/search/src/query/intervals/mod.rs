@@ -7,7 +7,7 @@ mod spans;
 use ringwall_api::ApiError;
 use serde_json::Value;
 
-use self::compile::compile_rule;
+use self::compile::{compile_rule, seek_rule};
 pub use self::spans::Relation;
 use super::Query;
 use super::compile::Compiled;
@@ -15,6 +15,7 @@ use super::fuzzy::{Fuzziness, parse_fuzziness};
 use super::kind::{Definition, Kind};
 use super::parse::single_field;
 use super::pattern::PatternKind;
+use crate::highlight::Sought;
 use crate::parse::{Object, failed_to_create, malformed, parsing, token_name};
 use crate::shard::Shard;
 
@@ -285,5 +286,9 @@ impl Kind for IntervalsQuery {
 
     fn counts_its_clauses(&self) -> bool {
         true
+    }
+
+    fn seek(&self, shard: &Shard<'_>, sought: &mut Sought) -> Result<(), ApiError> {
+        seek_rule(shard, self, sought)
     }
 }

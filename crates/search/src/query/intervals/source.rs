@@ -1,5 +1,6 @@
 //! Where a rule finds its intervals in a document, and how documents are scored by them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tantivy::postings::{Postings, SegmentPostings};
@@ -9,6 +10,7 @@ use tantivy::{DocId, DocSet, Score, SegmentReader, TERMINATED, TantivyError, Ter
 
 use super::spans::{self, Relation, Span};
 use crate::control::{Beat, Pulse};
+use crate::highlight::Positions;
 use crate::query::Compiled;
 
 /// A rule, resolved for a shard. Words are numbers into a list of terms.
@@ -68,6 +70,20 @@ impl Source {
         }
     }
 
+    /// The words that an interval is made of, each once.
+    pub(super) fn shown(&self) -> BTreeSet<usize> {
+        match self {
+            Self::Word(word) => BTreeSet::from([*word]),
+            Self::Any(parts) | Self::Ordered(parts) | Self::Unordered(parts) => {
+                parts.iter().flat_map(Self::shown).collect()
+            }
+            Self::Repeated(part, _)
+            | Self::MaxGaps(part, _)
+            | Self::After(_, part)
+            | Self::Filtered(part, ..) => part.shown(),
+        }
+    }
+
     /// The fewest positions that an interval has, as scores count them.
     fn least(&self) -> u32 {
         match self {
@@ -108,10 +124,11 @@ impl Source {
     }
 
     /// The intervals in a document.
-    fn spans(&self, words: &mut Words, beat: &mut Beat) -> Vec<Span> {
-        let of_all = |parts: &[Self], words: &mut Words, beat: &mut Beat| -> Vec<Vec<Span>> {
-            parts.iter().map(|part| part.spans(words, beat)).collect()
-        };
+    pub(super) fn spans(&self, words: &mut dyn WordPlaces, beat: &mut Beat) -> Vec<Span> {
+        let of_all =
+            |parts: &[Self], words: &mut dyn WordPlaces, beat: &mut Beat| -> Vec<Vec<Span>> {
+                parts.iter().map(|part| part.spans(words, beat)).collect()
+            };
         match self {
             Self::Word(word) => words.spans(*word, beat),
             Self::Any(parts) => spans::union(of_all(parts, words, beat), beat),
@@ -238,6 +255,26 @@ impl Weight for IntervalsWeight {
     }
 }
 
+/// Tells where words stand.
+pub(super) trait WordPlaces {
+    fn spans(&mut self, word: usize, beat: &mut Beat) -> Vec<Span>;
+}
+
+/// The words of one text.
+pub(super) struct WordsOfText<'a> {
+    pub(super) texts: &'a [String],
+    pub(super) positions: &'a Positions<'a>,
+}
+
+impl WordPlaces for WordsOfText<'_> {
+    fn spans(&mut self, word: usize, beat: &mut Beat) -> Vec<Span> {
+        let positions = self.positions.get(self.texts[word].as_str());
+        let positions = positions.map_or(&[][..], Vec::as_slice);
+        beat.steps(u32::try_from(positions.len()).unwrap_or(u32::MAX));
+        spans::positions(positions)
+    }
+}
+
 /// The words of a segment; a word that is not in it has no postings.
 struct Words {
     opened: Vec<Option<SegmentPostings>>,
@@ -246,7 +283,7 @@ struct Words {
     positions: Vec<u32>,
 }
 
-impl Words {
+impl WordPlaces for Words {
     fn spans(&mut self, word: usize, beat: &mut Beat) -> Vec<Span> {
         let Some(postings) = &mut self.opened[word] else {
             return Vec::new();

@@ -15,6 +15,7 @@ use super::kind::{Definition, Kind};
 use super::match_query::{MatchOptions, Operator, operator};
 use super::min_match::MinimumShouldMatch;
 use super::parse::{constant_rewrite, field_list, slop};
+use crate::highlight::Sought;
 use crate::parse::{Object, text_of};
 use crate::shard::Shard;
 
@@ -154,5 +155,13 @@ impl Kind for QueryStringQuery {
 
     fn counts_its_clauses(&self) -> bool {
         true
+    }
+
+    fn needs_several(&self) -> bool {
+        true
+    }
+
+    fn seek(&self, shard: &Shard<'_>, sought: &mut Sought) -> Result<(), ApiError> {
+        lower::lower(shard, self)?.seek(shard, sought)
     }
 }

@@ -458,6 +458,7 @@ fn search_hit(shard: &ShardId, winner: &ringwall_search::Winner, hit: FetchedHit
         fields: hit.fields,
         ignored: hit.ignored,
         ignored_values: hit.ignored_values,
+        highlight: hit.highlight,
         sort: winner.sort.clone(),
     }
 }
