@@ -1,9 +1,11 @@
 //! `ringwall quickstart`: the whole procedure on loopback, one process per node.
 //!
 //! [`site`] lays out the directory with the same code as the separate tools, [`processes`] runs the
-//! nodes, [`cluster`] asks them how they are, [`load`] fills an index. This file is the story.
+//! nodes, [`cluster`] asks them how they are, [`load`] fills an index, [`console`] serves pages about it. This file is the
+//! story.
 
 mod cluster;
+mod console;
 mod load;
 mod ports;
 mod processes;
@@ -16,8 +18,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use self::cluster::Cluster;
+use self::console::Console;
 use self::load::Loaded;
-use self::processes::Processes;
+use self::processes::{Ended, Processes};
 use self::signals::StopSignals;
 use self::site::{Site, Wanted};
 use self::source::Source;
@@ -33,7 +36,8 @@ use crate::terminal::Terminal;
         until Ctrl-C or SIGTERM.\n\n\
         Makes a home for each node, a certificate authority, node certificates, keystores and \
         elasticsearch.yml; starts the nodes with mutual TLS between them and HTTPS towards \
-        clients, all on loopback; waits until the cluster is ready and loads a corpus. \
+        clients, all on loopback; waits until the cluster is ready, loads a corpus and starts the \
+        console for a browser. \
         DIR/quickstart.json, there while the cluster runs, tells programs where it is. \
         Run again on the same directory, it starts the same cluster with its data.",
     after_help = "Examples:\n  \
@@ -55,6 +59,9 @@ pub struct QuickstartArgs {
     /// plain; the index is named after the file
     #[arg(long, value_name = "FILE.ndjson")]
     data: Option<PathBuf>,
+    /// Start no console
+    #[arg(long)]
+    no_console: bool,
 }
 
 /// Sets up or finds the cluster, runs it, and returns when all nodes have stopped.
@@ -79,12 +86,16 @@ pub fn run(
     if site.state().is_loaded && args.data.is_some() {
         terminal.out("The documents were loaded earlier; --data is not read again.");
     }
+    let console = match args.no_console {
+        true => None,
+        false => Some(Console::open_or_set_up(&site, &wanted)?),
+    };
     let processes = Processes::new(common.overrides()?);
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| CommandError::io(&dir, &error))?
-        .block_on(serve(site, &source, processes, begun, terminal))
+        .block_on(serve(site, &source, processes, console, begun, terminal))
 }
 
 /// Runs the nodes until a signal, or until the last has died.
@@ -92,6 +103,7 @@ async fn serve(
     mut site: Site,
     source: &Source,
     mut processes: Processes,
+    mut console: Option<Console>,
     begun: Instant,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
@@ -104,20 +116,25 @@ async fn serve(
             ExitCode::Failure,
             "stopped before the cluster was up",
         )),
-        result = bring_up(&mut site, source, &mut processes, begun, terminal) => result,
+        result = bring_up(&mut site, source, &mut processes, &mut console, begun, terminal) => result,
     };
     let outcome = match outcome {
-        Ok(()) => watch(&mut processes, &mut signals, terminal).await,
+        Ok(()) => watch(&mut processes, &mut console, &mut signals, terminal).await,
         Err(error) => Err(error),
     };
     report::remove(&site)?;
+    // Before the nodes, which it would miss in its log.
+    let mut killed = match &mut console {
+        Some(console) => console.processes.stop(&mut signals).await,
+        None => Vec::new(),
+    };
     if !processes.is_empty() {
         terminal.status("stopping the nodes (again to kill them) …");
-        let killed = processes.stop(&mut signals).await;
-        for name in &killed {
-            terminal.err(format!("{name} did not stop in time and was killed"));
-        }
+        killed.extend(processes.stop(&mut signals).await);
         terminal.out("The nodes have stopped.");
+    }
+    for name in &killed {
+        terminal.err(format!("{name} did not stop in time and was killed"));
     }
     outcome
 }
@@ -127,6 +144,7 @@ async fn bring_up(
     site: &mut Site,
     source: &Source,
     processes: &mut Processes,
+    console: &mut Option<Console>,
     begun: Instant,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
@@ -146,8 +164,12 @@ async fn bring_up(
         ended = processes.next_end() => return Err(ended.died_early()),
         result = ready => result?,
     };
-    report::write(site, processes)?;
-    report::print(site, loaded.as_ref(), begun.elapsed(), terminal);
+    if let Some(console) = console {
+        console.start().await?;
+    }
+    report::write(site, processes, console.as_ref())?;
+    let took = begun.elapsed();
+    report::print(site, loaded.as_ref(), console.as_ref(), took, terminal);
     Ok(())
 }
 
@@ -170,9 +192,10 @@ async fn fill(
     Ok(Some(loaded))
 }
 
-/// Tells of nodes that end; they are not started again, so that an operator can try what happens.
+/// Tells of programs that end; they are not started again, so that an operator can try what happens.
 async fn watch(
     processes: &mut Processes,
+    console: &mut Option<Console>,
     signals: &mut StopSignals,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
@@ -180,6 +203,7 @@ async fn watch(
         tokio::select! {
             biased;
             () = signals.received() => return Ok(()),
+            ended = end_of(console) => terminal.err(ended.notice()),
             ended = processes.next_end() => {
                 terminal.err(ended.notice());
                 if processes.is_empty() {
@@ -187,6 +211,14 @@ async fn watch(
                 }
             }
         }
+    }
+}
+
+/// Waits for the console to end; forever where none runs.
+async fn end_of(console: &mut Option<Console>) -> Ended {
+    match console {
+        Some(console) => console.processes.next_end().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -53,6 +53,8 @@ fn a_cluster_is_set_up_filled_stopped_and_started_again() {
             .json();
         assert_eq!(count["count"], CORPUS, "{count}");
     }
+    let login = cluster.console_login_page();
+    assert!(login.contains("Password"), "{login}");
     let query = json!({"query": {"match_phrase": {"text": "freedom of the press"}}});
     let found = cluster
         .ask(1, Method::POST, "/addresses/_search", Some(query))
@@ -99,6 +101,8 @@ fn a_cluster_is_set_up_filled_stopped_and_started_again() {
         .ask(0, Method::GET, "/addresses/_count", None)
         .json();
     assert_eq!(count["count"], CORPUS);
+    assert_eq!(cluster.told["console"], told["console"]);
+    assert!(cluster.console_login_page().contains("Password"));
     let note = cluster.ask(1, Method::GET, "/notes/_doc/1", None).json();
     assert_eq!(note["_source"]["text"], "of the first run", "{note}");
 
@@ -113,8 +117,19 @@ fn documents_of_a_file_are_loaded_on_one_node() {
     fs::write(&data, "{\"title\":\"Emma\"}\n{\"title\":\"Persuasion\"}\n").unwrap();
     let site = dir.path().join("site");
     let data = data.to_str().unwrap();
-    let cluster = Quickstart::start(&site, &["--nodes", "1", "--http-port", "0", "--data", data]);
+    let arguments = [
+        "--nodes",
+        "1",
+        "--http-port",
+        "0",
+        "--no-console",
+        "--data",
+        data,
+    ];
+    let cluster = Quickstart::start(&site, &arguments);
     assert_eq!(cluster.told["index"], "books");
+    assert!(cluster.told["console"].is_null());
+    assert!(!site.join("console").exists());
     let count = cluster.ask(0, Method::GET, "/books/_count", None).json();
     assert_eq!(count["count"], 2, "{count}");
     let health = cluster.ask(0, Method::GET, "/_cluster/health", None).json();

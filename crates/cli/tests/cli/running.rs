@@ -33,7 +33,15 @@ impl Quickstart {
         let data = dir.join("one.ndjson");
         fs::write(&data, "{\"a\":1}\n").unwrap();
         let data = data.to_str().unwrap();
-        let arguments = ["--nodes", "1", "--http-port", "0", "--data", data];
+        let arguments = [
+            "--nodes",
+            "1",
+            "--http-port",
+            "0",
+            "--no-console",
+            "--data",
+            data,
+        ];
         Self::start(&dir.join("site"), &arguments)
     }
 
@@ -90,6 +98,23 @@ impl Quickstart {
     /// Returns the base URL of a node, from 0.
     pub fn url(&self, node: usize) -> &str {
         self.told["nodes"][node]["http"].as_str().unwrap()
+    }
+
+    /// Returns the login page of the console, which the CA of the cluster vouches for.
+    pub fn console_login_page(&self) -> String {
+        let ca = self.told["ca"].as_str().unwrap().into();
+        let tls =
+            SslContext::for_tools("test", ToolTrust::CaFiles(vec![ca]), VerificationMode::Full)
+                .unwrap();
+        let url = self.told["console"].as_str().unwrap();
+        let client = HttpClient::new(url, Some(tls), None).unwrap();
+        let answer = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(client.request(Method::GET, "/login", None, ""))
+            .unwrap();
+        String::from_utf8(answer.body.to_vec()).unwrap()
     }
 
     /// Returns a password that `elastic` had when the cluster was set up.

@@ -38,6 +38,15 @@ impl Reserved {
         }
     }
 
+    /// Returns the port of the console: any where the nodes were given any, else the first free one from 5601 on.
+    pub(super) fn console(&mut self, first_of_nodes: Option<u16>) -> Result<u16, CommandError> {
+        let mut usual = CONSOLE_PORTS.filter(|_| first_of_nodes != Some(0));
+        match usual.find(|port| self.take(*port).is_ok()) {
+            Some(port) => Ok(port),
+            None => Ok(self.any(1)?[0]),
+        }
+    }
+
     /// Returns free ports outside of the range that systems give to outgoing connections, so that
     /// none of those is on them when the cluster starts again.
     pub(super) fn any(&mut self, count: usize) -> Result<Vec<u16>, CommandError> {
@@ -114,6 +123,7 @@ fn first_taken(nodes: &[NodeHome]) -> Option<(&NodeHome, SocketAddr, io::Error)>
 }
 
 const DEFAULT_HTTP_PORTS: std::ops::RangeInclusive<u16> = 9200..=9299;
+const CONSOLE_PORTS: std::ops::RangeInclusive<u16> = 5601..=5699;
 /// Below 32768, where Linux begins to number outgoing connections.
 const FIRST_PORT: u16 = 20_000;
 const PORTS: u16 = 12_000;

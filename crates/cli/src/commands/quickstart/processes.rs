@@ -1,4 +1,4 @@
-//! The nodes as child processes.
+//! The nodes, and the console, as child processes.
 //!
 //! Each has a process group of its own, so that Ctrl-C reaches only this command, which then stops
 //! them in order. Each is tied to this command by a pipe at its standard input: however this command
@@ -19,7 +19,7 @@ use super::site::NodeHome;
 use crate::commands::start::UNTIL_STDIN_ENDS;
 use crate::error::{CommandError, ExitCode};
 
-/// The nodes that run.
+/// The programs that run, of one kind.
 #[derive(Default)]
 pub(super) struct Processes {
     /// Given to each node as `-E key=value`.
@@ -29,7 +29,7 @@ pub(super) struct Processes {
 
 struct Process {
     name: String,
-    home: PathBuf,
+    program: PathBuf,
     pid: u32,
     child: Child,
     /// Open as long as the node shall run.
@@ -43,7 +43,7 @@ struct Process {
 #[derive(Debug)]
 pub(super) struct Ended {
     name: String,
-    home: PathBuf,
+    program: PathBuf,
     status: String,
     log: PathBuf,
     log_start: u64,
@@ -60,7 +60,17 @@ impl Processes {
 
     /// Starts the node of a home, as `bin/elasticsearch` in it does.
     pub(super) fn start(&mut self, node: &NodeHome) -> Result<(), CommandError> {
-        let log = node.log();
+        self.spawn(&node.name, &node.home, "bin/elasticsearch", node.log())
+    }
+
+    /// Starts a program of a home; its output goes to the end of `log`.
+    pub(super) fn spawn(
+        &mut self,
+        name: &str,
+        home: &Path,
+        program: &str,
+        log: PathBuf,
+    ) -> Result<(), CommandError> {
         let output = OpenOptions::new()
             .create(true)
             .append(true)
@@ -73,7 +83,7 @@ impl Processes {
         let errors = output
             .try_clone()
             .map_err(|error| CommandError::io(&log, &error))?;
-        let program = node.home.join("bin/elasticsearch");
+        let program = home.join(program);
         let settings = self
             .settings
             .iter()
@@ -81,9 +91,10 @@ impl Processes {
         let mut child = Command::new(&program)
             .arg(format!("--{UNTIL_STDIN_ENDS}"))
             .args(settings)
-            .current_dir(&node.home)
+            .current_dir(home)
             .env_remove("ES_HOME")
             .env_remove("ES_PATH_CONF")
+            .env_remove("KBN_PATH_CONF")
             .stdin(Stdio::piped())
             .stdout(output)
             .stderr(errors)
@@ -91,8 +102,8 @@ impl Processes {
             .spawn()
             .map_err(|error| CommandError::io(&program, &error))?;
         self.running.push(Process {
-            name: node.name.clone(),
-            home: node.home.clone(),
+            name: name.to_owned(),
+            program,
             // Invariant: a child that was not waited for has an id; 0 is no process of ours.
             pid: child.id().unwrap_or(0),
             _tie: child.stdin.take(),
@@ -130,7 +141,7 @@ impl Processes {
         let process = self.running.remove(position);
         Ended {
             name: process.name,
-            home: process.home,
+            program: process.program,
             status: match status {
                 Ok(status) => describe(status),
                 Err(error) => format!("ended, how is not known: {error}"),
@@ -207,7 +218,7 @@ impl Ended {
             self.name,
             self.status,
             self.log.display(),
-            self.home.join("bin/elasticsearch").display()
+            self.program.display()
         )
     }
 }

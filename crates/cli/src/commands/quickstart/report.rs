@@ -8,6 +8,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::cluster::shell_quoted;
+use super::console::Console;
 use super::load::Loaded;
 use super::processes::Processes;
 use super::site::{Site, remove_if_there};
@@ -16,7 +17,11 @@ use crate::error::CommandError;
 use crate::terminal::Terminal;
 
 /// Writes `DIR/quickstart.json`, whole or not at all, readable by the owner only.
-pub(super) fn write(site: &Site, processes: &Processes) -> Result<(), CommandError> {
+pub(super) fn write(
+    site: &Site,
+    processes: &Processes,
+    console: Option<&Console>,
+) -> Result<(), CommandError> {
     let nodes: Vec<_> = site
         .nodes()
         .iter()
@@ -36,6 +41,7 @@ pub(super) fn write(site: &Site, processes: &Processes) -> Result<(), CommandErr
         "username": ELASTIC,
         "password": site.state().password.expose(),
         "index": site.state().index,
+        "console": console.map(Console::url),
     });
     let text = Zeroizing::new(format!("{content:#}\n"));
     let path = file(site);
@@ -48,7 +54,13 @@ pub(super) fn remove(site: &Site) -> Result<(), CommandError> {
 }
 
 /// Prints where the cluster is and what to try.
-pub(super) fn print(site: &Site, loaded: Option<&Loaded>, took: Duration, terminal: &mut Terminal) {
+pub(super) fn print(
+    site: &Site,
+    loaded: Option<&Loaded>,
+    console: Option<&Console>,
+    took: Duration,
+    terminal: &mut Terminal,
+) {
     let Some(first) = site.nodes().first() else {
         return;
     };
@@ -71,6 +83,9 @@ pub(super) fn print(site: &Site, loaded: Option<&Loaded>, took: Duration, termin
         ("password", password),
     ] {
         terminal.result(format!("  {label:<9} {value}"));
+    }
+    if let Some(console) = console {
+        terminal.result(format!("  {:<9} {}", "console", console.url()));
     }
     terminal.out("\nTry:");
     for line in curl_lines(site, &first.url()) {

@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/ca/elastic-stack-ca.p12, ca.crt   the authority with its key; its certificate for clients
 //! DIR/node-1/ …                         homes, as `ringwall init` makes them
+//! DIR/console/                          the home of the console
 //! DIR/state.json                        passwords, whether loaded; its presence ends the set-up
 //! DIR/quickstart.json                   where the cluster is, while it runs
 //! ```
@@ -157,6 +158,11 @@ impl Site {
         self.dir.join(CA_CERTIFICATE)
     }
 
+    /// Returns the keystore of the authority.
+    pub(super) fn ca_keystore(&self) -> PathBuf {
+        self.dir.join(CA_KEYSTORE)
+    }
+
     /// Takes `cluster.initial_master_nodes` out of the settings: it is for the first start only, and
     /// with lost data it would found a second cluster. Source: Elasticsearch reference, "Bootstrapping a cluster".
     pub(super) fn forget_initial_masters(&self) -> Result<(), CommandError> {
@@ -277,7 +283,7 @@ impl Site {
         let directory = self.dir.join(CA_DIR);
         fs::create_dir_all(&directory).map_err(|error| CommandError::io(&directory, &error))?;
         let content = authority.to_p12(&self.state.ca_password).map_err(failed)?;
-        write(&self.dir.join(CA_KEYSTORE), &Zeroizing::new(content), 0o600)?;
+        write(&self.ca_keystore(), &Zeroizing::new(content), 0o600)?;
         write(
             &self.ca_file(),
             authority.certificate_pem().as_bytes(),
