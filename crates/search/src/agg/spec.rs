@@ -27,6 +27,14 @@ impl Agg {
     /// Visits the queries of this aggregation and those inside it.
     pub(crate) fn each_query(&self, visit: &mut VisitQuery<'_>) -> Result<(), ApiError> {
         self.kind.each_query(visit)?;
+        let hits = self.kind.hits();
+        let highlight = hits.and_then(|hits| hits.highlight.as_ref());
+        for query in highlight
+            .into_iter()
+            .flat_map(|highlight| highlight.queries())
+        {
+            visit(query)?;
+        }
         self.subs.iter().try_for_each(|sub| sub.each_query(visit))
     }
 

@@ -3,9 +3,18 @@
 
 /// Returns the boundaries between sentences, both ends of the text included.
 pub(super) fn sentences(text: &[char]) -> Vec<usize> {
+    first_sentences(text, usize::MAX)
+}
+
+/// Returns where the first sentence ends.
+pub(super) fn sentence_end(text: &[char]) -> usize {
+    first_sentences(text, 1).get(1).copied().unwrap_or(0)
+}
+
+fn first_sentences(text: &[char], most: usize) -> Vec<usize> {
     let mut breaks = vec![0];
     let mut at = 0;
-    while at < text.len() {
+    while at < text.len() && breaks.len() <= most {
         let c = text[at];
         at += 1;
         if c == PARAGRAPH {
@@ -33,7 +42,10 @@ pub(super) fn sentences(text: &[char]) -> Vec<usize> {
             }
         }
     }
-    ended(breaks, text.len())
+    match breaks.len() > most {
+        true => breaks,
+        false => ended(breaks, text.len()),
+    }
 }
 
 /// Returns the boundaries between words and what stands between them, both ends of the text included.
@@ -47,7 +59,8 @@ pub(super) fn words(text: &[char]) -> Vec<usize> {
     ended(breaks, text.len())
 }
 
-fn word_end(text: &[char], start: usize) -> usize {
+/// Returns where the word ends that begins there.
+pub(super) fn word_end(text: &[char], start: usize) -> usize {
     let first = text[start];
     if let Some(script) = Script::of(first) {
         return skip(text, start, |c| Script::of(c) == Some(script));

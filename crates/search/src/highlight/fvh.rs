@@ -1,13 +1,15 @@
 //! The fast vector highlighter, `fvh`: pieces of about one size with the matches in the middle. Source: Lucene's
 //! `FastVectorHighlighter`, `FieldPhraseList`, `SimpleFragListBuilder` and `BaseFragmentsBuilder`.
 
+use std::collections::VecDeque;
+
 use ringwall_api::ApiError;
 
 use super::breaks;
 use super::markup::Markup;
 use super::request::{Boundaries, Options};
 use super::sought::{Test, Wanted, What};
-use super::text::{FieldText, Token};
+use super::text::{FieldText, Token, Value};
 use crate::control::Beat;
 
 /// Returns the fragments of one text, of which each part is another analysis with what is sought in it.
@@ -61,7 +63,11 @@ pub(super) fn fragments(
     }
     pieces.truncate(most);
     let mut source = Source::of(text);
-    let shown = pieces.iter().map(|piece| source.show(piece, options));
+    let shown = pieces.iter().map_while(|piece| {
+        // What it costs to find boundaries.
+        let goes_on = options.boundaries.is_none() || beat.steps(LOOK_BACK as u32);
+        goes_on.then(|| source.show(piece, options))
+    });
     Ok(shown.collect())
 }
 
@@ -232,26 +238,34 @@ fn pieces(phrases: Vec<Phrase>, options: &Options) -> Result<Vec<Piece>, ApiErro
 
 /// Cuts pieces where values end.
 fn by_value(pieces: Vec<Piece>, text: &FieldText) -> Vec<Piece> {
+    let values: Vec<&Value> = text
+        .values
+        .iter()
+        .filter(|value| !value.chars.is_empty())
+        .collect();
+    // The first value that reaches so far, with the space after it.
+    let reaching = |at: usize| values.partition_point(|value| value.end() < at);
     let mut all = Vec::new();
-    for mut piece in pieces {
-        for value in text.values.iter().filter(|value| !value.chars.is_empty()) {
+    for piece in pieces {
+        let mut phrases = VecDeque::from(piece.phrases);
+        let mut place = reaching(piece.start);
+        while let Some(value) = values.get(place) {
             let (start, end) = (value.start, value.end() + 1);
+            place += 1;
             if piece.start >= start && piece.end <= end {
-                all.push(Piece {
-                    phrases: std::mem::take(&mut piece.phrases),
-                    ..piece
-                });
+                all.push(Piece::of(piece.start, piece.end, phrases.into()));
                 break;
             }
-            let Some(first) = piece.phrases.first() else {
+            let Some(first) = phrases.front() else {
                 break;
             };
-            if piece.start >= end || first.start() >= end {
+            if first.start() >= end {
+                place = place.max(reaching(first.start()));
                 continue;
             }
             let mut inside = Vec::new();
             let mut outside = Vec::new();
-            for phrase in std::mem::take(&mut piece.phrases) {
+            while let Some(phrase) = phrases.pop_front_if(|phrase| phrase.start() < end) {
                 let (here, later): (Vec<_>, Vec<_>) =
                     phrase.places.iter().partition(|place| place.0 < end);
                 let part = |places| Phrase { places, ..phrase };
@@ -262,7 +276,9 @@ fn by_value(pieces: Vec<Piece>, text: &FieldText) -> Vec<Piece> {
                     outside.push(part(later));
                 }
             }
-            piece.phrases = outside;
+            for phrase in outside.into_iter().rev() {
+                phrases.push_front(phrase);
+            }
             let begin = if piece.start > start && piece.start < end {
                 piece.start
             } else {
@@ -333,8 +349,8 @@ impl<'a> Source<'a> {
             return start;
         }
         match options.boundaries {
-            Some(Boundaries::Word) => last_break(breaks::words(&self.chars[..start])),
-            Some(Boundaries::Sentence) => last_break(breaks::sentences(&self.chars[..start])),
+            Some(Boundaries::Word) => self.last_break(start, breaks::words),
+            Some(Boundaries::Sentence) => self.last_break(start, breaks::sentences),
             None | Some(Boundaries::Chars) => {
                 let scanned = self.chars[..start].iter().rev().take(options.max_scan());
                 let steps = scanned
@@ -351,10 +367,10 @@ impl<'a> Source<'a> {
             return end;
         }
         let rest = &self.chars[end..];
-        let next = |breaks: Vec<usize>| end + breaks.get(1).copied().unwrap_or(0);
         match options.boundaries {
-            Some(Boundaries::Word) => next(breaks::words(rest)),
-            Some(Boundaries::Sentence) => next(breaks::sentences(rest)),
+            Some(Boundaries::Word) if rest.is_empty() => end,
+            Some(Boundaries::Word) => end + breaks::word_end(rest, 0),
+            Some(Boundaries::Sentence) => end + breaks::sentence_end(rest),
             None | Some(Boundaries::Chars) => {
                 let mut scanned = rest.iter().take(options.max_scan());
                 let found = scanned.position(|c| options.boundary_chars.contains(*c));
@@ -362,10 +378,62 @@ impl<'a> Source<'a> {
             }
         }
     }
+
+    /// Returns the last boundary before there; of what is further back than any word and most sentences nothing is read.
+    fn last_break(&self, end: usize, breaks: fn(&[char]) -> Vec<usize>) -> usize {
+        let from = end.saturating_sub(LOOK_BACK);
+        let breaks = breaks(&self.chars[from..end]);
+        let before = breaks.len().checked_sub(2);
+        before.map_or(from, |place| from + breaks[place])
+    }
 }
 
-/// The last boundary before the end.
-fn last_break(breaks: Vec<usize>) -> usize {
-    let before = breaks.len().checked_sub(2);
-    before.map_or(0, |place| breaks[place])
+/// Characters of the text before a piece that are looked at for a boundary.
+const LOOK_BACK: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As it was before it skipped what it need not look at.
+    #[test]
+    fn pieces_are_cut_where_values_end() {
+        let values = (0..6).map(|at| Value {
+            start: at * 4,
+            chars: "abc".chars().collect(),
+        });
+        let text = FieldText {
+            values: values.collect(),
+            tokens: Vec::new(),
+        };
+        let phrase = |from: usize, to: usize, of: usize| Phrase {
+            places: vec![(from, from + 1), (to, to + 1)],
+            of,
+            boost: 1.0,
+        };
+        let shape = |pieces: Vec<Piece>| -> Vec<_> {
+            let of = |piece: Piece| {
+                let phrases = piece
+                    .phrases
+                    .iter()
+                    .map(|phrase| (phrase.of, phrase.places.clone()));
+                (piece.start, piece.end, phrases.collect::<Vec<_>>())
+            };
+            pieces.into_iter().map(of).collect()
+        };
+        let pieces = vec![
+            Piece::of(1, 10, vec![phrase(1, 2, 0), phrase(2, 8, 1)]),
+            Piece::of(16, 19, vec![phrase(16, 17, 2)]),
+            Piece::of(20, usize::MAX, vec![phrase(21, 22, 3)]),
+        ];
+        assert_eq!(
+            shape(by_value(pieces, &text)),
+            [
+                (1, 4, vec![(0, vec![(1, 2), (2, 3)]), (1, vec![(2, 3)])]),
+                (8, 10, vec![(1, vec![(8, 9)])]),
+                (16, 19, vec![(2, vec![(16, 17), (17, 18)])]),
+                (20, 24, vec![(3, vec![(21, 22), (22, 23)])]),
+            ]
+        );
+    }
 }

@@ -35,6 +35,12 @@ impl<'a> Markup<'a> {
         }
     }
 
+    /// Returns the bytes that tags add to a match at most.
+    pub(super) fn bytes_of_tags(options: &Options) -> u64 {
+        let longest = |tags: &[String]| tags.iter().map(String::len).max().unwrap_or(0) as u64;
+        longest(&options.pre_tags) + longest(&options.post_tags)
+    }
+
     /// `number` chooses among the tags.
     pub(super) fn marked(&self, text: &[char], number: usize, shown: &mut String) {
         let tag = |tags: &'a [String]| tags.get(number % tags.len().max(1));

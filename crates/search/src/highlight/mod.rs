@@ -21,6 +21,7 @@ use ringwall_index::mapping::Family;
 use ringwall_index::{FieldMapping, Leaf};
 use serde_json::{Map, Value};
 
+use self::markup::Markup;
 pub use self::request::Highlight;
 pub(crate) use self::request::parse;
 use self::request::{Boundaries, HighlightedField, Options};
@@ -242,6 +243,10 @@ impl OfField<'_> {
         self.check_length(&values)?;
         let bytes: usize = values.iter().map(String::len).sum();
         self.shard.pulse.charge(bytes as u64 * BYTES_OF_TEXT)?;
+        let charge_tags = |matches: usize| {
+            let bytes = Markup::bytes_of_tags(options).saturating_mul(matches as u64);
+            self.shard.pulse.charge(bytes)
+        };
         let wholes = options.require_field_match && self.shard.context.limits.weight_matches;
         let mut beat = self.shard.pulse.beat();
         let fragments = match kind {
@@ -249,6 +254,7 @@ impl OfField<'_> {
                 let wanted = self.wanted(gates, &self.mapping.path, false)?;
                 let text = self.analyzed(self.mapping, &values)?;
                 let words = text.words(&wanted, &mut beat);
+                charge_tags(words.boosts.iter().flatten().count())?;
                 plain::fragments(self.name, &text, &words, options)?
             }
             Kind::Fvh => {
@@ -257,6 +263,7 @@ impl OfField<'_> {
                     let wanted = self.wanted(gates, &field.path, false)?;
                     parts.push((self.analyzed(field, &values)?, wanted));
                 }
+                charge_tags(parts.iter().map(|(text, _)| text.tokens.len()).sum())?;
                 fvh::fragments(&parts, options, &mut beat)?
             }
             Kind::Unified if wholes => {
@@ -281,6 +288,7 @@ impl OfField<'_> {
                     before += wanted.len();
                 }
                 found.sort_by_key(|place| (place.start, place.end));
+                charge_tags(found.len())?;
                 unified::fragments(&text, &found, options, |_| 1)
             }
             Kind::Unified => {
@@ -288,6 +296,7 @@ impl OfField<'_> {
                 let text = self.analyzed(self.mapping, &values)?;
                 let words = text.words(&wanted, &mut beat);
                 let (found, times) = text.places_of_words(&words);
+                charge_tags(found.len())?;
                 let frequency = |of: usize| times.get(of).copied().unwrap_or(1);
                 unified::fragments(&text, &found, options, frequency)
             }

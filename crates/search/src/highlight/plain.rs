@@ -1,7 +1,7 @@
 //! The `plain` highlighter: the text in pieces of about one size, the best by the words they have. Source: Lucene's
 //! `Highlighter`, `SimpleFragmenter` and `SimpleSpanFragmenter`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use ringwall_api::ApiError;
 
@@ -29,9 +29,14 @@ pub(super) fn fragments(
         }
     };
     let most = usize::try_from(options.number_of_fragments.max(1)).unwrap_or(1);
+    // By the position that each begins at; of several the first.
+    let mut phrases = HashMap::new();
+    for (first, last) in &words.phrases {
+        phrases.entry(*first).or_insert(*last);
+    }
     let mut found = Vec::new();
     for value in &text.values {
-        let mut pieces = Cutting::new(value, words, options, spans).cut(text);
+        let mut pieces = Cutting::new(value, words, &phrases, options, spans).cut(text);
         pieces.retain(|piece| piece.score > 0.0);
         // The best, of equal ones the first, in the order of the text.
         let mut places: Vec<usize> = (0..pieces.len()).collect();
@@ -85,6 +90,7 @@ struct Group {
 struct Cutting<'a> {
     value: &'a Value,
     words: &'a Words,
+    phrases: &'a HashMap<u32, u32>,
     options: &'a Options,
     spans: bool,
     pieces: Vec<Piece>,
@@ -98,10 +104,17 @@ struct Cutting<'a> {
 }
 
 impl<'a> Cutting<'a> {
-    fn new(value: &'a Value, words: &'a Words, options: &'a Options, spans: bool) -> Self {
+    fn new(
+        value: &'a Value,
+        words: &'a Words,
+        phrases: &'a HashMap<u32, u32>,
+        options: &'a Options,
+        spans: bool,
+    ) -> Self {
         Self {
             value,
             words,
+            phrases,
             options,
             spans,
             pieces: vec![Piece::empty()],
@@ -216,8 +229,8 @@ impl<'a> Cutting<'a> {
             Some(_) => return false,
             None => {}
         }
-        let begins = |(first, _): &&(u32, u32)| i64::from(*first) == self.position;
-        if is_sought && let Some((_, last)) = self.words.phrases.iter().find(begins) {
+        let position = u32::try_from(self.position).ok();
+        if is_sought && let Some(last) = position.and_then(|at| self.phrases.get(&at)) {
             self.waits_for = Some(i64::from(*last) + 1);
         }
         let left = self.value.chars.len().saturating_sub(end);

@@ -1,5 +1,7 @@
 //! `highlight` in the body of a search. Source: Elasticsearch reference, "Highlighting".
 
+use std::sync::Arc;
+
 use ringwall_api::{ApiError, ErrorCode};
 use serde_json::Value;
 
@@ -24,8 +26,8 @@ pub(super) struct HighlightedField {
 pub(super) struct Options {
     /// `None`: `unified`.
     pub(super) kind: Option<String>,
-    pub(super) pre_tags: Vec<String>,
-    pub(super) post_tags: Vec<String>,
+    pub(super) pre_tags: Arc<[String]>,
+    pub(super) post_tags: Arc<[String]>,
     /// HTML in the text is escaped.
     pub(super) escapes: bool,
     pub(super) by_score: bool,
@@ -34,11 +36,11 @@ pub(super) struct Options {
     pub(super) number_of_fragments: i64,
     pub(super) fragment_offset: Option<i64>,
     pub(super) no_match_size: i64,
-    pub(super) query: Option<Query>,
+    pub(super) query: Option<Arc<Query>>,
     pub(super) require_field_match: bool,
     pub(super) boundaries: Option<Boundaries>,
     pub(super) boundary_max_scan: i64,
-    pub(super) boundary_chars: String,
+    pub(super) boundary_chars: Arc<str>,
     pub(super) fragmenter: Option<String>,
     pub(super) phrase_limit: i64,
     pub(super) matched_fields: Vec<String>,
@@ -55,8 +57,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             kind: None,
-            pre_tags: vec!["<em>".to_owned()],
-            post_tags: vec!["</em>".to_owned()],
+            pre_tags: Arc::new(["<em>".to_owned()]),
+            post_tags: Arc::new(["</em>".to_owned()]),
             escapes: false,
             by_score: false,
             fragment_size: 100,
@@ -67,7 +69,7 @@ impl Default for Options {
             require_field_match: true,
             boundaries: None,
             boundary_max_scan: 20,
-            boundary_chars: ".,!? \t\n".to_owned(),
+            boundary_chars: Arc::from(".,!? \t\n"),
             fragmenter: None,
             phrase_limit: 256,
             matched_fields: Vec::new(),
@@ -108,11 +110,13 @@ pub(crate) fn parse(value: &Value) -> Result<Highlight, ApiError> {
     match fields {
         None => {}
         Some(Value::Object(members)) => {
+            check_number_of_fields(members.len())?;
             for (name, options) in members {
                 highlight.fields.push(field(name, options, &common)?);
             }
         }
         Some(Value::Array(items)) => {
+            check_number_of_fields(items.len())?;
             for item in items {
                 let members = item.as_object().filter(|members| members.len() == 1);
                 let Some((name, options)) = members.and_then(|members| members.iter().next())
@@ -142,11 +146,25 @@ pub(crate) fn parse(value: &Value) -> Result<Highlight, ApiError> {
     Ok(highlight)
 }
 
+/// Each is read, compiled and looked for by itself.
+fn check_number_of_fields(fields: usize) -> Result<(), ApiError> {
+    if fields <= MAX_FIELDS {
+        return Ok(());
+    }
+    Err(ApiError::illegal_argument(format!(
+        "[highlight] has [{fields}] fields, which is more than [{MAX_FIELDS}]; use a pattern"
+    )))
+}
+
+const MAX_FIELDS: usize = 1000;
+/// Of all tags of a field together: each match is written with two of them.
+const MAX_TAG_BYTES: usize = 16 << 10;
+
 impl Highlight {
     /// Calls with each query that is highlighted instead of the search's own.
     pub(crate) fn queries(&self) -> impl Iterator<Item = &Query> {
         let fields = self.fields.iter();
-        fields.filter_map(|field| field.options.query.as_ref())
+        fields.filter_map(|field| field.options.query.as_deref())
     }
 }
 
@@ -180,7 +198,7 @@ fn styled(schema: &str, options: &mut Options) -> Result<(), ApiError> {
         "styled" => {
             let tag = |number: usize| format!("<em class=\"hlt{number}\">");
             options.pre_tags = (1..=10).map(tag).collect();
-            options.post_tags = vec!["</em>".to_owned()];
+            options.post_tags = Arc::new(["</em>".to_owned()]);
         }
         other => {
             return Err(failed(
@@ -214,7 +232,7 @@ fn read_options(
         }
     }
     if let Some(query) = object.take("highlight_query") {
-        options.query = Some(parse_query(query)?);
+        options.query = Some(Arc::new(parse_query(query)?));
     }
     if let Some(flag) = object.bool("require_field_match")? {
         options.require_field_match = flag;
@@ -244,7 +262,7 @@ fn read_options(
         }
     }
     if let Some(chars) = object.text("boundary_chars")? {
-        options.boundary_chars = chars;
+        options.boundary_chars = chars.into();
     }
     if let Some(kind) = object.text("type")? {
         options.kind = Some(kind);
@@ -293,8 +311,17 @@ fn tags(
         }
         (Some(_), None) => Err(parsing("pre_tags are set but post_tags are not set")),
         (pre, Some(post)) => {
-            options.pre_tags = pre.unwrap_or_else(|| options.pre_tags.clone());
-            options.post_tags = post;
+            if let Some(pre) = pre {
+                options.pre_tags = pre.into();
+            }
+            options.post_tags = post.into();
+            let tags = options.pre_tags.iter().chain(options.post_tags.iter());
+            let bytes: usize = tags.map(String::len).sum();
+            if bytes > MAX_TAG_BYTES {
+                return Err(ApiError::illegal_argument(format!(
+                    "[pre_tags] and [post_tags] have [{bytes}] bytes, which is more than [{MAX_TAG_BYTES}]"
+                )));
+            }
             Ok(())
         }
     }

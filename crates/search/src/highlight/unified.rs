@@ -52,7 +52,8 @@ fn passages(
     };
     let mut all: Vec<Passage> = Vec::new();
     let mut cutter: Option<(usize, Cutter)> = None;
-    for one in found {
+    // A word that a char filter puts in place of others may stand for nothing of the text.
+    for one in found.iter().filter(|one| one.start < one.end) {
         if let Some(last) = all.last_mut()
             && one.start < last.end
         {
@@ -72,8 +73,8 @@ fn passages(
             break;
         };
         let (start, end) = (
-            one.start - whole.start,
-            one.end.min(whole.end()) - whole.start,
+            one.start.saturating_sub(whole.start),
+            one.end.min(whole.end()).saturating_sub(whole.start),
         );
         let (start, end) = cutter.around(start, end);
         all.push(Passage {

@@ -169,6 +169,67 @@ fn highlighting_is_bounded_and_stops_with_the_search() {
 }
 
 #[test]
+fn what_a_match_is_written_with_is_bounded_and_charged() {
+    let parsed = |highlight: Value| parse_search(&json!({"highlight": highlight}));
+    let many: Vec<Value> = (0..1001)
+        .map(|field| json!({format!("f{field}"): {}}))
+        .collect();
+    let refused = parsed(json!({"fields": many})).unwrap_err();
+    assert!(
+        refused.reason.contains("[1001] fields"),
+        "{}",
+        refused.reason
+    );
+    let tags = json!({"pre_tags": "x".repeat(16 << 10), "post_tags": "y", "fields": {"t": {}}});
+    let refused = parsed(tags).unwrap_err();
+    assert!(
+        refused.reason.contains("[16385] bytes"),
+        "{}",
+        refused.reason
+    );
+
+    let mapping =
+        json!({"properties": {"t": {"type": "text", "term_vector": "with_positions_offsets"}}});
+    let index = Index::new(mapping, &[json!({"t": "red fox ".repeat(2_000)})]);
+    for kind in ["unified", "plain", "fvh"] {
+        let tag = "x".repeat(8 << 10);
+        let source = json!({"query": {"match": {"t": "red"}}, "highlight": {"type": kind, "number_of_fragments": 0,
+            "phrase_limit": 5_000, "pre_tags": tag, "post_tags": tag, "fields": {"t": {}}}});
+        let source = parse_search(&source).unwrap();
+        let found = query_phase(index.shard(0), &source, &ShardContext::default()).unwrap();
+        let docs: Vec<_> = found.docs.iter().map(|doc| doc.address).collect();
+        let context = ShardContext {
+            control: Arc::new(Told {
+                state: Interrupt::Continue,
+                room: 8 << 20,
+            }),
+            ..ShardContext::default()
+        };
+        let refused = fetch_phase(index.shard(0), &source, &docs, &context).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::CircuitBreaking, "{kind}");
+    }
+}
+
+#[test]
+fn a_word_that_stands_for_nothing_of_the_text_is_not_marked() {
+    let settings = json!({"analysis": {
+        "char_filter": {"c": {"type": "mapping", "mappings": ["x => a b"]}},
+        "analyzer": {"two": {"tokenizer": "standard", "char_filter": ["c"]}}}});
+    let mapping = json!({"properties": {"t": {"type": "text", "analyzer": "two"}}});
+    let index = Index::with_settings(&settings, &mapping, &[json!({"t": ["x", "y"]})]);
+    for kind in ["unified", "plain"] {
+        let body = json!({"query": {"match": {"t": "x y"}}, "highlight": {"type": kind, "fields": {"t": {}}}});
+        let found = index.search(body);
+        let shown = &found["hits"][0]["highlight"]["t"];
+        assert_eq!(
+            *shown,
+            json!(["<em>x</em>", "<em>y</em>"]),
+            "{kind}: {found}"
+        );
+    }
+}
+
+#[test]
 fn what_the_top_of_a_bucket_shows_is_of_the_query_of_the_search() {
     let body = json!({"size": 0, "query": {"match": {"open": "red"}}, "aggs": {"h": {"top_hits": {"_source": false,
         "highlight": {"fields": {"open": {}}}}}}});
