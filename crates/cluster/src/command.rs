@@ -130,6 +130,9 @@ pub enum Change {
     PutIndexSettings {
         index: IndexId,
         base_version: u64,
+        /// Where they read texts in another way: the mapping must be the one that was tried with them, and the index closed.
+        #[serde(default)]
+        base_mapping: Option<u64>,
         settings: IndexSettings,
     },
     /// Replaces the cluster settings if they are still the version the proposer changed.

@@ -56,6 +56,8 @@ enum Kind {
     Bool,
     Time,
     Bytes,
+    /// At most so many.
+    BytesUpTo(u64),
     Choice(&'static [&'static str]),
     /// Which copies may be assigned; upper case is as good.
     Enable,
@@ -121,6 +123,8 @@ const ANALYSIS: &str = "index.analysis.";
 const SIMILARITY: &str = "index.similarity.";
 /// All that defines the analyzers of an index.
 const MAX_ANALYSIS_BYTES: usize = 4 << 20;
+/// What analyzers may make of a document: who makes an index does not decide how much memory each of its documents takes.
+const MAX_ANALYZED_BYTES: u64 = 256 << 20;
 
 static SPECS: &[Spec] = &[
     last(
@@ -146,7 +150,11 @@ static SPECS: &[Spec] = &[
     fixed(ANALYSIS, Kind::Analysis, ""),
     fixed(SIMILARITY, Kind::Analysis, ""),
     // What the log and the copies hold was taken by the one that was in force.
-    last("index.mapping.analyzed_bytes.limit", Kind::Bytes, "64mb"),
+    last(
+        "index.mapping.analyzed_bytes.limit",
+        Kind::BytesUpTo(MAX_ANALYZED_BYTES),
+        "64mb",
+    ),
     dynamic("index.max_ngram_diff", COUNT, "1"),
     dynamic("index.max_shingle_diff", COUNT, "3"),
     dynamic("index.analyze.max_token_count", COUNT, "10000"),
@@ -251,6 +259,16 @@ static SPECS: &[Spec] = &[
     dynamic("index.routing.allocation.include.", Kind::NodeAttribute, ""),
     dynamic("index.routing.allocation.exclude.", Kind::NodeAttribute, ""),
 ];
+
+/// Says that how texts are read changes only while nobody writes: copies that take the change at other times, and what the log
+/// replays, would read the same text in another way.
+pub fn reads_texts_while_open(index: &IndexId) -> ApiError {
+    ApiError::illegal_argument(format!(
+        "Can't update settings of [index.analysis] and [index.similarity] for open indices [[{}/{}]], also with the `reopen` \
+         query parameter: Ringwall does not support it. Close the indices, apply the settings changes, and reopen the indices",
+        index.name, index.uuid
+    ))
+}
 
 /// What settings are changed of.
 pub struct Updated<'a> {
@@ -539,7 +557,7 @@ impl IndexSettings {
         }
     }
 
-    /// Returns what each part of an analyzer may make of one text, bytes.
+    /// Returns what each part of an analyzer may make of the texts of one document, bytes.
     pub fn analyzed_bytes_limit(&self) -> usize {
         let bytes = self.bytes("index.mapping.analyzed_bytes.limit");
         usize::try_from(bytes).unwrap_or(usize::MAX)
@@ -691,12 +709,23 @@ fn check(spec: &Spec, key: &str, value: &Given) -> Result<(), ApiError> {
                  unit is missing or unrecognized"
             ))
         }),
-        Kind::Bytes => value.parse::<ByteSizeValue>().map(|_| ()).map_err(|_| {
-            ApiError::illegal_argument(format!(
-                "failed to parse setting [{key}] with value [{value}] as a size in bytes: \
-                 unit is missing or unrecognized"
-            ))
-        }),
+        Kind::Bytes | Kind::BytesUpTo(_) => {
+            let size = value.parse::<ByteSizeValue>().map_err(|_| {
+                ApiError::illegal_argument(format!(
+                    "failed to parse setting [{key}] with value [{value}] as a size in bytes: \
+                     unit is missing or unrecognized"
+                ))
+            })?;
+            match spec.kind {
+                Kind::BytesUpTo(most) if size.bytes() > most => {
+                    Err(ApiError::illegal_argument(format!(
+                        "failed to parse setting [{key}] with value [{value}], must be <= [{}]",
+                        ByteSizeValue::from_bytes(most)
+                    )))
+                }
+                _ => Ok(()),
+            }
+        }
         Kind::Choice(choices) if choices.contains(&value) => Ok(()),
         Kind::Choice(choices) => Err(ApiError::illegal_argument(format!(
             "unknown value [{value}] for setting [{key}], must be one of [{}]",
@@ -842,6 +871,10 @@ mod tests {
                 "must be a factor of",
             ),
             (json!({"number_of_shards": [1]}), "takes one value"),
+            (
+                json!({"mapping.analyzed_bytes.limit": "257mb"}),
+                "must be <= [256mb]",
+            ),
             (json!(7), "must be an object"),
         ] {
             let error = IndexSettings::parse(&body).unwrap_err();

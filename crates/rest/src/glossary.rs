@@ -400,7 +400,7 @@ const GENERAL: &[(&str, Kind, &str)] = &[
     (
         "reopen",
         Flag,
-        "Whether open indices are closed for the change, if it needs that, and opened again.",
+        "Whether open indices take what otherwise only closed ones take; analyzers and similarities only these take.",
     ),
     ("request_cache", Flag, "Taken and without effect."),
     (

@@ -11,7 +11,7 @@ use super::shards::least_useful_replica;
 use crate::aliases::{self, AliasMetadata, Aliases};
 use crate::blocks;
 use crate::command::AliasChange;
-use crate::index_settings::IndexSettings;
+use crate::index_settings::{IndexSettings, reads_texts_while_open};
 use crate::metadata::{IndexMetadata, ShardMetadata};
 use crate::names;
 use crate::routing::{
@@ -199,10 +199,17 @@ impl Step<'_> {
         &mut self,
         id: &IndexId,
         base_version: u64,
+        base_mapping: Option<u64>,
         settings: IndexSettings,
     ) -> Result<(), ApiError> {
         let metadata = self.index_mut(id)?;
         check_base("settings", metadata.settings_version, base_version)?;
+        if let Some(version) = base_mapping {
+            check_base("mapping", metadata.mapping_version, version)?;
+            if !metadata.is_closed {
+                return Err(reads_texts_while_open(id));
+            }
+        }
         // Put on by a user it stays until a user takes it off.
         let key = blocks::FLOOD_KEY;
         metadata.is_flooded &= metadata.settings.is_true(key) && settings.is_true(key);

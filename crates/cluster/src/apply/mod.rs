@@ -111,8 +111,9 @@ impl Step<'_> {
             Change::PutIndexSettings {
                 index,
                 base_version,
+                base_mapping,
                 settings,
-            } => self.put_settings(&index, base_version, settings)?,
+            } => self.put_settings(&index, base_version, base_mapping, settings)?,
             Change::PutClusterSettings {
                 base_version,
                 persistent,

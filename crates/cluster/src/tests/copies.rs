@@ -213,6 +213,7 @@ fn replica_count_can_change() {
     cluster.apply(Change::PutIndexSettings {
         index: index.id.clone(),
         base_version: index.settings_version,
+        base_mapping: None,
         settings: settings.clone(),
     });
     cluster.start_all();
@@ -221,6 +222,7 @@ fn replica_count_can_change() {
     cluster.apply(Change::PutIndexSettings {
         index: index.id,
         base_version: index.settings_version + 1,
+        base_mapping: None,
         settings: settings.unwrap(),
     });
     assert_eq!(cluster.in_sync_nodes().len(), 1);

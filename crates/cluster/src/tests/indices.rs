@@ -251,3 +251,42 @@ fn a_log_of_earlier_rules_is_applied_as_it_was_then() {
         }
     }
 }
+
+/// Copies of an open index would take new analyzers at different times, and fields may name analyzers that nobody tried.
+#[test]
+fn how_texts_are_read_changes_in_a_closed_index_with_the_mapping_that_was_tried() {
+    let mut cluster = Cluster::of(1);
+    cluster.create(1, 0);
+    cluster.start_all();
+    let tried = cluster.state.indices["logs"].clone();
+    let body = json!({"analysis": {"analyzer": {"a": {"type": "stop"}}}});
+    let closed = Updated {
+        as_closed: true,
+        ..open(&tried.id)
+    };
+    let change = Change::PutIndexSettings {
+        index: tried.id.clone(),
+        base_version: tried.settings_version,
+        base_mapping: Some(tried.mapping_version),
+        settings: tried.settings.updated(&body, &closed).unwrap(),
+    };
+    assert!(!cluster.try_apply(change.clone()));
+    cluster.apply(Change::SetClosed {
+        indices: vec![tried.id.clone()],
+        closed: true,
+    });
+    let mut late = cluster.state.clone();
+    cluster.apply(change.clone());
+    assert!(
+        !cluster.state.indices["logs"]
+            .settings
+            .reads_texts_as(&tried.settings)
+    );
+    std::mem::swap(&mut cluster.state, &mut late);
+    cluster.apply(Change::PutMapping {
+        index: tried.id.clone(),
+        base_version: tried.mapping_version,
+        mapping: json!({"properties": {"t": {"type": "text"}}}),
+    });
+    assert!(!cluster.try_apply(change));
+}

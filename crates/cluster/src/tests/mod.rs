@@ -122,6 +122,7 @@ impl Cluster {
         let change = Change::PutIndexSettings {
             index: index.id.clone(),
             base_version: index.settings_version,
+            base_mapping: None,
             settings: index.settings.updated(&settings, &open(&index.id)).unwrap(),
         };
         self.apply(change);

@@ -237,6 +237,13 @@ async fn analyzers_change_while_an_index_is_closed() {
         reason.contains("Can't update non dynamic settings"),
         "{reason}"
     );
+    // Its copies would take it at different times.
+    let reopened = cluster.put(0, "/w/_settings?reopen=true", words("new"));
+    let (status, answer) = reopened.await;
+    let reason = answer["error"]["reason"].to_string();
+    assert_eq!(status, 400, "{answer}");
+    assert!(reason.contains("Close the indices"), "{reason}");
+    assert_eq!(ask().await, ["new"]);
     let (status, answer) = cluster.post(0, "/w/_close", Value::Null).await;
     assert_eq!(status, 200, "{answer}");
     let bad = json!({"analysis": {"analyzer": {"a": {"tokenizer": "standard", "filter": ["nope"], "type": "custom"}}}});

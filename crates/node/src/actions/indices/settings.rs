@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ringwall_api::indices::{Acknowledged, UpdateSettingsRequest};
 use ringwall_api::{ApiError, ApiResult, ErrorCode, RequestContext};
-use ringwall_cluster::Change;
-use ringwall_cluster::index_settings::Updated;
+use ringwall_cluster::index_settings::{Updated, reads_texts_while_open};
+use ringwall_cluster::{Change, IndexMetadata};
 use ringwall_index::Mapping;
 use ringwall_security::Resolved;
 use serde_json::Value;
@@ -29,7 +29,8 @@ impl Handler<UpdateSettingsRequest> for Services {
             let changed = SettingsChange {
                 body: settings,
                 preserves,
-                // What a closed index takes its copies take when they are told of it, without being opened anew.
+                // What a closed index takes its copies take when they are told of it, without being opened anew; how texts are
+                // read is not among it.
                 as_closed: request.reopen,
             };
             update_one(&services, &index.id.name, &changed, timeout).await?;
@@ -65,7 +66,11 @@ pub(crate) async fn update_one(
             preserves: changed.preserves,
         };
         let settings = index.settings.updated(changed.body, &of)?;
-        if !settings.reads_texts_as(&index.settings) {
+        let reads_anew = !settings.reads_texts_as(&index.settings);
+        if reads_anew {
+            if !index.is_closed {
+                return Err(reads_texts_while_open(&index.id));
+            }
             // Fields that name an analyzer must find it.
             let analysis = analyze::of_settings(services, &settings).await?;
             Mapping::parse_stored(&index.mapping)?.analyzed(analysis)?;
@@ -73,14 +78,16 @@ pub(crate) async fn update_one(
         let change = Change::PutIndexSettings {
             index: index.id.clone(),
             base_version: index.settings_version,
+            base_mapping: reads_anew.then_some(index.mapping_version),
             settings,
         };
         let result = services.cluster.submit(change, timeout).await;
         let newest = services.cluster.state();
-        let version = newest.index(&index.id).map(|index| index.settings_version);
+        let versions = |index: &IndexMetadata| (index.settings_version, index.mapping_version);
+        let newest = newest.index(&index.id).map(versions);
         match result {
             // Somebody else's change came first: apply this one to its result.
-            Err(_) if version.is_some() && version != Some(index.settings_version) => {}
+            Err(_) if newest.is_some() && newest != Some(versions(index)) => {}
             result => return result,
         }
     }
