@@ -20,7 +20,7 @@ pub mod translog;
 
 pub use analysis::{
     Analysis, Analyzed, AnalyzedToken, Analyzer, Assembly, Chain, Exceeded,
-    Limits as AnalysisLimits, Stages,
+    Limits as AnalysisLimits, Spent, Stages,
 };
 pub use document::{METADATA_FIELDS, ParsedDocument, parse_document};
 pub use similarity::{Similarities, Similarity};

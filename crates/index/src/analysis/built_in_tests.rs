@@ -10,9 +10,15 @@ fn words(analyzer: Analyzer, text: &str) -> Vec<String> {
 }
 
 fn marked(analyzer: Analyzer, text: &str) -> String {
-    mark(&analyzer, Gap::Wider(0), text.to_owned(), None)
-        .unwrap()
-        .text
+    mark(
+        &analyzer,
+        Gap::Wider(0),
+        text.to_owned(),
+        None,
+        &mut Spent::default(),
+    )
+    .unwrap()
+    .text
 }
 
 fn dispatched(marked: &str) -> Vec<(usize, String)> {

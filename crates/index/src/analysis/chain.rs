@@ -9,7 +9,7 @@ use ringwall_api::ApiError;
 use super::char_filters::CharFilter;
 use super::filters::TokenFilter;
 use super::mapped::Mapped;
-use super::run::{Exceeded, Run};
+use super::run::{Exceeded, Run, Spent};
 use super::token::{Stream, Token};
 use super::tokenizers::Tokenizer;
 
@@ -33,7 +33,7 @@ pub struct Chain {
     pub(super) is_custom: bool,
     /// Places between two values, if the analyzer says so.
     pub(super) gap: Option<u32>,
-    /// Bytes that each part may make of a text.
+    /// Bytes that each part may make of the texts of a document.
     pub(super) most: usize,
 }
 
@@ -86,16 +86,17 @@ impl Chain {
         self.gap
     }
 
-    /// Hands the tokens of a text on, until `see` returns false.
+    /// Hands the tokens of a text on, until `see` returns false. What that takes is added to what texts before have taken.
     ///
     /// # Errors
     /// A part makes more than it may.
     pub fn for_each(
         &self,
         text: &str,
+        spent: &mut Spent,
         mut see: impl FnMut(Token) -> bool,
     ) -> Result<usize, Exceeded> {
-        let run = Run::new(self.most, text);
+        let run = Run::after(spent, self.most, text);
         let changed = self.changed(text, &run);
         let text = changed.as_ref().map_or(text, |changed| &changed.text);
         let mut whole = true;
@@ -105,6 +106,7 @@ impl Chain {
                 break;
             }
         }
+        *spent = run.spent();
         // Who has seen enough does not mind what would have come.
         if whole {
             run.outcome()?;
@@ -116,9 +118,14 @@ impl Chain {
     ///
     /// # Errors
     /// A part makes more than it may.
-    pub fn analyzed(&self, text: &str, most: usize) -> Result<Analyzed, Exceeded> {
+    pub fn analyzed(
+        &self,
+        text: &str,
+        most: usize,
+        spent: &mut Spent,
+    ) -> Result<Analyzed, Exceeded> {
         let mut tokens = Vec::new();
-        let places = self.for_each(text, |token| {
+        let places = self.for_each(text, spent, |token| {
             tokens.push(token);
             tokens.len() < most
         })?;
@@ -129,37 +136,40 @@ impl Chain {
     ///
     /// # Errors
     /// A part makes more than it may.
-    pub fn normalized(&self, text: &str) -> Result<String, Exceeded> {
+    pub fn normalized(&self, text: &str, spent: &mut Spent) -> Result<String, Exceeded> {
         let mut out = String::new();
-        self.for_each(text, |token| {
+        self.for_each(text, spent, |token| {
             out.push_str(&token.text);
             true
         })?;
         Ok(out)
     }
 
-    /// Returns what each part makes of a text, each the first `most` tokens.
+    /// Returns what each part makes of a text, each the first `most` tokens. All of it is kept, so all of it is added to what was
+    /// spent.
     ///
     /// # Errors
     /// A part makes more than it may.
-    pub fn stages(&self, text: &str, most: usize) -> Result<Stages, Exceeded> {
-        let run = Run::new(self.most, text);
+    pub fn stages(&self, text: &str, most: usize, spent: &mut Spent) -> Result<Stages, Exceeded> {
         let mut stages = Stages::default();
         let mut changed: Option<Mapped> = None;
         for filter in &self.char_filters {
+            let run = Run::after(spent, self.most, text);
             let before = changed.unwrap_or_else(|| Mapped::new(text));
             let after = filter.part.apply(&before, &run);
+            run.outcome()?;
+            *spent = run.spent();
             let seen = (filter.name.clone(), after.text.clone());
             stages.char_filters.push(seen);
             changed = Some(after);
         }
-        run.outcome()?;
         let cut = changed.as_ref().map_or(text, |changed| &changed.text);
         for depth in 0..=self.filters.len() {
-            let run = Run::new(self.most, text);
+            let run = Run::after(spent, self.most, text);
             let stream = self.stream(cut, changed.as_ref(), depth, &run);
             let tokens = stream.take(most).collect();
             run.outcome()?;
+            *spent = run.spent();
             let name = match depth.checked_sub(1) {
                 None => &self.tokenizer.name,
                 Some(filter) => &self.filters[filter].name,
@@ -177,9 +187,9 @@ impl Chain {
     /// A filter that knows it cannot be made.
     pub(super) fn prepared(mut self) -> Result<Self, ApiError> {
         // All rules of all filters together.
-        let left = Cell::new(RULES_BYTES);
+        let spent = Cell::new(Spent::default());
         for at in 0..self.filters.len() {
-            let cut = |text: &str| self.cut_by(at, text, &left);
+            let cut = |text: &str| self.cut_by(at, text, &spent);
             let prepared = self.filters[at].part.prepared(&cut).transpose()?;
             if let Some(filter) = prepared {
                 self.filters[at].part = filter;
@@ -193,9 +203,10 @@ impl Chain {
         &self,
         filters: usize,
         text: &str,
-        left: &Cell<usize>,
+        spent: &Cell<Spent>,
     ) -> Result<Vec<Token>, ApiError> {
-        let run = Run::new(left.get(), text);
+        let run = Run::after(&spent.get(), RULES_BYTES, text);
+        run.make(text.len());
         let changed = self.changed(text, &run);
         let text = changed.as_ref().map_or(text, |changed| &changed.text);
         let before = self.filters.iter().take(filters);
@@ -217,8 +228,7 @@ impl Chain {
                 self.name
             ))
         })?;
-        let made = text.len() + tokens.iter().map(|token| token.text.len()).sum::<usize>();
-        left.set(left.get().saturating_sub(made));
+        spent.set(run.spent());
         Ok(tokens)
     }
 

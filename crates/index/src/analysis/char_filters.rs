@@ -128,7 +128,7 @@ fn pattern_replace(params: &Params<'_>) -> Built {
 
 impl CharFilter for PatternReplace {
     fn apply(&self, text: &Mapped, run: &Run) -> Mapped {
-        let found = self.pattern.all_captures(&text.text);
+        let found = self.pattern.all_captures(&text.text, run);
         let pieces = found.filter_map(|found| {
             let whole = found.get(0)?;
             let mut by = String::new();

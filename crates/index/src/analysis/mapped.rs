@@ -62,17 +62,12 @@ impl Mapped {
         for (start, end, by) in pieces {
             changed.copy_to(start);
             changed.replace(end, &by);
-            if changed.bytes() > run.most() {
-                run.fail();
-            }
-            if run.has_failed() {
+            if !run.make(changed.bytes()) {
                 break;
             }
         }
         changed.copy_to(self.text.len());
-        if changed.bytes() > run.most() {
-            run.fail();
-        }
+        run.make(changed.bytes());
         Self {
             text: changed.text,
             parts: changed.parts,
@@ -142,12 +137,13 @@ impl Changed<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::run::Spent;
     use super::*;
 
     #[test]
     fn places_are_found_again_after_changes_upon_changes() {
         let text = Mapped::new("<b>ph</b> is it");
-        let run = Run::new(1 << 20, &text.text);
+        let run = Run::after(&Spent::default(), 1 << 20, &text.text);
         let stripped = text.replaced([(0, 3, "".into()), (5, 9, "".into())], &run);
         assert_eq!(stripped.text, "ph is it");
         assert_eq!([0, 1, 2, 3].map(|at| stripped.source_of(at)), [3, 4, 9, 10]);

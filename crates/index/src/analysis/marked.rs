@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use tantivy::tokenizer::{TextAnalyzer, Token, TokenStream, Tokenizer};
 
 use super::words::{MAX_TOKEN_LENGTH, lowercase_into, next_ascii_word, words_of};
-use super::{ALL, Analyzer, Exceeded};
+use super::{ALL, Analyzer, Exceeded, Spent};
 
 /// The name under which the dispatching tokenizer is registered in every index.
 pub(crate) const TOKENIZER: &str = "ringwall";
@@ -40,7 +40,7 @@ pub(crate) struct Marked {
 }
 
 /// Returns the text to hand to the tokenizer so that `analyzer` analyzes it. With `once`, words are left out that are in it,
-/// and noted there.
+/// and noted there. What an analyzer of settings takes is added to what texts before have taken.
 ///
 /// # Errors
 /// The analyzer makes more of it than it may, or a token that is too long.
@@ -49,6 +49,7 @@ pub(crate) fn mark(
     gap: Gap,
     text: String,
     once: Option<&mut HashSet<String>>,
+    spent: &mut Spent,
 ) -> Result<Marked, Unfit> {
     let plain = |text| Marked { text, length: None };
     let is_plain = *analyzer == Analyzer::Standard && gap == Gap::Wider(0);
@@ -80,7 +81,9 @@ pub(crate) fn mark(
     };
     match analyzer {
         Analyzer::Custom(chain) => {
-            let made = chain.for_each(&text, |token| writer.write(token.position, &token.text));
+            let made = chain.for_each(&text, spent, |token| {
+                writer.write(token.position, &token.text)
+            });
             made.map_err(Unfit::Exceeded)?;
         }
         built_in => {

@@ -26,7 +26,7 @@ pub use chain::{Analyzed, Chain, Stages};
 pub(crate) use marked::{DispatchTokenizer, Gap, TOKENIZER, Unfit, has_tokens, mark};
 pub use params::Limits;
 pub use registry::{Analysis, Assembly};
-pub use run::Exceeded;
+pub use run::{Exceeded, Spent};
 pub use token::Token as AnalyzedToken;
 
 use characters::LETTERS;
@@ -96,7 +96,7 @@ impl Analyzer {
         let mut collected = Vec::new();
         if let Self::Custom(chain) = self {
             // What was indexed did not make more.
-            let _ = chain.for_each(text, |token| {
+            let _ = chain.for_each(text, &mut Spent::default(), |token| {
                 collected.push(Token::from(token));
                 true
             });
@@ -124,7 +124,7 @@ impl Analyzer {
             tokens.truncate(most);
             return Ok(tokens);
         };
-        let analyzed = chain.analyzed(text, most)?;
+        let analyzed = chain.analyzed(text, most, &mut Spent::default())?;
         let tokens = analyzed.tokens.into_iter().map(|token| Token {
             position_length: if chain.has_ways() { token.length } else { 1 },
             ..Token::from(token)
@@ -132,13 +132,19 @@ impl Analyzer {
         Ok(tokens.collect())
     }
 
-    /// Returns the tokens of a text with all that is known of them, of an analyzer of settings the first `most`.
+    /// Returns the tokens of a text with all that is known of them, of an analyzer of settings the first `most`. What that takes
+    /// is added to what texts before have taken.
     ///
     /// # Errors
     /// The analyzer makes more of a text than it may.
-    pub fn analyze(&self, text: &str, most: usize) -> Result<Analyzed, Exceeded> {
+    pub fn analyze(
+        &self,
+        text: &str,
+        most: usize,
+        spent: &mut Spent,
+    ) -> Result<Analyzed, Exceeded> {
         if let Self::Custom(chain) = self {
-            return chain.analyzed(text, most);
+            return chain.analyzed(text, most, spent);
         }
         let kind = |token: &Token| match self {
             Self::Standard | Self::English => {
@@ -208,12 +214,17 @@ impl Analyzer {
     ///
     /// # Errors
     /// The analyzer makes more of the text than it may.
-    pub(crate) fn count(&self, text: &str, with_gaps: bool) -> Result<usize, Exceeded> {
+    pub(crate) fn count(
+        &self,
+        text: &str,
+        with_gaps: bool,
+        spent: &mut Spent,
+    ) -> Result<usize, Exceeded> {
         let Self::Custom(chain) = self else {
             return Ok(self.built_in_count(text, with_gaps));
         };
         let (mut last, mut count) = (None, 0);
-        let places = chain.for_each(text, |token| {
+        let places = chain.for_each(text, spent, |token| {
             count += usize::from(last != Some(token.position));
             last = Some(token.position);
             true

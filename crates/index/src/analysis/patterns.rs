@@ -1,7 +1,15 @@
 //! Regular expressions as Java writes them. A search takes time in proportion to the text: look-around and references back are
-//! refused, and a match is at most [`WINDOW`] long.
+//! refused, a match is at most [`WINDOW`] long, and the bytes that are looked at to find all matches are counted.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use regex::{Captures, Match, Regex, RegexBuilder};
+use regex_automata::hybrid::dfa::{Cache, DFA};
+use regex_automata::nfa::thompson::{self, WhichCaptures};
+use regex_automata::util::pool::Pool;
+use regex_automata::util::syntax;
+use regex_automata::{Anchored, Input};
 use regex_syntax::ast::{self, Ast, ClassPerlKind, Span};
 use ringwall_api::ApiError;
 
@@ -13,9 +21,69 @@ const WINDOW: usize = 32 << 10;
 /// What a compiled pattern may take.
 const PATTERN_BYTES: usize = 256 << 10;
 
+/// What tells how far a pattern looks may take, of each thread.
+const REACH_BYTES: usize = 64 << 10;
+
 /// A compiled pattern.
 #[derive(Debug)]
-pub(super) struct Pattern(Regex);
+pub(super) struct Pattern {
+    regex: Regex,
+    reach: Option<Reach>,
+}
+
+/// How far a search looks: the same automaton as that of the search, step by step. It goes on behind a match for as long as
+/// one could follow that is to be preferred.
+struct Reach {
+    dfa: DFA,
+    caches: Pool<Cache, NewCache>,
+}
+
+type NewCache = Box<dyn Fn() -> Cache + Send + Sync + UnwindSafe + RefUnwindSafe>;
+
+impl fmt::Debug for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reach").finish_non_exhaustive()
+    }
+}
+
+impl Reach {
+    fn of(pattern: &str, syntax: syntax::Config) -> Option<Self> {
+        let config = DFA::config()
+            .unicode_word_boundary(true)
+            .skip_cache_capacity_check(true)
+            .cache_capacity(REACH_BYTES);
+        let nfa = thompson::Config::new().which_captures(WhichCaptures::None);
+        let dfa = DFA::builder()
+            .configure(config)
+            .syntax(syntax)
+            .thompson(nfa)
+            .build(pattern)
+            .ok()?;
+        let own = dfa.clone();
+        let caches: NewCache = Box::new(move || own.create_cache());
+        Some(Self {
+            dfa,
+            caches: Pool::new(caches),
+        })
+    }
+
+    /// Returns how many bytes of a text are looked at from a place on; `None` where that cannot be told.
+    fn bytes(&self, text: &str, at: usize) -> Option<usize> {
+        let mut cache = self.caches.get();
+        let input = Input::new(text).range(at..).anchored(Anchored::No);
+        let mut state = self.dfa.start_state_forward(&mut cache, &input).ok()?;
+        for (nth, byte) in text.as_bytes()[at..].iter().enumerate() {
+            state = self.dfa.next_state(&mut cache, state, *byte).ok()?;
+            if state.is_dead() {
+                return Some(nth + 1);
+            }
+            if state.is_quit() {
+                return None;
+            }
+        }
+        Some(text.len() - at)
+    }
+}
 
 impl Pattern {
     /// Reads `pattern` and `flags`.
@@ -61,57 +129,82 @@ impl Pattern {
             true => pattern.to_owned(),
             false => of_ascii(pattern, ignores_blanks).map_err(|why| wrong(&why))?,
         };
-        let mut builder = RegexBuilder::new(&rust);
-        builder.size_limit(PATTERN_BYTES);
-        builder.ignore_whitespace(ignores_blanks);
+        let mut syntax = syntax::Config::new().ignore_whitespace(ignores_blanks);
         for flag in flags.iter().filter(|flag| !flag.is_empty()) {
-            match *flag {
-                "CASE_INSENSITIVE" => builder.case_insensitive(true),
-                "MULTILINE" => builder.multi_line(true),
-                "DOTALL" => builder.dot_matches_new_line(true),
-                "UNICODE_CASE" | "UNICODE_CHARACTER_CLASS" | "COMMENTS" => &mut builder,
+            syntax = match *flag {
+                "CASE_INSENSITIVE" => syntax.case_insensitive(true),
+                "MULTILINE" => syntax.multi_line(true),
+                "DOTALL" => syntax.dot_matches_new_line(true),
+                "UNICODE_CASE" | "UNICODE_CHARACTER_CLASS" | "COMMENTS" => syntax,
                 other => {
                     let why = format!("the flag [{other}] is not supported by Ringwall");
                     return Err(params.wrong(why));
                 }
             };
         }
-        builder.build().map(Self).map_err(|why| wrong(&why))
+        Self::with(&rust, syntax).map_err(|why| wrong(&why))
+    }
+
+    fn with(pattern: &str, syntax: syntax::Config) -> Result<Self, regex::Error> {
+        let mut builder = RegexBuilder::new(pattern);
+        builder.size_limit(PATTERN_BYTES);
+        builder.ignore_whitespace(syntax.get_ignore_whitespace());
+        builder.case_insensitive(syntax.get_case_insensitive());
+        builder.multi_line(syntax.get_multi_line());
+        builder.dot_matches_new_line(syntax.get_dot_matches_new_line());
+        let regex = builder.build()?;
+        let reach = Reach::of(pattern, syntax);
+        Ok(Self { regex, reach })
     }
 
     /// Returns the number of groups, with that of the whole.
     pub(super) fn groups(&self) -> usize {
-        self.0.captures_len()
+        self.regex.captures_len()
     }
 
     pub(super) fn is_match(&self, text: &str) -> bool {
-        self.find(text, 0).is_some()
+        // Once for each window: nothing to count.
+        windows(text, 0).any(|(at, end)| self.regex.is_match_at(&text[..end], at))
     }
 
-    /// Returns the first match at or behind a place.
-    pub(super) fn find<'t>(&self, text: &'t str, at: usize) -> Option<Match<'t>> {
-        windows(text, at).find_map(|(at, end)| self.0.find_at(&text[..end], at))
-    }
-
-    fn captures<'t>(&self, text: &'t str, at: usize) -> Option<Captures<'t>> {
-        windows(text, at).find_map(|(at, end)| self.0.captures_at(&text[..end], at))
+    /// Returns the parts of a text to look for a match in, as long as patterns may look on.
+    fn looks(&self, text: &str, at: usize, run: &Run) -> impl Iterator<Item = (usize, usize)> {
+        windows(text, at).take_while(move |(at, end)| {
+            // What is this short is looked at no more often than it may be.
+            if text.len() <= FREE_TEXT {
+                return !run.has_failed();
+            }
+            let reach = self.reach.as_ref();
+            let looked = reach.and_then(|reach| reach.bytes(&text[..*end], *at));
+            run.look(looked.unwrap_or(end - at))
+        })
     }
 
     /// Returns all matches, one behind the other, with their groups.
-    pub(super) fn all_captures<'t>(&self, text: &'t str) -> impl Iterator<Item = Captures<'t>> {
+    pub(super) fn all_captures<'t>(
+        &'t self,
+        text: &'t str,
+        run: &'t Run,
+    ) -> impl Iterator<Item = Captures<'t>> {
         let mut at = Some(0);
         std::iter::from_fn(move || {
-            let found = self.captures(text, at?)?;
+            let mut looks = self.looks(text, at?, run);
+            let found = looks.find_map(|(at, end)| self.regex.captures_at(&text[..end], at))?;
             at = found.get(0).and_then(|whole| behind(text, &whole));
             Some(found)
         })
     }
 
     /// Returns all matches, one behind the other.
-    pub(super) fn all<'t>(&self, text: &'t str) -> impl Iterator<Item = Match<'t>> {
+    pub(super) fn all<'t>(
+        &'t self,
+        text: &'t str,
+        run: &'t Run,
+    ) -> impl Iterator<Item = Match<'t>> {
         let mut at = Some(0);
         std::iter::from_fn(move || {
-            let found = self.find(text, at?)?;
+            let mut looks = self.looks(text, at?, run);
+            let found = looks.find_map(|(at, end)| self.regex.find_at(&text[..end], at))?;
             at = behind(text, &found);
             Some(found)
         })
@@ -128,7 +221,7 @@ impl Pattern {
         let mut out = String::new();
         let mut taken = 0;
         let most = if all { usize::MAX } else { 1 };
-        for found in self.all_captures(text).take(most) {
+        for found in self.all_captures(text, run).take(most) {
             let whole = found.get(0)?;
             out.push_str(&text[taken..whole.start()]);
             by.expand(&found, &mut out, run);
@@ -144,6 +237,9 @@ impl Pattern {
         Some(out)
     }
 }
+
+/// Bytes of a text that may be looked at from each of its places on.
+const FREE_TEXT: usize = 64;
 
 /// Where to look for what follows a match; one of nothing is not found twice.
 fn behind(text: &str, found: &Match<'_>) -> Option<usize> {
@@ -198,7 +294,11 @@ impl Replacement {
                 ('$', Some('{')) => {
                     chars.next();
                     let name: String = chars.by_ref().take_while(|c| *c != '}').collect();
-                    if !pattern.0.capture_names().any(|known| known == Some(&name)) {
+                    if !pattern
+                        .regex
+                        .capture_names()
+                        .any(|known| known == Some(&name))
+                    {
                         return Err(wrong(&format!("No group with name {{{name}}}")));
                     }
                     Piece::Named(name)
@@ -239,8 +339,7 @@ impl Replacement {
                 Piece::Group(group) => found.get(*group).map_or("", |group| group.as_str()),
                 Piece::Named(name) => found.name(name).map_or("", |group| group.as_str()),
             };
-            if out.len() + text.len() > run.most() {
-                run.fail();
+            if !run.make(out.len() + text.len()) {
                 return;
             }
             out.push_str(text);
@@ -349,7 +448,36 @@ impl ast::Visitor for Classes {
 
 #[cfg(test)]
 mod tests {
+    use super::super::run::{Exceeded, Spent};
     use super::*;
+
+    fn plain(pattern: &str) -> Pattern {
+        Pattern::with(pattern, syntax::Config::new()).unwrap()
+    }
+
+    /// One that looks at the rest of the text for each of its matches is ended, by a number that is the same everywhere; one that
+    /// does not is not.
+    #[test]
+    fn what_patterns_look_at_is_counted() {
+        let outcome = |pattern: &str, text: &str, with_groups: bool| {
+            let run = Run::after(&Spent::but_looks(1 << 20), 1 << 20, text);
+            let pattern = plain(pattern);
+            match with_groups {
+                true => pattern.all_captures(text, &run).count(),
+                false => pattern.all(text, &run).count(),
+            };
+            run.outcome()
+        };
+        for (piece, with_groups) in [("a", true), ("ba", false), ("äa", false)] {
+            let text = piece.repeat(20_000);
+            let ends = |pattern| outcome(pattern, &text, with_groups);
+            let refused = Err(Exceeded::Looked(64 * text.len() + (64 << 20)));
+            assert_eq!(ends("[ab](?s:.*)z|a"), refused, "{piece}");
+            for pattern in ["a", r"\W+", "a+|b", "", r"[^,]*", "(?i)A|bä", r"\ba\b"] {
+                assert_eq!(ends(pattern), Ok(()), "{pattern} {piece}");
+            }
+        }
+    }
 
     #[test]
     fn classes_are_those_of_java() {
@@ -367,14 +495,18 @@ mod tests {
     #[test]
     fn long_texts_are_read_window_by_window() {
         let text = format!("{}b{}", "ä".repeat(WINDOW), "a".repeat(WINDOW * 2));
-        let pattern = Pattern(Regex::new("b|a+$").unwrap());
-        let found: Vec<usize> = pattern.all(&text).map(|found| found.start()).collect();
+        let run = Run::after(&Spent::default(), 1 << 20, &text);
+        let pattern = plain("b|a+$");
+        let found: Vec<usize> = pattern
+            .all(&text, &run)
+            .map(|found| found.start())
+            .collect();
         assert_eq!(found[0], WINDOW * 2);
         // A match is cut where a window ends, and goes on behind it.
-        let pattern = Pattern(Regex::new("a+").unwrap());
-        let taken: usize = pattern.all(&text).map(|found| found.len()).sum();
+        let pattern = plain("a+");
+        let taken: usize = pattern.all(&text, &run).map(|found| found.len()).sum();
         assert_eq!(taken, WINDOW * 2);
-        let none = Pattern(Regex::new("").unwrap());
-        assert_eq!(none.all("äb").count(), 3);
+        let none = plain("");
+        assert_eq!(none.all("äb", &run).count(), 3);
     }
 }

@@ -21,7 +21,10 @@ fn assembled(tokenizer: &Value, char_filters: &[Value], filters: &[Value]) -> Ch
 }
 
 fn tokens(chain: &Chain, text: &str) -> Vec<AnalyzedToken> {
-    chain.analyzed(text, usize::MAX).unwrap().tokens
+    chain
+        .analyzed(text, usize::MAX, &mut Spent::default())
+        .unwrap()
+        .tokens
 }
 
 fn words(chain: &Chain, text: &str) -> Vec<String> {
@@ -304,7 +307,11 @@ fn places_survive_what_filters_do() {
             at("happy", 18, 27, 2, 1),
         ]
     );
-    let stages = strip.stages("<p>I&apos;m so <b>happy</b>!</p>", 10);
+    let stages = strip.stages(
+        "<p>I&apos;m so <b>happy</b>!</p>",
+        10,
+        &mut Spent::default(),
+    );
     assert_eq!(
         stages.unwrap().char_filters,
         [("html_strip".to_owned(), "\nI'm so happy!\n".to_owned())]
@@ -407,7 +414,12 @@ fn analyzers_of_settings_are_found_by_name() {
     assert_eq!(words("standard", "A-b"), ["a", "b"]);
     assert!(analysis.analyzer("none").is_none());
     let folded = analysis.normalizer("folded").unwrap();
-    assert_eq!(folded.normalized("Müller Ö").unwrap(), "muller o");
+    assert_eq!(
+        folded
+            .normalized("Müller Ö", &mut Spent::default())
+            .unwrap(),
+        "muller o"
+    );
     assert!(analysis.normalizer("lowercase").is_some() && analysis.normalizer("none").is_none());
 }
 
@@ -537,9 +549,15 @@ fn tokens_of_a_chain_reach_the_index_as_they_are() {
     );
     let text = "Ä b:c, 1,2:3";
     let analyzer = Analyzer::Custom(Arc::new(chain));
-    let marked = mark(&analyzer, Gap::Wider(0), text.to_owned(), None)
-        .unwrap()
-        .text;
+    let marked = mark(
+        &analyzer,
+        Gap::Wider(0),
+        text.to_owned(),
+        None,
+        &mut Spent::default(),
+    )
+    .unwrap()
+    .text;
     let mut tokenizer = DispatchTokenizer::analyzer();
     let mut stream = tokenizer.token_stream(&marked);
     let mut seen = Vec::new();
@@ -553,10 +571,41 @@ fn tokens_of_a_chain_reach_the_index_as_they_are() {
         .collect();
     assert_eq!(seen, made);
     assert!(seen.len() > 4 && has_tokens(&marked));
-    let empty = mark(&analyzer, Gap::Wider(9), "...".to_owned(), None)
-        .unwrap()
-        .text;
+    let empty = mark(
+        &analyzer,
+        Gap::Wider(9),
+        "...".to_owned(),
+        None,
+        &mut Spent::default(),
+    )
+    .unwrap()
+    .text;
     assert!(!has_tokens(&empty));
+}
+
+/// A short rule asks for as many words as there are on both sides, multiplied: it is counted before they are made.
+#[test]
+fn words_of_both_sides_of_a_rule_are_counted_as_they_multiply() {
+    let limits = Limits {
+        ngrams: 1,
+        shingles: 1,
+        bytes: 1 << 20,
+    };
+    let side = |word: &str| vec![word; 1 << 11].join(",");
+    for rule in [format!("{} => {}", side("a"), side("b")), side("a")] {
+        for lenient in [true, false] {
+            let filter = json!({"type": "synonym", "synonyms": [rule], "lenient": lenient});
+            let assembly = Assembly {
+                tokenizer: Some("standard".into()),
+                char_filters: Vec::new(),
+                filters: vec![filter],
+                has_index: true,
+            };
+            let analysis = Analysis::parse(&Value::Null, limits).unwrap();
+            let refused = analysis.assemble(&assembly).unwrap_err();
+            assert_eq!(refused.reason, "failed to build synonyms");
+        }
+    }
 }
 
 #[test]
@@ -675,12 +724,98 @@ fn what_a_text_becomes_is_bounded() {
             has_index: true,
         };
         let chain = analysis.assemble(&assembly).unwrap();
-        let outcome = chain.for_each(text, |_| true);
-        assert_eq!(outcome, Err(Exceeded { most: 1 << 20 }), "{shown}");
+        let outcome = chain.for_each(text, &mut Spent::default(), |_| true);
+        assert_eq!(outcome, Err(Exceeded::Made(1 << 20)), "{shown}");
         let analyzer = Analyzer::Custom(Arc::new(chain));
-        let marked = mark(&analyzer, Gap::Wider(0), text.clone(), None);
+        let marked = mark(
+            &analyzer,
+            Gap::Wider(0),
+            text.clone(),
+            None,
+            &mut Spent::default(),
+        );
         assert!(marked.is_err(), "{shown}");
     }
+}
+
+/// What one word becomes is counted before it is there: it may be all words that a filter has.
+#[test]
+fn words_that_synonyms_put_off_are_counted() {
+    let limits = Limits {
+        ngrams: 1,
+        shingles: 1,
+        bytes: 1 << 20,
+    };
+    let many: Vec<String> = (0..1 << 13).map(|n| format!("w{n}")).collect();
+    let rule = format!("a => {}", many.join(","));
+    for kind in ["synonym", "synonym_graph"] {
+        let assembly = Assembly {
+            tokenizer: Some("standard".into()),
+            char_filters: Vec::new(),
+            filters: vec![json!({"type": kind, "synonyms": [rule]})],
+            has_index: true,
+        };
+        let analysis = Analysis::parse(&Value::Null, limits).unwrap();
+        let chain = analysis.assemble(&assembly).unwrap();
+        // The first is not seen either: all that it brings does not fit.
+        let mut seen = 0;
+        let outcome = chain.for_each("a", &mut Spent::default(), |_| {
+            seen += 1;
+            true
+        });
+        assert_eq!((outcome, seen), (Err(Exceeded::Made(1 << 20)), 0), "{kind}");
+        // What is handed on is held no more.
+        let rule = format!("a => {}", many[..1 << 10].join(","));
+        let assembly = Assembly {
+            filters: vec![json!({"type": kind, "synonyms": [rule]})],
+            ..assembly
+        };
+        let chain = analysis.assemble(&assembly).unwrap();
+        let text = "a ".repeat(20);
+        assert_eq!(tokens(&chain, &text).len(), 20 << 10, "{kind}");
+    }
+}
+
+/// A document is bounded by what all of its texts become together.
+#[test]
+fn texts_of_a_document_share_what_they_may_become() {
+    let limits = Limits {
+        ngrams: 1,
+        shingles: 1,
+        bytes: 1 << 20,
+    };
+    let grown = json!({"type": "pattern_replace", "pattern": "a", "replacement": "b".repeat(1000)});
+    for (char_filters, filters) in [
+        (vec![grown.clone()], vec![]),
+        (vec![], vec![grown, json!("stop")]),
+    ] {
+        let assembly = Assembly {
+            tokenizer: Some("keyword".into()),
+            char_filters,
+            filters,
+            has_index: true,
+        };
+        let analysis = Analysis::parse(&Value::Null, limits).unwrap();
+        let chain = analysis.assemble(&assembly).unwrap();
+        let mut spent = Spent::default();
+        let taken = (0..2000).take_while(|_| chain.for_each("a", &mut spent, |_| true).is_ok());
+        let taken = taken.count();
+        assert!((900..1100).contains(&taken), "{taken}");
+    }
+    // And by what its patterns look at.
+    let far = json!({"type": "pattern", "pattern": "a(?s:.*)z|a"});
+    let assembly = Assembly {
+        tokenizer: Some(far),
+        char_filters: Vec::new(),
+        filters: Vec::new(),
+        has_index: true,
+    };
+    let chain = Analysis::none().assemble(&assembly).unwrap();
+    let text = "a".repeat(1 << 10);
+    let mut spent = Spent::but_looks(1 << 20);
+    assert!(chain.for_each(&text, &mut spent, |_| true).is_ok());
+    let more = (0..9).any(|_| chain.for_each(&text, &mut spent, |_| true).is_err());
+    assert!(more);
 }
 
 /// Texts that are read to the end again and again take no longer for it.
@@ -772,7 +907,7 @@ mod chains {
             let assembly = Assembly { tokenizer: Some(tokenizer), char_filters, filters, has_index: true };
             let chain = analysis.assemble(&assembly).unwrap();
             let mut made = Vec::new();
-            let outcome = chain.for_each(&text, |token| {
+            let outcome = chain.for_each(&text, &mut Spent::default(), |token| {
                 made.push(token);
                 true
             });
@@ -786,7 +921,7 @@ mod chains {
                 prop_assert!(text.is_char_boundary(token.start) && text.is_char_boundary(token.end));
             }
             let analyzer = Analyzer::Custom(Arc::new(chain));
-            let marked = mark(&analyzer, Gap::Wider(0), text.clone(), None);
+            let marked = mark(&analyzer, Gap::Wider(0), text.clone(), None, &mut Spent::default());
             prop_assert_eq!(marked.is_ok(), outcome.is_ok());
             if let Ok(Marked { text: marked, .. }) = marked {
                 let mut tokenizer = DispatchTokenizer::analyzer();

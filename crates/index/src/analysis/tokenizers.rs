@@ -190,16 +190,16 @@ fn pattern(params: &Params<'_>) -> Built {
 }
 
 impl Tokenizer for ByPattern {
-    fn cut<'a>(&'a self, text: &'a str, _run: &'a Run) -> Stream<'a> {
+    fn cut<'a>(&'a self, text: &'a str, run: &'a Run) -> Stream<'a> {
         let spans: Box<dyn Iterator<Item = std::ops::Range<usize>> + 'a> = match self.group {
             Some(group) => Box::new(
                 self.pattern
-                    .all_captures(text)
+                    .all_captures(text, run)
                     .filter_map(move |found| found.get(group).map(|group| group.range())),
             ),
             None => {
                 let mut from = 0;
-                let ends = self.pattern.all(text).map(|found| found.range());
+                let ends = self.pattern.all(text, run).map(|found| found.range());
                 let ends = ends.chain(std::iter::once(text.len()..text.len()));
                 Box::new(ends.map(move |separator| {
                     let span = from..separator.start;

@@ -15,7 +15,7 @@ use ringwall_api::{ApiError, ErrorCode};
 use ringwall_base::json;
 use serde_json::Value;
 
-use crate::analysis::{self, Gap};
+use crate::analysis::{self, Gap, Spent};
 use crate::field::Family;
 use crate::field::scalar::Rejection;
 use crate::mapping::{FieldMapping, IndexOptions, Mapping};
@@ -50,6 +50,8 @@ pub(crate) struct Values {
     pub lengths: BTreeMap<Arc<str>, usize>,
     /// Words of fields that keep each once.
     once: BTreeMap<Arc<str>, HashSet<String>>,
+    /// What analyzers of settings have taken for all texts.
+    pub spent: Spent,
 }
 
 /// One value of a text field.
@@ -119,7 +121,7 @@ impl Values {
             IndexOptions::Docs => Some(self.once.entry(field.path.clone()).or_default()),
             _ => None,
         };
-        let marked = analysis::mark(&field.analyzer, gap, text, once)?;
+        let marked = analysis::mark(&field.analyzer, gap, text, once, &mut self.spent)?;
         if let Some(length) = marked.length.filter(|_| field.norms) {
             *self.lengths.entry(field.path.clone()).or_default() += length;
         }

@@ -199,6 +199,7 @@ fn values_go_to_their_families() {
         Gap::Wider(99),
         "longer text".to_owned(),
         None,
+        &mut analysis::Spent::default(),
     );
     let longer = longer.unwrap().text;
     assert_eq!(

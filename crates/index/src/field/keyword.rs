@@ -101,7 +101,7 @@ pub(super) fn add(
     if !field.is_searchable() {
         return Ok(());
     }
-    let text = field.normalized(&text)?;
+    let text = field.normalized_after(&mut values.spent, &text)?;
     if text.len() > MAX_TERM_BYTES {
         return Err(Rejection::Immense { bytes: text.len() });
     }

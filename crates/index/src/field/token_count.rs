@@ -7,7 +7,7 @@ use super::integer::INTEGER;
 use super::parameter::{self as p, Change, Kept, Parameter};
 use super::scalar::{Rejection, Scalar, written};
 use super::{Family, Mapper, ShownAs};
-use crate::analysis::Exceeded;
+use crate::analysis::{Exceeded, Spent};
 use crate::document::Values;
 use crate::mapping::{FieldMapping, boolean, mapping_error};
 
@@ -72,7 +72,8 @@ impl Mapper for TokenCount {
         values: &mut Values,
     ) -> Result<(), Rejection> {
         if field.is_searchable() {
-            values.number(field, count(field, &scalar.text())?);
+            let tokens = count(field, &scalar.text(), &mut values.spent)?;
+            values.number(field, tokens);
         }
         Ok(())
     }
@@ -91,7 +92,9 @@ impl Mapper for TokenCount {
     }
 
     fn shown(&self, field: &FieldMapping, value: &Value, _how: &ShownAs) -> Option<Value> {
-        count(field, &written(value)?).ok().map(Value::from)
+        count(field, &written(value)?, &mut Spent::default())
+            .ok()
+            .map(Value::from)
     }
 }
 
@@ -101,7 +104,7 @@ fn counts_gaps(field: &FieldMapping) -> bool {
     !given.is_some_and(|flag| flag == false || flag == "false")
 }
 
-fn count(field: &FieldMapping, text: &str) -> Result<i64, Exceeded> {
-    let tokens = field.analyzer.count(text, counts_gaps(field))?;
+fn count(field: &FieldMapping, text: &str, spent: &mut Spent) -> Result<i64, Exceeded> {
+    let tokens = field.analyzer.count(text, counts_gaps(field), spent)?;
     Ok(i64::try_from(tokens).unwrap_or(i64::MAX))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use crate::analysis::{Analyzer, Chain, Exceeded};
+use crate::analysis::{Analyzer, Chain, Exceeded, Spent};
 use crate::dates::DateFormat;
 use crate::field::{Family, FieldType};
 use crate::similarity::Similarity;
@@ -135,9 +135,18 @@ impl FieldMapping {
     /// # Errors
     /// The normalizer makes more of it than it may.
     pub fn normalized<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Exceeded> {
+        self.normalized_after(&mut Spent::default(), text)
+    }
+
+    /// As [`Self::normalized`], for a text of a document after others.
+    pub(crate) fn normalized_after<'t>(
+        &self,
+        spent: &mut Spent,
+        text: &'t str,
+    ) -> Result<Cow<'t, str>, Exceeded> {
         match &self.normalizer {
             None => Ok(text.into()),
-            Some(normalizer) => normalizer.normalized(text).map(Cow::Owned),
+            Some(normalizer) => normalizer.normalized(text, spent).map(Cow::Owned),
         }
     }
 

@@ -66,7 +66,7 @@ impl TokenFilter for Capture {
             let mut found: Vec<(usize, usize, usize)> = Vec::new();
             let mut held = 0;
             for (nth, pattern) in self.patterns.iter().enumerate() {
-                for captures in pattern.all_captures(&token.text) {
+                for captures in pattern.all_captures(&token.text, run) {
                     let groups = (1..captures.len().max(2)).filter_map(|group| {
                         let group_of = if captures.len() == 1 { 0 } else { group };
                         captures.get(group_of)

@@ -79,7 +79,8 @@ impl Written {
                 Err(_) if self.lenient => {}
                 result => result?,
             }
-            if rules.known.len() > MAX_OUTPUTS {
+            // Also where a rule that cannot be read is left out.
+            if rules.is_full() {
                 return Err(self.failed(format!(
                     "more than [{MAX_OUTPUTS}] words that stand for others are not supported by Ringwall"
                 )));
@@ -124,26 +125,26 @@ impl Written {
         match sides.as_slice() {
             [all] => {
                 let all = words(all)?;
-                if all.len().saturating_mul(all.len()) > MAX_OUTPUTS {
-                    return Err(self.failed(format!(
-                        "[{}] words that are alike are not supported by Ringwall",
-                        all.len()
-                    )));
-                }
                 for (at, from) in all.iter().enumerate() {
                     match self.expand {
                         true => {
                             let others = all.iter().enumerate().filter(|(other, _)| *other != at);
-                            others.for_each(|(_, to)| rules.add(from, to, true));
+                            if !others.map(|(_, to)| to).all(|to| rules.add(from, to, true)) {
+                                return Ok(());
+                            }
                         }
-                        false => rules.add(from, &all[0], false),
+                        false => {
+                            rules.add(from, &all[0], false);
+                        }
                     }
                 }
             }
             [from, to] => {
                 let to = words(to)?;
                 for from in words(from)? {
-                    to.iter().for_each(|to| rules.add(&from, to, false));
+                    if !to.iter().all(|to| rules.add(&from, to, false)) {
+                        return Ok(());
+                    }
                 }
             }
             _ => {
@@ -184,6 +185,13 @@ struct Rule {
     outputs: Vec<Words>,
     /// Whether the words of the text stay.
     keeps: bool,
+    /// What all outputs take until they are handed on, bytes.
+    bytes: usize,
+}
+
+/// What a word takes until it is handed on, bytes.
+fn held_for(word: &str) -> usize {
+    word.len() + size_of::<Output>() + size_of::<Token>()
 }
 
 #[derive(Debug)]
@@ -191,6 +199,8 @@ struct Rules {
     nodes: Vec<Node>,
     /// Node and output.
     known: HashSet<(usize, Words)>,
+    /// How many were added, also those that were known.
+    added: usize,
 }
 
 impl Default for Rules {
@@ -198,12 +208,22 @@ impl Default for Rules {
         Self {
             nodes: vec![Node::default()],
             known: HashSet::new(),
+            added: 0,
         }
     }
 }
 
 impl Rules {
-    fn add(&mut self, from: &Words, to: &Words, keeps: bool) {
+    fn is_full(&self) -> bool {
+        self.added > MAX_OUTPUTS
+    }
+
+    /// Returns whether there is room: a short rule with words on both sides asks for as many as both multiplied.
+    fn add(&mut self, from: &Words, to: &Words, keeps: bool) -> bool {
+        self.added += 1;
+        if self.is_full() {
+            return false;
+        }
         let mut at = 0;
         for word in from.iter() {
             at = match self.nodes[at].next.get(word) {
@@ -220,8 +240,10 @@ impl Rules {
         let rule = self.nodes[at].rule.get_or_insert_with(Rule::default);
         rule.keeps |= keeps;
         if is_new {
+            rule.bytes += to.iter().map(|word| held_for(word)).sum::<usize>();
             rule.outputs.push(Arc::clone(to));
         }
+        true
     }
 }
 
@@ -279,7 +301,7 @@ impl TokenFilter for Synonyms {
         };
         match self.graph {
             true => self.as_graph(ahead, run),
-            false => self.woven(ahead),
+            false => self.woven(ahead, run),
         }
     }
 
@@ -306,21 +328,26 @@ struct Place {
 
 impl Synonyms {
     /// Words of several go on beside the words of the text that follow.
-    fn woven<'a>(&'a self, mut ahead: Ahead<'a>) -> Stream<'a> {
+    fn woven<'a>(&'a self, mut ahead: Ahead<'a>, run: &'a Run) -> Stream<'a> {
         let mut places: VecDeque<Place> = VecDeque::new();
         // Words that the rule at hand covers still.
         let mut covered = 0_usize;
-        let mut made: VecDeque<Token> = VecDeque::new();
+        // With the bytes that are held for each.
+        let mut made: VecDeque<(Token, usize)> = VecDeque::new();
         let mut position: Option<usize> = None;
         let mut before: Option<Token> = None;
         Box::new(std::iter::from_fn(move || {
             loop {
-                if let Some(token) = made.pop_front() {
+                if let Some((token, held)) = made.pop_front() {
+                    run.release(held);
                     return Some(token);
                 }
                 if covered == 0
                     && let Some((rule, count)) = self.find(&mut ahead)
                 {
+                    if !run.hold(rule.bytes) {
+                        return None;
+                    }
                     covered = count;
                     note(&mut places, rule, count, &ahead);
                 }
@@ -337,10 +364,11 @@ impl Synonyms {
                     let step = token.position.saturating_sub(last);
                     let at = position.map_or(token.position, |position| position + step);
                     position = Some(at);
-                    made.push_back(Token {
+                    let token = Token {
                         position: at,
                         ..token.clone()
-                    });
+                    };
+                    made.push_back((token, 0));
                 }
                 let is_kept = original.is_some();
                 before = token.or(before.take());
@@ -351,13 +379,15 @@ impl Synonyms {
                     if !is_kept && nth == 0 {
                         position = Some(position.map_or(0, |position| position + 1));
                     }
-                    made.push_back(Token {
+                    let word = output.words[output.nth].as_str();
+                    let token = Token {
                         end: output.end.unwrap_or(beside.end),
                         position: position.unwrap_or(0),
                         length: output.length,
                         kind: "SYNONYM",
-                        ..beside.with_text(output.words[output.nth].as_str())
-                    });
+                        ..beside.with_text(word)
+                    };
+                    made.push_back((token, held_for(word)));
                 }
             }
         }))
@@ -368,17 +398,23 @@ impl Synonyms {
         let mut made: VecDeque<Token> = VecDeque::new();
         // How far what follows stands from where it was: a few words may stand for more.
         let mut further = 0_isize;
+        let mut held = 0;
         Box::new(std::iter::from_fn(move || {
             loop {
                 if let Some(token) = made.pop_front() {
                     return Some(token);
                 }
+                run.release(std::mem::take(&mut held));
                 let found = self.find(&mut ahead);
                 let Some((rule, count)) = found else {
                     let mut token = ahead.take()?;
                     token.position = token.position.saturating_add_signed(further);
                     return Some(token);
                 };
+                held = rule.bytes;
+                if !run.hold(held) {
+                    return None;
+                }
                 let mut matched = Vec::with_capacity(count);
                 matched.extend((0..count).filter_map(|_| ahead.take()));
                 let (graph, longer) = ways(rule, &matched, further);

@@ -9,7 +9,8 @@ use ringwall_api::{ActionRequest, ApiError, ApiResult, RequestContext};
 use ringwall_cluster::index_settings::IndexSettings;
 use ringwall_index::mapping::Family;
 use ringwall_index::{
-    Analysis, AnalysisLimits, Analyzed, Analyzer, Assembly, Chain, FieldMapping, Similarities,
+    Analysis, AnalysisLimits, Analyzed, Analyzer, Assembly, Chain, Exceeded, FieldMapping,
+    Similarities, Spent,
 };
 use ringwall_security::Resolved;
 
@@ -169,6 +170,10 @@ impl Way {
 
 /// Bytes of all texts of a request: tokens are counted when they are made, and each takes many times its text.
 const MAX_BYTES: usize = 1 << 20;
+/// Texts of a request: each is handed to each part, also an empty one.
+const MAX_TEXTS: usize = 1000;
+/// What all parts together may make of all texts of a request, bytes: all of it is answered with `explain`.
+const MAX_MADE: usize = 16 << 20;
 
 fn analyzed(ask: &Analyze, way: &Way, most: usize) -> ApiResult<AnalyzeResponse> {
     let bytes: usize = ask.texts.iter().map(String::len).sum();
@@ -177,17 +182,25 @@ fn analyzed(ask: &Analyze, way: &Way, most: usize) -> ApiResult<AnalyzeResponse>
             "[_analyze] of more than [{MAX_BYTES}] bytes is not supported by Ringwall: there are [{bytes}]"
         )));
     }
+    if ask.texts.len() > MAX_TEXTS {
+        return Err(ApiError::illegal_argument(format!(
+            "[_analyze] of more than [{MAX_TEXTS}] texts is not supported by Ringwall: there are [{}]",
+            ask.texts.len()
+        )));
+    }
     let chain = way.chain().filter(|chain| chain.is_of_parts());
     if let (true, Some(chain)) = (ask.explain, chain) {
         return explained(ask, chain, way.gap(), most);
     }
     let mut all = Joined::new(most, way.gap());
+    let mut spent = Spent::within(MAX_MADE);
     for text in &ask.texts {
         // One more, to be told of.
         let analyzed = match way {
-            Way::Parts(chain) => chain.analyzed(text, most + 1)?,
-            Way::Analyzer(analyzer) => analyzer.analyze(text, most + 1)?,
+            Way::Parts(chain) => chain.analyzed(text, most + 1, &mut spent),
+            Way::Analyzer(analyzer) => analyzer.analyze(text, most + 1, &mut spent),
         };
+        let analyzed = analyzed.map_err(too_much)?;
         all.add(text, analyzed)?;
     }
     let detail = match way {
@@ -202,11 +215,22 @@ fn analyzed(ask: &Analyze, way: &Way, most: usize) -> ApiResult<AnalyzeResponse>
     })
 }
 
+fn too_much(exceeded: Exceeded) -> ApiError {
+    match exceeded {
+        Exceeded::Made(MAX_MADE) => ApiError::illegal_argument(format!(
+            "[_analyze] that makes more than [{MAX_MADE}] bytes of its texts is not supported by Ringwall"
+        )),
+        other => other.into(),
+    }
+}
+
 fn explained(ask: &Analyze, chain: &Chain, gap: u64, most: usize) -> ApiResult<AnalyzeResponse> {
     let mut char_filters: Vec<(String, Vec<String>)> = Vec::new();
     let mut stages: Vec<(String, Joined)> = Vec::new();
+    let mut spent = Spent::within(MAX_MADE);
     for text in &ask.texts {
-        let seen = chain.stages(text, most + 1)?;
+        let seen = chain.stages(text, most + 1, &mut spent);
+        let seen = seen.map_err(too_much)?;
         for (at, (name, changed)) in seen.char_filters.into_iter().enumerate() {
             match char_filters.get_mut(at) {
                 Some((_, texts)) => texts.push(changed),
@@ -303,5 +327,53 @@ impl Units {
                 .copied()
                 .map_or(0, u64::from),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn answer(ask: Analyze) -> ApiResult<AnalyzeResponse> {
+        let way = Way::of(&ask, Analysis::none(), None, false)?;
+        analyzed(&ask, &way, 10_000)
+    }
+
+    /// A short request asks for what each of many parts makes of it, of each of many texts.
+    #[test]
+    fn an_analysis_is_bounded_by_what_all_its_parts_make() {
+        let text = "a".repeat(500_000);
+        let ask = |filters: usize, texts: usize, explain: bool| Analyze {
+            texts: vec![text[..500_000 / texts].to_owned(); texts],
+            tokenizer: Some("keyword".into()),
+            filters: vec!["lowercase".into(); filters],
+            explain,
+            analyzer: None,
+            normalizer: None,
+            field: None,
+            char_filters: Vec::new(),
+        };
+        assert!(answer(ask(10, 1, true)).is_ok() && answer(ask(100, 1, false)).is_ok());
+        for texts in [1, 100] {
+            let refused = answer(ask(100, texts, true)).unwrap_err();
+            assert!(refused.reason.contains("[16777216] bytes"), "{refused:?}");
+        }
+        let grown = json!({"type": "pattern_replace", "pattern": "a", "replacement": "bcdefghi".repeat(100)});
+        for (texts, explain) in [(1, false), (1000, false), (1000, true)] {
+            let ask = Analyze {
+                char_filters: vec![grown.clone()],
+                ..ask(0, texts, explain)
+            };
+            let refused = answer(ask).unwrap_err();
+            assert!(refused.reason.contains("[16777216] bytes"), "{refused:?}");
+        }
+        let many = Analyze {
+            texts: vec![String::new(); MAX_TEXTS + 1],
+            ..ask(0, 1, false)
+        };
+        let refused = answer(many).unwrap_err();
+        assert!(refused.reason.contains("[1000] texts"), "{refused:?}");
     }
 }

@@ -54,11 +54,14 @@ pub async fn analyze(request: RestRequest) -> ApiResult<RestResponse> {
         }
         false => request.execute(AnalyzeRequest { ask }).await?,
     };
-    Ok(RestResponse::json(answer_json(
-        &answer,
-        explain,
-        &attributes,
-    )))
+    // An explanation is many times as long as what it explains: off the threads of the runtime.
+    let written = tokio::task::spawn_blocking(move || {
+        serde_json::to_vec(&answer_json(&answer, explain, &attributes))
+    });
+    match written.await {
+        Ok(Ok(json)) => Ok(RestResponse::raw(json)),
+        _ => Err(ApiError::internal("rendering was interrupted")),
+    }
 }
 
 fn check(ask: &Analyze) -> ApiResult<()> {
@@ -162,13 +165,8 @@ fn token_json(token: &AnalyzeToken, explain: bool, attributes: &[String]) -> Val
         }
         return json;
     }
-    let bytes: Vec<String> = token
-        .token
-        .bytes()
-        .map(|byte| format!("{byte:x}"))
-        .collect();
     let more = [
-        ("bytes", Value::from(format!("[{}]", bytes.join(" ")))),
+        ("bytes", Value::from(hex(&token.token))),
         ("positionLength", token.position_length.into()),
         ("termFrequency", 1.into()),
     ];
@@ -182,4 +180,38 @@ fn token_json(token: &AnalyzeToken, explain: bool, attributes: &[String]) -> Val
         }
     }
     json
+}
+
+/// Writes the bytes of a text as `[c3 a9]`.
+fn hex(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() * 3 + 2);
+    out.push('[');
+    for (nth, byte) in text.bytes().enumerate() {
+        if nth > 0 {
+            out.push(' ');
+        }
+        if byte > 0xf {
+            out.push(digit(byte >> 4));
+        }
+        out.push(digit(byte & 0xf));
+    }
+    out.push(']');
+    out
+}
+
+fn digit(value: u8) -> char {
+    char::from_digit(value.into(), 16).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_an_analysis_are_hexadecimal() {
+        assert_eq!(
+            ["\u{e9} b", "\n", ""].map(hex),
+            ["[c3 a9 20 62]", "[a]", "[]"]
+        );
+    }
 }
