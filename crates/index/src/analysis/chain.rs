@@ -98,9 +98,12 @@ impl Chain {
     ) -> Result<usize, Exceeded> {
         let run = Run::after(spent, self.most, text);
         let changed = self.changed(text, &run);
-        let text = changed.as_ref().map_or(text, |changed| &changed.text);
+        let cut = changed.as_ref().map_or(text, |changed| &changed.text);
         let mut whole = true;
-        for token in self.stream(text, changed.as_ref(), self.filters.len(), &run) {
+        for mut token in self.stream(cut, changed.as_ref(), self.filters.len(), &run) {
+            // A filter that parts what another has joined guesses where the parts were.
+            token.start = text.floor_char_boundary(token.start);
+            token.end = text.ceil_char_boundary(token.end);
             if !see(token) {
                 whole = false;
                 break;

@@ -818,6 +818,21 @@ fn texts_of_a_document_share_what_they_may_become() {
     assert!(more);
 }
 
+/// A filter that parts what others have joined does not know where the parts were in the text.
+#[test]
+fn offsets_stand_between_characters() {
+    let filters = ["shingle", "nGram", "word_delimiter"].map(Value::from);
+    let chain = assembled(&"ngram".into(), &[], &filters);
+    let text = "ö&";
+    for token in tokens(&chain, text) {
+        let places = [token.start, token.end];
+        assert!(
+            places.iter().all(|at| text.is_char_boundary(*at)),
+            "{token:?}"
+        );
+    }
+}
+
 /// Texts that are read to the end again and again take no longer for it.
 #[test]
 fn markup_that_does_not_end_is_read_once() {
