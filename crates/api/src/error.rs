@@ -35,6 +35,8 @@ error_codes! {
     IndexNotFound = "index_not_found_exception", 404;
     ResourceAlreadyExists = "resource_already_exists_exception", 400;
     ResourceNotFound = "resource_not_found_exception", 404;
+    NoSuchRemoteCluster = "no_such_remote_cluster_exception", 404;
+    RepositoryMissing = "repository_missing_exception", 404;
     InvalidIndexName = "invalid_index_name_exception", 400;
     InvalidAliasName = "invalid_alias_name_exception", 400;
     AliasesNotFound = "aliases_not_found_exception", 404;

@@ -14,6 +14,12 @@ macro_rules! for_each_action {
                 ClusterRerouteRequest => ClusterRerouteResponse, "cluster:admin/reroute", Cluster;
                 ClusterStateRequest => ClusterStateResponse, "cluster:monitor/state", Named(indices);
                 ClusterStatsRequest => ClusterStatsResponse, "cluster:monitor/stats", Cluster;
+                AllocationExplainRequest => AllocationExplainResponse, "cluster:monitor/allocation/explain", Cluster;
+                GetRepositoriesRequest => Empty, "cluster:admin/repository/get", Cluster;
+                GetSnapshotsRequest => Empty, "cluster:admin/snapshot/get", Cluster;
+                GetFeaturesRequest => Empty, "cluster:admin/features/get", Cluster;
+                GetDeprecationsRequest => Empty, "cluster:admin/xpack/deprecation/info", Cluster;
+                GetFeatureUpgradesRequest => Empty, "cluster:admin/migration/get_system_feature", Cluster;
                 PendingTasksRequest => PendingTasksResponse, "cluster:monitor/task", Cluster;
                 MembershipRequest => MembershipResponse, "cluster:monitor/nodes/membership", Cluster;
                 ApproveNodeRequest => MembershipChanged, "cluster:admin/xpack/security/node/approve", Cluster;
@@ -42,6 +48,12 @@ macro_rules! for_each_action {
                 UpdateSettingsRequest => Acknowledged, "indices:admin/settings/update", Indices(indices);
                 RefreshRequest => BroadcastResponse, "indices:admin/refresh", Indices(indices);
                 FlushRequest => BroadcastResponse, "indices:admin/flush", Indices(indices);
+                ForceMergeRequest => ForceMergeResponse, "indices:admin/forcemerge", Indices(indices);
+                ClearCacheRequest => BroadcastResponse, "indices:admin/cache/clear", Indices(indices);
+                RecoveryRequest => RecoveryResponse, "indices:monitor/recovery", Indices(indices);
+                ShardStoresRequest => ShardStoresResponse, "indices:monitor/shard_stores", Indices(indices);
+                ResolveClusterRequest => ResolveClusterResponse, "indices:admin/resolve/cluster", Indices(indices);
+                SegmentsRequest => SegmentsResponse, "indices:monitor/segments", Indices(indices);
                 CloseIndexRequest => CloseIndexResponse, "indices:admin/close", Indices(indices);
                 OpenIndexRequest => OpenIndexResponse, "indices:admin/open", Indices(indices);
                 AddIndexBlockRequest => AddIndexBlockResponse, "indices:admin/block/add", Indices(indices);
@@ -78,6 +90,7 @@ macro_rules! for_each_action {
                 ScrollRequest => SearchResponse, "indices:data/read/scroll", Items;
                 ClearScrollRequest => ClearedContexts, "indices:data/read/scroll/clear", Items;
                 ClearAllScrollsRequest => ClearedContexts, "cluster:admin/indices/scroll/clear_all", Cluster;
+                ValidateQueryRequest => ValidateQueryResponse, "indices:admin/validate/query", Indices(indices);
                 OpenPitRequest => OpenPitResponse, "indices:data/read/open_point_in_time", Indices(indices);
                 ClosePitRequest => ClearedContexts, "indices:data/read/close_point_in_time", Items;
                 PitSearchRequest => SearchResponse, "indices:data/read/search", Items;

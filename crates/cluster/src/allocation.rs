@@ -190,7 +190,7 @@ pub(crate) fn end_waits(state: &mut ClusterState, now_ms: u64) {
 
 /// Returns when a copy that failed too often in a row is tried again; `None` for one that may be tried at once.
 /// What is wrong may pass, as when a node is let in by some others before the rest.
-fn retried_at_ms(info: &UnassignedInfo, retries: u32) -> Option<u64> {
+pub(crate) fn retried_at_ms(info: &UnassignedInfo, retries: u32) -> Option<u64> {
     let beyond = info.failed_allocations.checked_sub(retries)?;
     let pause = FIRST_PAUSE_MS << beyond.min(MOST_DOUBLINGS);
     Some(info.since_ms + pause)
@@ -384,7 +384,7 @@ fn assign(
 
 /// What each node already holds.
 #[derive(Default)]
-struct Load {
+pub(crate) struct Load {
     nodes: BTreeMap<NodeId, NodeLoad>,
     most_recovering: usize,
 }
@@ -397,7 +397,7 @@ struct NodeLoad {
 }
 
 impl Load {
-    fn of(state: &ClusterState) -> Self {
+    pub(crate) fn of(state: &ClusterState) -> Self {
         let setting = state.settings.get(CONCURRENT_RECOVERIES);
         let setting = setting.and_then(|value| value.as_str()?.parse().ok());
         let mut load = Self {
@@ -431,7 +431,7 @@ impl Load {
         self.nodes.get(&node).map_or(0, |load| load.primaries)
     }
 
-    fn may_recover(&self, node: NodeId) -> bool {
+    pub(crate) fn may_recover(&self, node: NodeId) -> bool {
         self.nodes
             .get(&node)
             .is_none_or(|load| load.recovering < self.most_recovering)

@@ -14,6 +14,7 @@ pub mod blocks;
 pub mod command;
 mod deciders;
 mod disks;
+pub mod explain;
 pub mod health;
 pub mod index_settings;
 pub mod known;

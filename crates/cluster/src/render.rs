@@ -9,18 +9,19 @@ use crate::routing::{CopyState, ShardCopy};
 
 impl ClusterState {
     /// Returns the parts named by `metrics` (`_all`, `version`, `master_node`, `nodes`,
-    /// `metadata`, `routing_table`, `routing_nodes`, `blocks`); empty means all. `mapping` turns a stored mapping
-    /// into the form clients see.
+    /// `metadata`, `routing_table`, `routing_nodes`, `blocks`); empty means all. `None` of the indices means all, an empty
+    /// list none. `mapping` turns a stored mapping into the form clients see.
     pub fn render(
         &self,
         metrics: &[String],
-        indices: &[String],
+        indices: Option<&[String]>,
         master: Option<NodeId>,
         mapping: impl Fn(&Value) -> Value,
     ) -> Value {
         let wanted =
             |metric: &str| metrics.is_empty() || metrics.iter().any(|m| m == metric || m == "_all");
-        let chosen = |name: &str| indices.is_empty() || indices.iter().any(|index| index == name);
+        let chosen =
+            |name: &str| indices.is_none_or(|indices| indices.iter().any(|index| index == name));
         let mut body = Map::new();
         body.insert("cluster_name".into(), self.cluster_name.clone().into());
         body.insert(

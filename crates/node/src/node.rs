@@ -41,7 +41,7 @@ use crate::pki_realms;
 use crate::pools::{Pool, Pools};
 use crate::process;
 use crate::profiles::{self, ProfileNetwork};
-use crate::recovery::{self, RecoveryRate, RecoverySessions};
+use crate::recovery::{self, RecoveryLog, RecoveryRate, RecoverySessions};
 use crate::replication;
 use crate::search::readers::Readers;
 use crate::search::{self, SearchContexts};
@@ -272,6 +272,7 @@ impl Node {
             ),
             recoveries: RecoverySessions::default(),
             recovery_rate: RecoveryRate::default(),
+            recovery_log: RecoveryLog::default(),
             searches: SearchContexts::default(),
             readers: Readers::default(),
             tasks: Tasks::new(transport.local().id.to_string()),
@@ -486,6 +487,7 @@ fn pools(settings: &Settings) -> Pools {
         get: Pool::new("get", processors * 3 / 2 + 1, 1000),
         // Mostly waiting for the disk.
         disk: Pool::new("disk", processors * 4 + 4, queue),
+        force_merge: Pool::new("force_merge", (processors / 8).max(1), 1000),
     }
 }
 

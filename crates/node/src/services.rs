@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringwall_api::auth::Authentication;
+use ringwall_api::cluster::TaskResult;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::NodeId;
 use ringwall_base::breaker::Breakers;
@@ -13,6 +14,9 @@ use ringwall_coordination::Coordination;
 use ringwall_rest::ConnectionCounts;
 use ringwall_security::files::{ServiceTokensFile, Watched};
 use ringwall_security::{Authenticator, Authorizer, PasswordService};
+use ringwall_settings::registry::indices::{
+    TASK_RESULTS_KEEP, TASK_RESULTS_MAX_COUNT, TASK_RESULTS_MEMORY,
+};
 use ringwall_tls::{RefusalLog, SslContext};
 use ringwall_transport::{NodeAction, Transport};
 use serde::Serialize;
@@ -23,11 +27,11 @@ use crate::disk::Disk;
 use crate::indexing_pressure::IndexingPressure;
 use crate::live_settings::LiveSettings;
 use crate::pools::Pools;
-use crate::recovery::{RecoveryRate, RecoverySessions};
+use crate::recovery::{RecoveryLog, RecoveryRate, RecoverySessions};
 use crate::search::SearchContexts;
 use crate::search::readers::Readers;
 use crate::shards::Shards;
-use crate::tasks::Tasks;
+use crate::tasks::{KeptResult, ResultLimits, Task, Tasks};
 use crate::views::Reading;
 
 /// Everything that the actions of a node work with.
@@ -43,6 +47,7 @@ pub struct Services {
     pub shards: Shards,
     pub recoveries: RecoverySessions,
     pub recovery_rate: RecoveryRate,
+    pub recovery_log: RecoveryLog,
     pub searches: SearchContexts,
     pub readers: Readers,
     pub tasks: Tasks,
@@ -85,6 +90,21 @@ impl Services {
             caller,
             action,
         }
+    }
+
+    /// Keeps what a task came to for whoever asks for it.
+    pub fn keep_result(&self, task: &Task, outcome: ApiResult<TaskResult>) {
+        let age = self.settings.get(&TASK_RESULTS_KEEP).duration();
+        let limits = ResultLimits {
+            count: self.settings.get(&TASK_RESULTS_MAX_COUNT),
+            bytes: self.settings.get(&TASK_RESULTS_MEMORY).bytes(),
+            age: age.unwrap_or(Duration::MAX),
+        };
+        let result = KeptResult {
+            task: task.info(true),
+            outcome: Arc::new(outcome),
+        };
+        self.tasks.keep(result, &limits);
     }
 
     /// Returns the id of this node.

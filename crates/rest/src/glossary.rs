@@ -31,6 +31,36 @@ pub fn meaning(paths: &[&str], name: &str) -> Option<(Kind, &'static str)> {
 /// By the begin of a path.
 const SPECIAL: &[(&str, &str, Kind, &str)] = &[
     (
+        "/_recovery",
+        "active_only",
+        Flag,
+        "Only recoveries that go on.",
+    ),
+    (
+        "/_cat/recovery",
+        "active_only",
+        Flag,
+        "Only recoveries that go on.",
+    ),
+    (
+        "/_recovery",
+        "detailed",
+        Flag,
+        "Whether files are listed: none is told apart from the others.",
+    ),
+    (
+        "/_cat/recovery",
+        "detailed",
+        Flag,
+        "Taken and without effect.",
+    ),
+    (
+        "/_validate/query",
+        "explain",
+        Flag,
+        "Whether each index is told, with the reason where the query does not fit.",
+    ),
+    (
         "/_cluster/health",
         "level",
         Choice(&["cluster", "indices", "shards"]),
@@ -45,7 +75,7 @@ const SPECIAL: &[(&str, &str, Kind, &str)] = &[
     (
         "/_cat",
         "format",
-        Choice(&["text", "json"]),
+        Choice(&["text", "json", "yaml", "cbor", "smile"]),
         "The form of the table.",
     ),
     (
@@ -141,6 +171,7 @@ const GENERAL: &[(&str, Kind, &str)] = &[
     ("actions", List, "Only tasks of these actions, with `*`."),
     ("active_only", Flag, "Only keys that can be used."),
     ("alias", Text, "The name of an alias."),
+    ("all_shards", Flag, "Whether every shard is told apart."),
     (
         "allow_no_indices",
         Flag,
@@ -207,6 +238,7 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         List,
         "Which parts are returned: `aliases`, `mappings`, `settings`.",
     ),
+    ("fielddata", Flag, "Taken: columns are not kept in memory."),
     ("fields", List, "Paths of fields, with `*`."),
     (
         "filter_path",
@@ -223,13 +255,18 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         Flag,
         "Whether settings have dots instead of being nested.",
     ),
+    ("flush", Flag, "Whether a flush follows."),
     (
         "forbid_closed_indices",
         Flag,
         "Whether an index that is closed is an error.",
     ),
     ("force", Flag, "Taken: every flush commits what there is."),
-    ("format", Choice(&["json"]), "The form of the answer."),
+    (
+        "format",
+        Choice(&["json", "yaml", "cbor", "smile"]),
+        "The form of the answer.",
+    ),
     ("from", Number, "How many hits are passed over."),
     ("full_id", Flag, "Whether ids are written whole."),
     (
@@ -269,6 +306,11 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         "Whether settings that nobody set are returned too.",
     ),
     (
+        "include_disk_info",
+        Flag,
+        "Refused when true: each node knows how much room it has.",
+    ),
+    (
         "include_source_on_error",
         Flag,
         "Taken: errors never quote a document.",
@@ -282,6 +324,11 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         "include_unmapped",
         Flag,
         "Whether indices are told of that do not have a field.",
+    ),
+    (
+        "include_yes_decisions",
+        Flag,
+        "Whether rules that allow are told too.",
     ),
     (
         "index",
@@ -336,6 +383,11 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         "Taken and without effect.",
     ),
     ("max_docs", Number, "How many documents are done at most."),
+    (
+        "max_num_segments",
+        Number,
+        "So many segments may stay, at most.",
+    ),
     ("metric", List, "Which parts are returned."),
     (
         "metric_of_indices",
@@ -357,6 +409,11 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         "Ids, names or addresses of nodes, or `_local`, `_master`, `_all`.",
     ),
     ("nodes", List, "Nodes."),
+    (
+        "only_expunge_deletes",
+        Flag,
+        "Whether only segments with many deleted documents are merged.",
+    ),
     (
         "op_type",
         Choice(&["index", "create"]),
@@ -385,6 +442,11 @@ const GENERAL: &[(&str, Kind, &str)] = &[
     ("pri", Flag, "Only the numbers of primaries."),
     ("privilege", List, "Names of privileges."),
     ("q", Text, "A query in the language of query strings."),
+    (
+        "query",
+        Flag,
+        "Whether what filters have found is forgotten.",
+    ),
     ("realm_name", Text, "The realm of owners."),
     ("realms", List, "Names of realms."),
     (
@@ -402,6 +464,8 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         Flag,
         "Whether open indices take what otherwise only closed ones take; analyzers and similarities only these take.",
     ),
+    ("repository", List, "Names of repositories."),
+    ("request", Flag, "Taken: answers are not kept."),
     ("request_cache", Flag, "Taken and without effect."),
     (
         "requests_per_second",
@@ -424,6 +488,7 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         Number,
         "How often an update is tried again after a conflict.",
     ),
+    ("rewrite", Flag, "As `explain`."),
     (
         "routing",
         Text,
@@ -483,6 +548,11 @@ const GENERAL: &[(&str, Kind, &str)] = &[
         "source_content_type",
         Text,
         "What `source` is: `application/json`.",
+    ),
+    (
+        "status",
+        List,
+        "The health of shards that are listed: `green`, `yellow`, `red` or `all`.",
     ),
     ("stored_fields", List, "As in the body."),
     ("task_id", Text, "The id of a task, `node:number`."),

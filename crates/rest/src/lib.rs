@@ -10,6 +10,7 @@
 mod bulk;
 mod cors;
 mod filter_path;
+mod formats;
 mod glossary;
 mod handlers;
 mod http;

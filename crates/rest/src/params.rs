@@ -61,6 +61,12 @@ impl Params {
         Some(&param.value)
     }
 
+    /// Returns a value that somebody else reads.
+    pub fn peek(&self, name: &str) -> Option<&str> {
+        let param = self.0.iter().find(|known| known.name == name)?;
+        Some(&param.value)
+    }
+
     /// Reads booleans that may change how an answer is made and never what it says, as the wish to use a cache.
     /// Errors: 400 for what is no boolean.
     pub fn hint_flags(&self, names: &[&str]) -> ApiResult<()> {
@@ -78,7 +84,8 @@ impl Params {
                 .is_some_and(|number| number < least)
             {
                 return Err(ApiError::illegal_argument(format!(
-                    "{name} must be >= {least}"
+                    "{} must be >= {least}",
+                    camel_case(name)
                 )));
             }
         }
@@ -208,6 +215,18 @@ impl Params {
         }
         Some(filter)
     }
+}
+
+/// Elasticsearch calls some parameters in errors as its own code does.
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |mut text, word| {
+        let (begin, rest) = word.split_at(word.len().min(1));
+        text.push_str(&begin.to_ascii_uppercase());
+        text.push_str(rest);
+        text
+    })
 }
 
 /// Reads the name of a version type. Source: Elasticsearch reference, "Index API" (versioning).
@@ -343,6 +362,9 @@ mod tests {
         assert_eq!(params.unread().collect::<Vec<_>>(), ["b", "d"]);
         assert!(params.hint_flags(&["b"]).is_err());
         assert!(params.hint_numbers(&["d"], 4).is_err());
+        let low = Params::parse("batched_reduce_size=1").unwrap();
+        let error = low.hint_numbers(&["batched_reduce_size"], 2).unwrap_err();
+        assert_eq!(error.reason, "batchedReduceSize must be >= 2");
         params.hint_numbers(&["d"], 3).unwrap();
         assert_eq!(params.unread().count(), 0);
     }

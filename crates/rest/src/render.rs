@@ -15,6 +15,7 @@ use ringwall_base::json_size::tree_size;
 use serde_json::Value;
 
 use crate::filter_path::FilterPath;
+use crate::formats::{self, Format};
 use crate::json;
 use crate::params::Params;
 use crate::request::{ResponseBody, RestResponse};
@@ -26,6 +27,8 @@ pub struct Rendering {
     pub filter: FilterPath,
     /// The `compatible-with` of a vendor media type in `Accept`.
     pub compatible_with: Option<u8>,
+    /// The form of the answer.
+    pub format: Format,
     pub prefers_json: bool,
     pub gzip: bool,
     pub opaque_id: Option<HeaderValue>,
@@ -58,11 +61,12 @@ fn in_words(key: &str, number: u64) -> Option<(String, String)> {
             ByteSizeValue::from_bytes(number).to_string(),
         ));
     }
-    if key == "start_time_in_millis" {
+    if let "start_time_in_millis" | "stop_time_in_millis" = key {
         let at = i64::try_from(number)
             .ok()
             .map(jiff::Timestamp::from_millisecond)?;
-        return Some(("start_time".to_owned(), format!("{:.3}", at.ok()?)));
+        let name = key.trim_end_matches("_in_millis");
+        return Some((name.to_owned(), format!("{:.3}", at.ok()?)));
     }
     if let Some(name) = key.strip_suffix("_in_millis") {
         return Some((
@@ -103,7 +107,11 @@ impl Rendering {
         let accept = wish(headers);
         Self {
             compatible_with: accept.as_deref().and_then(compatible_with),
-            prefers_json: accept.as_deref().is_some_and(is_json),
+            format: accept
+                .as_deref()
+                .and_then(|accept| Format::of_media_type(essence(accept)))
+                .unwrap_or_default(),
+            prefers_json: accept.as_deref().is_some_and(is_structured),
             gzip: compression && text("accept-encoding").is_some_and(accepts_gzip),
             opaque_id: headers.get("x-opaque-id").cloned(),
             ..Self::default()
@@ -117,6 +125,9 @@ impl Rendering {
         params.hint_flags(&["error_trace"])?;
         // Whoever has words for people beside its numbers asks again.
         params.hint_flags(&["human"])?;
+        if let Some(format) = params.peek("format").and_then(Format::of_name) {
+            self.format = format;
+        }
         self.filter = FilterPath::parse(params.text("filter_path").unwrap_or_default());
         Ok(())
     }
@@ -151,7 +162,7 @@ impl Rendering {
     ) -> Result<Response<Full<Bytes>>, Tripped> {
         const LABEL: &str = "<http_response>";
         let (built, tree) = match &answer.body {
-            ResponseBody::RawJson(raw) if self.pretty || self.filter.excludes() => {
+            ResponseBody::RawJson(raw) if self.needs_tree() => {
                 (raw.len() as u64, tree_size(raw).bytes)
             }
             ResponseBody::RawJson(raw) => (raw.len() as u64, 0),
@@ -181,13 +192,21 @@ impl Rendering {
 
     /// Returns a failure whose body has a shape of its own.
     pub fn plain_error(&self, status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
-        let text = if self.pretty {
-            json::pretty(body)
-        } else {
-            json::compact(body)
-        };
-        self.assemble(status, Some(self.json_type()), text)
+        let text = self.write_whole(body);
+        self.assemble(status, Some(self.media_type()), text)
             .map(full)
+    }
+
+    /// Whether an answer that is JSON text is read to be written anew.
+    fn needs_tree(&self) -> bool {
+        self.pretty || self.filter.excludes() || self.format != Format::Json
+    }
+
+    fn write_whole(&self, value: &Value) -> Vec<u8> {
+        match self.format {
+            Format::Json if self.pretty => json::pretty(value),
+            format => formats::write(format, value),
+        }
     }
 
     fn body(&self, body: ResponseBody) -> (Option<String>, Vec<u8>) {
@@ -197,21 +216,21 @@ impl Rendering {
                 Some("text/plain; charset=UTF-8".to_owned()),
                 text.into_bytes(),
             ),
-            ResponseBody::RawJson(raw) if !self.pretty && self.filter.is_empty() => {
-                (Some(self.json_type()), raw)
+            ResponseBody::RawJson(raw) if !self.needs_tree() && self.filter.is_empty() => {
+                (Some(self.media_type()), raw)
             }
             // What handlers write is JSON; if it ever is not, the client still sees it.
             ResponseBody::RawJson(raw) => {
                 let body = self.rewritten(&raw).unwrap_or(raw);
-                (Some(self.json_type()), body)
+                (Some(self.media_type()), body)
             }
-            ResponseBody::Json(value) => (Some(self.json_type()), self.write(value)),
+            ResponseBody::Json(value) => (Some(self.media_type()), self.write(value)),
         }
     }
 
     fn rewritten(&self, raw: &[u8]) -> serde_json::Result<Vec<u8>> {
         let included = self.filter.included(raw)?;
-        if !self.pretty && !self.filter.excludes() {
+        if !self.needs_tree() {
             return Ok(included);
         }
         ringwall_base::json::parse(&included).map(|value| self.write(value))
@@ -223,19 +242,16 @@ impl Rendering {
         } else {
             self.filter.apply(value)
         };
-        if self.pretty {
-            json::pretty(&value)
-        } else {
-            json::compact(&value)
-        }
+        self.write_whole(&value)
     }
 
-    fn json_type(&self) -> String {
+    fn media_type(&self) -> String {
         match self.compatible_with {
             Some(version) => {
-                format!("application/vnd.elasticsearch+json;compatible-with={version}")
+                let name = self.format.name();
+                format!("application/vnd.elasticsearch+{name};compatible-with={version}")
             }
-            None => "application/json".to_owned(),
+            None => format!("application/{}", self.format.name()),
         }
     }
 
@@ -281,7 +297,7 @@ impl Rendering {
             ResponseBody::Text(text) => text.len(),
             ResponseBody::Json(_) | ResponseBody::Empty => 0,
         };
-        bytes > HEAVY_BYTES && (self.gzip || self.pretty || !self.filter.is_empty())
+        bytes > HEAVY_BYTES && (self.gzip || self.needs_tree() || !self.filter.is_empty())
     }
 }
 
@@ -290,6 +306,8 @@ impl Rendering {
 pub enum BodyType {
     Json,
     NdJson,
+    /// Another form than JSON.
+    Other(Format),
     Unknown,
 }
 
@@ -317,7 +335,10 @@ pub fn check_media_types(
     Ok(Some(match essence(&content_type) {
         "application/json" | "application/vnd.elasticsearch+json" => BodyType::Json,
         "application/x-ndjson" | "application/vnd.elasticsearch+x-ndjson" => BodyType::NdJson,
-        _ => BodyType::Unknown,
+        other => match Format::of_media_type(other) {
+            Some(format) => BodyType::Other(format),
+            None => BodyType::Unknown,
+        },
     }))
 }
 
@@ -336,7 +357,8 @@ fn is_list(value: &str) -> bool {
     value.contains(',') || value.trim() == "*"
 }
 
-fn is_json(media_type: &str) -> bool {
+/// Whether a media type is of structured data, and not text for people.
+fn is_structured(media_type: &str) -> bool {
     const JSON: [&str; 5] = [
         "application/json",
         "application/x-ndjson",
@@ -344,7 +366,8 @@ fn is_json(media_type: &str) -> bool {
         "application/vnd.elasticsearch+x-ndjson",
         "application/*",
     ];
-    JSON.contains(&essence(media_type))
+    let essence = essence(media_type);
+    JSON.contains(&essence) || Format::of_media_type(essence).is_some()
 }
 
 /// Returns a media type without its parameters.
@@ -491,6 +514,8 @@ mod tests {
             ("text/plain", (false, None)),
             ("*/*", (false, None)),
             ("*", (false, None)),
+            ("application/yaml", (true, None)),
+            ("application/cbor", (true, None)),
             ("application/xml", (false, None)),
             ("application/problem+json", (false, None)),
             ("application/json, text/plain", (false, None)),

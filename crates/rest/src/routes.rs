@@ -8,7 +8,11 @@ use std::sync::LazyLock;
 
 use http::Method;
 use ringwall_api::ActionRequest;
-use ringwall_api::cluster::{ApproveNodeRequest, ForgetNodeRequest, MembershipRequest};
+use ringwall_api::cluster::{
+    AllocationExplainRequest, ApproveNodeRequest, ForgetNodeRequest, GetDeprecationsRequest,
+    GetFeatureUpgradesRequest, GetFeaturesRequest, GetRepositoriesRequest, GetSnapshotsRequest,
+    MembershipRequest,
+};
 use ringwall_api::cluster::{CancelTasksRequest, GetTaskRequest, ListTasksRequest};
 use ringwall_api::cluster::{
     ClusterRerouteRequest, ClusterStateRequest, ClusterStatsRequest, GetClusterSettingsRequest,
@@ -18,10 +22,12 @@ use ringwall_api::cluster::{HealthReportRequest, MetricsRequest};
 use ringwall_api::document::{BulkRequest, GetRequest, MultiGetRequest};
 use ringwall_api::indices::ShardTableRequest;
 use ringwall_api::indices::{
-    AddIndexBlockRequest, AnalyzeInIndexRequest, AnalyzeRequest, CloseIndexRequest,
-    CreateIndexRequest, DeleteIndexRequest, FlushRequest, GetFieldMappingsRequest, GetIndexRequest,
-    IndicesStatsRequest, OpenIndexRequest, PutMappingRequest, RefreshRequest, ResolveIndexRequest,
-    RolloverRequest, UpdateAliasesRequest, UpdateSettingsRequest,
+    AddIndexBlockRequest, AnalyzeInIndexRequest, AnalyzeRequest, ClearCacheRequest,
+    CloseIndexRequest, CreateIndexRequest, DeleteIndexRequest, FlushRequest, ForceMergeRequest,
+    GetFieldMappingsRequest, GetIndexRequest, IndicesStatsRequest, OpenIndexRequest,
+    PutMappingRequest, RecoveryRequest, RefreshRequest, ResolveClusterRequest, ResolveIndexRequest,
+    RolloverRequest, SegmentsRequest, ShardStoresRequest, UpdateAliasesRequest,
+    UpdateSettingsRequest,
 };
 use ringwall_api::indices::{
     DeleteComponentTemplatesRequest, DeleteIndexTemplatesRequest, DeleteLegacyTemplatesRequest,
@@ -34,7 +40,7 @@ use ringwall_api::nodes::{NodesTlsRequest, ReloadSecureSettingsRequest};
 use ringwall_api::search::FieldCapsRequest;
 use ringwall_api::search::{
     ClearAllScrollsRequest, ClearScrollRequest, ClosePitRequest, OpenPitRequest, PitSearchRequest,
-    ScrollRequest, SearchRequest,
+    ScrollRequest, SearchRequest, ValidateQueryRequest,
 };
 use ringwall_api::search::{
     DeleteByQueryRequest, ReindexRequest, RethrottleRequest, UpdateByQueryRequest,
@@ -122,6 +128,10 @@ pub static ROUTES: &[Route] = &[
     route!(cluster GET ["/_cluster/state", "/_cluster/state/{metrics}", "/_cluster/state/{metrics}/{index}"] cluster::state => [ClusterStateRequest], "Returns the state of the cluster as the node that answers has it.", cluster::STATE_PARAMS),
 
     route!(cluster GET ["/_cluster/stats", "/_cluster/stats/nodes/{node_id}"] cluster::stats::stats => [ClusterStatsRequest], "Returns the numbers of the whole cluster.", cluster::stats::PARAMS),
+    route!(cluster GET_POST ["/_cluster/allocation/explain"] cluster::allocation_explain::explain => [AllocationExplainRequest] body, "Tells why a copy of a shard is where it is, or on no node.", cluster::allocation_explain::PARAMS),
+    route!(cluster GET ["/_features"] cluster::absent::features => [GetFeaturesRequest], "Lists features whose state could be in a snapshot: there are none.", &["master_timeout"]),
+    route!(cluster GET ["/_migration/deprecations"] cluster::absent::deprecations => [GetDeprecationsRequest], "Lists what is in use and will not be there in a later version: nothing."),
+    route!(cluster GET ["/_migration/system_features"] cluster::absent::feature_upgrades => [GetFeatureUpgradesRequest], "Lists features whose indices an older version has made: none."),
     route!(cluster GET ["/_cluster/pending_tasks"] cluster::pending_tasks => [PendingTasksRequest], "Lists the changes of the cluster state that are not made yet.", indices::LOCAL_PARAMS),
 
     route!(nodes GET ["/_nodes", "/_nodes/{node_id}", "/_nodes/{node_id}/{metric}"] nodes::info => [NodesInfoRequest], "Describes nodes: names, addresses, roles, versions, settings.", nodes::INFO_PARAMS),
@@ -148,6 +158,10 @@ pub static ROUTES: &[Route] = &[
     route!(cat GET ["/_cat/pending_tasks"] cat::table::<cat::PendingTasks> => [PendingTasksRequest], "A table of the changes of the cluster state that are not made yet.", cat::CAT_PARAMS),
     route!(cat GET ["/_cat/plugins"] cat::table::<cat::Plugins> => [NodesInfoRequest], "A table of plugins: there are none.", cat::CAT_PARAMS, &["include_bootstrap"]),
     route!(cat GET ["/_cat/shards", "/_cat/shards/{index}"] cat::table::<cat::Shards> => [ShardTableRequest], "A table of the copies of shards.", cat::CAT_PARAMS, cat::SHARDS_PARAMS),
+    route!(cat GET ["/_cat/segments", "/_cat/segments/{index}"] cat::table::<cat::Segments> => [SegmentsRequest, ClusterStateRequest], "A table of the segments of indices.", cat::CAT_PARAMS, indices::INDICES_PARAMS),
+    route!(cat GET ["/_cat/recovery", "/_cat/recovery/{index}"] cat::table::<cat::Recovery> => [RecoveryRequest], "A table of how copies of shards came to be what they are.", cat::CAT_PARAMS, indices::INDICES_PARAMS, indices::recovery::PARAMS),
+    route!(cat GET ["/_cat/repositories"] cat::table::<cat::Repositories> => [GetRepositoriesRequest], "An empty table: there are no snapshots.", cat::CAT_PARAMS, indices::LOCAL_PARAMS),
+    route!(cat GET ["/_cat/snapshots", "/_cat/snapshots/{repository}"] cat::table::<cat::Snapshots> => [GetSnapshotsRequest], "An empty table: there are no snapshots.", cat::CAT_PARAMS, &["ignore_unavailable", "master_timeout"]),
     route!(cat GET ["/_cat/tasks"] cat::table::<cat::Tasks> => [ListTasksRequest], "A table of what nodes are doing.", cat::CAT_PARAMS, cat::TASKS_PARAMS),
     route!(cat GET ["/_cat/templates", "/_cat/templates/{name}"] cat::table::<cat::Templates> => [GetLegacyTemplatesRequest, GetIndexTemplatesRequest], "A table of templates.", cat::CAT_PARAMS),
     route!(cat GET ["/_cat/thread_pool", "/_cat/thread_pool/{thread_pools}"] cat::table::<cat::ThreadPools> => [NodesStatsRequest], "A table of the pools of threads of nodes.", cat::CAT_PARAMS),
@@ -167,6 +181,7 @@ pub static ROUTES: &[Route] = &[
     route!(document GET_POST ["/_mget", "/{index}/_mget"] document::mget => [MultiGetRequest] body, "Returns many documents.", document::MGET_PARAMS),
 
     route!(search GET_POST ["/_field_caps", "/{index}/_field_caps"] search::field_caps::field_caps => [FieldCapsRequest] body, "Tells what can be done with fields.", indices::INDICES_PARAMS, search::field_caps::PARAMS),
+    route!(search GET_POST ["/_validate/query", "/{index}/_validate/query"] search::validate::validate => [ValidateQueryRequest] body, "Tells whether a query fits the mappings of indices.", indices::INDICES_PARAMS, search::validate::PARAMS),
     route!(search GET_POST ["/_search", "/{index}/_search"] search::search => [SearchRequest, PitSearchRequest] body, "Finds documents, and aggregates them.", search::SEARCH_PARAMS),
     route!(search GET_POST ["/_search/scroll", "/_search/scroll/{scroll_id}"] search::scroll::next => [ScrollRequest] body, "Returns the next page of a search that was begun with `scroll`.", search::scroll::PARAMS),
     route!(search DELETE ["/_search/scroll/_all"] search::scroll::clear_all => [ClearAllScrollsRequest], "Ends every scroll of the cluster."),
@@ -197,7 +212,13 @@ pub static ROUTES: &[Route] = &[
     route!(indices GET ["/_resolve/index/{index}"] indices::resolve::resolve => [ResolveIndexRequest], "Tells what index expressions stand for.", indices::INDICES_PARAMS),
     route!(indices GET_POST ["/_refresh", "/{index}/_refresh"] indices::refresh => [RefreshRequest], "Makes every acknowledged write visible to search.", indices::INDICES_PARAMS),
     route!(indices GET_POST ["/_flush", "/{index}/_flush"] indices::flush => [FlushRequest], "Commits the files of indices, and begins new translogs.", indices::INDICES_PARAMS, &["force", "wait_if_ongoing"]),
-    route!(indices GET ["/_stats", "/{index}/_stats", "/_stats/{metric}", "/{index}/_stats/{metric}"] indices::stats => [IndicesStatsRequest], "Returns the numbers of indices.", indices::INDICES_PARAMS, &["forbid_closed_indices", "level"]),
+    route!(indices POST ["/_forcemerge", "/{index}/_forcemerge"] indices::forcemerge::force_merge => [ForceMergeRequest], "Merges the segments of indices.", indices::INDICES_PARAMS, indices::forcemerge::MERGE_PARAMS),
+    route!(indices POST ["/_cache/clear", "/{index}/_cache/clear"] indices::cache::clear_cache => [ClearCacheRequest], "Forgets what filters have found in indices.", indices::INDICES_PARAMS, indices::cache::CACHE_PARAMS),
+    route!(indices GET ["/_segments", "/{index}/_segments"] indices::segments::segments => [SegmentsRequest], "Lists the segments of indices.", indices::INDICES_PARAMS),
+    route!(indices GET ["/_recovery", "/{index}/_recovery"] indices::recovery::recovery => [RecoveryRequest], "Tells how copies of shards came to be what they are.", indices::INDICES_PARAMS, indices::recovery::PARAMS),
+    route!(indices GET ["/_shard_stores", "/{index}/_shard_stores"] indices::shard_stores::stores => [ShardStoresRequest], "Lists copies of shards on the disks of nodes.", indices::INDICES_PARAMS, indices::shard_stores::PARAMS),
+    route!(indices GET ["/_resolve/cluster", "/_resolve/cluster/{index}"] indices::resolve_cluster::resolve => [ResolveClusterRequest], "Tells which clusters have what an index expression names.", indices::INDICES_PARAMS, indices::resolve_cluster::PARAMS),
+    route!(indices GET ["/_stats", "/{index}/_stats", "/_stats/{metric}", "/{index}/_stats/{metric}"] indices::stats => [IndicesStatsRequest], "Returns the numbers of indices.", indices::INDICES_PARAMS, indices::STATS_PARAMS),
 
     route!(templates GET_HEAD ["/_component_template", "/_component_template/{name}"] indices::templates::get_component => [GetComponentTemplatesRequest], "Returns component templates.", indices::templates::GET_PARAMS),
     route!(templates PUT_POST ["/_component_template/{name}"] indices::templates::put_component => [PutComponentTemplateRequest] body, "Creates or replaces a component template.", indices::MASTER_PARAMS, indices::templates::PUT_PARAMS),

@@ -18,6 +18,7 @@ use ringwall_security::{Authenticator, ClientCertificates};
 use serde_json::json;
 
 use crate::cors::Cors;
+use crate::formats::{self, Format};
 use crate::http::body::{BodyLimits, read_body};
 use crate::http::discard::Discard;
 use crate::http::{Answered, HttpService};
@@ -321,6 +322,7 @@ impl Service {
         if let Some(refusal) = check_content_type(route, content_type, &body, parts, rendering) {
             return Ok(Answer::Http(refusal));
         }
+        let body = in_json(content_type, body, &context.account).await?;
         let names = IndexNames {
             math: self.name_math,
             now_ms: jiff::Timestamp::now().as_millisecond(),
@@ -343,6 +345,25 @@ impl Service {
         refuse_unread(&params, parts.uri.path())?;
         Ok(Answer::Rest(answer))
     }
+}
+
+/// Returns a body in JSON, which is all that handlers read.
+async fn in_json(
+    content_type: Option<BodyType>,
+    body: Bytes,
+    account: &Account,
+) -> ApiResult<Bytes> {
+    let Some(BodyType::Other(format)) = content_type else {
+        return Ok(body);
+    };
+    if body.is_empty() {
+        return Ok(body);
+    }
+    let account = account.clone();
+    let written = move || formats::to_json(format, &body, &account);
+    let written = tokio::task::spawn_blocking(written).await;
+    let written = written.map_err(|_| ApiError::internal("reading the body was interrupted"))?;
+    Ok(written?.into())
 }
 
 /// Resolves the names of indices among the variables of a path.
@@ -403,15 +424,16 @@ fn check_params(route: &'static Route, parts: &Parts, params: &Params) -> ApiRes
     }
 }
 
-/// Tables are text too; everything else is JSON.
+/// Tables are text too; everything else is structured.
 pub(crate) fn check_format(route: &Route, params: &Params) -> ApiResult<()> {
     if route.family == "cat" {
         return Ok(());
     }
     match params.text("format") {
-        None | Some("json") => Ok(()),
+        None => Ok(()),
+        Some(name) if Format::of_name(name).is_some() => Ok(()),
         Some(other) => Err(ApiError::illegal_argument(format!(
-            "[format] is [{other}], but this endpoint answers in [json] only"
+            "[format] is [{other}], but this endpoint answers in [json], [yaml], [cbor] or [smile]"
         ))),
     }
 }
@@ -427,8 +449,15 @@ fn check_content_type(
 ) -> Option<Response<Full<Bytes>>> {
     let last = route.paths[0].rsplit('/').next();
     let lenient = matches!(last, Some("_bulk" | "_msearch"));
+    if let (Some(BodyType::Other(format)), true, false) = (content_type, lenient, body.is_empty()) {
+        let name = format.name().to_ascii_uppercase();
+        let reason =
+            format!("Content-Type [{name}] does not support stream parsing. Use JSON instead");
+        let status = StatusCode::NOT_ACCEPTABLE;
+        return Some(rendering.plain_error(status, &json!({"error": reason, "status": 406})));
+    }
     let accepted = match content_type {
-        Some(BodyType::Json | BodyType::NdJson) => true,
+        Some(BodyType::Json | BodyType::NdJson | BodyType::Other(_)) => true,
         Some(BodyType::Unknown) => false,
         None => lenient,
     };

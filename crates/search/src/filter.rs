@@ -109,6 +109,20 @@ impl DocumentFilter for QueryFilter {
     }
 }
 
+/// Checks that a query can be searched with.
+///
+/// # Errors
+/// It does not parse, or does not fit the mapping.
+pub fn check_query(query: &Value, mapping: &Arc<Mapping>, index: &str) -> Result<(), ApiError> {
+    let query = parse_query(query)?;
+    let nothing = Searcher::in_memory(Arc::clone(mapping), &[])?;
+    let context = ShardContext {
+        index,
+        ..ShardContext::default()
+    };
+    compile_root(&Shard::new(&nothing, &context)?, &query).map(drop)
+}
+
 /// Checks that a query may be the filter of an alias.
 ///
 /// # Errors

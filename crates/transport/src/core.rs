@@ -25,6 +25,7 @@ use crate::message::Message;
 use crate::pool::Pool;
 use crate::refusal::RefusalLog;
 use crate::turns::Turns;
+use crate::wire::Traffic;
 
 /// What this node does when another asks, and who may.
 #[derive(Clone)]
@@ -61,6 +62,7 @@ pub(crate) struct Core {
     pub(crate) runtime: Handle,
     next_id: AtomicU64,
     pub(crate) dialled: AtomicU64,
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 impl Core {
@@ -84,6 +86,7 @@ impl Core {
             runtime: Handle::current(),
             next_id: AtomicU64::new(1),
             dialled: AtomicU64::new(0),
+            traffic: Arc::default(),
             config,
         })
     }

@@ -326,6 +326,7 @@ impl Attempt<'_> {
             close: close.clone(),
             end: end.clone(),
             prover,
+            traffic: Arc::clone(&self.core.traffic),
         };
         let core = Arc::clone(self.core);
         self.core.tasks.spawn(async move {

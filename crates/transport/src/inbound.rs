@@ -263,7 +263,9 @@ impl Session {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> http::Response<Chunks> {
-        wire::response(self.handle(request).await)
+        let response = wire::response(self.handle(request).await);
+        self.core.traffic.note_sent(response.body());
+        response
     }
 
     async fn handle(&self, request: Request<Incoming>) -> Result<Bytes, ApiError> {
@@ -297,6 +299,7 @@ impl Session {
                 return Err(ApiError::new(ErrorCode::ReceiveTimeout, reason));
             }
         };
+        self.core.traffic.note_received(&body);
         let body = match charge {
             // Whatever is kept of it stays charged.
             Some(charge) => charge.hold(body),

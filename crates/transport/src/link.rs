@@ -23,7 +23,7 @@ use crate::handshake::{HANDSHAKE_ACTION, Hello, Welcome};
 use crate::identity::NodeIdentity;
 use crate::proof::{Prover, Unproven};
 use crate::stream::{EndCause, StreamEnd};
-use crate::wire::{self, BodyError, Chunks};
+use crate::wire::{self, BodyError, Chunks, Traffic};
 
 /// What a link is for. Elasticsearch keeps 13 connections for the same reason; multiplexing needs two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, PartialOrd, Ord)]
@@ -72,6 +72,7 @@ pub(crate) struct LinkWire {
     pub(crate) end: EndCause,
     /// Of this end of the link.
     pub(crate) prover: Prover,
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 /// A request for [`LinkWire::call`].
@@ -234,6 +235,7 @@ impl LinkWire {
         request: http::Request<Chunks>,
         limit: usize,
     ) -> Result<Bytes, CallError> {
+        self.traffic.note_sent(request.body());
         let sent = self.sender.clone().try_send_request(request).await;
         let response = sent.map_err(|mut failed| {
             let reason = self.reason(failed.error());
@@ -250,6 +252,7 @@ impl LinkWire {
             }
             Err(BodyError::Broken(reason)) => return Err(CallError::Broken(reason)),
         };
+        self.traffic.note_received(&body);
         match status {
             StatusCode::OK => Ok(body),
             StatusCode::INTERNAL_SERVER_ERROR => Err(CallError::Remote(wire::decode_error(&body))),

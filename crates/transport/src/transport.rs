@@ -74,6 +74,11 @@ pub struct TransportCounts {
     pub handshaking: usize,
     /// Dialled since the start.
     pub dialled_total: u64,
+    /// Messages since the start, requests and responses alike; then their bytes.
+    pub received: u64,
+    pub received_bytes: u64,
+    pub sent: u64,
+    pub sent_bytes: u64,
 }
 
 type Listeners = Vec<(Arc<Profile>, Listener)>;
@@ -403,7 +408,12 @@ impl Transport {
 
     /// Returns how many connections there are.
     pub fn counts(&self) -> TransportCounts {
+        let [received, received_bytes, sent, sent_bytes] = self.core.traffic.read();
         TransportCounts {
+            received,
+            received_bytes,
+            sent,
+            sent_bytes,
             accepted: self.core.sessions.lock().len(),
             handshaking: self.core.handshakes.taken(),
             dialled_total: self.core.dialled.load(Ordering::Relaxed),

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,6 +21,39 @@ use ringwall_api::{ApiError, Authentication, ErrorCode};
 use ringwall_base::encoding;
 
 use crate::origin::Origin;
+
+/// Messages, requests and responses alike, since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    received: AtomicU64,
+    received_bytes: AtomicU64,
+    sent: AtomicU64,
+    sent_bytes: AtomicU64,
+}
+
+impl Traffic {
+    pub(crate) fn note_received(&self, body: &Bytes) {
+        self.received.fetch_add(1, Ordering::Relaxed);
+        self.received_bytes
+            .fetch_add(body.len() as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_sent(&self, body: &Chunks) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        self.sent_bytes.fetch_add(body.left, Ordering::Relaxed);
+    }
+
+    /// Returns received messages and bytes, then those sent.
+    pub(crate) fn read(&self) -> [u64; 4] {
+        let counts = [
+            &self.received,
+            &self.received_bytes,
+            &self.sent,
+            &self.sent_bytes,
+        ];
+        counts.map(|count| count.load(Ordering::Relaxed))
+    }
+}
 
 /// A body of ready chunks and known length.
 #[derive(Debug, Default)]

@@ -1,5 +1,7 @@
 //! The cluster as a whole.
 
+mod absent;
+mod allocation_explain;
 mod health;
 mod health_report;
 mod membership;
@@ -12,6 +14,8 @@ mod state;
 mod stats;
 mod tasks;
 
+pub use absent::*;
+pub use allocation_explain::*;
 pub use health::*;
 pub use health_report::*;
 pub use membership::*;

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::indices::BroadcastResponse;
 use crate::search::{ByQueryResult, ByQueryStatus};
 use crate::{ApiError, ApiResult};
 
@@ -122,7 +123,14 @@ pub struct GetTaskResponse {
     pub completed: bool,
     pub task: TaskInfo,
     /// Of a task whose result is kept.
-    pub outcome: Option<Result<ByQueryResult, ApiError>>,
+    pub outcome: Option<Result<TaskResult, ApiError>>,
+}
+
+/// What a task came to that nobody waited for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum TaskResult {
+    ByQuery(Box<ByQueryResult>),
+    Broadcast(BroadcastResponse),
 }
 
 #[cfg(test)]

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::search::SearchCounts;
+use crate::indices::{CopyNumbers, ShardStats};
 
 /// `GET /_nodes/stats`: what each node uses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NodesStatsRequest {
     pub nodes: Vec<String>,
+    /// Also tells of each shard copy.
+    pub by_copy: bool,
 }
 
 /// One entry per node that answered, by node id.
@@ -41,10 +43,11 @@ pub struct NodeStats {
     /// Why the node must not be relied on, if it must not.
     #[serde(default)]
     pub unhealthy: Option<String>,
-    pub docs: u64,
-    pub store_bytes: u64,
+    /// Of all copies together.
+    pub numbers: CopyNumbers,
+    /// Of each, where that was asked for.
     #[serde(default)]
-    pub search: SearchCounts,
+    pub copies: Vec<ShardStats>,
     pub http: HttpCounts,
     pub transport: TransportCounts,
     #[serde(default)]
@@ -114,4 +117,9 @@ pub struct TransportCounts {
     pub handshaking: u64,
     /// Dialled since the start.
     pub dialled: u64,
+    /// Messages since the start, requests and responses alike, and their bytes.
+    pub received: u64,
+    pub received_bytes: u64,
+    pub sent: u64,
+    pub sent_bytes: u64,
 }

@@ -5,9 +5,11 @@ mod field_caps;
 mod pit;
 mod query;
 mod scroll;
+mod validate;
 
 pub use by_query::*;
 pub use field_caps::*;
 pub use pit::*;
 pub use query::*;
 pub use scroll::*;
+pub use validate::*;

@@ -1,6 +1,7 @@
 //! Where copies may be, and how they leave where they may not.
 
 use super::*;
+use crate::explain::Verdict;
 
 #[test]
 fn full_disks_take_less_and_less() {
@@ -171,4 +172,53 @@ fn a_move_that_fails_is_made_again_later() {
     cluster.start_all();
     assert_ne!(cluster.primary_node(), Some(from));
     assert_eq!(cluster.status(), HealthStatus::Green);
+}
+
+/// What is explained is what was decided: a copy that stays on no node has a reason on every node.
+#[test]
+fn an_unassigned_copy_has_a_reason_on_every_node() {
+    let reasons = |cluster: &Cluster| {
+        let mut reasons = Vec::new();
+        for (id, shard) in cluster.state.shards() {
+            for (position, copy) in shard.copies.iter().enumerate() {
+                if copy.state != CopyState::Unassigned {
+                    continue;
+                }
+                let told = cluster.state.explain(&id, position, 0).unwrap();
+                for node in &told.nodes {
+                    assert!(node.verdict() > Verdict::Yes, "{told:?}");
+                    let says_no = node.decisions.iter().filter(|d| d.verdict == Verdict::No);
+                    reasons.extend(says_no.map(|decision| decision.decider));
+                }
+            }
+        }
+        reasons.sort_unstable();
+        reasons.dedup();
+        reasons
+    };
+    let mut cluster = Cluster::of(2);
+    cluster.create(1, 2);
+    cluster.start_all();
+    assert_eq!(reasons(&cluster), ["same_shard"]);
+    let mut cluster = Cluster::of(2);
+    cluster.settings(json!({"cluster.routing.allocation.enable": "none"}));
+    cluster.create(1, 1);
+    assert_eq!(
+        reasons(&cluster),
+        ["enable", "replica_after_primary_active"]
+    );
+    let mut cluster = Cluster::of(2);
+    cluster.settings(json!({"cluster.routing.allocation.require.rack": "a"}));
+    cluster.create(1, 0);
+    assert_eq!(reasons(&cluster), ["filter"]);
+    let mut cluster = Cluster::of(1);
+    assert!(cluster.try_disk(1, DiskLevel::High));
+    cluster.create(1, 0);
+    assert_eq!(reasons(&cluster), ["disk_threshold"]);
+    assert!(cluster.try_disk(1, DiskLevel::Enough));
+    cluster.start_all();
+    let (id, _) = cluster.state.shards().next().unwrap();
+    let told = cluster.state.explain(&id, 0, 0).unwrap();
+    assert_eq!(told.may_stay.unwrap().verdict(), Verdict::Yes);
+    assert_eq!(cluster.state.explain(&id, 1, 0), None);
 }

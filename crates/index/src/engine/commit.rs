@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringwall_base::{NO_OPS_PERFORMED, SeqNo};
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,22 @@ impl Shard {
 
     /// Commits the search index and lets go of the translog that a restart no longer needs.
     pub fn flush(&self) -> Result<()> {
+        let begun = Instant::now();
+        self.flush_now()?;
+        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.flushes.micros.fetch_add(micros, Ordering::Relaxed);
+        self.flushes.count.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A flush that nobody asked for, see [`Shard::should_flush`].
+    pub fn flush_periodically(&self) -> Result<()> {
+        self.flush()?;
+        self.flushes.periodic.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn flush_now(&self) -> Result<()> {
         self.check()?;
         let _one = self.commit.lock();
         let mark = self.translog.flush_mark();
@@ -73,7 +89,6 @@ impl Shard {
         let committed = *self.committed.lock();
         self.note(self.translog.trim(committed))?;
         self.translog.note_flushed(mark);
-        self.flushes.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
@@ -93,7 +108,7 @@ impl Shard {
     }
 
     /// The caller holds the commit lock.
-    fn commit_index(&self) -> Result<()> {
+    pub(super) fn commit_index(&self) -> Result<()> {
         let cut = Cell::new((NO_OPS_PERFORMED, NO_OPS_PERFORMED));
         self.writer.commit(
             || {

@@ -17,6 +17,7 @@ mod failure;
 mod get;
 mod identity;
 mod lookup;
+mod merge;
 mod open;
 mod options;
 mod recent;
@@ -46,6 +47,7 @@ use crate::schema::Layout;
 use crate::translog::{OperationsReader, Translog};
 pub use get::GetDocument;
 pub use identity::ShardIdentity;
+pub use merge::{MergeGoal, SegmentInfo, segment_version};
 pub use open::NewShard;
 pub use options::ShardOptions;
 pub use recent::{RecentWrite, RequestItem};
@@ -89,7 +91,7 @@ pub struct Shard {
     committed: Mutex<SeqNo>,
     failure: Arc<Failure>,
     refreshes: AtomicU64,
-    flushes: AtomicU64,
+    flushes: stats::FlushCounts,
 }
 
 /// Sequence numbers of this copy.

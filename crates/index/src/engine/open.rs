@@ -12,6 +12,7 @@ use super::commit::CommitPayload;
 use super::failure::Failure;
 use super::lookup::IdLookup;
 use super::recent::RecentWrites;
+use super::stats::FlushCounts;
 use super::store::CheckedDirectory;
 use super::tracker::{LocalCheckpointTracker, TermRuns};
 use super::version_map::VersionMap;
@@ -125,7 +126,7 @@ impl Shard {
             committed: Mutex::new(commit.local_checkpoint),
             failure,
             refreshes: AtomicU64::new(0),
-            flushes: AtomicU64::new(0),
+            flushes: FlushCounts::default(),
         };
         shard.replay_translog(commit.local_checkpoint)?;
         Ok(shard)

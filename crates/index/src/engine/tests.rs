@@ -14,6 +14,7 @@ use super::*;
 use crate::{Operation, OperationKind, parse_document};
 
 mod crash;
+mod merge;
 mod model;
 mod rot;
 mod together;

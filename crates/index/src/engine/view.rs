@@ -210,6 +210,10 @@ impl Known {
 }
 
 impl FilterCache {
+    pub(crate) fn clear(&self) {
+        *self.known.lock() = Known::default();
+    }
+
     fn get(&self, segment: SegmentId, key: &str) -> Option<Passed> {
         let mut known = self.known.lock();
         known.uses += 1;

@@ -7,8 +7,9 @@
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use tantivy::index::SegmentId;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, MergePolicy, NoMergePolicy};
-use tantivy::{Index, IndexWriter, Term};
+use tantivy::{FutureResult, Index, IndexWriter, SegmentMeta, Term};
 
 use super::ShardOptions;
 use super::shard_document::ShardDocument;
@@ -42,6 +43,22 @@ struct State {
     dirty: bool,
     last_change: Instant,
     failed: Option<IndexError>,
+    /// Force merges under way.
+    asked_merges: usize,
+}
+
+/// See [`WriterQueue::hold_merges`].
+pub(crate) struct HeldMerges<'a>(&'a WriterQueue);
+
+impl Drop for HeldMerges<'_> {
+    /// With the last one the library merges by itself again.
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.asked_merges -= 1;
+        if let (0, Some(writer)) = (state.asked_merges, &state.writer) {
+            writer.set_merge_policy(self.0.merge_policy());
+        }
+    }
 }
 
 impl WriterQueue {
@@ -59,6 +76,7 @@ impl WriterQueue {
                 dirty: false,
                 last_change: Instant::now(),
                 failed: None,
+                asked_merges: 0,
             }),
             free: Condvar::new(),
         }
@@ -141,6 +159,31 @@ impl WriterQueue {
         state.note(result)
     }
 
+    /// Keeps the writer open for merges that were asked for, until what is returned is dropped. It is to be dropped where
+    /// no commit has the writer.
+    pub(crate) fn hold_merges(&self) -> HeldMerges<'_> {
+        self.state.lock().asked_merges += 1;
+        HeldMerges(self)
+    }
+
+    /// Begins to merge committed segments into one, beside changes. Until [`HeldMerges`] is dropped the library begins no
+    /// merges of its own, which would take segments away.
+    ///
+    /// Not beside a commit: the caller holds a lock for that.
+    pub(crate) fn start_merge(
+        &self,
+        segments: &[SegmentId],
+    ) -> Result<FutureResult<Option<SegmentMeta>>> {
+        let mut state = self.state.lock();
+        state.check()?;
+        let opened = self.open_writer(&mut state);
+        state.note(opened)?;
+        // Invariant: `open_writer` has just put it there.
+        let writer = state.writer.as_mut().expect("an open writer");
+        writer.set_merge_policy(Box::new(NoMergePolicy));
+        Ok(writer.merge(segments))
+    }
+
     /// Closes the writer when nothing was changed for so long. Returns whether it did.
     ///
     /// Not beside a commit: the caller holds a lock for that.
@@ -148,7 +191,9 @@ impl WriterQueue {
         let writer = {
             let mut state = self.state.lock();
             state.check()?;
-            if state.committing || state.dirty || state.last_change.elapsed() < idle {
+            // Closing it would wait for the merges, with everything that waits for a commit behind it.
+            let is_used = state.committing || state.dirty || state.asked_merges > 0;
+            if is_used || state.last_change.elapsed() < idle {
                 return Ok(false);
             }
             let Some(writer) = state.writer.take() else {
@@ -220,7 +265,13 @@ impl WriterQueue {
             .writer_with_options(options)
             .map_err(IndexError::engine("open the writer"))?;
         begin_session(&writer)?;
-        let policy: Box<dyn MergePolicy> = match self.segments_per_merge {
+        writer.set_merge_policy(self.merge_policy());
+        state.writer = Some(writer);
+        Ok(())
+    }
+
+    fn merge_policy(&self) -> Box<dyn MergePolicy> {
+        match self.segments_per_merge {
             Some(segments) => {
                 let mut merges = LogMergePolicy::default();
                 merges.set_min_num_segments(segments);
@@ -228,10 +279,7 @@ impl WriterQueue {
                 Box::new(merges)
             }
             None => Box::new(NoMergePolicy),
-        };
-        writer.set_merge_policy(policy);
-        state.writer = Some(writer);
-        Ok(())
+        }
     }
 }
 

@@ -26,6 +26,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use parking_lot::{Condvar, Mutex};
 use ringwall_base::{NO_OPS_PERFORMED, SeqNo, fs, ids};
@@ -417,6 +418,17 @@ impl Translog {
             uncommitted_bytes: state.total_bytes - state.flushed_bytes,
             generation: state.current.header.generation,
         }
+    }
+
+    /// Returns when the file was last written to that was so longest ago.
+    pub fn earliest_modified(&self) -> Option<SystemTime> {
+        let files: Vec<Arc<File>> = {
+            let state = self.state.lock();
+            let sealed = state.sealed.values().map(|sealed| sealed.file.clone());
+            sealed.chain([state.current.file.clone()]).collect()
+        };
+        let modified = |file: &Arc<File>| file.metadata().and_then(|about| about.modified());
+        files.iter().filter_map(|file| modified(file).ok()).min()
     }
 
     /// Returns the bytes in the generation being written.

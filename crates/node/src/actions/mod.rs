@@ -108,6 +108,8 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
     cluster::tasks::register_transport(services)?;
     document::get::register_transport(services)?;
     indices::broadcast::register_transport(services)?;
+    indices::recovery::register_transport(services)?;
+    indices::shard_stores::register_transport(services)?;
     nodes::info::register_transport(services)?;
     nodes::reload_secure_settings::register_transport(services)?;
     nodes::stats::register_transport(services)?;

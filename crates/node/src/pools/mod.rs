@@ -170,12 +170,20 @@ pub struct Pools {
     pub get: Pool,
     /// Fsync, recovery, refresh and flush.
     pub disk: Pool,
+    /// Merges that somebody asked for, which take long.
+    pub force_merge: Pool,
 }
 
 impl Pools {
     /// Returns the numbers of every pool.
     pub fn stats(&self) -> Vec<ThreadPoolStats> {
-        let pools = [&self.search, &self.write, &self.get, &self.disk];
+        let pools = [
+            &self.search,
+            &self.write,
+            &self.get,
+            &self.disk,
+            &self.force_merge,
+        ];
         pools.into_iter().map(Pool::stats).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! Bringing a copy up to date from its primary. See `docs/decisions/0003`.
 
 pub mod messages;
+pub mod progress;
 pub mod rate;
 pub mod source;
 pub mod target;
@@ -15,6 +16,7 @@ use self::messages::{
 };
 use crate::node_actions::for_members;
 use crate::services::Services;
+pub use progress::RecoveryLog;
 pub use rate::RecoveryRate;
 pub use source::RecoverySessions;
 

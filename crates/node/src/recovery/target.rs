@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use ringwall_api::indices::RecoveryStage;
 use ringwall_api::{ApiError, ApiResult, ErrorCode};
 use ringwall_base::{AllocationId, NodeId, SeqNo};
 use ringwall_index::engine::{CommitInfo, Shard, ShardIdentity, ShardInstaller, SnapshotFile};
@@ -17,6 +18,7 @@ use super::messages::{
     CANCEL, ChunkRequest, ExistingHistory, FILE_CHUNK, FINALIZE, OPERATIONS, OperationsRequest,
     OperationsResponse, Plan, START, StartRequest, StartResponse, StepRequest, StepResponse, TRACK,
 };
+use super::progress::Progress;
 use crate::replication::replica::decode_operations;
 use crate::services::Services;
 use crate::shards::LocalShard;
@@ -26,11 +28,16 @@ use crate::shards::start::{Assignment, Opening, remove_dir};
 ///
 /// # Errors
 /// The copy could not be brought up to date; the master assigns it again.
-pub async fn recover(services: &Arc<Services>, assignment: &Assignment) -> ApiResult<()> {
-    let begun = std::time::Instant::now();
+pub async fn recover(
+    services: &Arc<Services>,
+    assignment: &Assignment,
+    progress: &Progress,
+) -> ApiResult<()> {
+    let begun = Instant::now();
     let path = services.shards.path(&assignment.shard);
     let existing = open_existing(services, assignment, &path).await?;
     let source = active_primary(services, assignment).await?;
+    progress.comes_from(source);
     let primary = Primary {
         services,
         assignment,
@@ -48,6 +55,7 @@ pub async fn recover(services: &Arc<Services>, assignment: &Assignment) -> ApiRe
         assignment,
         primary,
         id: started.recovery_id,
+        progress,
     };
     let kind = match &started.plan {
         Plan::Operations { .. } => "operations",
@@ -202,6 +210,10 @@ impl Primary<'_> {
     }
 }
 
+fn millis_since(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
 fn withdrawn(assignment: &Assignment) -> ApiError {
     ApiError::new(
         ErrorCode::ShardNotFound,
@@ -224,6 +236,7 @@ struct Recovery<'a> {
     assignment: &'a Assignment,
     primary: Primary<'a>,
     id: u64,
+    progress: &'a Progress,
 }
 
 impl Recovery<'_> {
@@ -260,6 +273,12 @@ impl Recovery<'_> {
         files: Vec<SnapshotFile>,
         commit: CommitInfo,
     ) -> ApiResult<Opened> {
+        let begun = Instant::now();
+        self.progress.count(|counts| {
+            counts.stage = RecoveryStage::Index;
+            counts.files = files.len() as u64;
+            counts.bytes = files.iter().map(|file| file.length).sum();
+        });
         let disk = &self.services.pools.disk;
         let identity = ShardIdentity {
             shard: self.assignment.shard.clone(),
@@ -296,8 +315,12 @@ impl Recovery<'_> {
                     })
                     .await??;
                 offset += length;
+                self.progress.count(|counts| counts.bytes_copied += length);
             }
+            self.progress.count(|counts| counts.files_copied += 1);
         }
+        self.progress
+            .count(|counts| counts.index_ms = millis_since(begun));
         let opening = Opening::of(self.services, &self.assignment.shard)?;
         disk.run(move || -> ApiResult<Opened> {
             installer.finish(identity)?;
@@ -327,6 +350,9 @@ impl Recovery<'_> {
 
     /// Follows the primary, then takes every operation that came before that.
     async fn catch_up(&self, opened: Opened, from: SeqNo) -> ApiResult<usize> {
+        let begun = Instant::now();
+        self.progress
+            .count(|counts| counts.stage = RecoveryStage::Translog);
         let (engine, mapping_version) = opened;
         let assignment = self.assignment;
         let shard = LocalShard::new(
@@ -366,6 +392,8 @@ impl Recovery<'_> {
         self.services.pools.disk.run(refresh).await??;
         let done: StepResponse = self.primary.call(FINALIZE, step).await?;
         shard.engine.set_global_checkpoint(done.global_checkpoint);
+        self.progress
+            .count(|counts| counts.translog_ms = millis_since(begun));
         Ok(copied)
     }
 
@@ -395,6 +423,8 @@ impl Recovery<'_> {
             from = batch.next;
             let operations = decode_operations(&batch.operations)?;
             copied += operations.len();
+            self.progress
+                .count(|counts| counts.operations = copied as u64);
             self.apply(shard, operations).await?;
         }
         let local = shard.clone();

@@ -110,7 +110,7 @@ struct Due {
 impl Due {
     fn run(self, shard: &LocalShard) -> ApiResult<()> {
         if self.flush {
-            shard.engine.flush()?;
+            shard.engine.flush_periodically()?;
         }
         if self.refresh {
             shard.refresh()?;
@@ -119,7 +119,7 @@ impl Due {
         if let Some(idle) = self.close_idle
             && shard.engine.close_writer_if_idle(idle)?
         {
-            shard.engine.flush()?;
+            shard.engine.flush_periodically()?;
             tracing::debug!(shard = %shard.id, "idle shard writer closed");
         }
         Ok(())

@@ -69,12 +69,23 @@ pub(super) async fn start(services: &Arc<Services>, assignment: &Assignment) -> 
         let claim = move || sweep::claim(&root, &uuid);
         services.pools.disk.run(claim).await??;
     }
+    let state = services.cluster.state();
+    services
+        .recovery_log
+        .retain(|shard| state.shard(shard).is_some());
+    let progress = services.recovery_log.begin(
+        &assignment.shard,
+        &assignment.allocation_id,
+        assignment.source,
+    );
     match assignment.source {
         RecoverySource::EmptyStore => create(services, assignment).await,
         RecoverySource::ExistingStore => open_existing(services, assignment).await,
         RecoverySource::StaleStore => open_stale(services, assignment).await,
-        RecoverySource::Peer => target::recover(services, assignment).await,
-    }
+        RecoverySource::Peer => target::recover(services, assignment, &progress).await,
+    }?;
+    progress.done();
+    Ok(())
 }
 
 /// On a full disk an attempt would only fail, and failed attempts make the next ones rarer.

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringwall_api::ApiError;
-use ringwall_api::cluster::{TaskId, TaskInfo};
-use ringwall_api::search::ByQueryResult;
+use ringwall_api::cluster::{TaskId, TaskInfo, TaskResult};
 
 /// The task as it was when it ended, and its result.
 #[derive(Debug, Clone)]
 pub struct KeptResult {
     pub task: TaskInfo,
-    pub outcome: Arc<Result<ByQueryResult, ApiError>>,
+    pub outcome: Arc<Result<TaskResult, ApiError>>,
 }
 
 /// How much is kept.

@@ -1,6 +1,7 @@
 //! Documents in a cluster, through its HTTPS interface.
 
 mod acting;
+mod administration;
 mod aliases;
 mod analysis;
 mod answers;
@@ -12,7 +13,9 @@ mod close;
 mod costly_certificates;
 mod disk;
 mod field_caps;
+mod formats;
 mod levels;
+mod maintenance;
 mod membership;
 mod memory;
 mod numbers;

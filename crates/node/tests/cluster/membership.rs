@@ -137,7 +137,12 @@ fn requests() -> BTreeMap<&'static str, Value> {
         ("cluster:monitor/nodes/ssl[n]", nothing.clone()),
         ("cluster:monitor/stats[n]", nothing.clone()),
         ("cluster:monitor/task[n]", nothing.clone()),
-        ("cluster:monitor/nodes/stats[n]", nothing.clone()),
+        (
+            "cluster:monitor/nodes/stats[n]",
+            json!({"nodes": [], "by_copy": false}),
+        ),
+        ("indices:monitor/recovery[n]", json!([[shard, "id"]])),
+        ("indices:monitor/shard_stores[n]", json!([shard])),
         (
             "indices:data/read/open_reader_context",
             json!({"shard": shard, "state_version": 0, "through": "itself", "keep_alive_ms": 1000}),

@@ -84,8 +84,11 @@ async fn parameters_are_in_force_or_refused() {
         ),
         ("/i/_search?search_type=scan", "No search type for [scan]"),
         ("/i/_search?request_cache=maybe", "maybe"),
-        ("/i/_search?batched_reduce_size=1", "batched_reduce_size"),
-        ("/i/_search?format=yaml", "[format]"),
+        (
+            "/i/_search?batched_reduce_size=1",
+            "batchedReduceSize must be >= 2",
+        ),
+        ("/i/_search?format=xml", "[format]"),
         ("/i/_search?source={}", "source_content_type"),
         (
             "/i/_flush?force=true&wait_if_ongoing=false",
@@ -97,7 +100,7 @@ async fn parameters_are_in_force_or_refused() {
             "/i/_mapping?include_defaults=true",
             "unrecognized parameter",
         ),
-        ("/_nodes/stats?level=shards", "level"),
+        ("/_nodes/stats?level=foo", "level"),
         ("/_cat/indices?health=foo", "[foo]"),
         ("/_cat/indices?time=foo", "[time]"),
         ("/_cluster/health?wait_for_events=foo", "wait_for_events"),

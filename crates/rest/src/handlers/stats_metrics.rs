@@ -117,6 +117,7 @@ pub const NODE: Metrics = Metrics {
         "transport",
         "http",
         "breaker",
+        "discovery",
         "indexing_pressure",
         "thread_pool",
         "ingest",
@@ -131,15 +132,25 @@ pub const NODE: Metrics = Metrics {
 pub const INDEX: Metrics = Metrics {
     what: "metric",
     known: INDEX_KNOWN,
-    provided: &["docs", "store", "search", "segments", "translog"],
+    provided: INDEX_PROVIDED,
 };
 
 /// Metrics of the indices of a node, of `_nodes/stats/indices`.
 pub const NODE_INDEX: Metrics = Metrics {
     what: "index metric",
     known: INDEX_KNOWN,
-    provided: &["docs", "store", "search"],
+    provided: INDEX_PROVIDED,
 };
+
+const INDEX_PROVIDED: &[&str] = &[
+    "docs",
+    "store",
+    "search",
+    "flush",
+    "segments",
+    "translog",
+    "shard_stats",
+];
 
 const INDEX_KNOWN: &[&str] = &[
     "docs",
@@ -210,15 +221,16 @@ mod tests {
             ),
             (
                 &NODE,
-                "jvm,discovery",
-                "request [/p]: there are no numbers for metric [discovery]; there are for [indices, os, process, jvm, \
-                 fs, transport, http, breaker, indexing_pressure, thread_pool, ingest, script, script_cache, \
+                "jvm,allocations",
+                "request [/p]: there are no numbers for metric [allocations]; there are for [indices, os, process, jvm, \
+                 fs, transport, http, breaker, discovery, indexing_pressure, thread_pool, ingest, script, script_cache, \
                  repositories, adaptive_selection]",
             ),
             (
                 &NODE_INDEX,
                 "warmer",
-                "request [/p]: there are no numbers for index metric [warmer]; there are for [docs, store, search]",
+                "request [/p]: there are no numbers for index metric [warmer]; there are for [docs, store, search, flush, \
+                 segments, translog, shard_stats]",
             ),
         ] {
             assert_eq!(check(metrics, given).unwrap_err(), reason);

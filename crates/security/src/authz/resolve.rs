@@ -185,6 +185,8 @@ impl Resolver<'_> {
             return Ok(());
         }
         match self.names.alias(name) {
+            // An alias is no index that could be deleted.
+            Some(_) if self.action == DELETE_INDEX && options.ignore_unavailable => Ok(()),
             Some(_) if self.action == DELETE_INDEX => Err(ApiError::illegal_argument(format!(
                 "The provided expression [{name}] matches an alias, specify the corresponding concrete \
                  indices instead."

@@ -74,7 +74,7 @@ impl Handler<MetricsRequest> for Services {
         _context: RequestContext,
         _request: Resolved<MetricsRequest>,
     ) -> ApiResult<MetricsResponse> {
-        let stats = local_stats(&services).await?;
+        let stats = local_stats(&services, false).await?;
         let state = services.cluster.state();
         let tls = tls::local(&services);
         let mut page = Page::default();
@@ -132,13 +132,13 @@ impl Handler<MetricsRequest> for Services {
             "ringwall_docs",
             "Documents in the shard copies of this node.",
             &[],
-            stats.docs as f64,
+            stats.numbers.docs as f64,
         );
         page.gauge(
             "ringwall_store_bytes",
             "Bytes of the shard copies of this node.",
             &[],
-            stats.store_bytes as f64,
+            stats.numbers.store_bytes as f64,
         );
         page.gauge(
             "ringwall_cluster_nodes",

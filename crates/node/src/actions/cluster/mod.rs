@@ -1,5 +1,7 @@
 //! The cluster as a whole.
 
+mod absent;
+mod allocation_explain;
 pub mod health;
 pub mod health_report;
 pub mod membership;

@@ -20,9 +20,10 @@ impl Handler<ClusterStateRequest> for Services {
         let state = services.cluster.state();
         let names = selected(&state, request.named());
         request.named().check(&names)?;
+        let are_named = !request.named().is_empty();
         let rendered = state.render(
             &request.metrics,
-            &names,
+            are_named.then_some(names.as_slice()),
             services.cluster.master(),
             public_mapping,
         );

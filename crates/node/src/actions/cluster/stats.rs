@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use ringwall_api::cluster::{ClusterStatsRequest, ClusterStatsResponse, IndexCounts, NodeTotals};
+use ringwall_api::indices::CopyNumbers;
 use ringwall_api::{ActionRequest, ApiResult, RequestContext};
 use ringwall_cluster::{ClusterState, CopyState};
 use ringwall_security::Resolved;
@@ -31,32 +32,18 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
 }
 
 async fn totals(services: &Arc<Services>) -> ApiResult<NodeTotals> {
-    let stats = local_stats(services).await?;
-    let shards = services.shards.all();
-    let (docs, deleted_docs, segments) = services
-        .pools
-        .disk
-        .run(move || {
-            let mut sums = (0, 0, 0);
-            for shard in &shards {
-                // One that is just being closed holds nothing.
-                let Ok(own) = shard.engine.stats() else {
-                    continue;
-                };
-                sums.2 += own.segments;
-                if shard.is_primary() {
-                    sums.0 += own.docs;
-                    sums.1 += own.deleted_docs;
-                }
-            }
-            sums
-        })
-        .await?;
+    let mut stats = local_stats(services, true).await?;
+    let primaries = std::mem::take(&mut stats.copies);
+    let primaries: CopyNumbers = primaries
+        .iter()
+        .filter(|copy| copy.primary)
+        .map(|copy| copy.numbers)
+        .sum();
     Ok(NodeTotals {
+        docs: primaries.docs,
+        deleted_docs: primaries.deleted_docs,
+        segments: stats.numbers.segments,
         stats,
-        docs,
-        deleted_docs,
-        segments,
     })
 }
 

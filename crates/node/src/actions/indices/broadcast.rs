@@ -8,8 +8,9 @@ use futures::future::join_all;
 use ringwall_api::auth::Authentication;
 use ringwall_api::document::ShardCounts;
 use ringwall_api::indices::{
-    AddIndexBlockRequest, BroadcastResponse, CloseIndexRequest, FlushRequest, IndicesStatsRequest,
-    RefreshRequest, RolloverRequest,
+    AddIndexBlockRequest, BroadcastResponse, ClearCacheRequest, CloseIndexRequest, CopyNumbers,
+    FlushRequest, ForceMergeRequest, IndicesStatsRequest, RefreshRequest, RolloverRequest, Segment,
+    SegmentsRequest,
 };
 use ringwall_api::search::{SearchCounts, ShardFailure};
 use ringwall_api::{ActionRequest, ApiError, ApiResult, ErrorCode, RequestContext};
@@ -20,7 +21,8 @@ use ringwall_security::ResolvedIndices;
 use ringwall_transport::{DuplicateAction, NodeAction};
 use serde::{Deserialize, Serialize};
 
-use crate::actions::indices::concrete;
+use crate::actions::indices::forcemerge::Merge;
+use crate::actions::indices::{concrete, segments};
 use crate::node_actions::{Needs, for_users};
 use crate::replication::primary::refresh_recovering;
 use crate::services::Services;
@@ -39,6 +41,11 @@ pub(crate) enum Work {
     CloseWrites,
     /// Waits for the writes that began before the index was blocked.
     BlockWrites,
+    Merge(Merge),
+    ClearFilters,
+    /// For who asks for another cache that there is not: it needs the right, and nothing is done.
+    ClearNothing,
+    Segments,
     Stats,
     /// Statistics, for who may roll over.
     Rollover,
@@ -56,19 +63,12 @@ pub(crate) struct NodeResponse {
     results: Vec<Result<CopyStats, ApiError>>,
 }
 
-/// Numbers of a copy; zero when they were not asked for.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+/// Empty but for what was asked for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct CopyStats {
-    pub(crate) docs: u64,
-    pub(crate) deleted_docs: u64,
-    pub(crate) store_bytes: u64,
-    pub(crate) translog_ops: u64,
-    pub(crate) max_seq_no: i64,
-    pub(crate) local_checkpoint: i64,
-    pub(crate) global_checkpoint: i64,
-    pub(crate) segments: u64,
+    pub(crate) numbers: CopyNumbers,
     #[serde(default)]
-    pub(crate) search: SearchCounts,
+    pub(crate) segment_list: Vec<Segment>,
 }
 
 /// Registers each node's side with the transport.
@@ -84,6 +84,9 @@ fn needs(request: &NodeRequest) -> Vec<Needs> {
         Work::Flush => FlushRequest::NAME,
         Work::Close | Work::CloseWrites => CloseIndexRequest::NAME,
         Work::BlockWrites => AddIndexBlockRequest::NAME,
+        Work::Merge(_) => ForceMergeRequest::NAME,
+        Work::ClearFilters | Work::ClearNothing => ClearCacheRequest::NAME,
+        Work::Segments => SegmentsRequest::NAME,
         Work::Stats => IndicesStatsRequest::NAME,
         Work::Rollover => RolloverRequest::NAME,
     };
@@ -110,16 +113,33 @@ async fn on_node(services: &Arc<Services>, request: NodeRequest) -> ApiResult<No
                 Work::Refresh => local.refresh()?,
                 Work::Flush | Work::Close => local.engine.flush()?,
                 Work::CloseWrites | Work::BlockWrites => {}
-                Work::Stats | Work::Rollover => {
+                Work::Merge(merge) => merge.run(&local.engine)?,
+                Work::ClearFilters => local.engine.clear_filters(),
+                Work::ClearNothing => {}
+                Work::Segments => {
                     return Ok(CopyStats {
+                        segment_list: segments::listed(local.engine.segments()?),
+                        ..CopyStats::default()
+                    });
+                }
+                Work::Stats | Work::Rollover => {
+                    let numbers = CopyNumbers {
                         search: local.search_counts.read(open),
-                        ..copy_stats(&local.engine.stats()?)
+                        ..numbers_of(&local.engine.stats()?)
+                    };
+                    return Ok(CopyStats {
+                        numbers,
+                        ..CopyStats::default()
                     });
                 }
             }
             Ok(CopyStats::default())
         };
-        let done = services.pools.disk.run(run).await??;
+        let pool = match work {
+            Work::Merge(_) => &services.pools.force_merge,
+            _ => &services.pools.disk,
+        };
+        let done = pool.run(run).await??;
         if work == Work::Refresh {
             refresh_recovering(services, &shard).await?;
         }
@@ -130,16 +150,27 @@ async fn on_node(services: &Arc<Services>, request: NodeRequest) -> ApiResult<No
     })
 }
 
-fn copy_stats(stats: &engine::ShardStats) -> CopyStats {
-    CopyStats {
+/// Returns the numbers of an engine, without those of searches.
+pub(crate) fn numbers_of(stats: &engine::ShardStats) -> CopyNumbers {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    CopyNumbers {
+        copies: 1,
         docs: stats.docs,
         deleted_docs: stats.deleted_docs,
+        segments: stats.segments,
+        segment_bytes: stats.segment_bytes,
         store_bytes: stats.store_bytes,
         translog_ops: stats.translog.uncommitted_operations,
+        translog_uncommitted_bytes: stats.translog.uncommitted_bytes,
+        translog_bytes: stats.translog.bytes,
+        translog_age_ms: millis(stats.translog_age),
         max_seq_no: stats.max_seq_no,
         local_checkpoint: stats.local_checkpoint,
         global_checkpoint: stats.global_checkpoint,
-        segments: stats.segments,
+        refreshes: stats.refreshes,
+        flushes: stats.flushes,
+        periodic_flushes: stats.periodic_flushes,
+        flush_ms: millis(stats.flush_time),
         search: SearchCounts::default(),
     }
 }
@@ -172,7 +203,7 @@ pub(crate) async fn broadcast(
             shards: copies.iter().map(|(shard, _)| shard.clone()).collect(),
         };
         let answer: ApiResult<NodeResponse> = services
-            .call_as(authentication, node, BROADCAST, request, TIMEOUT)
+            .call_as(authentication, node, BROADCAST, request, timeout(work))
             .await;
         let results = match answer {
             Ok(answer) if answer.results.len() == copies.len() => answer.results,
@@ -272,4 +303,14 @@ pub(crate) async fn maintain(
     Ok(BroadcastResponse { shards, failures })
 }
 
+fn timeout(work: Work) -> Duration {
+    match work {
+        Work::Merge(_) => MERGE_TIMEOUT,
+        _ => TIMEOUT,
+    }
+}
+
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// As long as writing a shard anew may take, beside others that wait on the node.
+const MERGE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);

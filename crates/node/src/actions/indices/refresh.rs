@@ -32,7 +32,6 @@ impl Handler<FlushRequest> for Services {
     }
 }
 
-/// Has every copy of indices that are closed commit its files, so that nothing of them has to be done again when a node
 /// Waits until the writes are over that began before these indices were closed or blocked, which every node has
 /// applied. Returns whether all copies said so.
 pub(crate) async fn writes_are_over(
@@ -49,7 +48,8 @@ pub(crate) async fn writes_are_over(
     every_copy(services, user, indices, work, "may have writes under way").await
 }
 
-/// Flushes every copy of closed indices. Returns whether all of them did.
+/// Has every copy of closed indices commit its files, so that nothing of them has to be done again when a node
+/// starts. Returns whether all of them did.
 pub(crate) async fn flush_closed(
     services: &Arc<Services>,
     user: &Authentication,

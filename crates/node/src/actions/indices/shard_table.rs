@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ringwall_api::indices::{IndexRow, ShardRow, ShardTableRequest, ShardTableResponse};
+use ringwall_api::indices::{
+    CopyNumbers, IndexRow, ShardRow, ShardTableRequest, ShardTableResponse,
+};
 use ringwall_api::{ApiResult, RequestContext};
 use ringwall_base::{NodeId, ShardId};
 use ringwall_cluster::{ClusterState, CopyState, ShardCopy};
 use ringwall_security::Resolved;
 
 use crate::actions::Handler;
-use crate::actions::indices::broadcast::{CopyStats, Work, broadcast, copies};
+use crate::actions::indices::broadcast::{Work, broadcast, copies};
 use crate::actions::indices::concrete;
 use crate::services::Services;
 
@@ -30,9 +32,9 @@ impl Handler<ShardTableRequest> for Services {
             Work::Stats,
         )
         .await;
-        let stats: HashMap<(ShardId, NodeId), CopyStats> = answers
+        let stats: HashMap<(ShardId, NodeId), CopyNumbers> = answers
             .into_iter()
-            .filter_map(|answer| Some(((answer.shard, answer.node), answer.result.ok()?)))
+            .filter_map(|answer| Some(((answer.shard, answer.node), answer.result.ok()?.numbers)))
             .collect();
         let rows = copies(&state, &indices)
             .map(|(shard, copy)| {
@@ -44,7 +46,7 @@ impl Handler<ShardTableRequest> for Services {
         let indices = indices
             .iter()
             .map(|index| {
-                let sum = |primaries_only: bool, field: fn(&CopyStats) -> u64| {
+                let sum = |primaries_only: bool, field: fn(&CopyNumbers) -> u64| {
                     copies(&state, &[index])
                         .filter(|(_, copy)| copy.primary || !primaries_only)
                         .filter_map(|(shard, copy)| stats.get(&(shard, copy.node?)))
@@ -76,7 +78,7 @@ fn shard_row(
     state: &ClusterState,
     shard: &ShardId,
     copy: &ShardCopy,
-    numbers: Option<&CopyStats>,
+    numbers: Option<&CopyNumbers>,
 ) -> ShardRow {
     let node = copy.node.and_then(|id| state.nodes.get(&id));
     let ip = |address: &str| {

@@ -17,6 +17,7 @@ use crate::services::Services;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Primaries {
     pub docs: u64,
+    /// Of segments: an empty index has none.
     pub bytes: u64,
     /// Of the one that has most.
     pub most_docs: u64,
@@ -37,12 +38,12 @@ pub(crate) async fn measure_primaries(
     let mut sum = Primaries::default();
     let mut found = 0;
     for answer in answers.into_iter().filter(|answer| answer.primary) {
-        let stats = answer.result?;
+        let numbers = answer.result?.numbers;
         found += 1;
-        sum.docs += stats.docs;
-        sum.bytes += stats.store_bytes;
-        sum.most_docs = sum.most_docs.max(stats.docs);
-        sum.most_bytes = sum.most_bytes.max(stats.store_bytes);
+        sum.docs += numbers.docs;
+        sum.bytes += numbers.segment_bytes;
+        sum.most_docs = sum.most_docs.max(numbers.docs);
+        sum.most_bytes = sum.most_bytes.max(numbers.segment_bytes);
     }
     match found == index.settings.number_of_shards() {
         true => Ok(sum),
@@ -71,24 +72,21 @@ impl Handler<IndicesStatsRequest> for Services {
         )
         .await;
         let (counts, failures) = counts(total, &answers);
+        let is_closed = |index: &str| state.indices.get(index).is_some_and(|i| i.is_closed);
         let shards = answers
             .into_iter()
             .filter_map(|answer| {
-                let stats = answer.result.ok()?;
+                let mut numbers = answer.result.ok()?.numbers;
+                let index = answer.shard.index.name;
+                if is_closed(&index) && !request.unloaded_segments {
+                    numbers.segments = 0;
+                }
                 Some(ShardStats {
-                    index: answer.shard.index.name,
+                    index,
                     shard: answer.shard.shard,
                     primary: answer.primary,
                     node: answer.node.to_string(),
-                    docs: stats.docs,
-                    deleted_docs: stats.deleted_docs,
-                    store_bytes: stats.store_bytes,
-                    translog_ops: stats.translog_ops,
-                    max_seq_no: stats.max_seq_no,
-                    local_checkpoint: stats.local_checkpoint,
-                    global_checkpoint: stats.global_checkpoint,
-                    segments: stats.segments,
-                    search: stats.search,
+                    numbers,
                 })
             })
             .collect();

@@ -5,30 +5,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use ringwall_api::indices::{CopyNumbers, ShardStats};
 use ringwall_api::nodes::{
     BreakerStats, HttpCounts, NodeStats, NodesStatsRequest, NodesStatsResponse, TransportCounts,
 };
-use ringwall_api::search::SearchCounts;
 use ringwall_api::{ActionRequest, ApiResult, Authentication, RequestContext};
 use ringwall_security::Resolved;
 use ringwall_transport::{DuplicateAction, NodeAction};
 
 use crate::actions::Handler;
+use crate::actions::indices::broadcast::numbers_of;
 use crate::actions::nodes::info::selected;
 use crate::node_actions::{Needs, for_users};
 use crate::process;
 use crate::services::Services;
 
 /// To every node: what do you use?
-const NODE_STATS: NodeAction<(), NodeStats> = NodeAction::new("cluster:monitor/nodes/stats[n]");
+const NODE_STATS: NodeAction<NodesStatsRequest, NodeStats> =
+    NodeAction::new("cluster:monitor/nodes/stats[n]");
 
 /// Registers each node's side with the transport.
 pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateAction> {
     for_users(
         services,
         NODE_STATS,
-        |(): &()| vec![Needs::Cluster(NodesStatsRequest::NAME)],
-        async |services, _, ()| local_stats(&services).await,
+        |_: &NodesStatsRequest| vec![Needs::Cluster(NodesStatsRequest::NAME)],
+        async |services, _, request| local_stats(&services, request.by_copy).await,
     )
 }
 
@@ -54,8 +56,10 @@ pub(crate) async fn all_stats(
     let asked = selected(services, &state, &request.nodes).map(|node| {
         let services = services.clone();
         async move {
-            let answer: ApiResult<NodeStats> =
-                services.call_as(user, node.id, NODE_STATS, (), limit).await;
+            let asked = request.clone();
+            let answer: ApiResult<NodeStats> = services
+                .call_as(user, node.id, NODE_STATS, asked, limit)
+                .await;
             match answer {
                 Ok(stats) => Some((node.id.to_string(), stats)),
                 // Left out, as clients expect of a node that does not answer.
@@ -73,25 +77,36 @@ pub(crate) async fn all_stats(
     })
 }
 
-pub(crate) async fn local_stats(services: &Arc<Services>) -> ApiResult<NodeStats> {
-    let shards = services.shards.all();
-    let counts = shards.iter().map(|shard| shard.search_counts.read(0));
-    let search = SearchCounts {
-        open: services.readers.count() + services.searches.count(),
-        ..counts.fold(SearchCounts::default(), |all, one| all + one)
-    };
+pub(crate) async fn local_stats(services: &Arc<Services>, by_copy: bool) -> ApiResult<NodeStats> {
     let root = services.shards.root().to_owned();
-    let (docs, store_bytes, usage) = services
+    let shards = services.shards.all();
+    let open: Vec<u64> = shards
+        .iter()
+        .map(|shard| services.readers.open_on(&shard.id) + services.searches.open_on(&shard.id))
+        .collect();
+    let node = services.local_node();
+    let (copies, usage) = services
         .pools
         .disk
         .run(move || {
-            let stats = shards.iter().filter_map(|shard| shard.engine.stats().ok());
-            let (docs, bytes) = stats.fold((0, 0), |(docs, bytes), stats| {
-                (docs + stats.docs, bytes + stats.store_bytes)
+            let copies = shards.iter().zip(open).filter_map(|(shard, open)| {
+                let stats = shard.engine.stats().ok()?;
+                Some(ShardStats {
+                    index: shard.id.index.name.clone(),
+                    shard: shard.id.shard,
+                    primary: shard.is_primary(),
+                    node: node.to_string(),
+                    numbers: CopyNumbers {
+                        search: shard.search_counts.read(open),
+                        ..numbers_of(&stats)
+                    },
+                })
             });
-            (docs, bytes, process::usage(&root))
+            (copies.collect::<Vec<_>>(), process::usage(&root))
         })
         .await?;
+    let mut numbers: CopyNumbers = copies.iter().map(|copy| copy.numbers).sum();
+    numbers.search.open = services.readers.count() + services.searches.count();
     let local = services.transport.local();
     Ok(NodeStats {
         name: local.name.clone(),
@@ -107,9 +122,8 @@ pub(crate) async fn local_stats(services: &Arc<Services>) -> ApiResult<NodeStats
         disk_free_bytes: usage.disk_free_bytes,
         disk_watermarks: services.disk.watermarks(),
         unhealthy: services.coordination.status().borrow().unhealthy.clone(),
-        docs,
-        store_bytes,
-        search,
+        numbers,
+        copies: if by_copy { copies } else { Vec::new() },
         http: HttpCounts {
             open: services.clients.counts.open(),
             opened: services.clients.counts.opened(),
@@ -124,6 +138,10 @@ pub(crate) async fn local_stats(services: &Arc<Services>) -> ApiResult<NodeStats
                 accepted: counts.accepted as u64,
                 handshaking: counts.handshaking as u64,
                 dialled: counts.dialled_total,
+                received: counts.received,
+                received_bytes: counts.received_bytes,
+                sent: counts.sent,
+                sent_bytes: counts.sent_bytes,
             }
         },
     })

@@ -6,3 +6,4 @@ pub mod opened;
 pub mod pit;
 pub mod query;
 pub mod scroll;
+mod validate;

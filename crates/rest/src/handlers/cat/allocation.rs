@@ -47,7 +47,7 @@ impl CatTable for Allocation {
             "disk.indices",
             &["di", "diskIndices"],
             "disk used by indices",
-            |row| row.of_node(|node| Cell::Bytes(node.store_bytes)),
+            |row| row.of_node(|node| Cell::Bytes(node.numbers.store_bytes)),
         ),
         column(
             "disk.used",
@@ -86,7 +86,12 @@ impl CatTable for Allocation {
 
     async fn rows(request: &RestRequest) -> ApiResult<Vec<Row>> {
         let nodes = Vec::new();
-        let stats = request.execute(NodesStatsRequest { nodes }).await?;
+        let stats = request
+            .execute(NodesStatsRequest {
+                nodes,
+                by_copy: false,
+            })
+            .await?;
         let state = request
             .execute(ClusterStateRequest {
                 metrics: vec!["routing_table".to_owned()],

@@ -29,7 +29,12 @@ impl CatTable for Fielddata {
         let nodes = Vec::new();
         // Who may not ask about nodes is not told that there are none either.
         request.params.text("fields");
-        request.execute(NodesStatsRequest { nodes }).await?;
+        request
+            .execute(NodesStatsRequest {
+                nodes,
+                by_copy: false,
+            })
+            .await?;
         Ok(Vec::new())
     }
 }

@@ -85,7 +85,13 @@ impl CatTable for Nodes {
         request.params.hint_flags(&["include_unloaded_segments"])?;
         let info = all_nodes(request).await?;
         let nodes = Vec::new();
-        let mut stats = request.execute(NodesStatsRequest { nodes }).await?.nodes;
+        let mut stats = request
+            .execute(NodesStatsRequest {
+                nodes,
+                by_copy: false,
+            })
+            .await?
+            .nodes;
         let rows = info.nodes.into_iter().map(|(id, node)| Row {
             stats: stats.remove(&id),
             id: match full_id {

@@ -8,6 +8,7 @@ use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::glob::{self, Syntax};
 use serde_json::{Map, Value};
 
+use crate::formats::Format;
 use crate::request::{RestRequest, RestResponse};
 
 /// A table. What it declares is all that it is; how it is asked for, sorted and written is common.
@@ -220,11 +221,11 @@ impl View {
             columns: params.list("h"),
             order: params.list("s"),
             as_json: match params.text("format") {
-                Some("json") => true,
+                Some(name) if Format::of_name(name).is_some() => true,
                 Some("text" | "txt") => false,
                 Some(other) => {
                     return Err(ApiError::illegal_argument(format!(
-                        "unsupported format [{other}]; expected [text] or [json]"
+                        "unsupported format [{other}]; expected [text], [json], [yaml], [cbor] or [smile]"
                     )));
                 }
                 None => request.prefers_json,

@@ -73,7 +73,12 @@ impl CatTable for ThreadPools {
     async fn rows(request: &RestRequest) -> ApiResult<Vec<Row>> {
         let wanted = request.path_list("thread_pools");
         let nodes = Vec::new();
-        let stats = request.execute(NodesStatsRequest { nodes }).await?;
+        let stats = request
+            .execute(NodesStatsRequest {
+                nodes,
+                by_copy: false,
+            })
+            .await?;
         let is_wanted = |name: &str| {
             let mut patterns = wanted.iter();
             wanted.is_empty() || patterns.any(|pattern| glob::matches(pattern, name, Syntax::Star))

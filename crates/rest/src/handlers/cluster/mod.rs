@@ -1,5 +1,7 @@
 //! The cluster as a whole.
 
+pub mod absent;
+pub mod allocation_explain;
 mod health;
 mod health_report;
 pub mod membership;

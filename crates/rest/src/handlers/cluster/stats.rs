@@ -55,8 +55,8 @@ fn indices_json(answer: &ClusterStatsResponse, told: &[&NodeTotals]) -> Value {
         "shards": shards_json(&answer.indices),
         "docs": {"count": total(|node| node.docs), "deleted": total(|node| node.deleted_docs)},
         "store": {
-            "size_in_bytes": total(|node| node.stats.store_bytes),
-            "total_data_set_size_in_bytes": total(|node| node.stats.store_bytes),
+            "size_in_bytes": total(|node| node.stats.numbers.store_bytes),
+            "total_data_set_size_in_bytes": total(|node| node.stats.numbers.store_bytes),
             "reserved_in_bytes": 0,
         },
         // Values are read from the files of the index, and no results of queries are kept.

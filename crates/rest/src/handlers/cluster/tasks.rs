@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringwall_api::cluster::{
-    CancelTasksRequest, GetTaskRequest, ListTasksRequest, TaskFilter, TaskId, TaskInfo,
+    CancelTasksRequest, GetTaskRequest, ListTasksRequest, TaskFilter, TaskId, TaskInfo, TaskResult,
     TasksResponse,
 };
 use ringwall_api::{ApiError, ApiResult};
 use serde_json::{Map, Value, json};
 
+use crate::handlers::indices::broadcast_json;
 use crate::handlers::search::by_query::{result_json, status_json};
 use crate::params::Params;
 use crate::render::humanize;
@@ -72,7 +73,8 @@ pub async fn get(request: RestRequest) -> ApiResult<RestResponse> {
     });
     match &response.outcome {
         None => {}
-        Some(Ok(result)) => body["response"] = result_json(result),
+        Some(Ok(TaskResult::ByQuery(result))) => body["response"] = result_json(result),
+        Some(Ok(TaskResult::Broadcast(result))) => body["response"] = broadcast_json(result),
         Some(Err(error)) => body["error"] = error.object_with_cause().into(),
     }
     Ok(RestResponse::json(body))

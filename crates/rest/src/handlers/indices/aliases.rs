@@ -49,12 +49,8 @@ pub async fn get(request: RestRequest) -> ApiResult<RestResponse> {
             body.insert(index.name, json!({"aliases": shown}));
         }
     }
-    let is_missing = |name: &&String| !is_pattern(name) && !found.contains(*name);
-    let missing: Vec<&str> = wanted
-        .iter()
-        .filter(is_missing)
-        .map(String::as_str)
-        .collect();
+    let mut missing = unanswered(&wanted, &found);
+    missing.sort_unstable();
     let status = match missing.is_empty() {
         true => StatusCode::OK,
         false => StatusCode::NOT_FOUND,
@@ -87,6 +83,25 @@ fn is_wanted(wanted: &[String], alias: &str) -> bool {
         }
     }
     is_wanted
+}
+
+/// Returns the names that are nobody's. One that is excluded again was not to be found, and what follows a pattern with a
+/// `-` is an exclusion, no name. Source: Elasticsearch 8.19, asked.
+fn unanswered<'a>(wanted: &'a [String], found: &BTreeSet<String>) -> Vec<&'a str> {
+    let first_pattern = wanted.iter().position(|name| name.contains('*'));
+    let exclusions = &wanted[first_pattern.unwrap_or(wanted.len())..];
+    let is_excluded = |at: usize, name: &str| {
+        let later = wanted.len().saturating_sub(at + 1).min(exclusions.len());
+        exclusions[exclusions.len() - later..].iter().any(|other| {
+            let excluded = other.strip_prefix('-');
+            excluded.is_some_and(|pattern| glob::matches(pattern, name, Syntax::Star))
+        })
+    };
+    let names = wanted.iter().enumerate().filter(|(at, name)| {
+        let is_exclusion = name.starts_with('-') && first_pattern.is_some_and(|first| *at > first);
+        !is_pattern(name) && !is_exclusion && !found.contains(*name) && !is_excluded(*at, name)
+    });
+    names.map(|(_, name)| name.as_str()).collect()
 }
 
 /// `PUT|POST /{index}/_alias/{name}`.
@@ -177,6 +192,12 @@ fn action(value: Value) -> ApiResult<AliasAction> {
     if let (false, Some(key)) = (kind == AliasActionKind::Add, body.keys().next()) {
         return Err(malformed(&format!("[{name}] unknown field [{key}]")));
     }
+    // Elsewhere a number is refused, here it is text.
+    for key in ["routing", "index_routing", "search_routing"] {
+        if let Some(value @ Value::Number(_)) = body.get_mut(key) {
+            *value = value.to_string().into();
+        }
+    }
     Ok(AliasAction {
         kind,
         indices,
@@ -190,6 +211,11 @@ fn action(value: Value) -> ApiResult<AliasAction> {
 fn either(body: &mut Map<String, Value>, one: &str, several: &str) -> ApiResult<Vec<String>> {
     let text = |name: &str, value: Value| match value {
         Value::String(text) if !text.is_empty() => Ok(text),
+        Value::String(_) if name == several => {
+            Err(malformed(&format!("[{name}] can't contain empty string")))
+        }
+        Value::String(_) => Err(malformed(&format!("[{name}] can't be empty string"))),
+        Value::Number(number) => Ok(number.to_string()),
         _ => Err(malformed(&format!(
             "[{name}] must be a string that is not empty"
         ))),
@@ -199,6 +225,9 @@ fn either(body: &mut Map<String, Value>, one: &str, several: &str) -> ApiResult<
             "Only one of [{one}] and [{several}] is supported"
         ))),
         (Some(value), None) => Ok(vec![text(one, value)?]),
+        (None, Some(Value::Array(items))) if items.is_empty() => {
+            Err(malformed(&format!("[{several}] can't be empty")))
+        }
         (None, Some(Value::Array(items))) => {
             items.into_iter().map(|item| text(several, item)).collect()
         }
@@ -284,12 +313,44 @@ mod tests {
     use super::*;
 
     #[test]
+    fn names_that_are_nobodys_are_told_unless_they_are_excluded() {
+        let missing = |wanted: &str| {
+            let there = ["a_1", "a_2", "b_1", "b_2"];
+            let wanted = split_list(wanted);
+            let found = there.iter().filter(|alias| is_wanted(&wanted, alias));
+            let found: BTreeSet<String> = found.map(|alias| (*alias).to_owned()).collect();
+            let missing = unanswered(&wanted, &found).join(",");
+            (found.into_iter().collect::<Vec<_>>().join(","), missing)
+        };
+        for (wanted, found, nobodys) in [
+            ("b_2,a_*,-a_1", "a_2,b_2", ""),
+            ("a_1,b_1,-a_*", "b_1", ""),
+            ("-a_1,a_*,-a_2", "a_1", "-a_1"),
+            ("a_*,-none,b_*,-b", "a_1,a_2,b_1,b_2", ""),
+            ("a_1,b_2,-a_*,-b_2", "", ""),
+            ("-none,-none*,-other", "", "-none"),
+            ("a_1,-a_1", "", "a_1,-a_1"),
+            ("none,a_*,-a_1", "a_2", "none"),
+            ("none,none2", "", "none,none2"),
+            ("_all,-a_1", "a_2,b_1,b_2", "-a_1"),
+        ] {
+            assert_eq!(
+                missing(wanted),
+                (found.to_owned(), nobodys.to_owned()),
+                "{wanted}"
+            );
+        }
+    }
+
+    #[test]
     fn every_member_of_an_action_is_read_or_refused() {
         let read = |value: Value| action(value);
         let add =
             read(json!({"add": {"indices": ["a", "b"], "alias": "x", "routing": "1"}})).unwrap();
         assert_eq!((add.indices.len(), add.aliases.len()), (2, 1));
         assert_eq!(add.body, json!({"routing": "1"}));
+        let add = read(json!({"add": {"index": "a", "alias": "x", "search_routing": 5}})).unwrap();
+        assert_eq!(add.body, json!({"search_routing": "5"}));
         let remove =
             read(json!({"remove": {"index": "a", "aliases": ["x", "y*"], "must_exist": true}}));
         assert_eq!(remove.unwrap().must_exist, Some(true));
@@ -304,7 +365,8 @@ mod tests {
             json!({"add": {"alias": "x"}}),
             json!({"add": {"index": "a", "indices": ["b"], "alias": "x"}}),
             json!({"add": {"index": "", "alias": "x"}}),
-            json!({"add": {"index": 1, "alias": "x"}}),
+            json!({"remove": {"index": "a", "aliases": []}}),
+            json!({"add": {"index": true, "alias": "x"}}),
             json!({"add": {"index": "a", "alias": "x", "must_exist": true}}),
             json!({"remove": {"index": "a", "alias": "x", "must_exist": "yes"}}),
             json!({"remove": {"index": "a", "alias": "x", "filter": {}}}),

@@ -51,6 +51,11 @@ pub async fn put_mapping(request: RestRequest) -> ApiResult<RestResponse> {
     if request.body().is_empty() {
         return Err(ApiError::validation(&["mapping source is missing"]));
     }
+    if is_typed(&body) {
+        return Err(ApiError::illegal_argument(
+            "Types cannot be provided in put mapping requests",
+        ));
+    }
     let answer = request
         .execute(PutMappingRequest {
             indices: request.indices(IndicesOptions::open_and_closed())?,
@@ -59,4 +64,9 @@ pub async fn put_mapping(request: RestRequest) -> ApiResult<RestResponse> {
         })
         .await?;
     Ok(acknowledged(answer.acknowledged))
+}
+
+/// Whether a mapping stands under the name of the type that older versions had.
+pub(crate) fn is_typed(mapping: &Map<String, Value>) -> bool {
+    mapping.len() == 1 && mapping.contains_key("_doc")
 }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use ringwall_api::indices::{BroadcastResponse, FlushRequest, RefreshRequest};
 use ringwall_api::{ApiError, ApiResult, IndicesOptions};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::handlers::shards_json;
 use crate::request::{RestRequest, RestResponse};
@@ -29,13 +29,16 @@ pub async fn flush(request: RestRequest) -> ApiResult<RestResponse> {
     Ok(broadcast(&answer))
 }
 
-fn broadcast(answer: &BroadcastResponse) -> RestResponse {
+pub(crate) fn broadcast(answer: &BroadcastResponse) -> RestResponse {
     let status = answer
         .failures
         .first()
         .filter(|_| answer.shards.successful == 0)
         .and_then(|failure| StatusCode::from_u16(failure.reason.status).ok())
         .unwrap_or(StatusCode::OK);
-    RestResponse::json(json!({"_shards": shards_json(answer.shards, &answer.failures, false)}))
-        .with_status(status)
+    RestResponse::json(broadcast_json(answer)).with_status(status)
+}
+
+pub(crate) fn broadcast_json(answer: &BroadcastResponse) -> Value {
+    json!({"_shards": shards_json(answer.shards, &answer.failures, false)})
 }

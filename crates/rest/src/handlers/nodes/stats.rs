@@ -7,8 +7,9 @@ use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::ByteSizeValue;
 use serde_json::{Map, Value, json};
 
+use crate::handlers::indices::{NodeLevel, of_node};
 use crate::handlers::nodes::{envelope, host_of, section};
-use crate::handlers::{search_counts_json, stats_metrics};
+use crate::handlers::stats_metrics;
 use crate::render::humanize;
 use crate::request::{RestRequest, RestResponse};
 
@@ -19,19 +20,7 @@ pub const STATS_PARAMS: &[&str] = &["timeout", "level"];
 pub async fn stats(mut request: RestRequest) -> ApiResult<RestResponse> {
     request.limit_time("timeout")?;
     let human = request.params.flag("human", false)?;
-    match request.params.text("level") {
-        None | Some("node") => {}
-        Some(level @ ("indices" | "shards")) => {
-            return Err(ApiError::illegal_argument(format!(
-                "level [{level}] is not supported for the statistics of nodes; use [_stats?level={level}]"
-            )));
-        }
-        Some(other) => {
-            return Err(ApiError::illegal_argument(format!(
-                "level parameter must be one of [node] or [indices] or [shards] but was [{other}]"
-            )));
-        }
-    }
+    let level = NodeLevel::of(request.params.text("level"))?;
     let nodes = request.path_list("node_id");
     let metrics = request.path_list("metric");
     let of_indices = request.path_list("metric_of_indices");
@@ -44,17 +33,18 @@ pub async fn stats(mut request: RestRequest) -> ApiResult<RestResponse> {
         )));
     }
     let of_indices = stats_metrics::NODE_INDEX.check(&path, &of_indices)?;
-    let stats = request.execute(NodesStatsRequest { nodes }).await?;
+    let by_copy = level != NodeLevel::Node;
+    let stats = request
+        .execute(NodesStatsRequest { nodes, by_copy })
+        .await?;
     let nodes: Map<String, Value> = stats
         .nodes
         .iter()
         .map(|(id, node)| {
             let mut json = stats_json(node);
+            let copies = (&node.numbers, node.copies.as_slice());
+            json["indices"] = of_node(copies, level, &of_indices);
             stats_metrics::keep(&mut json, &stats_metrics::NODE, &shown, section);
-            if let Some(indices) = json.get_mut("indices") {
-                let metrics = &stats_metrics::NODE_INDEX;
-                stats_metrics::keep(indices, metrics, &of_indices, |metric| metric);
-            }
             if human {
                 humanize(&mut json);
             }
@@ -74,11 +64,6 @@ fn stats_json(node: &NodeStats) -> Value {
         "host": host,
         "ip": node.transport_address,
         "roles": node.roles,
-        "indices": {
-            "docs": {"count": node.docs},
-            "store": {"size_in_bytes": node.store_bytes},
-            "search": search_counts_json(node.search),
-        },
         "os": {
             "cpu": {
                 "percent": node.cpu_percent,
@@ -104,6 +89,10 @@ fn stats_json(node: &NodeStats) -> Value {
             "server_open": node.transport.accepted,
             "server_handshaking": node.transport.handshaking,
             "total_outbound_connections": node.transport.dialled,
+            "rx_count": node.transport.received,
+            "rx_size_in_bytes": node.transport.received_bytes,
+            "tx_count": node.transport.sent,
+            "tx_size_in_bytes": node.transport.sent_bytes,
         },
         "http": {
             "current_open": node.http.open,
@@ -117,6 +106,13 @@ fn stats_json(node: &NodeStats) -> Value {
                 "available_in_bytes": node.disk_free_bytes,
             },
             "data": [fs_data(node)],
+        },
+        // Nodes agree on changes, each of which is applied at once: no states wait, and none is sent whole.
+        "discovery": {
+            "cluster_state_queue": {"total": 0, "pending": 0, "committed": 0},
+            "published_cluster_states": {
+                "full_states": 0, "incompatible_diffs": 0, "compatible_diffs": 0,
+            },
         },
         "breakers": breakers_json(&node.breakers),
         "indexing_pressure": pressure_json(&node.indexing_pressure),

@@ -9,8 +9,10 @@ pub mod pit;
 mod query;
 pub mod reindex;
 pub mod scroll;
+pub mod validate;
 
 pub use count::*;
-pub(crate) use hits::*;
 pub use msearch::*;
 pub use query::*;
+
+pub(crate) use hits::*;

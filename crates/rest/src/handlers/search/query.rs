@@ -63,9 +63,7 @@ pub async fn search(request: RestRequest) -> ApiResult<RestResponse> {
     read_hints(params)?;
     let scroll_ms = params.text("scroll").map(keep_alive_ms).transpose()?;
     if scroll_ms.is_some() && params.flag("request_cache", false)? {
-        return Err(ApiError::validation(&[
-            "[request_cache] cannot be used in a scroll context",
-        ]));
+        return Err(ApiError::validation(&problems_of_cached_scroll(&body)));
     }
     params.hint_flags(&["request_cache"])?;
     params.hint_numbers(&["batched_reduce_size"], 2)?;
@@ -242,6 +240,20 @@ pub(crate) fn sort_from_param(text: &str) -> Value {
         .collect()
 }
 
+/// A scroll that is to be cached is refused before it is looked at, with what else is wrong with it.
+fn problems_of_cached_scroll(body: &Map<String, Value>) -> Vec<&'static str> {
+    let number = |key: &str| body.get(key).and_then(Value::as_u64);
+    let mut problems = Vec::new();
+    if number("from").is_some_and(|from| from > 0) {
+        problems.push("using [from] is not allowed in a scroll context");
+    }
+    if number("size") == Some(0) {
+        problems.push("[size] cannot be [0] in a scroll context");
+    }
+    problems.push("[request_cache] cannot be used in a scroll context");
+    problems
+}
+
 /// A bare integer as total has to be exact. Source: Elasticsearch reference, "Search API" (`rest_total_hits_as_int`).
 pub(crate) fn ask_for_exact_total(body: &mut Map<String, Value>) -> ApiResult<()> {
     match body.get("track_total_hits") {
@@ -250,6 +262,8 @@ pub(crate) fn ask_for_exact_total(body: &mut Map<String, Value>) -> ApiResult<()
             Ok(())
         }
         Some(Value::Bool(_)) => Ok(()),
+        // Refused as it is in every search.
+        Some(Value::Number(number)) if number.as_i64().is_some_and(|number| number < -1) => Ok(()),
         Some(other) => Err(ApiError::illegal_argument(format!(
             "[rest_total_hits_as_int] cannot be used if the tracking of total hits is not accurate, got {other}"
         ))),

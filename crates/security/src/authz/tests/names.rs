@@ -253,6 +253,16 @@ fn deleting_needs_concrete_index_names() {
             "{expression}"
         );
     }
+    let lenient = |expression: &str| {
+        let mut request = delete(expression);
+        request.indices.options.ignore_unavailable = true;
+        request
+    };
+    assert_eq!(authorize(&["logs"], lenient("logs-now")).unwrap(), [""; 0]);
+    assert_eq!(
+        authorize(&["logs"], lenient("logs-now,logs-1")).unwrap(),
+        ["logs-1"]
+    );
     assert_eq!(
         authorize(&["superuser"], delete(".kibana_1"))
             .unwrap_err()

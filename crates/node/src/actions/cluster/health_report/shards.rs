@@ -147,7 +147,10 @@ pub async fn availability(services: &Arc<Services>) -> Indicator {
 
 /// Whether the disks have room, and answer.
 pub async fn disk(services: &Arc<Services>) -> Indicator {
-    let request = NodesStatsRequest { nodes: Vec::new() };
+    let request = NodesStatsRequest {
+        nodes: Vec::new(),
+        by_copy: false,
+    };
     let system = system::identity();
     let answers: ApiResult<_> = stats::all_stats(services, &system, &request, stats::TIMEOUT).await;
     let stats = answers.map(|answer| answer.nodes).unwrap_or_default();

@@ -6,9 +6,9 @@ mod progress;
 mod worker;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::join_all;
+use ringwall_api::cluster::TaskResult;
 use ringwall_api::document::{GetRequest, OpType, item_action};
 use ringwall_api::indices::RefreshRequest;
 use ringwall_api::search::{
@@ -17,16 +17,13 @@ use ringwall_api::search::{
 };
 use ringwall_api::{ActionRequest, ApiError, ApiResult, IndicesTarget, RequestContext};
 use ringwall_security::{Resolved, ResolvedIndices};
-use ringwall_settings::registry::indices::{
-    TASK_RESULTS_KEEP, TASK_RESULTS_MAX_COUNT, TASK_RESULTS_MEMORY,
-};
 
 use self::progress::Parts;
 use self::worker::{Ended, Job, Worker, Write};
 use crate::actions::{Handler, perform};
 use crate::routing::write_index;
 use crate::services::Services;
-use crate::tasks::{self, KeptResult, ResultLimits, Steering, Task};
+use crate::tasks::{self, Steering, Task};
 
 impl Handler<DeleteByQueryRequest> for Services {
     async fn handle(
@@ -105,7 +102,7 @@ impl Handler<ReindexRequest> for Services {
             // As in Elasticsearch it is the task that fails.
             Err(error) if !waits => {
                 let task = current_task()?;
-                keep(&services, &task, &Err(error));
+                services.keep_result(&task, Err(error));
                 Ok(ByQueryResponse::Started(task.task_id()))
             }
             Err(error) => Err(error),
@@ -214,7 +211,10 @@ impl Planned {
             async move {
                 let result = self.run(&services, context, &task, &parts).await;
                 if !waits {
-                    keep(&services, &task, &result);
+                    let kept = result
+                        .clone()
+                        .map(|done| TaskResult::ByQuery(Box::new(done)));
+                    services.keep_result(&task, kept);
                 }
                 result
             }
@@ -340,21 +340,6 @@ fn workers<'a>(
 
 fn current_task() -> ApiResult<Arc<Task>> {
     tasks::current().ok_or_else(|| ApiError::internal("by query outside of a task"))
-}
-
-/// Keeps a result for whoever asks for the task.
-fn keep(services: &Services, task: &Task, outcome: &ApiResult<ByQueryResult>) {
-    let age = services.settings.get(&TASK_RESULTS_KEEP).duration();
-    let limits = ResultLimits {
-        count: services.settings.get(&TASK_RESULTS_MAX_COUNT),
-        bytes: services.settings.get(&TASK_RESULTS_MEMORY).bytes(),
-        age: age.unwrap_or(Duration::MAX),
-    };
-    let result = KeptResult {
-        task: task.info(true),
-        outcome: Arc::new(outcome.clone()),
-    };
-    services.tasks.keep(result, &limits);
 }
 
 /// Source: Elasticsearch, which divides no further by itself.
