@@ -49,7 +49,7 @@ async fn bodies_and_answers_may_be_yaml_cbor_and_smile() {
     let (status, kind, answer) =
         send(Method::POST, path, &headers, b"query: {term: {n: 1}}\n").await;
     assert_eq!((status, kind.as_str()), (200, "application/yaml"));
-    let expected = "---\nhits:\n  hits:\n  - _source:\n      n: 1\n      t: \"plain\"\n";
+    let expected = "---\nhits:\n  hits:\n  - _source:\n      \"n\": 1\n      t: \"plain\"\n";
     assert_eq!(answer, expected.as_bytes());
 
     let (_, kind, answer) = send(
