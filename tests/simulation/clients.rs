@@ -203,5 +203,6 @@ fn context() -> RequestContext {
         token: None,
         api_key: None,
         run_by: None,
+        asked: None,
     })
 }

@@ -19,6 +19,8 @@ use crate::{ApiError, ApiResult};
 #[derive(Debug, PartialEq, Eq)]
 pub struct ActionSpec {
     pub name: &'static str,
+    /// The type of the request, for the audit log.
+    pub request: &'static str,
     pub access: AccessKind,
 }
 
@@ -28,9 +30,12 @@ pub trait ActionRequest: Listed + Serialize + DeserializeOwned + Send + 'static 
     type Response: Serialize + DeserializeOwned + Send + 'static;
     /// Several requests may share a name (`_count` is authorized as a search).
     const NAME: &'static str;
+    /// The name of the request's type.
+    const REQUEST: &'static str;
     const ACCESS: Access<Self>;
     const ACTION: ActionSpec = ActionSpec {
         name: Self::NAME,
+        request: Self::REQUEST,
         access: Self::ACCESS.kind(),
     };
 }

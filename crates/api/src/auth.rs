@@ -53,6 +53,21 @@ pub struct ApiKeyRef {
     pub name: String,
 }
 
+/// The request that somebody came with, as events of the audit log tell of it on every node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Random.
+    pub request_id: String,
+    /// Where the client is: `host:port`.
+    pub address: String,
+    /// The header `X-Opaque-Id`.
+    pub opaque_id: Option<String>,
+    /// Of the header `traceparent`.
+    pub trace_id: Option<String>,
+    /// The header `X-Forwarded-For`.
+    pub forwarded_for: Option<String>,
+}
+
 /// An established identity. Cheap to clone; crosses the transport with the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authentication {
@@ -69,6 +84,9 @@ pub struct Authentication {
     /// decided with every action.
     #[serde(default)]
     pub run_by: Option<Arc<Authentication>>,
+    /// Where there is an audit log and a client behind it.
+    #[serde(default)]
+    pub asked: Option<Arc<Asked>>,
 }
 
 impl Authentication {
@@ -91,6 +109,7 @@ impl Authentication {
             token: None,
             api_key: None,
             run_by: None,
+            asked: None,
         }
     }
 
@@ -102,6 +121,7 @@ impl Authentication {
             authentication_type: self.authentication_type,
             token: None,
             api_key: None,
+            asked: self.asked.clone(),
             run_by: Some(Arc::new(self)),
         }
     }

@@ -88,6 +88,7 @@ error_codes! {
     TaskCancelled = "task_cancelled_exception", 400;
     SearchTimeout = "search_timeout_exception", 504;
     Timeout = "timeout_exception", 503;
+    AuditLogFull = "audit_log_full_exception", 503;
     /// 401 unless [`ApiError::with_status`] says 403.
     Security = "security_exception", 401;
     FeatureNotEnabled = "feature_not_enabled_exception", 400;

@@ -135,6 +135,7 @@ macro_rules! for_each_action {
                 DeleteServiceTokenRequest => DeleteServiceTokenResponse, "cluster:admin/xpack/security/service_account/token/delete", Cluster;
                 GetServiceCredentialsRequest => GetServiceCredentialsResponse, "cluster:admin/xpack/security/service_account/credential/get", Cluster;
                 EnrollNodeRequest => EnrollNodeResponse, "cluster:admin/xpack/security/enroll/node", Cluster;
+                SearchAuditRequest => SearchAuditResponse, "cluster:admin/xpack/security/audit/search", Cluster;
                 EnrollKibanaRequest => EnrollKibanaResponse, "cluster:admin/xpack/security/enroll/kibana", Cluster;
             }
         }
@@ -208,6 +209,7 @@ macro_rules! implement {
             impl $crate::ActionRequest for $crate::$module::$request {
                 type Response = $crate::$module::$response;
                 const NAME: &'static str = $name;
+                const REQUEST: &'static str = stringify!($request);
                 const ACCESS: $crate::Access<Self> =
                     access!($crate::$module::$request, $access $(($($args)*))?);
             }

@@ -2,10 +2,10 @@
 //! filtering".
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::str::FromStr;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::host_pattern::HostPattern;
 
@@ -156,6 +156,24 @@ impl IpFilter {
         self.own.iter().any(|own| own.to_canonical() == address)
             || self.allow.iter().any(|rule| rule.matches(address, name))
     }
+
+    /// Returns what lets in an address that is not denied, in Elasticsearch's words.
+    fn allowed_by(&self, address: IpAddr, name: Option<&str>) -> String {
+        let address = address.to_canonical();
+        if self.own.iter().any(|own| own.to_canonical() == address) {
+            return format!("allow {address}");
+        }
+        match self.allow.iter().find(|rule| rule.matches(address, name)) {
+            Some(rule) => format!("allow {rule}"),
+            None => "allow default:accept_all".to_owned(),
+        }
+    }
+}
+
+/// Who is told whom a filter lets in.
+pub trait FilterWatch: fmt::Debug + Send + Sync {
+    /// Is told what has been decided about a peer of a listener, and by which rule. Must not wait.
+    fn decided(&self, profile: &str, peer: SocketAddr, is_let_in: bool, rule: &str);
 }
 
 /// Tells the names of addresses.
@@ -174,29 +192,74 @@ pub struct SharedIpFilter {
     rules: Arc<RwLock<IpFilter>>,
     /// Without it, rules about names match nothing.
     names: Option<Arc<dyn ReverseNames>>,
+    watch: Arc<OnceLock<Watch>>,
+}
+
+#[derive(Debug)]
+struct Watch {
+    profile: String,
+    watcher: Arc<dyn FilterWatch>,
 }
 
 impl SharedIpFilter {
     /// Returns a filter that asks for the names of addresses there.
     pub fn with_names(names: Arc<dyn ReverseNames>) -> Self {
         Self {
-            rules: Arc::default(),
             names: Some(names),
+            ..Self::default()
         }
     }
 
-    /// Decides by the address alone where that is enough. Does not wait.
-    pub fn decide(&self, address: IpAddr) -> Decision {
-        self.read().decide(address)
+    /// Sets who is told of every decision from now on, of this filter and its clones. There is one watcher.
+    pub fn watch(&self, profile: &str, watcher: Arc<dyn FilterWatch>) {
+        let watch = Watch {
+            profile: profile.to_owned(),
+            watcher,
+        };
+        let taken = self.watch.set(watch).is_err();
+        debug_assert!(!taken, "two watchers of one filter");
     }
 
-    /// Returns the rule that keeps the address out, if one does. Waits for its name: not for accept loops.
-    pub async fn denied_by_name(&self, address: IpAddr) -> Option<Denied> {
+    /// Decides by the address alone where that is enough. Does not wait.
+    pub fn decide(&self, peer: SocketAddr) -> Decision {
+        let rules = self.read();
+        let decision = rules.decide(peer.ip());
+        match &decision {
+            Decision::LetIn => self.tell(&rules, peer, None, None),
+            Decision::Denied(denied) => self.tell(&rules, peer, None, Some(denied)),
+            Decision::ByName => {}
+        }
+        decision
+    }
+
+    /// Returns the rule that keeps the peer out, if one does. Waits for its name: not for accept loops.
+    pub async fn denied_by_name(&self, peer: SocketAddr) -> Option<Denied> {
+        let address = peer.ip();
         let name = match &self.names {
             Some(names) => names.confirmed_name(address.to_canonical()).await,
             None => None,
         };
-        self.read().denied_by(address, name.as_deref())
+        let rules = self.read();
+        let denied = rules.denied_by(address, name.as_deref());
+        self.tell(&rules, peer, name.as_deref(), denied.as_ref());
+        denied
+    }
+
+    fn tell(
+        &self,
+        rules: &IpFilter,
+        peer: SocketAddr,
+        name: Option<&str>,
+        denied: Option<&Denied>,
+    ) {
+        let Some(Watch { profile, watcher }) = self.watch.get() else {
+            return;
+        };
+        let rule = match denied {
+            Some(denied) => format!("deny {}", denied.rule),
+            None => rules.allowed_by(peer.ip(), name),
+        };
+        watcher.decided(profile, peer, denied.is_none(), &rule);
     }
 
     /// Returns whether no rule keeps anybody out.
@@ -218,7 +281,7 @@ impl From<IpFilter> for SharedIpFilter {
     fn from(filter: IpFilter) -> Self {
         Self {
             rules: Arc::new(RwLock::new(filter)),
-            names: None,
+            ..Self::default()
         }
     }
 }

@@ -31,7 +31,8 @@ pub use ids::{
     random_bytes, random_uuid,
 };
 pub use ip_filter::{
-    Decision, Denied, IpFilter, IpRule, IpRuleError, NameFuture, ReverseNames, SharedIpFilter,
+    Decision, Denied, FilterWatch, IpFilter, IpRule, IpRuleError, NameFuture, ReverseNames,
+    SharedIpFilter,
 };
 pub use node_key::NodeKey;
 pub use reserve::Reserve;

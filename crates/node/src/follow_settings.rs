@@ -9,7 +9,8 @@ use ringwall_base::breaker::Breakers;
 use ringwall_base::{IpFilter, IpRule, ReverseNames, SharedIpFilter, TransportTls};
 use ringwall_cluster::ClusterSettings;
 use ringwall_coordination::Coordination;
-use ringwall_security::Authorizer;
+use ringwall_security::audit::HTTP_PROFILE;
+use ringwall_security::{AuditTrail, Authorizer};
 use ringwall_settings::registry::cluster::{AUTO_SHRINK_VOTING_CONFIGURATION, MEMBERSHIP_APPROVAL};
 use ringwall_settings::registry::indices::DESTRUCTIVE_REQUIRES_NAME;
 use ringwall_settings::registry::profiles::{DEFAULT_PROFILE, key_in_profile};
@@ -17,6 +18,7 @@ use ringwall_settings::registry::{security, ssl};
 use ringwall_settings::{Setting, SettingSpec, Settings};
 use ringwall_transport::Transport;
 
+use crate::audit::Audit;
 use crate::breakers::limits;
 use crate::live_settings::LiveSettings;
 use crate::node::Network;
@@ -60,6 +62,14 @@ impl Filters {
     /// Returns the filter of the HTTP layer.
     pub fn http(&self) -> SharedIpFilter {
         self.http.1.clone()
+    }
+
+    /// Has the audit trail told of every decision.
+    pub fn watch(&self, trail: &Arc<AuditTrail>) {
+        for (profile, (_, filter)) in &self.transport {
+            filter.watch(profile, Arc::clone(trail) as _);
+        }
+        self.http.1.watch(HTTP_PROFILE, Arc::clone(trail) as _);
     }
 
     fn apply(&self, settings: &Settings) {
@@ -138,6 +148,7 @@ pub struct Following {
     pub breakers: Breakers,
     pub transport: Transport,
     pub authorizer: Arc<Authorizer>,
+    pub audit: Option<Arc<Audit>>,
     pub coordination: Arc<Coordination>,
     /// Whether new nodes have to be approved.
     pub approval: Arc<AtomicBool>,
@@ -151,6 +162,7 @@ pub fn follower(following: Following) -> impl Fn(&ClusterSettings) + Send + Sync
         breakers,
         transport,
         authorizer,
+        audit,
         coordination,
         approval,
     } = following;
@@ -159,6 +171,9 @@ pub fn follower(following: Following) -> impl Fn(&ClusterSettings) + Send + Sync
         filters.apply(&current);
         breakers.set_limits(limits(&current));
         authorizer.set_destructive_requires_name(current.get(&DESTRUCTIVE_REQUIRES_NAME));
+        if let Some(audit) = &audit {
+            audit.follow(&current);
+        }
         approval.store(current.get(&MEMBERSHIP_APPROVAL), Ordering::Relaxed);
         coordination.set_auto_shrink(current.get(&AUTO_SHRINK_VOTING_CONFIGURATION));
         if !current.get(&ssl::DUAL_STACK_ENABLED)

@@ -2,6 +2,7 @@
 
 mod acknowledge;
 mod actions;
+mod audit;
 pub mod bootstrap_checks;
 mod breakers;
 pub mod cluster_service;

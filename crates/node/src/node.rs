@@ -12,7 +12,8 @@ use ringwall_base::{NodeId, TransportTls, VERSION, random_uuid};
 use ringwall_cluster::ClusterState;
 use ringwall_coordination::Coordination;
 use ringwall_rest::{RestConfig, RestServer, ServerHandle};
-use ringwall_security::{Authorizer, SecuredClient, SecurityStore};
+use ringwall_security::audit::NodeFacts;
+use ringwall_security::{AuditTrail, Authorizer, SecuredClient, SecurityStore};
 use ringwall_settings::registry::profiles::DEFAULT_PROFILE;
 use ringwall_settings::registry::{cluster, indices, network, node, security, ssl};
 use ringwall_settings::{DiscoveryType, Settings};
@@ -23,6 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::acknowledge;
 use crate::actions::{self, ActionRegistry};
+use crate::audit::{Audit, Place};
 use crate::bootstrap_checks::{self, Facts};
 use crate::breakers;
 use crate::cluster_service::{AppliedState, ClusterService};
@@ -221,6 +223,12 @@ impl Node {
         let configured = Arc::clone(&settings);
         let roles_file =
             ringwall_coordination::blocking::spawn(move || http::roles_file(&configured)).await?;
+        let facts = audit_facts(&settings, &transport);
+        let audit = Audit::start(&settings, home, store.clone(), facts)?.map(Arc::new);
+        let trail = audit.as_ref().map(|audit| Arc::clone(audit.trail()));
+        if let Some(trail) = &trail {
+            filters.watch(trail);
+        }
         let authorizer = match settings.get(&security::SECURITY_ENABLED) {
             true => {
                 let authorizer = Authorizer::new(store.clone(), Some(roles_file))?;
@@ -233,13 +241,14 @@ impl Node {
             }
             false => Authorizer::disabled(store.clone()),
         };
-        let authorizer = Arc::new(authorizer);
+        let authorizer = Arc::new(authorizer.audited(trail.clone()));
         applied.on_settings(follow_settings::follower(Following {
             settings: live_settings.clone(),
             filters,
             breakers: breakers.clone(),
             transport: transport.clone(),
             authorizer: authorizer.clone(),
+            audit: audit.clone(),
             coordination: coordination.clone(),
             approval: applied.approval(),
         }));
@@ -277,6 +286,8 @@ impl Node {
             readers: Readers::default(),
             tasks: Tasks::new(transport.local().id.to_string()),
             authorizer: authorizer.clone(),
+            audit_place: Place::of(&settings, home),
+            audit,
             authenticator: authenticator.clone(),
             passwords,
             service_tokens,
@@ -304,7 +315,7 @@ impl Node {
         transport.start();
         coordination.run();
         report_disconnects(&transport, coordination.clone());
-        tell_cluster_uuid(&transport, &coordination);
+        tell_cluster_uuid(&transport, &coordination, trail.clone());
         let stopping = CancellationToken::new();
         let background = TaskTracker::new();
         background.spawn(reconcile::run(services.clone(), stopping.clone()));
@@ -316,7 +327,7 @@ impl Node {
         background.close();
         let actions = ActionRegistry::new(services.clone());
         let client: Arc<dyn Client> = Arc::new(SecuredClient::new(actions, authorizer));
-        let http = server.map(|server| server.serve(client.clone(), authenticator));
+        let http = server.map(|server| server.serve(client.clone(), authenticator, trail));
         tracing::info!(
             node.name = %transport.local().name, node.id = %transport.local().id,
             publish_address = %transport.local().publish_address,
@@ -434,6 +445,10 @@ impl Node {
         let coordination = Box::pin(services.coordination.shutdown());
         within(7, "the cluster state", coordination).await;
         within(8, "other nodes", Box::pin(services.transport.shutdown())).await;
+        if let Some(audit) = &services.audit {
+            // Last: what was refused until here is told.
+            audit.close().await;
+        }
         tracing::info!("stopped");
         self.is_stopped = true;
     }
@@ -453,6 +468,27 @@ impl Drop for Node {
         services.readers.abandon();
         services.shards.abandon();
         services.coordination.abandon();
+        if let Some(audit) = &services.audit {
+            audit.abandon();
+        }
+    }
+}
+
+/// Returns what events of the audit log may tell of this node.
+fn audit_facts(settings: &Settings, transport: &Transport) -> NodeFacts {
+    let local = transport.local();
+    let (host, _) = local
+        .publish_address
+        .rsplit_once(':')
+        .unwrap_or((&local.publish_address, ""));
+    let address = host.trim_matches(['[', ']']).to_owned();
+    NodeFacts {
+        cluster_name: settings.get(&node::CLUSTER_NAME),
+        cluster_uuid: None,
+        node_name: local.name.clone(),
+        node_id: local.id.to_string(),
+        host_name: Some(address.clone()),
+        host_address: Some(address),
     }
 }
 
@@ -730,13 +766,20 @@ pub(crate) fn identity(settings: &Settings, id: NodeId) -> NodeIdentity {
 }
 
 /// Tells other nodes which cluster this one belongs to, from when it does.
-fn tell_cluster_uuid(transport: &Transport, coordination: &Arc<Coordination>) {
+fn tell_cluster_uuid(
+    transport: &Transport,
+    coordination: &Arc<Coordination>,
+    trail: Option<Arc<AuditTrail>>,
+) {
     let (transport, mut status) = (transport.clone(), coordination.status());
     tokio::spawn(async move {
         let known = status
             .wait_for(|status| status.cluster_uuid.is_some())
             .await;
         if let Ok(uuid) = known.map(|status| status.cluster_uuid.clone()) {
+            if let (Some(trail), Some(uuid)) = (trail, &uuid) {
+                trail.set_cluster_uuid(uuid.clone());
+            }
             transport.update_local(|local| local.cluster_uuid = uuid);
         }
     });

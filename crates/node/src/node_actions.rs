@@ -59,6 +59,11 @@ where
     let shared = services.clone();
     let handler = move |context: InboundContext, request: Q| {
         let services = shared.clone();
+        if let Some(audit) = &services.audit {
+            audit
+                .trail()
+                .system(action.name(), &context.peer.publish_address);
+        }
         // Begun when polled, so within what is set around it.
         async move { function(services, context, request).await }
     };

@@ -22,6 +22,7 @@ use ringwall_transport::{NodeAction, Transport};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::audit::{Audit, Place};
 use crate::cluster_service::ClusterService;
 use crate::disk::Disk;
 use crate::indexing_pressure::IndexingPressure;
@@ -52,6 +53,9 @@ pub struct Services {
     pub readers: Readers,
     pub tasks: Tasks,
     pub authorizer: Arc<Authorizer>,
+    /// `None` where there is no audit log.
+    pub audit: Option<Arc<Audit>>,
+    pub audit_place: Place,
     pub authenticator: Arc<Authenticator>,
     pub passwords: PasswordService,
     /// Tokens of service accounts in a file of this node; `None` when security is off.

@@ -7,6 +7,7 @@
 //!
 //! [`http_client::HttpClient`] is the client of the tools and tests.
 
+mod audit;
 mod bulk;
 mod cors;
 mod filter_path;

@@ -48,7 +48,7 @@ use ringwall_api::search::{
 use ringwall_api::security::SslCertificatesRequest;
 use ringwall_api::security::{
     AuthenticateRequest, ChangePasswordRequest, DeleteUserRequest, GetUsersRequest, PutUserRequest,
-    SetUserEnabledRequest,
+    SearchAuditRequest, SetUserEnabledRequest,
 };
 use ringwall_api::security::{
     BulkUpdateApiKeysRequest, CreateApiKeyRequest, GetApiKeysRequest, GrantApiKeyRequest,
@@ -242,6 +242,7 @@ pub static ROUTES: &[Route] = &[
     route!(security POST ["/_security/api_key/_bulk_update"] security::api_keys::bulk_update => [BulkUpdateApiKeysRequest] body, "Changes the rights or the metadata of API keys.", security::CHANGE_PARAMS),
     route!(security GET_POST ["/_security/_query/api_key"] security::query::api_keys => [QueryApiKeysRequest] body, "Finds API keys by a query.", security::query::API_KEY_PARAMS),
     route!(security GET_POST ["/_security/_query/role"] security::query::roles => [QueryRolesRequest] body, "Finds roles by a query."),
+    route!(security GET ["/_security/audit"] security::audit::search => [SearchAuditRequest], "Reads the audit logs of all nodes, newest events first.", security::audit::PARAMS),
     route!(security GET_POST ["/_security/_query/user"] security::query::users => [QueryUsersRequest] body, "Finds users by a query.", security::query::USER_PARAMS),
     route!(security GET ["/_security/service", "/_security/service/{namespace}", "/_security/service/{namespace}/{service}"] security::service_accounts::get => [GetServiceAccountsRequest], "Describes service accounts."),
     route!(security GET ["/_security/service/{namespace}/{service}/credential"] security::service_accounts::get_credentials => [GetServiceCredentialsRequest], "Lists the tokens of a service account."),
@@ -477,5 +478,7 @@ mod tests {
         "b",
         "d",
         "proceed",
+        // `{}`, encoded.
+        "e30",
     ];
 }

@@ -14,9 +14,10 @@ use ringwall_api::{ApiError, ApiResult, Authentication, Client, ErrorCode, Reque
 use ringwall_base::ByteSizeValue;
 use ringwall_base::breaker::{Account, Breakers, Purpose};
 use ringwall_security::authc::tampered_request;
-use ringwall_security::{Authenticator, ClientCertificates};
+use ringwall_security::{AuditTrail, Authenticator, ClientCertificates};
 use serde_json::json;
 
+use crate::audit::{self, Audited, Success};
 use crate::cors::Cors;
 use crate::formats::{self, Format};
 use crate::http::body::{BodyLimits, read_body};
@@ -37,6 +38,7 @@ use crate::unsupported;
 pub struct Service {
     pub client: Arc<dyn Client>,
     pub authenticator: Arc<Authenticator>,
+    pub audit: Option<Arc<AuditTrail>>,
     pub limits: BodyLimits,
     pub head: HeadLimits,
     /// Values in one JSON body.
@@ -151,14 +153,14 @@ impl HttpService for Service {
         &self,
         request: Request<Incoming>,
         certificates: Option<&ClientCertificates>,
-        _peer: SocketAddr,
+        peer: SocketAddr,
     ) -> Answered {
         let (parts, mut body) = request.into_parts();
         let refused = self.cors.as_ref().and_then(|cors| cors.answer(&parts));
         let mut response = match refused {
             Some(answer) => answer,
             None => {
-                let mut response = self.answer(&parts, &mut body, certificates).await;
+                let mut response = self.answer(&parts, &mut body, certificates, peer).await;
                 if let Some(cors) = &self.cors {
                     cors.decorate(parts.headers.get(ORIGIN), response.headers_mut());
                 }
@@ -211,6 +213,7 @@ impl Service {
         parts: &Parts,
         body: &mut Incoming,
         certificates: Option<&ClientCertificates>,
+        peer: SocketAddr,
     ) -> Response<Full<Bytes>> {
         let mut rendering = Rendering::from_headers(&parts.headers, self.compression);
         if let Err(error) = self.head.check(parts) {
@@ -222,9 +225,12 @@ impl Service {
         if parts.method == Method::OPTIONS {
             return options(&rendering, parts);
         }
+        if self.audit.as_ref().is_some_and(|audit| audit.refuses()) {
+            return rendering.error(&audit::full());
+        }
         // Read first: what changes while the credentials are looked at counts as unknown to them.
         let as_of = self.authenticator.users_generation();
-        let authentication = match self.authenticate(parts, certificates).await {
+        let authentication = match self.authenticate(parts, certificates, peer).await {
             Ok(authentication) => authentication,
             Err(error) => return rendering.error(&error),
         };
@@ -248,28 +254,46 @@ impl Service {
         &self,
         parts: &Parts,
         certificates: Option<&ClientCertificates>,
+        peer: SocketAddr,
     ) -> ApiResult<Authentication> {
         let uri = uri_text(parts);
+        let audited = self
+            .audit
+            .as_deref()
+            .map(|trail| Audited::new(trail, parts, peer));
         if INTERNAL_HEADERS
             .iter()
             .any(|name| parts.headers.contains_key(*name))
         {
+            if let Some(audited) = &audited {
+                audited.tampered();
+            }
             return Err(tampered_request(uri));
         }
         let given = single(&parts.headers, "Authorization")?;
         // Bytes no scheme allows are a credential that fails, not a missing one.
         let authorization = given.map(|value| value.to_str().unwrap_or("Basic ?"));
-        let authentication = self
+        let mut refusals = Vec::new();
+        let found = self
             .authenticator
-            .authenticate(authorization, certificates, uri)
-            .await?;
+            .authenticate_by(authorization, certificates, uri, &mut refusals)
+            .await;
+        if let Some(audited) = &audited {
+            audited.looked_at(authorization, &refusals, found.as_ref().err());
+        }
+        let mut authentication = found?;
+        authentication.asked = audited.as_ref().map(|audited| Arc::clone(&audited.asked));
         refuse_unsupported_identity_headers(&parts.headers)?;
         let Some(name) = single(&parts.headers, RUN_AS)? else {
             return Ok(authentication);
         };
         // Bytes that are no text are the name of nobody.
         let name = std::str::from_utf8(name.as_bytes()).unwrap_or_default();
-        self.authenticator.run_as(authentication, name, uri)
+        let acting = self.authenticator.run_as(authentication.clone(), name, uri);
+        if let (Some(audited), Err(_)) = (&audited, &acting) {
+            audited.run_as_refused(&authentication, name);
+        }
+        acting
     }
 
     /// Writes an answer. What it takes is charged until its last byte is sent.
@@ -307,6 +331,10 @@ impl Service {
                 return Ok(Answer::Http(wrong_method(rendering, parts, &allowed)));
             }
         };
+        let mut success = self
+            .audit
+            .as_deref()
+            .map(|trail| Success::new(trail, parts, &context));
         check_params(route, parts, &params)?;
         check_format(route, &params)?;
         if let Some(action) = route.needed_for_body() {
@@ -319,6 +347,9 @@ impl Service {
             return Err(takes_no_body(&parts.method, parts.uri.path()));
         }
         let body = read_body(body, &parts.headers, self.limits, &self.breakers).await?;
+        if let Some(success) = &mut success {
+            success.tell(Some(&body));
+        }
         if let Some(refusal) = check_content_type(route, content_type, &body, parts, rendering) {
             return Ok(Answer::Http(refusal));
         }

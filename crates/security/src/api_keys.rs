@@ -23,12 +23,17 @@ pub struct ApiKeyCredential {
     pub secret: SecretString,
 }
 
+/// Returns the id of a new key.
+pub fn new_id() -> String {
+    URL_SAFE_NO_PAD.encode(random_bytes::<15>())
+}
+
 impl ApiKeyCredential {
-    /// Returns a new id and secret.
-    pub fn generate() -> Self {
+    /// Returns an id with a new secret.
+    pub fn generate(id: String) -> Self {
         let secret = Zeroizing::new(random_bytes::<16>());
         Self {
-            id: URL_SAFE_NO_PAD.encode(random_bytes::<15>()),
+            id,
             secret: URL_SAFE_NO_PAD.encode(*secret).into(),
         }
     }
@@ -97,6 +102,7 @@ pub(crate) fn identity(key: &ApiKeyInfo) -> Authentication {
             name: key.name.clone(),
         }),
         run_by: None,
+        asked: None,
     }
 }
 
@@ -188,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_key_holds_until_its_end() {
-        let credential = ApiKeyCredential::generate();
+        let credential = ApiKeyCredential::generate(new_id());
         assert_eq!(
             (credential.id.len(), credential.secret.char_count()),
             (20, 22)
@@ -242,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_key_makes_powerless_keys_only() {
-        let credential = ApiKeyCredential::generate();
+        let credential = ApiKeyCredential::generate(new_id());
         let caller = credential.check(Some(&stored(&credential)), 1).unwrap();
         let read = |value: Value| role_descriptors(value.as_object().unwrap(), &caller);
         assert!(read(json!({})).is_err());

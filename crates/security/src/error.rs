@@ -30,6 +30,9 @@ pub enum SecurityError {
     /// A pattern of a role is not one we can match exactly.
     #[error("invalid pattern [{pattern}]: {reason}")]
     InvalidPattern { pattern: String, reason: String },
+    /// The settings of the audit log name a type of events that does not exist.
+    #[error("invalid event name specified [{name}]")]
+    UnknownAuditEvent { name: String },
     /// A role names a cluster privilege that does not exist.
     #[error(
         "unknown cluster privilege [{name}]. a privilege must be either one of the predefined cluster \

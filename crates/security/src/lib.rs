@@ -11,6 +11,7 @@
 //! cannot enforce in full grants nothing.
 
 pub mod api_keys;
+pub mod audit;
 pub mod authc;
 pub mod authz;
 mod client;
@@ -30,7 +31,8 @@ pub mod token_hash;
 pub mod tokens;
 pub mod users;
 
-pub use authc::{AnonymousAccess, Authenticator, AuthenticatorConfig, PasswordRealm};
+pub use audit::AuditTrail;
+pub use authc::{AnonymousAccess, Authenticator, AuthenticatorConfig, PasswordRealm, Refusal};
 pub use authz::{
     AnyResolved, Authorized, Authorizer, Existing, NamedIndices, Refused, Resolved, ResolvedIndices,
 };

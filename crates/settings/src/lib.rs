@@ -37,6 +37,6 @@ pub use setting::{
 };
 pub use settings::{Settings, check_dynamic};
 pub use types::{
-    ClientAuthentication, DiscoveryType, MemorySize, NodeRole, NodeRoles, PortRange, PublishPort,
-    SettingValue, StoreType, VerificationMode,
+    ClientAuthentication, DiscoveryType, MemorySize, NodeRole, NodeRoles, Patterns, PortRange,
+    PublishPort, SettingValue, StoreType, VerificationMode, WhenFull,
 };

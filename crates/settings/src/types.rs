@@ -232,6 +232,40 @@ impl SettingValue for Vec<String> {
     }
 }
 
+/// Patterns of names. An empty one is for what has no name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patterns(pub Vec<String>);
+
+impl SettingValue for Patterns {
+    const KIND: &'static str = "list of patterns";
+    const IS_LIST: bool = true;
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        Ok(Self(value.items()))
+    }
+}
+
+/// What is done when a queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Go on, and count what is lost.
+    Count,
+    /// Take nothing that would put more into it.
+    Refuse,
+}
+
+impl SettingValue for WhenFull {
+    const KIND: &'static str = "`count` or `refuse`";
+
+    fn parse(value: &RawValue) -> Result<Self, String> {
+        match text(value)? {
+            "count" => Ok(Self::Count),
+            "refuse" => Ok(Self::Refuse),
+            _ => Err("expected [count] or [refuse]".to_owned()),
+        }
+    }
+}
+
 /// A TCP port, or a range of which the first free port is taken. 0 lets the system choose.
 /// Source: Elasticsearch reference, "Networking".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -182,7 +182,7 @@ fn placeholders_come_from_settings_environment_and_defaults() {
 fn every_problem_is_reported_at_once_with_its_line() {
     let yml = "cluster.nam: x\nhttp.port: abc\nxpack.security.enabled: yes\n\
                node.name: ~\nbootstrap.password: hunter2\ndiscovery.find_peers_interval: 5\n\
-               http.port: 9200\nindex.number_of_shards: 3\nxpack.security.audit.enabled: true\n";
+               http.port: 9200\nindex.number_of_shards: 3\nxpack.security.fips_mode.enabled: true\n";
     let error = load_with(yml, &[], None).unwrap_err();
     assert_eq!(error.problems.len(), 9, "{error}");
     let text = error.to_string();
@@ -199,7 +199,7 @@ fn every_problem_is_reported_at_once_with_its_line() {
         "duplicate settings key [http.port]",
         "elasticsearch.yml:7] with value [9200]",
         "elasticsearch.yml:8: setting [index.number_of_shards] is a setting of an index",
-        "elasticsearch.yml:9: setting [xpack.security.audit.enabled] is not supported",
+        "elasticsearch.yml:9: setting [xpack.security.fips_mode.enabled] is not supported",
     ] {
         assert!(text.contains(expected), "{text}\nlacks: {expected}");
     }

@@ -17,10 +17,9 @@ fn problem(key: &str, value: &str) -> Option<String> {
 }
 
 /// Beginnings of settings that are refused even with their defaults, since what they are about does not exist.
-const REFUSED: [&str; 7] = [
+const REFUSED: [&str; 6] = [
     "indices.merge.disk.",
     "remote_cluster.",
-    "xpack.security.audit.",
     "xpack.security.fips_mode.",
     "xpack.security.remote_cluster",
     "xpack.security.user",

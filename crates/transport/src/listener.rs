@@ -103,7 +103,7 @@ pub(crate) async fn accept_loop(core: Arc<Core>, profile: Arc<Profile>, mut list
                 continue;
             }
         };
-        let decision = profile.filter.decide(peer.ip());
+        let decision = profile.filter.decide(peer);
         if let Decision::Denied(denied) = &decision {
             refuse_denied(&core, &profile, peer, denied);
             continue;
@@ -128,7 +128,7 @@ pub(crate) async fn accept_loop(core: Arc<Core>, profile: Arc<Profile>, mut list
 
 /// Decides by the name of the peer, which takes time. Nothing is said to it meanwhile.
 async fn is_let_in(core: &Core, profile: &Profile, peer: SocketAddr) -> bool {
-    let decided = profile.filter.denied_by_name(peer.ip());
+    let decided = profile.filter.denied_by_name(peer);
     match core.stopping.run_until_cancelled(decided).await {
         None => false,
         Some(None) => true,

@@ -54,6 +54,9 @@ pub struct NodeStats {
     pub breakers: Vec<BreakerStats>,
     #[serde(default)]
     pub indexing_pressure: IndexingPressureStats,
+    /// `None` where there is no audit log.
+    #[serde(default)]
+    pub audit: Option<AuditStats>,
     #[serde(default)]
     pub thread_pools: Vec<ThreadPoolStats>,
 }
@@ -83,6 +86,19 @@ pub struct BreakerStats {
     pub overhead: f64,
     /// How often it has refused.
     pub tripped: u64,
+}
+
+/// How the audit log of a node is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditStats {
+    /// Events since the start.
+    pub written: u64,
+    /// Events since the start that are nowhere.
+    pub lost: u64,
+    /// Of events that wait for the disk.
+    pub queued_bytes: u64,
+    /// What the disk says while it takes nothing.
+    pub failure: Option<String>,
 }
 
 /// Bytes of documents being indexed. Lists are of the stages: coordinating, primary, replica.

@@ -68,6 +68,8 @@ impl std::fmt::Debug for StoredApiKey {
 /// `POST /_security/api_key`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CreateApiKeyRequest {
+    /// Random. Made with the request, so that the audit log tells it before there is a key.
+    pub id: String,
     pub name: String,
     /// Milliseconds from now.
     pub lifetime_ms: Option<u64>,

@@ -1,6 +1,7 @@
 //! Who may do what. Source: Elasticsearch reference, "Security APIs".
 
 mod api_keys;
+mod audit;
 mod authenticate;
 mod certificates;
 mod privileges;
@@ -12,6 +13,7 @@ mod tokens;
 mod users;
 
 pub use api_keys::*;
+pub use audit::*;
 pub use authenticate::*;
 pub use certificates::*;
 pub use privileges::*;

@@ -114,6 +114,7 @@ pub fn register_transport(services: &Arc<Services>) -> Result<(), DuplicateActio
     nodes::reload_secure_settings::register_transport(services)?;
     nodes::stats::register_transport(services)?;
     nodes::tls::register_transport(services)?;
+    security::audit::register_transport(services)?;
     security::service_accounts::register_transport(services)
 }
 

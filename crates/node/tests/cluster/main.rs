@@ -6,6 +6,7 @@ mod aliases;
 mod analysis;
 mod answers;
 mod api_keys;
+mod audit;
 mod by_query;
 mod cat;
 mod certificates;

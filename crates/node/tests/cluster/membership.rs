@@ -169,6 +169,13 @@ fn requests() -> BTreeMap<&'static str, Value> {
             json!({"filter": filter, "detailed": false, "wait_for_completion": false, "timeout_ms": 0}),
         ),
         (
+            "cluster:admin/xpack/security/audit/search[n]",
+            json!({
+                "filter": {"types": [], "users": [], "actions": [], "indices": [], "from_ms": null, "to_ms": null},
+                "after": null, "size": 1, "time_left_ms": 0,
+            }),
+        ),
+        (
             "internal:security/service_account/file_tokens",
             json!("elastic/kibana"),
         ),

@@ -97,6 +97,63 @@ async fn every_row_refuses_who_comes_without_credentials_as_a_user_without_right
     cluster.stop().await;
 }
 
+/// What is new is audited as everything else is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_row_is_audited() {
+    let on = ("xpack.security.audit.enabled", "true");
+    let all = ("xpack.security.audit.logfile.events.include", "_all");
+    let mut cluster = Cluster::start_with(1, &[on, all]).await;
+    let user = json!({"password": NOBODY.1, "roles": []});
+    cluster
+        .put(0, &format!("/_security/user/{}", NOBODY.0), user)
+        .await;
+    let (stranger, user) = (cluster.client(0, None), cluster.client(0, Some(NOBODY)));
+    for (route, path) in paths() {
+        for method in route.methods {
+            for client in [&stranger, &user] {
+                send(client, method, (route, path), NOBODY.1).await;
+            }
+        }
+    }
+    let log = cluster
+        .config(0)
+        .parent()
+        .unwrap()
+        .join("logs/test_audit.json");
+    cluster.stop_node(0).await;
+    let log = std::fs::read_to_string(log).unwrap();
+    let events: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for (route, path) in paths() {
+        for method in route.methods {
+            let row = row(method, path);
+            let told: Vec<&str> = events
+                .iter()
+                .filter(|event| event["opaque_id"] == row.as_str())
+                .map(|event| event["event.action"].as_str().unwrap())
+                .collect();
+            let is_open = OPEN.iter().any(|(open, _)| *open == path);
+            let decided = match (path, is_open) {
+                // It performs nothing.
+                ("/_cat", _) => None,
+                (_, true) => Some("access_granted"),
+                (_, false) => Some("access_denied"),
+            };
+            let known = ["anonymous_access_denied", "authentication_success"];
+            for expected in known.into_iter().chain(decided) {
+                // Refused before it was decided: it is not about the caller.
+                let is_bad = path == "/_security/user/{username}/_has_privileges";
+                assert!(
+                    is_bad || told.contains(&expected),
+                    "{row}: {expected} is not in {told:?}"
+                );
+            }
+        }
+    }
+}
+
 fn paths() -> impl Iterator<Item = (&'static Route, &'static str)> {
     let rows = ROUTES.iter();
     rows.flat_map(|route| route.paths.iter().map(move |path| (route, *path)))
@@ -141,10 +198,20 @@ async fn send(
         true => (Some("application/json"), body),
         false => (None, String::new()),
     };
+    let mut headers = http::HeaderMap::new();
+    headers.insert("x-opaque-id", row(method, template).parse().unwrap());
+    if let Some(kind) = kind {
+        headers.insert("content-type", kind.parse().unwrap());
+    }
+    let body = bytes::Bytes::from(body);
     client
-        .request(method.clone(), &path, kind, body)
+        .send(method.clone(), &path, headers, body)
         .await
         .unwrap()
+}
+
+fn row(method: &Method, template: &str) -> String {
+    format!("{method} {template}")
 }
 
 fn text(answer: &HttpResponse) -> String {

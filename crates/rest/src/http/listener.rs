@@ -222,7 +222,7 @@ async fn accept_loop<S: HttpService>(listener: TcpListener, connections: Arc<Con
             }
         };
         let refusals = &connections.refusals;
-        let decision = connections.config.filter.decide(peer.ip());
+        let decision = connections.config.filter.decide(peer);
         if let Decision::Denied(denied) = &decision {
             refuse_denied(refusals, peer, denied);
             continue;
@@ -281,7 +281,7 @@ fn spawn_connection<S: HttpService>(
 
 /// Decides by the name of the peer, which takes time. Nothing is said to it meanwhile.
 async fn is_let_in<S>(connections: &Connections<S>, peer: SocketAddr) -> bool {
-    let decided = connections.config.filter.denied_by_name(peer.ip());
+    let decided = connections.config.filter.denied_by_name(peer);
     match connections.drain.run_until_cancelled(decided).await {
         None => false,
         Some(None) => true,

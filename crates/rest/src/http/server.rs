@@ -10,7 +10,7 @@ use http::HeaderValue;
 use ringwall_api::Client;
 use ringwall_base::SharedIpFilter;
 use ringwall_base::breaker::Breakers;
-use ringwall_security::Authenticator;
+use ringwall_security::{AuditTrail, Authenticator};
 use ringwall_tls::{RefusalLog, SslContext, listen};
 
 use super::activity::ConnectionCounts;
@@ -179,12 +179,18 @@ impl RestServer {
     }
 
     /// Starts to serve. `client` is the one that authorizes
-    /// ([`SecuredClient`](ringwall_security::SecuredClient)).
-    pub fn serve(self, client: Arc<dyn Client>, authenticator: Arc<Authenticator>) -> ServerHandle {
+    /// ([`SecuredClient`](ringwall_security::SecuredClient)), `audit` who is told of every login.
+    pub fn serve(
+        self,
+        client: Arc<dyn Client>,
+        authenticator: Arc<Authenticator>,
+        audit: Option<Arc<AuditTrail>>,
+    ) -> ServerHandle {
         let config = self.config;
         let service = Service {
             client,
             authenticator,
+            audit,
             limits: BodyLimits {
                 max_bytes: config.max_content_length,
                 idle: config.body_timeout,

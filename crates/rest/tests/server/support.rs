@@ -91,7 +91,7 @@ impl Server {
         let address = server.addresses()[0];
         let log = server.refusals();
         let client = Arc::new(NoNode::default());
-        let handle = server.serve(client.clone(), Arc::new(Authenticator::disabled()));
+        let handle = server.serve(client.clone(), Arc::new(Authenticator::disabled()), None);
         Self {
             client,
             handle: Some(handle),

@@ -185,6 +185,19 @@ impl Authenticator {
         certificates: Option<&ClientCertificates>,
         uri: &str,
     ) -> ApiResult<Authentication> {
+        let mut refusals = Vec::new();
+        self.authenticate_by(authorization, certificates, uri, &mut refusals)
+            .await
+    }
+
+    /// As [`Authenticator::authenticate`], and tells which realms have refused whom.
+    pub async fn authenticate_by(
+        &self,
+        authorization: Option<&str>,
+        certificates: Option<&ClientCertificates>,
+        uri: &str,
+        refusals: &mut Vec<Refusal>,
+    ) -> ApiResult<Authentication> {
         let Some(realms) = &self.realms else {
             return Ok(anonymous_superuser());
         };
@@ -192,13 +205,13 @@ impl Authenticator {
             // A header that holds no credential is a login that failed, not one by certificate or of nobody.
             Credential::None if authorization.is_some() => Err(realms.challenges.missing(uri)),
             Credential::None => match certificates {
-                Some(certificates) => realms.certificates(certificates, uri),
+                Some(certificates) => realms.certificates(certificates, uri, refusals),
                 None => realms.without_credentials(uri),
             },
             Credential::ApiKey(key) => realms.api_key(&key),
             Credential::Bearer(bearer) => realms.bearer(&bearer).await,
             Credential::BadBasic(reason) => Err(realms.challenges.bad_basic(reason)),
-            Credential::Basic(basic) => realms.authenticate(basic, uri).await,
+            Credential::Basic(basic) => realms.authenticate(basic, uri, refusals).await,
         }?;
         Ok(realms.with_anonymous_roles(found))
     }
@@ -219,7 +232,7 @@ impl Authenticator {
                     username: username.clone(),
                     password: password.clone(),
                 };
-                let found = realms.log_in(&basic).await?;
+                let found = realms.log_in(&basic, &mut Vec::new()).await?;
                 let refused = || realms.challenges.bad_user_for(username, action);
                 Ok(realms.with_anonymous_roles(found.ok_or_else(refused)?))
             }
@@ -305,6 +318,14 @@ fn client_secret_unused() -> ApiError {
     .with_status(400)
 }
 
+/// One realm's word about a credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub realm: String,
+    /// The name that came with the credential.
+    pub username: String,
+}
+
 /// A user that is not there.
 fn nobody_of(username: &str) -> User {
     User {
@@ -318,9 +339,32 @@ fn nobody_of(username: &str) -> User {
 }
 
 impl Realms {
-    async fn authenticate(&self, basic: Basic, uri: &str) -> ApiResult<Authentication> {
-        let found = self.log_in(&basic).await?;
+    async fn authenticate(
+        &self,
+        basic: Basic,
+        uri: &str,
+        refusals: &mut Vec<Refusal>,
+    ) -> ApiResult<Authentication> {
+        let found = self.log_in(&basic, refusals).await?;
         found.ok_or_else(|| self.challenges.bad_user(&basic.username, uri))
+    }
+
+    /// Adds the realms that were asked for a user before the one that knew it, in their order. The reserved one is the
+    /// last for its own.
+    fn tell_realms(&self, username: &str, found: Option<&str>, refusals: &mut Vec<Refusal>) {
+        let configured = self.password_realms.iter().map(|realm| match realm {
+            PasswordRealm::File(realm) => realm.name(),
+            PasswordRealm::Native { name } => name.as_str(),
+        });
+        let asked = match reserved::is_reserved(username) {
+            true => vec![RESERVED],
+            false => std::iter::once(RESERVED).chain(configured).collect(),
+        };
+        let refused = asked.into_iter().take_while(|realm| Some(*realm) != found);
+        refusals.extend(refused.map(|realm| Refusal {
+            realm: realm.to_owned(),
+            username: username.to_owned(),
+        }));
     }
 
     /// Asks the PKI realms one after the other. A certificate in which none finds a name is as good as none.
@@ -328,6 +372,7 @@ impl Realms {
         &self,
         certificates: &ClientCertificates,
         uri: &str,
+        refusals: &mut Vec<Refusal>,
     ) -> ApiResult<Authentication> {
         let now = i64::try_from(now_ms() / 1000).unwrap_or(i64::MAX);
         let mut refused = None;
@@ -345,6 +390,10 @@ impl Realms {
                         reason,
                         "authentication with a certificate failed"
                     );
+                    refusals.push(Refusal {
+                        realm: realm.name().to_owned(),
+                        username: username.clone(),
+                    });
                     refused.get_or_insert(username);
                 }
             }
@@ -491,6 +540,7 @@ fn identity(user: Arc<User>, realm: RealmRef) -> Authentication {
         token: None,
         api_key: None,
         run_by: None,
+        asked: None,
     }
 }
 
@@ -515,6 +565,7 @@ fn service_account(principal: String, name: String, token_type: &str) -> Authent
         }),
         api_key: None,
         run_by: None,
+        asked: None,
     }
 }
 
@@ -541,6 +592,7 @@ fn anonymous_superuser() -> Authentication {
         token: None,
         api_key: None,
         run_by: None,
+        asked: None,
     }
 }
 

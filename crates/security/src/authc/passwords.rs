@@ -7,7 +7,7 @@ use ringwall_api::auth::{Authentication, RealmRef, User};
 use ringwall_base::SecretString;
 
 use super::credential::Basic;
-use super::{FILE, NATIVE, PasswordRealm, RESERVED, Realms, identity, realm_ref};
+use super::{FILE, NATIVE, PasswordRealm, RESERVED, Realms, Refusal, identity, realm_ref};
 use crate::hash::verify;
 use crate::{StoredUser, reserved};
 
@@ -31,16 +31,22 @@ impl Realms {
     ///
     /// # Errors
     /// 429 when too many logins wait.
-    pub(super) async fn log_in(&self, basic: &Basic) -> ApiResult<Option<Authentication>> {
+    pub(super) async fn log_in(
+        &self,
+        basic: &Basic,
+        refusals: &mut Vec<Refusal>,
+    ) -> ApiResult<Option<Authentication>> {
         let generation = self.generation();
         if let Some(found) = self.cache.find(basic, generation) {
             return Ok(Some(found));
         }
         for candidate in self.candidates(&basic.username) {
             if let Some(found) = self.try_candidate(basic, candidate, generation).await? {
+                self.tell_realms(&basic.username, Some(&found.realm.name), refusals);
                 return Ok(Some(found));
             }
         }
+        self.tell_realms(&basic.username, None, refusals);
         Ok(None)
     }
 

@@ -499,7 +499,7 @@ async fn stored_tokens_and_api_keys_are_accepted() {
     let kibana = auth.authenticate(Some(&header), None, "/").await.unwrap();
     assert_eq!(kibana.token.unwrap().token_type, "_service_account_index");
 
-    let key = ApiKeyCredential::generate();
+    let key = ApiKeyCredential::generate(crate::api_keys::new_id());
     let header = format!("ApiKey {}", key.encoded().expose());
     let unknown = auth
         .authenticate(Some(&header), None, "/")
@@ -647,7 +647,7 @@ async fn a_token_made_by_acting_as_another_needs_both() {
 async fn a_token_of_an_api_key_ends_with_it_and_stays_one_of_a_key() {
     let store = Arc::new(FakeStore::default());
     let auth = with_tokens(&store, None);
-    let key = ApiKeyCredential::generate();
+    let key = ApiKeyCredential::generate(crate::api_keys::new_id());
     let info = ApiKeyInfo {
         id: key.id.clone(),
         name: "k".to_owned(),

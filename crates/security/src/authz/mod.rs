@@ -19,7 +19,8 @@ mod roles;
 mod sight;
 pub(crate) mod template;
 
-use std::collections::HashMap;
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -55,6 +56,7 @@ pub use self::role_query::RoleQuery;
 use self::roles::Roles;
 pub use self::roles::{check_delete_role, check_put_role, is_reserved_role, privileges_json};
 pub use self::sight::Sight;
+use crate::audit::{AuditTrail, Decided};
 use crate::authc::{Challenges, SERVICE_ACCOUNT};
 use crate::files::{RolesFile, Watched};
 use crate::{SecurityError, SecurityStore};
@@ -71,6 +73,8 @@ pub struct Authorizer {
     /// How who came without credentials is asked for some where it is refused; `None` where it is told so.
     anonymous_challenge: Option<Challenges>,
     destructive_requires_name: AtomicBool,
+    /// Who is told of every decision about a request.
+    audit: Option<Arc<AuditTrail>>,
 }
 
 impl Authorizer {
@@ -88,6 +92,7 @@ impl Authorizer {
             enabled: true,
             anonymous_challenge: None,
             destructive_requires_name: AtomicBool::new(true),
+            audit: None,
         })
     }
 
@@ -99,6 +104,13 @@ impl Authorizer {
             anonymous_challenge: Some(Challenges { bearer: tokens }),
             ..self
         }
+    }
+
+    /// Returns an authorizer that tells of its decisions.
+    #[must_use]
+    pub fn audited(mut self, trail: Option<Arc<AuditTrail>>) -> Self {
+        self.audit = trail;
+        self
     }
 
     /// Sets whether indices are only deleted by their names. Setting
@@ -119,6 +131,7 @@ impl Authorizer {
             enabled: false,
             anonymous_challenge: None,
             destructive_requires_name: AtomicBool::new(true),
+            audit: None,
         }
     }
 
@@ -132,7 +145,8 @@ impl Authorizer {
         mut request: R,
     ) -> ApiResult<Resolved<R>> {
         let claim = R::ACCESS.claim(&mut request, authentication);
-        let granted = self.grant(authentication, R::NAME, claim)?;
+        let granted = self.grant(authentication, &R::ACTION, claim)?;
+        self.tell_changes(authentication, &request);
         Ok(Resolved::new(request, granted))
     }
 
@@ -144,10 +158,13 @@ impl Authorizer {
     ) -> ApiResult<AnyResolved> {
         let spec = request.spec();
         let claim = request.claim(authentication);
-        let granted = self.grant(authentication, spec.name, claim)?;
+        let granted = self.grant(authentication, &spec, claim)?;
+        let request_type = request.request_type();
+        let message = request.into_message();
+        self.tell_changes(authentication, &*message);
         Ok(AnyResolved {
-            request_type: request.request_type(),
-            message: request.into_message(),
+            request_type,
+            message,
             spec,
             granted,
         })
@@ -167,13 +184,84 @@ impl Authorizer {
             Claim::Indices { target, .. } => open(IndicesTarget::clone(target).take()).join(","),
             _ => String::new(),
         };
-        match self.grant(authentication, R::NAME, claim) {
+        match self.grant(authentication, &R::ACTION, claim) {
             Ok(granted) => Ok(Resolved::new(part, granted)),
             Err(error) => Err(Box::new(Refused { asked, error })),
         }
     }
 
+    /// Decides about a request. The audit trail is told here of whatever is decided about any.
     fn grant(
+        &self,
+        authentication: &Authentication,
+        spec: &ActionSpec,
+        claim: Claim<'_>,
+    ) -> ApiResult<Granted> {
+        if self.audit.is_none() {
+            return self.decide(authentication, spec.name, claim);
+        }
+        let asked = match &claim {
+            Claim::Indices { target, .. } => Some(open(IndicesTarget::clone(target).take())),
+            _ => None,
+        };
+        let granted = self.decide(authentication, spec.name, claim);
+        // What is not there has been looked for by who may.
+        let is_granted = match &granted {
+            Ok(_) => true,
+            Err(error) => error.status == 404,
+        };
+        let found = granted.as_ref().ok().and_then(|granted| {
+            let indices = granted.indices.as_ref()?;
+            Some(indices.names())
+        });
+        self.tell(
+            authentication,
+            &Decided {
+                action: spec.name,
+                request: Some(spec.request),
+                indices: found.or(asked.as_deref()),
+                is_granted,
+            },
+        );
+        granted
+    }
+
+    fn tell(&self, authentication: &Authentication, decided: &Decided<'_>) {
+        let Some(audit) = self.audit.as_ref().filter(|_| self.enabled) else {
+            return;
+        };
+        if let Some(by) = &authentication.run_by {
+            let may_act = self.may_act(authentication);
+            let acting = Decided {
+                is_granted: may_act,
+                ..*decided
+            };
+            audit.run_as(by, authentication, &acting);
+            if !may_act {
+                return;
+            }
+        }
+        audit.decided(authentication, decided);
+    }
+
+    fn tell_changes(&self, authentication: &Authentication, request: &dyn Any) {
+        if let Some(audit) = &self.audit {
+            audit.changes(authentication, request);
+        }
+    }
+
+    /// Tells of a refusal for which no whole request is at hand.
+    fn tell_refused(&self, authentication: &Authentication, action: &str, indices: &[String]) {
+        let decided = Decided {
+            action,
+            request: None,
+            indices: Some(indices),
+            is_granted: false,
+        };
+        self.tell(authentication, &decided);
+    }
+
+    fn decide(
         &self,
         authentication: &Authentication,
         action: &str,
@@ -236,6 +324,18 @@ impl Authorizer {
     ///
     /// Errors: the 403 that `authorize` would give.
     pub fn admit(&self, authentication: &Authentication, action: &ActionSpec) -> ApiResult<()> {
+        self.may_ask(authentication, action).inspect_err(|_| {
+            let decided = Decided {
+                action: action.name,
+                request: Some(action.request),
+                indices: None,
+                is_granted: false,
+            };
+            self.tell(authentication, &decided);
+        })
+    }
+
+    fn may_ask(&self, authentication: &Authentication, action: &ActionSpec) -> ApiResult<()> {
         if self.is_unchecked(authentication) {
             return Ok(());
         }
@@ -274,7 +374,7 @@ impl Authorizer {
     ) -> Vec<ApiResult<Authorized<T>>> {
         let mut decided: HashMap<(&'static str, String), ApiResult<()>> = HashMap::new();
         let items = open(items).into_iter();
-        items
+        let items = items
             .map(|item| {
                 let key = (item.action(), item.index().to_owned());
                 let decision = decided.entry(key).or_insert_with(|| {
@@ -282,7 +382,35 @@ impl Authorizer {
                 });
                 decision.clone().map(|()| Authorized::new(item))
             })
-            .collect()
+            .collect();
+        self.tell_of_items(authentication, &decided);
+        items
+    }
+
+    /// Tells what has been decided about parts of a request: once for each action, with all indices.
+    fn tell_of_items(
+        &self,
+        authentication: &Authentication,
+        decisions: &HashMap<(&'static str, String), ApiResult<()>>,
+    ) {
+        if self.audit.is_none() {
+            return;
+        }
+        let mut by_action: BTreeMap<(&str, bool), Vec<String>> = BTreeMap::new();
+        for ((action, index), decision) in decisions {
+            let indices = by_action.entry((action, decision.is_ok())).or_default();
+            indices.push(index.clone());
+        }
+        for ((action, is_granted), mut indices) in by_action {
+            indices.sort_unstable();
+            let decided = Decided {
+                action,
+                request: Some("BulkItemRequest"),
+                indices: Some(&indices),
+                is_granted,
+            };
+            self.tell(authentication, &decided);
+        }
     }
 
     /// Authorizes an action on one name, of an index or an alias.
@@ -292,8 +420,20 @@ impl Authorizer {
         action: &str,
         name: &str,
     ) -> ApiResult<Authorized<String>> {
-        self.check_name(authentication, action, name)?;
-        Ok(Authorized::new(name.to_owned()))
+        let allowed = self.check_name(authentication, action, name);
+        let decided = Decided {
+            action,
+            request: None,
+            indices: Some(&[name.to_owned()]),
+            is_granted: allowed.is_ok(),
+        };
+        self.tell(authentication, &decided);
+        allowed.map(|()| Authorized::new(name.to_owned()))
+    }
+
+    /// Returns whether an action is allowed on a name, for what shows no more than that: nobody is told of it.
+    pub fn allows_name(&self, authentication: &Authentication, action: &str, name: &str) -> bool {
+        self.check_name(authentication, action, name).is_ok()
     }
 
     fn check_name(
@@ -315,6 +455,16 @@ impl Authorizer {
     /// Authorizes again an action that arrived from another node, whose indices are concrete. An
     /// index also passes by the right to an alias of it.
     pub fn recheck(
+        &self,
+        authentication: &Authentication,
+        action: &str,
+        indices: &[String],
+    ) -> ApiResult<()> {
+        self.check_again(authentication, action, indices)
+            .inspect_err(|_| self.tell_refused(authentication, action, indices))
+    }
+
+    fn check_again(
         &self,
         authentication: &Authentication,
         action: &str,
@@ -369,6 +519,7 @@ impl Authorizer {
         if refused.is_empty() && !right.is_nowhere() {
             return Ok(());
         }
+        self.tell_refused(authentication, action, names);
         Err(self.denied(authentication, &role, action, &refused))
     }
 
@@ -628,11 +779,14 @@ impl Authorizer {
         let role = self.effective_role(authentication);
         match role.allows_no_more_on(alias, index) {
             true => Ok(()),
-            false => Err(ApiError::new(
-                ErrorCode::Security,
-                "Adding an alias is not allowed when the alias has more permissions than any of the indices",
-            )
-            .with_status(403)),
+            false => {
+                self.tell_refused(authentication, MAKE_ALIASES, &[index.to_owned()]);
+                Err(ApiError::new(
+                    ErrorCode::Security,
+                    "Adding an alias is not allowed when the alias has more permissions than any of the indices",
+                )
+                .with_status(403))
+            }
         }
     }
 
@@ -656,6 +810,7 @@ impl Authorizer {
             let right = role.on_indices(action);
             // Where nothing may be read, nothing is hidden of it.
             if right.covers(index) && !right.sight(index, &authentication.user)?.is_whole() {
+                self.tell_refused(authentication, action, &[index.to_owned()]);
                 return Err(ApiError::new(ErrorCode::Security, reason).with_status(400));
             }
         }

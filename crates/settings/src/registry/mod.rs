@@ -1,6 +1,7 @@
 //! Every setting Ringwall knows, in sections as the reference shows them.
 
 pub mod allocation;
+pub mod audit;
 pub mod breakers;
 pub mod cluster;
 pub mod indices;
@@ -40,6 +41,7 @@ pub static SECTIONS: &[&Section] = &[
     &security::SECTION,
     &realms::SECTION,
     &security::FILTER_SECTION,
+    &audit::SECTION,
     &ssl::TRANSPORT_SECTION,
     &ssl::HTTP_SECTION,
     &profiles::SECTION,

@@ -120,7 +120,6 @@ const RESERVED_REALM: &str = "xpack.security.authc.reserved_realm.enabled";
 
 /// Features whose explicit `false` is always met.
 const SWITCHED_OFF: &[&str] = &[
-    "xpack.security.audit.enabled",
     "xpack.security.fips_mode.enabled",
     "xpack.security.operator_privileges.enabled",
     "remote_cluster_server.enabled",
@@ -162,7 +161,7 @@ const REMOVED: &[(&str, &str)] = &[
     ),
     (
         "xpack.security.audit.outputs",
-        "was removed; there is no audit log yet",
+        "was removed; the audit log is a file",
     ),
     (
         "bootstrap.mlockall",
@@ -314,10 +313,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("discovery.gce.", SEEDS),
     ("discovery.azure.", SEEDS),
     ("cloud.", SEEDS),
-    (
-        "xpack.security.audit.",
-        "is not supported: there is no audit log yet",
-    ),
     ("xpack.security.fips_mode.", "is not supported"),
     ("xpack.security.operator_privileges.", "is not supported"),
     (
@@ -631,7 +626,7 @@ mod tests {
             assert!(matches!(verdict(key, "true"), Verdict::Ignored(_)), "{key}");
         }
         for key in [
-            "xpack.security.audit.enabled",
+            "xpack.security.operator_privileges.enabled",
             "xpack.security.authc.realms.ldap.ldap1.order",
             "xpack.security.authc.realms.saml.s.ssl.trust_restrictions.path",
             "index.number_of_shards",
@@ -674,7 +669,7 @@ mod tests {
     fn switching_off_what_is_not_there_is_fine() {
         let off = |key| verdict(key, "false");
         assert!(matches!(
-            off("xpack.security.audit.enabled"),
+            off("xpack.security.fips_mode.enabled"),
             Verdict::Ignored(_)
         ));
     }

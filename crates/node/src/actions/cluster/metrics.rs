@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use ringwall_api::cluster::{MetricsRequest, MetricsResponse};
-use ringwall_api::nodes::{BreakerStats, NodeStats};
+use ringwall_api::nodes::{AuditStats, BreakerStats, NodeStats};
 use ringwall_api::{ApiResult, RequestContext};
 use ringwall_security::Resolved;
 
@@ -12,6 +12,30 @@ use crate::actions::Handler;
 use crate::actions::nodes::stats::local_stats;
 use crate::actions::nodes::tls;
 use crate::services::Services;
+
+/// What the audit log has written, and what not.
+fn audit_log(page: &mut Page, audit: &AuditStats) {
+    let values = [
+        (
+            "ringwall_audit_written_total",
+            "Events in the audit log since the start.",
+            audit.written,
+        ),
+        (
+            "ringwall_audit_lost_total",
+            "Events that the disk of the audit log did not take in time.",
+            audit.lost,
+        ),
+        (
+            "ringwall_audit_queued_bytes",
+            "Events of the audit log that wait for the disk.",
+            audit.queued_bytes,
+        ),
+    ];
+    for (name, help, value) in values {
+        page.gauge(name, help, &[], value as f64);
+    }
+}
 
 /// What requests hold, and how often they were refused for it.
 fn memory(page: &mut Page, stats: &NodeStats) {
@@ -38,6 +62,9 @@ fn memory(page: &mut Page, stats: &NodeStats) {
             let labels = [("breaker", breaker.name.as_str())];
             page.gauge(name, help, &labels, value(breaker) as f64);
         }
+    }
+    if let Some(audit) = &stats.audit {
+        audit_log(page, audit);
     }
     let pressure = &stats.indexing_pressure;
     page.gauge(

@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use crate::acknowledge;
 use crate::actions::Handler;
+use crate::audit;
 use crate::live_settings::{raw_value, shown};
 use crate::services::Services;
 
@@ -95,6 +96,7 @@ impl Handler<PutClusterSettingsRequest> for Services {
 /// Refuses settings that contradict one another once they are in force.
 fn check_together(services: &Services, after: &ClusterSettings) -> ApiResult<()> {
     let settings = services.settings.overlaid(after);
+    audit::check(&settings)?;
     Watermarks::of(&settings)
         .map(drop)
         .map_err(ApiError::illegal_argument)

@@ -191,10 +191,7 @@ fn remove(
             let is_meant = action.aliases.iter().any(|meant| match is_pattern(meant) {
                 true => {
                     (meant == "_all" || glob::matches(meant, alias, Syntax::Star))
-                        && services
-                            .authorizer
-                            .authorize_name(authentication, name, alias)
-                            .is_ok()
+                        && services.authorizer.allows_name(authentication, name, alias)
                 }
                 false => meant == alias,
             });

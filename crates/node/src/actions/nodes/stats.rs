@@ -131,6 +131,7 @@ pub(crate) async fn local_stats(services: &Arc<Services>, by_copy: bool) -> ApiR
         },
         breakers: breakers(services),
         indexing_pressure: services.indexing_pressure.stats(),
+        audit: services.audit.as_ref().map(|audit| audit.stats()),
         thread_pools: services.pools.stats(),
         transport: {
             let counts = services.transport.counts();

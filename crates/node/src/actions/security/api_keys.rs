@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 
 use crate::acknowledge;
 use crate::actions::Handler;
+use crate::actions::security::granted;
 use crate::actions::security::roles::check_role_queries;
 use crate::actions::security::users::login;
 use crate::services::Services;
@@ -46,7 +47,7 @@ async fn create(
     let caller = &context.authentication;
     let role_descriptors = role_descriptors(&request.role_descriptors, caller)?;
     let now = now_ms();
-    let credential = ApiKeyCredential::generate();
+    let credential = ApiKeyCredential::generate(request.id.clone());
     let expiration_ms = expiration(now, request.lifetime_ms)?;
     let info = ApiKeyInfo {
         id: credential.id.clone(),
@@ -94,9 +95,7 @@ impl Handler<GrantApiKeyRequest> for Services {
                 .caused_by(error),
             _ => error,
         };
-        let granted = authenticator
-            .granted(&grant, GrantApiKeyRequest::NAME)
-            .await;
+        let granted = granted(&services, &grant, GrantApiKeyRequest::NAME).await;
         let mut granted = granted.map_err(refused)?;
         if let Some(name) = run_as {
             let on_behalf = authenticator.run_as(granted, &name, GrantApiKeyRequest::NAME);

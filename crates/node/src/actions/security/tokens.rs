@@ -17,6 +17,7 @@ use ringwall_settings::registry::security;
 
 use crate::acknowledge;
 use crate::actions::Handler;
+use crate::actions::security::granted;
 use crate::actions::security::users::login;
 use crate::cluster_service::now_ms;
 use crate::services::Services;
@@ -36,9 +37,7 @@ impl Handler<CreateTokenRequest> for Services {
                 // Read first, as for credentials in a header.
                 let authenticated_as_of = authenticator.users_generation();
                 let grant = Grant::Password { username, password };
-                let authentication = authenticator
-                    .granted(&grant, CreateTokenRequest::NAME)
-                    .await?;
+                let authentication = granted(&services, &grant, CreateTokenRequest::NAME).await?;
                 let context = RequestContext {
                     authentication,
                     authenticated_as_of,

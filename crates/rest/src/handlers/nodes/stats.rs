@@ -1,7 +1,7 @@
 //! `_nodes/stats`.
 
 use ringwall_api::nodes::{
-    BreakerStats, IndexingPressureStats, NodeStats, NodesStatsRequest, ThreadPoolStats,
+    AuditStats, BreakerStats, IndexingPressureStats, NodeStats, NodesStatsRequest, ThreadPoolStats,
 };
 use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::ByteSizeValue;
@@ -116,6 +116,7 @@ fn stats_json(node: &NodeStats) -> Value {
         },
         "breakers": breakers_json(&node.breakers),
         "indexing_pressure": pressure_json(&node.indexing_pressure),
+        "audit": audit_json(node.audit.as_ref()),
         "thread_pool": thread_pools_json(&node.thread_pools),
         // There are no pipelines, scripts and repositories, nor does anything rank nodes: nothing was ever counted.
         "ingest": {
@@ -162,6 +163,19 @@ fn breakers_json(breakers: &[BreakerStats]) -> Map<String, Value> {
     };
     let named = breakers.iter().map(|b| (b.name.clone(), json(b)));
     named.collect()
+}
+
+/// Ours; `null` where there is no audit log.
+fn audit_json(audit: Option<&AuditStats>) -> Value {
+    let json = |audit: &AuditStats| {
+        json!({
+            "written": audit.written,
+            "lost": audit.lost,
+            "queued_in_bytes": audit.queued_bytes,
+            "failure": audit.failure,
+        })
+    };
+    audit.map_or(Value::Null, json)
 }
 
 fn pressure_json(pressure: &IndexingPressureStats) -> Value {

@@ -9,6 +9,7 @@ use ringwall_api::security::{
 };
 use ringwall_api::{ApiError, ApiResult};
 use ringwall_base::{SecretString, TimeValue};
+use ringwall_security::api_keys::new_id;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
@@ -143,6 +144,7 @@ fn new_key(mut body: Map<String, Value>) -> ApiResult<CreateApiKeyRequest> {
     )?;
     let name = text(&mut body, "name")?;
     Ok(CreateApiKeyRequest {
+        id: new_id(),
         name: name.ok_or_else(|| ApiError::validation(&["api key name is required"]))?,
         lifetime_ms: lifetime(&mut body)?,
         role_descriptors: object(&mut body, "role_descriptors")?.unwrap_or_default(),

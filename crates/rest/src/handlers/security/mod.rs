@@ -1,6 +1,7 @@
 //! Who may do what.
 
 pub mod api_keys;
+pub mod audit;
 mod authenticate;
 mod certificates;
 mod fields;

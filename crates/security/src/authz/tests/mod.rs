@@ -1,5 +1,6 @@
 //! The authorizer, asked about a few roles and indices.
 
+mod audited;
 mod names;
 mod requests;
 mod roles;
@@ -158,6 +159,7 @@ fn caller(roles: &[&str]) -> Authentication {
         token: None,
         api_key: None,
         run_by: None,
+        asked: None,
     }
 }
 

@@ -90,6 +90,7 @@ fn a_key_can_do_what_both_it_and_its_owner_can() {
     assert!(ask(about(&["k2"], false)).is_err());
     assert!(ask(about(&[], false)).is_err());
     let create = CreateApiKeyRequest {
+        id: "an-id".to_owned(),
         name: "n".to_owned(),
         lifetime_ms: None,
         role_descriptors: serde_json::Map::new(),

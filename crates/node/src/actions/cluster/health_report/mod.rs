@@ -1,5 +1,6 @@
 //! `GET /_health_report`: what is wrong, what it means, what to do. Source: Elasticsearch reference, "Health API".
 
+mod audit;
 mod indicator;
 mod shards;
 mod tls;
@@ -33,6 +34,7 @@ const INDICATORS: &[(&str, Look)] = &[
     ("transport_tls", |services| {
         Box::pin(tls::transport(services))
     }),
+    ("audit_log", |services| Box::pin(audit::log(services))),
 ];
 
 impl Handler<HealthReportRequest> for Services {

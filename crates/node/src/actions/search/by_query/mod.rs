@@ -132,9 +132,9 @@ fn plan_copy(
     let state = services.cluster.state();
     let may_write = services
         .authorizer
-        .authorize_name(caller, item_action(dest.op), &dest.index);
+        .allows_name(caller, item_action(dest.op), &dest.index);
     // Who may not write there learns nothing of what the name stands for.
-    if may_write.is_ok()
+    if may_write
         && let Some(index) = write_index(&state, &dest.index)?
         && read.names().contains(&index.id.name)
     {
