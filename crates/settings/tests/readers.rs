@@ -89,12 +89,13 @@ fn every_dynamic_setting_is_read_from_the_settings_in_force() {
 }
 
 /// Where settings are at hand that are those in force, or are handed over whenever they change.
-const FOLLOWERS: [&str; 7] = [
+const FOLLOWERS: [&str; 8] = [
     "node/src/audit/settings.rs",
     "node/src/breakers.rs",
     "node/src/follow_settings.rs",
     "node/src/replication/primary.rs",
     "node/src/disk.rs",
     "node/src/disk/health.rs",
+    "node/src/services.rs",
     "settings/src/allocation_types.rs",
 ];

@@ -84,6 +84,7 @@ async fn certificates_links_health_and_metrics_are_told() {
     assert_eq!(
         names,
         [
+            "audit_log",
             "disk",
             "master_is_stable",
             "shards_availability",
