@@ -2,6 +2,7 @@
 //! Source: Elasticsearch reference, "User authorization".
 
 mod application;
+mod denial;
 mod descriptor;
 mod held;
 mod inclusion;
@@ -17,10 +18,10 @@ mod role;
 mod role_query;
 mod roles;
 mod sight;
+mod telling;
 pub(crate) mod template;
 
-use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -44,6 +45,7 @@ pub use self::privilege::{
 pub use self::reserved_roles::{reserved_roles, service_account_roles};
 use serde_json::{Map, Value};
 
+use self::denial::unauthorized;
 use self::resolve::{Resolver, Unresolved};
 use self::resolved::Granted;
 pub use self::resolved::{AnyResolved, Authorized, Refused, Resolved, ResolvedIndices};
@@ -226,41 +228,6 @@ impl Authorizer {
         granted
     }
 
-    fn tell(&self, authentication: &Authentication, decided: &Decided<'_>) {
-        let Some(audit) = self.audit.as_ref().filter(|_| self.enabled) else {
-            return;
-        };
-        if let Some(by) = &authentication.run_by {
-            let may_act = self.may_act(authentication);
-            let acting = Decided {
-                is_granted: may_act,
-                ..*decided
-            };
-            audit.run_as(by, authentication, &acting);
-            if !may_act {
-                return;
-            }
-        }
-        audit.decided(authentication, decided);
-    }
-
-    fn tell_changes(&self, authentication: &Authentication, request: &dyn Any) {
-        if let Some(audit) = &self.audit {
-            audit.changes(authentication, request);
-        }
-    }
-
-    /// Tells of a refusal for which no whole request is at hand.
-    fn tell_refused(&self, authentication: &Authentication, action: &str, indices: &[String]) {
-        let decided = Decided {
-            action,
-            request: None,
-            indices: Some(indices),
-            is_granted: false,
-        };
-        self.tell(authentication, &decided);
-    }
-
     fn decide(
         &self,
         authentication: &Authentication,
@@ -385,32 +352,6 @@ impl Authorizer {
             .collect();
         self.tell_of_items(authentication, &decided);
         items
-    }
-
-    /// Tells what has been decided about parts of a request: once for each action, with all indices.
-    fn tell_of_items(
-        &self,
-        authentication: &Authentication,
-        decisions: &HashMap<(&'static str, String), ApiResult<()>>,
-    ) {
-        if self.audit.is_none() {
-            return;
-        }
-        let mut by_action: BTreeMap<(&str, bool), Vec<String>> = BTreeMap::new();
-        for ((action, index), decision) in decisions {
-            let indices = by_action.entry((action, decision.is_ok())).or_default();
-            indices.push(index.clone());
-        }
-        for ((action, is_granted), mut indices) in by_action {
-            indices.sort_unstable();
-            let decided = Decided {
-                action,
-                request: Some("BulkItemRequest"),
-                indices: Some(&indices),
-                is_granted,
-            };
-            self.tell(authentication, &decided);
-        }
     }
 
     /// Authorizes an action on one name, of an index or an alias.
@@ -851,81 +792,6 @@ impl Authorizer {
         };
         resolver.resolve(open(target.take()), target.options)
     }
-
-    fn denied(
-        &self,
-        authentication: &Authentication,
-        role: &EffectiveRole,
-        action: &str,
-        indices: &[String],
-    ) -> ApiError {
-        self.denied_of(authentication, role, action, indices, false)
-    }
-
-    /// Returns the 403, which names the action, the caller, its roles and what would grant it.
-    /// Source: Elasticsearch reference, "User authorization".
-    fn denied_of(
-        &self,
-        authentication: &Authentication,
-        role: &EffectiveRole,
-        action: &str,
-        indices: &[String],
-        is_own: bool,
-    ) -> ApiError {
-        let user = &authentication.user.username;
-        tracing::info!(user.name = %user, event.action = %action, "access denied");
-        if let Some(challenge) = self.anonymous_challenge
-            && authentication.authentication_type == AuthenticationType::Anonymous
-        {
-            return challenge.required(action);
-        }
-        let mut reason = unauthorized(authentication, role, action);
-        reason += &on_indices(indices);
-        let (kind, granting) = if is_cluster_action(action) {
-            ("cluster", cluster_privileges_granting(action, is_own))
-        } else {
-            ("index", index_privileges_granting(action))
-        };
-        if !granting.is_empty() {
-            reason += &format!(
-                ", this action is granted by the {kind} privileges [{}]",
-                granting.join(",")
-            );
-        }
-        ApiError::new(ErrorCode::Security, reason).with_status(403)
-    }
-}
-
-/// Returns the begin of a 403: what is refused to whom, with which roles.
-fn unauthorized(authentication: &Authentication, role: &EffectiveRole, action: &str) -> String {
-    let user = &authentication.user.username;
-    let subject = |authentication: &Authentication| {
-        let user = &authentication.user.username;
-        match (&authentication.api_key, is_service_account(authentication)) {
-            (Some(key), _) => format!("API key id [{}] of user [{user}]", key.id),
-            (None, true) => format!("service account [{user}]"),
-            (None, false) => format!("user [{user}]"),
-        }
-    };
-    let mut reason = match &authentication.run_by {
-        Some(by) => format!(
-            "action [{action}] is unauthorized for {} run as [{user}]",
-            subject(by)
-        ),
-        None => format!(
-            "action [{action}] is unauthorized for {}",
-            subject(authentication)
-        ),
-    };
-    if authentication.api_key.is_none() && !is_service_account(authentication) {
-        reason += &format!(" with effective roles [{}]", role.names().join(","));
-    }
-    if !role.not_found.is_empty() {
-        let mut missing = role.not_found.clone();
-        missing.sort_unstable();
-        reason += &format!(" (assigned roles [{}] were not found)", missing.join(","));
-    }
-    reason
 }
 
 #[expect(
@@ -978,23 +844,6 @@ fn compile(
             Ok((name.to_owned(), Arc::new(compiled)))
         })
         .collect()
-}
-
-fn on_indices(indices: &[String]) -> String {
-    let (restricted, ordinary): (Vec<&str>, Vec<&str>) = indices
-        .iter()
-        .map(String::as_str)
-        .partition(|name| is_restricted(name));
-    match (ordinary.is_empty(), restricted.is_empty()) {
-        (true, true) => String::new(),
-        (false, true) => format!(" on indices [{}]", ordinary.join(",")),
-        (true, false) => format!(" on restricted indices [{}]", restricted.join(",")),
-        (false, false) => format!(
-            " on indices [{}] and restricted indices [{}]",
-            ordinary.join(","),
-            restricted.join(",")
-        ),
-    }
 }
 
 #[cfg(test)]
